@@ -1,0 +1,60 @@
+#include "isa.hpp"
+
+#include <stdexcept>
+
+namespace accel {
+
+namespace baseline {
+extern const KernelTable kTable;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const KernelTable kTable;
+}
+namespace avx512 {
+extern const KernelTable kTable;
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const KernelTable kTable;
+}
+#endif
+
+const std::vector<const KernelTable*>& supported_isas() {
+  static const std::vector<const KernelTable*> tables = [] {
+    std::vector<const KernelTable*> found;
+#if defined(__x86_64__)
+    // These ask the operating system too whether it saves the registers.
+    const bool has_avx2 =
+        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+      found.push_back(&avx512::kTable);
+    }
+    if (has_avx2) found.push_back(&avx2::kTable);
+#elif defined(__aarch64__)
+    found.push_back(&neon::kTable);
+#endif
+    found.push_back(&baseline::kTable);
+    return found;
+  }();
+  return tables;
+}
+
+const KernelTable& find_isa(const std::string& name) {
+  std::string names;
+  for (const KernelTable* table : supported_isas()) {
+    if (name == table->isa) return *table;
+    names += (names.empty() ? "" : ", ") + std::string(table->isa);
+  }
+  throw std::invalid_argument("no instruction set " + name + " here; there are " + names);
+}
+
+DType parse_dtype(const std::string& name) {
+  for (int d = 0; d < kDTypes; ++d) {
+    if (name == kDTypeInfo[d].name) return static_cast<DType>(d);
+  }
+  throw std::invalid_argument("unknown dtype " + name);
+}
+
+}  // namespace accel

@@ -1,0 +1,17 @@
+// The instruction sets compiled in.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels.hpp"
+
+namespace accel {
+
+/// Those that this CPU supports, best first; "baseline" is always the last.
+const std::vector<const KernelTable*>& supported_isas();
+
+/// Throws std::invalid_argument for a name that is unknown, not compiled in or not supported.
+const KernelTable& find_isa(const std::string& name);
+
+}  // namespace accel

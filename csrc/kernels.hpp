@@ -1,0 +1,130 @@
+// The contract between the drivers (compiled once, for any CPU) and the kernels (compiled once per instruction set).
+//
+// Every isa/<name>.cpp compiles the headers of kernels/ inside its own namespace, with its own -m flags, and fills one
+// KernelTable. Nothing in kernels/ may instantiate a standard-library template: the linker keeps one copy of such a
+// function for the whole module, and it could be the one compiled for an instruction set this CPU lacks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dtypes.hpp"
+
+namespace accel {
+
+/// C types that scalar functions take and return.
+enum class CType : uint8_t { kI8, kI16, kI32, kI64, kU8, kU16, kU32, kU64, kF32, kF64 };
+
+inline constexpr CType kStorage[kDTypes] = {
+    CType::kU8,  CType::kI8,  CType::kI16, CType::kI32, CType::kI64, CType::kU8,  CType::kU16,
+    CType::kU32, CType::kU64, CType::kU16, CType::kU16, CType::kF32, CType::kF64,
+};
+
+/// The C type that a dtype is stored as.
+inline constexpr CType storage(DType dtype) { return kStorage[static_cast<int>(dtype)]; }
+
+/// out[i] = f(args[0][i], args[1][i], ...) for i in [0, n), all contiguous. out may be one of args.
+using ArrayKernel = void (*)(int64_t n, void* out, const void* const* args);
+
+inline constexpr int kMaxArity = 4;
+
+/// One scalar function at one compute dtype, as a loop over arrays.
+struct FunctionRow {
+  const char* function;
+  const char* dtype;
+  int arity;
+  CType args[kMaxArity];
+  CType result;
+  ArrayKernel kernel;
+};
+
+/// One conversion between two distinct dtypes, as a loop over arrays.
+struct CastRow {
+  const char* from;
+  const char* to;
+  ArrayKernel kernel;
+};
+
+/// A fold (sum, prod, min or max) of one accumulator type. An accumulator block is `lanes` rows of `width` accumulators.
+struct FoldRow {
+  const char* kind;
+  CType type;
+  /// Sets n accumulators to the fold's identity.
+  void (*fill)(int64_t n, void* acc);
+  /// Element x[i] goes to lane i % LANES, ascending; width 1, LANES lanes.
+  void (*lanes)(int64_t n, const void* x, void* acc);
+  /// Row r of x (width contiguous elements at x + r * row_stride) goes to lane (first_lane + r) % LANES.
+  void (*rows)(int64_t rows, int64_t width, const void* x, int64_t row_stride, int64_t first_lane, void* acc);
+  /// Folds rows in halves (l with l + LANES / 2, then l + LANES / 4, ...) into row 0; lanes past `lanes` are missing.
+  void (*fold)(int64_t lanes, int64_t width, void* acc);
+};
+
+/// argmax or argmin of one type: a NaN beats every number, then the extreme value; the first of equals wins.
+struct ArgRow {
+  const char* kind;
+  CType type;
+  /// Whether a beats b strictly.
+  bool (*beats)(const void* a, const void* b);
+  /// The first i in [0, n) whose x[i] equals *value (or is NaN where *value is); n if there is none.
+  int64_t (*find)(int64_t n, const void* x, const void* value);
+  /// Merges row r of x, which has index first_index + r, into the running winners (best, index) of `width` columns.
+  void (*rows)(int64_t rows, int64_t width, const void* x, int64_t row_stride, int64_t first_index, void* best,
+               int64_t* index);
+};
+
+/// Matrix multiply in one compute type (float32, float64, uint32 or uint64).
+///
+/// A packed panel of A holds mr rows, k-major:   a[p * mr + i]
+/// a packed panel of B holds nr columns, k-major: b[p * nr + j]
+///
+///                    nr
+///               +---------+
+///             k | b panel |
+///               +---------+
+///         k
+///     +-------+ +---------+
+///  mr |a panel| | c tile  |   c[i * ldc + j]
+///     +-------+ +---------+
+struct MatmulRow {
+  CType type;
+  int mr;
+  int nr;
+  /// One chunk (k <= KC): c = chunk, or c = c + chunk where `add`. Writes the full mr x nr tile.
+  void (*tile)(int64_t k, const void* a, const void* b, void* c, int64_t ldc, bool add);
+  /// The same without packing, for any m, n, k, in chunks of KC: a[i * a_row + p * a_col], b[p * b_row + j].
+  /// The first chunk is added to c where `add`.
+  void (*direct)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
+                 int64_t b_row, void* c, int64_t ldc, bool add);
+};
+
+/// Conversion of A and B from a dtype to the compute type.
+///
+/// a and b pack one panel of `width` (mr or nr) vectors of length k:
+/// dst[p * width + i] = src[i * across + p * along] for i < valid, 0 for valid <= i < width.
+struct PackRow {
+  DType from;
+  CType to;
+  void (*row)(int64_t n, const void* src, int64_t stride, void* dst);  // dst[i] = src[i * stride]
+  void (*a)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = mr
+  void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = nr
+};
+
+template <class Row>
+struct Rows {
+  const Row* data;
+  size_t count;
+  const Row* begin() const { return data; }
+  const Row* end() const { return data + count; }
+};
+
+struct KernelTable {
+  const char* isa;
+  Rows<FunctionRow> functions;
+  Rows<CastRow> casts;
+  Rows<FoldRow> folds;
+  Rows<ArgRow> args;
+  Rows<MatmulRow> matmuls;
+  Rows<PackRow> packs;
+};
+
+}  // namespace accel

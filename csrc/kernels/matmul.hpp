@@ -1,0 +1,251 @@
+// Matrix multiply: packing, the register tile, and a direct kernel for small problems.
+//
+// Every output element is one chain of fma over ascending k from +0 within a chunk of KC, whatever the tile.
+#pragma once
+
+#include <type_traits>
+
+#include "../kernels.hpp"
+#include "contract.hpp"
+#include "pointwise.hpp"
+#include "vector.hpp"
+
+namespace accel::ACCEL_ISA {
+
+/// M x (V vectors) outputs in registers: acc[i][j] += a[i * a_row + p * a_col] * b[p * b_row + j], p ascending in [0, k).
+template <class T, int M, int V>
+struct Tile {
+  Vector<T> acc[M][V];
+
+  __attribute__((always_inline)) Tile(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row) {
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) acc[i][j] = Vector<T>{};
+    }
+    for (int64_t p = 0; p < k; ++p, a += a_col, b += b_row) {
+      Vector<T> row[V];
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) row[j] = load(b + j * kElements<T>);
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i) {
+        const Vector<T> x = splat(a[i * a_row]);
+#pragma GCC unroll 16
+        for (int j = 0; j < V; ++j) acc[i][j] = fma<T>(x, row[j], acc[i][j]);
+      }
+    }
+  }
+
+  /// c = acc, or c + acc where `add`.
+  __attribute__((always_inline)) void write(T* c, int64_t ldc, bool add) {
+#pragma GCC unroll 16
+    for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 16
+      for (int j = 0; j < V; ++j) {
+        T* const out = c + i * ldc + j * kElements<T>;
+        store(out, add ? load(out) + acc[i][j] : acc[i][j]);
+      }
+    }
+  }
+
+  /// The same for the first `columns` columns.
+  void write_some(T* c, int64_t ldc, bool add, int64_t columns) {
+    for (int i = 0; i < M; ++i) {
+      T row[V * kElements<T>];
+      for (int j = 0; j < V; ++j) store(row + j * kElements<T>, acc[i][j]);
+      T* const out = c + i * ldc;
+      for (int64_t j = 0; j < columns; ++j) out[j] = add ? out[j] + row[j] : row[j];
+    }
+  }
+};
+
+template <class T, int MR, int NV>
+struct Matmul {
+  static constexpr int kNR = NV * kElements<T>;
+  static constexpr int kWide = 8;  // vectors of a strip for very few rows, where nothing else hides the latency of fma
+
+  static void tile(int64_t k, const void* a, const void* b, void* c, int64_t ldc, bool add) {
+    T* const out = static_cast<T*>(c);
+    if (add) {
+      for (int i = 0; i < MR; ++i) {
+        for (int j = 0; j < NV; ++j) __builtin_prefetch(out + i * ldc + j * kElements<T>, 1);
+      }
+    }
+    Tile<T, MR, NV>(k, static_cast<const T*>(a), 1, MR, static_cast<const T*>(b), kNR).write(out, ldc, add);
+  }
+
+  static void direct(int64_t m, int64_t n, int64_t k, const void* a_data, int64_t a_row, int64_t a_col,
+                     const void* b_data, int64_t b_row, void* c_data, int64_t ldc, bool add_first) {
+    const T* const a = static_cast<const T*>(a_data);
+    const T* const b = static_cast<const T*>(b_data);
+    T* const c = static_cast<T*>(c_data);
+    for (int64_t p = 0; p < k || p == 0; p += kKC) {
+      const int64_t chunk = k - p < kKC ? k - p : kKC;
+      const bool add = add_first || p > 0;
+      const T* const a_chunk = a + p * a_col;
+      const T* const b_chunk = b + p * b_row;
+      int64_t j = 0;
+      if (m <= 2) {
+        for (; j + kWide * kElements<T> <= n; j += kWide * kElements<T>) {
+          strip<1, kWide>(m, chunk, a_chunk, a_row, a_col, b_chunk + j, b_row, c + j, ldc, add, kWide * kElements<T>);
+        }
+      }
+      for (; j + kNR <= n; j += kNR) {
+        strip<MR, NV>(m, chunk, a_chunk, a_row, a_col, b_chunk + j, b_row, c + j, ldc, add, kNR);
+      }
+      for (; j + kElements<T> <= n; j += kElements<T>) {
+        strip<MR, 1>(m, chunk, a_chunk, a_row, a_col, b_chunk + j, b_row, c + j, ldc, add, kElements<T>);
+      }
+      if (j < n) {
+        T padded[kKC * kElements<T>];
+        for (int64_t q = 0; q < chunk; ++q) {
+          for (int64_t l = 0; l < kElements<T>; ++l) {
+            padded[q * kElements<T> + l] = j + l < n ? b_chunk[q * b_row + j + l] : T(0);
+          }
+        }
+        strip<MR, 1>(m, chunk, a_chunk, a_row, a_col, padded, kElements<T>, c + j, ldc, add, n - j);
+      }
+    }
+  }
+
+  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct}; }
+
+ private:
+  /// All m rows of one strip of columns, of which the first `columns` are written.
+  template <int M, int V>
+  static void strip(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row, T* c,
+                    int64_t ldc, bool add, int64_t columns) {
+    int64_t i = 0;
+    for (; i + M <= m; i += M) {
+      Tile<T, M, V> tile(k, a + i * a_row, a_row, a_col, b, b_row);
+      if (columns == V * kElements<T>) {
+        tile.write(c + i * ldc, ldc, add);
+      } else {
+        tile.write_some(c + i * ldc, ldc, add, columns);
+      }
+    }
+    if (i == m) return;
+    constexpr int kFewer = M > 4 ? 4 : 1;
+    if constexpr (M > 1) {
+      strip<kFewer, V>(m - i, k, a + i * a_row, a_row, a_col, b, b_row, c + i * ldc, ldc, add, columns);
+    }
+  }
+};
+
+/// The compute type of one stored element; integers wrap modulo 2**32 or 2**64.
+template <class From, class To>
+static inline To widen_native(From x) {
+  return static_cast<To>(x);
+}
+
+/// Writes four rows of k elements as four columns of a panel: dst[p * width + i] = rows[i][p].
+template <class T>
+static void transpose_four(int64_t k, const T* const* rows, T* dst, int64_t width) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+  int64_t p = 0;
+  for (; p + 4 <= k; p += 4) {
+    Four r[4];
+    for (int i = 0; i < 4; ++i) memcpy(&r[i], rows[i] + p, sizeof(Four));
+    const Four low0 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+    const Four low1 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+    const Four high0 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+    const Four high1 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    const Four columns[4] = {__builtin_shufflevector(low0, low1, 0, 1, 4, 5), __builtin_shufflevector(low0, low1, 2, 3, 6, 7),
+                             __builtin_shufflevector(high0, high1, 0, 1, 4, 5),
+                             __builtin_shufflevector(high0, high1, 2, 3, 6, 7)};
+    for (int q = 0; q < 4; ++q) memcpy(dst + (p + q) * width, &columns[q], sizeof(Four));
+  }
+  for (; p < k; ++p) {
+    for (int i = 0; i < 4; ++i) dst[p * width + i] = rows[i][p];
+  }
+}
+
+/// k <= KC.
+template <class From, class To, To (*Widen)(From), int Width>
+static void pack(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst) {
+  const From* const x = static_cast<const From*>(src);
+  To* const out = static_cast<To*>(dst);
+  int64_t i = 0;
+  if (across == 1) {
+    if (valid == Width) {
+      for (int64_t p = 0; p < k; ++p) {
+#pragma GCC ivdep
+        for (int l = 0; l < Width; ++l) out[p * Width + l] = Widen(x[p * along + l]);
+      }
+      return;
+    }
+  } else if (along == 1) {
+    for (; i + 4 <= valid; i += 4) {
+      const To* rows[4];
+      if constexpr (std::is_same_v<From, To>) {
+        for (int l = 0; l < 4; ++l) rows[l] = x + (i + l) * across;
+        transpose_four(k, rows, out + i, Width);
+      } else {
+        To widened[4][kKC];
+        for (int l = 0; l < 4; ++l) {
+          const From* const row = x + (i + l) * across;
+#pragma GCC ivdep
+          for (int64_t p = 0; p < k; ++p) widened[l][p] = Widen(row[p]);
+          rows[l] = widened[l];
+        }
+        transpose_four(k, rows, out + i, Width);
+      }
+    }
+  }
+  for (; i < valid; ++i) {
+    for (int64_t p = 0; p < k; ++p) out[p * Width + i] = Widen(x[i * across + p * along]);
+  }
+  for (; i < Width; ++i) {
+    for (int64_t p = 0; p < k; ++p) out[p * Width + i] = To(0);
+  }
+}
+
+template <class From, class To, To (*Widen)(From)>
+static void pack_line(int64_t n, const void* src, int64_t stride, void* dst) {
+  const From* const x = static_cast<const From*>(src);
+  To* const out = static_cast<To*>(dst);
+  if (stride == 1) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; ++i) out[i] = Widen(x[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = Widen(x[i * stride]);
+  }
+}
+
+using MatmulF32 = Matmul<float, ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS>;
+using MatmulF64 = Matmul<double, ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS>;
+using MatmulU32 = Matmul<uint32_t, ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS>;
+using MatmulU64 = Matmul<uint64_t, ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS>;
+
+static constexpr MatmulRow kMatmuls[] = {MatmulF32::row(), MatmulF64::row(), MatmulU32::row(), MatmulU64::row()};
+
+template <class From, class To, To (*Widen)(From) = widen_native<From, To>>
+static constexpr PackRow pack_row(DType from) {
+  return {from, ctype<To>(), pack_line<From, To, Widen>, pack<From, To, Widen, ACCEL_TILE_ROWS>,
+          pack<From, To, Widen, ACCEL_TILE_VECTORS * kElements<To>>};
+}
+
+static constexpr PackRow kPacks[] = {
+    pack_row<float, float>(DType::kFloat32),
+    pack_row<uint16_t, float, accel_cast_float16_float32>(DType::kFloat16),
+    pack_row<uint16_t, float, accel_cast_bfloat16_float32>(DType::kBfloat16),
+    pack_row<double, double>(DType::kFloat64),
+    pack_row<int8_t, uint32_t>(DType::kInt8),
+    pack_row<int16_t, uint32_t>(DType::kInt16),
+    pack_row<int32_t, uint32_t>(DType::kInt32),
+    pack_row<int64_t, uint32_t>(DType::kInt64),
+    pack_row<uint8_t, uint32_t>(DType::kUint8),
+    pack_row<uint16_t, uint32_t>(DType::kUint16),
+    pack_row<uint32_t, uint32_t>(DType::kUint32),
+    pack_row<uint64_t, uint32_t>(DType::kUint64),
+    pack_row<int8_t, uint64_t>(DType::kInt8),
+    pack_row<int16_t, uint64_t>(DType::kInt16),
+    pack_row<int32_t, uint64_t>(DType::kInt32),
+    pack_row<int64_t, uint64_t>(DType::kInt64),
+    pack_row<uint8_t, uint64_t>(DType::kUint8),
+    pack_row<uint16_t, uint64_t>(DType::kUint16),
+    pack_row<uint32_t, uint64_t>(DType::kUint32),
+    pack_row<uint64_t, uint64_t>(DType::kUint64),
+};
+
+}  // namespace accel::ACCEL_ISA

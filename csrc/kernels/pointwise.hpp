@@ -1,0 +1,68 @@
+// Array loops over the generated scalar functions, which the compiler vectorises, and the tables of them.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "../kernels.hpp"
+#include "ieee.hpp"
+
+namespace accel::ACCEL_ISA {
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"  // isnan of an integer, for one
+#include "scalar_functions.hpp"
+#pragma GCC diagnostic pop
+
+template <class T>
+constexpr CType ctype() {
+  if constexpr (std::is_same_v<T, float>) return CType::kF32;
+  if constexpr (std::is_same_v<T, double>) return CType::kF64;
+  if constexpr (std::is_same_v<T, int8_t>) return CType::kI8;
+  if constexpr (std::is_same_v<T, int16_t>) return CType::kI16;
+  if constexpr (std::is_same_v<T, int32_t>) return CType::kI32;
+  if constexpr (std::is_same_v<T, int64_t>) return CType::kI64;
+  if constexpr (std::is_same_v<T, uint8_t>) return CType::kU8;
+  if constexpr (std::is_same_v<T, uint16_t>) return CType::kU16;
+  if constexpr (std::is_same_v<T, uint32_t>) return CType::kU32;
+  if constexpr (std::is_same_v<T, uint64_t>) return CType::kU64;
+}
+
+template <auto F>
+struct Loop;
+
+/// The loop of the function R F(A...), and its row.
+template <class R, class... A, R (*F)(A...)>
+struct Loop<F> {
+  static void run(int64_t n, void* out, const void* const* args) {
+    run_typed(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
+  }
+
+  static constexpr FunctionRow row(const char* function, const char* dtype) {
+    static_assert(sizeof...(A) <= kMaxArity);
+    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), run};
+  }
+
+ private:
+  template <size_t... I>
+  static void run_typed(int64_t n, R* out, const void* const* args, std::index_sequence<I...>) {
+    run_arrays(n, out, static_cast<const A*>(args[I])...);
+  }
+
+  static void run_arrays(int64_t n, R* out, const A*... args) {
+#pragma GCC ivdep  // out is one of args, or apart from them
+    for (int64_t i = 0; i < n; ++i) out[i] = F(args[i]...);
+  }
+};
+
+#define ACCEL_ROW(function, dtype, ...) Loop<accel_##function##_##dtype>::row(#function, #dtype),
+static constexpr FunctionRow kFunctions[] = {ACCEL_FUNCTIONS_1(ACCEL_ROW) ACCEL_FUNCTIONS_2(ACCEL_ROW)
+                                                 ACCEL_FUNCTIONS_3(ACCEL_ROW)};
+#undef ACCEL_ROW
+
+#define ACCEL_ROW(from, to, ...) CastRow{#from, #to, Loop<accel_cast_##from##_##to>::run},
+static constexpr CastRow kCasts[] = {ACCEL_CASTS(ACCEL_ROW)};
+#undef ACCEL_ROW
+
+}  // namespace accel::ACCEL_ISA

@@ -1,0 +1,59 @@
+// Matrix multiply in the canonical order: per output, chunks of KC products accumulated by fma in ascending k from +0,
+// chunk results added in ascending order; then an epilogue.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "kernels.hpp"
+#include "layout.hpp"
+#include "pointwise.hpp"
+#include "threads.hpp"
+
+namespace accel {
+
+/// batch x (m, k) times batch x (k, n). Every stride list covers the batch dimensions and then the operand's own two.
+struct MatmulProblem {
+  Extents batch;
+  int64_t m, n, k;
+  Operand a, b, out;
+  std::vector<Operand> extras;  // the epilogue's inputs after the accumulator, over (batch..., m, n)
+};
+
+class Matmul {
+ public:
+  /// `epilogue` may be null. Its first input is the accumulator: float32 for float32, float16 and bfloat16, float64 for
+  /// float64, any integer dtype for integers; its output is `output`. Throws std::invalid_argument.
+  Matmul(const KernelTable& table, DType dtype, DType output, const Pointwise* epilogue);
+
+  DType dtype() const { return dtype_; }
+  DType output() const { return output_; }
+  size_t extras() const { return finish_ ? finish_->inputs().size() - 1 : 0; }
+  DType extra(size_t i) const { return finish_->inputs()[i + 1]; }
+
+  void run(const MatmulProblem& problem, int threads, Interrupt& interrupt) const;
+
+ private:
+  struct Call;
+  struct Entry;
+  struct Region;
+
+  template <class Body>
+  void for_entries(const Call& call, int64_t begin, int64_t end, Body&& body) const;
+  void run_direct(const Call& call, int threads, Interrupt& interrupt) const;
+  void run_packed(const Call& call, int threads, Interrupt& interrupt) const;
+  void direct(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
+  void packed(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
+  void macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
+                  bool add, bool padded) const;
+  void finish(const Call& call, const Entry& entry, const Region& region, char* acc, int64_t ldc, Worker& worker) const;
+
+  const DType dtype_, output_;
+  int size_;  // bytes of the compute type
+  const MatmulRow* kernel_ = nullptr;
+  const PackRow* pack_ = nullptr;
+  bool native_;  // dtype is stored as the compute type
+  std::optional<Pointwise> finish_;  // accumulator to output; none where they are the same bits
+};
+
+}  // namespace accel

@@ -1,0 +1,59 @@
+// Pointwise programs: a scalar Program resolved to array kernels, run over strided operands.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels.hpp"
+#include "layout.hpp"
+#include "threads.hpp"
+
+namespace accel {
+
+/// One step of a program: a scalar function at a compute dtype, or "cast" to a dtype. Values are numbered: the inputs,
+/// then one per step.
+struct ProgramStep {
+  std::string function;
+  std::string dtype;
+  std::vector<int64_t> args;
+};
+
+class Pointwise {
+ public:
+  /// Throws std::invalid_argument, naming the step, for what the table does not have or what does not fit together.
+  Pointwise(const KernelTable& table, std::vector<DType> inputs, std::vector<ProgramStep> steps, DType output);
+
+  const std::vector<DType>& inputs() const { return inputs_; }
+  const std::vector<ProgramStep>& steps() const { return spec_; }
+  DType output() const { return output_; }
+
+  /// out[...] = program(in[0][...], ...) over `shape`. out may be exactly the memory of an input, else apart from all.
+  void run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,
+           Interrupt& interrupt) const;
+
+  /// The same on one thread, as a part of its job.
+  void run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, Worker& worker) const;
+
+ private:
+  struct Step {
+    ArrayKernel kernel;
+    int result;  // the value it computes
+    int arity;
+    int args[kMaxArity];
+  };
+  struct Region;
+
+  void drop_dead_steps();
+  void assign_slots();
+  void run_range(const Region& region, int64_t begin, int64_t end, Worker& worker) const;
+
+  std::vector<DType> inputs_;
+  std::vector<ProgramStep> spec_;
+  DType output_;
+  std::vector<Step> steps_;
+  std::vector<int> slots_;  // of each value; an input's is used where it cannot be read in place
+  int slot_count_ = 0;
+  int result_ = 0;  // the value that is the output
+};
+
+}  // namespace accel

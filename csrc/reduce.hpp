@@ -1,0 +1,54 @@
+// Reductions in the canonical order: blocks of BLOCK elements of the flattened reduced axes, LANES lanes in a block,
+// folded in halves; block results by the same rule until one is left.
+#pragma once
+
+#include <string>
+
+#include "kernels.hpp"
+#include "layout.hpp"
+#include "threads.hpp"
+
+namespace accel {
+
+class Reduce {
+ public:
+  /// kind: sum prod max min any all argmax argmin. Throws std::invalid_argument for what a kind does not take or give.
+  Reduce(const KernelTable& table, const std::string& kind, DType dtype, DType output);
+
+  DType dtype() const { return dtype_; }
+  DType output() const { return output_; }
+
+  /// out[kept...] = the reduction of in[kept..., reduced...] over `reduced`; in_kept and in_reduced are in's strides.
+  /// Throws std::invalid_argument where nothing is to be reduced and the kind has no identity.
+  void run(const Extents& kept, const Operand& out, const char* in, const Extents& in_kept, const Extents& reduced,
+           const Extents& in_reduced, int threads, Interrupt& interrupt) const;
+
+ private:
+  struct Call;
+  struct Group;
+  struct Winners;
+  class Walk;
+
+  template <class Body>
+  void for_runs(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const;
+  template <class Body>
+  void for_rows(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const;
+  const void* load(const Call& call, const Group& group, int64_t begin, int64_t end) const;
+  void write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const;
+  void fold_block(const Call& call, const Group& group, int64_t begin, int64_t end, char* acc) const;
+  void fold_blocks(const Call& call, const Group& group, int64_t first, int64_t last, char* partials, Worker& worker) const;
+  void finish(const Group& group, int64_t count, char* partials) const;
+  void search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const;
+  void run_groups(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
+  void run_split(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
+
+  const std::string kind_;
+  const DType dtype_, output_;
+  DType accumulator_;
+  const FoldRow* fold_ = nullptr;
+  const ArgRow* arg_ = nullptr;   // argmax and argmin only
+  ArrayKernel widen_ = nullptr;   // dtype to accumulator; null where they are the same
+  ArrayKernel narrow_ = nullptr;  // accumulator to output; null where they are the same
+};
+
+}  // namespace accel

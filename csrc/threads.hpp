@@ -1,0 +1,63 @@
+// A thread pool for kernels: one job at a time, tasks handed out through a counter, safe after fork.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace accel {
+
+/// Ends a job early: thrown by Worker::checkpoint when the job was interrupted or another of its threads failed.
+struct Interrupted {};
+
+/// Asked from the calling thread of a job, about every 50 ms, whether the job should end.
+class Interrupt {
+ public:
+  virtual ~Interrupt() = default;
+  virtual bool pending() = 0;
+};
+
+class Job;
+
+/// One thread's part in a job.
+class Worker {
+ public:
+  Worker(Job& job, bool is_caller) : job_(job), is_caller_(is_caller) {}
+
+  /// Throws Interrupted where the job should end. `work` is roughly the nanoseconds of work since the last call, so
+  /// that the clock is read rarely; call it at least once in every few milliseconds of work.
+  void checkpoint(int64_t work) {
+    since_poll_ += work;
+    if (since_poll_ >= kPollWork) poll();
+  }
+
+ private:
+  static constexpr int64_t kPollWork = 50'000;
+  void poll();
+
+  Job& job_;
+  const bool is_caller_;
+  int64_t since_poll_ = 0;
+};
+
+using Task = void (*)(void* context, int64_t task, Worker& worker);
+
+/// Runs task(context, i) once for every i in [0, tasks), on the calling thread and at most threads - 1 others.
+/// Where another thread's job occupies the pool, all of it runs on the calling thread.
+/// Throws what a task threw (the first), or Interrupted; no task runs any more once it has returned.
+void run_tasks(int64_t tasks, int threads, Interrupt& interrupt, Task task, void* context);
+
+/// run_tasks with a callable body(int64_t task, Worker& worker).
+template <class Body>
+void parallel_for(int64_t tasks, int threads, Interrupt& interrupt, Body&& body) {
+  using Callable = std::remove_reference_t<Body>;
+  run_tasks(
+      tasks, threads, interrupt,
+      [](void* context, int64_t task, Worker& worker) { (*static_cast<Callable*>(context))(task, worker); }, &body);
+}
+
+/// A buffer of at least `bytes` bytes, 64-byte aligned, that belongs to the calling thread and to `use` until the same
+/// thread asks for the same use again. Contents are not kept. Throws std::bad_alloc.
+enum class ScratchUse { kBlocks, kLanes, kGather, kPartials, kPackA, kPackB, kTile, kRows, kCount };
+void* scratch(ScratchUse use, int64_t bytes);
+
+}  // namespace accel

@@ -1,0 +1,74 @@
+"""Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md. With --check, fails where one is stale.
+
+python docs/generate.py [--check]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from accel.config import OPTIONS
+from accel.dtypes import FLOAT16, FLOAT32, INT32
+from accel.registry import OPS
+from accel.scalar import table
+
+HERE = Path(__file__).parent
+
+
+def settings_page() -> str:
+    lines = [
+        "# Settings",
+        "",
+        "Each is an environment variable, an attribute of `accel.config`, and a keyword of its context manager.",
+        "Precedence: call argument, context manager, attribute, environment, automatic. The environment is read at the first use.",
+        "A value outside the grammar raises `accel.ConfigError`, which names the variable and the grammar.",
+        "",
+        "| variable | attribute | grammar | meaning | default |",
+        "|---|---|---|---|---|",
+    ]
+    for o in OPTIONS:
+        default = "automatic" if o.default is None else ",".join(o.default) or "none" if o.default == () else o.default
+        grammar = o.grammar.replace("|", "\\|")
+        lines.append(f"| `{o.variable}` | `{o.name}` | `{grammar}` | {o.meaning} | {default} |")
+    return "\n".join(lines) + "\n"
+
+
+def ops_page() -> str:
+    lines = [
+        "# Operations",
+        "",
+        "Class: of the bit contract (docs/numerics.md), for float32 and for float16 operands under `default`, and for integers.",
+        "",
+        "| name | what | primitive | composes | float32 | float16 | integers |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for spec in sorted(OPS.values(), key=lambda s: (s.namespace, s.name)):
+        if spec.namespace == "internal":
+            continue
+        name = "accel." + (f"{spec.namespace}." if spec.namespace else "") + spec.name
+        classes = [spec.bits(d, "default") if d in spec.dtypes else "" for d in (FLOAT32, FLOAT16, INT32)]
+        composes = "yes" if spec.decompose is not None else ""
+        lines.append(f"| `{name}` | {spec.summary} | {spec.primitive} | {composes} | {' | '.join(classes)} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"functions.md": table, "ops.md": ops_page, "settings.md": settings_page}
+
+
+def main() -> int:
+    stale = []
+    for name, make in PAGES.items():
+        path, text = HERE / name, make()
+        if not path.exists() or path.read_text() != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text)
+    if stale and "--check" in sys.argv:
+        print(f"stale: {', '.join(stale)}; run python docs/generate.py")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

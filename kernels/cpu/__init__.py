@@ -1,0 +1,1 @@
+"""Rows of the CPU backend; the kernels themselves are C++, in csrc/."""

@@ -1,0 +1,68 @@
+"""One tensor-op layer for every accelerator vendor, with the same bits on all of them.
+
+Names follow the Python array API standard; `accel.nn` follows torch.nn.functional, `accel.special` SciPy. Arrays come in and go
+out in their own kind: NumPy arrays, torch tensors, pyopencl arrays, `accel.Array`.
+"""
+
+from math import e, inf, nan, pi
+
+from . import ops as _ops
+from .array import Array
+from .backends.base import Device
+from .config import config
+from .creation import (
+    asarray,
+    broadcast_shapes,
+    broadcast_to,
+    empty,
+    empty_like,
+    expand_dims,
+    from_dlpack,
+    full,
+    full_like,
+    matrix_transpose,
+    ones,
+    ones_like,
+    permute_dims,
+    reshape,
+    squeeze,
+    zeros,
+    zeros_like,
+)
+from .data_types import can_cast, finfo, iinfo, isdtype, result_type
+from .devices import default_device, device, devices, synchronize
+from .dispatch import FallbackWarning
+from .dtypes import TABLE as _DTYPES
+from .dtypes import DType
+from .errors import (
+    AccelError,
+    ArgumentError,
+    AxisError,
+    BackendUnavailableError,
+    CompileError,
+    ConfigError,
+    DeviceError,
+    DtypeError,
+    OutOfMemoryError,
+    ShapeError,
+    UnsupportedError,
+)
+from .explain import explain
+from .namespace_info import __array_namespace_info__
+from .numerics import BIT_CONTRACT
+from .registry import OPS as _OPS
+
+from . import nn, special  # isort: skip
+
+__version__ = "0.1.0"
+__array_api_version__ = "2025.12"
+newaxis = None
+
+globals().update({dtype.name: dtype for dtype in _DTYPES.values()})
+globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == ""})
+clip = _ops.pointwise.clip
+
+__all__ = sorted(
+    [name for name in globals() if not name.startswith("_")]
+    + ["__version__", "__array_api_version__", "__array_namespace_info__"]
+)

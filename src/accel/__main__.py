@@ -1,0 +1,5 @@
+"""``python -m accel``: the same as the command ``accel``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,403 @@
+"""`accel.Array`: a buffer on a device, an offset into it, and a layout. Views share the buffer, nothing moves silently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+from types import EllipsisType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .backends.base import Device, HostBuffer
+from .dtypes import FLOAT64, TABLE, DType, as_dtype, promote
+from .errors import AccelError, ArgumentError, DeviceError, DtypeError, ShapeError
+from .indexing import basic_index
+from .layout import Layout, Shape, broadcast_shapes, layout, span
+
+Index = int | slice | EllipsisType | None
+
+OPERANDS = (bool, int, float, np.ndarray, np.generic)
+"""Beside `Array`, what an operator takes on its other side; anything else is asked for its own operator first."""
+
+
+def _binary(op: str) -> Callable[[Array, Any], Array]:
+    def method(self: Array, other: Any) -> Array:
+        return registry.OPS[op].function(self, other) if isinstance(other, (Array, *OPERANDS)) else NotImplemented
+
+    return method
+
+
+def _operator(op: str) -> tuple[Callable[[Array, Any], Array], ...]:
+    """An operator, its reflection, and its in-place form."""
+
+    def reflected(self: Array, other: Any) -> Array:
+        return registry.OPS[op].function(other, self) if isinstance(other, (Array, *OPERANDS)) else NotImplemented
+
+    def inplace(self: Array, other: Any) -> Array:
+        return _in_place(op, self, other) if isinstance(other, (Array, *OPERANDS)) else NotImplemented
+
+    return _binary(op), reflected, inplace
+
+
+def _in_place(op: str, x: Array, other: Any) -> Array:
+    """x with op(x, other) as its elements: shape and dtype stay, every view of x sees the new elements."""
+    from . import dispatch, interop
+
+    _check_writable(f"{op} in place", x)
+    operands, _ = interop.adopt(op, x1=x, x2=other)
+    operands = interop.scalars(op, ("x1", "x2"), operands)
+    spec = registry.OPS[op]
+    direct = spec.primitive == "pointwise"
+    result = None if direct else spec.function(*operands)
+    dtype = promote(*(each.dtype for each in operands)) if direct else result.dtype
+    shape = broadcast_shapes(*(each.shape for each in operands), what=op) if direct else result.shape
+    if dtype is not x.dtype or shape != x.shape:
+        kind = DtypeError if dtype is not x.dtype else ShapeError
+        raise kind(f"{op}: in place, {x.dtype}{x.shape} would have to become {dtype}{shape}; write x = {op}(x, y)")
+    if direct and x.size:
+        dispatch.call(spec, operands, None, x)
+    elif x.size:
+        registry.OPS["copy"].function(result, out=x)
+    return x
+
+
+def _check_writable(op: str, x: Array) -> None:
+    """Raises ArgumentError where x is read-only, or where several of its elements are one in memory."""
+    if getattr(x.buffer, "readonly", False):
+        raise ArgumentError(f"{op}: x: the array is read-only")
+    if _stretched(x):
+        raise ArgumentError(f"{op}: x: the array is stretched (shape {x.shape}, strides {x.strides}): copy it first")
+
+
+def _stretched(x: Array) -> bool:
+    """Whether several elements are one in memory, as after broadcast_to."""
+    return 0 in x.strides and x.size > 0 and any(s == 0 and n > 1 for n, s in zip(x.shape, x.strides, strict=True))
+
+
+def _unary(op: str) -> Callable[[Array], Array]:
+    def method(self: Array) -> Array:
+        return registry.OPS[op].function(self)
+
+    return method
+
+
+class Array:
+    """An n-dimensional array on one device.
+
+    Made by `accel.asarray`, `accel.from_dlpack`, the creation functions and every operation; not by its constructor.
+    Strides are in elements. Follows the Python array API standard; converts to NumPy with ``np.asarray(x)`` and to any
+    library with DLPack, without a copy where the memory is the host's.
+    """
+
+    __slots__ = ("__weakref__", "buffer", "layout", "offset")
+    __array_priority__ = 1000  # NumPy's operators leave mixed expressions to ours
+
+    def __init__(self, buffer: Any, offset: int, its_layout: Layout) -> None:
+        self.buffer, self.offset, self.layout = buffer, offset, its_layout
+
+    # attributes
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype of the elements."""
+        return self.layout.dtype
+
+    @property
+    def shape(self) -> Shape:
+        """Lengths of the axes."""
+        return self.layout.shape
+
+    @property
+    def strides(self) -> Shape:
+        """Steps from one element to the next along each axis, in elements."""
+        return self.layout.strides
+
+    @property
+    def device(self) -> Device:
+        """The device that holds the elements and computes on them."""
+        return self.layout.device
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self.layout.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.layout.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements, gaps not counted."""
+        return self.layout.size * self.layout.dtype.itemsize
+
+    @property
+    def T(self) -> Array:
+        """The transpose of a two-dimensional array, as a view."""
+        if self.ndim != 2:
+            raise ShapeError(f"T: expected two axes, got shape {self.shape}; use mT or permute_dims")
+        return self.mT
+
+    @property
+    def mT(self) -> Array:
+        """The last two axes exchanged, as a view."""
+        if self.ndim < 2:
+            raise ShapeError(f"mT: expected at least two axes, got shape {self.shape}")
+        *batch, m, n = range(self.ndim)
+        return self.permute((*batch, n, m))
+
+    # views
+
+    def view(self, shape: Shape, strides: Shape, offset: int = 0) -> Array:
+        """The same buffer under another shape and strides; the caller answers for the bounds."""
+        return Array(self.buffer, self.offset + offset, layout(self.dtype, shape, strides, self.device))
+
+    def permute(self, axes: Sequence[int]) -> Array:
+        """The axes in another order, as a view."""
+        return self.view(tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes))
+
+    def __getitem__(self, key: Index | tuple[Index, ...]) -> Array:
+        shape, strides, offset = basic_index(key, self.shape, self.strides)
+        return self.view(shape, strides, offset)
+
+    def __setitem__(self, key: Index | tuple[Index, ...], value: Any) -> None:
+        target = self[key]
+        _check_writable("x[...] = value", target)
+        registry.OPS["copy"].function(value, out=target)
+
+    def contiguous(self) -> Array:
+        """The array itself where it is row-major without gaps, else a copy that is."""
+        return self if self.layout.contiguous else registry.OPS["copy"].function(self)
+
+    # moving
+
+    def to_device(self, device: str | Device, /, *, stream: Any = None) -> Array:
+        """The elements on another device; the array itself where it lives there already."""
+        from .devices import device as device_of
+
+        if stream is not None:
+            raise ArgumentError("stream: accel orders the work on a device itself; expected None")
+        target = device_of(device)
+        return self if target is self.device else from_numpy(to_numpy(self), target, copy=True)
+
+    def __copy__(self) -> Array:
+        return registry.OPS["copy"].function(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Array:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (to_numpy(self), str(self.device))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        result = to_numpy(self)
+        if dtype is not None and result.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"copy=False: {self.dtype} cannot become {dtype} without a copy")
+            return result.astype(dtype)
+        if copy is False and not self.device.host:
+            raise ValueError(f"copy=False: the elements are on {self.device} and must be copied to the host")
+        return result.copy() if copy and self.device.host else result
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
+            raise ValueError(f"api_version: {api_version!r} is not a version of the array API standard up to 2025.12")
+        import accel
+
+        return accel
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        from .interop import dlpack
+
+        return dlpack.export(self, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        from .interop import dlpack
+
+        return dlpack.device_of(self)
+
+    # scalars and text
+
+    def item(self) -> bool | int | float:
+        """The one element as a Python scalar."""
+        if self.size != 1:
+            raise ShapeError(f"item: expected one element, got shape {self.shape}")
+        return to_numpy(self).reshape(()).astype(object if self.dtype.kind != "f" else float).item()
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.shape:
+            raise ArgumentError(
+                f"expected an integer array without axes as an index, got {self.dtype}, shape {self.shape}"
+            )
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ArgumentError("len() of an array without axes")
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        text = np.array2string(to_numpy(self), separator=", ", prefix="accel.Array(")
+        shape = f", shape={self.shape}" if self.size == 0 else ""
+        return f"accel.Array({text}, dtype={self.dtype}{shape}, device={str(self.device)!r})"
+
+    # operators
+
+    __hash__ = None  # type: ignore[assignment]
+    __add__, __radd__, __iadd__ = _operator("add")
+    __sub__, __rsub__, __isub__ = _operator("subtract")
+    __mul__, __rmul__, __imul__ = _operator("multiply")
+    __truediv__, __rtruediv__, __itruediv__ = _operator("divide")
+    __floordiv__, __rfloordiv__, __ifloordiv__ = _operator("floor_divide")
+    __mod__, __rmod__, __imod__ = _operator("remainder")
+    __pow__, __rpow__, __ipow__ = _operator("pow")
+    __matmul__, __rmatmul__, __imatmul__ = _operator("matmul")
+    __and__, __rand__, __iand__ = _operator("bitwise_and")
+    __or__, __ror__, __ior__ = _operator("bitwise_or")
+    __xor__, __rxor__, __ixor__ = _operator("bitwise_xor")
+    __lshift__, __rlshift__, __ilshift__ = _operator("bitwise_left_shift")
+    __rshift__, __rrshift__, __irshift__ = _operator("bitwise_right_shift")
+    __eq__, __ne__ = _binary("equal"), _binary("not_equal")  # type: ignore[assignment]
+    __lt__, __le__ = _binary("less"), _binary("less_equal")
+    __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
+    __neg__, __pos__, __abs__ = _unary("negative"), _unary("positive"), _unary("abs")
+    __invert__ = _unary("bitwise_invert")
+
+
+def _unpickled(elements: np.ndarray, device_name: str) -> Array:
+    from .devices import device as device_of
+
+    try:
+        target = device_of(device_name)
+    except AccelError as error:
+        raise DeviceError(
+            f"unpickling: the array was on {device_name}, which is not here ({error}); pickle x.to_device('cpu')"
+        ) from error
+    return from_numpy(elements, target, copy=True)
+
+
+def empty(shape: Shape, dtype: DType, device: Device) -> Array:
+    """A row-major array whose elements are whatever was in memory."""
+    its_layout = layout(dtype, shape, None, device)
+    return Array(device.allocate(max(1, its_layout.size * dtype.itemsize)), 0, its_layout)
+
+
+_BY_NUMPY = {row.numpy: row for row in TABLE.values()}
+
+
+def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument: str = "array") -> Array:
+    """A NumPy array's elements on a device: without a copy where the device's memory is the host's, unless copy.
+
+    Swapped bytes, misaligned elements, and strides that are no multiple of the element's size need a copy everywhere.
+    """
+    dtype = _BY_NUMPY.get(source.dtype)  # native byte order only
+    if dtype is None:
+        dtype, copy = as_dtype(source.dtype, argument), True
+    flags = source.flags
+    if device.host and not copy and flags.aligned:
+        if flags.c_contiguous:
+            buffer = HostBuffer(_address(source), source.nbytes, source, not flags.writeable)
+            return Array(buffer, 0, layout(dtype, source.shape, None, device))
+        size, steps = dtype.itemsize, source.strides
+        if all(step % size == 0 for step in steps):
+            strides = tuple(step // size for step in steps)
+            low, high = span(source.shape, strides)
+            buffer = HostBuffer(_address(source) + low * size, (high - low) * size, source, not flags.writeable)
+            return Array(buffer, -low, layout(dtype, source.shape, strides, device))
+    result = empty(source.shape, dtype, device)
+    if source.size:
+        dense = np.ascontiguousarray(source, dtype.numpy)
+        device.copy_in(result.buffer, 0, dense.reshape(-1).view(np.uint8))
+    return result
+
+
+def _address(source: np.ndarray) -> int:
+    return source.__array_interface__["data"][0]
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """The elements as a NumPy array: a view where the memory is the host's, else a copy.
+
+    The view cannot be written to where the memory cannot, or where several elements are one in memory, as in NumPy.
+    """
+    dtype = array.dtype.numpy
+    if array.size == 0:
+        return np.empty(array.shape, dtype)
+    if array.device.host:
+        array.device.synchronize()
+        steps = tuple(s * dtype.itemsize for s in array.strides)
+        view = np.ndarray(array.shape, dtype, np.asarray(array.buffer), array.offset * dtype.itemsize, steps)
+        if _stretched(array):
+            view.flags.writeable = False
+        return view
+    dense = array.contiguous()
+    raw = dense.device.copy_out(dense.buffer, dense.offset * dtype.itemsize, dense.nbytes)
+    return raw.view(dtype).reshape(array.shape)
+
+
+_constants: dict[tuple[Any, ...], Array] = {}
+
+
+def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
+    """A Python scalar as a read-only array without axes, kept on the device for the next use. Raises DtypeError."""
+    # -0.0 equals 0.0 and NaN no key, so these go by their text
+    key = (value if value and value == value else repr(value), type(value), dtype, id(device))
+    found = _constants.get(key)
+    if found is None or found.device is not device:
+        if len(_constants) >= 1024:
+            _constants.clear()
+        found = _constants[key] = from_numpy(_element(value, dtype), device, copy=True)
+        if device.host:
+            found.buffer.readonly = True
+    return found
+
+
+def _element(value: bool | int | float, dtype: DType) -> np.ndarray:
+    """A Python scalar in a dtype, rounded once. Integers beyond 64 bits are rounded to float64 first."""
+    with np.errstate(all="ignore"):
+        if isinstance(value, bool) or (isinstance(value, int) and dtype.kind in "iu") or dtype is FLOAT64:
+            return np.array(value, dtype.numpy)
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            value = float(value) if abs(value) < 2**1023 else inf if value > 0 else -inf
+        return cast_on_host(np.array(value), dtype)
+
+
+def cast_on_host(source: np.ndarray, dtype: DType) -> np.ndarray:
+    """A NumPy array in a dtype as astype casts it: by NumPy where that is the same, else by the evaluator of scalar programs.
+
+    NumPy rounds twice on the way to 16-bit floats, and leaves floats outside an integer's range to the processor.
+    """
+    if source.dtype == dtype.numpy:
+        return source
+    if (
+        dtype.kind == "b"
+        or (dtype.kind == "f" and dtype.itemsize > 2)
+        or (dtype.kind in "iu" and source.dtype.kind in "biu")
+    ):
+        with np.errstate(all="ignore"):
+            return source.astype(dtype.numpy)
+    from .ops.pointwise import cast_program
+    from .scalar.evaluate import evaluate
+
+    made = evaluate(cast_program(as_dtype(source.dtype), dtype), np.atleast_1d(source))
+    return np.asarray(made, dtype.numpy).reshape(source.shape)

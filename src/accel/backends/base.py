@@ -1,0 +1,211 @@
+"""The contract between accel and a backend.
+
+A backend is one module (or one out-of-tree package) that names a factory in the entry-point group ``accel.backends`` and a
+`BackendInfo` in ``accel.backend_info``. It must provide
+
+    memory        `Device.allocate`, and buffers that stay alive while an `Array` holds them
+    copies        `Device.copy_in` and `Device.copy_out` between a buffer and host memory
+    one launcher  a `Kernel` row for ``pointwise``
+
+and everything else that accel can do then works by decomposition, or by fallback to the CPU where that is allowed. Each
+further `Kernel` row replaces a fallback with something faster. `accel conform --backend NAME` says whether the result is right.
+
+Data flows one way. The dispatcher builds a `Call` (which operation, on which layouts), asks kernel rows in table order
+whether they serve it, and has the first that does prepare a `Launch`, once. The launch then runs, for these and all later
+arrays of the same layouts, with nothing looked up again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..layout import Layout
+
+if TYPE_CHECKING:
+    from ..array import Array
+    from ..config import Settings
+
+API_VERSION = 1
+"""Version of this contract. A backend states the one it was written for; another one is refused with a clear error."""
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """What accel knows of a backend without importing its drivers.
+
+    extra: what pip installs for it. automatic: whether it is considered when no backend is named; out-of-tree
+    backends leave this False, so that installing one never changes a result.
+    """
+
+    name: str
+    summary: str
+    vendors: tuple[str, ...] = ()
+    extra: str | None = None
+    automatic: bool = False
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation on operands of given layouts: all that a kernel may look at to decide and to prepare.
+
+    op: name of the primitive (``pointwise``, ``reduce``, ``matmul``…). params: the primitive's own parameters, hashable:
+    a `Program` for pointwise, a `Reduction` for reduce, a `Product` for matmul. outputs never have size 0; inputs may.
+    settings: the snapshot in force (numerics, num_threads, cpu_isa…).
+    """
+
+    op: str
+    inputs: tuple[Layout, ...]
+    outputs: tuple[Layout, ...]
+    params: Any
+    device: Device
+    settings: Settings
+
+
+Launch = Callable[[Sequence["Array"], Sequence["Array"]], None]
+"""launch(inputs, outputs): runs a prepared kernel. Array gives ``.buffer`` and ``.offset`` (of its first element, in elements).
+
+Outputs are not initialised and overlap no input, except that a pointwise output may be the very same elements as an input.
+May return before the device is done; work on one device is ordered."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One row of the kernel table.
+
+    op: the primitive it computes. name: what `accel explain` prints. source: file name of its source, relative to accel.kernels.
+    supports(call): None, or the reason why this row does not serve the call; never raises for a call it does not like.
+    prepare(call): compiles, chooses launch geometry, returns the launch.
+    """
+
+    op: str
+    name: str
+    source: str
+    supports: Callable[[Call], str | None]
+    prepare: Callable[[Call], Launch]
+
+
+@dataclass(eq=False)
+class Device(ABC):
+    """One device and its memory.
+
+    name: accepted back by `accel.device`. kind: gpu, accelerator, cpu, interpreter, emulated or null.
+    selection: when the device may be chosen without being named: ``automatic`` (always), ``listed`` (when its backend
+    is the only one listed in ACCEL_BACKEND) or ``named`` (never).
+    memory: bytes, None where unknown. host: buffers are `HostBuffer`s, whose memory the process addresses itself.
+    details: what `accel devices` and bug reports show (driver, instruction set, extensions…).
+    """
+
+    backend: str
+    name: str
+    kind: str
+    description: str
+    vendor: str = ""
+    selection: str = "automatic"
+    memory: int | None = None
+    host: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """For subclasses: whatever an instance needs beyond these fields."""
+        return
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"accel.device({self.name!r})"
+
+    def missing(self, dtype_name: str) -> str | None:
+        """Why the device cannot compute in a dtype, or None (optional; default: it can)."""
+        return None
+
+    @abstractmethod
+    def allocate(self, nbytes: int) -> Any:
+        """A buffer of at least nbytes (more than 0) bytes, not initialised. Raises OutOfMemoryError."""
+
+    @abstractmethod
+    def copy_in(self, buffer: Any, offset: int, source: np.ndarray) -> None:
+        """Copies a contiguous uint8 array to the buffer, from a byte offset on; the source may be reused on return."""
+
+    @abstractmethod
+    def copy_out(self, buffer: Any, offset: int, nbytes: int) -> np.ndarray:
+        """The bytes as a fresh uint8 array (or one that nothing else writes), after all work queued before."""
+
+    def synchronize(self) -> None:
+        """Waits until all queued work is done (optional; default: nothing is ever queued)."""
+        return
+
+
+class Backend(ABC):
+    """What a factory of the group ``accel.backends`` returns, once per process.
+
+    name: as in its BackendInfo. kernels: import path of the package whose modules hold its kernel rows, each module
+    a tuple ``KERNELS``; within one primitive the rows are asked in order.
+    """
+
+    name: str
+    kernels: str
+
+    @abstractmethod
+    def devices(self) -> Sequence[Device]:
+        """All devices, the same objects at each call. Raises BackendUnavailableError with the reason and the fix."""
+
+    def device(self, selector: str) -> Device | None:
+        """The device that a selector names (what follows ``name:``), None where it names none.
+
+        Optional; default: an index, or a part of a device's description or vendor, without regard to case.
+        """
+        devices = self.devices()
+        if selector.isdecimal():
+            return devices[int(selector)] if int(selector) < len(devices) else None
+        for device in devices:
+            if selector.lower() in f"{device.name} {device.description} {device.vendor}".lower():
+                return device
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the libraries and drivers behind the backend, for reports (optional)."""
+        return {}
+
+
+class HostBuffer:
+    """Memory that the process addresses itself: address of its first byte, its size, and the object that keeps it alive."""
+
+    __slots__ = ("address", "nbytes", "owner", "readonly")
+
+    def __init__(self, address: int, nbytes: int, owner: object, readonly: bool = False) -> None:
+        self.address, self.nbytes, self.owner, self.readonly = address, nbytes, owner, readonly
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        return {"version": 3, "typestr": "|u1", "shape": (self.nbytes,), "data": (self.address, self.readonly)}
+
+
+class HostDevice(Device):
+    """A device whose memory is the process's own: cpu, and the interpreters and emulators of other backends."""
+
+    def __post_init__(self) -> None:
+        self.host = True
+
+    def allocate(self, nbytes: int) -> HostBuffer:
+        from ..errors import OutOfMemoryError
+
+        try:
+            block = np.empty(nbytes + 64, np.uint8)
+        except (MemoryError, ValueError) as error:
+            have = "unknown" if self.memory is None else f"{self.memory} bytes"
+            raise OutOfMemoryError(f"{self}: {nbytes} bytes were asked for; the device has {have}") from error
+        start = block.ctypes.data
+        return HostBuffer(start + -start % 64, nbytes, block)
+
+    def copy_in(self, buffer: HostBuffer, offset: int, source: np.ndarray) -> None:
+        np.asarray(buffer)[offset : offset + source.size] = source
+
+    def copy_out(self, buffer: HostBuffer, offset: int, nbytes: int) -> np.ndarray:
+        return np.asarray(buffer)[offset : offset + nbytes].copy()

@@ -1,0 +1,106 @@
+"""The CPU backend: C++ kernels of the extension `accel._cpu`, in the best instruction set found or the one asked for."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import lru_cache
+from types import ModuleType
+
+from ..config import Settings, environment
+from ..errors import BackendUnavailableError, ConfigError
+from .base import Backend, HostDevice
+
+RANK = ("baseline", "neon", "avx2", "avx512")
+"""Instruction sets from the lowest to the highest."""
+
+
+def native() -> ModuleType:
+    """The compiled extension."""
+    from .. import _cpu
+
+    return _cpu
+
+
+@lru_cache(maxsize=16)
+def isa(wanted: str | None) -> str:
+    """The instruction set to use: the best that the build and the CPU have, not above the wanted one.
+
+    Raises ConfigError where the wanted one is not to be had: an explicit choice is never replaced silently.
+    """
+    have = native().isas()
+    if wanted is None:
+        return have[0]
+    if wanted not in have:
+        raise ConfigError(f"cpu_isa: {wanted!r} is not available here; this build and CPU have {', '.join(have)}")
+    return wanted
+
+
+def usable_cores() -> int:
+    """Cores that this process may use (its affinity)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(settings: Settings) -> int:
+    """Threads of a call: ACCEL_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may use."""
+    if settings.num_threads is not None:
+        return settings.num_threads
+    omp = (environment("OMP_NUM_THREADS") or "").partition(",")[0].strip()
+    return int(omp) if omp.isdecimal() and int(omp) > 0 else usable_cores()
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+class CpuBackend(Backend):
+    """One device, ``cpu``: all the cores that this process may use."""
+
+    name = "cpu"
+    kernels = "accel.kernels.cpu"
+
+    def __init__(self) -> None:
+        self._device = HostDevice(
+            backend="cpu",
+            name="cpu",
+            kind="cpu",
+            description=_processor(),
+            vendor="",
+            memory=_memory(),
+            details={"instruction sets": ", ".join(native().isas()), "cores": usable_cores()},
+        )
+
+    def devices(self) -> tuple[HostDevice, ...]:
+        return (self._device,)
+
+    def device(self, selector: str) -> HostDevice | None:
+        return self._device if selector == "0" else None
+
+    def versions(self) -> dict[str, str]:
+        return {"instruction sets": ", ".join(native().isas())}
+
+
+def backend() -> CpuBackend:
+    """The factory named by the entry point."""
+    try:
+        native()
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"backend 'cpu': the compiled extension accel._cpu does not load ({error}); reinstall accel with a C++17 compiler: "
+            "pip install --force-reinstall --no-deps accel, or pip install . in its source folder"
+        ) from error
+    return CpuBackend()

@@ -1,0 +1,270 @@
+"""Settings and the environment variables behind them. No other module reads the environment.
+
+Precedence: call argument, context manager, attribute of `config`, environment, automatic.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting: its attribute, environment variable, automatic value, grammar, and parser of text to the value."""
+
+    name: str
+    variable: str
+    default: Any
+    grammar: str
+    meaning: str
+    parse: Callable[[str], Any]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _some_of(*choices: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        words = tuple(word for word in _words(text) if word != "off")
+        for word in words:
+            if word not in choices:
+                raise ValueError(f"{word!r} is not one of {', '.join(choices)}")
+        return words
+
+    return parse
+
+
+def _backends(text: str) -> tuple[str, ...]:
+    words = tuple(_words(text))
+    if not words:
+        raise ValueError("expected at least one backend name")
+    if len(set(words)) < len(words):
+        raise ValueError("a backend is listed twice")
+    return words
+
+
+def _overrides(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for word in _words(text):
+        op, equals, backend = (part.strip() for part in word.partition("="))
+        if not (op and equals and backend):
+            raise ValueError(f"{word!r} is not op=backend")
+        pairs.append((op, backend))
+    return tuple(pairs)
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError("expected a whole number") from None
+    if number < 1:
+        raise ValueError("expected at least 1")
+    return number
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("expected some text")
+    return text.strip()
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("backend", "ACCEL_BACKEND", None, "name[,name…]", "backends to consider, in order", _backends),
+    Option("device", "ACCEL_DEVICE", None, "cpu, opencl:0, opencl:intel, triton:0…", "exactly one device", _text),
+    Option("override", "ACCEL_OVERRIDE", (), "op=backend[,op=backend…]", "backend per operation", _overrides),
+    Option("fallback", "ACCEL_FALLBACK", "warn", "warn | allow | error", "running on the CPU what the device "
+           "cannot run", _one_of("warn", "allow", "error")),
+    Option("numerics", "ACCEL_NUMERICS", "default", "reproducible | default | fast", "see docs/numerics.md",
+           _one_of("reproducible", "default", "fast")),
+    Option("verbose", "ACCEL_VERBOSE", (), "dispatch[,profile] | off", "one line per call on stderr",
+           _some_of("dispatch", "profile")),
+    Option("num_threads", "ACCEL_NUM_THREADS", None, "whole number", "CPU threads; else OMP_NUM_THREADS; else the "
+           "cores this process may use", _positive),
+    Option("cpu_isa", "ACCEL_CPU_ISA", None, "baseline | avx2 | avx512 | neon", "highest CPU instruction set to use",
+           _one_of("baseline", "avx2", "avx512", "neon")),
+    Option("cache_dir", "ACCEL_CACHE_DIR", None, "folder", "compiled kernels and tuning results", _text),
+    Option("tune", "ACCEL_TUNE", "load", "off | load | search", "use of tuning results",
+           _one_of("off", "load", "search")),
+)  # fmt: skip
+
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+class Settings:
+    """A frozen snapshot of all settings. Equal snapshots are one object, so identity serves as a cache key."""
+
+    __slots__ = tuple(option.name for option in OPTIONS)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a snapshot of settings does not change; set accel.config's attributes")
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
+
+
+_snapshots: dict[tuple[Any, ...], Settings] = {}
+
+
+def _snapshot(values: dict[str, Any]) -> Settings:
+    key = tuple(values[option.name] for option in OPTIONS)
+    if key not in _snapshots:
+        settings = Settings()
+        for option, value in zip(OPTIONS, key, strict=True):
+            object.__setattr__(settings, option.name, value)
+        _snapshots.setdefault(key, settings)
+    return _snapshots[key]
+
+
+def _parsed(option: Option, value: Any, source: str) -> Any:
+    """A value given as text, or as what the parser would return, checked by the option's grammar."""
+    if value is None:
+        return option.default
+    text = value
+    if not isinstance(value, str):
+        if isinstance(value, dict):
+            text = ",".join(f"{k}={v}" for k, v in value.items())
+        elif isinstance(value, (tuple, list)):
+            text = ",".join("=".join(item) if isinstance(item, tuple) else str(item) for item in value)
+        else:
+            text = str(value)
+        if not text and option.default == ():
+            return ()
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{source}={text!r}: {error}; its grammar is: {option.grammar}") from None
+
+
+def environment(name: str) -> str | None:
+    """The environment variable of that name, for the few variables of others that accel honours."""
+    return os.environ.get(name)
+
+
+def prepend_environment(name: str, value: str) -> None:
+    """Sets a vendor's own variable for this process, before the vendor's library is loaded."""
+    os.environ[name] = value
+
+
+class Config:
+    """`accel.config`: settings as attributes, and a context manager that changes some of them.
+
+        accel.config.backend = "opencl,cpu"
+        with accel.config(numerics="reproducible"):
+            ...
+
+    Attributes hold for the process; the context manager holds for the current thread (or asynchronous task).
+    None sets an option back to automatic. The environment is read once, at the first use.
+    """
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_environment", None)
+        object.__setattr__(self, "_process", {})
+        object.__setattr__(self, "_scope", ContextVar("accel.config", default=None))
+        object.__setattr__(self, "_settings", {})
+
+    def _from_environment(self) -> dict[str, Any]:
+        if self._environment is None:
+            found = {}
+            for option in OPTIONS:
+                text = os.environ.get(option.variable)
+                if text is not None and text.strip():
+                    found[option.name] = _parsed(option, text, option.variable)
+            object.__setattr__(self, "_environment", found)
+        return self._environment
+
+    def current(self) -> Settings:
+        """The settings in force here and now."""
+        scope = self._scope.get()
+        settings = self._settings.get(scope)
+        if settings is None:
+            values = {option.name: option.default for option in OPTIONS}
+            values.update(self._from_environment())
+            values.update(self._process)
+            values.update(dict(scope or ()))
+            settings = self._settings[scope] = _snapshot(values)
+        return settings
+
+    def reload(self) -> None:
+        """Reads the environment again, and forgets what was set through attributes."""
+        object.__setattr__(self, "_environment", None)
+        self._process.clear()
+        self._settings.clear()
+
+    def source(self, name: str) -> str:
+        """Where an option's value comes from: its variable, ``config``, ``context`` or ``automatic``."""
+        if name in dict(self._scope.get() or ()):
+            return "context"
+        if name in self._process:
+            return "config"
+        return _BY_NAME[name].variable if name in self._from_environment() else "automatic"
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _BY_NAME:
+            raise AttributeError(f"accel.config has no {name!r}; it has {', '.join(_BY_NAME)}")
+        return getattr(self.current(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _BY_NAME:
+            raise AttributeError(f"accel.config has no {name!r}; it has {', '.join(_BY_NAME)}")
+        self._process[name] = _parsed(_BY_NAME[name], value, f"config.{name}")
+        self._settings.clear()
+
+    @contextlib.contextmanager
+    def __call__(self, **changes: Any) -> Iterator[Config]:
+        """Changes some settings until the end of a with block."""
+        values = dict(self._scope.get() or ())
+        for name, value in changes.items():
+            if name not in _BY_NAME:
+                raise ConfigError(f"accel.config has no {name!r}; it has {', '.join(_BY_NAME)}")
+            values[name] = _parsed(_BY_NAME[name], value, f"config({name})")
+        token = self._scope.set(tuple(sorted(values.items(), key=lambda item: item[0])))
+        try:
+            yield self
+        finally:
+            self._scope.reset(token)
+
+    def __dir__(self) -> list[str]:
+        return [*_BY_NAME, "current", "reload", "source"]
+
+    def __repr__(self) -> str:
+        rows = (f"{option.name} = {getattr(self, option.name)!r} ({self.source(option.name)})" for option in OPTIONS)
+        return "accel.config\n  " + "\n  ".join(rows)
+
+
+config = Config()
+
+
+def cache_folder() -> Path:
+    """The folder for compiled kernels and tuning results, made on demand: ACCEL_CACHE_DIR, else the platform's user cache folder."""
+    chosen = config.current().cache_dir
+    if chosen is None:
+        import platformdirs
+
+        chosen = platformdirs.user_cache_dir("accel", appauthor=False)
+    path = Path(chosen).expanduser()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cache_dir: {path} cannot be made: {error}; set ACCEL_CACHE_DIR to a folder that can be written"
+        ) from None
+    return path

@@ -1,0 +1,276 @@
+"""Making arrays, and looking at the same elements under another shape."""
+
+from __future__ import annotations
+
+import operator
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from . import array as arrays
+from . import dispatch, interop
+from .array import Array, cast_on_host, constant, from_numpy
+from .backends.base import Device
+from .devices import default_device
+from .devices import device as device_of
+from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
+from .errors import ArgumentError, AxisError, ShapeError
+from .interop import numpy as numpy_arrays
+from .layout import Shape, broadcast_strides, row_major
+from .layout import broadcast_shapes as _broadcast_shapes
+from .ops.pointwise import COPY, astype
+
+
+def _shape(op: str, shape: Any) -> Shape:
+    items = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    try:
+        result = tuple(operator.index(n) for n in items)
+    except TypeError:
+        raise ArgumentError(f"{op}: shape: expected integers, got {shape!r}") from None
+    if any(n < 0 for n in result):
+        raise ShapeError(f"{op}: shape: expected no negative length, got {result}")
+    return result
+
+
+def _device(device: str | Device | None) -> Device:
+    return default_device() if device is None else device_of(device)
+
+
+def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = None, copy: bool | None = None) -> Array:
+    """obj as an `Array`: an array of any library, a Python scalar, nested sequences of scalars, or a buffer.
+
+    Without a copy where memory and dtype allow it, unless copy is True; copy=False raises ValueError where one is needed.
+    device: by default where an array lives already, the default device for the host's memory.
+    Python floats become float32, integers int64. A torch tensor's memory cannot be resized while it is shared.
+    Raises ArgumentError, DtypeError, DeviceError, OutOfMemoryError.
+    """
+    wanted = None if dtype is None else as_dtype(dtype)
+    target = None if device is None else device_of(device)
+    found, fresh = (obj, False) if isinstance(obj, Array) else _foreign(obj, wanted, target)
+    if target is not None and found.device is not target:
+        found, fresh = found.to_device(target), True
+    if wanted is not None and found.dtype is not wanted:
+        found, fresh = astype(found, wanted), True
+    if copy is False and fresh:
+        raise ValueError(f"asarray: copy=False: obj must be copied to have it as {found.dtype} on {found.device}")
+    return dispatch.call(COPY, (found,)) if copy and not fresh else found
+
+
+def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Array, bool]:
+    """obj as an `Array`, on the target where it is in the host's memory, and whether the memory is new."""
+    home = default_device() if target is None else target
+    library = interop.library(obj)
+    if library is not None and library is not numpy_arrays:
+        found = library.to_array(obj, home, "asarray: obj")
+        library.hold(found)
+        return found, library.device_of(obj) is None and getattr(found.buffer, "owner", None) is not obj
+    if library is None and hasattr(obj, "__dlpack__"):
+        found = from_dlpack(obj)
+        host, fresh = (np.asarray(found), False) if found.device.host else (None, False)
+        if host is None:
+            return found, False
+    else:
+        host, fresh = _host(obj, wanted, library)
+    if wanted is not None and home.missing(as_dtype(host.dtype, "asarray: obj").name) is not None:
+        host, fresh = np.asarray(astype(from_numpy(host, device_of("cpu")), wanted)), True
+    found = from_numpy(host, home, argument="asarray: obj")
+    return found, fresh or getattr(found.buffer, "owner", None) is not host
+
+
+def _host(obj: Any, wanted: DType | None, library: Any) -> tuple[np.ndarray, bool]:
+    """obj as a NumPy array, and whether the memory is new."""
+    if isinstance(obj, np.ndarray):
+        return numpy_arrays.plain(obj, "asarray: obj"), False
+    if isinstance(obj, np.generic):
+        return np.asarray(obj), True
+    if isinstance(obj, (bool, int, float, list, tuple, range)):
+        return _from_python(obj, wanted), True
+    try:
+        return np.asarray(memoryview(obj)), False
+    except TypeError:
+        if hasattr(obj, "__array__") or hasattr(obj, "__array_interface__"):
+            return numpy_arrays.plain(np.asarray(obj), "asarray: obj"), False
+    raise ArgumentError(
+        "asarray: obj: expected an array, a number, nested sequences of numbers or a buffer, got "
+        f"{type(obj).__module__}.{type(obj).__qualname__}"
+    )
+
+
+def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
+    """Numbers, or nested sequences of them, in the wanted dtype, or that of their kind, or their own where they have one."""
+    try:
+        made = np.asarray(obj)
+    except ValueError as error:
+        raise ArgumentError(f"asarray: obj: {error}") from None
+    if made.dtype.kind not in "biuf":
+        raise ArgumentError(f"asarray: obj: expected numbers that a dtype of accel holds, got {obj!r:.80}")
+    first = obj
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    natural = as_dtype(made.dtype) if hasattr(first, "dtype") else _NATURAL[made.dtype.kind]
+    target = natural if wanted is None else wanted
+    if target.kind in "iu" and made.dtype.kind in "iu" and made.size:
+        check_scalar(int(made.max()), target, "asarray: obj")
+        check_scalar(int(made.min()), target, "asarray: obj")
+    return cast_on_host(made, target)
+
+
+_NATURAL = {"b": BOOL, "i": INT64, "u": INT64, "f": FLOAT32}
+
+
+def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | None = None) -> Array:
+    """An array of any library that speaks DLPack, sharing its memory where the device allows it, unless copy is True.
+
+    device: default: where x lives. Raises DeviceError where no backend reaches that memory, BufferError where copy=False cannot be met.
+    """
+    from .interop import dlpack
+
+    return dlpack.adopt(x, None if device is None else _device(device), copy)
+
+
+def empty(shape: int | Shape, *, dtype: Any = None, device: str | Device | None = None) -> Array:
+    """An array whose elements are whatever was in memory; dtype float32 by default."""
+    return arrays.empty(_shape("empty", shape), FLOAT32 if dtype is None else as_dtype(dtype), _device(device))
+
+
+def full(
+    shape: int | Shape, fill_value: bool | int | float, *, dtype: Any = None, device: str | Device | None = None
+) -> Array:
+    """An array of one value; dtype by default bool, int64 or float32, as the value is a bool, int or float.
+
+    Raises DtypeError for an integer that the dtype does not hold; a float in an integer dtype is truncated, as by astype.
+    """
+    if isinstance(fill_value, (Array, np.generic)):
+        fill_value = fill_value.item()
+    if not isinstance(fill_value, (bool, int, float)):
+        raise ArgumentError(f"full: fill_value: expected a Python scalar, got {type(fill_value).__name__}")
+    wanted = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
+    check_scalar(fill_value, wanted, "full: fill_value")
+    source = constant(fill_value, wanted, _device(device))
+    return dispatch.call(COPY, (broadcast_to(source, _shape("full", shape)),))
+
+
+def zeros(shape: int | Shape, *, dtype: Any = None, device: str | Device | None = None) -> Array:
+    """An array of zeros; dtype float32 by default."""
+    return full(shape, 0, dtype=FLOAT32 if dtype is None else dtype, device=device)
+
+
+def ones(shape: int | Shape, *, dtype: Any = None, device: str | Device | None = None) -> Array:
+    """An array of ones; dtype float32 by default."""
+    return full(shape, 1, dtype=FLOAT32 if dtype is None else dtype, device=device)
+
+
+def _like(op: str, x: Any, dtype: Any, device: str | Device | None, fill: Any) -> Any:
+    """An array of x's shape: of its dtype, device and kind unless told otherwise."""
+    (array,), restore = interop.adopt(op, x=x)
+    wanted = array.dtype if dtype is None else as_dtype(dtype)
+    target = array.device if device is None else device_of(device)
+    made = (
+        full(array.shape, fill, dtype=wanted, device=target)
+        if fill is not None
+        else arrays.empty(array.shape, wanted, target)
+    )
+    return restore(made) if target is array.device else made
+
+
+def empty_like(x: Any, /, *, dtype: Any = None, device: str | Device | None = None) -> Any:
+    """An array of x's shape, dtype, device and kind (where dtype and device do not say otherwise), not initialised."""
+    return _like("empty_like", x, dtype, device, None)
+
+
+def full_like(
+    x: Any, /, fill_value: bool | int | float, *, dtype: Any = None, device: str | Device | None = None
+) -> Any:
+    """An array of one value, of x's shape, dtype, device and kind where dtype and device do not say otherwise."""
+    return _like("full_like", x, dtype, device, fill_value)
+
+
+def zeros_like(x: Any, /, *, dtype: Any = None, device: str | Device | None = None) -> Any:
+    """An array of zeros, of x's shape, dtype, device and kind where dtype and device do not say otherwise."""
+    return _like("zeros_like", x, dtype, device, 0)
+
+
+def ones_like(x: Any, /, *, dtype: Any = None, device: str | Device | None = None) -> Any:
+    """An array of ones, of x's shape, dtype, device and kind where dtype and device do not say otherwise."""
+    return _like("ones_like", x, dtype, device, 1)
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The shape that these broadcast to. Raises ShapeError."""
+    return _broadcast_shapes(*(_shape("broadcast_shapes", s) for s in shapes), what="broadcast_shapes")
+
+
+def broadcast_to(x: Any, /, shape: int | Shape) -> Any:
+    """x stretched to a shape, as a view (stride 0). Raises ShapeError."""
+    (array,), restore = interop.adopt("broadcast_to", x=x)
+    target = _shape("broadcast_to", shape)
+    if _broadcast_shapes(array.shape, target, what="broadcast_to") != target:
+        raise ShapeError(f"broadcast_to: {array.shape} does not broadcast to {target}")
+    return restore(array.view(target, broadcast_strides(array.layout, target)))
+
+
+def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
+    """The same elements in row-major order under another shape; one length may be -1. A view where x is row-major, else a copy.
+
+    copy: True always copies; False raises ValueError where a copy is needed. Raises ShapeError.
+    """
+    (array,), restore = interop.adopt("reshape", x=x)
+    items = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    if items.count(-1) == 1:
+        rest = prod(n for n in items if n != -1)
+        if rest == 0 or array.size % rest:
+            raise ShapeError(f"reshape: {array.shape} has {array.size} elements, which do not fill {tuple(items)}")
+        items[items.index(-1)] = array.size // rest
+    target = _shape("reshape", items)
+    if prod(target) != array.size:
+        raise ShapeError(f"reshape: {array.shape} has {array.size} elements, {target} has {prod(target)}")
+    if copy is False and not array.layout.contiguous:
+        raise ValueError(f"reshape: copy=False: strides {array.strides} of shape {array.shape} need a copy")
+    source = dispatch.call(COPY, (array,)) if copy else array.contiguous()
+    return restore(source.view(target, row_major(target)))
+
+
+def permute_dims(x: Any, /, axes: Shape) -> Any:
+    """The axes in another order, as a view. axes: a permutation of range(ndim). Raises ShapeError."""
+    (array,), restore = interop.adopt("permute_dims", x=x)
+    order = [a % array.ndim if -array.ndim <= a < array.ndim else a for a in axes]
+    if sorted(order) != list(range(array.ndim)):
+        raise ShapeError(f"permute_dims: axes: {tuple(axes)} is not a permutation of {array.ndim} axes")
+    return restore(array.permute(order))
+
+
+def matrix_transpose(x: Any, /) -> Any:
+    """The last two axes exchanged, as a view. Raises ShapeError for fewer than two axes."""
+    (array,), restore = interop.adopt("matrix_transpose", x=x)
+    return restore(array.mT)
+
+
+def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
+    """A new axis of length 1, as a view. Raises AxisError."""
+    (array,), restore = interop.adopt("expand_dims", x=x)
+    if not -array.ndim - 1 <= axis <= array.ndim:
+        raise AxisError(f"expand_dims: axis: {axis} is out of range for an array with {array.ndim} axes")
+    at = axis % (array.ndim + 1)
+    shape, strides = list(array.shape), list(array.strides)
+    shape.insert(at, 1)
+    strides.insert(at, 0)
+    return restore(array.view(tuple(shape), tuple(strides)))
+
+
+def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
+    """Without axes of length 1, as a view. Raises AxisError, and ShapeError for an axis of another length."""
+    from .ops.reduce import normalize_axes
+
+    (array,), restore = interop.adopt("squeeze", x=x)
+    axes = normalize_axes("squeeze", axis, array.ndim)
+    if any(array.shape[a] != 1 for a in axes):
+        raise ShapeError(f"squeeze: axis: {axis} of shape {array.shape} has a length other than 1")
+    keep = [a for a in range(array.ndim) if a not in axes]
+    return restore(array.view(tuple(array.shape[a] for a in keep), tuple(array.strides[a] for a in keep)))
+
+
+__all__ = [
+    "asarray", "broadcast_shapes", "broadcast_to", "empty", "empty_like", "expand_dims", "from_dlpack", "full", "full_like",
+    "matrix_transpose", "ones", "ones_like", "permute_dims", "reshape", "squeeze", "zeros", "zeros_like",
+]  # fmt: skip

@@ -1,0 +1,113 @@
+"""Which devices there are, how they are named, and which one serves when none is named."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from . import registry
+from .backends.base import Backend, Device
+from .config import Settings, config
+from .errors import AccelError, BackendUnavailableError, ConfigError, DeviceError
+
+AUTOMATIC = ("triton", "opencl", "cpu")
+"""The order in which backends are considered where none is named."""
+
+
+def devices() -> tuple[Device, ...]:
+    """Every device of every backend that can be used."""
+    found: list[Device] = []
+    for name in registry.backend_names():
+        if registry.unavailable(name) is None:
+            found += registry.backend(name).devices()
+    return tuple(found)
+
+
+def device(name: str | Device) -> Device:
+    """The device of a name: ``cpu``, ``opencl:0``, ``opencl:intel``, ``triton:emulated-sm_80``…
+
+    Raises DeviceError where there is no such device and BackendUnavailableError where its backend cannot be used.
+    """
+    if isinstance(name, Device):
+        return name
+    if not isinstance(name, str):
+        raise DeviceError(f"device: expected a name or a device, got {type(name).__name__}")
+    backend_name, _, selector = name.strip().partition(":")
+    if backend_name not in registry.backend_names():
+        raise DeviceError(
+            f"device: {name!r} names no backend; registered backends: {', '.join(registry.backend_names())}"
+        )
+    backend = registry.backend(backend_name)
+    found = backend.device(selector) if selector else _first(backend, listed_alone=True)
+    if found is None:
+        have = ", ".join(f"{d} ({d.description})" for d in backend.devices()) or "none"
+        raise DeviceError(f"device: there is no {name!r}; the devices of {backend_name} are: {have}")
+    return found
+
+
+def _first(backend: Backend, listed_alone: bool) -> Device | None:
+    allowed = ("automatic", "listed") if listed_alone else ("automatic",)
+    return next((d for want in allowed for d in backend.devices() if d.selection == want), None)
+
+
+def default_device() -> Device:
+    """The device that host arrays are computed on: ACCEL_DEVICE, else the first fitting one of ACCEL_BACKEND, else automatic."""
+    return _default(config.current())
+
+
+@lru_cache(maxsize=256)
+def _default(settings: Settings) -> Device:
+    if settings.device is not None:
+        try:
+            return device(settings.device)
+        except DeviceError as error:
+            raise DeviceError(f"{config_source('device')}: {error}") from None
+    if settings.backend is None:
+        for name in AUTOMATIC:
+            if registry.unavailable(name) is None and (found := _first(registry.backend(name), listed_alone=False)):
+                return found
+        raise BackendUnavailableError("no backend can be used, not even cpu: " + (registry.unavailable("cpu") or ""))
+    source = config_source("backend")
+    for name in settings.backend:
+        if name not in registry.backend_names():
+            raise ConfigError(
+                f"{source}: unknown backend {name!r}; registered backends: {', '.join(registry.backend_names())}"
+            )
+    reasons = []
+    for name in settings.backend:
+        try:
+            backend = registry.backend(name)
+        except AccelError as error:
+            reasons.append(f"{name}: {error}")
+            continue
+        if found := _first(backend, listed_alone=len(settings.backend) == 1):
+            return found
+        have = ", ".join(str(d) for d in backend.devices()) or "none"
+        reasons.append(f"{name}: it has no device that is used without being named; its devices: {have}")
+    raise BackendUnavailableError(
+        f"{source}={','.join(settings.backend)}: no backend of the list can be used\n  " + "\n  ".join(reasons)
+    )
+
+
+def config_source(name: str) -> str:
+    """How an error names the place that a setting came from."""
+    source = config.source(name)
+    return f"config.{name}" if source in ("config", "context") else source
+
+
+def backend_device(name: str) -> Device:
+    """The device that an operation sent to a backend by ACCEL_OVERRIDE runs on."""
+    found = _first(registry.backend(name), listed_alone=True)
+    if found is None:
+        raise DeviceError(f"override: backend {name!r} has no device that is used without being named")
+    return found
+
+
+def synchronize(which: str | Device | None = None) -> None:
+    """Waits until all work queued on a device, or on every device in use, is done."""
+    if which is not None:
+        device(which).synchronize()
+        return
+    for name in registry.backend_names():
+        if registry.started(name):
+            for each in registry.backend(name).devices():
+                each.synchronize()

@@ -1,0 +1,281 @@
+"""The only place that chooses: for one op and one set of operand layouts, which kernel runs, or what runs in its place.
+
+    native kernel whose requirements hold -> decomposition into other ops -> (where allowed, said once) the CPU
+
+The answer is a plan, made once and found again by the identity of op, settings, parameters and layouts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from . import devices, registry
+from .array import Array, empty, from_numpy, to_numpy
+from .backends.base import Call, Device, HostBuffer
+from .config import Settings, config
+from .errors import ConfigError, DeviceError, UnsupportedError
+from .layout import Layout, layout, row_major
+from .ops.spec import Inferred, OpSpec
+
+Plan = Callable[[Sequence[Array], "Array | None"], Array]
+
+DECOMPOSITION = "decomposition into other ops"
+FALLBACK = "fallback to cpu"
+
+_LIMIT = 1 << 14
+_plans: dict[tuple[Any, ...], Plan] = {}
+_said: set[tuple[str, str, str]] = set()
+_recorder: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
+
+
+class FallbackWarning(UserWarning):
+    """An operation runs on the CPU because its device cannot run it."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to serve a call, for `accel explain`: what it is, and why it cannot be used (None: it can)."""
+
+    what: str
+    source: str
+    refusal: str | None
+
+
+def call(spec: OpSpec, inputs: Sequence[Array], params: Any = None, out: Array | None = None) -> Array:
+    """Runs an op on arrays of one device and returns its output; out: write there instead of to a fresh array."""
+    target = None if out is None else out.layout
+    if (recorder := _recorder.get()) is not None:
+        found = _record(recorder, spec, inputs, params)
+        if not recorder.run:
+            return _imagined(found, spec, inputs, params)
+    key = (spec, config.current(), params, target, *[x.layout for x in inputs])
+    plan = _plans.get(key)
+    if plan is None:
+        plan = _make(spec, tuple(x.layout for x in inputs), params, target, config.current())
+        if len(_plans) >= _LIMIT:
+            _plans.clear()
+        _plans[key] = plan
+    return plan(inputs, out)
+
+
+def forget() -> None:
+    """Drops all plans (tests)."""
+    _plans.clear()
+    _said.clear()
+
+
+def one_device(layouts: Sequence[Layout], op: str) -> Device:
+    """The device of all operands. Raises DeviceError where there are two."""
+    found = {id(x.device): x.device for x in layouts}
+    if len(found) > 1:
+        names = " and ".join(str(d) for d in found.values())
+        raise DeviceError(f"{op}: operands are on {names}; move one with to_device, nothing moves silently")
+    return layouts[0].device
+
+
+def _target(spec: OpSpec, device: Device, settings: Settings) -> Device:
+    """Where ACCEL_OVERRIDE sends an op; its operands' device where it says nothing."""
+    for name, backend in settings.override:
+        if name not in registry.OPS:
+            raise ConfigError(
+                f"{devices.config_source('override')}: unknown op {name!r}; ops: {', '.join(sorted(registry.OPS))}"
+            )
+        if name == spec.name and backend != device.backend:
+            return devices.backend_device(backend)
+    return device
+
+
+def _make(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, out: Layout | None, settings: Settings) -> Plan:
+    device = one_device(inputs if out is None else (*inputs, out), spec.name)
+    inferred = spec.infer(inputs, params)
+    if out is not None and (out.shape, out.dtype) != inferred.outputs[0]:
+        raise UnsupportedError(f"{spec.name}: out has {out.dtype}{out.shape}, the result is {inferred.outputs[0]}")
+    target = _target(spec, device, settings)
+    if target is not device:
+        plan, what = _elsewhere(spec, params, target), f"override:{target}"
+    else:
+        plan, what = _local(spec, inputs, params, out, inferred, device, settings)
+    return _verbose(spec, inputs, plan, what, device, settings) if settings.verbose else plan
+
+
+def _local(
+    spec: OpSpec,
+    inputs: tuple[Layout, ...],
+    params: Any,
+    out: Layout | None,
+    inferred: Inferred,
+    device: Device,
+    settings: Settings,
+) -> tuple[Plan, str]:
+    """The plan of a call that stays on its device, or falls back, and its name."""
+    (shape, dtype), *_ = inferred.outputs
+    its_layout = layout(dtype, shape, None, device) if out is None else out
+    if its_layout.size == 0:
+        return (lambda arrays, out: empty(shape, dtype, device) if out is None else out), "empty"
+    request = Call(spec.primitive, inputs, (its_layout,), inferred.params, device, settings)
+    refusals = []
+    for kernel in registry.kernels(device.backend):
+        if kernel.op == spec.primitive:
+            refusal = _refusal(kernel, request)
+            if refusal is None:
+                return _native(kernel.prepare(request), its_layout), kernel.name
+            refusals.append(f"{kernel.name}: {refusal}")
+    if spec.decompose is not None:
+        return _decomposed(spec, params), "decomposition"
+    reason = "; ".join(refusals) or f"{device.backend} has no kernel for {spec.primitive}"
+    return _fallback(spec, params, device, reason, settings), "fallback:cpu"
+
+
+def _refusal(kernel: Any, request: Call) -> str | None:
+    for x in (*request.inputs, *request.outputs):
+        if (reason := request.device.missing(x.dtype.name)) is not None:
+            return reason
+    return kernel.supports(request)
+
+
+def _native(launch: Any, its_layout: Layout) -> Plan:
+    nbytes, device = its_layout.size * its_layout.dtype.itemsize, its_layout.device
+
+    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+        if out is None:
+            result = Array(device.allocate(nbytes), 0, its_layout)
+        else:
+            result = out
+            arrays = [_apart(x, out) for x in arrays]
+        launch(arrays, (result,))
+        return result
+
+    return run
+
+
+def _apart(source: Array, out: Array) -> Array:
+    """The source, copied first where it shares memory with out but is not the same elements."""
+    if isinstance(source.buffer, HostBuffer):
+        a, b = source.buffer, out.buffer
+        apart = a.address + a.nbytes <= b.address or b.address + b.nbytes <= a.address
+    else:
+        apart = source.buffer is not out.buffer
+    same = source.layout is out.layout and source.offset == out.offset and source.buffer is out.buffer
+    return source if apart or same else call(registry.OPS["copy"], (source,))
+
+
+def _decomposed(spec: OpSpec, params: Any) -> Plan:
+    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+        result = spec.decompose(*arrays, params)
+        return result if out is None else call(registry.OPS["copy"], (result,), None, out)
+
+    return run
+
+
+def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
+    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+        home = arrays[0].device
+        result = call(spec, [from_numpy(to_numpy(x), target, copy=not target.host) for x in arrays], params)
+        result = from_numpy(to_numpy(result), home)
+        return result if out is None else call(registry.OPS["copy"], (result,), None, out)
+
+    return run
+
+
+def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: Settings) -> Plan:
+    message = f"{spec.name} on {device}: {reason}"
+    if device.backend == "cpu" or settings.fallback == "error":
+        hint = "" if device.backend == "cpu" else "; ACCEL_FALLBACK=warn or allow would run it on the CPU"
+        raise UnsupportedError(message + hint)
+    if settings.fallback == "warn" and (spec.name, str(device), reason) not in _said:
+        _said.add((spec.name, str(device), reason))
+        warnings.warn(f"{message}; it runs on the CPU (said once; see ACCEL_FALLBACK)", FallbackWarning, stacklevel=6)
+    return _elsewhere(spec, params, devices.device("cpu"))
+
+
+def _verbose(
+    spec: OpSpec, inputs: tuple[Layout, ...], plan: Plan, what: str, device: Device, settings: Settings
+) -> Plan:
+    line = f"accel: {_describe(spec, inputs)}: {what}"
+
+    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+        if "profile" not in settings.verbose:
+            print(line, file=sys.stderr)
+            return plan(arrays, out)
+        start = time.perf_counter()
+        result = plan(arrays, out)
+        device.synchronize()
+        print(f"{line}: {1e6 * (time.perf_counter() - start):.1f} us", file=sys.stderr)
+        return result
+
+    return run
+
+
+class Recorder:
+    """The calls made inside a `recording` block: description and candidates of each. run: whether they are also run."""
+
+    def __init__(self, run: bool) -> None:
+        self.run = run
+        self.calls: list[tuple[str, list[Candidate]]] = []
+
+    def served_by(self) -> set[str]:
+        """What ran, or would run: the first candidate without a refusal, of each call."""
+        return {next((c.what for c in found if c.refusal is None), "nothing") for _, found in self.calls}
+
+
+@contextlib.contextmanager
+def recording(run: bool) -> Iterator[Recorder]:
+    """Records every call that this thread makes inside a with block.
+
+    run False: nothing is computed; results have shape and dtype but no memory behind them."""
+    recorder = Recorder(run)
+    token = _recorder.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _recorder.reset(token)
+
+
+def _record(recorder: Recorder, spec: OpSpec, inputs: Sequence[Array], params: Any) -> list[Candidate]:
+    layouts = tuple(x.layout for x in inputs)
+    found = candidates(spec, layouts, params)
+    recorder.calls.append((_describe(spec, layouts), found))
+    return found
+
+
+def _imagined(found: list[Candidate], spec: OpSpec, inputs: Sequence[Array], params: Any) -> Array:
+    """What a call would return, without its elements; what it would decompose into is called the same way."""
+    if next((c.what for c in found if c.refusal is None), "") == DECOMPOSITION:
+        return spec.decompose(*inputs, params)
+    (shape, dtype), *_ = spec.infer(tuple(x.layout for x in inputs), params).outputs
+    return empty((1,), dtype, inputs[0].device).view(shape, row_major(shape))
+
+
+def _describe(spec: OpSpec, inputs: Sequence[Layout]) -> str:
+    operands = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
+    return f"{spec.name}({operands}) on {inputs[0].device}"
+
+
+def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> list[Candidate]:
+    """Every way to serve a call, in the order of preference; the first without a refusal is what runs. Prepares nothing."""
+    settings = config.current()
+    device = one_device(inputs, spec.name)
+    inferred = spec.infer(inputs, params)
+    target = _target(spec, device, settings)
+    if target is not device:
+        return [Candidate(f"override: {spec.name} goes to {target}", "", None)]
+    (shape, dtype), *_ = inferred.outputs
+    request = Call(spec.primitive, inputs, (layout(dtype, shape, None, device),), inferred.params, device, settings)
+    rows = [k for k in registry.kernels(device.backend) if k.op == spec.primitive]
+    found = [Candidate(k.name, k.source, _refusal(k, request)) for k in rows]
+    decomposes = None if spec.decompose is not None else f"{spec.name} is a primitive"
+    found.append(Candidate(DECOMPOSITION, "", decomposes))
+    refusal = None
+    if device.backend == "cpu":
+        refusal = "the device is the CPU already"
+    elif settings.fallback == "error":
+        refusal = "ACCEL_FALLBACK=error"
+    found.append(Candidate(FALLBACK, "", refusal))
+    return found

@@ -1,0 +1,174 @@
+"""Like in, like out: foreign arrays become `Array`s at a public function's door, its result becomes their kind again.
+
+    operands                                 result
+    an `Array` beside anything               `Array`
+    a torch tensor beside NumPy              torch tensor
+    a pyopencl array beside NumPy            pyopencl array
+    NumPy arrays, NumPy scalars              NumPy array
+    a torch tensor beside a pyopencl array   refused
+
+Python scalars are weak and go anywhere; so do NumPy scalars, which are arrays without axes in every other respect. Host
+arrays go to the default device where nothing else says where the call is, or to a device that has the host's memory;
+beside anything that lives in another memory they are refused, as nothing moves silently.
+
+A framework is looked at only where the caller has imported it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..array import Array, constant, from_numpy, to_numpy
+from ..backends.base import Device
+from ..devices import default_device
+from ..dtypes import DType, as_dtype, check_scalar, promote, scalar_dtype
+from ..errors import ArgumentError, DeviceError
+from . import numpy as numpy_arrays
+
+Restore = Callable[[Array], Any]
+
+SCALARS = (bool, int, float)
+
+
+def unchanged(array: Array) -> Array:
+    """The restore of a call whose operands were `Array`s."""
+    return array
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a value is a Python scalar (np.float64 is a float to Python, and a NumPy scalar here)."""
+    return isinstance(value, SCALARS) and not isinstance(value, np.generic)
+
+
+def library(value: Any) -> Any:
+    """The module of this package that knows a foreign array's kind, or None.
+
+    Each has ``to_array(value, home, argument)``, ``from_array(array, example)`` and ``device_of(value)``, which is None
+    for the host's memory.
+    """
+    if isinstance(value, (np.ndarray, np.generic)):
+        return numpy_arrays
+    for name, kind in (("torch", "Tensor"), ("pyopencl.array", "Array")):
+        framework = sys.modules.get(name)
+        if framework is not None and isinstance(value, getattr(framework, kind, ())):
+            if name == "torch":
+                from . import torch as torch_arrays
+
+                return torch_arrays
+            from . import pyopencl as pyopencl_arrays
+
+            return pyopencl_arrays
+    return None
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of a kind that public functions take."""
+    return isinstance(value, Array) or library(value) is not None
+
+
+def dtype_of(argument: str, value: Any) -> DType:
+    """The dtype of an array of any kind, or the one that a value stands for. Raises DtypeError."""
+    if isinstance(value, Array):
+        return value.dtype
+    return as_dtype(value.dtype if library(value) is not None else value, argument)
+
+
+def adopt(op: str, **values: Any) -> tuple[list[Any], Restore]:
+    """The operands as `Array`s, Python scalars left as they are, and what turns the result back.
+
+    values: operands by argument name, at least one of them an array. Raises ArgumentError for anything that is no array,
+    and for torch and pyopencl arrays in one call; DeviceError for a host array beside one in another memory.
+    """
+    operands = list(values.values())
+    kinds = {type(x) for x in operands}
+    if kinds == _ARRAYS:
+        return operands, unchanged
+    if kinds == _NUMPY:
+        home = default_device()
+        return [from_numpy(x, home, argument=f"{op}: {name}") for name, x in values.items()], to_numpy
+    if Array in kinds and kinds <= _ARRAYS_AND_SCALARS:
+        return operands, unchanged
+    return _adopt(op, values)
+
+
+_ARRAYS, _NUMPY, _ARRAYS_AND_SCALARS = {Array}, {np.ndarray}, {Array, *SCALARS}
+
+
+def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
+    libraries: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Array) or is_scalar(value):
+            continue
+        libraries[name] = found = library(value)
+        if found is None:
+            raise ArgumentError(
+                f"{op}: {name}: expected an accel.Array, a NumPy array, a torch tensor or a pyopencl array, got "
+                f"{_kind(value)}; accel.asarray or accel.from_dlpack may convert it"
+            )
+    leader = next((name for name, value in values.items() if isinstance(value, Array)), None)
+    foreign = [name for name, module in libraries.items() if module is not numpy_arrays]
+    if len({libraries[name] for name in foreign}) > 1:
+        raise ArgumentError(
+            f"{op}: {' and '.join(foreign)}: a torch tensor and a pyopencl array in one call; convert one"
+        )
+    if leader is None and not libraries:
+        raise ArgumentError(f"{op}: expected at least one array among {', '.join(values)}, got Python scalars only")
+    home, owner = _home(values, libraries, leader, foreign)
+    result = []
+    for name, value in values.items():
+        module = libraries.get(name)
+        if module is None:
+            result.append(value)
+            continue
+        if owner is not None and not isinstance(value, np.generic) and module.device_of(value) is None:
+            raise DeviceError(
+                f"{op}: {name} is in the host's memory ({_kind(value)}) and {owner} is on {home}; nothing moves silently: "
+                f"pass accel.asarray({name}, device={str(home)!r})"
+            )
+        result.append(module.to_array(value, home, f"{op}: {name}"))
+    if leader is not None:
+        return result, unchanged
+    if not foreign:
+        return result, to_numpy
+    example = values[foreign[0]]
+    return result, lambda array: libraries[foreign[0]].from_array(array, example)
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _home(
+    values: dict[str, Any], libraries: dict[str, Any], leader: str | None, foreign: list[str]
+) -> tuple[Device, str | None]:
+    """The device of the call: where an operand lives already, else the default device; and the operand, if there is one,
+    whose memory is not the host's."""
+    if leader is not None:
+        home = values[leader].device
+        return home, None if home.host else leader
+    for name in foreign:
+        found = libraries[name].device_of(values[name])
+        if found is not None:
+            return found, name
+    return default_device(), None
+
+
+def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]:
+    """Python scalars turned into arrays: weak ones, which take the dtype of the arrays beside them."""
+    dtypes = [x.dtype for x in operands if isinstance(x, Array)]
+    if len(dtypes) == len(operands):
+        return operands
+    device = next(x.device for x in operands if isinstance(x, Array))
+    common: DType = promote(*dtypes)
+    result = []
+    for name, value in zip(names, operands, strict=True):
+        if not isinstance(value, Array):
+            dtype = scalar_dtype(value, common)
+            check_scalar(value, dtype, f"{op}: {name}")
+            value = constant(value, dtype, device)
+        result.append(value)
+    return result

@@ -1,0 +1,112 @@
+"""How an array lies in memory, as one interned object, so that layouts compare by identity and serve as cache keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from .dtypes import DType
+from .errors import ShapeError
+
+if TYPE_CHECKING:
+    from .backends.base import Device
+
+Shape = tuple[int, ...]
+
+_LIMIT = 1 << 16
+_interned: dict[tuple[DType, Shape, Shape, int], Layout] = {}
+
+
+class Layout:
+    """dtype, shape, strides (in elements) and device of an array. Made by `layout` only.
+
+    size: number of elements. contiguous: row-major without gaps (strides of axes of length 1 do not count).
+    """
+
+    __slots__ = ("contiguous", "device", "dtype", "ndim", "shape", "size", "strides")
+
+    def __init__(self, dtype: DType, shape: Shape, strides: Shape, device: Device) -> None:
+        self.dtype, self.shape, self.strides, self.device = dtype, shape, strides, device
+        self.ndim = len(shape)
+        self.size = prod(shape)
+        dense = row_major(shape)
+        self.contiguous = self.size == 0 or all(
+            have == want for have, want, n in zip(strides, dense, shape, strict=True) if n > 1
+        )
+
+    def __repr__(self) -> str:
+        return f"Layout({self.dtype}, shape={self.shape}, strides={self.strides}, device={self.device})"
+
+
+def row_major(shape: Shape) -> Shape:
+    """Strides, in elements, of a row-major array without gaps."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n if n else 1
+    return tuple(reversed(strides))
+
+
+def layout(dtype: DType, shape: Shape, strides: Shape | None, device: Device) -> Layout:
+    """The one Layout object of these values; strides None means row-major."""
+    if strides is None:
+        strides = row_major(shape)
+    key = (dtype, shape, strides, id(device))
+    found = _interned.get(key)
+    if found is None or found.device is not device:
+        if len(_interned) >= _LIMIT:
+            # Duplicates of forgotten layouts are harmless: a cache keyed by identity just misses once.
+            _interned.clear()
+        found = _interned[key] = Layout(dtype, shape, strides, device)
+    return found
+
+
+def span(shape: Shape, strides: Shape) -> tuple[int, int]:
+    """Lowest and one past the highest element offset that an array touches, relative to its first element."""
+    if 0 in shape:
+        return 0, 0
+    low = sum(min(0, (n - 1) * s) for n, s in zip(shape, strides, strict=True))
+    high = sum(max(0, (n - 1) * s) for n, s in zip(shape, strides, strict=True))
+    return low, high + 1
+
+
+def broadcast_shapes(*shapes: Shape, what: str = "operands") -> Shape:
+    """The shape that these broadcast to. Raises ShapeError, which prints them all."""
+    ndim = max(map(len, shapes), default=0)
+    result = []
+    for axis in range(-ndim, 0):
+        sizes = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
+        if len(sizes) > 1:
+            raise ShapeError(
+                f"{what}: shapes {', '.join(map(str, shapes))} do not broadcast (axis {axis} has {sorted(sizes)})"
+            )
+        result.append(sizes.pop() if sizes else 1)
+    return tuple(result)
+
+
+def broadcast_strides(source: Layout, shape: Shape) -> Shape:
+    """Strides with which a layout is read as if it had a shape that it broadcasts to: 0 along every stretched axis."""
+    missing = len(shape) - source.ndim
+    return (0,) * missing + tuple(
+        0 if have == 1 and want != 1 else step
+        for have, want, step in zip(source.shape, shape[missing:], source.strides, strict=True)
+    )
+
+
+def collapse(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]]:
+    """The same elements in the same order with as few axes as possible: axes of length 1 go, neighbours that every operand
+    walks with one step become one axis. shape must have no 0; strides: one tuple per operand, of the shape's length."""
+    kept = [axis for axis, n in enumerate(shape) if n != 1]
+    lengths: list[int] = []
+    steps: list[list[int]] = [[] for _ in strides]
+    for axis in kept:
+        if lengths and all(row[-1] == s[axis] * shape[axis] for row, s in zip(steps, strides, strict=True)):
+            lengths[-1] *= shape[axis]
+            for row, s in zip(steps, strides, strict=True):
+                row[-1] = s[axis]
+        else:
+            lengths.append(shape[axis])
+            for row, s in zip(steps, strides, strict=True):
+                row.append(s[axis])
+    return tuple(lengths), [tuple(row) for row in steps]

@@ -1,0 +1,13 @@
+"""Constants of the bit contract (docs/numerics.md). Standard library only: the native build reads this file too."""
+
+BIT_CONTRACT = 1
+"""Version of the canonical algorithms; a change of any of them is a new version."""
+
+KC = 256
+"""Matmul: products are accumulated by fma in chunks of KC consecutive k; chunk results are added in ascending order."""
+
+LANES = 64
+"""Reductions: lane ``i % LANES`` of a block accumulates element ``i``, ascending; the lanes then fold in halves."""
+
+BLOCK = 4096
+"""Reductions: elements per block; block results are reduced by the same rule until one is left."""

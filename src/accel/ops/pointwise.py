@@ -1,0 +1,291 @@
+"""Pointwise operations: one spec per scalar function, all with one primitive, whose parameter is a scalar `Program`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from .. import dispatch, interop, registry
+from ..array import Array
+from ..dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, promote
+from ..errors import ArgumentError, DtypeError, ShapeError
+from ..layout import Layout, broadcast_shapes
+from ..scalar import FUNCTIONS, Program, ScalarFunction, program_for
+from . import bounds
+from .spec import Inferred, OpSpec
+
+ARGUMENTS = {
+    1: ("x",),
+    2: ("x1", "x2"),
+    3: ("x1", "x2", "x3"),
+    "where": ("condition", "x1", "x2"),
+    "clip": ("x", "min", "max"),
+}
+
+KIND = {"b": "bool", "i": "int", "u": "int", "f": "float"}
+
+
+def arguments(row: ScalarFunction) -> tuple[str, ...]:
+    """Argument names of a function, as the array API standard has them."""
+    return ARGUMENTS.get(row.name) or ARGUMENTS[row.arity]
+
+
+def compute_dtype(dtype: DType) -> DType:
+    """The dtype that values of a dtype are computed in: float32 for the 16-bit floats, else itself."""
+    return FLOAT32 if dtype.kind == "f" and dtype.itemsize == 2 else dtype
+
+
+def elementwise(row: ScalarFunction, dtypes: tuple[DType, ...]) -> Program:
+    """A function of operands of these dtypes: promoted, computed, and rounded once to the promoted dtype (or bool).
+
+    Raises DtypeError where the function does not take the promoted dtype, or where's condition is not bool.
+    """
+    names = arguments(row)
+    values = dtypes[1:] if row.name == "where" else dtypes
+    if row.name == "where" and dtypes[0] is not BOOL:
+        raise DtypeError(f"where: condition: expected bool, got {dtypes[0]}")
+    common = promote(*values)
+    if KIND[common.kind] not in row.kinds:
+        have = ", ".join(f"{n}: {d}" for n, d in zip(names, dtypes, strict=True))
+        raise DtypeError(f"{row.name}: takes {' and '.join(row.kinds)} dtypes, got {have}; cast with astype")
+    return program_for(row.name, tuple(d.name for d in dtypes))
+
+
+def _evaluate(program: Program, *operands: np.ndarray) -> np.ndarray:
+    from ..scalar.evaluate import evaluate
+
+    return evaluate(program, *np.broadcast_arrays(*operands))
+
+
+def _infer_program(inputs: tuple[Layout, ...], program: Program) -> Inferred:
+    shape = broadcast_shapes(*(x.shape for x in inputs), what="pointwise")
+    return Inferred(((shape, TABLE[program.output]),), program)
+
+
+def _unbounded(reference: np.ndarray, *operands: np.ndarray) -> np.ndarray:
+    return np.zeros(np.shape(reference))
+
+
+def _program_samples(dtype: DType) -> Any:
+    from ..testing import strategies
+
+    return strategies.programs(dtype)
+
+
+def apply(program: Program, *operands: Any, out: Array | None = None) -> Any:
+    """A scalar program over arrays of its input dtypes, broadcast against each other."""
+    arrays, restore = interop.adopt("pointwise", **{f"operand {i}": x for i, x in enumerate(operands)})
+    return restore(dispatch.call(PROGRAM, arrays, program, out))
+
+
+PROGRAM = registry.register(
+    OpSpec(
+        name="pointwise",
+        primitive="pointwise",
+        summary="A scalar program over broadcast operands",
+        function=apply,
+        infer=_infer_program,
+        canonical=_evaluate,
+        reference=_evaluate,
+        bound=_unbounded,
+        bits=lambda dtype, numerics: "bits",
+        samples=_program_samples,
+        dtypes=tuple(TABLE.values()),
+        namespace="internal",
+        flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
+    )
+)
+
+
+def _spec(row: ScalarFunction) -> OpSpec:
+    names = arguments(row)
+    accepted = tuple(d for d in TABLE.values() if KIND[d.kind] in row.kinds)
+
+    def infer(inputs: tuple[Layout, ...], params: None) -> Inferred:
+        program = elementwise(row, tuple(x.dtype for x in inputs))
+        shape = broadcast_shapes(*(x.shape for x in inputs), what=row.name)
+        return Inferred(((shape, TABLE[program.output]),), program)
+
+    def function(*operands: Any) -> Any:
+        if len(operands) != len(names):
+            raise ArgumentError(f"{row.name}: expected {', '.join(names)}, got {len(operands)} operands")
+        arrays, restore = interop.adopt(row.name, **dict(zip(names, operands, strict=True)))
+        return restore(dispatch.call(spec, interop.scalars(row.name, names, arrays)))
+
+    def canonical(*operands: np.ndarray) -> np.ndarray:
+        return _evaluate(elementwise(row, tuple(as_dtype(x.dtype) for x in operands)), *operands)
+
+    def reference(*operands: np.ndarray) -> np.ndarray:
+        if as_dtype(operands[-1].dtype).kind != "f" or all(x.dtype != np.float64 for x in operands):
+            wide = [x.astype(np.float64) if as_dtype(x.dtype).kind == "f" else x for x in operands]
+            return canonical(*wide)
+        return canonical(*operands)
+
+    def bound(exact: np.ndarray, *operands: np.ndarray) -> np.ndarray:
+        return pointwise_bound(row, exact, promote(*(as_dtype(x.dtype) for x in operands[-max(1, row.arity - 1) :])))
+
+    def samples(dtype: DType) -> Any:
+        from ..testing import strategies
+
+        return strategies.elementwise(row, dtype)
+
+    function.__name__ = function.__qualname__ = row.name
+    function.__doc__ = _docstring(row, names, accepted)
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
+    )
+    spec = OpSpec(
+        name=row.name,
+        primitive="pointwise",
+        summary=row.doc,
+        function=function,
+        infer=infer,
+        canonical=canonical,
+        reference=reference,
+        bound=bound,
+        bits=lambda dtype, numerics: "bits" if dtype.kind == "f" and row.result == "same" else "exact",
+        samples=samples,
+        dtypes=accepted,
+        flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
+    )
+    return registry.register(spec)
+
+
+def pointwise_bound(row: ScalarFunction, exact: np.ndarray, dtype: DType) -> np.ndarray:
+    """The function's documented ULP error at a dtype, as an absolute bound around exact results."""
+    if dtype.kind != "f" or row.result == "bool":
+        return np.zeros(np.shape(exact))
+    compute = compute_dtype(dtype)
+    ulp = row.ulp[compute is FLOAT64]
+    magnitude = np.abs(np.asarray(exact, np.float64))
+    # ulp(x) <= 2 u |x|, with one more for a result at the next power of two
+    absolute = ulp * (2 * bounds.unit_roundoff(compute) * magnitude + bounds.smallest(compute))
+    # float64 is its own reference: its accuracy is shown by tests/scalar against mpmath
+    return np.full(np.shape(exact), np.inf) if dtype is FLOAT64 else bounds.rounded(exact, absolute, compute, dtype)
+
+
+def _docstring(row: ScalarFunction, names: tuple[str, ...], accepted: tuple[DType, ...]) -> str:
+    lines = [
+        f"{row.doc[0].upper()}{row.doc[1:]}, for each element.",
+        "",
+        f"{', '.join(names)}: arrays that broadcast against each other, of {' and '.join(row.kinds)} dtypes, which promote; a Python",
+        "scalar beside an array takes its dtype. Result: the promoted dtype"
+        + (", or rather bool." if row.result == "bool" else "."),
+    ]
+    if any(row.ulp):
+        lines.append(
+            f"Largest error: {row.ulp[0]} ULP in float32, {row.ulp[1]} in float64; 16-bit floats round the float32 result once."
+        )
+    if row.special:
+        lines += ["Special values: " + "; ".join(row.special) + "."]
+    return "\n".join([*lines, f"Source: {row.source}.", "Raises DtypeError, ShapeError, DeviceError, ArgumentError."])
+
+
+for _row in FUNCTIONS.values():
+    _spec(_row)
+
+_CLIP = registry.OPS["clip"].function
+
+
+def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    """x limited to at least min and at most max, for each element; either may be absent. NaN stays NaN.
+
+    min, max: scalars or arrays that broadcast with x. Raises DtypeError, ShapeError, DeviceError, ArgumentError.
+    """
+    if min is None and max is None:
+        return registry.OPS["positive"].function(x)
+    if min is None:
+        return registry.OPS["minimum"].function(x, max)
+    if max is None:
+        return registry.OPS["maximum"].function(x, min)
+    return _CLIP(x, min, max)
+
+
+def copy(x: Any, /, *, out: Array | None = None) -> Any:
+    """The elements in a fresh row-major array, or cast and broadcast into out (an Array's view), which is then returned."""
+    if out is None:
+        arrays, restore = interop.adopt("copy", x=x)
+        return restore(dispatch.call(COPY, arrays))
+    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
+        (source,) = interop.scalars("copy", ("x", "out"), [x, out])[:1]
+    else:
+        (source, _), _ = interop.adopt("copy", x=x, out=out)
+    if broadcast_shapes(source.shape, out.shape, what="copy") != out.shape:
+        raise ShapeError(f"copy: {source.shape} does not broadcast to {out.shape}")
+    if getattr(out.buffer, "readonly", False):
+        raise ArgumentError("out: the array is read-only")
+    if out.size:
+        stretched = source.view(out.shape, _stretch(source, out))
+        dispatch.call(PROGRAM, (stretched,), cast_program(source.dtype, out.dtype), out)
+    return out
+
+
+def _stretch(source: Array, out: Array) -> tuple[int, ...]:
+    from ..layout import broadcast_strides
+
+    return broadcast_strides(source.layout, out.shape)
+
+
+def cast_program(source: DType, target: DType) -> Program:
+    """The program that casts one dtype to another; no step where they are the same."""
+    return program_for("cast", (source.name,), target.name)
+
+
+def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+    """The elements cast to a dtype: one rounding to floats, truncation and saturation (NaN: 0) from floats to integers, wrapping
+    between integers, non-zero is True.
+
+    copy: False returns x itself where it has the dtype. Raises DtypeError, ArgumentError.
+    """
+    target = as_dtype(dtype)
+    (array,), restore = interop.adopt("astype", x=x)
+    if not copy and array.dtype is target:
+        return x
+    return restore(dispatch.call(ASTYPE, (array,), target))
+
+
+def _infer_cast(inputs: tuple[Layout, ...], dtype: DType | None) -> Inferred:
+    target = dtype or inputs[0].dtype
+    return Inferred(((inputs[0].shape, target),), cast_program(inputs[0].dtype, target))
+
+
+def _cast(x: np.ndarray, dtype: Any = None) -> np.ndarray:
+    source = as_dtype(x.dtype)
+    return _evaluate(cast_program(source, as_dtype(dtype) if dtype is not None else source), x)
+
+
+def _cast_samples(dtype: DType) -> Any:
+    from ..testing import strategies
+
+    return strategies.casts(dtype)
+
+
+def _copy_samples(dtype: DType) -> Any:
+    from ..testing import strategies
+
+    return strategies.copies(dtype)
+
+
+COPY, ASTYPE = (
+    registry.register(
+        OpSpec(
+            name=function.__name__,
+            primitive="pointwise",
+            summary=summary,
+            function=function,
+            infer=_infer_cast,
+            canonical=_cast,
+            reference=_cast,
+            bound=_unbounded,
+            bits=lambda dtype, numerics: "exact",
+            samples=samples,
+            dtypes=tuple(TABLE.values()),
+        )
+    )
+    for function, summary, samples in (
+        (copy, "a row-major copy", _copy_samples),
+        (astype, "a cast to another dtype", _cast_samples),
+    )
+)

@@ -1,0 +1,327 @@
+"""Reductions over any axes: sum, prod, mean, max, min, any, all, argmax, argmin. One primitive, ``reduce``; mean composes."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from functools import partial
+from math import prod as product
+from typing import Any
+
+import numpy as np
+
+from .. import dispatch, interop, registry
+from ..array import Array, constant
+from ..dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
+from ..errors import ArgumentError, AxisError, DtypeError, ShapeError
+from ..layout import Layout, Shape
+from ..scalar import Program, program_for
+from . import bounds, canonical
+from .pointwise import apply, astype
+from .spec import Inferred, OpSpec
+
+Axes = int | tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Parameters of the primitive ``reduce``: what to compute, and the reduced axes, ascending and not negative.
+
+    The output's layout has the kept axes only. Reduced axes are flattened in row-major order.
+    """
+
+    kind: str
+    axes: Shape
+
+
+def normalize_axes(op: str, axis: Axes, ndim: int) -> Shape:
+    """Ascending non-negative axes; None means all. Raises AxisError or ArgumentError."""
+    if axis is None:
+        return tuple(range(ndim))
+    items = axis if isinstance(axis, (tuple, list)) else (axis,)
+    found = []
+    for item in items:
+        if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__"):
+            raise ArgumentError(f"{op}: axis: expected an integer, a tuple of them or None, got {axis!r}")
+        a = operator.index(item)
+        if not -ndim <= a < ndim:
+            raise AxisError(f"{op}: axis: {a} is out of range for an array with {ndim} axes")
+        found.append(a % ndim)
+    if len(set(found)) < len(found):
+        raise AxisError(f"{op}: axis: {axis} names an axis twice")
+    return tuple(sorted(found))
+
+
+def sum_dtype(dtype: DType) -> DType:
+    """The dtype of sums and products where none is asked for: integers widen to 64 bits, as the standard says."""
+    return {"b": INT64, "i": INT64, "u": UINT64}.get(dtype.kind, dtype)
+
+
+def _result_dtype(kind: str, operand: DType, asked: DType | None) -> DType:
+    if kind in ("any", "all"):
+        return BOOL
+    if kind in ("argmax", "argmin"):
+        return INT64
+    return operand if kind in ("max", "min") else asked or sum_dtype(operand)
+
+
+def _infer(kind: str, inputs: tuple[Layout, ...], params: tuple[Shape, DType | None]) -> Inferred:
+    (x,), (axes, asked) = inputs, params
+    if kind in ("max", "min", "argmax", "argmin") and product(x.shape[a] for a in axes) == 0:
+        kept = product(x.shape[a] for a in range(x.ndim) if a not in axes)
+        if kept:
+            raise ShapeError(f"{kind}: x: nothing to choose from along axes {axes} of shape {x.shape}")
+    shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
+    return Inferred(((shape, _result_dtype(kind, x.dtype, asked)),), Reduction(kind, axes))
+
+
+def _run(kind: str, x: Array, axes: Shape, asked: DType | None, keepdims: bool) -> Array:
+    return keep(dispatch.call(registry.OPS[kind], (x,), (axes, asked)), x.shape, axes, keepdims)
+
+
+def keep(result: Array, shape: Shape, axes: Shape, keepdims: bool) -> Array:
+    """The reduced axes back, with length 1, as a view."""
+    if not keepdims:
+        return result
+    steps = iter(result.strides)
+    return result.view(
+        tuple(1 if a in axes else n for a, n in enumerate(shape)),
+        tuple(0 if a in axes else next(steps) for a in range(len(shape))),
+    )
+
+
+def _sum_like(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool) -> Any:
+    (array,), restore = interop.adopt(kind, x=x)
+    asked = None if dtype is None else as_dtype(dtype)
+    axes = normalize_axes(kind, axis, array.ndim)
+    if asked is not None and not _accumulates(array.dtype, asked):
+        array = astype(array, asked)
+        asked = None if asked.kind == "f" else asked
+    return restore(_run(kind, array, axes, asked, keepdims))
+
+
+def _accumulates(operand: DType, asked: DType) -> bool:
+    """Whether the primitive gives this result dtype without a cast of the operand first."""
+    if operand.kind == "f":
+        return asked.name in (operand.name, operand.accumulator)
+    return asked.kind in "iu"
+
+
+def sum(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    """Sum over axes (None: all), in the canonical order of docs/numerics.md.
+
+    dtype: of the result; by default the operand's, or int64/uint64 for booleans and integers (which wrap). float16 and
+    bfloat16 accumulate in float32 and round once; ``dtype=accel.float32`` keeps the accumulator. Another dtype: x is cast to it
+    first. keepdims: reduced axes stay, with length 1. Nothing sums to +0.
+    Raises AxisError, DtypeError, ArgumentError.
+    """
+    return _sum_like("sum", x, axis, dtype, keepdims)
+
+
+def prod(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    """Product over axes; dtype and keepdims as in `sum`. The product of nothing is 1."""
+    return _sum_like("prod", x, axis, dtype, keepdims)
+
+
+def max(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Largest element over axes; NaN propagates, +0 is above -0. Raises ShapeError where there is nothing to choose from."""
+    return _choose("max", x, axis, keepdims)
+
+
+def min(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Smallest element over axes; NaN propagates, -0 is below +0. Raises ShapeError where there is nothing to choose from."""
+    return _choose("min", x, axis, keepdims)
+
+
+def any(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Whether any element over axes is not zero (NaN is not). False for nothing. Result: bool."""
+    return _choose("any", x, axis, keepdims)
+
+
+def all(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Whether no element over axes is zero. True for nothing. Result: bool."""
+    return _choose("all", x, axis, keepdims)
+
+
+def _choose(kind: str, x: Any, axis: Axes, keepdims: bool) -> Any:
+    (array,), restore = interop.adopt(kind, x=x)
+    return restore(_run(kind, array, normalize_axes(kind, axis, array.ndim), None, keepdims))
+
+
+def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """int64 index of the first largest element along an axis, or in the flattened array (None); the first NaN wins."""
+    return _index("argmax", x, axis, keepdims)
+
+
+def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+    """int64 index of the first smallest element along an axis, or in the flattened array (None); the first NaN wins."""
+    return _index("argmin", x, axis, keepdims)
+
+
+def _index(kind: str, x: Any, axis: int | None, keepdims: bool) -> Any:
+    (array,), restore = interop.adopt(kind, x=x)
+    if isinstance(axis, (tuple, list)):
+        raise ArgumentError(f"{kind}: axis: expected an integer or None, got {axis!r}")
+    if array.dtype is BOOL:
+        raise DtypeError(f"{kind}: x: takes integer and floating dtypes, got bool")
+    return restore(_run(kind, array, normalize_axes(kind, axis, array.ndim), None, keepdims))
+
+
+def mean(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+    """Arithmetic mean over axes of a floating array: the canonical sum, divided once, rounded once. Nothing gives NaN.
+
+    Raises DtypeError for other dtypes, AxisError, ArgumentError.
+    """
+    (array,), restore = interop.adopt("mean", x=x)
+    axes = normalize_axes("mean", axis, array.ndim)
+    result = dispatch.call(MEAN, (array,), (axes, None))
+    return restore(keep(result, array.shape, axes, keepdims))
+
+
+def _infer_mean(inputs: tuple[Layout, ...], params: tuple[Shape, None]) -> Inferred:
+    (x,), (axes, _) = inputs, params
+    if x.dtype.kind != "f":
+        raise DtypeError(f"mean: x: takes floating dtypes, got {x.dtype}; cast with astype")
+    shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
+    return Inferred(((shape, x.dtype),), Reduction("mean", axes))
+
+
+def divide_program(accumulator: DType, output: DType) -> Program:
+    """Quotient of two accumulators, rounded to the output dtype."""
+    return program_for("divide", (accumulator.name, accumulator.name), output.name)
+
+
+def _decompose_mean(x: Array, params: tuple[Shape, None]) -> Array:
+    axes, _ = params
+    accumulator = TABLE[x.dtype.accumulator]
+    total = _run("sum", x, axes, accumulator, False)
+    count = constant(product(x.shape[a] for a in axes), accumulator, x.device)
+    return apply(divide_program(accumulator, x.dtype), total, count)
+
+
+# what the tests compare with
+
+
+def _axes_of(x: np.ndarray, axis: Axes) -> Shape:
+    return normalize_axes("reduce", axis, x.ndim)
+
+
+def _kept(result: np.ndarray, x: np.ndarray, axes: Shape, keepdims: bool) -> np.ndarray:
+    return result.reshape([1 if a in axes else n for a, n in enumerate(x.shape)]) if keepdims else result
+
+
+def _canonical(kind: str, x: np.ndarray, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> np.ndarray:
+    axes, have = _axes_of(x, axis), as_dtype(x.dtype)
+    asked = None if dtype is None else as_dtype(dtype)
+    if asked is not None and not _accumulates(have, asked):
+        x = registry.OPS["astype"].canonical(x, asked)
+        have = asked
+    return _kept(canonical.reduce(kind, x, axes, _result_dtype(kind, have, asked)), x, axes, keepdims)
+
+
+def _canonical_mean(x: np.ndarray, axis: Axes = None, keepdims: bool = False) -> np.ndarray:
+    axes, have = _axes_of(x, axis), as_dtype(x.dtype)
+    accumulator = as_dtype(have.accumulator)
+    total = canonical.reduce("sum", x, axes, accumulator)
+    with np.errstate(all="ignore"):
+        result = total / accumulator.numpy.type(product(x.shape[a] for a in axes))
+    return _kept(canonical.narrow(np.asarray(result, accumulator.numpy), have), x, axes, keepdims)
+
+
+def _exact(kind: str, x: np.ndarray, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> np.ndarray:
+    """Sums and products in extended precision; everything else has one right answer, the canonical one."""
+    have = as_dtype(x.dtype)
+    if kind not in ("sum", "prod", "mean") or have.kind != "f":
+        return _canonical(kind, x, axis, dtype, keepdims)
+    axes = _axes_of(x, axis)
+    wide = x.astype(np.float64 if have is not FLOAT64 else np.longdouble).astype(np.longdouble)
+    with np.errstate(all="ignore"):
+        return getattr(np, kind)(wide, axis=axes, keepdims=keepdims)
+
+
+def _bound(
+    kind: str, exact: np.ndarray, x: np.ndarray, axis: Axes = None, dtype: Any = None, keepdims: bool = False
+) -> np.ndarray:
+    have = as_dtype(x.dtype)
+    if kind not in ("sum", "prod", "mean") or have.kind != "f":
+        return np.zeros(np.shape(exact))
+    axes = _axes_of(x, axis)
+    asked = have if dtype is None else as_dtype(dtype)
+    computed = asked if not _accumulates(have, asked) else have
+    accumulator = as_dtype(computed.accumulator)
+    n = product(x.shape[a] for a in axes)
+    u = bounds.unit_roundoff(accumulator) + (0 if computed is have else bounds.unit_roundoff(computed))
+    depth = bounds.tree_depth(n) + (kind == "mean")
+    with np.errstate(all="ignore"):
+        magnitude = np.abs(x.astype(np.float64))
+        total = getattr(np, kind)(magnitude, axis=axes, keepdims=keepdims)
+        growth = bounds.gamma(depth if kind != "prod" else n, u) + (0 if computed is have else 2 * u)
+        underflow = n * bounds.smallest(accumulator)
+        if kind == "prod":  # a product that underflows on the way is lost: nothing is promised of it
+            small = np.where(magnitude > 0, np.minimum(magnitude, 1), 1).prod(axis=axes, keepdims=keepdims)
+            underflow = np.where(small < 1e-30, np.inf, underflow)
+            large = np.maximum(magnitude, 1).prod(axis=axes, keepdims=keepdims)
+            underflow = np.where(large > 1e30, np.inf, underflow)
+        absolute = growth * total + underflow
+        if kind == "sum" and computed is have and bounds.integral(x):
+            absolute = np.where(total < 1 / bounds.unit_roundoff(accumulator), 0, absolute)
+        if kind == "mean":
+            peak = magnitude.sum(axis=axes, keepdims=keepdims)
+            absolute = np.where(peak < bounds.largest(accumulator) / 2, absolute, np.inf)
+    return bounds.rounded(np.asarray(exact, np.float64), absolute, accumulator, asked if computed is have else computed)
+
+
+def _samples(kind: str, dtype: DType) -> Any:
+    from ..testing import strategies
+
+    return strategies.reductions(kind, dtype)
+
+
+NUMBERS = (*INTEGERS, *FLOATS)
+
+SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (
+    registry.register(
+        OpSpec(
+            name=function.__name__,
+            primitive="reduce",
+            summary=(function.__doc__ or "").partition(".")[0],
+            function=function,
+            infer=partial(_infer, function.__name__),
+            canonical=partial(_canonical, function.__name__),
+            reference=partial(_exact, function.__name__),
+            bound=partial(_bound, function.__name__),
+            bits=lambda dtype, numerics, rounds=rounds: "bits" if rounds and dtype.kind == "f" else "exact",
+            samples=partial(_samples, function.__name__),
+            dtypes=dtypes,
+            flops=lambda inputs, outputs: inputs[0].size,
+        )
+    )
+    for function, rounds, dtypes in (
+        (sum, True, tuple(TABLE.values())),
+        (prod, True, tuple(TABLE.values())),
+        (max, False, tuple(TABLE.values())),
+        (min, False, tuple(TABLE.values())),
+        (any, False, tuple(TABLE.values())),
+        (all, False, tuple(TABLE.values())),
+        (argmax, False, NUMBERS),
+        (argmin, False, NUMBERS),
+    )
+)
+
+MEAN = registry.register(
+    OpSpec(
+        name="mean",
+        primitive="mean",
+        summary="Arithmetic mean over axes",
+        function=mean,
+        infer=_infer_mean,
+        canonical=_canonical_mean,
+        reference=partial(_exact, "mean"),
+        bound=partial(_bound, "mean"),
+        bits=lambda dtype, numerics: "bits",
+        samples=partial(_samples, "mean"),
+        dtypes=FLOATS,
+        decompose=_decompose_mean,
+        flops=lambda inputs, outputs: inputs[0].size,
+    )
+)

@@ -1,0 +1,57 @@
+"""One row of the op table: all that accel knows of an operation, for dispatcher, tests, conformance kit, bench suite and docs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import DType
+from ..layout import Layout, Shape
+
+Output = tuple[Shape, DType]
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What an op makes of its operands: shape and dtype of each output, and the parameters that its primitive's kernels take."""
+
+    outputs: tuple[Output, ...]
+    params: Any
+
+
+@dataclass(frozen=True, eq=False)
+class OpSpec:
+    """One operation.
+
+    name: its public name. primitive: the op of the kernel rows that compute it. namespace: ``""``, ``nn`` or ``special``.
+    infer(layouts, params): shape and dtype rule; raises ShapeError or DtypeError with the operands' names.
+    function: the public function. decompose(*arrays, **dict of params): the same result from other ops, or None.
+    canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or float64 where
+    that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed, per element.
+    bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
+    samples(dtype): a hypothesis strategy of (NumPy operands, keywords); only tests and the conformance kit call it.
+    dtypes: operand dtypes that it takes. flops, bytes: of one call, from operand layouts and outputs.
+    """
+
+    name: str
+    primitive: str
+    summary: str
+    function: Callable[..., Any]
+    infer: Callable[[tuple[Layout, ...], Any], Inferred]
+    canonical: Callable[..., np.ndarray]
+    reference: Callable[..., np.ndarray]
+    bound: Callable[..., np.ndarray]
+    bits: Callable[[DType, str], str]
+    samples: Callable[[DType], Any]
+    dtypes: tuple[DType, ...]
+    namespace: str = ""
+    decompose: Callable[..., Any] | None = None
+    flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
+
+    def bytes(self, inputs: tuple[Layout, ...], outputs: tuple[Output, ...]) -> int:
+        """Bytes that one call must read and write at least."""
+        read = sum(x.size * x.dtype.itemsize for x in inputs)
+        return read + sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in outputs)

@@ -1,0 +1,139 @@
+"""The tables: op specs, backends and, through each backend, kernels. One door for what ships with accel and what does not."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import threading
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from .backends.base import API_VERSION, Backend, BackendInfo, Kernel
+from .errors import AccelError, BackendUnavailableError, ConfigError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from .ops.spec import OpSpec
+
+OPS: dict[str, OpSpec] = {}
+"""All op specs by name."""
+
+_lock = threading.RLock()
+_backends: dict[str, Backend | BackendUnavailableError] = {}
+
+
+def register(spec: OpSpec) -> OpSpec:
+    """Adds a row to the op table; its name must be new."""
+    if spec.name in OPS:
+        raise ValueError(f"there is an op {spec.name!r} already")
+    OPS[spec.name] = spec
+    return spec
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> dict[str, tuple[EntryPoint, EntryPoint | None]]:
+    """(factory, info) by backend name, the built-in ones first."""
+    factories, infos = (_by_name(group) for group in ("accel.backends", "accel.backend_info"))
+    names = sorted(factories, key=lambda name: (not factories[name].value.startswith("accel."), name))
+    return {name: (factories[name], infos.get(name)) for name in names}
+
+
+def _by_name(group: str) -> dict[str, EntryPoint]:
+    """A group's entry points by name; of two of one name accel's own, so that no plug-in takes a built-in backend's place."""
+    from importlib.metadata import entry_points
+
+    points = sorted(entry_points(group=group), key=lambda point: point.value.startswith("accel."))
+    return {point.name: point for point in points}
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of all registered backends, usable or not."""
+    return tuple(_entry_points())
+
+
+def backend_info(name: str) -> BackendInfo:
+    """A backend's metadata, or what is wrong with them; no driver is imported."""
+    _known(name)
+    try:
+        return _metadata(name)
+    except BackendUnavailableError as error:
+        return BackendInfo(name, str(error))
+
+
+def _metadata(name: str) -> BackendInfo:
+    point = _entry_points()[name][1]
+    if point is None:
+        return BackendInfo(name, "an out-of-tree backend without metadata (group accel.backend_info)")
+    what = f"backend {name!r}: its metadata, {point.value},"
+    try:
+        info = point.load()
+    except Exception as error:
+        raise BackendUnavailableError(f"{what} failed to load: {type(error).__name__}: {error}") from None
+    if not isinstance(info, BackendInfo):
+        raise BackendUnavailableError(f"{what} is of type {type(info).__name__}; expected a BackendInfo")
+    return info
+
+
+def _known(name: str) -> None:
+    if name not in _entry_points():
+        known = ", ".join(_entry_points()) or "none: accel is not installed, run pip install"
+        raise ConfigError(f"unknown backend {name!r}; registered backends: {known}")
+
+
+def backend(name: str) -> Backend:
+    """The backend of that name, started. A failure is remembered and raised again as BackendUnavailableError."""
+    found = _backends.get(name)
+    if found is None:
+        _known(name)
+        with _lock:
+            found = _backends.get(name)
+            if found is None:
+                found = _backends[name] = _start(name)
+    if isinstance(found, BackendUnavailableError):
+        raise found.with_traceback(None)
+    return found
+
+
+def _start(name: str) -> Backend | BackendUnavailableError:
+    try:
+        info = _metadata(name)
+    except BackendUnavailableError as error:
+        return error
+    if info.api_version != API_VERSION:
+        return BackendUnavailableError(
+            f"backend {name!r} was written for version {info.api_version} of accel's backend contract; "
+            f"this accel has version {API_VERSION}: install a matching release of it"
+        )
+    try:
+        started = _entry_points()[name][0].load()()
+        started.devices()
+    except BackendUnavailableError as error:
+        return error
+    except (Exception, SystemExit) as error:
+        return BackendUnavailableError(f"backend {name!r} failed to start: {type(error).__name__}: {error}")
+    return started
+
+
+@cache
+def kernels(backend_name: str) -> tuple[Kernel, ...]:
+    """All kernel rows of a backend, from the modules of its kernel package."""
+    package = importlib.import_module(backend(backend_name).kernels)
+    rows: list[Kernel] = []
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
+        rows += getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "KERNELS", ())
+    return tuple(rows)
+
+
+def unavailable(name: str) -> str | None:
+    """Why a backend cannot be used, or None."""
+    try:
+        backend(name)
+    except AccelError as error:
+        return str(error)
+    return None
+
+
+def started(name: str) -> bool:
+    """Whether a backend has been started in this process; starts nothing."""
+    return isinstance(_backends.get(name), Backend)

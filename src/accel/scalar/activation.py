@@ -1,0 +1,195 @@
+"""Functions of neural networks and their kin: tanh, sigmoid, erf, gelu, gelu_tanh, silu, relu."""
+
+from __future__ import annotations
+
+from .binary_format import infinity, with_sign_of
+from .coefficients import ERF, ERFC_LOG, GELU_TANH_CUBIC, GELU_TANH_LINEAR, MILLS, MILLS_LOW
+from .comparison import maximum
+from .exponential import EXP_LOW, exp_factors, exp_of_negative, expm1
+from .expr import Expr, const, fma, select
+from .extended import polynomial, polynomial_by_halves, two_product
+from .scalar_function import ScalarFunction
+
+TANH_END = {"float32": 10.0, "float64": 20.0}  # tanh rounds to 1
+ERF_END = {"float32": 4.0, "float64": 6.0}  # erf rounds to 1
+MILLS_CENTRE = {"float32": 3.0, "float64": 4.0}
+MILLS_END = {"float32": 15.0, "float64": 39.0}  # gelu rounds to 0 before
+
+
+def at_most(x: Expr, limit: float) -> Expr:
+    """x, or the limit where x is above; NaN stays."""
+    return select(x > limit, const(limit, x.dtype), x)
+
+
+def tanh(x: Expr) -> Expr:
+    """e / (e + 2) with e = expm1(2 |x|), which loses nothing near 0."""
+    e = expm1(at_most(abs(x), TANH_END[x.dtype]) * 2.0)
+    return with_sign_of(e / (e + 2.0), x)
+
+
+def sigmoid(x: Expr) -> Expr:
+    """1 / (1 + z) or z / (1 + z) with z = exp(-|x|)."""
+    value, scale = exp_of_negative(-abs(x))
+    z = value * scale
+    return select(x < 0.0, z, const(1.0, x.dtype)) / (z + 1.0)
+
+
+def silu(x: Expr) -> Expr:
+    return gate(x, -abs(x), None)
+
+
+def gate(x: Expr, exponent: Expr, low: Expr | None) -> Expr:
+    """x sigmoid(w) for w of x's sign, from exponent + low = -|w|.
+
+    For negative x the factor exp(w) may be subnormal where the product is not, so its power of two comes last.
+    """
+    value, scale = exp_of_negative(exponent, low)
+    z = value * scale
+    limited = select(x < EXP_LOW[x.dtype], const(EXP_LOW[x.dtype], x.dtype), x)
+    quotient = select(x < 0.0, limited * value, x) / (z + 1.0)
+    return select(x < 0.0, quotient * scale, quotient)
+
+
+def gelu_tanh(x: Expr) -> Expr:
+    """x (1 + tanh(w / 2)) / 2 = x sigmoid(w), w = x (a + b x**2); w is a pair, as exp turns its error into a relative one."""
+    limit = EXP_LOW[x.dtype]
+    limited = select(x < limit, const(limit, x.dtype), at_most(x, -limit))
+    linear, linear_low = GELU_TANH_LINEAR[x.dtype]
+    cubic, cubic_low = GELU_TANH_CUBIC[x.dtype]
+    u, u_low = two_product(limited, limited)
+    p, p_low = two_product(u, cubic)
+    p_low = fma(u, cubic_low, fma(u_low, cubic, p_low))
+    # linear may be smaller or larger than p: the general two_sum (D. E. Knuth)
+    s = p + linear
+    back = s - p
+    s_low = (p - (s - back)) + (linear - back) + (p_low + linear_low)
+    w, w_low = two_product(s, abs(limited))
+    w_low = fma(s_low, abs(limited), w_low)
+    return gate(x, -w, -w_low)
+
+
+def erf(x: Expr) -> Expr:
+    a = at_most(abs(x), ERF_END[x.dtype])
+    square = a * a
+    near = fma(polynomial_by_halves(square, square * square, ERF[x.dtype]), a, a)
+    value, scale = exp_factors(-polynomial(a, ERFC_LOG[x.dtype]))
+    far = fma(-value, scale, 1.0)
+    return with_sign_of(select(a < 1.0, near, far), x)
+
+
+def gelu(x: Expr) -> Expr:
+    """x Phi(x), Phi the normal distribution function: with T = erfc(|x| / sqrt 2) / 2, x - x T for x >= 0, else x T.
+
+    T = exp(-x**2 / 2) M(|x|) with x**2 a pair and M, Mills' ratio over sqrt(2 pi), (a + c) M(a) a polynomial of
+    (a - c) / (a + c) (M. M. Shepherd and J. G. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x**2) erfc x", 1981).
+    """
+    centre = MILLS_CENTRE[x.dtype]
+    a = at_most(abs(x), MILLS_END[x.dtype])
+    below = a + centre
+    back = below - centre
+    below_low = (a - back) + (centre - (below - back))  # two_sum, as either of a and c may be the larger
+    inverse = 1.0 / below
+    inverse_low = inverse * fma(-inverse, below_low, fma(-inverse, below, const(1.0, x.dtype)))
+    t = fma(inverse_low, -2.0 * centre, fma(inverse, -2.0 * centre, 1.0))
+    c, slope = MILLS[x.dtype][0], polynomial(t, MILLS[x.dtype][1:])
+    value = fma(slope, t, c)
+    value_low = fma(slope, t, c - value) + MILLS_LOW[x.dtype][0]
+    ratio = fma(value, inverse + inverse_low, value_low * inverse)
+    square, square_low = two_product(a, a)
+    value, scale = exp_factors(square * -0.5, square_low * -0.5)
+    tail = ratio * value
+    negative = (a * -tail) * scale
+    positive = fma(-x, tail * scale, x)
+    return select(x < 0.0, negative, select(x < infinity(x.dtype), positive, x))
+
+
+def relu(x: Expr) -> Expr:
+    return maximum(x, const(0, x.dtype))
+
+
+SPECIAL_GATE = ("NaN -> NaN", "+inf -> +inf", "-inf -> -0", "+0 -> +0", "-0 -> -0")
+
+ROWS = (
+    ScalarFunction(
+        "tanh",
+        1,
+        ("float",),
+        tanh,
+        "Hyperbolic tangent.",
+        ulp=(3.0, 3.0),
+        range="[-1, 1]",
+        special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> 1", "-inf -> -1"),
+        source="e / (e + 2), e = expm1(2 |x|)",
+        reference=lambda mp, x: mp.tanh(x),
+    ),
+    ScalarFunction(
+        "sigmoid",
+        1,
+        ("float",),
+        sigmoid,
+        "1 / (1 + e**-x).",
+        ulp=(3.0, 3.0),
+        range="[0, 1]",
+        special=("NaN -> NaN", "+0, -0 -> 0.5", "+inf -> 1", "-inf -> +0"),
+        source="from exp(-|x|)",
+        reference=lambda mp, x: 1 / (1 + mp.exp(-x)),
+    ),
+    ScalarFunction(
+        "erf",
+        1,
+        ("float",),
+        erf,
+        "Error function.",
+        ulp=(2.0, 2.0),
+        range="[-1, 1]",
+        special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> 1", "-inf -> -1"),
+        source="|x| < 1: x times a minimax polynomial of x**2; else 1 - exp of one, fitted to log(erfc(|x|))",
+        reference=lambda mp, x: mp.erf(x),
+    ),
+    ScalarFunction(
+        "gelu",
+        1,
+        ("float",),
+        gelu,
+        "x times the normal distribution function of x.",
+        ulp=(4.0, 4.0),
+        range="[-0.17, inf]",
+        special=SPECIAL_GATE,
+        source="exp(-x**2 / 2) times a minimax polynomial for Mills' ratio (Shepherd and Laframboise's variable)",
+        reference=lambda mp, x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
+    ),
+    ScalarFunction(
+        "gelu_tanh",
+        1,
+        ("float",),
+        gelu_tanh,
+        "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2.",
+        ulp=(4.0, 4.0),
+        range="[-0.17, inf]",
+        special=SPECIAL_GATE,
+        source="x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x**3)), the argument as a pair of floats",
+        reference=lambda mp, x: x / (1 + mp.exp(-2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))),
+    ),
+    ScalarFunction(
+        "silu",
+        1,
+        ("float",),
+        silu,
+        "x sigmoid(x).",
+        ulp=(4.0, 4.0),
+        range="[-0.28, inf]",
+        special=SPECIAL_GATE,
+        source="from exp(-|x|)",
+        reference=lambda mp, x: x / (1 + mp.exp(-x)),
+    ),
+    ScalarFunction(
+        "relu",
+        1,
+        ("int", "float"),
+        relu,
+        "maximum(x, 0).",
+        range="[0, inf]",
+        special=("NaN -> NaN", "-0 -> +0"),
+        reference=lambda mp, x: max(x, 0),
+    ),
+)

@@ -1,0 +1,151 @@
+"""Sums, products, quotients, roots and signs. Quotients and powers of integers are in integer.py, float pow in power.py."""
+
+from __future__ import annotations
+
+from . import integer, power
+from .binary_format import format_of, infinity, nan, raw, round_to_integer, with_sign_of
+from .expr import FLOATS, SIGNED, UNSIGNED, Expr, bitcast, const, eq, floor, fma, ne, select, sqrt
+from .scalar_function import ScalarFunction
+
+
+def absolute(x: Expr) -> Expr:
+    if x.dtype in FLOATS:
+        return abs(x)
+    return x if x.dtype in UNSIGNED else select(x < 0, -x, x)
+
+
+def sign(x: Expr) -> Expr:
+    if x.dtype in UNSIGNED:
+        return select(ne(x, 0), const(1, x.dtype), 0)
+    unit = select(x > 0, const(1, x.dtype), select(x < 0, const(-1, x.dtype), 0))
+    return unit if x.dtype in SIGNED else select(ne(x, x), x, unit)
+
+
+def copysign(magnitude: Expr, sign_of: Expr) -> Expr:
+    return with_sign_of(abs(magnitude), sign_of)
+
+
+def signbit(x: Expr) -> Expr:
+    return ne(raw(x) & format_of(x).sign_mask, 0)
+
+
+def rsqrt(x: Expr) -> Expr:
+    """1 / sqrt(x), then one Newton step whose residual 1 - x y**2 is formed with both halves of x y."""
+    y = 1.0 / sqrt(x)
+    product = x * y
+    residual = fma(-fma(x, y, -product), y, fma(-product, y, const(1.0, x.dtype)))
+    return select(eq(residual, residual), fma(y * 0.5, residual, y), y)  # 0 and infinity have no residual
+
+
+def floor_divide(x: Expr, y: Expr) -> Expr:
+    """floor(x / y). The quotient may have been rounded up to an integer: the sign of x - q y, which fma keeps, tells."""
+    if x.dtype not in FLOATS:
+        return integer.floor_divide(x, y)
+    quotient = x / y
+    whole = floor(quotient)
+    rest = fma(-whole, y, x)
+    proper = (abs(y) < infinity(y.dtype)) & eq(rest, rest)
+    too_large = proper & ne(rest, 0.0) & signbit(bitcast(raw(rest) ^ raw(y), y.dtype))
+    # A quotient that is zero though x is not (y infinite, or underflow) is negative or not by its sign bit.
+    tiny_negative = eq(quotient, 0.0) & ne(x, 0.0) & signbit(quotient)
+    return select(tiny_negative, const(-1.0, x.dtype), select(too_large, whole - 1.0, whole))
+
+
+def _fraction(x: Expr) -> tuple[Expr, Expr, Expr]:
+    """x > 0 as (fraction in [1, 2), biased exponent, whether x was subnormal and scaled by 2**(fraction bits + 1))."""
+    f = format_of(x)
+    subnormal = x < f.smallest_normal
+    bits = raw(select(subnormal, x * 2.0 ** (f.fraction + 1), x))
+    return bitcast((bits & ((1 << f.fraction) - 1)) | f.one_bits, x.dtype), bits >> f.fraction, subnormal
+
+
+def remainder(x: Expr, y: Expr) -> Expr:
+    """x - floor(x / y) y, with the sign of y: exact, except that x + y of opposite signs may have to be rounded.
+
+    Long division of the fractions a of |x| and b of |y| in the base 2**step. The partial remainder stays a multiple of
+    the last place of b and below b, so that every fma is exact: a digit estimated with the rounded reciprocal of b is
+    off by less than 3/4. The first digit takes (difference of exponents) mod step bits.
+    """
+    if x.dtype not in FLOATS:
+        return integer.remainder(x, y)
+    f = format_of(x)
+    step = f.fraction - 2
+    ax, ay = abs(x), abs(y)
+    (a, i, subnormal_x), (b, j, subnormal_y) = _fraction(ax), _fraction(ay)
+    none, scaled = const(0, f.bits), const(f.fraction + 1, f.bits)
+    shift = i - select(subnormal_x, scaled, none) - j + select(subnormal_y, scaled, none)
+    small = ax < ay
+    shift = select(small, none, shift)
+    digits = (2 * f.bias + f.fraction) // step  # whole digits in the largest shift
+    count, first = _divide_by_constant(shift, step, digits)
+    inverse = 1.0 / b
+    rest = _reduce(a * bitcast((first << f.fraction) + f.one_bits, x.dtype), b, inverse)
+    for digit in range(digits, 0, -1):
+        rest = select(count >= digit, _reduce(rest * 2.0**step, b, inverse), rest)
+    rest = select(rest < 0.0, rest + b, rest) * bitcast(j << f.fraction, x.dtype)
+    rest = select(subnormal_y, rest * 2.0 ** -(f.fraction + 1), rest)
+    magnitude = select(small, ax, rest)
+    opposite = ne((raw(x) ^ raw(y)) & f.sign_mask, 0)
+    folded = select(opposite & ne(magnitude, 0.0), ay - magnitude, magnitude)
+    valid = (ax < infinity(x.dtype)) & (ay > 0.0)
+    return select(valid, with_sign_of(folded, y), nan(x.dtype))
+
+
+def _reduce(rest: Expr, b: Expr, inverse: Expr) -> Expr:
+    return fma(-round_to_integer(rest * inverse)[0], b, rest)
+
+
+def _divide_by_constant(n: Expr, divisor: int, largest: int) -> tuple[Expr, Expr]:
+    """n // divisor and n % divisor for unsigned n with a quotient of at most ``largest``, by a rounded-up reciprocal."""
+    reciprocal = -(-(1 << 16) // divisor)
+    assert all(m * reciprocal >> 16 == m // divisor for m in range((largest + 1) * divisor))
+    quotient = (n * reciprocal) >> 16
+    return quotient, n - quotient * divisor
+
+
+NUMBER = ("int", "float")
+NAN = "NaN in any argument -> NaN"
+
+ROWS = (
+    ScalarFunction("add", 2, NUMBER, lambda a, b: a + b, "Sum; integers wrap.", ulp=(0.5, 0.5),
+                   special=(NAN, "inf + -inf -> NaN", "-0 + -0 -> -0", "+0 + -0 -> +0"),
+                   source="IEEE 754 addition", reference=lambda mp, a, b: a + b),
+    ScalarFunction("subtract", 2, NUMBER, lambda a, b: a - b, "Difference; integers wrap.", ulp=(0.5, 0.5),
+                   special=(NAN, "inf - inf -> NaN"), source="IEEE 754 subtraction", reference=lambda mp, a, b: a - b),
+    ScalarFunction("multiply", 2, NUMBER, lambda a, b: a * b, "Product; integers wrap.", ulp=(0.5, 0.5),
+                   special=(NAN, "inf * 0 -> NaN"), source="IEEE 754 multiplication", reference=lambda mp, a, b: a * b),
+    ScalarFunction("divide", 2, ("float",), lambda a, b: a / b, "Quotient, correctly rounded.", ulp=(0.5, 0.5),
+                   special=(NAN, "0 / 0 -> NaN", "inf / inf -> NaN", "x / 0 -> inf with the sign of the quotient"),
+                   source="IEEE 754 division", reference=lambda mp, a, b: a / b),
+    ScalarFunction("floor_divide", 2, NUMBER, floor_divide, "Largest integer not above the exact quotient; x // 0 is 0 for integers.",
+                   ulp=(0.5, 0.5), special=(NAN, "inf // inf -> NaN", "0 // 0 -> NaN", "x // 0 -> inf with the sign of the quotient",
+                                            "inf // y -> inf with the sign of the quotient", "positive // -inf -> -1", "negative // +inf -> -1"),
+                   source="quotient, floor, and the sign of the fma residual; rounded where the integer is not a float",
+                   reference=lambda mp, a, b: mp.floor(a / b)),
+    ScalarFunction("remainder", 2, NUMBER, remainder, "x - floor(x / y) * y, with the sign of y; x % 0 is 0 for integers.",
+                   ulp=(0.5, 0.5), special=(NAN, "x % 0 -> NaN", "inf % y -> NaN", "positive % -inf -> -inf", "negative % +inf -> +inf",
+                                            "0 % y -> 0 with the sign of y"),
+                   source="long division by fma with a rounded reciprocal, every step exact",
+                   reference=lambda mp, a, b: a - mp.floor(a / b) * b),
+    ScalarFunction("pow", 2, NUMBER, lambda a, b: power.power(a, b) if a.dtype in FLOATS else integer.power(a, b),
+                   "Power; integers wrap, and a negative integer exponent truncates the exact power (0 for base 0).",
+                   ulp=(1.0, 1.0), special=power.SPECIAL, source=power.SOURCE, reference=lambda mp, a, b: mp.power(a, b)),
+    ScalarFunction("negative", 1, NUMBER, lambda a: -a, "Sign changed; integers wrap.", special=("-NaN -> NaN",),
+                   reference=lambda mp, a: -a),
+    ScalarFunction("positive", 1, ("int", "float"), lambda a: a, "The argument.", reference=lambda mp, a: a),
+    ScalarFunction("abs", 1, NUMBER, absolute, "Magnitude; the smallest integer stays itself.", special=("-0 -> +0", "-inf -> +inf"),
+                   reference=lambda mp, a: abs(a)),
+    ScalarFunction("sign", 1, NUMBER, sign, "-1, 0 or 1.", range="-1, +0, 1", special=("NaN -> NaN", "-0 -> +0"),
+                   reference=lambda mp, a: mp.sign(a)),
+    ScalarFunction("square", 1, NUMBER, lambda a: a * a, "a * a.", ulp=(0.5, 0.5), range="[0, inf]", special=("NaN -> NaN",),
+                   reference=lambda mp, a: a * a),
+    ScalarFunction("reciprocal", 1, ("float",), lambda a: 1.0 / a, "1 / a, correctly rounded.", ulp=(0.5, 0.5),
+                   special=("NaN -> NaN", "+0 -> +inf", "-0 -> -inf", "inf -> 0 with its sign"), reference=lambda mp, a: 1 / a),
+    ScalarFunction("sqrt", 1, ("float",), sqrt, "Square root, correctly rounded.", ulp=(0.5, 0.5), range="-0, [0, inf]",
+                   special=("NaN -> NaN", "negative -> NaN", "-0 -> -0"), source="IEEE 754 squareRoot", reference=lambda mp, a: mp.sqrt(a)),
+    ScalarFunction("rsqrt", 1, ("float",), rsqrt, "1 / sqrt(a).", ulp=(0.6, 0.6), range="[0, inf], -inf",
+                   special=("NaN -> NaN", "negative -> NaN", "+0 -> +inf", "-0 -> -inf", "+inf -> +0"),
+                   source="reciprocal of the root, one Newton step in extended precision", reference=lambda mp, a: 1 / mp.sqrt(a)),
+    ScalarFunction("signbit", 1, ("float",), signbit, "Whether the sign bit is set.", result="bool", special=("-0 -> True",)),
+    ScalarFunction("copysign", 2, ("float",), copysign, "Magnitude of the first with the sign bit of the second."),
+)  # fmt: skip

@@ -1,0 +1,102 @@
+"""Comparisons, logic, classification and choice."""
+
+from __future__ import annotations
+
+from .binary_format import infinity, nan, raw
+from .expr import FLOATS, Expr, bitcast, eq, ne, select
+from .scalar_function import ScalarFunction
+
+
+
+def isnan(x: Expr) -> Expr:
+    return ne(x, x) if x.dtype in FLOATS else ~_always(x)
+
+
+def isinf(x: Expr) -> Expr:
+    return eq(abs(x), infinity(x.dtype)) if x.dtype in FLOATS else ~_always(x)
+
+
+def isfinite(x: Expr) -> Expr:
+    return abs(x) < infinity(x.dtype) if x.dtype in FLOATS else _always(x)
+
+
+def _always(x: Expr) -> Expr:
+    """True, made of x so that the result has its shape in every language."""
+    return eq(x ^ x, 0)
+
+
+def choose(condition: Expr, a: Expr, b: Expr) -> Expr:
+    if a.dtype == "bool":
+        return (condition & a) | (~condition & b)
+    return select(condition, a, b)
+
+
+def maximum(a: Expr, b: Expr) -> Expr:
+    """The larger; any NaN wins, and +0 is above -0, so that the order of many does not matter."""
+    return _nan_of(_larger(a, b), a, b)
+
+
+def minimum(a: Expr, b: Expr) -> Expr:
+    """The smaller; any NaN wins, and -0 is below +0."""
+    return _nan_of(_smaller(a, b), a, b)
+
+
+def clip(x: Expr, low: Expr, high: Expr) -> Expr:
+    """minimum(maximum(x, low), high)"""
+    return _nan_of(_smaller(_larger(x, low), high), x, low, high)
+
+
+def _larger(a: Expr, b: Expr) -> Expr:
+    """maximum of ordered numbers."""
+    larger = select(a > b, a, b)
+    if a.dtype not in FLOATS:
+        return larger
+    return select(eq(a, b), bitcast(raw(a) & raw(b), a.dtype), larger)  # of zeros, the sign that both have
+
+
+def _smaller(a: Expr, b: Expr) -> Expr:
+    """minimum of ordered numbers."""
+    smaller = select(a < b, a, b)
+    if a.dtype not in FLOATS:
+        return smaller
+    return select(eq(a, b), bitcast(raw(a) | raw(b), a.dtype), smaller)
+
+
+def _nan_of(value: Expr, *arguments: Expr) -> Expr:
+    """value, or the quiet NaN if any argument is NaN."""
+    if value.dtype not in FLOATS:
+        return value
+    unordered = ne(arguments[0], arguments[0])
+    for a in arguments[1:]:
+        unordered = unordered | ne(a, a)
+    return select(unordered, nan(value.dtype), value)
+
+
+ALL = ("bool", "int", "float")
+NUMBER = ("int", "float")
+NAN = "NaN in any argument -> NaN"
+UNORDERED = "NaN in any argument -> False"
+
+ROWS = (
+    ScalarFunction("equal", 2, ALL, eq, "a == b.", "bool", special=(UNORDERED, "+0 == -0 -> True")),
+    ScalarFunction("not_equal", 2, ALL, ne, "a != b.", "bool", special=("NaN in any argument -> True",)),
+    ScalarFunction("less", 2, NUMBER, lambda a, b: a < b, "a < b.", "bool", special=(UNORDERED,)),
+    ScalarFunction("less_equal", 2, NUMBER, lambda a, b: a <= b, "a <= b.", "bool", special=(UNORDERED,)),
+    ScalarFunction("greater", 2, NUMBER, lambda a, b: a > b, "a > b.", "bool", special=(UNORDERED,)),
+    ScalarFunction("greater_equal", 2, NUMBER, lambda a, b: a >= b, "a >= b.", "bool", special=(UNORDERED,)),
+    ScalarFunction("logical_and", 2, ("bool",), lambda a, b: a & b, "Both.", "bool"),
+    ScalarFunction("logical_or", 2, ("bool",), lambda a, b: a | b, "Either.", "bool"),
+    ScalarFunction("logical_xor", 2, ("bool",), lambda a, b: a ^ b, "One of the two.", "bool"),
+    ScalarFunction("logical_not", 1, ("bool",), lambda a: ~a, "Not.", "bool"),
+    ScalarFunction("isnan", 1, NUMBER, isnan, "Whether NaN; False for integers.", "bool"),
+    ScalarFunction("isinf", 1, NUMBER, isinf, "Whether infinite; False for integers.", "bool"),
+    ScalarFunction("isfinite", 1, NUMBER, isfinite, "Whether neither NaN nor infinite; True for integers.", "bool"),
+    ScalarFunction("where", 3, ALL, choose, "The second argument where the first, a bool, is true, else the third."),
+    ScalarFunction("minimum", 2, NUMBER, minimum, "The smaller.", special=(NAN, "minimum(-0, +0) -> -0 in either order"),
+                   reference=lambda mp, a, b: min(a, b)),
+    ScalarFunction("maximum", 2, NUMBER, maximum, "The larger.", special=(NAN, "maximum(-0, +0) -> +0 in either order"),
+                   reference=lambda mp, a, b: max(a, b)),
+    ScalarFunction("clip", 3, NUMBER, clip,
+                   "x limited to [low, high]: minimum(maximum(x, low), high).", special=(NAN,),
+                   reference=lambda mp, x, low, high: min(max(x, low), high)),
+)  # fmt: skip

@@ -1,0 +1,131 @@
+"""exp, exp2 and expm1.
+
+exp(x) = 2**k exp(r) with k = round(x / ln 2), r = x - k ln 2 in two steps (W. J. Cody and W. Waite, 1980) and a minimax
+polynomial. 2**k is two factors, so that a result in the subnormal range is rounded once, by the last product.
+"""
+
+from __future__ import annotations
+
+from .binary_format import format_of, power_of_two, raw
+from .coefficients import EXP, EXP2, LN2, LOG2_E
+from .expr import Expr, const, fma, select
+from .extended import polynomial
+from .scalar_function import ScalarFunction
+
+# exp is infinite above EXP_HIGH. It rounds to 0 far above EXP_LOW, where even its product with EXP_LOW does.
+EXP_HIGH = {"float32": 89.0, "float64": 710.0}
+EXP_LOW = {"float32": -150.0, "float64": -800.0}
+EXP2_LIMIT = {"float32": 160.0, "float64": 1100.0}
+EXPM1_LOW = {"float32": -20.0, "float64": -40.0}  # expm1 is within half a unit of -1
+
+
+def clamp(x: Expr, low: float, high: float) -> Expr:
+    """x limited to [low, high]; NaN stays."""
+    return select(x > high, const(high, x.dtype), select(x < low, const(low, x.dtype), x))
+
+
+def nearest_integer(x: Expr, factor: float = 1.0) -> tuple[Expr, Expr]:
+    """round(x * factor) as a float, and bits whose low bits hold it (see power_of_two); small magnitudes only."""
+    magic = format_of(x).magic
+    shifted = x + magic if factor == 1.0 else fma(x, factor, magic)
+    return shifted - magic, raw(shifted)
+
+
+def power_factors(k: Expr, bits: Expr) -> tuple[Expr, Expr]:
+    """Two normal powers of two whose product is 2**k, |k| < 2 * bias, from nearest_integer's results."""
+    _, half = nearest_integer(k, 0.5)
+    return power_of_two(half, k.dtype), power_of_two(bits - half, k.dtype)
+
+
+def reduce(x: Expr) -> tuple[Expr, Expr, Expr]:
+    """(r, k, bits of k) with x = k ln 2 + r and |r| <= ln(2) / 2. k times the high part of ln 2 is exact."""
+    k, bits = nearest_integer(x, LOG2_E[x.dtype][0])
+    high, low = LN2[x.dtype]
+    return fma(k, -low, fma(k, -high, x)), k, bits
+
+
+def exp_factors(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
+    """exp(x + low) as a product of a normal number and a power of two, for EXP_LOW <= x <= EXP_HIGH, low tiny."""
+    r, k, bits = reduce(x)
+    if low is not None:
+        r = r + low
+    p = fma(fma(polynomial(r, EXP[x.dtype]), r, 1.0), r, 1.0)
+    first, second = power_factors(k, bits)
+    return p * first, second
+
+
+def exp(x: Expr) -> Expr:
+    value, scale = exp_factors(clamp(x, EXP_LOW[x.dtype], EXP_HIGH[x.dtype]))
+    return value * scale
+
+
+def exp_of_negative(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
+    """exp_factors for x <= 0 or NaN."""
+    return exp_factors(select(x < EXP_LOW[x.dtype], const(EXP_LOW[x.dtype], x.dtype), x), low)
+
+
+def exp2_factors(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
+    """2**(x + low) as exp_factors gives it, for |x| <= EXP2_LIMIT."""
+    k, bits = nearest_integer(x)
+    r = x - k
+    if low is not None:
+        r = r + low
+    p = fma(polynomial(r, EXP2[x.dtype]), r, 1.0)
+    first, second = power_factors(k, bits)
+    return p * first, second
+
+
+def exp2(x: Expr) -> Expr:
+    value, scale = exp2_factors(clamp(x, -EXP2_LIMIT[x.dtype], EXP2_LIMIT[x.dtype]))
+    return value * scale
+
+
+def expm1(x: Expr) -> Expr:
+    """2**k (exp(r) - 1) + (2**k - 1), with 2**(k - 1) in place of 2**k, which may overflow."""
+    r, _, bits = reduce(clamp(x, EXPM1_LOW[x.dtype], EXP_HIGH[x.dtype]))
+    q = fma(r * polynomial(r, EXP[x.dtype]), r, r)
+    half = power_of_two(bits - 1, x.dtype)
+    value = fma(half, q, half - 0.5) * 2.0
+    return select(abs(x) < 2.0 ** -(format_of(x).fraction + 2), x, value)
+
+
+SOURCE = "2**k times a minimax polynomial of x - k ln 2"
+
+ROWS = (
+    ScalarFunction(
+        "exp",
+        1,
+        ("float",),
+        exp,
+        "e**x.",
+        ulp=(1.0, 1.0),
+        range="[0, inf]",
+        special=("NaN -> NaN", "+0, -0 -> 1", "+inf -> +inf", "-inf -> +0"),
+        source=SOURCE,
+        reference=lambda mp, x: mp.exp(x),
+    ),
+    ScalarFunction(
+        "exp2",
+        1,
+        ("float",),
+        exp2,
+        "2**x; exact for integers.",
+        ulp=(1.0, 1.0),
+        range="[0, inf]",
+        special=("NaN -> NaN", "+0, -0 -> 1", "+inf -> +inf", "-inf -> +0"),
+        source="2**k times a minimax polynomial of x - k",
+        reference=lambda mp, x: mp.power(2, x),
+    ),
+    ScalarFunction(
+        "expm1",
+        1,
+        ("float",),
+        expm1,
+        "e**x - 1, accurate near 0.",
+        ulp=(2.0, 2.0),
+        range="[-1, inf]",
+        special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -1"),
+        source=SOURCE + ", with 1 taken off before the scaling",
+        reference=lambda mp, x: mp.expm1(x),
+    ),
+)

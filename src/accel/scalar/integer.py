@@ -1,0 +1,92 @@
+"""Quotients, powers, shifts and bitwise functions of integers; nothing traps."""
+
+from __future__ import annotations
+
+from .expr import SIGNED, UNSIGNED, WIDTH, Expr, bitcast, const, convert, eq, idiv, ne, select
+from .scalar_function import ScalarFunction
+
+
+def _unsigned(dtype: str) -> str:
+    return dtype if dtype in UNSIGNED else "u" + dtype
+
+
+def _magnitude(x: Expr) -> Expr:
+    """|x| as an unsigned integer, which holds the magnitude of the smallest integer too."""
+    return x if x.dtype in UNSIGNED else bitcast(select(x < 0, -x, x), _unsigned(x.dtype))
+
+
+def _quotient(a: Expr, b: Expr) -> Expr:
+    """Truncated quotient of unsigned integers, b not zero. Below 2**16 a rounded float32 quotient never reaches the next
+    integer (a / b is at least 1 / b below it, and half a unit in the last place is less), and vectorises."""
+    if WIDTH[a.dtype] >= 32:
+        return idiv(a, b)
+    return convert(convert(convert(a, "float32") / convert(b, "float32"), "int32"), a.dtype)
+
+
+def floor_divide(x: Expr, y: Expr) -> Expr:
+    """Python's //, from the quotient of the magnitudes; 0 where y is 0."""
+    zero = eq(y, 0)
+    a, b = _magnitude(x), _magnitude(y)
+    quotient = _quotient(a, select(zero, const(1, b.dtype), b))
+    if x.dtype in UNSIGNED:
+        return select(zero, const(0, x.dtype), quotient)
+    negative = (x ^ y) < 0
+    inexact = ne(a, quotient * b)
+    down = bitcast(~quotient, x.dtype)  # -quotient - 1
+    toward_zero = bitcast(quotient, x.dtype)
+    result = select(negative, select(inexact, down, -toward_zero), toward_zero)
+    return select(zero, const(0, x.dtype), result)
+
+
+def remainder(x: Expr, y: Expr) -> Expr:
+    """Python's %; 0 where y is 0."""
+    return select(eq(y, 0), const(0, x.dtype), x - floor_divide(x, y) * y)
+
+
+def power(base: Expr, exponent: Expr) -> Expr:
+    """Square and multiply over every bit of the exponent. A negative exponent gives the exact power truncated: 0, but
+    1 for the base 1 and the exponent's parity for -1; 0 for the base 0."""
+    signed = base.dtype in SIGNED
+    bits = bitcast(exponent, _unsigned(exponent.dtype))
+    result = const(1, base.dtype)
+    square = base
+    for i in range(WIDTH[base.dtype] - signed):
+        result = select(ne(bits & (1 << i), 0), result * square, result)
+        square = square * square
+    if not signed:
+        return result
+    parity = select(ne(bits & 1, 0), const(-1, base.dtype), 1)
+    inverse = select(eq(base, 1), base, select(eq(base, -1), parity, const(0, base.dtype)))
+    return select(exponent < 0, inverse, result)
+
+
+def left_shift(x: Expr, by: Expr) -> Expr:
+    width = WIDTH[x.dtype]
+    amount = bitcast(by, _unsigned(by.dtype))
+    inside = amount < width
+    moved = x << bitcast(select(inside, amount, 0), x.dtype)
+    return select(inside, moved, const(0, x.dtype))
+
+
+def right_shift(x: Expr, by: Expr) -> Expr:
+    width = WIDTH[x.dtype]
+    amount = bitcast(by, _unsigned(by.dtype))
+    inside = amount < width
+    if x.dtype in SIGNED:
+        return x >> bitcast(select(inside, amount, width - 1), x.dtype)
+    return select(inside, x >> select(inside, amount, 0), const(0, x.dtype))
+
+
+BITS = ("bool", "int")
+SHIFT = ("int",)
+
+ROWS = (
+    ScalarFunction("bitwise_and", 2, BITS, lambda a, b: a & b, "Bits set in both."),
+    ScalarFunction("bitwise_or", 2, BITS, lambda a, b: a | b, "Bits set in either."),
+    ScalarFunction("bitwise_xor", 2, BITS, lambda a, b: a ^ b, "Bits set in one."),
+    ScalarFunction("bitwise_invert", 1, BITS, lambda a: ~a, "Every bit changed; not, for bool."),
+    ScalarFunction("bitwise_left_shift", 2, SHIFT, left_shift,
+                   "Bits moved up; an amount of the width or more (or negative) gives 0."),
+    ScalarFunction("bitwise_right_shift", 2, SHIFT, right_shift,
+                   "Bits moved down, signed integers copy the sign; an amount of the width or more gives 0 or the sign."),
+)  # fmt: skip

@@ -1,0 +1,110 @@
+"""log, log2, log10, log1p and logaddexp.
+
+x = 2**k m with m in [sqrt(1/2), sqrt(2)), found from the bits; log(m) = f - f**2 / 2 + f**3 P(f) with f = m - 1, which is
+exact, and a minimax P. The products with log2(e) and log10(e) keep their rounding errors.
+"""
+
+from __future__ import annotations
+
+from .binary_format import exponent_as_float, format_of, infinity, nan, raw
+from .coefficients import LN2, LOG, LOG2_E, LOG10_2, LOG10_E
+from .expr import Expr, bitcast, const, eq, fma, select
+from .extended import fast_two_sum, polynomial_by_halves, two_product
+from .scalar_function import ScalarFunction
+
+SQRT_HALF_BITS = {"float32": 0x3F3504F3, "float64": 0x3FE6A09E667F3BCD}
+"""Bits of the float nearest to sqrt(1/2): the least fraction m."""
+
+
+def fraction_and_exponent(x: Expr) -> tuple[Expr, Expr, Expr]:
+    """(m, k, k + bias as bits) with x = 2**k m, for normal x > 0; any values for other x."""
+    f = format_of(x)
+    least = SQRT_HALF_BITS[x.dtype]
+    moved = raw(x) + (f.one_bits - least)
+    field = moved >> f.fraction
+    m = bitcast((moved & ((1 << f.fraction) - 1)) + least, x.dtype)
+    return m, exponent_as_float(field, x.dtype) - float(f.bias), field
+
+
+def normalised(x: Expr) -> tuple[Expr, Expr]:
+    """(x scaled to be normal, what to add to its exponent)."""
+    f = format_of(x)
+    subnormal = x < f.smallest_normal
+    scaled = select(subnormal, x * 2.0 ** (f.fraction + 1), x)
+    return scaled, select(subnormal, const(-float(f.fraction + 1), x.dtype), 0.0)
+
+
+def log_tail(f: Expr) -> Expr:
+    """log(1 + f) - f"""
+    square = f * f
+    return square * fma(polynomial_by_halves(f, square, LOG[f.dtype]), f, -0.5)
+
+
+def finish(x: Expr, value: Expr, pole: Expr | float = 0.0) -> Expr:
+    """value where x is finite and above the pole; the special values of a logarithm elsewhere."""
+    finite = select(x < infinity(x.dtype), value, x)
+    return select(x > pole, finite, select(eq(x, pole), -infinity(x.dtype), nan(x.dtype)))
+
+
+def log(x: Expr) -> Expr:
+    scaled, offset = normalised(x)
+    m, exponent, _ = fraction_and_exponent(scaled)
+    k = exponent + offset
+    f = m - 1.0
+    high, low = LN2[x.dtype]
+    return finish(x, fma(k, high, f + fma(k, low, log_tail(f))))
+
+
+def log2(x: Expr) -> Expr:
+    scaled, offset = normalised(x)
+    m, exponent, _ = fraction_and_exponent(scaled)
+    f = m - 1.0
+    high, low = LOG2_E[x.dtype]
+    product, error = two_product(f, high)
+    total, rest = fast_two_sum(exponent + offset, product)
+    return finish(x, total + (rest + fma(log_tail(f), high, fma(f, low, error))))
+
+
+def log10(x: Expr) -> Expr:
+    scaled, offset = normalised(x)
+    m, exponent, _ = fraction_and_exponent(scaled)
+    k = exponent + offset
+    f = m - 1.0
+    high, low = LOG10_E[x.dtype]
+    k_high, k_low = LOG10_2[x.dtype]
+    product, error = two_product(f, high)
+    total, rest = fast_two_sum(k * k_high, product)
+    return finish(x, total + (rest + fma(log_tail(f), high, fma(f, low, fma(k, k_low, error)))))
+
+
+def log1p(x: Expr) -> Expr:
+    """log of u = 1 + x, but with f = x 2**-k + (2**-k - 1), which is rounded once, not m - 1 of the rounded u."""
+    fmt = format_of(x)
+    u = 1.0 + x
+    m, k, field = fraction_and_exponent(u)
+    scale = bitcast((const(2 * fmt.bias, fmt.bits) - field) << fmt.fraction, x.dtype)
+    f = select(u < 2.0 ** (fmt.fraction + 2), fma(x, scale, scale - 1.0), m - 1.0)
+    high, low = LN2[x.dtype]
+    value = fma(k, high, f + fma(k, low, log_tail(f)))
+    return select(abs(x) < 2.0 ** -(fmt.fraction + 2), x, finish(x, value, -1.0))
+
+
+SOURCE = "k ln 2 plus a minimax polynomial of m - 1, where x = 2**k m"
+POLE = ("NaN -> NaN", "negative -> NaN", "+0, -0 -> -inf", "1 -> +0", "+inf -> +inf")
+
+
+def _row(name, build, doc, ulp, special, source, reference) -> ScalarFunction:  # noqa: ANN001
+    return ScalarFunction(
+        name, 1, ("float",), build, doc, ulp=ulp, range="all", special=special, source=source, reference=reference
+    )
+
+
+ROWS = (
+    _row("log", log, "Natural logarithm.", (1.5, 1.5), POLE, SOURCE, lambda mp, x: mp.log(x)),
+    _row("log2", log2, "Binary logarithm; exact for powers of two.", (1.0, 1.0), POLE, SOURCE.replace("k ln 2", "k"),
+         lambda mp, x: mp.log(x, 2)),
+    _row("log10", log10, "Decimal logarithm.", (1.0, 1.0), POLE, SOURCE.replace("ln 2", "log10(2)"), lambda mp, x: mp.log10(x)),
+    _row("log1p", log1p, "log(1 + x), accurate near 0.", (1.5, 1.5),
+         ("NaN -> NaN", "below -1 -> NaN", "-1 -> -inf", "+0 -> +0", "-0 -> -0", "+inf -> +inf"),
+         SOURCE + ", with m - 1 from x itself", lambda mp, x: mp.log1p(x)),
+)  # fmt: skip

@@ -1,0 +1,75 @@
+"""Floating-point pow: 2**(y log2|x|) with the logarithm and the product kept as pairs of floats."""
+
+from __future__ import annotations
+
+from .binary_format import infinity, nan, with_sign_of
+from .coefficients import LOG2_S, LOG2_S_LOW
+from .expr import Expr, const, eq, fma, ne, rint, select
+from .exponential import EXP2_LIMIT, exp2_factors
+from .extended import fast_two_sum, polynomial, two_product
+from .logarithm import fraction_and_exponent, normalised
+
+
+def log2_pair(x: Expr) -> tuple[Expr, Expr]:
+    """log2(x) as a pair, for 0 < x < inf: k + s G(s**2) with s = (m - 1) / (m + 1) = tanh(log(m) / 2).
+
+    s, its square, the two lowest coefficients of the minimax G and every product with them are pairs.
+    """
+    scaled, offset = normalised(x)
+    m, exponent, _ = fraction_and_exponent(scaled)
+    f = m - 1.0
+    below, below_low = fast_two_sum(const(1.0, x.dtype), m)  # exponents of 1 and m differ by one at most: exact
+    inverse = 1.0 / below
+    s = f * inverse
+    s_low = inverse * fma(-s, below_low, fma(-s, below, f))
+    u = s * s
+    u_low = fma(s * 2.0, s_low, fma(s, s, -u))
+    c, c_low = LOG2_S[x.dtype], LOG2_S_LOW[x.dtype]
+    t, t_low = fast_two_sum(const(c[1], x.dtype), u * polynomial(u, c[2:]))
+    t_low = t_low + c_low[1]
+    v, v_low = two_product(u, t)
+    v_low = fma(u, t_low, fma(u_low, t, v_low))
+    g, g_low = fast_two_sum(const(c[0], x.dtype), v)
+    g_low = g_low + (v_low + c_low[0])
+    p, p_low = two_product(s, g)
+    p_low = fma(s, g_low, fma(s_low, g, p_low))
+    high, low = fast_two_sum(exponent + offset, p)
+    return fast_two_sum(high, low + p_low)
+
+
+def power(x: Expr, y: Expr) -> Expr:
+    ax = abs(x)
+    inf = infinity(x.dtype)
+    log_high, log_low = log2_pair(ax)
+    special = select(eq(ax, 0.0), -inf, ax)  # of infinity and NaN: itself
+    regular = (ax > 0.0) & (ax < inf)
+    log_high = select(regular, log_high, special)
+    log_low = select(regular, log_low, 0.0)
+    z, z_low = two_product(y, log_high)
+    z_low = fma(y, log_low, z_low)
+    limit = EXP2_LIMIT[x.dtype]
+    inside = abs(z) <= limit
+    z = select(z > limit, const(limit, x.dtype), select(z < -limit, const(-limit, x.dtype), z))
+    value, scale = exp2_factors(z, select(inside, z_low, 0.0))
+    magnitude = select(eq(ax, 1.0) | eq(y, 0.0), const(1.0, x.dtype), value * scale)
+    integral = eq(rint(y), y)
+    odd = integral & ne(rint(y * 0.5), y * 0.5) & (abs(y) < inf)
+    signed = select(odd, with_sign_of(magnitude, x), magnitude)
+    undefined = (x < 0.0) & (ax < inf) & ~integral
+    return select(undefined, nan(x.dtype), signed)
+
+
+SPECIAL = (
+    "x ** 0 -> 1, even for NaN",
+    "1 ** y -> 1, even for NaN",
+    "NaN in any argument -> NaN otherwise",
+    "negative finite ** non-integer -> NaN",
+    "-1 ** inf -> 1",
+    "|x| > 1: +inf -> +inf, -inf -> +0",
+    "|x| < 1: +inf -> +0, -inf -> +inf",
+    "+inf ** positive -> +inf, ** negative -> +0",
+    "-inf ** odd integer -> -inf or -0, else +inf or +0",
+    "0 ** negative -> +inf (-inf for -0 and an odd integer)",
+    "0 ** positive -> +0 (-0 for -0 and an odd integer)",
+)
+SOURCE = "2**(y log2|x|), the logarithm by atanh((m - 1) / (m + 1)) in pairs of floats (T. J. Dekker, 1971)"

@@ -1,0 +1,31 @@
+"""Rounding to integral values; integers are returned as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import expr
+from .expr import FLOATS, Expr
+from .scalar_function import ScalarFunction
+
+
+def _row(name: str, primitive: Callable[[Expr], Expr], doc: str, reference: Callable) -> ScalarFunction:
+    return ScalarFunction(
+        name,
+        1,
+        ("int", "float"),
+        lambda x: primitive(x) if x.dtype in FLOATS else x,
+        doc,
+        range="integers",
+        special=("NaN -> NaN", "inf -> inf", "a zero result has the sign of the argument"),
+        source="IEEE 754 roundToIntegral",
+        reference=reference,
+    )
+
+
+ROWS = (
+    _row("floor", expr.floor, "Largest integer not above x.", lambda mp, x: mp.floor(x)),
+    _row("ceil", expr.ceil, "Smallest integer not below x.", lambda mp, x: mp.ceil(x)),
+    _row("trunc", expr.trunc, "Integer part of x.", lambda mp, x: mp.floor(x) if x > 0 else mp.ceil(x)),
+    _row("round", expr.rint, "Nearest integer, half to even.", lambda mp, x: mp.nint(x)),
+)

@@ -1,0 +1,140 @@
+"""Settings: each variable's grammar, its loud failures, and precedence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import accel
+from accel.config import OPTIONS, Config
+
+GOOD = {
+    "ACCEL_BACKEND": ("triton, opencl,cpu", ("triton", "opencl", "cpu")),
+    "ACCEL_DEVICE": (" opencl:intel ", "opencl:intel"),
+    "ACCEL_OVERRIDE": ("matmul=cpu, softmax=opencl", (("matmul", "cpu"), ("softmax", "opencl"))),
+    "ACCEL_FALLBACK": ("error", "error"),
+    "ACCEL_NUMERICS": ("reproducible", "reproducible"),
+    "ACCEL_VERBOSE": ("dispatch,profile", ("dispatch", "profile")),
+    "ACCEL_NUM_THREADS": ("3", 3),
+    "ACCEL_CPU_ISA": ("avx2", "avx2"),
+    "ACCEL_CACHE_DIR": ("/tmp/x", "/tmp/x"),
+    "ACCEL_TUNE": ("off", "off"),
+}
+
+BAD = {
+    "ACCEL_BACKEND": (",", "cpu,cpu"),
+    "ACCEL_OVERRIDE": ("matmul", "=cpu", "matmul="),
+    "ACCEL_FALLBACK": ("yes",),
+    "ACCEL_NUMERICS": ("exact",),
+    "ACCEL_VERBOSE": ("loud",),
+    "ACCEL_NUM_THREADS": ("0", "-2", "many", "1.5"),
+    "ACCEL_CPU_ISA": ("sse9",),
+    "ACCEL_TUNE": ("always",),
+}
+
+
+def test_every_variable_is_tested():
+    assert {option.variable for option in OPTIONS} == set(GOOD)
+
+
+@pytest.mark.parametrize("variable", GOOD)
+def test_variable(monkeypatch, variable):
+    text, value = GOOD[variable]
+    monkeypatch.setenv(variable, text)
+    name = next(option.name for option in OPTIONS if option.variable == variable)
+    fresh = Config()
+    assert getattr(fresh, name) == value
+    assert fresh.source(name) == variable
+
+
+@pytest.mark.parametrize(("variable", "text"), [(v, t) for v, texts in BAD.items() for t in texts])
+def test_bad_variable_names_itself_and_its_grammar(monkeypatch, variable, text):
+    monkeypatch.setenv(variable, text)
+    grammar = next(option.grammar for option in OPTIONS if option.variable == variable)
+    with pytest.raises(accel.ConfigError) as caught:
+        Config().current()
+    assert variable in str(caught.value)
+    assert text in str(caught.value)
+    assert grammar in str(caught.value)
+
+
+def test_an_empty_variable_is_automatic(monkeypatch):
+    monkeypatch.setenv("ACCEL_NUM_THREADS", " ")
+    assert Config().num_threads is None
+
+
+def test_precedence(monkeypatch):
+    monkeypatch.setenv("ACCEL_NUM_THREADS", "3")
+    fresh = Config()
+    assert (fresh.num_threads, fresh.source("num_threads")) == (3, "ACCEL_NUM_THREADS")
+    fresh.num_threads = 2
+    assert (fresh.num_threads, fresh.source("num_threads")) == (2, "config")
+    with fresh(num_threads=1):
+        assert (fresh.num_threads, fresh.source("num_threads")) == (1, "context")
+        with fresh(numerics="fast"):
+            assert (fresh.num_threads, fresh.numerics) == (1, "fast")
+        assert fresh.numerics == "default"
+    assert fresh.num_threads == 2
+    fresh.num_threads = None
+    assert fresh.num_threads is None
+    fresh.reload()
+    assert fresh.num_threads == 3
+
+
+def test_attributes_are_checked():
+    fresh = Config()
+    with pytest.raises(accel.ConfigError, match=r"config\.numerics='exact'"):
+        fresh.numerics = "exact"
+    with pytest.raises(AttributeError, match="no 'numeric'"):
+        fresh.numeric = "fast"
+    with pytest.raises(AttributeError, match="no 'numeric'"):
+        fresh.numeric  # noqa: B018
+    with pytest.raises(accel.ConfigError, match="no 'numeric'"), fresh(numeric="fast"):
+        pass
+
+
+def test_structured_values():
+    fresh = Config()
+    fresh.backend = ["opencl", "cpu"]
+    fresh.override = {"matmul": "cpu"}
+    fresh.verbose = ()
+    assert (fresh.backend, fresh.override, fresh.verbose) == (("opencl", "cpu"), (("matmul", "cpu"),), ())
+
+
+def test_snapshots_are_one_object_and_do_not_change():
+    fresh = Config()
+    before = fresh.current()
+    with fresh(numerics="fast"):
+        assert fresh.current() is not before
+    assert fresh.current() is before
+    with pytest.raises(AttributeError):
+        before.numerics = "fast"
+
+
+def test_context_belongs_to_its_thread():
+    import threading
+
+    seen = []
+    with accel.config(numerics="fast"):
+        thread = threading.Thread(target=lambda: seen.append(accel.config.numerics))
+        thread.start()
+        thread.join()
+    assert seen == ["default"]
+
+
+def test_repr_shows_sources():
+    assert "numerics = 'default' (automatic)" in repr(Config())
+
+
+def test_a_bad_environment_does_not_break_the_import():
+    run = subprocess.run(
+        [sys.executable, "-c", "import accel\ntry: accel.ones(1)\nexcept accel.ConfigError as e: print('said', e)"],
+        env={"PATH": "/usr/bin", "ACCEL_NUMERICS": "nope"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "said ACCEL_NUMERICS='nope'" in run.stdout

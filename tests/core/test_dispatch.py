@@ -1,0 +1,195 @@
+"""Dispatch on the null backend, where launches are recorded and nothing is computed; and what the resolver falls back to."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import accel
+from accel import dispatch, registry
+from accel.backends.base import Kernel
+from accel.dtypes import FLOAT16, FLOAT32
+from accel.ops.linalg import Product
+from accel.ops.reduce import Reduction
+
+
+@pytest.fixture
+def null():
+    device = accel.device("null:0")
+    device.launches.clear()
+    dispatch.forget()
+    return device
+
+
+def array(device, shape, dtype="float32"):
+    return accel.empty(shape, dtype=dtype, device=device)
+
+
+def test_pointwise_call(null):
+    result = array(null, (3, 1)) + array(null, (4,), "int16")
+    (call,) = null.launches
+    assert (result.shape, result.dtype, result.device) == ((3, 4), accel.float32, null)
+    assert call.op == "pointwise"
+    assert call.params.inputs == ("float32", "int16")
+    assert [x.shape for x in call.inputs] == [(3, 1), (4,)]
+    assert call.outputs[0].strides == (4, 1)
+
+
+def test_reduce_call(null):
+    result = accel.sum(array(null, (2, 3, 4), "float16"), axis=(0, -1), keepdims=True)
+    (call,) = null.launches
+    assert call.params == Reduction("sum", (0, 2))
+    assert (call.outputs[0].shape, call.outputs[0].dtype) == ((3,), FLOAT16)
+    assert result.shape == (1, 3, 1)
+
+
+def test_matmul_call(null):
+    result = accel.matmul(array(null, (5, 1, 2, 3)).mT, array(null, (4, 2, 7)))
+    (call,) = null.launches
+    assert call.params == Product(None)
+    a, b = call.inputs
+    assert (a.shape, b.shape) == ((5, 4, 3, 2), (5, 4, 2, 7))
+    assert a.strides == (6, 0, 1, 3), "a transposed operand and a stretched batch are views"
+    assert b.strides == (0, 14, 7, 1)
+    assert result.shape == (5, 4, 3, 7)
+
+
+def test_linear_is_one_call_with_an_epilogue(null):
+    x, weight, bias = array(null, (2, 5, 3), "float16"), array(null, (4, 3), "float16"), array(null, (4,), "float16")
+    result = accel.nn.linear(x, weight, bias, activation="gelu")
+    (call,) = null.launches
+    assert [step.function for step in call.params.epilogue.steps] == ["cast", "add", "gelu", "cast"]
+    assert call.inputs[0].shape == (10, 3), "leading axes that are one run of memory become rows"
+    assert call.inputs[2].strides == (0, 1)
+    assert (result.shape, result.dtype) == ((2, 5, 4), FLOAT16)
+
+
+def test_softmax_composes(null):
+    accel.nn.softmax(array(null, (2, 6), "bfloat16"))
+    assert [call.op for call in null.launches] == ["reduce", "pointwise", "reduce", "pointwise"]
+    assert null.launches[1].outputs[0].dtype is FLOAT32, "powers stay in the accumulator's dtype"
+
+
+def test_a_plan_is_made_once(null, monkeypatch):
+    made = []
+    original = dispatch._make
+    monkeypatch.setattr(dispatch, "_make", lambda *a: made.append(1) or original(*a))
+    for _ in range(5):
+        array(null, (3,)) + array(null, (3,))
+    assert len(made) == 1
+    array(null, (4,)) + array(null, (4,))
+    assert len(made) == 2
+    with accel.config(numerics="fast"):
+        array(null, (3,)) + array(null, (3,))
+    assert len(made) == 3
+    array(null, (3,)) + array(null, (3,))
+    assert len(made) == 3
+    assert len(null.launches) == 8
+
+
+def test_nothing_is_launched_for_nothing(null):
+    assert (array(null, (0, 3)) + 1.0).shape == (0, 3)
+    assert accel.matmul(array(null, (0, 2)), array(null, (2, 3))).shape == (0, 3)
+    assert null.launches == []
+
+
+def test_setitem_writes_through_a_view(null):
+    x = array(null, (4, 6), "int32")
+    x[1:3, ::2] = array(null, (3,))
+    (call,) = null.launches
+    assert call.outputs[0].strides == (6, 2)
+    assert call.outputs[0].shape == (2, 3)
+
+
+def test_two_devices_raise(null):
+    with pytest.raises(accel.DeviceError, match=r"null:0 and cpu|cpu and null:0"):
+        accel.matmul(array(null, (2, 2)), accel.ones((2, 2), device="cpu"))
+
+
+class TestFallback:
+    """A primitive that the device has no kernel for."""
+
+    @pytest.fixture
+    def bare(self, null, monkeypatch):
+        """The null backend without reduce, and with a matmul that refuses."""
+        rows = []
+        for kernel in registry.kernels("null"):
+            if kernel.op == "matmul":
+                rows.append(Kernel("matmul", "null.picky", "x", lambda call: "only on Sundays", kernel.prepare))
+            elif kernel.op != "reduce":
+                rows.append(kernel)
+        monkeypatch.setattr(registry, "kernels", lambda name: tuple(rows) if name == "null" else KERNELS(name))
+        return null
+
+    def test_warns_once_per_op_and_reason(self, bare):
+        x = array(bare, (4, 4))
+        with pytest.warns(accel.FallbackWarning, match=r"sum on null:0: null has no kernel for reduce.*ACCEL_FALLBACK"):
+            result = accel.sum(x)
+        assert result.device is bare
+        with pytest.warns(accel.FallbackWarning, match=r"matmul on null:0: null.picky: only on Sundays"):
+            accel.matmul(x, x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            accel.sum(x)
+            accel.sum(array(bare, (5,)))
+
+    def test_allow_is_silent(self, bare):
+        with warnings.catch_warnings(), accel.config(fallback="allow"):
+            warnings.simplefilter("error")
+            assert accel.sum(array(bare, (4,))).shape == ()
+
+    def test_error_raises_with_the_reason(self, bare):
+        with accel.config(fallback="error"), pytest.raises(accel.UnsupportedError, match="only on Sundays"):
+            accel.matmul(array(bare, (2, 2)), array(bare, (2, 2)))
+
+    def test_explain_lists_every_candidate(self, bare):
+        text = str(accel.explain("matmul", array(bare, (2, 2)), array(bare, (2, 2))))
+        assert "no   null.picky (x): only on Sundays" in text
+        assert "no   decomposition into other ops: matmul is a primitive" in text
+        assert "runs fallback to cpu" in text
+
+
+KERNELS = registry.kernels
+
+
+def test_override_moves_an_op(null):
+    with accel.config(override="sum=cpu"):
+        x = array(null, (4,))
+        total = accel.sum(x + x)
+    assert [call.op for call in null.launches] == ["pointwise"]
+    assert total.device is null
+    with accel.config(override="summ=cpu"), pytest.raises(accel.ConfigError, match="unknown op 'summ'"):
+        accel.sum(array(null, (4,)))
+    with accel.config(override="sum=vulkan"), pytest.raises(accel.ConfigError, match="unknown backend 'vulkan'"):
+        accel.sum(array(null, (4,)))
+
+
+def test_verbose_goes_through_the_same_path(null, capsys):
+    with accel.config(verbose="dispatch"):
+        array(null, (2, 3)) + 1.0
+    assert capsys.readouterr().err == "accel: add(float32[2, 3], float32[]) on null:0: null.pointwise\n"
+    with accel.config(verbose="dispatch,profile"):
+        array(null, (2, 3)) + 1.0
+    line = capsys.readouterr().err
+    assert line.startswith("accel: add(float32[2, 3], float32[]) on null:0: null.pointwise: ")
+    assert line.endswith(" us\n")
+
+
+def test_explain_computes_nothing(null):
+    explained = accel.explain("softmax", array(null, (1 << 20, 1 << 20)))
+    assert null.launches == []
+    assert explained.runs == "decomposition into other ops"
+    assert [what.partition("(")[0] for what, _ in explained.calls] == ["softmax", "max", "pointwise", "sum", "pointwise"]
+    with pytest.raises(accel.ArgumentError, match="unknown op 'softmin'"):
+        accel.explain("softmin", np.ones(3))
+    with pytest.raises(accel.ShapeError):
+        accel.explain("matmul", np.ones((2, 3)), np.ones((2, 3)))
+
+
+def test_results_of_the_default_device_come_back_as_numpy(null):
+    with accel.config(device="null:0"):
+        result = accel.add(np.ones(3, np.float32), 1)
+    assert type(result) is np.ndarray
+    assert len(null.launches) == 1

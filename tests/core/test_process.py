@@ -1,0 +1,124 @@
+"""The process around accel: what an import costs and pulls in, fork, threads, and a keyboard interrupt."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+
+import accel
+
+
+def python(code: str, **keywords) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300, **keywords
+    )
+
+
+def test_import_pulls_in_no_framework_and_starts_no_driver():
+    run = python(
+        """
+        import sys
+        import accel
+        heavy = {"torch", "triton", "pyopencl", "click", "rich", "hypothesis", "platformdirs", "sklearn", "PIL"}
+        print(sorted(heavy & set(sys.modules)), "accel._cpu" in sys.modules)
+        """
+    )
+    assert run.stdout.split("\n")[0] == "[] False", run.stderr
+
+
+def test_import_time():
+    """What accel adds to numpy and ml_dtypes: the smallest of several runs, since machines are shared."""
+    code = "import time, numpy, ml_dtypes; t = time.perf_counter(); import accel; print(time.perf_counter() - t)"
+    assert min(float(python(code).stdout) for _ in range(5)) < 0.15
+
+
+def test_import_survives_a_broken_backend(tmp_path):
+    """torch, triton and pyopencl that raise when imported."""
+    for name in ("torch", "triton", "pyopencl"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('broken installation')")
+    run = python(
+        """
+        import accel, numpy
+        print(accel.matmul(numpy.eye(2), numpy.eye(2)).tolist(), accel.default_device())
+        """,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert run.stdout.strip() == "[[1.0, 0.0], [0.0, 1.0]] cpu", run.stderr
+
+
+def test_fork_after_use():
+    run = python(
+        """
+        import os, numpy, accel
+        x = numpy.random.default_rng(0).standard_normal((600, 600)).astype("f4")
+        want = accel.matmul(x, x, dtype=None)
+        pid = os.fork()
+        if pid == 0:
+            same = (accel.matmul(x, x) == want).all() and accel.sum(x) == accel.sum(x.copy())
+            os._exit(0 if same else 7)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), (accel.matmul(x, x) == want).all())
+        """
+    )
+    assert run.stdout.split() == ["0", "True"], run.stderr
+
+
+def test_eight_threads_at_once():
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((8, 150, 150)).astype(np.float32)
+    want = [(accel.matmul(m, m), accel.sum(m), accel.exp(m), accel.nn.softmax(m)) for m in x]
+    wrong = []
+
+    def work(i: int) -> None:
+        for _ in range(20):
+            got = accel.matmul(x[i], x[i]), accel.sum(x[i]), accel.exp(x[i]), accel.nn.softmax(x[i])
+            if not all((g == w).all() for g, w in zip(got, want[i], strict=True)):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_keyboard_interrupt_during_a_long_matmul():
+    code = """
+        import numpy, accel
+        x = numpy.ones((9000, 9000))
+        accel.matmul(x[:9], x)
+        print("start", flush=True)
+        try:
+            accel.matmul(x, x)
+            print("finished")
+        except KeyboardInterrupt:
+            print("interrupted", (accel.matmul(numpy.eye(3), numpy.eye(3)) == numpy.eye(3)).all())
+        """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "start\n"
+    time.sleep(0.5)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert out == "interrupted True\n"
+    assert time.monotonic() - sent < 5
+
+
+def test_threads_do_not_change_bits():
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((700, 900)).astype(np.float32)
+    results = []
+    for n in (1, 2, 3, 7):
+        with accel.config(num_threads=n):
+            results.append([f(x) for f in (accel.sum, accel.exp)] + [accel.sum(x, axis=0), accel.matmul(x, x.T)])
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert (a == b).all()

@@ -1,0 +1,24 @@
+"""Puts this folder's modules on the path, and builds the generated C++ once per instruction set."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import scalar_native
+
+
+@pytest.fixture(scope="session", params=scalar_native.ISAS, ids=lambda isa: isa.name)
+def native(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> scalar_native.Library:
+    """The generated header compiled for one instruction set."""
+    return scalar_native.library(request.param, tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def fastest(tmp_path_factory: pytest.TempPathFactory) -> scalar_native.Library:
+    """The generated header compiled for the best instruction set of this machine."""
+    return scalar_native.library(scalar_native.best(), tmp_path_factory.getbasetemp())

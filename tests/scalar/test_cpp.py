@@ -1,0 +1,116 @@
+"""The generated C++ against the NumPy evaluator, bit for bit, on every instruction set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scalar_native
+from scalar_samples import CASES, NUMPY, arguments, differences, random, special
+
+from accel.scalar import Program, ProgramBuilder, cpp, program_for
+from accel.scalar.convert import DTYPES
+from accel.scalar.evaluate import evaluate
+
+
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_functions_agree(native: scalar_native.Library, name: str, dtype: str) -> None:
+    arrays = arguments(name, dtype)
+    program = program_for(name, tuple(str(a.dtype) for a in arrays))
+    assert not differences(native.call(name, dtype, *arrays), evaluate(program, *arrays), *arrays)
+
+
+@pytest.mark.parametrize("source", DTYPES)
+def test_casts_agree(native: scalar_native.Library, source: str) -> None:
+    values = np.concatenate([special(source), random(source, 4000)])
+    for target in DTYPES:
+        if target != source:
+            expected = evaluate(program_for("cast", (source,), target), values)
+            assert not differences(native.cast(source, target, values), expected, values), target
+
+
+def support() -> str:
+    """What the generated header needs before it, as scalar_loops.cpp has it."""
+    text = scalar_native.LOOPS.read_text()
+    return text[: text.index('#include "scalar_functions.hpp"')]
+
+
+def square_plus() -> Program:
+    """x * x + x, rounded twice."""
+    build = ProgramBuilder("float32")
+    return build.finish(build.apply("add", build.apply("square", 0), 0))
+
+
+@pytest.mark.parametrize(
+    ("flags", "program"),
+    [
+        (("-mavx2", "-mfma", "-ffp-contract=fast"), square_plus()),
+        (("-D__builtin_fmaf(a,b,c)=((a)*(b)+(c))",), program_for("exp", ("float32",))),
+    ],
+    ids=("contracted", "split"),
+)
+def test_other_roundings_would_be_seen(flags: tuple[str, ...], program: Program, tmp_path: Path) -> None:
+    """The control of the agreement tests: a compiler that contracts, and one that splits fma, change bits."""
+    if not scalar_native.runs(scalar_native.ISAS[1]):
+        pytest.skip("this CPU has no FMA")
+    source = tmp_path / "control.cpp"
+    source.write_text(
+        f"{support()}{cpp.print_program(program, 'f')}}}\n"
+        'extern "C" void loop(size_t n, float *r, const float *x) {\n'
+        "  for (size_t i = 0; i < n; ++i) r[i] = scalar::f(x[i]);\n}\n"
+    )
+    x = random("float32", 20000)
+    expected = evaluate(program, x)
+    for extra, same in (((), True), (flags, False)):
+        path = tmp_path / f"{same}.so"
+        scalar_native.compile_source(source, path, *extra, "-Wno-unused-function", "-shared", "-fPIC")
+        found = differences(scalar_native.Library(path).run("loop", x.dtype, x), expected, x)
+        assert bool(found) != same, found or f"{flags} changed nothing"
+
+
+# Loops that need not vectorise: no instruction for them (division and, before AVX-512, conversion of wide integers), or
+# nothing to compute.
+COPIES = r"positive_.*|.*bool.*"
+NOT_VECTORISED = {"avx2": rf"{COPIES}|cast_.*int64_b?float\d+|cast_b?float\d+_u?int64", "avx512": COPIES}
+
+
+@pytest.mark.parametrize("isa", scalar_native.ISAS[1:], ids=lambda isa: isa.name)
+def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
+    """g++ reports a vectorised loop for every function and cast of floats (its vectoriser, not the CPU, is tested)."""
+    if "g++" not in scalar_native.compiler():
+        pytest.skip("reads g++'s report")
+    (tmp_path / "scalar_functions.hpp").write_text(cpp.header())
+    head = f'{support()}#include "scalar_functions.hpp"\n}}\nusing namespace scalar;'
+    entries = re.findall(r"^static inline (\w+) accel_(\w*float\w*)\((.*)\) \{$", cpp.header(), re.M)
+    lines, names = [head], {}
+    for result, name, parameters in entries:
+        types = [p.split()[0] for p in parameters.split(", ")]
+        declared = ", ".join(f"const {t} *__restrict a{i}" for i, t in enumerate(types))
+        call = ", ".join(f"a{i}[i]" for i in range(len(types)))
+        lines.append(f"void loop_{name}(size_t n, {result} *__restrict r, {declared}) {{"
+                     f" for (size_t i = 0; i < n; ++i) r[i] = accel_{name}({call}); }}")  # fmt: skip
+        names[head.count("\n") + len(lines)] = name
+    source = tmp_path / "loops.cpp"
+    source.write_text("\n".join(lines))
+    # Without identical code folding every loop is reported for itself.
+    report = tmp_path / "report"
+    scalar_native.compile_source(
+        source,
+        tmp_path / "loops.s",
+        *(*isa.flags, "-S", "-fno-ipa-icf", "-Wno-unused-function", f"-fopt-info-vec-optimized={report}", f"-I{tmp_path}"),
+    )
+    seen = {int(line) for line in re.findall(r"loops\.cpp:(\d+):.*loop vectorized", report.read_text())}
+    missing = [name for line, name in names.items() if line not in seen]
+    assert not [name for name in missing if not re.fullmatch(NOT_VECTORISED[isa.name], name)]
+    assert len(missing) < len(names) / 3 and "exp_float32" not in missing
+
+
+def test_tables_are_complete() -> None:
+    text = cpp.header()
+    for name, dtype in CASES:
+        assert f"X({name}, {dtype}, " in text and f" accel_{name}_{dtype}(" in text
+    pairs = [(a, b) for a in DTYPES for b in DTYPES if a != b]
+    assert all(f"X({a}, {b}, " in text and f" accel_cast_{a}_{b}(" in text for a, b in pairs)
+    assert set(NUMPY) == set(DTYPES)
