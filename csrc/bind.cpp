@@ -90,7 +90,8 @@ Operand to_operand(py::handle pointer, py::handle strides, DType dtype, int rank
 
 /// (pointer, strides) for each dtype.
 template <class DTypeOf>
-std::vector<Operand> to_operands(py::handle list, size_t count, DTypeOf dtype_of, int rank, bool empty, const char* what) {
+std::vector<Operand> to_operands(py::handle list, size_t count, DTypeOf dtype_of, int rank, bool empty,
+                                 const char* what) {
   if (!PyList_Check(list.ptr()) && !PyTuple_Check(list.ptr())) {
     throw py::type_error(std::string(what) + " must be a list or tuple of (pointer, strides)");
   }
@@ -106,8 +107,8 @@ std::vector<Operand> to_operands(py::handle list, size_t count, DTypeOf dtype_of
     if (!PyTuple_Check(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != 2) {
       throw py::type_error(std::string(what) + " must be pairs (pointer, strides)");
     }
-    operands.push_back(to_operand(PyTuple_GET_ITEM(item.ptr(), 0), PyTuple_GET_ITEM(item.ptr(), 1), dtype_of(i), rank,
-                                  empty, what));
+    operands.push_back(
+        to_operand(PyTuple_GET_ITEM(item.ptr(), 0), PyTuple_GET_ITEM(item.ptr(), 1), dtype_of(i), rank, empty, what));
   }
   return operands;
 }
@@ -178,8 +179,9 @@ void run_pointwise(const Pointwise& self, py::handle shape_list, py::handle out_
   WithoutGil::run([&](Interrupt& interrupt) { self.run(shape, out, operands, threads, interrupt); });
 }
 
-void run_reduce(const Reduce& self, py::handle kept_shape, py::handle out_ptr, py::handle out_strides, py::handle in_ptr,
-                py::handle in_kept_strides, py::handle reduced_shape, py::handle in_reduced_strides, int threads) {
+void run_reduce(const Reduce& self, py::handle kept_shape, py::handle out_ptr, py::handle out_strides,
+                py::handle in_ptr, py::handle in_kept_strides, py::handle reduced_shape, py::handle in_reduced_strides,
+                int threads) {
   const Extents kept = to_shape(kept_shape, "kept_shape"), reduced = to_shape(reduced_shape, "reduced_shape");
   const bool nothing = kept.product() == 0;
   const Operand out = to_operand(out_ptr, out_strides, self.output(), kept.rank, nothing, "out");
@@ -203,8 +205,8 @@ Matmul make_matmul(const std::string& isa, const std::string& dtype, const std::
 }
 
 void run_matmul(const Matmul& self, py::handle batch_shape, int64_t m, int64_t n, int64_t k, py::handle a_ptr,
-                py::handle a_strides, py::handle b_ptr, py::handle b_strides, py::handle out_ptr, py::handle out_strides,
-                py::handle extras, int threads) {
+                py::handle a_strides, py::handle b_ptr, py::handle b_strides, py::handle out_ptr,
+                py::handle out_strides, py::handle extras, int threads) {
   MatmulProblem problem{to_shape(batch_shape, "batch_shape"), m, n, k, {}, {}, {}, {}};
   if (m < 0 || n < 0 || k < 0) fail("m, n and k must not be negative");
   const int rank = problem.batch.rank + 2;
@@ -217,8 +219,7 @@ void run_matmul(const Matmul& self, py::handle batch_shape, int64_t m, int64_t n
   problem.a = to_operand(a_ptr, a_strides, self.dtype(), rank, empty || k == 0, "a");
   problem.b = to_operand(b_ptr, b_strides, self.dtype(), rank, empty || k == 0, "b");
   problem.out = to_operand(out_ptr, out_strides, self.output(), rank, empty, "out");
-  problem.extras =
-      to_operands(extras, self.extras(), [&](size_t i) { return self.extra(i); }, rank, empty, "extras");
+  problem.extras = to_operands(extras, self.extras(), [&](size_t i) { return self.extra(i); }, rank, empty, "extras");
   threads = to_threads(threads);
   if (empty) return;
   WithoutGil::run([&](Interrupt& interrupt) { self.run(problem, threads, interrupt); });

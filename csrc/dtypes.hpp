@@ -1,4 +1,5 @@
-// The dtypes of the native kernels and their storage. float16 and bfloat16 are stored as their 16 bits, bool as one byte.
+// The dtypes of the native kernels and their storage. float16 and bfloat16 are stored as their 16 bits, bool as one
+// byte.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +32,8 @@ struct DTypeInfo {
 };
 
 inline constexpr DTypeInfo kDTypeInfo[kDTypes] = {
-    {"bool", 1, false},   {"int8", 1, true},    {"int16", 2, true},    {"int32", 4, true},    {"int64", 8, true},
-    {"uint8", 1, true},   {"uint16", 2, true},  {"uint32", 4, true},   {"uint64", 8, true},   {"float16", 2, false},
+    {"bool", 1, false},     {"int8", 1, true},     {"int16", 2, true},    {"int32", 4, true},  {"int64", 8, true},
+    {"uint8", 1, true},     {"uint16", 2, true},   {"uint32", 4, true},   {"uint64", 8, true}, {"float16", 2, false},
     {"bfloat16", 2, false}, {"float32", 4, false}, {"float64", 8, false},
 };
 

@@ -45,7 +45,8 @@ struct CastRow {
   ArrayKernel kernel;
 };
 
-/// A fold (sum, prod, min or max) of one accumulator type. An accumulator block is `lanes` rows of `width` accumulators.
+/// A fold (sum, prod, min or max) of one accumulator type. An accumulator block is `lanes` rows of `width`
+/// accumulators.
 struct FoldRow {
   const char* kind;
   CType type;
@@ -89,12 +90,18 @@ struct MatmulRow {
   CType type;
   int mr;
   int nr;
-  /// One chunk (k <= KC): c = chunk, or c = c + chunk where `add`. Writes the full mr x nr tile.
-  void (*tile)(int64_t k, const void* a, const void* b, void* c, int64_t ldc, bool add);
+  /// One chunk (k <= KC) of the first `rows` rows of a tile: c = chunk, or c = c + chunk where `add`. Writes nr
+  /// columns, and at least `rows` and at most mr rows.
+  void (*tile)(int64_t k, int64_t rows, const void* a, const void* b, void* c, int64_t ldc, bool add);
   /// The same without packing, for any m, n, k, in chunks of KC: a[i * a_row + p * a_col], b[p * b_row + j].
   /// The first chunk is added to c where `add`.
   void (*direct)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
                  int64_t b_row, void* c, int64_t ldc, bool add);
+  /// The same with b's columns contiguous: b[j * b_col + p]. For few rows.
+  void (*dots)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
+               int64_t b_col, void* c, int64_t ldc, bool add);
+  /// n dot products of one chunk each: out[j] = the sum of a[j * a_step + p] * b[j * b_step + p].
+  void (*pairs)(int64_t n, int64_t k, const void* a, int64_t a_step, const void* b, int64_t b_step, void* out);
 };
 
 /// Conversion of A and B from a dtype to the compute type.

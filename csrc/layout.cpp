@@ -12,9 +12,8 @@ void Nest::collapse() {
   int kept = 0;
   for (int d = 0; d < shape.rank; ++d) {
     if (shape[d] == 1) continue;
-    const bool merges = kept > 0 && std::all_of(strides.begin(), strides.end(), [&](const Extents& s) {
-                          return s[kept - 1] == s[d] * shape[d];
-                        });
+    const bool merges = kept > 0 && std::all_of(strides.begin(), strides.end(),
+                                                [&](const Extents& s) { return s[kept - 1] == s[d] * shape[d]; });
     const int to = merges ? kept - 1 : kept++;
     shape[to] = merges ? shape[to] * shape[d] : shape[d];
     for (Extents& s : strides) s[to] = s[d];
@@ -42,6 +41,25 @@ void Nest::sort_and_collapse() {
   collapse();
 }
 
+void Nest::split_inner(int64_t step) {
+  const int last = shape.rank - 1;
+  shape.append(step);
+  shape[last] /= step;
+  for (Extents& s : strides) {
+    s.append(s[last]);
+    s[last] *= step;
+  }
+}
+
+void Nest::move(int from, int to) {
+  const auto rotate = [&](Extents& extents) {
+    const auto begin = extents.data.begin();
+    std::rotate(begin + from, begin + from + 1, begin + to + 1);
+  };
+  rotate(shape);
+  for (Extents& s : strides) rotate(s);
+}
+
 RowCursor::RowCursor(const Nest& nest, int64_t row) : nest_(nest), offsets_(nest.strides.size(), 0) {
   for (int d = nest.rank() - 2; d >= 0; --d) {
     index_[d] = row % nest.shape[d];
@@ -50,10 +68,11 @@ RowCursor::RowCursor(const Nest& nest, int64_t row) : nest_(nest), offsets_(nest
   }
 }
 
-void RowCursor::next() {
-  for (int d = nest_.rank() - 2; d >= 0; --d) {
-    const int64_t back = ++index_[d] < nest_.shape[d] ? 0 : nest_.shape[d];
-    for (size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += (1 - back) * nest_.strides[k][d];
+void RowCursor::advance(int64_t rows) {
+  for (int d = nest_.rank() - 2; d >= 0; --d, rows = 1) {
+    index_[d] += rows;
+    const int64_t back = index_[d] < nest_.shape[d] ? 0 : nest_.shape[d];
+    for (size_t k = 0; k < offsets_.size(); ++k) offsets_[k] += (rows - back) * nest_.strides[k][d];
     if (!back) return;
     index_[d] = 0;
   }
@@ -61,49 +80,54 @@ void RowCursor::next() {
 
 namespace {
 
-template <class F>
-void with_size(int size, F&& f) {
+/// Calls body(T{}) for the unsigned type of `size` bytes.
+template <class Body>
+void with_size(int size, Body&& body) {
   switch (size) {
     case 1:
-      return f(uint8_t{});
+      return body(uint8_t{});
     case 2:
-      return f(uint16_t{});
+      return body(uint16_t{});
     case 4:
-      return f(uint32_t{});
+      return body(uint32_t{});
     default:
-      return f(uint64_t{});
+      return body(uint64_t{});
   }
 }
 
 }  // namespace
 
-void gather(int size, int64_t n, void* dst, const void* src, int64_t stride) {
-  if (stride == 1) {
+void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64_t row_stride, int64_t stride) {
+  if (stride == 1 && rows == 1) {
     std::memmove(dst, src, static_cast<size_t>(n) * size);
     return;
   }
   with_size(size, [&](auto zero) {
     using T = decltype(zero);
-    T* const out = static_cast<T*>(dst);
-    const T* const x = static_cast<const T*>(src);
-    if (stride == 0) {
-      std::fill_n(out, n, *x);
-    } else {
-      for (int64_t i = 0; i < n; ++i) out[i] = x[i * stride];
+    T* out = static_cast<T*>(dst);
+    const T* x = static_cast<const T*>(src);
+    for (int64_t r = 0; r < rows; ++r, out += n, x += row_stride) {
+      if (stride == 0) {
+        std::fill_n(out, n, *x);
+      } else {
+        for (int64_t i = 0; i < n; ++i) out[i] = x[i * stride];
+      }
     }
   });
 }
 
-void scatter(int size, int64_t n, void* dst, int64_t stride, const void* src) {
-  if (stride == 1) {
+void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, int64_t stride, const void* src) {
+  if (stride == 1 && rows == 1) {
     std::memmove(dst, src, static_cast<size_t>(n) * size);
     return;
   }
   with_size(size, [&](auto zero) {
     using T = decltype(zero);
-    T* const out = static_cast<T*>(dst);
-    const T* const x = static_cast<const T*>(src);
-    for (int64_t i = 0; i < n; ++i) out[i * stride] = x[i];
+    T* out = static_cast<T*>(dst);
+    const T* x = static_cast<const T*>(src);
+    for (int64_t r = 0; r < rows; ++r, out += row_stride, x += n) {
+      for (int64_t i = 0; i < n; ++i) out[i * stride] = x[i];
+    }
   });
 }
 

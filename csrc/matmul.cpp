@@ -15,7 +15,9 @@ constexpr int64_t kPackBBytes = 4 << 20;       // packed columns of B, in the la
 constexpr int64_t kTileBytes = 1 << 20;        // accumulators that are not in the output
 constexpr int64_t kDirectWork = 40 * 40 * 40;  // multiply-adds up to which packing costs more than it saves
 constexpr int64_t kThreadWork = 1 << 19;       // multiply-adds that are worth a thread
-constexpr int64_t kFewRows = 4;
+constexpr int64_t kFewRows = 4;                // of a row-major B, read as it lies
+constexpr int64_t kFewDots = 8;                // the same where B is contiguous along k
+constexpr int64_t kPairs = 64;                 // chunks of dot products side by side
 constexpr int64_t kStep = 64 * kKC;            // k between checkpoints of the direct kernel
 
 int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
@@ -55,21 +57,47 @@ void merge_tile(int64_t rows, int64_t columns, const T* tile, int64_t ld, T* c, 
   }
 }
 
-void merge_tile(CType type, int64_t rows, int64_t columns, const void* tile, int64_t ld, void* c, int64_t ldc, bool add) {
-  const auto merge = [&](auto zero) {
-    using T = decltype(zero);
-    merge_tile(rows, columns, static_cast<const T*>(tile), ld, static_cast<T*>(c), ldc, add);
-  };
+template <class Body>
+void with_type(CType type, Body&& body) {
   switch (type) {
     case CType::kF32:
-      return merge(float{});
+      return body(float{});
     case CType::kF64:
-      return merge(double{});
+      return body(double{});
     case CType::kU32:
-      return merge(uint32_t{});
+      return body(uint32_t{});
     default:
-      return merge(uint64_t{});
+      return body(uint64_t{});
   }
+}
+
+void merge_tile(CType type, int64_t rows, int64_t columns, const void* tile, int64_t ld, void* c, int64_t ldc,
+                bool add) {
+  with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    merge_tile(rows, columns, static_cast<const T*>(tile), ld, static_cast<T*>(c), ldc, add);
+  });
+}
+
+/// Factors whose product, -0, leaves every sum as it is.
+void fill_identity(CType type, int64_t n, void* a, void* b) {
+  with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    std::fill_n(static_cast<T*>(a), n, static_cast<T>(-0.0));
+    std::fill_n(static_cast<T*>(b), n, T(0));
+  });
+}
+
+/// Adds each entry's chunk results to its total in ascending order; the first begins it unless `add`.
+void add_chunks(CType type, int64_t entries, int64_t chunks, const void* sums, void* totals, bool add) {
+  with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    const T* sum = static_cast<const T*>(sums);
+    T* const total = static_cast<T*>(totals);
+    for (int64_t e = 0; e < entries; ++e) {
+      for (int64_t c = 0; c < chunks; ++c, ++sum) total[e] = add || c > 0 ? total[e] + *sum : *sum;
+    }
+  });
 }
 
 }  // namespace
@@ -110,7 +138,8 @@ Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointw
   if (epilogue) {
     finish_.emplace(result == accumulator ? *epilogue : after_cast(table, accumulator, *epilogue));
   } else if (output != accumulator) {
-    finish_.emplace(table, std::vector{accumulator}, std::vector<ProgramStep>{{"cast", info(output).name, {0}}}, output);
+    finish_.emplace(table, std::vector{accumulator}, std::vector<ProgramStep>{{"cast", info(output).name, {0}}},
+                    output);
   }
 }
 
@@ -151,8 +180,12 @@ struct Matmul::Call {
       extras.push_back({operand.data, 0, 0});
       take(operand, extras.back().row, extras.back().col);
     }
-    if (n == 1 && m > 1) transpose();
-    if (n > 1 && m > 1 && out_col != 1 && out_row == 1) transpose();
+    // One column, or few whose A is contiguous along k, are few rows transposed.
+    if ((n == 1 && m > 1) || (n <= kFewDots && n < m && a_col == 1)) {
+      transpose();
+    } else if (n > 1 && m > 1 && out_col != 1 && out_row == 1) {
+      transpose();
+    }
     batch.collapse();
     fold_batch();
     in_place = (out_col == 1 || n == 1) && (!matmul.finish_ || size_of(matmul.output_) == matmul.size_);
@@ -211,8 +244,10 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   const double work = static_cast<double>(call.entries) * call.m * call.n * std::max<int64_t>(call.k, 1);
   threads = static_cast<int>(std::clamp(work / kThreadWork, 1.0, static_cast<double>(threads)));
   const bool small = static_cast<double>(call.m) * call.n * call.k <= kDirectWork;
-  const bool few_rows = call.m <= kFewRows && native_ && call.b_col == 1;
-  if (call.k == 0 || small || few_rows) {
+  const bool few = native_ && ((call.m <= kFewRows && call.b_col == 1) || (call.m <= kFewDots && call.b_row == 1));
+  if (call.m == 1 && call.n == 1 && call.k > 0) {
+    run_pairs(call, threads, interrupt);
+  } else if (call.k == 0 || small || few) {
     run_direct(call, threads, interrupt);
   } else {
     run_packed(call, threads, interrupt);
@@ -282,6 +317,11 @@ void Matmul::direct(const Call& call, const Entry& entry, const Region& region, 
       a_row = k;
       a_col = 1;
     }
+    if (native_ && b_row == 1 && call.b_col != 1 && m <= kFewDots) {
+      kernel_->dots(m, n, k, a, a_row, a_col, b, call.b_col, c, ldc, p > 0);
+      worker.checkpoint(m * n * k / 8);
+      continue;
+    }
     if (!native_ || (call.b_col != 1 && n > 1)) {
       char* const widened = static_cast<char*>(scratch(ScratchUse::kPackB, k * n * size_));
       for (int64_t q = 0; q < k; ++q) pack_->row(n, b + q * b_row * in_size, call.b_col, widened + q * n * size_);
@@ -292,6 +332,40 @@ void Matmul::direct(const Call& call, const Entry& entry, const Region& region, 
     worker.checkpoint(m * n * k / 8);
   }
   finish(call, entry, region, c, ldc, worker);
+}
+
+/// Dot products: the chunks of all entries are independent chains, and are computed side by side.
+void Matmul::run_pairs(const Call& call, int threads, Interrupt& interrupt) const {
+  const int64_t chunks = (call.k + kKC - 1) / kKC;
+  const int64_t per_entry = std::min(chunks, kPairs);                 // chunks at a time
+  const int64_t together = std::max<int64_t>(1, kPairs / per_entry);  // entries at a time
+  parallel_for((call.entries + together - 1) / together, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t begin = task * together, end = std::min(call.entries, begin + together);
+    const int64_t row = std::min<int64_t>(kKC, call.k);  // elements of a chunk's row
+    char* const a = static_cast<char*>(scratch(ScratchUse::kPackA, kPairs * kKC * size_));
+    char* const b = static_cast<char*>(scratch(ScratchUse::kPackB, kPairs * kKC * size_));
+    char* const sums = static_cast<char*>(scratch(ScratchUse::kPartials, 2 * kPairs * size_));
+    char* const totals = sums + kPairs * size_;
+    for (int64_t first = 0; first < chunks; first += per_entry) {
+      const int64_t p = first * kKC, k = std::min(per_entry * row, call.k - p), count = (k + row - 1) / row;
+      int64_t at = 0;  // of an entry's rows
+      for_entries(call, begin, end, [&](const Entry& entry) {
+        pack_->row(k, entry.a + p * call.a_col * size_of(dtype_), call.a_col, a + at * size_);
+        pack_->row(k, entry.b + p * call.b_row * size_of(dtype_), call.b_row, b + at * size_);
+        fill_identity(kernel_->type, count * row - k, a + (at + k) * size_, b + (at + k) * size_);
+        at += count * row;
+      });
+      kernel_->pairs((end - begin) * count, row, a, row, b, row, sums);
+      add_chunks(kernel_->type, end - begin, count, sums, totals, first > 0);
+      worker.checkpoint((end - begin) * k);
+    }
+    char* total = totals;
+    for_entries(call, begin, end, [&](const Entry& entry) {
+      if (call.in_place) std::memcpy(entry.out, total, size_);
+      finish(call, entry, {0, 1, 0, 1}, call.in_place ? entry.out : total, 1, worker);
+      total += size_;
+    });
+  });
 }
 
 void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) const {
@@ -367,9 +441,9 @@ void Matmul::macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a,
     for (int64_t i = 0; i < rows; i += mr) {
       char* const tile = c + (i * ldc + j) * size_;
       if (padded || (i + mr <= rows && j + nr <= columns)) {
-        kernel_->tile(k, a + i * k * size_, b + j * k * size_, tile, ldc, add);
+        kernel_->tile(k, std::min(mr, rows - i), a + i * k * size_, b + j * k * size_, tile, ldc, add);
       } else {
-        kernel_->tile(k, a + i * k * size_, b + j * k * size_, edge, nr, false);
+        kernel_->tile(k, std::min(mr, rows - i), a + i * k * size_, b + j * k * size_, edge, nr, false);
         merge_tile(kernel_->type, std::min(mr, rows - i), std::min(nr, columns - j), edge, nr, tile, ldc, add);
       }
     }
@@ -379,6 +453,7 @@ void Matmul::macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a,
 /// Turns a region's accumulators into the output, where they are not that already.
 void Matmul::finish(const Call& call, const Entry& entry, const Region& region, char* acc, int64_t ldc,
                     Worker& worker) const {
+  if (!finish_ && call.in_place) return;
   Extents shape;
   shape.append(region.rows);
   shape.append(region.columns);
@@ -393,7 +468,6 @@ void Matmul::finish(const Call& call, const Entry& entry, const Region& region, 
   accumulators.strides.append(1);
   const Operand out = operand(entry.out, call.out_row, call.out_col, size_of(output_));
   if (!finish_) {
-    if (call.in_place) return;
     // The output's columns are apart.
     for (int64_t i = 0; i < region.rows; ++i) {
       scatter(size_, region.columns, out.data + i * call.out_row * size_, call.out_col, acc + i * ldc * size_);

@@ -41,6 +41,7 @@ class Matmul {
   template <class Body>
   void for_entries(const Call& call, int64_t begin, int64_t end, Body&& body) const;
   void run_direct(const Call& call, int threads, Interrupt& interrupt) const;
+  void run_pairs(const Call& call, int threads, Interrupt& interrupt) const;
   void run_packed(const Call& call, int threads, Interrupt& interrupt) const;
   void direct(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
   void packed(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
@@ -52,7 +53,7 @@ class Matmul {
   int size_;  // bytes of the compute type
   const MatmulRow* kernel_ = nullptr;
   const PackRow* pack_ = nullptr;
-  bool native_;  // dtype is stored as the compute type
+  bool native_;                      // dtype is stored as the compute type
   std::optional<Pointwise> finish_;  // accumulator to output; none where they are the same bits
 };
 

@@ -1,33 +1,31 @@
 #include "pointwise.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 namespace accel {
 
 namespace {
 
-constexpr int64_t kBatch = 1024;                      // elements that go through all steps together, in L1
-constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;   // skewed, so that slots do not share the low bits of addresses
-constexpr int64_t kMinRow = 256;                      // shorter rows are gathered, several to a block
-constexpr int64_t kGrain = 1 << 16;                   // elements x steps that are worth a task
+constexpr int64_t kBatch = 1024;                     // elements that go through all steps together, in L1
+constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do not share the low bits of addresses
+constexpr int64_t kMinRow = 256;                     // shorter rows are gathered, several to a block
+constexpr int64_t kCopy = 1 << 16;                   // elements copied between checkpoints
+constexpr int64_t kTile = 16;                        // elements by elements of a block that crosses two dimensions
+constexpr int64_t kGrain = 1 << 16;                  // elements x steps that are worth a task
 
-/// A function gives bool where it returns a byte at every dtype that it has, else its compute dtype or an integer.
+/// A function gives bool where it returns a byte at every dtype that it has, else its compute dtype.
 bool gives_bool(const KernelTable& table, const std::string& function) {
-  return std::all_of(table.functions.begin(), table.functions.end(), [&](const FunctionRow& row) {
-    return row.function != function || row.result == CType::kU8;
-  });
+  return std::all_of(table.functions.begin(), table.functions.end(),
+                     [&](const FunctionRow& row) { return row.function != function || row.result == CType::kU8; });
 }
 
 DType result_dtype(const KernelTable& table, const FunctionRow& row) {
   if (gives_bool(table, row.function)) return DType::kBool;
-  const DType compute = parse_dtype(row.dtype);
-  if (storage(compute) == row.result) return compute;
-  for (int d = 1; d < kDTypes; ++d) {
-    if (kStorage[d] == row.result) return static_cast<DType>(d);
-  }
-  throw std::invalid_argument("a function's result has no dtype");
+  return parse_dtype(row.dtype);
 }
 
 std::string describe(size_t index, const ProgramStep& step) {
@@ -135,171 +133,255 @@ void Pointwise::assign_slots() {
   }
 }
 
-/// Operand 0 of the nest is the output, operand i + 1 input i.
+/// A nest of loops and its operands: 0 is the output, i + 1 input i.
 struct Pointwise::Region {
+  struct Side {
+    char* data;
+    int size;       // bytes of an element
+    bool dense;     // row-major contiguous over the whole nest
+    bool constant;  // every stride is 0
+  };
+
   Nest nest;
-  std::vector<char*> data;
-  std::vector<int> sizes;
-  std::vector<bool> dense;     // row-major contiguous over the whole nest
-  std::vector<bool> constant;  // every stride 0
+  std::vector<Side> sides;
   int64_t elements;
+  bool by_row;  // a block is a part of one row; else it covers several short ones
 
   Region(const Pointwise& program, const Extents& shape, const Operand& out, const std::vector<Operand>& in) {
     nest.shape = shape;
     nest.strides.reserve(in.size() + 1);
+    sides.reserve(in.size() + 1);
     const auto add = [this](const Operand& operand, DType dtype) {
       nest.strides.push_back(operand.strides);
-      data.push_back(operand.data);
-      sizes.push_back(size_of(dtype));
+      sides.push_back({operand.data, size_of(dtype), false, false});
     };
     add(out, program.output_);
     for (size_t i = 0; i < in.size(); ++i) add(in[i], program.inputs_[i]);
-    elements = shape.product();
     nest.sort_and_collapse();
-    for (const Extents& strides : nest.strides) {
-      bool is_dense = true, is_constant = true;
+    classify();
+  }
+
+  /// Where an operand's short strides lie along another dimension than the innermost, makes tiles of the two, so that
+  /// a block uses the whole of each cache line it touches. Returns what the last tiles leave over of the innermost.
+  std::optional<Region> tile() {
+    const int last = nest.rank() - 1, other = crossing_dimension();
+    if (other < 0) return std::nullopt;
+    const int64_t whole = nest.inner() / kTile * kTile;
+    std::optional<Region> rest;
+    if (whole < nest.inner()) {
+      rest.emplace(*this);
+      rest->nest.shape[last] -= whole;
+      for (size_t k = 0; k < sides.size(); ++k) rest->sides[k].data += whole * nest.inner_stride(k) * sides[k].size;
+      rest->nest.move(other, last - 1);
+      rest->classify();
+    }
+    nest.shape[last] = whole;
+    nest.split_inner(kTile);
+    nest.move(other, last);
+    classify();
+    return rest;
+  }
+
+ private:
+  void classify() {
+    elements = nest.shape.product();
+    by_row = nest.inner() >= kMinRow || nest.rank() <= 1;
+    for (size_t k = 0; k < sides.size(); ++k) {
       int64_t step = 1;
+      bool zero = true;
+      sides[k].dense = true;
       for (int d = nest.rank() - 1; d >= 0; --d) {
-        is_dense &= strides[d] == step;
-        is_constant &= strides[d] == 0;
+        sides[k].dense &= nest.strides[k][d] == step;
+        zero &= nest.strides[k][d] == 0;
         step *= nest.shape[d];
       }
-      dense.push_back(is_dense);
-      constant.push_back(is_constant && !is_dense);
+      sides[k].constant = zero && !sides[k].dense;
     }
   }
+
+  int crossing_dimension() const {
+    const int last = nest.rank() - 1;
+    if (last < 1 || elements < kTile * kBatch || nest.inner() < kTile) return -1;
+    for (const Extents& strides : nest.strides) {
+      int shortest = last;
+      for (int d = 0; d < last; ++d) {
+        if (strides[d] == 0 || nest.shape[d] < kTile) continue;
+        if (std::abs(strides[d]) < std::abs(strides[shortest])) shortest = d;
+      }
+      if (shortest != last) return shortest;
+    }
+    return -1;
+  }
+};
+
+/// One task's way through a region, in blocks of at most kBatch elements.
+class Pointwise::Pass {
+ public:
+  Pass(const Pointwise& program, const Region& region, int64_t begin, int64_t end)
+      : program_(program),
+        region_(region),
+        inner_(region.nest.inner()),
+        values_(program.slots_.size(), nullptr),
+        splatted_(region.sides.size(), nullptr),
+        cursor_(region.nest, begin / inner_),
+        column_(begin % inner_),
+        at_(begin),
+        end_(end) {
+    const int64_t slot_bytes = program.slot_count_ * kSlotBytes;
+    const int64_t row_bytes = kBatch * int64_t{sizeof(Rows)};
+    slots_ = static_cast<char*>(scratch(ScratchUse::kBlocks, slot_bytes + kSlotBytes + row_bytes));
+    out_slot_ = slots_ + slot_bytes;
+    out_rows_ = reinterpret_cast<Rows*>(out_slot_ + kSlotBytes);
+    for (size_t k = 1; k < region.sides.size(); ++k) {
+      const Region::Side& side = region.sides[k];
+      if (!side.constant) continue;
+      gather(side.size, std::min(kBatch, end - begin), slot(k - 1), side.data, 0);
+      values_[k - 1] = slot(k - 1);
+    }
+  }
+
+  void run(Worker& worker) {
+    while (at_ < end_) {
+      const int64_t n = region_.by_row ? next_in_row() : next_rows();
+      at_ += n;
+      worker.checkpoint(n * static_cast<int64_t>(program_.steps_.size() + 1));
+    }
+  }
+
+ private:
+  char* slot(size_t value) const { return slots_ + program_.slots_[value] * kSlotBytes; }
+  int64_t stride(size_t k) const { return region_.nest.inner_stride(k); }
+  char* address(size_t k) const {
+    return region_.sides[k].data + (cursor_.offset(k) + column_ * stride(k)) * region_.sides[k].size;
+  }
+
+  /// A block that is a part of one row.
+  int64_t next_in_row() {
+    char* const target = address(0);
+    const bool direct = stride(0) == 1 || inner_ == 1;
+    const bool copies = program_.steps_.empty();
+    const size_t copied = static_cast<size_t>(program_.result_) + 1;
+    // A copy has no step that needs its block in L1.
+    const int64_t longest = copies && direct && !region_.sides[copied].constant ? kCopy : kBatch;
+    const int64_t n = std::min({longest, end_ - at_, inner_ - column_});
+    char* const out = direct ? target : out_slot_;
+    for (size_t k = 1; k < region_.sides.size(); ++k) {
+      const Region::Side& side = region_.sides[k];
+      if (side.constant || (copies && k != copied)) continue;
+      const char* const source = address(k);
+      if (stride(k) == 1) {
+        values_[k - 1] = source;
+      } else if (copies) {
+        gather(side.size, n, out, source, stride(k));
+        values_[k - 1] = out;
+      } else {
+        values_[k - 1] = slot(k - 1);
+        if (stride(k) != 0) {
+          gather(side.size, n, slot(k - 1), source, stride(k));
+        } else if (splatted_[k] != source) {
+          gather(side.size, std::min(kBatch, inner_), slot(k - 1), source, 0);
+          splatted_[k] = source;
+        }
+      }
+    }
+    compute(n, out);
+    if (!direct) scatter(region_.sides[0].size, n, target, stride(0), out);
+    column_ += n;
+    if (column_ == inner_) {
+      column_ = 0;
+      cursor_.next();
+    }
+    return n;
+  }
+
+  /// A block of several rows, the first and the last perhaps in part.
+  int64_t next_rows() {
+    const int64_t n = std::min(kBatch, end_ - at_), outer = region_.nest.rank() - 2;
+    const Region::Side& target = region_.sides[0];
+    for (size_t k = 1; k < region_.sides.size(); ++k) {
+      const Region::Side& side = region_.sides[k];
+      if (!side.constant) values_[k - 1] = side.dense ? side.data + at_ * side.size : slot(k - 1);
+    }
+    Rows* out_rows = out_rows_;
+    for (int64_t done = 0; done < n;) {
+      const bool part = column_ > 0 || n - done < inner_;
+      const int64_t rows = part ? 1 : std::min((n - done) / inner_, cursor_.run());
+      const int64_t count = std::min(n - done, inner_ - column_);
+      *out_rows++ = {cursor_.offset(0) + column_ * stride(0), rows, count};
+      for (size_t k = 1; k < region_.sides.size(); ++k) {
+        const Region::Side& side = region_.sides[k];
+        if (side.dense || side.constant) continue;
+        gather(side.size, rows, count, slot(k - 1) + done * side.size, address(k), region_.nest.strides[k][outer],
+               stride(k));
+      }
+      done += rows * count;
+      column_ += count;
+      if (column_ < inner_) break;
+      column_ = 0;
+      cursor_.advance(rows);
+    }
+    char* out = target.dense ? target.data + at_ * target.size : out_slot_;
+    compute(n, out);
+    if (target.dense) return n;
+    for (const Rows* r = out_rows_; r != out_rows; ++r) {
+      scatter(target.size, r->rows, r->count, target.data + r->offset * target.size, region_.nest.strides[0][outer],
+              stride(0), out);
+      out += r->rows * r->count * target.size;
+    }
+    return n;
+  }
+
+  void compute(int64_t n, char* out) {
+    for (const Step& step : program_.steps_) {
+      const void* args[kMaxArity];
+      for (int a = 0; a < step.arity; ++a) args[a] = values_[step.args[a]];
+      char* const result = step.result == program_.result_ ? out : slot(step.result);
+      step.kernel(n, result, args);
+      values_[step.result] = result;
+    }
+    const void* const result = values_[program_.result_];
+    if (result != out) std::memmove(out, result, static_cast<size_t>(n) * region_.sides[0].size);
+  }
+
+  /// Equal rows, or a part of one, that follow one another in the output.
+  struct Rows {
+    int64_t offset;
+    int64_t rows, count;
+  };
+
+  const Pointwise& program_;
+  const Region& region_;
+  const int64_t inner_;  // elements of a row
+  char* slots_;
+  char* out_slot_;  // the result of a block whose output is not contiguous
+  Rows* out_rows_;  // where it goes
+  std::vector<const void*> values_;
+  std::vector<const char*> splatted_;  // the element that fills an input's slot
+  RowCursor cursor_;
+  int64_t column_;
+  int64_t at_, end_;
 };
 
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,
                     Interrupt& interrupt) const {
-  const Region region(*this, shape, out, in);
+  Region region(*this, shape, out, in);
+  const auto run_one = [&](const Region& part) {
+    const int64_t work = part.elements * static_cast<int64_t>(steps_.size() + 1);
+    const int64_t tasks = std::clamp<int64_t>(work / kGrain, 1, threads == 1 ? 1 : int64_t{8} * threads);
+    const int64_t share = ((part.elements + tasks - 1) / tasks + kBatch - 1) / kBatch * kBatch;
+    parallel_for((part.elements + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
+      Pass(*this, part, task * share, std::min(part.elements, (task + 1) * share)).run(worker);
+    });
+  };
   if (region.elements == 0) return;
-  const int64_t work = region.elements * static_cast<int64_t>(steps_.size() + 1);
-  const int64_t tasks = std::clamp<int64_t>(work / kGrain, 1, threads == 1 ? 1 : int64_t{8} * threads);
-  const int64_t share = ((region.elements + tasks - 1) / tasks + kBatch - 1) / kBatch * kBatch;
-  parallel_for((region.elements + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
-    run_range(region, task * share, std::min(region.elements, (task + 1) * share), worker);
-  });
+  const std::optional<Region> rest = region.tile();
+  run_one(region);
+  if (rest) run_one(*rest);
 }
 
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, Worker& worker) const {
   const Region region(*this, shape, out, in);
-  if (region.elements > 0) run_range(region, 0, region.elements, worker);
-}
-
-void Pointwise::run_range(const Region& region, int64_t begin, int64_t end, Worker& worker) const {
-  const Nest& nest = region.nest;
-  const int operands = static_cast<int>(nest.strides.size());
-  const int64_t inner = nest.inner();
-  const bool single_row = inner >= kMinRow || nest.rank() <= 1;
-
-  // Values' slots, then a list of where the rows of a block begin in the output.
-  const int64_t slot_bytes = slot_count_ * kSlotBytes;
-  char* const memory =
-      static_cast<char*>(scratch(ScratchUse::kBlocks, slot_bytes + kSlotBytes + kBatch * int64_t{sizeof(int64_t)}));
-  char* const out_slot = memory + slot_bytes;
-  int64_t* const out_rows = reinterpret_cast<int64_t*>(out_slot + kSlotBytes);
-  const auto slot = [&](int value) { return memory + slots_[value] * kSlotBytes; };
-
-  std::vector<const void*> values(slots_.size(), nullptr);
-  std::vector<const char*> splatted(operands, nullptr);  // the element that an input's slot is filled with
-  const int64_t longest = std::min(kBatch, end - begin);
-  for (int k = 1; k < operands; ++k) {
-    if (!region.constant[k]) continue;
-    gather(region.sizes[k], longest, slot(k - 1), region.data[k], 0);
-    values[k - 1] = slot(k - 1);
-  }
-
-  RowCursor cursor(nest, begin / inner);
-  int64_t column = begin % inner;
-  int64_t n;
-  for (int64_t at = begin; at < end; at += n) {
-    n = std::min(kBatch, end - at);
-    if (single_row) n = std::min(n, inner - column);
-    const bool out_direct = region.dense[0] || (single_row && nest.inner_stride(0) == 1);
-    char* const out =
-        !out_direct ? out_slot
-                    : region.data[0] +
-                          (region.dense[0] ? at : cursor.offset(0) + column) * region.sizes[0];
-    for (int k = 1; k < operands; ++k) {
-      const int size = region.sizes[k];
-      if (region.constant[k]) continue;
-      if (region.dense[k]) {
-        values[k - 1] = region.data[k] + at * size;
-        continue;
-      }
-      if (!single_row) {
-        values[k - 1] = slot(k - 1);
-        continue;
-      }
-      const int64_t stride = nest.inner_stride(k);
-      const char* const source = region.data[k] + (cursor.offset(k) + column * stride) * size;
-      if (stride == 1) {
-        values[k - 1] = source;
-        continue;
-      }
-      // A copy has no step: it is gathered straight into its output.
-      char* const to = steps_.empty() && k - 1 == result_ ? out : slot(k - 1);
-      values[k - 1] = to;
-      if (stride == 0 && to != out) {
-        if (splatted[k] == source) continue;
-        splatted[k] = source;
-        gather(size, std::min(kBatch, inner), to, source, 0);
-      } else {
-        gather(size, n, to, source, stride);
-      }
-    }
-    int64_t pieces = 0;
-    if (single_row) {
-      out_rows[0] = cursor.offset(0) + column * nest.inner_stride(0);
-    } else {
-      for (int64_t done = 0; done < n;) {
-        const int64_t piece = std::min(n - done, inner - column);
-        out_rows[pieces++] = cursor.offset(0) + column * nest.inner_stride(0);
-        for (int k = 1; k < operands; ++k) {
-          if (region.dense[k] || region.constant[k]) continue;
-          const int64_t stride = nest.inner_stride(k);
-          gather(region.sizes[k], piece, slot(k - 1) + done * region.sizes[k],
-                 region.data[k] + (cursor.offset(k) + column * stride) * region.sizes[k], stride);
-        }
-        done += piece;
-        column += piece;
-        if (column == inner) {
-          column = 0;
-          cursor.next();
-        }
-      }
-    }
-
-    for (const Step& step : steps_) {
-      const void* args[kMaxArity];
-      for (int a = 0; a < step.arity; ++a) args[a] = values[step.args[a]];
-      char* const result = step.result == result_ ? out : slot(step.result);
-      step.kernel(n, result, args);
-      values[step.result] = result;
-    }
-    if (values[result_] != out) std::memmove(out, values[result_], static_cast<size_t>(n) * region.sizes[0]);
-
-    if (single_row) {
-      if (!out_direct) scatter(region.sizes[0], n, region.data[0] + out_rows[0] * region.sizes[0], nest.inner_stride(0), out);
-      column += n;
-      if (column == inner) {
-        column = 0;
-        cursor.next();
-      }
-    } else if (!out_direct) {
-      int64_t first = at;  // of the piece; pieces end where rows do
-      int64_t done = 0;
-      for (int64_t p = 0; p < pieces; ++p) {
-        const int64_t piece = std::min(n - done, inner - first % inner);
-        scatter(region.sizes[0], piece, region.data[0] + out_rows[p] * region.sizes[0], nest.inner_stride(0),
-                out + done * region.sizes[0]);
-        done += piece;
-        first += piece;
-      }
-    }
-    worker.checkpoint(n * static_cast<int64_t>(steps_.size() + 1));
-  }
+  if (region.elements > 0) Pass(*this, region, 0, region.elements).run(worker);
 }
 
 }  // namespace accel

@@ -42,10 +42,10 @@ class Pointwise {
     int args[kMaxArity];
   };
   struct Region;
+  class Pass;
 
   void drop_dead_steps();
   void assign_slots();
-  void run_range(const Region& region, int64_t begin, int64_t end, Worker& worker) const;
 
   std::vector<DType> inputs_;
   std::vector<ProgramStep> spec_;

@@ -11,9 +11,12 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kLaneBytes = 1 << 14;  // accumulators of one group, in L1
+constexpr int64_t kLaneBytes = 1 << 17;  // accumulators of one group of columns, in L2
+constexpr int64_t kRowBytes = 1 << 14;   // gathered or widened rows of columns, in L1
 constexpr int64_t kPiece = 512;          // elements that are gathered and widened at a time, a multiple of LANES
-constexpr int64_t kMinColumns = 8;       // fewer contiguous columns are gathered one by one
+constexpr int64_t kMinColumns = 8;       // fewer columns are reduced one by one
+constexpr int64_t kMinWidth = 64;        // columns in a group, where there are so many
+constexpr int64_t kShort = 64;           // so few contiguous elements are reduced as columns all the same
 constexpr int64_t kGrain = 1 << 16;      // elements that are worth a task
 static_assert(kPiece % kLanes == 0 && kBlock % kPiece == 0);
 
@@ -136,10 +139,9 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   call.reduced.collapse();
   call.blocks = (call.length + kBlock - 1) / kBlock;
   call.contiguous = call.reduced.rank() == 0 || (call.reduced.rank() == 1 && call.reduced.inner_stride(0) == 1);
-  call.columns = call.kept.inner_stride(0) == 1 && call.kept.inner() >= kMinColumns &&
-                 !(call.reduced.rank() == 1 && call.contiguous);
-  const int64_t lanes = std::min<int64_t>(call.length, kLanes);
-  call.width = call.columns ? std::min(call.kept.inner(), kLaneBytes / (lanes * size_of(accumulator_))) : 1;
+  const bool neighbours = call.kept.inner_stride(0) == 1 && !(call.reduced.rank() == 1 && call.contiguous);
+  call.columns = call.kept.inner() >= kMinColumns && (neighbours || call.length < kShort);
+  call.width = call.columns ? column_width(call, threads) : 1;
   call.segments = (call.kept.inner() + call.width - 1) / call.width;
   call.groups = kept.product() / call.kept.inner() * call.segments;
 
@@ -150,6 +152,15 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   } else {
     run_groups(call, threads, std::min(tasks, call.groups), interrupt);
   }
+}
+
+/// Columns in a group: as many as cache and threads allow. No result depends on it.
+int64_t Reduce::column_width(const Call& call, int threads) const {
+  const int64_t size = std::max(size_of(dtype_), size_of(accumulator_));
+  int64_t width = kLaneBytes / (std::min<int64_t>(call.length, kLanes) * size);
+  if (call.kept.inner_stride(0) != 1) width = kRowBytes / (std::min<int64_t>(call.length, kLanes) * size);
+  if (threads > 1) width = std::min(width, call.kept.shape.product() / (int64_t{4} * threads) + 1);
+  return std::min(call.kept.inner(), std::max(width, kMinWidth));
 }
 
 void Reduce::write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const {
@@ -230,7 +241,8 @@ void Reduce::run_split(const Call& call, int threads, int64_t tasks, Interrupt& 
     const int64_t first = part * share, last = std::min(call.blocks, first + share);
     if (arg_) {
       const int64_t at = (g * parts + part) * call.width;
-      search(call, group, first * kBlock, std::min(call.length, last * kBlock), {&values[at * size], &indices[at]}, worker);
+      search(call, group, first * kBlock, std::min(call.length, last * kBlock), {&values[at * size], &indices[at]},
+             worker);
     } else {
       fold_blocks(call, group, first, last, &values[g * results * call.width * size], worker);
     }
@@ -328,21 +340,35 @@ const void* Reduce::load(const Call& call, const Group& group, int64_t begin, in
   return widened;
 }
 
-/// Calls body(rows, row_stride, count, position) for the rows of [begin, end), in the accumulator's dtype.
+/// Calls body(rows, row_stride, count, position) for the rows of [begin, end), contiguous and in the accumulator's
+/// dtype.
 template <class Body>
 void Reduce::for_rows(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const {
+  const int64_t apart = call.kept.inner_stride(0), width = group.width;
+  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
   for_runs(call, group, begin, end, [&](const char* address, int64_t stride, int64_t count, int64_t at) {
-    if (!widen_) return body(address, stride, count, at);
-    const int64_t acc_size = size_of(accumulator_);
-    const int64_t step = std::max<int64_t>(1, kLaneBytes / (group.width * acc_size));
-    char* const widened = static_cast<char*>(scratch(ScratchUse::kRows, step * group.width * acc_size));
+    if (apart == 1 && !widen_) return body(address, stride, count, at);
+    const int64_t step = std::clamp<int64_t>(kRowBytes / (width * std::max(size, acc_size)), 1, count);
+    char* const gathered = static_cast<char*>(scratch(ScratchUse::kGather, step * width * size));
+    char* const widened = static_cast<char*>(scratch(ScratchUse::kRows, step * width * acc_size));
     for (int64_t first = 0; first < count; first += step) {
       const int64_t rows = std::min(step, count - first);
-      for (int64_t r = 0; r < rows; ++r) {
-        const void* const row = address + (first + r) * stride * size_of(dtype_);
-        widen_(group.width, widened + r * group.width * acc_size, &row);
+      const char* source = address + first * stride * size;
+      int64_t row_stride = stride;
+      if (apart != 1) {
+        gather(static_cast<int>(size), rows, width, gathered, source, stride, apart);
+        source = gathered;
+        row_stride = width;
       }
-      body(widened, group.width, rows, at + first);
+      if (widen_) {
+        for (int64_t r = 0; r < rows; ++r) {
+          const void* const row = source + r * row_stride * size;
+          widen_(width, widened + r * width * acc_size, &row);
+        }
+        source = widened;
+        row_stride = width;
+      }
+      body(source, row_stride, rows, at + first);
     }
   });
 }

@@ -34,9 +34,11 @@ class Reduce {
   template <class Body>
   void for_rows(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const;
   const void* load(const Call& call, const Group& group, int64_t begin, int64_t end) const;
+  int64_t column_width(const Call& call, int threads) const;
   void write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const;
   void fold_block(const Call& call, const Group& group, int64_t begin, int64_t end, char* acc) const;
-  void fold_blocks(const Call& call, const Group& group, int64_t first, int64_t last, char* partials, Worker& worker) const;
+  void fold_blocks(const Call& call, const Group& group, int64_t first, int64_t last, char* partials,
+                   Worker& worker) const;
   void finish(const Group& group, int64_t count, char* partials) const;
   void search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const;
   void run_groups(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;

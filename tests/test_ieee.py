@@ -99,7 +99,7 @@ def operands(draw: st.DrawFn, dtype: type) -> tuple[float, float, float]:
 
 
 @DTYPES
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(data=st.data())
 def test_fma_is_rounded_once(dtype: type, data: st.DataObject) -> None:
     a, b, c = data.draw(operands(dtype))

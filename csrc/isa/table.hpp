@@ -19,7 +19,7 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
 }
 
 extern const KernelTable kTable;
-const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds),
-                            rows(kArgs),             rows(kMatmuls),   rows(kPacks)};
+const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
+                            rows(kMatmuls),          rows(kPacks)};
 
 }  // namespace accel::ACCEL_ISA

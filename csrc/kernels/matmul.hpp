@@ -7,17 +7,22 @@
 
 #include "../kernels.hpp"
 #include "contract.hpp"
+#include "dot.hpp"
 #include "pointwise.hpp"
 #include "vector.hpp"
 
 namespace accel::ACCEL_ISA {
 
-/// M x (V vectors) outputs in registers: acc[i][j] += a[i * a_row + p * a_col] * b[p * b_row + j], p ascending in [0, k).
-template <class T, int M, int V>
+/// M rows x V vectors of outputs in registers, the sums of a[i * a_row + p * a_col] * b[p * b_row + j] over ascending p
+/// in [0, k). Where Partial, only the first `columns` columns of b and c exist: the last vector is not whole.
+template <class T, int M, int V, bool Partial>
 struct Tile {
+  static constexpr int kE = kElements<T>;
   Vector<T> acc[M][V];
 
-  __attribute__((always_inline)) Tile(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row) {
+  __attribute__((always_inline)) Tile(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row,
+                                      int64_t columns) {
+    const int64_t rest = columns - (V - 1) * kE;
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 16
@@ -26,7 +31,7 @@ struct Tile {
     for (int64_t p = 0; p < k; ++p, a += a_col, b += b_row) {
       Vector<T> row[V];
 #pragma GCC unroll 16
-      for (int j = 0; j < V; ++j) row[j] = load(b + j * kElements<T>);
+      for (int j = 0; j < V; ++j) row[j] = Partial && j == V - 1 ? load_some(b + j * kE, rest) : load(b + j * kE);
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
         const Vector<T> x = splat(a[i * a_row]);
@@ -37,97 +42,182 @@ struct Tile {
   }
 
   /// c = acc, or c + acc where `add`.
-  __attribute__((always_inline)) void write(T* c, int64_t ldc, bool add) {
+  __attribute__((always_inline)) void write(T* c, int64_t ldc, bool add, int64_t columns) {
+    const int64_t rest = columns - (V - 1) * kE;
 #pragma GCC unroll 16
     for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 16
       for (int j = 0; j < V; ++j) {
-        T* const out = c + i * ldc + j * kElements<T>;
-        store(out, add ? load(out) + acc[i][j] : acc[i][j]);
+        T* const out = c + i * ldc + j * kE;
+        if (Partial && j == V - 1) {
+          store_some(out, add ? load_some(out, rest) + acc[i][j] : acc[i][j], rest);
+        } else {
+          store(out, add ? load(out) + acc[i][j] : acc[i][j]);
+        }
       }
-    }
-  }
-
-  /// The same for the first `columns` columns.
-  void write_some(T* c, int64_t ldc, bool add, int64_t columns) {
-    for (int i = 0; i < M; ++i) {
-      T row[V * kElements<T>];
-      for (int j = 0; j < V; ++j) store(row + j * kElements<T>, acc[i][j]);
-      T* const out = c + i * ldc;
-      for (int64_t j = 0; j < columns; ++j) out[j] = add ? out[j] + row[j] : row[j];
     }
   }
 };
 
 template <class T, int MR, int NV>
 struct Matmul {
-  static constexpr int kNR = NV * kElements<T>;
+  static constexpr int kE = kElements<T>;
+  static constexpr int kNR = NV * kE;
   static constexpr int kWide = 8;  // vectors of a strip for very few rows, where nothing else hides the latency of fma
+  static constexpr int kStreamRows = 4;
+  static constexpr int64_t kStreamColumns = 4096 / sizeof(T);
+  // Fewer rows in a panel than MR: smaller tiles, so that less is computed in vain.
+  static constexpr int kFewer = 2 * MR / 3, kFewest = MR / 3;
 
-  static void tile(int64_t k, const void* a, const void* b, void* c, int64_t ldc, bool add) {
-    T* const out = static_cast<T*>(c);
-    if (add) {
-      for (int i = 0; i < MR; ++i) {
-        for (int j = 0; j < NV; ++j) __builtin_prefetch(out + i * ldc + j * kElements<T>, 1);
-      }
+  static void tile(int64_t k, int64_t rows, const void* a_data, const void* b_data, void* c_data, int64_t ldc,
+                   bool add) {
+    const T* const a = static_cast<const T*>(a_data);
+    const T* const b = static_cast<const T*>(b_data);
+    T* const c = static_cast<T*>(c_data);
+    if (rows > kFewer) {
+      panel_tile<MR>(k, a, b, c, ldc, add);
+    } else if (rows > kFewest) {
+      panel_tile<kFewer>(k, a, b, c, ldc, add);
+    } else {
+      panel_tile<kFewest>(k, a, b, c, ldc, add);
     }
-    Tile<T, MR, NV>(k, static_cast<const T*>(a), 1, MR, static_cast<const T*>(b), kNR).write(out, ldc, add);
   }
 
   static void direct(int64_t m, int64_t n, int64_t k, const void* a_data, int64_t a_row, int64_t a_col,
                      const void* b_data, int64_t b_row, void* c_data, int64_t ldc, bool add_first) {
-    const T* const a = static_cast<const T*>(a_data);
-    const T* const b = static_cast<const T*>(b_data);
-    T* const c = static_cast<T*>(c_data);
     for (int64_t p = 0; p < k || p == 0; p += kKC) {
-      const int64_t chunk = k - p < kKC ? k - p : kKC;
-      const bool add = add_first || p > 0;
-      const T* const a_chunk = a + p * a_col;
-      const T* const b_chunk = b + p * b_row;
-      int64_t j = 0;
-      if (m <= 2) {
-        for (; j + kWide * kElements<T> <= n; j += kWide * kElements<T>) {
-          strip<1, kWide>(m, chunk, a_chunk, a_row, a_col, b_chunk + j, b_row, c + j, ldc, add, kWide * kElements<T>);
-        }
+      Operands x{k - p < kKC ? k - p : kKC,
+                 static_cast<const T*>(a_data) + p * a_col,
+                 a_row,
+                 a_col,
+                 static_cast<const T*>(b_data) + p * b_row,
+                 b_row,
+                 static_cast<T*>(c_data),
+                 ldc,
+                 add_first || p > 0};
+      int64_t left = n;
+      if (m <= kStreamRows && n >= kStreamColumns / 2) {
+        const int64_t columns = n / kE * kE;
+        stream<kStreamRows>(m, columns, x);
+        x.advance(columns);
+        left -= columns;
+      } else if (m <= 2) {
+        for (; left >= kWide * kE; left -= kWide * kE, x.advance(kWide * kE)) strip<1, kWide, false>(m, 0, x);
       }
-      for (; j + kNR <= n; j += kNR) {
-        strip<MR, NV>(m, chunk, a_chunk, a_row, a_col, b_chunk + j, b_row, c + j, ldc, add, kNR);
-      }
-      for (; j + kElements<T> <= n; j += kElements<T>) {
-        strip<MR, 1>(m, chunk, a_chunk, a_row, a_col, b_chunk + j, b_row, c + j, ldc, add, kElements<T>);
-      }
-      if (j < n) {
-        T padded[kKC * kElements<T>];
-        for (int64_t q = 0; q < chunk; ++q) {
-          for (int64_t l = 0; l < kElements<T>; ++l) {
-            padded[q * kElements<T> + l] = j + l < n ? b_chunk[q * b_row + j + l] : T(0);
-          }
-        }
-        strip<MR, 1>(m, chunk, a_chunk, a_row, a_col, padded, kElements<T>, c + j, ldc, add, n - j);
-      }
+      for (; left >= kNR; left -= kNR, x.advance(kNR)) strip<MR, NV, false>(m, 0, x);
+      last_strip<NV>(m, left, x);
     }
   }
 
-  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct}; }
+  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct, Dots<T>::run, Pairs<T>::run}; }
 
  private:
-  /// All m rows of one strip of columns, of which the first `columns` are written.
-  template <int M, int V>
-  static void strip(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t b_row, T* c,
-                    int64_t ldc, bool add, int64_t columns) {
-    int64_t i = 0;
-    for (; i + M <= m; i += M) {
-      Tile<T, M, V> tile(k, a + i * a_row, a_row, a_col, b, b_row);
-      if (columns == V * kElements<T>) {
-        tile.write(c + i * ldc, ldc, add);
-      } else {
-        tile.write_some(c + i * ldc, ldc, add, columns);
+  /// One chunk (k <= KC).
+  struct Operands {
+    int64_t k;
+    const T* a;
+    int64_t a_row, a_col;
+    const T* b;
+    int64_t b_row;
+    T* c;
+    int64_t ldc;
+    bool add;
+
+    void advance(int64_t columns) {
+      b += columns;
+      c += columns;
+    }
+    Operands below(int64_t rows) const {
+      Operands x = *this;
+      x.a += rows * a_row;
+      x.c += rows * ldc;
+      return x;
+    }
+  };
+
+  template <int M>
+  static void panel_tile(int64_t k, const T* a, const T* b, T* c, int64_t ldc, bool add) {
+    if (add) {
+      for (int i = 0; i < M; ++i) {
+        for (int j = 0; j < NV; ++j) __builtin_prefetch(c + i * ldc + j * kE, 1);
       }
     }
-    if (i == m) return;
-    constexpr int kFewer = M > 4 ? 4 : 1;
+    Tile<T, M, NV, false>(k, a, 1, MR, b, kNR, kNR).write(c, ldc, add, kNR);
+  }
+
+  /// All m rows of one strip of V vectors of columns.
+  template <int M, int V, bool Partial>
+  static void strip(int64_t m, int64_t columns, const Operands& x) {
+    int64_t i = 0;
+    for (; i + M <= m; i += M) {
+      const Operands y = x.below(i);
+      Tile<T, M, V, Partial>(x.k, y.a, x.a_row, x.a_col, x.b, x.b_row, columns).write(y.c, x.ldc, x.add, columns);
+    }
     if constexpr (M > 1) {
-      strip<kFewer, V>(m - i, k, a + i * a_row, a_row, a_col, b, b_row, c + i * ldc, ldc, add, columns);
+      if (i < m) strip<(M > 4 ? 4 : 1), V, Partial>(m - i, columns, x.below(i));
+    }
+  }
+
+  /// The same for the last 0 <= columns < V vectors.
+  template <int V>
+  static void last_strip(int64_t m, int64_t columns, const Operands& x) {
+    if (columns == 0) return;
+    if (columns > (V - 1) * kE) {
+      columns == V* kE ? strip<MR, V, false>(m, columns, x) : strip<MR, V, true>(m, columns, x);
+      return;
+    }
+    if constexpr (V > 1) last_strip<V - 1>(m, columns, x);
+  }
+
+  /// For few rows and long rows of b, which are read from end to end: the sums are kept in L1 instead of registers.
+  template <int M>
+  static void stream(int64_t m, int64_t n, const Operands& x) {
+    int64_t i = 0;
+    for (; i + M <= m; i += M) {
+      Operands y = x.below(i);
+      for (int64_t j = 0; j < n; j += kStreamColumns, y.advance(kStreamColumns)) {
+        stream_block<M>(n - j < kStreamColumns ? n - j : kStreamColumns, y);
+      }
+    }
+    if constexpr (M > 1) {
+      if (i < m) stream<M / 2>(m - i, n, x.below(i));
+    }
+  }
+
+  template <int M>
+  static void stream_block(int64_t n, const Operands& x) {
+    T sums[M][kStreamColumns];
+    for (int i = 0; i < M; ++i) {
+      for (int64_t j = 0; j < n; ++j) sums[i][j] = T(0);
+    }
+    constexpr int kDepth = 4;
+    int64_t p = 0;
+    for (; p + kDepth <= x.k; p += kDepth) stream_rows<M, kDepth>(n, p, x, sums);
+    for (; p < x.k; ++p) stream_rows<M, 1>(n, p, x, sums);
+    for (int i = 0; i < M; ++i) {
+      T* const c = x.c + i * x.ldc;
+      for (int64_t j = 0; j < n; ++j) c[j] = x.add ? c[j] + sums[i][j] : sums[i][j];
+    }
+  }
+
+  template <int M, int Depth>
+  static void stream_rows(int64_t n, int64_t p, const Operands& x, T (*sums)[kStreamColumns]) {
+    Vector<T> a[M][Depth];
+    for (int i = 0; i < M; ++i) {
+      for (int d = 0; d < Depth; ++d) a[i][d] = splat(x.a[i * x.a_row + (p + d) * x.a_col]);
+    }
+    const T* const b = x.b + p * x.b_row;
+    for (int64_t j = 0; j < n; j += kE) {
+      Vector<T> row[Depth];
+#pragma GCC unroll 8
+      for (int d = 0; d < Depth; ++d) row[d] = load(b + d * x.b_row + j);
+#pragma GCC unroll 8
+      for (int i = 0; i < M; ++i) {
+        Vector<T> sum = load(&sums[i][j]);
+#pragma GCC unroll 8
+        for (int d = 0; d < Depth; ++d) sum = fma<T>(a[i][d], row[d], sum);
+        store(&sums[i][j], sum);
+      }
     }
   }
 };
@@ -150,9 +240,9 @@ static void transpose_four(int64_t k, const T* const* rows, T* dst, int64_t widt
     const Four low1 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
     const Four high0 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
     const Four high1 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-    const Four columns[4] = {__builtin_shufflevector(low0, low1, 0, 1, 4, 5), __builtin_shufflevector(low0, low1, 2, 3, 6, 7),
-                             __builtin_shufflevector(high0, high1, 0, 1, 4, 5),
-                             __builtin_shufflevector(high0, high1, 2, 3, 6, 7)};
+    const Four columns[4] = {
+        __builtin_shufflevector(low0, low1, 0, 1, 4, 5), __builtin_shufflevector(low0, low1, 2, 3, 6, 7),
+        __builtin_shufflevector(high0, high1, 0, 1, 4, 5), __builtin_shufflevector(high0, high1, 2, 3, 6, 7)};
     for (int q = 0; q < 4; ++q) memcpy(dst + (p + q) * width, &columns[q], sizeof(Four));
   }
   for (; p < k; ++p) {

@@ -197,12 +197,12 @@ struct Arg {
 
 /// Integer sums and products are taken in 64 bits, from which every narrower wrapped result follows.
 static constexpr FoldRow kFolds[] = {
-    Fold<Sum, float>::row(),    Fold<Sum, double>::row(),    Fold<Sum, int64_t>::row(),   Fold<Prod, float>::row(),
-    Fold<Prod, double>::row(),  Fold<Prod, int64_t>::row(),  Fold<Max, int8_t>::row(),    Fold<Max, int16_t>::row(),
-    Fold<Max, int32_t>::row(),  Fold<Max, int64_t>::row(),   Fold<Max, uint8_t>::row(),   Fold<Max, uint16_t>::row(),
-    Fold<Max, uint32_t>::row(), Fold<Max, uint64_t>::row(),  Fold<Max, float>::row(),     Fold<Max, double>::row(),
-    Fold<Min, int8_t>::row(),   Fold<Min, int16_t>::row(),   Fold<Min, int32_t>::row(),   Fold<Min, int64_t>::row(),
-    Fold<Min, uint8_t>::row(),  Fold<Min, uint16_t>::row(),  Fold<Min, uint32_t>::row(),  Fold<Min, uint64_t>::row(),
+    Fold<Sum, float>::row(),    Fold<Sum, double>::row(),   Fold<Sum, int64_t>::row(),  Fold<Prod, float>::row(),
+    Fold<Prod, double>::row(),  Fold<Prod, int64_t>::row(), Fold<Max, int8_t>::row(),   Fold<Max, int16_t>::row(),
+    Fold<Max, int32_t>::row(),  Fold<Max, int64_t>::row(),  Fold<Max, uint8_t>::row(),  Fold<Max, uint16_t>::row(),
+    Fold<Max, uint32_t>::row(), Fold<Max, uint64_t>::row(), Fold<Max, float>::row(),    Fold<Max, double>::row(),
+    Fold<Min, int8_t>::row(),   Fold<Min, int16_t>::row(),  Fold<Min, int32_t>::row(),  Fold<Min, int64_t>::row(),
+    Fold<Min, uint8_t>::row(),  Fold<Min, uint16_t>::row(), Fold<Min, uint32_t>::row(), Fold<Min, uint64_t>::row(),
     Fold<Min, float>::row(),    Fold<Min, double>::row(),
 };
 

@@ -41,6 +41,51 @@ static inline Vector<T> splat(T x) {
   return x - Vector<T>{};  // x - 0 keeps -0.0 and NaN, where x + 0 would not
 }
 
+// The first n elements, 0 < n < kElements; the rest read as 0 and are not written. Nothing beyond them is touched.
+
+#if defined(__AVX512F__)
+template <class T>
+static inline Vector<T> load_some(const T* p, int64_t n) {
+  if constexpr (sizeof(T) == 4) return (Vector<T>)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+  if constexpr (sizeof(T) == 8) return (Vector<T>)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+template <class T>
+static inline void store_some(T* p, Vector<T> v, int64_t n) {
+  if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+  if constexpr (sizeof(T) == 8) _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+#elif defined(__AVX2__)
+template <class T>
+static inline __m256i first_elements(int64_t n) {
+  if constexpr (sizeof(T) == 4) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  } else {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+  }
+}
+template <class T>
+static inline Vector<T> load_some(const T* p, int64_t n) {
+  if constexpr (sizeof(T) == 4) return (Vector<T>)_mm256_maskload_epi32((const int*)p, first_elements<T>(n));
+  if constexpr (sizeof(T) == 8) return (Vector<T>)_mm256_maskload_epi64((const long long*)p, first_elements<T>(n));
+}
+template <class T>
+static inline void store_some(T* p, Vector<T> v, int64_t n) {
+  if constexpr (sizeof(T) == 4) _mm256_maskstore_epi32((int*)p, first_elements<T>(n), (__m256i)v);
+  if constexpr (sizeof(T) == 8) _mm256_maskstore_epi64((long long*)p, first_elements<T>(n), (__m256i)v);
+}
+#else
+template <class T>
+static inline Vector<T> load_some(const T* p, int64_t n) {
+  Vector<T> v = {};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+template <class T>
+static inline void store_some(T* p, Vector<T> v, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
+#endif
+
 /// a * b + c, rounded once (wrapped, for integers).
 template <class T>
 static inline Vector<T> fma(Vector<T> a, Vector<T> b, Vector<T> c) {

@@ -1,8 +1,8 @@
-"""`accel.Array`: a buffer on a device, an offset into it, and a layout. Views share the buffer, nothing moves silently."""
+"""`accel.Array`: a buffer on a device, an offset into it, a layout. Views share the buffer; nothing moves silently."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 from types import EllipsisType, ModuleType
 from typing import Any
@@ -10,77 +10,14 @@ from typing import Any
 import numpy as np
 
 from . import registry
-from .backends.base import Device, HostBuffer
-from .dtypes import FLOAT64, TABLE, DType, as_dtype, promote
-from .errors import AccelError, ArgumentError, DeviceError, DtypeError, ShapeError
+from .backends.base import Device, HostBuffer, address_of
+from .dtypes import FLOAT64, TABLE, DType, as_dtype
+from .errors import AccelError, ArgumentError, DeviceError, ShapeError
 from .indexing import basic_index
-from .layout import Layout, Shape, broadcast_shapes, layout, span
+from .layout import Layout, Shape, layout, span
+from .operators import binary, check_writable, operator, stretched, unary
 
 Index = int | slice | EllipsisType | None
-
-OPERANDS = (bool, int, float, np.ndarray, np.generic)
-"""Beside `Array`, what an operator takes on its other side; anything else is asked for its own operator first."""
-
-
-def _binary(op: str) -> Callable[[Array, Any], Array]:
-    def method(self: Array, other: Any) -> Array:
-        return registry.OPS[op].function(self, other) if isinstance(other, (Array, *OPERANDS)) else NotImplemented
-
-    return method
-
-
-def _operator(op: str) -> tuple[Callable[[Array, Any], Array], ...]:
-    """An operator, its reflection, and its in-place form."""
-
-    def reflected(self: Array, other: Any) -> Array:
-        return registry.OPS[op].function(other, self) if isinstance(other, (Array, *OPERANDS)) else NotImplemented
-
-    def inplace(self: Array, other: Any) -> Array:
-        return _in_place(op, self, other) if isinstance(other, (Array, *OPERANDS)) else NotImplemented
-
-    return _binary(op), reflected, inplace
-
-
-def _in_place(op: str, x: Array, other: Any) -> Array:
-    """x with op(x, other) as its elements: shape and dtype stay, every view of x sees the new elements."""
-    from . import dispatch, interop
-
-    _check_writable(f"{op} in place", x)
-    operands, _ = interop.adopt(op, x1=x, x2=other)
-    operands = interop.scalars(op, ("x1", "x2"), operands)
-    spec = registry.OPS[op]
-    direct = spec.primitive == "pointwise"
-    result = None if direct else spec.function(*operands)
-    dtype = promote(*(each.dtype for each in operands)) if direct else result.dtype
-    shape = broadcast_shapes(*(each.shape for each in operands), what=op) if direct else result.shape
-    if dtype is not x.dtype or shape != x.shape:
-        kind = DtypeError if dtype is not x.dtype else ShapeError
-        raise kind(f"{op}: in place, {x.dtype}{x.shape} would have to become {dtype}{shape}; write x = {op}(x, y)")
-    if direct and x.size:
-        dispatch.call(spec, operands, None, x)
-    elif x.size:
-        registry.OPS["copy"].function(result, out=x)
-    return x
-
-
-def _check_writable(op: str, x: Array) -> None:
-    """Raises ArgumentError where x is read-only, or where several of its elements are one in memory."""
-    if getattr(x.buffer, "readonly", False):
-        raise ArgumentError(f"{op}: x: the array is read-only")
-    if _stretched(x):
-        raise ArgumentError(f"{op}: x: the array is stretched (shape {x.shape}, strides {x.strides}): copy it first")
-
-
-def _stretched(x: Array) -> bool:
-    """Whether several elements are one in memory, as after broadcast_to."""
-    return 0 in x.strides and x.size > 0 and any(s == 0 and n > 1 for n, s in zip(x.shape, x.strides, strict=True))
-
-
-def _unary(op: str) -> Callable[[Array], Array]:
-    def method(self: Array) -> Array:
-        return registry.OPS[op].function(self)
-
-    return method
 
 
 class Array:
@@ -165,7 +102,7 @@ class Array:
 
     def __setitem__(self, key: Index | tuple[Index, ...], value: Any) -> None:
         target = self[key]
-        _check_writable("x[...] = value", target)
+        check_writable("x[...] = value", target)
         registry.OPS["copy"].function(value, out=target)
 
     def contiguous(self) -> Array:
@@ -264,24 +201,24 @@ class Array:
     # operators
 
     __hash__ = None  # type: ignore[assignment]
-    __add__, __radd__, __iadd__ = _operator("add")
-    __sub__, __rsub__, __isub__ = _operator("subtract")
-    __mul__, __rmul__, __imul__ = _operator("multiply")
-    __truediv__, __rtruediv__, __itruediv__ = _operator("divide")
-    __floordiv__, __rfloordiv__, __ifloordiv__ = _operator("floor_divide")
-    __mod__, __rmod__, __imod__ = _operator("remainder")
-    __pow__, __rpow__, __ipow__ = _operator("pow")
-    __matmul__, __rmatmul__, __imatmul__ = _operator("matmul")
-    __and__, __rand__, __iand__ = _operator("bitwise_and")
-    __or__, __ror__, __ior__ = _operator("bitwise_or")
-    __xor__, __rxor__, __ixor__ = _operator("bitwise_xor")
-    __lshift__, __rlshift__, __ilshift__ = _operator("bitwise_left_shift")
-    __rshift__, __rrshift__, __irshift__ = _operator("bitwise_right_shift")
-    __eq__, __ne__ = _binary("equal"), _binary("not_equal")  # type: ignore[assignment]
-    __lt__, __le__ = _binary("less"), _binary("less_equal")
-    __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
-    __neg__, __pos__, __abs__ = _unary("negative"), _unary("positive"), _unary("abs")
-    __invert__ = _unary("bitwise_invert")
+    __add__, __radd__, __iadd__ = operator("add")
+    __sub__, __rsub__, __isub__ = operator("subtract")
+    __mul__, __rmul__, __imul__ = operator("multiply")
+    __truediv__, __rtruediv__, __itruediv__ = operator("divide")
+    __floordiv__, __rfloordiv__, __ifloordiv__ = operator("floor_divide")
+    __mod__, __rmod__, __imod__ = operator("remainder")
+    __pow__, __rpow__, __ipow__ = operator("pow")
+    __matmul__, __rmatmul__, __imatmul__ = operator("matmul")
+    __and__, __rand__, __iand__ = operator("bitwise_and")
+    __or__, __ror__, __ior__ = operator("bitwise_or")
+    __xor__, __rxor__, __ixor__ = operator("bitwise_xor")
+    __lshift__, __rlshift__, __ilshift__ = operator("bitwise_left_shift")
+    __rshift__, __rrshift__, __irshift__ = operator("bitwise_right_shift")
+    __eq__, __ne__ = binary("equal"), binary("not_equal")  # type: ignore[assignment]
+    __lt__, __le__ = binary("less"), binary("less_equal")
+    __gt__, __ge__ = binary("greater"), binary("greater_equal")
+    __neg__, __pos__, __abs__ = unary("negative"), unary("positive"), unary("abs")
+    __invert__ = unary("bitwise_invert")
 
 
 def _unpickled(elements: np.ndarray, device_name: str) -> Array:
@@ -302,6 +239,7 @@ def empty(shape: Shape, dtype: DType, device: Device) -> Array:
     return Array(device.allocate(max(1, its_layout.size * dtype.itemsize)), 0, its_layout)
 
 
+_BYTES = np.dtype(np.uint8)
 _BY_NUMPY = {row.numpy: row for row in TABLE.values()}
 
 
@@ -316,23 +254,19 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
     flags = source.flags
     if device.host and not copy and flags.aligned:
         if flags.c_contiguous:
-            buffer = HostBuffer(_address(source), source.nbytes, source, not flags.writeable)
+            buffer = HostBuffer(address_of(source), source.nbytes, source, not flags.writeable)
             return Array(buffer, 0, layout(dtype, source.shape, None, device))
         size, steps = dtype.itemsize, source.strides
         if all(step % size == 0 for step in steps):
             strides = tuple(step // size for step in steps)
             low, high = span(source.shape, strides)
-            buffer = HostBuffer(_address(source) + low * size, (high - low) * size, source, not flags.writeable)
+            buffer = HostBuffer(address_of(source) + low * size, (high - low) * size, source, not flags.writeable)
             return Array(buffer, -low, layout(dtype, source.shape, strides, device))
     result = empty(source.shape, dtype, device)
     if source.size:
         dense = np.ascontiguousarray(source, dtype.numpy)
         device.copy_in(result.buffer, 0, dense.reshape(-1).view(np.uint8))
     return result
-
-
-def _address(source: np.ndarray) -> int:
-    return source.__array_interface__["data"][0]
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -345,9 +279,14 @@ def to_numpy(array: Array) -> np.ndarray:
         return np.empty(array.shape, dtype)
     if array.device.host:
         array.device.synchronize()
-        steps = tuple(s * dtype.itemsize for s in array.strides)
-        view = np.ndarray(array.shape, dtype, np.asarray(array.buffer), array.offset * dtype.itemsize, steps)
-        if _stretched(array):
+        its_layout, buffer, size = array.layout, array.buffer, dtype.itemsize
+        steps = None if its_layout.contiguous else tuple(s * size for s in its_layout.strides)
+        owner, start = buffer.owner, array.offset * size
+        if type(owner) is np.ndarray and owner.dtype is _BYTES and owner.flags.c_contiguous:  # from allocate
+            view = np.ndarray(its_layout.shape, dtype, owner, buffer.address - address_of(owner) + start, steps)
+        else:
+            view = np.ndarray(its_layout.shape, dtype, np.asarray(buffer), start, steps)
+        if buffer.readonly or (steps is not None and stretched(array)):
             view.flags.writeable = False
         return view
     dense = array.contiguous()
@@ -383,7 +322,7 @@ def _element(value: bool | int | float, dtype: DType) -> np.ndarray:
 
 
 def cast_on_host(source: np.ndarray, dtype: DType) -> np.ndarray:
-    """A NumPy array in a dtype as astype casts it: by NumPy where that is the same, else by the evaluator of scalar programs.
+    """A NumPy array in a dtype as astype casts it: by NumPy where that is the same, else by the cast's own program.
 
     NumPy rounds twice on the way to 16-bit floats, and leaves floats outside an integer's range to the processor.
     """

@@ -22,12 +22,16 @@ from .layout import broadcast_shapes as _broadcast_shapes
 from .ops.pointwise import COPY, astype
 
 
-def _shape(op: str, shape: Any) -> Shape:
-    items = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+def _integers(op: str, argument: str, value: Any) -> Shape:
+    """An integer, or a tuple or list of them, as a tuple. Raises ArgumentError."""
     try:
-        result = tuple(operator.index(n) for n in items)
+        return tuple(operator.index(n) for n in (value if isinstance(value, (tuple, list)) else (value,)))
     except TypeError:
-        raise ArgumentError(f"{op}: shape: expected integers, got {shape!r}") from None
+        raise ArgumentError(f"{op}: {argument}: expected integers, got {value!r}") from None
+
+
+def _shape(op: str, shape: Any) -> Shape:
+    result = _integers(op, "shape", shape)
     if any(n < 0 for n in result):
         raise ShapeError(f"{op}: shape: expected no negative length, got {result}")
     return result
@@ -40,7 +44,7 @@ def _device(device: str | Device | None) -> Device:
 def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = None, copy: bool | None = None) -> Array:
     """obj as an `Array`: an array of any library, a Python scalar, nested sequences of scalars, or a buffer.
 
-    Without a copy where memory and dtype allow it, unless copy is True; copy=False raises ValueError where one is needed.
+    Without a copy where memory and dtype allow it, unless copy is True; copy=False raises ValueError where one is due.
     device: by default where an array lives already, the default device for the host's memory.
     Python floats become float32, integers int64. A torch tensor's memory cannot be resized while it is shared.
     Raises ArgumentError, DtypeError, DeviceError, OutOfMemoryError.
@@ -63,8 +67,9 @@ def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Arr
     library = interop.library(obj)
     if library is not None and library is not numpy_arrays:
         found = library.to_array(obj, home, "asarray: obj")
+        fresh = library.device_of(obj) is None and getattr(found.buffer, "owner", None) is not obj
         library.hold(found)
-        return found, library.device_of(obj) is None and getattr(found.buffer, "owner", None) is not obj
+        return found, fresh
     if library is None and hasattr(obj, "__dlpack__"):
         found = from_dlpack(obj)
         host, fresh = (np.asarray(found), False) if found.device.host else (None, False)
@@ -98,11 +103,18 @@ def _host(obj: Any, wanted: DType | None, library: Any) -> tuple[np.ndarray, boo
 
 
 def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
-    """Numbers, or nested sequences of them, in the wanted dtype, or that of their kind, or their own where they have one."""
+    """Numbers, or nested sequences of them, in the wanted dtype, else their own if they have one, else their kind's."""
     try:
         made = np.asarray(obj)
     except ValueError as error:
         raise ArgumentError(f"asarray: obj: {error}") from None
+    if made.dtype == np.float64 and (np.abs(made) >= 2**63).any():
+        leaves = np.asarray(obj, object)
+        if all(isinstance(n, int) for n in leaves.flat):  # int64 beside uint64 is float64 to NumPy
+            target = INT64 if wanted is None else wanted
+            check_scalar(leaves.max(), target, "asarray: obj")
+            check_scalar(leaves.min(), target, "asarray: obj")
+            made = leaves.astype(target.numpy) if target.kind in "iu" else made
     if made.dtype.kind not in "biuf":
         raise ArgumentError(f"asarray: obj: expected numbers that a dtype of accel holds, got {obj!r:.80}")
     first = obj
@@ -122,7 +134,8 @@ _NATURAL = {"b": BOOL, "i": INT64, "u": INT64, "f": FLOAT32}
 def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | None = None) -> Array:
     """An array of any library that speaks DLPack, sharing its memory where the device allows it, unless copy is True.
 
-    device: default: where x lives. Raises DeviceError where no backend reaches that memory, BufferError where copy=False cannot be met.
+    device: by default where x lives. Raises DeviceError where no backend reaches that memory, BufferError where
+    copy=False cannot be met.
     """
     from .interop import dlpack
 
@@ -139,7 +152,7 @@ def full(
 ) -> Array:
     """An array of one value; dtype by default bool, int64 or float32, as the value is a bool, int or float.
 
-    Raises DtypeError for an integer that the dtype does not hold; a float in an integer dtype is truncated, as by astype.
+    Raises DtypeError for an integer that the dtype does not hold; a float becomes an integer as by astype.
     """
     if isinstance(fill_value, (Array, np.generic)):
         fill_value = fill_value.item()
@@ -211,12 +224,13 @@ def broadcast_to(x: Any, /, shape: int | Shape) -> Any:
 
 
 def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
-    """The same elements in row-major order under another shape; one length may be -1. A view where x is row-major, else a copy.
+    """The same elements in row-major order under another shape; one length may be -1.
 
+    A view where x is row-major, else a copy.
     copy: True always copies; False raises ValueError where a copy is needed. Raises ShapeError.
     """
     (array,), restore = interop.adopt("reshape", x=x)
-    items = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    items = list(_integers("reshape", "shape", shape))
     if items.count(-1) == 1:
         rest = prod(n for n in items if n != -1)
         if rest == 0 or array.size % rest:
@@ -234,9 +248,10 @@ def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
 def permute_dims(x: Any, /, axes: Shape) -> Any:
     """The axes in another order, as a view. axes: a permutation of range(ndim). Raises ShapeError."""
     (array,), restore = interop.adopt("permute_dims", x=x)
-    order = [a % array.ndim if -array.ndim <= a < array.ndim else a for a in axes]
+    given = _integers("permute_dims", "axes", axes)
+    order = [a % array.ndim if -array.ndim <= a < array.ndim else a for a in given]
     if sorted(order) != list(range(array.ndim)):
-        raise ShapeError(f"permute_dims: axes: {tuple(axes)} is not a permutation of {array.ndim} axes")
+        raise ShapeError(f"permute_dims: axes: {given} is not a permutation of {array.ndim} axes")
     return restore(array.permute(order))
 
 
@@ -249,6 +264,7 @@ def matrix_transpose(x: Any, /) -> Any:
 def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
     """A new axis of length 1, as a view. Raises AxisError."""
     (array,), restore = interop.adopt("expand_dims", x=x)
+    (axis,) = _integers("expand_dims", "axis", axis)
     if not -array.ndim - 1 <= axis <= array.ndim:
         raise AxisError(f"expand_dims: axis: {axis} is out of range for an array with {array.ndim} axes")
     at = axis % (array.ndim + 1)
@@ -271,6 +287,6 @@ def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
 
 
 __all__ = [
-    "asarray", "broadcast_shapes", "broadcast_to", "empty", "empty_like", "expand_dims", "from_dlpack", "full", "full_like",
-    "matrix_transpose", "ones", "ones_like", "permute_dims", "reshape", "squeeze", "zeros", "zeros_like",
+    "asarray", "broadcast_shapes", "broadcast_to", "empty", "empty_like", "expand_dims", "from_dlpack", "full",
+    "full_like", "matrix_transpose", "ones", "ones_like", "permute_dims", "reshape", "squeeze", "zeros", "zeros_like",
 ]  # fmt: skip

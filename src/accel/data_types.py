@@ -32,7 +32,7 @@ KINDS: dict[str, str] = {
 class FloatInfo:
     """Limits of a floating dtype.
 
-    bits: its size. eps: from 1.0 to the next larger number. smallest_normal: the smallest positive one with full precision.
+    bits: its size. eps: from 1.0 to the next larger number. smallest_normal: smallest positive one of full precision.
     """
 
     bits: int

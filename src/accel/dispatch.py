@@ -125,7 +125,7 @@ def _local(
         if kernel.op == spec.primitive:
             refusal = _refusal(kernel, request)
             if refusal is None:
-                return _native(kernel.prepare(request), its_layout), kernel.name
+                return _native(kernel.prepare(request), its_layout, spec, params), kernel.name
             refusals.append(f"{kernel.name}: {refusal}")
     if spec.decompose is not None:
         return _decomposed(spec, params), "decomposition"
@@ -140,7 +140,7 @@ def _refusal(kernel: Any, request: Call) -> str | None:
     return kernel.supports(request)
 
 
-def _native(launch: Any, its_layout: Layout) -> Plan:
+def _native(launch: Any, its_layout: Layout, spec: OpSpec, params: Any) -> Plan:
     nbytes, device = its_layout.size * its_layout.dtype.itemsize, its_layout.device
 
     def run(arrays: Sequence[Array], out: Array | None) -> Array:
@@ -148,7 +148,9 @@ def _native(launch: Any, its_layout: Layout) -> Plan:
             result = Array(device.allocate(nbytes), 0, its_layout)
         else:
             result = out
-            arrays = [_apart(x, out) for x in arrays]
+            apart = [_apart(x, out) for x in arrays]
+            if any(a is not b for a, b in zip(apart, arrays, strict=True)):  # copies have layouts of their own
+                return call(spec, apart, params, out)
         launch(arrays, (result,))
         return result
 

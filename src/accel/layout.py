@@ -50,15 +50,17 @@ def row_major(shape: Shape) -> Shape:
 
 def layout(dtype: DType, shape: Shape, strides: Shape | None, device: Device) -> Layout:
     """The one Layout object of these values; strides None means row-major."""
-    if strides is None:
-        strides = row_major(shape)
     key = (dtype, shape, strides, id(device))
     found = _interned.get(key)
     if found is None or found.device is not device:
         if len(_interned) >= _LIMIT:
             # Duplicates of forgotten layouts are harmless: a cache keyed by identity just misses once.
             _interned.clear()
-        found = _interned[key] = Layout(dtype, shape, strides, device)
+        if strides is None:
+            found = layout(dtype, shape, row_major(shape), device)
+        else:
+            found = Layout(dtype, shape, strides, device)
+        _interned[key] = found
     return found
 
 

@@ -34,7 +34,7 @@ class NamespaceInfo:
         return tuple(device for device in all_devices() if device.kind != "null")
 
     def default_dtypes(self, *, device: str | Device | None = None) -> dict[str, DType | None]:
-        """What Python scalars and creation functions without a dtype give, on every device. No dtype is complex: None."""
+        """What Python scalars and creation functions without a dtype give on any device. None: no dtype is complex."""
         _device(device)
         return {"real floating": FLOAT32, "complex floating": None, "integral": INT64, "indexing": INT64}
 

@@ -40,6 +40,37 @@ def test_grids(grid: tuple[int, ...], together: int) -> None:
     assert report["counts"]["st.global.u32"] == 4 * ctas and report["counts"]["mov.u32"] == (32 + 4 * 5) * ctas
 
 
+def test_special_registers(by_hand: Callable) -> None:
+    """Of the third of three warps, in a grid of one CTA."""
+    lane = np.arange(32)
+    for name, want in {
+        "%tid.x": lane + 64,
+        "%tid.y": 0,
+        "%ntid.x": 96,
+        "%ntid.z": 1,
+        "%ctaid.y": 0,
+        "%nctaid.z": 1,
+        "%laneid": lane,
+        "%warpid": 2,
+        "%nwarpid": 3,
+        "%smid": 0,
+        "%nsmid": 1,
+        "%cluster_ctarank": 0,
+        "%cluster_nctarank": 1,
+        "%cluster_ctaid.x": 0,
+        "%cluster_nctaid.y": 1,
+        "WARP_SZ": 32,
+        "%lanemask_eq": 1 << lane,
+        "%lanemask_lt": (1 << lane) - 1,
+        "%lanemask_le": (2 << lane) - 1,
+        "%lanemask_ge": (1 << 32) - (1 << lane),
+        "%lanemask_gt": (1 << 32) - (2 << lane),
+    }.items():
+        out = np.zeros(96, np.uint32)
+        by_hand(f"mov.u32 %r1, {name}; st.global.b32 [%out], %r1;", out, threads=96)
+        assert (out[64:] == want).all(), name
+
+
 @pytest.mark.parametrize("grid", [(0, 1, 1), (5, 0, 2), (0,)])
 def test_no_ctas_are_no_work(grid: tuple[int, ...]) -> None:
     out = np.zeros(4, np.uint32)

@@ -27,6 +27,25 @@ def test_memory_instructions(by_hand: Callable) -> None:
     assert (out == words + data.view(np.int8)[1::8].astype(np.int32).view(np.uint32)).all()
 
 
+def test_asynchronous_copies_with_a_cache_policy(by_hand: Callable) -> None:
+    """The policy is the last operand, with and without a number of bytes to read; the rest is zeros."""
+    data = np.arange(1, 257, dtype=np.uint16).view(np.uint8)
+    for given, size in (("", 16), ("%r3,", 8)):
+        out = np.zeros(32, np.uint32)
+        by_hand(
+            f"""ld.param.b64 %rd1, [k_1]; mad.wide.u32 %rd1, %r0, 16, %rd1; mov.b32 %r1, global_smem; mov.b32 %r3, 8;
+            mad.lo.u32 %r1, %r0, 16, %r1; createpolicy.fractional.L2::evict_last.b64 %rd2, 1.0;
+            cp.async.cg.shared.global.L2::cache_hint.L2::128B [%r1], [%rd1], 16, {given} %rd2; cp.async.wait_all;
+            ld.shared.u32 %r4, [%r1+4]; ld.shared.u32 %r5, [%r1+12]; add.u32 %r4, %r4, %r5;
+            st.global.b32 [%out], %r4;""",
+            out,
+            data,
+            shared=512,
+        )
+        words = data.view(np.uint32).reshape(32, 4)
+        assert (out == words[:, 1] + (words[:, 3] if size == 16 else 0)).all()
+
+
 def test_vectors_and_narrow_types(by_hand: Callable) -> None:
     data, out = np.arange(512, dtype=np.uint8), np.zeros(32, np.uint32)
     by_hand(
@@ -44,6 +63,22 @@ def test_vectors_and_narrow_types(by_hand: Callable) -> None:
     assert (out == (swapped[:, 3].astype(np.int32) + half).view(np.uint32)).all()
     swapped[:, 15] = half.astype(np.uint8)
     assert (data.reshape(32, 16) == swapped).all()
+
+
+def test_narrow_stores_of_wide_registers(by_hand: Callable) -> None:
+    """The low bytes are stored; a load of a signed type is extended by its sign, of an unsigned one by zeros."""
+    data, out = np.zeros(64, np.uint16), np.zeros(32, np.uint32)
+    by_hand(
+        """ld.param.b64 %rd1, [k_1]; mad.wide.u32 %rd2, %r0, 2, %rd1; mul.lo.u32 %r1, %r0, 0x12345678;
+        st.global.b16 [%rd2], %r1; mov.b64 %rd3, {%r0, %r1}; st.global.u16 [%rd2+64], %rd3;
+        ld.global.s16 %rd4, [%rd2]; ld.global.u16 %r2, [%rd2]; mov.b64 {%r3, %r4}, %rd4;
+        sub.u32 %r3, %r2, %r3; st.global.b32 [%out], %r3;""",
+        out,
+        data,
+    )
+    low = np.arange(32, dtype=np.uint32) * np.uint32(0x12345678) & 0xFFFF
+    assert (data[:32] == low).all() and (data[32:] == np.arange(32)).all()
+    assert (out == np.where(low >> 15, 0x10000, 0)).all()
 
 
 def test_variables(by_hand: Callable) -> None:

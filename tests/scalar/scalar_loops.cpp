@@ -36,22 +36,22 @@ static inline double rint_f64(double a) { return __builtin_rint(a); }
 using namespace scalar;
 
 #define LOOP_1(f, d, T, R)                                                           \
-  extern "C" void loop_##f##_##d(size_t n, R *__restrict r, const T *__restrict a) { \
+  extern "C" void loop_##f##_##d(size_t n, R* __restrict r, const T* __restrict a) { \
     for (size_t i = 0; i < n; ++i) r[i] = accel_##f##_##d(a[i]);                     \
   }
-#define LOOP_2(f, d, T, R)                                                                                    \
-  extern "C" void loop_##f##_##d(size_t n, R *__restrict r, const T *__restrict a, const T *__restrict b) {   \
-    for (size_t i = 0; i < n; ++i) r[i] = accel_##f##_##d(a[i], b[i]);                                        \
+#define LOOP_2(f, d, T, R)                                                                                  \
+  extern "C" void loop_##f##_##d(size_t n, R* __restrict r, const T* __restrict a, const T* __restrict b) { \
+    for (size_t i = 0; i < n; ++i) r[i] = accel_##f##_##d(a[i], b[i]);                                      \
   }
 #define LOOP_3(f, d, T, ...) LOOP_3_(f, d, T, __VA_ARGS__, T, )
-#define LOOP_3_(f, d, T, R, T0, ...)                                                                          \
-  extern "C" void loop_##f##_##d(size_t n, R *__restrict r, const T0 *__restrict a, const T *__restrict b,    \
-                                 const T *__restrict c) {                                                     \
-    for (size_t i = 0; i < n; ++i) r[i] = accel_##f##_##d(a[i], b[i], c[i]);                                  \
+#define LOOP_3_(f, d, T, R, T0, ...)                                                                       \
+  extern "C" void loop_##f##_##d(size_t n, R* __restrict r, const T0* __restrict a, const T* __restrict b, \
+                                 const T* __restrict c) {                                                  \
+    for (size_t i = 0; i < n; ++i) r[i] = accel_##f##_##d(a[i], b[i], c[i]);                               \
   }
-#define LOOP_CAST(from, to, T, R)                                                            \
-  extern "C" void loop_cast_##from##_##to(size_t n, R *__restrict r, const T *__restrict a) { \
-    for (size_t i = 0; i < n; ++i) r[i] = accel_cast_##from##_##to(a[i]);                    \
+#define LOOP_CAST(from, to, T, R)                                                             \
+  extern "C" void loop_cast_##from##_##to(size_t n, R* __restrict r, const T* __restrict a) { \
+    for (size_t i = 0; i < n; ++i) r[i] = accel_cast_##from##_##to(a[i]);                     \
   }
 ACCEL_FUNCTIONS_1(LOOP_1)
 ACCEL_FUNCTIONS_2(LOOP_2)
@@ -71,7 +71,7 @@ static inline double error_in_ulp(double y, double z) {
 
 // Largest error of single(x) against wide(x) over floats x of the bits start, start + step, ...; at: the worst x.
 template <auto single, auto wide>
-static double sweep(uint32_t start, uint32_t step, uint64_t count, float *at) {
+static double sweep(uint32_t start, uint32_t step, uint64_t count, float* at) {
   constexpr size_t kBlock = 2048;
   float x[kBlock];
   double error[kBlock];
@@ -88,9 +88,9 @@ static double sweep(uint32_t start, uint32_t step, uint64_t count, float *at) {
 }
 
 #define SWEEP(f, d, T, R) SWEEP_##d(f)
-#define SWEEP_float32(f)                                                                        \
-  extern "C" double sweep_##f(uint32_t start, uint32_t step, uint64_t count, float *at) {       \
-    return sweep<accel_##f##_float32, accel_##f##_float64>(start, step, count, at);             \
+#define SWEEP_float32(f)                                                                  \
+  extern "C" double sweep_##f(uint32_t start, uint32_t step, uint64_t count, float* at) { \
+    return sweep<accel_##f##_float32, accel_##f##_float64>(start, step, count, at);       \
   }
 #define SWEEP_float64(f)
 #define SWEEP_bool(f)

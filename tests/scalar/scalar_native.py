@@ -1,4 +1,4 @@
-"""The generated C++ header as a shared library of array loops, per instruction set (needs g++ on x86-64 or clang++/g++ elsewhere)."""
+"""The generated C++ header as a shared library of array loops, per instruction set (needs a C++ compiler)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from scalar_samples import NUMPY
 
 from accel.scalar import FUNCTIONS, cpp
 
-FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-Wall", "-Werror")
+FLAGS = (
+    "-std=c++20",
+    "-O3",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fwrapv",
+    "-Wall",
+    "-Werror",
+)
 LOOPS = Path(__file__).parent / "scalar_loops.cpp"
 
 
@@ -85,8 +94,10 @@ class Library:
         return self.run(f"loop_cast_{source}_{target}", NUMPY[target], array)
 
     def sweep(self, name: str, start: int, step: int, count: int) -> tuple[float, float]:
-        """Largest error in ULP of a unary float32 function against its float64 one, and where; NaN or infinity in one of
-        them only is an infinite error. The arguments have the bits start, start + step, …"""
+        """Largest error in ULP of a unary float32 function against its float64 one, and where.
+
+        NaN in one of them only is an infinite error. The arguments have the bits start, start + step, …
+        """
         function = getattr(self._library, f"sweep_{name}")
         function.restype = ctypes.c_double
         at = ctypes.c_float()

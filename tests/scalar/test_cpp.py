@@ -99,7 +99,14 @@ def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
     scalar_native.compile_source(
         source,
         tmp_path / "loops.s",
-        *(*isa.flags, "-S", "-fno-ipa-icf", "-Wno-unused-function", f"-fopt-info-vec-optimized={report}", f"-I{tmp_path}"),
+        *(
+            *isa.flags,
+            "-S",
+            "-fno-ipa-icf",
+            "-Wno-unused-function",
+            f"-fopt-info-vec-optimized={report}",
+            f"-I{tmp_path}",
+        ),
     )
     seen = {int(line) for line in re.findall(r"loops\.cpp:(\d+):.*loop vectorized", report.read_text())}
     missing = [name for line, name in names.items() if line not in seen]

@@ -16,6 +16,7 @@ A framework is looked at only where the caller has imported it.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,7 @@ from ..array import Array, constant, from_numpy, to_numpy
 from ..backends.base import Device
 from ..devices import default_device
 from ..dtypes import DType, as_dtype, check_scalar, promote, scalar_dtype
-from ..errors import ArgumentError, DeviceError
+from ..errors import ArgumentError, DeviceError, DtypeError
 from . import numpy as numpy_arrays
 
 Restore = Callable[[Array], Any]
@@ -52,17 +53,17 @@ def library(value: Any) -> Any:
     """
     if isinstance(value, (np.ndarray, np.generic)):
         return numpy_arrays
-    for name, kind in (("torch", "Tensor"), ("pyopencl.array", "Array")):
-        framework = sys.modules.get(name)
-        if framework is not None and isinstance(value, getattr(framework, kind, ())):
-            if name == "torch":
-                from . import torch as torch_arrays
-
-                return torch_arrays
-            from . import pyopencl as pyopencl_arrays
-
-            return pyopencl_arrays
+    if (found := _libraries.get(type(value))) is not None:
+        return found
+    for framework, kind, name in (("torch", "Tensor", "torch"), ("pyopencl.array", "Array", "pyopencl")):
+        base = getattr(sys.modules.get(framework), kind, None)
+        if base is not None and isinstance(value, base):
+            _libraries[base] = found = importlib.import_module(f".{name}", __name__)
+            return found
     return None
+
+
+_libraries: dict[type, Any] = {}
 
 
 def is_array(value: Any) -> bool:
@@ -80,8 +81,8 @@ def dtype_of(argument: str, value: Any) -> DType:
 def adopt(op: str, **values: Any) -> tuple[list[Any], Restore]:
     """The operands as `Array`s, Python scalars left as they are, and what turns the result back.
 
-    values: operands by argument name, at least one of them an array. Raises ArgumentError for anything that is no array,
-    and for torch and pyopencl arrays in one call; DeviceError for a host array beside one in another memory.
+    values: operands by argument name, at least one of them an array. Raises ArgumentError for anything that is no array
+    and for torch and pyopencl arrays in one call, DeviceError for a host array beside one in another memory.
     """
     operands = list(values.values())
     kinds = {type(x) for x in operands}
@@ -89,7 +90,10 @@ def adopt(op: str, **values: Any) -> tuple[list[Any], Restore]:
         return operands, unchanged
     if kinds == _NUMPY:
         home = default_device()
-        return [from_numpy(x, home, argument=f"{op}: {name}") for name, x in values.items()], to_numpy
+        try:
+            return [from_numpy(x, home) for x in operands], to_numpy
+        except DtypeError:
+            return _adopt(op, values)  # which raises it with the operand's name
     if Array in kinds and kinds <= _ARRAYS_AND_SCALARS:
         return operands, unchanged
     return _adopt(op, values)
@@ -126,8 +130,8 @@ def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
             continue
         if owner is not None and not isinstance(value, np.generic) and module.device_of(value) is None:
             raise DeviceError(
-                f"{op}: {name} is in the host's memory ({_kind(value)}) and {owner} is on {home}; nothing moves silently: "
-                f"pass accel.asarray({name}, device={str(home)!r})"
+                f"{op}: {name} is in the host's memory ({_kind(value)}) and {owner} is on {home}; nothing moves "
+                f"silently: pass accel.asarray({name}, device={str(home)!r})"
             )
         result.append(module.to_array(value, home, f"{op}: {name}"))
     if leader is not None:
@@ -145,8 +149,8 @@ def _kind(value: Any) -> str:
 def _home(
     values: dict[str, Any], libraries: dict[str, Any], leader: str | None, foreign: list[str]
 ) -> tuple[Device, str | None]:
-    """The device of the call: where an operand lives already, else the default device; and the operand, if there is one,
-    whose memory is not the host's."""
+    """The device of the call: where an operand lives already, else the default device; and the operand, if any, whose
+    memory is not the host's."""
     if leader is not None:
         home = values[leader].device
         return home, None if home.host else leader
@@ -159,11 +163,11 @@ def _home(
 
 def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]:
     """Python scalars turned into arrays: weak ones, which take the dtype of the arrays beside them."""
-    dtypes = [x.dtype for x in operands if isinstance(x, Array)]
-    if len(dtypes) == len(operands):
+    arrays = [x for x in operands if isinstance(x, Array)]
+    if len(arrays) == len(operands):
         return operands
-    device = next(x.device for x in operands if isinstance(x, Array))
-    common: DType = promote(*dtypes)
+    device = arrays[0].device
+    common: DType = arrays[0].dtype if len(arrays) == 1 else promote(*(x.dtype for x in arrays))
     result = []
     for name, value in zip(names, operands, strict=True):
         if not isinstance(value, Array):

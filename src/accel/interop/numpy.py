@@ -13,11 +13,13 @@ from ..errors import ArgumentError
 def to_array(value: np.ndarray | np.generic, home: Device, argument: str) -> Array:
     """A NumPy array's elements on a device, shared where it has the host's memory.
 
-    Subclasses are refused, as their meaning (a mask, units, a matrix product for ``*``) would be lost; np.memmap has none.
+    Subclasses are refused, as their meaning (a mask, units, a matrix product for ``*``) would be lost; memmap has none.
     Raises ArgumentError, and DtypeError for dtypes that accel does not have.
     """
     if isinstance(value, np.generic):
-        return constant(value, as_dtype(value.dtype, argument), home)
+        dtype = as_dtype(value.dtype, argument)
+        # a constant is kept for later calls: on the host, a view of it could be the result of this one
+        return from_numpy(np.asarray(value), home) if home.host else constant(value.item(), dtype, home)
     return from_numpy(plain(value, argument), home, argument=argument)
 
 

@@ -111,6 +111,8 @@ def _spec(row: ScalarFunction) -> OpSpec:
     def function(*operands: Any) -> Any:
         if len(operands) != len(names):
             raise ArgumentError(f"{row.name}: expected {', '.join(names)}, got {len(operands)} operands")
+        if {*map(type, operands)} == {Array}:
+            return dispatch.call(spec, operands)
         arrays, restore = interop.adopt(row.name, **dict(zip(names, operands, strict=True)))
         return restore(dispatch.call(spec, interop.scalars(row.name, names, arrays)))
 

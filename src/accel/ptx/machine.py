@@ -112,7 +112,10 @@ class Machine:
         self.special["%ctaid.y"][:] = index // self.grid[0] % self.grid[1]
         self.special["%ctaid.z"][:] = index // (self.grid[0] * self.grid[1])
         for block in self.registers:
-            block.fill(True if block.dtype == bool else 0xB5 * (~block.dtype.type(0) // 255))
+            if block.dtype == bool:
+                block.fill(True)
+            else:
+                block.view(np.uint8).fill(0xB5)
         self.shared.bytes.fill(0xA5)
         self.live = index < self.ctas
 

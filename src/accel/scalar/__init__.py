@@ -1,8 +1,8 @@
-"""Scalar functions: each written once as a straight-line expression over IEEE operations, and printed to every language.
+"""Scalar functions: each written once as a straight-line expression over IEEE operations, printed to every language.
 
-``FUNCTIONS`` is the table; ``program_for`` and ``ProgramBuilder`` make a ``Program``; ``opencl``, ``triton`` and ``cpp``
-print one; ``accel.scalar.evaluate`` (not imported here: it needs NumPy) evaluates one. Standard library only, because
-the native build runs this package to generate its C++.
+``FUNCTIONS`` is the table; ``program_for`` and ``ProgramBuilder`` make a ``Program``; ``opencl``, ``triton`` and
+``cpp`` print one; ``accel.scalar.evaluate`` (not imported here: it needs NumPy) evaluates one. Standard library only,
+because the native build runs this package to generate its C++.
 """
 
 from . import cpp, opencl, triton

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .binary_format import infinity, with_sign_of
 from .coefficients import ERF, ERFC_LOG, GELU_TANH_CUBIC, GELU_TANH_LINEAR, MILLS, MILLS_LOW
-from .comparison import maximum
 from .exponential import EXP_LOW, exp_factors, exp_of_negative, expm1
-from .expr import Expr, const, fma, select
+from .expr import FLOATS, Expr, const, fma, ne, select
 from .extended import polynomial, polynomial_by_halves, two_product
 from .scalar_function import ScalarFunction
 
@@ -51,7 +52,7 @@ def gate(x: Expr, exponent: Expr, low: Expr | None) -> Expr:
 
 
 def gelu_tanh(x: Expr) -> Expr:
-    """x (1 + tanh(w / 2)) / 2 = x sigmoid(w), w = x (a + b x**2); w is a pair, as exp turns its error into a relative one."""
+    """x (1 + tanh(w / 2)) / 2 = x sigmoid(w), w = x (a + b x**2), a pair as exp makes its error a relative one."""
     limit = EXP_LOW[x.dtype]
     limited = select(x < limit, const(limit, x.dtype), at_most(x, -limit))
     linear, linear_low = GELU_TANH_LINEAR[x.dtype]
@@ -81,7 +82,8 @@ def gelu(x: Expr) -> Expr:
     """x Phi(x), Phi the normal distribution function: with T = erfc(|x| / sqrt 2) / 2, x - x T for x >= 0, else x T.
 
     T = exp(-x**2 / 2) M(|x|) with x**2 a pair and M, Mills' ratio over sqrt(2 pi), (a + c) M(a) a polynomial of
-    (a - c) / (a + c) (M. M. Shepherd and J. G. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x**2) erfc x", 1981).
+    (a - c) / (a + c) (M. M. Shepherd and J. G. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x**2) erfc x in
+    0 <= x < infinity", 1981).
     """
     centre = MILLS_CENTRE[x.dtype]
     a = at_most(abs(x), MILLS_END[x.dtype])
@@ -100,96 +102,57 @@ def gelu(x: Expr) -> Expr:
     tail = ratio * value
     negative = (a * -tail) * scale
     positive = fma(-x, tail * scale, x)
-    return select(x < 0.0, negative, select(x < infinity(x.dtype), positive, x))
+    value = select(x < 0.0, negative, select(x < infinity(x.dtype), positive, x))
+    return with_sign_of(value, x)
 
 
 def relu(x: Expr) -> Expr:
-    return maximum(x, const(0, x.dtype))
+    """maximum(x, 0), with NaN as it is."""
+    positive = select(x > 0, x, const(0, x.dtype))
+    return positive if x.dtype not in FLOATS else select(ne(x, x), x, positive)
 
 
-SPECIAL_GATE = ("NaN -> NaN", "+inf -> +inf", "-inf -> -0", "+0 -> +0", "-0 -> -0")
+def _gelu_reference(mp: Any, x: Any) -> Any:
+    if abs(x) > 100:  # mpmath's erfc overflows far out, where gelu(x) is x or nothing
+        return x if x > 0 else mp.zero
+    return x * mp.erfc(-x / mp.sqrt(2)) / 2
+
+
+FLOAT = ("float",)
+ODD = ("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> 1", "-inf -> -1")
+GATE = ("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -0")
 
 ROWS = (
     ScalarFunction(
-        "tanh",
-        1,
-        ("float",),
-        tanh,
-        "Hyperbolic tangent.",
-        ulp=(3.0, 3.0),
-        range="[-1, 1]",
-        special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> 1", "-inf -> -1"),
-        source="e / (e + 2), e = expm1(2 |x|)",
-        reference=lambda mp, x: mp.tanh(x),
+        "tanh", 1, FLOAT, tanh, "Hyperbolic tangent.", ulp=(3.0, 3.0), range="[-1, 1]", special=ODD,
+        source="e / (e + 2), e = expm1(2 |x|)", reference=lambda mp, x: mp.tanh(x),
     ),
     ScalarFunction(
-        "sigmoid",
-        1,
-        ("float",),
-        sigmoid,
-        "1 / (1 + e**-x).",
-        ulp=(3.0, 3.0),
-        range="[0, 1]",
+        "sigmoid", 1, FLOAT, sigmoid, "1 / (1 + e**-x).", ulp=(3.0, 3.0), range="[0, 1]",
         special=("NaN -> NaN", "+0, -0 -> 0.5", "+inf -> 1", "-inf -> +0"),
-        source="from exp(-|x|)",
-        reference=lambda mp, x: 1 / (1 + mp.exp(-x)),
+        source="from exp(-|x|)", reference=lambda mp, x: 1 / (1 + mp.exp(-x)),
     ),
     ScalarFunction(
-        "erf",
-        1,
-        ("float",),
-        erf,
-        "Error function.",
-        ulp=(2.0, 2.0),
-        range="[-1, 1]",
-        special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> 1", "-inf -> -1"),
+        "erf", 1, FLOAT, erf, "Error function.", ulp=(1.5, 1.5), range="[-1, 1]", special=ODD,
         source="|x| < 1: x times a minimax polynomial of x**2; else 1 - exp of one, fitted to log(erfc(|x|))",
         reference=lambda mp, x: mp.erf(x),
     ),
     ScalarFunction(
-        "gelu",
-        1,
-        ("float",),
-        gelu,
-        "x times the normal distribution function of x.",
-        ulp=(4.0, 4.0),
-        range="[-0.17, inf]",
-        special=SPECIAL_GATE,
-        source="exp(-x**2 / 2) times a minimax polynomial for Mills' ratio (Shepherd and Laframboise's variable)",
-        reference=lambda mp, x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
+        "gelu", 1, FLOAT, gelu, "x times the normal distribution function of x.", ulp=(4.0, 4.0),
+        range="[-0.17, inf]", special=GATE, source="exp(-x**2 / 2) times a minimax polynomial for Mills' ratio",
+        reference=_gelu_reference,
     ),
     ScalarFunction(
-        "gelu_tanh",
-        1,
-        ("float",),
-        gelu_tanh,
-        "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2.",
-        ulp=(4.0, 4.0),
-        range="[-0.17, inf]",
-        special=SPECIAL_GATE,
-        source="x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x**3)), the argument as a pair of floats",
+        "gelu_tanh", 1, FLOAT, gelu_tanh, "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2.", ulp=(4.0, 4.0),
+        range="[-0.17, inf]", special=GATE, source="x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x**3))",
         reference=lambda mp, x: x / (1 + mp.exp(-2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))),
     ),
     ScalarFunction(
-        "silu",
-        1,
-        ("float",),
-        silu,
-        "x sigmoid(x).",
-        ulp=(4.0, 4.0),
-        range="[-0.28, inf]",
-        special=SPECIAL_GATE,
-        source="from exp(-|x|)",
-        reference=lambda mp, x: x / (1 + mp.exp(-x)),
+        "silu", 1, FLOAT, silu, "x sigmoid(x).", ulp=(4.0, 4.0), range="[-0.28, inf]", special=GATE,
+        source="from exp(-|x|)", reference=lambda mp, x: x / (1 + mp.exp(-x)),
     ),
     ScalarFunction(
-        "relu",
-        1,
-        ("int", "float"),
-        relu,
-        "maximum(x, 0).",
-        range="[0, inf]",
-        special=("NaN -> NaN", "-0 -> +0"),
-        reference=lambda mp, x: max(x, 0),
+        "relu", 1, ("int", "float"), relu, "maximum(x, 0).", range="[0, inf]",
+        special=("NaN -> NaN", "-0 -> +0"), reference=lambda mp, x: max(x, 0),
     ),
-)
+)  # fmt: skip

@@ -1,9 +1,9 @@
-"""Sums, products, quotients, roots and signs. Quotients and powers of integers are in integer.py, float pow in power.py."""
+"""Sums, products, quotients, roots and signs; those of integers that need more are in integer.py, pow in power.py."""
 
 from __future__ import annotations
 
 from . import integer, power
-from .binary_format import format_of, infinity, nan, raw, round_to_integer, with_sign_of
+from .binary_format import format_of, infinity, nan, nearest_integer, raw, with_sign_of
 from .expr import FLOATS, SIGNED, UNSIGNED, Expr, bitcast, const, eq, floor, fma, ne, select, sqrt
 from .scalar_function import ScalarFunction
 
@@ -38,7 +38,7 @@ def rsqrt(x: Expr) -> Expr:
 
 
 def floor_divide(x: Expr, y: Expr) -> Expr:
-    """floor(x / y). The quotient may have been rounded up to an integer: the sign of x - q y, which fma keeps, tells."""
+    """floor(x / y). The quotient may have been rounded up to an integer: the sign of x - q y, exact in fma, tells."""
     if x.dtype not in FLOATS:
         return integer.floor_divide(x, y)
     quotient = x / y
@@ -92,11 +92,11 @@ def remainder(x: Expr, y: Expr) -> Expr:
 
 
 def _reduce(rest: Expr, b: Expr, inverse: Expr) -> Expr:
-    return fma(-round_to_integer(rest * inverse)[0], b, rest)
+    return fma(-nearest_integer(rest * inverse)[0], b, rest)
 
 
 def _divide_by_constant(n: Expr, divisor: int, largest: int) -> tuple[Expr, Expr]:
-    """n // divisor and n % divisor for unsigned n with a quotient of at most ``largest``, by a rounded-up reciprocal."""
+    """n // divisor and n % divisor for unsigned n, the quotient at most ``largest``, by a rounded-up reciprocal."""
     reciprocal = -(-(1 << 16) // divisor)
     assert all(m * reciprocal >> 16 == m // divisor for m in range((largest + 1) * divisor))
     quotient = (n * reciprocal) >> 16
@@ -104,48 +104,92 @@ def _divide_by_constant(n: Expr, divisor: int, largest: int) -> tuple[Expr, Expr
 
 
 NUMBER = ("int", "float")
+FLOAT = ("float",)
 NAN = "NaN in any argument -> NaN"
 
 ROWS = (
-    ScalarFunction("add", 2, NUMBER, lambda a, b: a + b, "Sum; integers wrap.", ulp=(0.5, 0.5),
-                   special=(NAN, "inf + -inf -> NaN", "-0 + -0 -> -0", "+0 + -0 -> +0"),
-                   source="IEEE 754 addition", reference=lambda mp, a, b: a + b),
-    ScalarFunction("subtract", 2, NUMBER, lambda a, b: a - b, "Difference; integers wrap.", ulp=(0.5, 0.5),
-                   special=(NAN, "inf - inf -> NaN"), source="IEEE 754 subtraction", reference=lambda mp, a, b: a - b),
-    ScalarFunction("multiply", 2, NUMBER, lambda a, b: a * b, "Product; integers wrap.", ulp=(0.5, 0.5),
-                   special=(NAN, "inf * 0 -> NaN"), source="IEEE 754 multiplication", reference=lambda mp, a, b: a * b),
-    ScalarFunction("divide", 2, ("float",), lambda a, b: a / b, "Quotient, correctly rounded.", ulp=(0.5, 0.5),
-                   special=(NAN, "0 / 0 -> NaN", "inf / inf -> NaN", "x / 0 -> inf with the sign of the quotient"),
-                   source="IEEE 754 division", reference=lambda mp, a, b: a / b),
-    ScalarFunction("floor_divide", 2, NUMBER, floor_divide, "Largest integer not above the exact quotient; x // 0 is 0 for integers.",
-                   ulp=(0.5, 0.5), special=(NAN, "inf // inf -> NaN", "0 // 0 -> NaN", "x // 0 -> inf with the sign of the quotient",
-                                            "inf // y -> inf with the sign of the quotient", "positive // -inf -> -1", "negative // +inf -> -1"),
-                   source="quotient, floor, and the sign of the fma residual; rounded where the integer is not a float",
-                   reference=lambda mp, a, b: mp.floor(a / b)),
-    ScalarFunction("remainder", 2, NUMBER, remainder, "x - floor(x / y) * y, with the sign of y; x % 0 is 0 for integers.",
-                   ulp=(0.5, 0.5), special=(NAN, "x % 0 -> NaN", "inf % y -> NaN", "positive % -inf -> -inf", "negative % +inf -> +inf",
-                                            "0 % y -> 0 with the sign of y"),
-                   source="long division by fma with a rounded reciprocal, every step exact",
-                   reference=lambda mp, a, b: a - mp.floor(a / b) * b),
-    ScalarFunction("pow", 2, NUMBER, lambda a, b: power.power(a, b) if a.dtype in FLOATS else integer.power(a, b),
-                   "Power; integers wrap, and a negative integer exponent truncates the exact power (0 for base 0).",
-                   ulp=(1.0, 1.0), special=power.SPECIAL, source=power.SOURCE, reference=lambda mp, a, b: mp.power(a, b)),
-    ScalarFunction("negative", 1, NUMBER, lambda a: -a, "Sign changed; integers wrap.", special=("-NaN -> NaN",),
-                   reference=lambda mp, a: -a),
-    ScalarFunction("positive", 1, ("int", "float"), lambda a: a, "The argument.", reference=lambda mp, a: a),
-    ScalarFunction("abs", 1, NUMBER, absolute, "Magnitude; the smallest integer stays itself.", special=("-0 -> +0", "-inf -> +inf"),
-                   reference=lambda mp, a: abs(a)),
-    ScalarFunction("sign", 1, NUMBER, sign, "-1, 0 or 1.", range="-1, +0, 1", special=("NaN -> NaN", "-0 -> +0"),
-                   reference=lambda mp, a: mp.sign(a)),
-    ScalarFunction("square", 1, NUMBER, lambda a: a * a, "a * a.", ulp=(0.5, 0.5), range="[0, inf]", special=("NaN -> NaN",),
-                   reference=lambda mp, a: a * a),
-    ScalarFunction("reciprocal", 1, ("float",), lambda a: 1.0 / a, "1 / a, correctly rounded.", ulp=(0.5, 0.5),
-                   special=("NaN -> NaN", "+0 -> +inf", "-0 -> -inf", "inf -> 0 with its sign"), reference=lambda mp, a: 1 / a),
-    ScalarFunction("sqrt", 1, ("float",), sqrt, "Square root, correctly rounded.", ulp=(0.5, 0.5), range="-0, [0, inf]",
-                   special=("NaN -> NaN", "negative -> NaN", "-0 -> -0"), source="IEEE 754 squareRoot", reference=lambda mp, a: mp.sqrt(a)),
-    ScalarFunction("rsqrt", 1, ("float",), rsqrt, "1 / sqrt(a).", ulp=(0.6, 0.6), range="[0, inf], -inf",
-                   special=("NaN -> NaN", "negative -> NaN", "+0 -> +inf", "-0 -> -inf", "+inf -> +0"),
-                   source="reciprocal of the root, one Newton step in extended precision", reference=lambda mp, a: 1 / mp.sqrt(a)),
-    ScalarFunction("signbit", 1, ("float",), signbit, "Whether the sign bit is set.", result="bool", special=("-0 -> True",)),
-    ScalarFunction("copysign", 2, ("float",), copysign, "Magnitude of the first with the sign bit of the second."),
+    ScalarFunction(
+        "add", 2, NUMBER, lambda a, b: a + b, "Sum; integers wrap.", ulp=(0.5, 0.5),
+        special=(NAN, "inf + -inf -> NaN", "-0 + -0 -> -0", "+0 + -0 -> +0"),
+        source="IEEE 754 addition", reference=lambda mp, a, b: a + b,
+    ),
+    ScalarFunction(
+        "subtract", 2, NUMBER, lambda a, b: a - b, "Difference; integers wrap.", ulp=(0.5, 0.5),
+        special=(NAN, "inf - inf -> NaN"), source="IEEE 754 subtraction", reference=lambda mp, a, b: a - b,
+    ),
+    ScalarFunction(
+        "multiply", 2, NUMBER, lambda a, b: a * b, "Product; integers wrap.", ulp=(0.5, 0.5),
+        special=(NAN, "inf * 0 -> NaN"), source="IEEE 754 multiplication", reference=lambda mp, a, b: a * b,
+    ),
+    ScalarFunction(
+        "divide", 2, FLOAT, lambda a, b: a / b, "Quotient, correctly rounded.", ulp=(0.5, 0.5),
+        special=(NAN, "0 / 0 -> NaN", "inf / inf -> NaN", "x / 0 -> inf with the sign of the quotient"),
+        source="IEEE 754 division", reference=lambda mp, a, b: a / b,
+    ),
+    ScalarFunction(
+        "floor_divide", 2, NUMBER, floor_divide,
+        "Largest integer not above the exact quotient, rounded where no float holds it; x // 0 is 0 for integers.",
+        ulp=(0.5, 0.5),
+        special=(
+            NAN, "inf // inf -> NaN", "0 // 0 -> NaN", "x // 0 -> inf with the sign of the quotient",
+            "inf // y -> inf with the sign of the quotient", "positive // -inf -> -1", "negative // +inf -> -1",
+        ),
+        source="quotient, floor, and the sign of the fma residual", reference=lambda mp, a, b: mp.floor(a / b),
+    ),
+    ScalarFunction(
+        "remainder", 2, NUMBER, remainder, "x - floor(x / y) y, with the sign of y; x % 0 is 0 for integers.",
+        ulp=(0.5, 0.5),
+        special=(
+            NAN, "x % 0 -> NaN", "inf % y -> NaN", "positive % -inf -> -inf", "negative % +inf -> +inf",
+            "0 % y -> 0 with the sign of y",
+        ),
+        source="long division by fma with a rounded reciprocal, every step exact",
+        reference=lambda mp, a, b: a - mp.floor(a / b) * b,
+    ),
+    ScalarFunction(
+        "pow", 2, NUMBER, lambda a, b: power.power(a, b) if a.dtype in FLOATS else integer.power(a, b),
+        "Power; integers wrap, and a negative integer exponent gives the exact power truncated (0 for the base 0).",
+        ulp=(1.0, 1.0), special=power.SPECIAL, source=power.SOURCE, reference=lambda mp, a, b: mp.power(a, b),
+    ),
+    ScalarFunction(
+        "negative", 1, NUMBER, lambda a: -a, "Sign changed; integers wrap.", special=("+0 -> -0", "-0 -> +0"),
+        reference=lambda mp, a: -a,
+    ),
+    ScalarFunction("positive", 1, NUMBER, lambda a: a, "The argument.", reference=lambda mp, a: a),
+    ScalarFunction(
+        "abs", 1, NUMBER, absolute, "Magnitude; the smallest integer stays itself.", range="[0, inf]",
+        special=("NaN -> NaN", "-0 -> +0", "-inf -> +inf"), reference=lambda mp, a: abs(a),
+    ),
+    ScalarFunction(
+        "sign", 1, NUMBER, sign, "-1, 0 or 1.", range="-1, +0, 1", special=("NaN -> NaN", "-0 -> +0"),
+        reference=lambda mp, a: mp.sign(a),
+    ),
+    ScalarFunction(
+        "square", 1, NUMBER, lambda a: a * a, "a times a; integers wrap.", ulp=(0.5, 0.5), range="[0, inf]",
+        special=("NaN -> NaN",), source="IEEE 754 multiplication", reference=lambda mp, a: a * a,
+    ),
+    ScalarFunction(
+        "reciprocal", 1, FLOAT, lambda a: 1.0 / a, "1 / a, correctly rounded.", ulp=(0.5, 0.5),
+        special=("NaN -> NaN", "+0 -> +inf", "-0 -> -inf", "inf -> 0 with its sign"),
+        source="IEEE 754 division", reference=lambda mp, a: 1 / a,
+    ),
+    ScalarFunction(
+        "sqrt", 1, FLOAT, sqrt, "Square root, correctly rounded.", ulp=(0.5, 0.5), range="-0, [0, inf]",
+        special=("NaN -> NaN", "negative -> NaN", "-0 -> -0", "+inf -> +inf"),
+        source="IEEE 754 squareRoot", reference=lambda mp, a: mp.sqrt(a),
+    ),
+    ScalarFunction(
+        "rsqrt", 1, FLOAT, rsqrt, "1 / sqrt(a).", ulp=(0.6, 0.6), range="(0, inf], -inf",
+        special=("NaN -> NaN", "negative -> NaN", "+0 -> +inf", "-0 -> -inf", "+inf -> +0"),
+        source="reciprocal of the root, one Newton step in extended precision",
+        reference=lambda mp, a: 1 / mp.sqrt(a),
+    ),
+    ScalarFunction(
+        "signbit", 1, FLOAT, signbit, "Whether the sign bit is set.", "bool",
+        special=("-0 -> True", "NaN -> its sign bit"),
+    ),
+    ScalarFunction(
+        "copysign", 2, FLOAT, copysign, "Magnitude of the first with the sign bit of the second.",
+        special=("NaN, x -> NaN",),
+    ),
 )  # fmt: skip

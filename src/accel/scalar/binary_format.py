@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .expr import Expr, bitcast, const, eq, select
+from .expr import Expr, bitcast, const, fma
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class BinaryFormat:
 
     @property
     def magic(self) -> float:
-        """1.5 * 2**fraction: x + magic is x rounded to an integer (half to even) in the low bits, for small |x|."""
+        """1.5 * 2**fraction: the last place of the floats around it is 1, so that adding it rounds to an integer."""
         return 1.5 * 2.0**self.fraction
 
 
@@ -67,13 +67,11 @@ def with_sign_of(magnitude: Expr, sign: Expr) -> Expr:
     return bitcast(raw(magnitude) | (raw(sign) & f.sign_mask), magnitude.dtype)
 
 
-def round_to_integer(x: Expr) -> tuple[Expr, Expr]:
-    """x rounded half to even, for |x| < 2**(fraction - 2): as a float, and the bits of a float whose low bits hold it.
-
-    Shifting those bits left by ``fraction`` gives the integer in the exponent field.
-    """
-    shifted = x + format_of(x).magic
-    return shifted - format_of(x).magic, raw(shifted)
+def nearest_integer(x: Expr, factor: float = 1.0) -> tuple[Expr, Expr]:
+    """round(x * factor), half to even, for magnitudes below 2**(fraction - 1): a float, and bits that end in it."""
+    magic = format_of(x).magic
+    shifted = x + magic if factor == 1.0 else fma(x, factor, magic)
+    return shifted - magic, raw(shifted)
 
 
 def power_of_two(low_bits: Expr, dtype: str) -> Expr:
@@ -86,8 +84,3 @@ def exponent_as_float(field: Expr, dtype: str) -> Expr:
     """A small non-negative integer as a float, by placing it in the fraction of 2**fraction (no 64-bit conversion)."""
     f = FORMATS[dtype]
     return bitcast(field | ((f.bias + f.fraction) << f.fraction), dtype) - 2.0**f.fraction
-
-
-def zero_or(x: Expr, otherwise: Expr) -> Expr:
-    """x where x is zero (of either sign), else otherwise."""
-    return select(eq(x, 0.0), x, otherwise)

@@ -104,5 +104,3 @@ class Dialect:
 
     def _wrap(self, dtype: str, text: str, always: bool = False) -> str:
         return f"({self.types[dtype]})({text})" if always or WIDTH[dtype] < 32 else text
-
-

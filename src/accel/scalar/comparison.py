@@ -7,7 +7,6 @@ from .expr import FLOATS, Expr, bitcast, eq, ne, select
 from .scalar_function import ScalarFunction
 
 
-
 def isnan(x: Expr) -> Expr:
     return ne(x, x) if x.dtype in FLOATS else ~_always(x)
 
@@ -73,6 +72,7 @@ def _nan_of(value: Expr, *arguments: Expr) -> Expr:
 
 
 ALL = ("bool", "int", "float")
+BOOL = ("bool",)
 NUMBER = ("int", "float")
 NAN = "NaN in any argument -> NaN"
 UNORDERED = "NaN in any argument -> False"
@@ -84,19 +84,24 @@ ROWS = (
     ScalarFunction("less_equal", 2, NUMBER, lambda a, b: a <= b, "a <= b.", "bool", special=(UNORDERED,)),
     ScalarFunction("greater", 2, NUMBER, lambda a, b: a > b, "a > b.", "bool", special=(UNORDERED,)),
     ScalarFunction("greater_equal", 2, NUMBER, lambda a, b: a >= b, "a >= b.", "bool", special=(UNORDERED,)),
-    ScalarFunction("logical_and", 2, ("bool",), lambda a, b: a & b, "Both.", "bool"),
-    ScalarFunction("logical_or", 2, ("bool",), lambda a, b: a | b, "Either.", "bool"),
-    ScalarFunction("logical_xor", 2, ("bool",), lambda a, b: a ^ b, "One of the two.", "bool"),
-    ScalarFunction("logical_not", 1, ("bool",), lambda a: ~a, "Not.", "bool"),
+    ScalarFunction("logical_and", 2, BOOL, lambda a, b: a & b, "Both.", "bool"),
+    ScalarFunction("logical_or", 2, BOOL, lambda a, b: a | b, "Either.", "bool"),
+    ScalarFunction("logical_xor", 2, BOOL, lambda a, b: a ^ b, "One of the two.", "bool"),
+    ScalarFunction("logical_not", 1, BOOL, lambda a: ~a, "Not.", "bool"),
     ScalarFunction("isnan", 1, NUMBER, isnan, "Whether NaN; False for integers.", "bool"),
     ScalarFunction("isinf", 1, NUMBER, isinf, "Whether infinite; False for integers.", "bool"),
     ScalarFunction("isfinite", 1, NUMBER, isfinite, "Whether neither NaN nor infinite; True for integers.", "bool"),
     ScalarFunction("where", 3, ALL, choose, "The second argument where the first, a bool, is true, else the third."),
-    ScalarFunction("minimum", 2, NUMBER, minimum, "The smaller.", special=(NAN, "minimum(-0, +0) -> -0 in either order"),
-                   reference=lambda mp, a, b: min(a, b)),
-    ScalarFunction("maximum", 2, NUMBER, maximum, "The larger.", special=(NAN, "maximum(-0, +0) -> +0 in either order"),
-                   reference=lambda mp, a, b: max(a, b)),
-    ScalarFunction("clip", 3, NUMBER, clip,
-                   "x limited to [low, high]: minimum(maximum(x, low), high).", special=(NAN,),
-                   reference=lambda mp, x, low, high: min(max(x, low), high)),
+    ScalarFunction(
+        "minimum", 2, NUMBER, minimum, "The smaller.", special=(NAN, "minimum(-0, +0) -> -0 in either order"),
+        reference=lambda mp, a, b: min(a, b),
+    ),
+    ScalarFunction(
+        "maximum", 2, NUMBER, maximum, "The larger.", special=(NAN, "maximum(-0, +0) -> +0 in either order"),
+        reference=lambda mp, a, b: max(a, b),
+    ),
+    ScalarFunction(
+        "clip", 3, NUMBER, clip, "x limited to [low, high]: minimum(maximum(x, low), high).", special=(NAN,),
+        reference=lambda mp, x, low, high: min(max(x, low), high),
+    ),
 )  # fmt: skip

@@ -1,8 +1,9 @@
 """Casts between all dtypes, with a defined result for every value, and the 16-bit storage of float16 and bfloat16.
 
-Float to integer truncates, saturates, and takes NaN to 0. To bool is x != 0. Integer to integer wraps. To a float rounds
-once, half to even; a wide source goes to float16 and bfloat16 through a value that keeps a sticky last bit (rounding to
-odd; Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
+Float to integer truncates, saturates, and takes NaN to 0. To bool is x != 0. Integer to integer wraps. To a float
+rounds once, half to even; a wide source goes to float16 and bfloat16 through a value that keeps a sticky last bit
+(rounding to odd: S. Boldo and G. Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using
+rounding to odd", 2008).
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def widen(h: Expr, source: str) -> Expr:
     normal = shifted + (112 << 23)
     special = shifted + (224 << 23)
     subnormal = raw(bitcast(shifted + (113 << 23), "float32") - 2.0**-14)
-    magnitude = select(shifted >= 0x7C00 << 13, special, select(shifted < 0x0400 << 13, subnormal, normal))
+    size = bitcast(shifted, "int32")  # SIMD units compare signed integers
+    magnitude = select(size >= 0x7C00 << 13, special, select(size < 0x0400 << 13, subnormal, normal))
     return bitcast(magnitude | sign, "float32")
 
 
@@ -62,16 +64,17 @@ def narrow(x: Expr, target: str) -> Expr:
     """float32 to float16 or bfloat16 bits, rounded half to even; NaN becomes the quiet NaN."""
     bits = raw(x)
     magnitude = bits & 0x7FFFFFFF
+    size = bitcast(magnitude, "int32")
     sign = (bits >> 16) & 0x8000
-    nan = magnitude > 0x7F800000
+    nan = size > 0x7F800000
     if target == "bfloat16":
         rounded = (magnitude + (((magnitude >> 16) & 1) + 0x7FFF)) >> 16
         return convert(select(nan, const(0x7FC0, "uint32"), rounded | sign), "uint16")
     normal = (magnitude + (((magnitude >> 13) & 1) + (0xFFF - (112 << 23)) % 2**32)) >> 13
     # Adding 0.5, whose last place is float16's smallest subnormal, rounds a small value to a multiple of it.
     subnormal = raw(bitcast(magnitude, "float32") + 0.5) - (126 << 23)
-    finite = select(magnitude < 113 << 23, subnormal, normal)
-    limited = select(magnitude >= 0x47800000, const(0x7C00, "uint32"), finite)  # 65536 and above
+    finite = select(size < 113 << 23, subnormal, normal)
+    limited = select(size >= 0x47800000, const(0x7C00, "uint32"), finite)  # 65536 and above
     return convert(select(nan, const(0x7E00, "uint32"), limited | sign), "uint16")
 
 

@@ -1,4 +1,4 @@
-"""NumPy evaluation of programs, primitive by primitive, with a true fma: the reference that the printers are held to."""
+"""NumPy evaluation of programs, primitive by primitive, with a true fma: what the printers are held to."""
 
 from __future__ import annotations
 
@@ -19,13 +19,32 @@ CHUNK = 1 << 16
 """Elements evaluated at once, so that the values of a program stay in cache."""
 
 UNARY: dict[str, Callable[[Any], Any]] = {
-    **{"neg": np.negative, "abs": np.abs, "sqrt": np.sqrt, "not": np.invert},
-    **{"floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "rint": np.rint},
+    "neg": np.negative,
+    "abs": np.abs,
+    "sqrt": np.sqrt,
+    "not": np.invert,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "rint": np.rint,
 }
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    **{"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "idiv": np.floor_divide},
-    **{"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "shl": np.left_shift, "shr": np.right_shift},
-    **{"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal},
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "idiv": np.floor_divide,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "shl": np.left_shift,
+    "shr": np.right_shift,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
 }
 
 

@@ -6,7 +6,7 @@ polynomial. 2**k is two factors, so that a result in the subnormal range is roun
 
 from __future__ import annotations
 
-from .binary_format import format_of, power_of_two, raw
+from .binary_format import format_of, nearest_integer, power_of_two
 from .coefficients import EXP, EXP2, LN2, LOG2_E
 from .expr import Expr, const, fma, select
 from .extended import polynomial
@@ -22,13 +22,6 @@ EXPM1_LOW = {"float32": -20.0, "float64": -40.0}  # expm1 is within half a unit 
 def clamp(x: Expr, low: float, high: float) -> Expr:
     """x limited to [low, high]; NaN stays."""
     return select(x > high, const(high, x.dtype), select(x < low, const(low, x.dtype), x))
-
-
-def nearest_integer(x: Expr, factor: float = 1.0) -> tuple[Expr, Expr]:
-    """round(x * factor) as a float, and bits whose low bits hold it (see power_of_two); small magnitudes only."""
-    magic = format_of(x).magic
-    shifted = x + magic if factor == 1.0 else fma(x, factor, magic)
-    return shifted - magic, raw(shifted)
 
 
 def power_factors(k: Expr, bits: Expr) -> tuple[Expr, Expr]:
@@ -89,43 +82,22 @@ def expm1(x: Expr) -> Expr:
     return select(abs(x) < 2.0 ** -(format_of(x).fraction + 2), x, value)
 
 
+FLOAT = ("float",)
 SOURCE = "2**k times a minimax polynomial of x - k ln 2"
+SPECIAL = ("NaN -> NaN", "+0, -0 -> 1", "+inf -> +inf", "-inf -> +0")
 
 ROWS = (
     ScalarFunction(
-        "exp",
-        1,
-        ("float",),
-        exp,
-        "e**x.",
-        ulp=(1.0, 1.0),
-        range="[0, inf]",
-        special=("NaN -> NaN", "+0, -0 -> 1", "+inf -> +inf", "-inf -> +0"),
-        source=SOURCE,
+        "exp", 1, FLOAT, exp, "e**x.", ulp=(1.0, 1.0), range="[0, inf]", special=SPECIAL, source=SOURCE,
         reference=lambda mp, x: mp.exp(x),
     ),
     ScalarFunction(
-        "exp2",
-        1,
-        ("float",),
-        exp2,
-        "2**x; exact for integers.",
-        ulp=(1.0, 1.0),
-        range="[0, inf]",
-        special=("NaN -> NaN", "+0, -0 -> 1", "+inf -> +inf", "-inf -> +0"),
-        source="2**k times a minimax polynomial of x - k",
-        reference=lambda mp, x: mp.power(2, x),
+        "exp2", 1, FLOAT, exp2, "2**x; exact for integers.", ulp=(1.0, 1.0), range="[0, inf]", special=SPECIAL,
+        source="2**k times a minimax polynomial of x - k", reference=lambda mp, x: mp.power(2, x),
     ),
     ScalarFunction(
-        "expm1",
-        1,
-        ("float",),
-        expm1,
-        "e**x - 1, accurate near 0.",
-        ulp=(2.0, 2.0),
-        range="[-1, inf]",
+        "expm1", 1, FLOAT, expm1, "e**x - 1, accurate near 0.", ulp=(2.0, 2.0), range="[-1, inf]",
         special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -1"),
-        source=SOURCE + ", with 1 taken off before the scaling",
-        reference=lambda mp, x: mp.expm1(x),
+        source=SOURCE + ", with 1 taken off before the scaling", reference=lambda mp, x: mp.expm1(x),
     ),
-)
+)  # fmt: skip

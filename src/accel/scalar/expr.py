@@ -42,7 +42,7 @@ Number = bool | int | float
 
 
 class Expr:
-    """One node: ``op`` over ``args``, of ``dtype``; ``value`` is a constant's bits or an argument's number, else None."""
+    """One node: ``op`` over ``args``, of ``dtype``; ``value`` is a constant's bits or an argument's number."""
 
     __slots__ = ("__weakref__", "args", "dtype", "op", "value")
     op: str
@@ -249,7 +249,7 @@ def bitcast(a: Expr, dtype: str) -> Expr:
 
 
 def convert(a: Expr, dtype: str) -> Expr:
-    """The conversion that hardware has (see the table above); ``convert.cast`` is the one with defined results for all."""
+    """The conversion that hardware has (see the table above); ``convert.cast`` is defined for every value."""
     if dtype == "bool":
         raise TypeError("write a comparison with zero")
     return a if a.dtype == dtype else Expr("convert", dtype, (a,))

@@ -16,8 +16,8 @@ def _magnitude(x: Expr) -> Expr:
 
 
 def _quotient(a: Expr, b: Expr) -> Expr:
-    """Truncated quotient of unsigned integers, b not zero. Below 2**16 a rounded float32 quotient never reaches the next
-    integer (a / b is at least 1 / b below it, and half a unit in the last place is less), and vectorises."""
+    """Truncated quotient of unsigned integers, b not zero. Below 2**16 a rounded float32 quotient, which vectorises,
+    never reaches the next integer: a / b is at least 1 / b below it, and half a unit in the last place is less."""
     if WIDTH[a.dtype] >= 32:
         return idiv(a, b)
     return convert(convert(convert(a, "float32") / convert(b, "float32"), "int32"), a.dtype)
@@ -85,8 +85,12 @@ ROWS = (
     ScalarFunction("bitwise_or", 2, BITS, lambda a, b: a | b, "Bits set in either."),
     ScalarFunction("bitwise_xor", 2, BITS, lambda a, b: a ^ b, "Bits set in one."),
     ScalarFunction("bitwise_invert", 1, BITS, lambda a: ~a, "Every bit changed; not, for bool."),
-    ScalarFunction("bitwise_left_shift", 2, SHIFT, left_shift,
-                   "Bits moved up; an amount of the width or more (or negative) gives 0."),
-    ScalarFunction("bitwise_right_shift", 2, SHIFT, right_shift,
-                   "Bits moved down, signed integers copy the sign; an amount of the width or more gives 0 or the sign."),
+    ScalarFunction(
+        "bitwise_left_shift", 2, SHIFT, left_shift,
+        "Bits moved up; an amount of the width or more (or negative) gives 0.",
+    ),
+    ScalarFunction(
+        "bitwise_right_shift", 2, SHIFT, right_shift,
+        "Bits moved down; an amount of the width or more (or negative) gives 0, or copies of a signed integer's sign.",
+    ),
 )  # fmt: skip

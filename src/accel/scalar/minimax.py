@@ -1,9 +1,9 @@
-"""Makes coefficients.py: ``python -m accel.scalar.minimax > coefficients.py`` (needs mpmath; about two minutes).
+"""Makes coefficients.py: ``python -P src/accel/scalar/minimax.py > coefficients.py`` (needs mpmath; two minutes).
 
 Each polynomial minimises the largest weighted error over an interval (Remez exchange on a dense Chebyshev grid, in
-60-digit arithmetic). Its coefficients are rounded to the dtype one by one, from the lowest power, and the rest is fitted
-again each time, so that later coefficients make up for what rounding an earlier one lost. The printed comment is the
-largest weighted error of the rounded polynomial, as a power of two.
+60-digit arithmetic). Its coefficients are rounded to the dtype one by one, from the lowest power, and the rest is
+fitted again each time, so that later coefficients make up for what rounding an earlier one lost. The printed comment is
+the largest weighted error of the rounded polynomial, as a power of two.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def grid(low: Real, high: Real, count: int) -> list[Real]:
 
 
 def remez(points: list[Real], values: list[Real], weights: list[Real], powers: list[int]) -> tuple[list[Real], Real]:
-    """Coefficients of x**p for p in powers that minimise the largest |weight (value - polynomial)| over the points, and it."""
+    """Coefficients of x**p, p in powers, that minimise the largest |weight (value - polynomial)|; and that error."""
     n = len(powers)
     chosen = [round(k * (len(points) - 1) / n) for k in range(n + 1)]
     best: tuple[list[Real], Real] = ([mpmath.mpf(0)] * n, mpmath.inf)
@@ -181,25 +181,48 @@ def _mills(centre: int) -> Callable[[Real], Real]:
     return function
 
 
+def _mills_interval(dtype: str) -> tuple[Real, Real]:
+    centre, end = MILLS_CENTRE[dtype], MILLS_END[dtype]
+    return mpmath.mpf(-1), mpmath.mpf(end - centre) / (end + centre)
+
+
 FITS = (
-    Fit("EXP", "(exp(r) - 1 - r) / r**2, error relative to exp(r) - 1", _exp, lambda r: r * r / mpmath.expm1(r),
-        both(-HALF_LN2, HALF_LN2), {"float32": 5, "float64": 10}),
-    Fit("EXP2", "(2**r - 1) / r, error of 2**r", lambda r: mpmath.expm1(r * mpmath.log(2)) / r, lambda r: r,
-        both(mpmath.mpf(-0.5), mpmath.mpf(0.5)), {"float32": 5, "float64": 10}),
-    Fit("LOG", "(log(1 + f) - f + f**2 / 2) / f**3, error relative to log(1 + f)", _log, lambda f: f**3 / mpmath.log1p(f),
-        both(ROOT_2 / 2 - 1, ROOT_2 - 1), {"float32": 8, "float64": 19}),
-    Fit("LOG2_S", "log2(m) / s over u = s**2, s = (m - 1) / (m + 1), relative error", _log2_by_s, lambda u: 1 / _log2_by_s(u),
-        both(mpmath.mpf("1e-9"), ((ROOT_2 - 1) / (ROOT_2 + 1)) ** 2), {"float32": 4, "float64": 9}, doubled=2),
-    Fit("ERF", "erf(x) / x - 1 over u = x**2, 0 <= x <= 1, error relative to erf(x)", lambda u: _erf_by_x(u) - 1,
-        lambda u: 1 / _erf_by_x(u), both(mpmath.mpf(0), mpmath.mpf(1)), {"float32": 6, "float64": 12}),
-    Fit("ERFC_LOG", "-log(erfc(a)), a >= 1, error relative to erf(a)", lambda a: -mpmath.log(mpmath.erfc(a)),
-        lambda a: mpmath.erfc(a) / mpmath.erf(a), {"float32": (mpmath.mpf(1), mpmath.mpf(4)), "float64": (mpmath.mpf(1), mpmath.mpf(6))},
-        {"float32": 6, "float64": 18}),
+    Fit(
+        "EXP", "(exp(r) - 1 - r) / r**2, error relative to exp(r) - 1",
+        _exp, lambda r: r * r / mpmath.expm1(r), both(-HALF_LN2, HALF_LN2), {"float32": 5, "float64": 10},
+    ),
+    Fit(
+        "EXP2", "(2**r - 1) / r, error of 2**r",
+        lambda r: mpmath.expm1(r * mpmath.log(2)) / r, lambda r: r,
+        both(mpmath.mpf(-0.5), mpmath.mpf(0.5)), {"float32": 5, "float64": 10},
+    ),
+    Fit(
+        "LOG", "(log(1 + f) - f + f**2 / 2) / f**3, error relative to log(1 + f)",
+        _log, lambda f: f**3 / mpmath.log1p(f), both(ROOT_2 / 2 - 1, ROOT_2 - 1), {"float32": 8, "float64": 19},
+    ),
+    Fit(
+        "LOG2_S", "log2(m) / s over u = s**2, s = (m - 1) / (m + 1), relative error",
+        _log2_by_s, lambda u: 1 / _log2_by_s(u),
+        both(mpmath.mpf("1e-9"), ((ROOT_2 - 1) / (ROOT_2 + 1)) ** 2), {"float32": 4, "float64": 9}, doubled=2,
+    ),
+    Fit(
+        "ERF", "erf(x) / x - 1 over u = x**2, 0 <= x <= 1, error relative to erf(x)",
+        lambda u: _erf_by_x(u) - 1, lambda u: 1 / _erf_by_x(u),
+        both(mpmath.mpf(0), mpmath.mpf(1)), {"float32": 6, "float64": 12},
+    ),
+    Fit(
+        "ERFC_LOG", "-log(erfc(a)), a >= 1, error relative to erf(a)",
+        lambda a: -mpmath.log(mpmath.erfc(a)), lambda a: mpmath.erfc(a) / mpmath.erf(a),
+        {"float32": (mpmath.mpf(1), mpmath.mpf(4)), "float64": (mpmath.mpf(1), mpmath.mpf(6))},
+        {"float32": 6, "float64": 18},
+    ),
     *(
-        Fit("MILLS", f"(a + c) exp(a**2 / 2) erfc(a / sqrt 2) / 2 over t = (a - c) / (a + c), c = {c}, relative error",
-            _mills(c), lambda t, c=c: 1 / _mills(c)(t), {dtype: (mpmath.mpf(-1), mpmath.mpf(MILLS_END[dtype] - c) / (MILLS_END[dtype] + c))},
-            {dtype: degree}, doubled=1)
-        for dtype, c, degree in (("float32", 3, 10), ("float64", 4, 25))
+        Fit(
+            "MILLS",
+            f"(a + c) exp(a**2 / 2) erfc(a / sqrt 2) / 2 over t = (a - c) / (a + c), c = {c}, relative error",
+            _mills(c), lambda t, c=c: 1 / _mills(c)(t), {dtype: _mills_interval(dtype)}, {dtype: degree}, doubled=1,
+        )
+        for dtype, c, degree in (("float32", MILLS_CENTRE["float32"], 10), ("float64", MILLS_CENTRE["float64"], 25))
     ),
 )  # fmt: skip
 
@@ -223,7 +246,9 @@ def split(value: Real, dtype: str, bits: int | None) -> tuple[float, float]:
 
 
 def main() -> None:
-    print('"""Polynomial coefficients, lowest power first, and split constants. Generated by accel.scalar.minimax."""\n')
+    print(
+        '"""Polynomial coefficients, lowest power first, and split constants. Generated by accel.scalar.minimax."""\n'
+    )
     for name, value, bits in SPLITS:
         print(f"{name}: dict[str, tuple[float, float]] = {{")
         for dtype in ("float32", "float64"):
@@ -237,9 +262,7 @@ def main() -> None:
             lines.append(f"    # {dtype}: {row.what}: 2**{float(mpmath.log(error, 2)):.1f}\n")
             lines.append(f'    "{dtype}": (\n' + "".join(f"        {c!r},\n" for c in high) + "    ),\n")
             if low:
-                merged.setdefault(row.name + "_LOW", []).append(
-                    f'    "{dtype}": (\n' + "".join(f"        {c!r},\n" for c in low) + "    ),\n"
-                )
+                merged.setdefault(row.name + "_LOW", []).append(f'    "{dtype}": {tuple(low)!r},\n')
     for name, lines in merged.items():
         print(f"\n{name}: dict[str, tuple[float, ...]] = {{\n{''.join(lines)}}}")
 

@@ -1,11 +1,11 @@
 """OpenCL C printer.
 
-A program becomes ``static inline OUT name(IN0 x0, …)`` in storage types: uchar for bool, ushort for float16 and bfloat16.
-A translation unit holds PRELUDE once, before the functions; FP64_PRAGMA before everything if a program uses float64.
-OpenCL contracts products into sums by default and no build option stops it; the pragma in the prelude does.
+A program becomes ``static inline OUT name(IN0 x0, …)`` in storage types: uchar for bool, ushort for float16 and
+bfloat16. A translation unit holds PRELUDE once, before the functions; FP64_PRAGMA before everything if a program uses
+float64. OpenCL contracts products into sums by default and no build option stops it; the pragma in the prelude does.
 Division and square root of float32 are correctly rounded only on devices with CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT in
-CL_DEVICE_SINGLE_FP_CONFIG, built with -cl-fp32-correctly-rounded-divide-sqrt. On others define ACCEL_SOFT_DIVIDE, and the
-prelude corrects the device's own quotient and root by exact fma residuals.
+CL_DEVICE_SINGLE_FP_CONFIG, built with -cl-fp32-correctly-rounded-divide-sqrt. On others define ACCEL_SOFT_DIVIDE, and
+the prelude corrects the device's own quotient and root by exact fma residuals.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ static inline float accel_div_f32(float a, float b) {
   const uint sign = (as_uint(a) ^ as_uint(b)) & 0x80000000u;
   const uint ma = as_uint(a) & 0x7fffffffu;
   const uint mb = as_uint(b) & 0x7fffffffu;
-  if (ma > 0x7f800000u || mb > 0x7f800000u || (ma == mb && (ma == 0u || ma == 0x7f800000u))) return as_float(0x7fc00000u);
+  const bool both_alike = ma == mb && (ma == 0u || ma == 0x7f800000u);
+  if (ma > 0x7f800000u || mb > 0x7f800000u || both_alike) return as_float(0x7fc00000u);
   if (ma == 0x7f800000u || mb == 0u) return as_float(sign | 0x7f800000u);
   if (mb == 0x7f800000u || ma == 0u) return as_float(sign);
   int ea, eb;

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .binary_format import infinity, nan, with_sign_of
 from .coefficients import LOG2_S, LOG2_S_LOW
-from .expr import Expr, const, eq, fma, ne, rint, select
 from .exponential import EXP2_LIMIT, exp2_factors
+from .expr import Expr, const, eq, fma, ne, rint, select
 from .extended import fast_two_sum, polynomial, two_product
 from .logarithm import fraction_and_exponent, normalised
 

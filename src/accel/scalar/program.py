@@ -13,7 +13,7 @@ from .scalar_function import ScalarFunction
 
 @dataclass(frozen=True)
 class Step:
-    """A function of FUNCTIONS at the compute dtype ``dtype``, or ``cast`` to ``dtype``; ``args`` are numbers of values."""
+    """A function of FUNCTIONS at the compute dtype ``dtype``, or ``cast`` to ``dtype``; ``args`` number its values."""
 
     function: str
     dtype: str
@@ -44,9 +44,9 @@ class Program:
         """The dtype of every value."""
         dtypes = list(self.inputs)
         for step in self.steps:
-            given = tuple(dtypes[i] for i in step.args)
             if any(not 0 <= i < len(dtypes) for i in step.args):
                 raise TypeError(f"{step} uses a value that is not there yet")
+            given = tuple(dtypes[i] for i in step.args)
             if step.function == "cast":
                 if len(given) != 1 or step.dtype not in convert.DTYPES:
                     raise TypeError(f"{step} is not a cast")
@@ -84,7 +84,10 @@ def _row(name: str) -> ScalarFunction:
 
 
 def promote(*dtypes: str) -> str:
-    """The dtype that these promote to: the array API's table within a kind; bool gives way to numbers, integers to floats."""
+    """The dtype that these promote to: the standard's table within a kind; bool yields to numbers, integers to floats.
+
+    float16 with bfloat16 is float32. TypeError for uint64 with a signed integer.
+    """
     result = dtypes[0]
     for other in dtypes[1:]:
         result = _promote_two(result, other)
@@ -112,9 +115,9 @@ def _promote_two(a: str, b: str) -> str:
 class ProgramBuilder:
     """Makes a Program step by step; the casts that a function needs are added.
 
-        build = ProgramBuilder("float32", "bfloat16")
-        acc, bias = build.inputs
-        program = build.finish(build.apply("gelu", build.apply("add", acc, bias)), "bfloat16")
+    build = ProgramBuilder("float32", "bfloat16")
+    acc, bias = build.inputs
+    program = build.finish(build.apply("gelu", build.apply("add", acc, bias)), "bfloat16")
     """
 
     def __init__(self, *inputs: str) -> None:

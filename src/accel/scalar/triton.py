@@ -1,8 +1,8 @@
 """Triton printer: the source of one ``@triton.jit`` function, of tl core built-ins only.
 
-The text needs ``import triton`` and ``import triton.language as tl`` where it is put. Arguments and result are blocks (or
-scalars) of storage dtypes: tl.uint16 for float16 and bfloat16, tl.uint8 for bool. An integer block of the right width
-but other signedness, a block of float16 or bfloat16, and int1 for bool are taken as arguments too.
+The text needs ``import triton`` and ``import triton.language as tl`` where it is put. Arguments and result are blocks
+(or scalars) of storage dtypes: tl.uint16 for float16 and bfloat16, tl.uint8 for bool. An integer block of the right
+width but other signedness, a block of float16 or bfloat16, and int1 for bool are taken as arguments too.
 
 To be compiled with enable_fp_fusion=False. tl.floor and tl.ceil flush subnormals on NVIDIA, so rounding to integers is
 spelled out by additions; ``/`` of float32 is approximate, tl.div_rn is not; ``/`` and tl.sqrt of float64 are IEEE.
@@ -19,8 +19,21 @@ from .program import Program
 
 TYPES = {"bool": "tl.int1", "float32": "tl.float32", "float64": "tl.float64"} | {d: f"tl.{d}" for d in INTEGERS}
 INFIX = {
-    **{"add": "+", "sub": "-", "mul": "*", "idiv": "//", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"},
-    **{"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="},
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "idiv": "//",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+    "shl": "<<",
+    "shr": ">>",
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
 }
 
 
@@ -82,7 +95,7 @@ def _text(node: Expr, a: tuple[str, ...]) -> str:
 
 
 def lower(root: Expr) -> Expr:
-    """The same expression without the primitives that tl has no exact form of: roundings to integers, neg and not of integers."""
+    """The same expression without what tl has no exact form of: rounding to integers, and neg and not of integers."""
     done: dict[Expr, Expr] = {}
     for node in schedule(root):
         args = tuple(done[a] for a in node.args)

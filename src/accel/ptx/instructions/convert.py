@@ -90,7 +90,7 @@ def _float_to_integer(
     info, scalar = np.iinfo(t), t.type
     top = 1 << 8 * t.itemsize - 1 if kind == "f64" or t.itemsize == 8 else 0
     of_nan = np.array([top], UINT[t.itemsize]).view(t)
-    above = float(info.max) + (0 if t.itemsize == 8 else 1)  # the first value past the range; exact in float64
+    above = float(info.max) + 1  # the first value past the range: 2**n, for 64 bits by rounding
 
     def step(m: Mask) -> None:
         x = whole(widen(bits(), kind).astype(np.float64))

@@ -1,0 +1,114 @@
+"""Sources put together: definitions, the scalar prelude, generated functions, then .cl files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from accel.array import Array
+from accel.backends.base import Call
+from accel.scalar import Program, Step, opencl
+
+if TYPE_CHECKING:
+    from accel.backends.opencl import OpenCLDevice
+
+STORAGE = {
+    "bool": "uchar",
+    "int8": "char",
+    "int16": "short",
+    "int32": "int",
+    "int64": "long",
+    "uint8": "uchar",
+    "uint16": "ushort",
+    "uint32": "uint",
+    "uint64": "ulong",
+    "float16": "ushort",
+    "bfloat16": "ushort",
+    "float32": "float",
+    "float64": "double",
+}
+"""OpenCL C type that holds an element of a dtype in memory."""
+
+ARGUMENT_BYTES = 1024
+"""Bytes of arguments that every OpenCL device takes (CL_DEVICE_MAX_PARAMETER_SIZE at least)."""
+
+
+def device_of(call: Call) -> OpenCLDevice:
+    """The device of a call, which is this backend's."""
+    return call.device  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=8)
+def text(stem: str) -> str:
+    """The OpenCL C of one file."""
+    return (Path(__file__).parent / f"{stem}.cl").read_text()
+
+
+def assemble(
+    stems: Sequence[str], definitions: Mapping[str, object], functions: str, *, fp64: bool, correctly_rounded: bool
+) -> str:
+    """The whole translation unit. correctly_rounded: the device divides and takes roots of float32 correctly
+    rounded."""
+    head = opencl.FP64_PRAGMA if fp64 else ""
+    if not correctly_rounded:
+        head += "#define ACCEL_SOFT_DIVIDE\n"
+    defined = "".join(f"#define {name} {value}\n" for name, value in definitions.items())
+    return f"{head}{opencl.PRELUDE}{defined}{functions}{''.join(map(text, stems))}"
+
+
+def cast(source: str, target: str) -> Program:
+    """The program that casts one dtype to another."""
+    return Program((source,), () if source == target else (Step("cast", target, (0,)),), target)
+
+
+def function(program: Program, name: str) -> str:
+    """A program as a function of that name."""
+    return opencl.print_program(program, name)
+
+
+def uses_fp64(*programs: Program) -> bool:
+    """Whether any of the programs computes in float64."""
+    return any(opencl.uses_fp64(program) for program in programs)
+
+
+def index_types(*values: int) -> dict[str, str]:
+    """INDEX and UINDEX that hold these offsets and lengths, and the sum of two of them."""
+    wide = any(abs(value) >= 1 << 30 for value in values)
+    return {"INDEX": "long", "UINDEX": "ulong"} if wide else {"INDEX": "int", "UINDEX": "uint"}
+
+
+def pack(types: Mapping[str, object], *values: int) -> np.ndarray:
+    """A struct of INDEX fields, as a kernel takes it."""
+    return np.array(values, np.int64 if types["INDEX"] == "long" else np.int32)
+
+
+class Operands:
+    """The array arguments of a kernel: for each a buffer and its first element's offset, from argument 0 on."""
+
+    __slots__ = ("_kernel", "_offsets")
+
+    def __init__(self, kernel: Any, count: int) -> None:
+        self._kernel = kernel
+        self._offsets: list[int | None] = [None] * count
+
+    def set(self, *arrays: Array) -> None:
+        for i, x in enumerate(arrays):
+            self.place(i, x.buffer, x.offset)
+
+    def place(self, i: int, buffer: object, offset: int) -> None:
+        """Sets one of them. Offsets are mostly what they were at the last launch, and setting one costs
+        microseconds."""
+        self._kernel.set_arg(2 * i, buffer)
+        if offset != self._offsets[i]:
+            self._kernel.set_arg(2 * i + 1, np.int64(offset))
+            self._offsets[i] = offset
+
+
+def set_numbers(kernel: Any, first: int, *values: object) -> None:
+    """Sets the arguments from number `first` on: structs as arrays, lengths as integers (ulong)."""
+    for i, value in enumerate(values, first):
+        kernel.set_arg(i, value if isinstance(value, np.ndarray) else np.uint64(value))

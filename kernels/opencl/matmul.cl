@@ -1,0 +1,244 @@
+// Matrix products in the canonical order of docs/numerics.md, rule 3: fma over ascending k from +0 in chunks of KC,
+// the chunks' results added in order; then the epilogue, once per element.
+//
+// The generator (matmul.py) defines, before this text:
+//   INDEX, UINDEX           as in pointwise.cl
+//   IN, ACC, OUT            storage type of the operands, accumulator (float, double, uint, ulong), storage of the
+//   result load(IN) -> ACC         widens; integers are computed modulo 2^32 or 2^64 MULTIPLY_ADD(a, b, c)   of scalars
+//   and of vectors: fma for floats KC                      chunk length; CHUNKED: whether k is longer than one chunk
+//   BATCH                   number of batch axes, at least 1
+//   OUT_COLUMN              the offset of `column` in the result: itself where neighbours are neighbours in memory
+//   EXTRAS(X)               X(i, type) for each further operand of the epilogue; EXTRA_COUNT, at least 1
+//   EPILOGUE(total, more)   the epilogue's call: the accumulator, then a comma before each further operand
+//
+// Loops (CPU devices): `pack` widens an operand into panels of WIDTH rows (or columns), zero past the edge; then each
+// work-item of `multiply` makes one tile of ROWS x COLUMNS, all in registers, without barriers:
+//
+//        k ->                       column ->
+//      +-----------------+        +--------------+--------------+
+//      | panel of a      |   k    | panel of b   |              |
+//      | k x ROWS        |   |    | k x COLUMNS  |              |     COLUMNS = VECTORS * VECTOR
+//      +-----------------+   v    |              |              |
+//
+// Lanes (GPUs): a work-group makes one tile of TILE_M x TILE_N; its work-items bring slices of TILE_K into local
+// memory, and each keeps MICRO_M x MICRO_N accumulators in registers. The sum of finished chunks waits in local
+// memory, one slot per accumulator.
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+typedef struct {
+  INDEX batch[BATCH];
+  INDEX a[BATCH + 2];  // strides: batch axes, then rows, then columns
+  INDEX b[BATCH + 2];
+  INDEX out[BATCH + 2];
+  INDEX extra[EXTRA_COUNT][BATCH + 2];
+  INDEX m, n, k;
+} Geometry;
+
+static inline INDEX batch_offset(UINDEX place, __private const INDEX *lengths, __private const INDEX *strides) {
+  INDEX offset = 0;
+  for (int axis = BATCH - 1; axis > 0; --axis) {
+    const UINDEX length = (UINDEX)lengths[axis];
+    offset += (INDEX)(place % length) * strides[axis];
+    place /= length;
+  }
+  return offset + (INDEX)place * strides[0];
+}
+
+#define EXTRA_ARGUMENT(i, type) , __global const type *extra##i, const long extra_at##i
+#define EXTRA_POINTER(i, type) \
+  __global const type *further##i = extra##i + extra_at##i + batch_offset(batch, g.batch, g.extra[i]);
+#define EXTRA_VALUE(i, type) , further##i[row * g.extra[i][BATCH] + column * g.extra[i][BATCH + 1]]
+
+#if LANES
+
+#define ITEMS_X (TILE_N / MICRO_N)
+#define ITEMS_Y (TILE_M / MICRO_M)
+#define ITEMS (ITEMS_X * ITEMS_Y)
+
+// One step of k for all accumulators of a work-item: rows y, y + ITEMS_Y, … and columns x, x + ITEMS_X, …
+#define ADVANCE(step)                                                                                                 \
+  {                                                                                                                   \
+    ACC left[MICRO_M], right[MICRO_N];                                                                                \
+    _Pragma("unroll") for (int i = 0; i < MICRO_M; ++i) left[i] = slice_a[step][y + i * ITEMS_Y];                     \
+    _Pragma("unroll") for (int j = 0; j < MICRO_N; ++j) right[j] = slice_b[step][x + j * ITEMS_X];                    \
+    _Pragma("unroll") for (int i = 0; i < MICRO_M; ++i) {                                                             \
+      _Pragma("unroll") for (int j = 0; j < MICRO_N; ++j) chunk[i][j] = MULTIPLY_ADD(left[i], right[j], chunk[i][j]); \
+    }                                                                                                                 \
+  }
+
+// Neighbouring work-items read neighbouring elements: along k where A_ALONG_K (B_ALONG_K), else along the rows
+// (columns).
+#define BRING(slice, TILE, from, along_k, first, limit, stride, stride_k)                                  \
+  for (int e = item; e < TILE * TILE_K; e += ITEMS) {                                                      \
+    const int depth = along_k ? e % TILE_K : e / TILE;                                                     \
+    const int place = along_k ? e / TILE_K : e % TILE;                                                     \
+    const INDEX its_k = start + depth, its_place = first + place;                                          \
+    slice[depth][place] =                                                                                  \
+        its_k < g.k && its_place < limit ? load(from[its_place * (stride) + its_k * (stride_k)]) : (ACC)0; \
+  }
+
+#ifdef SUB_GROUP
+__attribute__((intel_reqd_sub_group_size(SUB_GROUP)))
+#endif
+__attribute__((reqd_work_group_size(ITEMS_X, ITEMS_Y, 1))) __kernel void multiply(
+    __global OUT *out, const long at, __global const IN *a, const long a_at, __global const IN *b,
+    const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
+  __local ACC slice_a[TILE_K][TILE_M + 1];
+  __local ACC slice_b[TILE_K][TILE_N + 1];
+#if CHUNKED
+  __local ACC sum[MICRO_M * MICRO_N][ITEMS];
+#endif
+  const int x = get_local_id(0), y = get_local_id(1), item = y * ITEMS_X + x;
+  const INDEX first_row = (INDEX)get_group_id(1) * TILE_M, first_column = (INDEX)get_group_id(0) * TILE_N;
+  const UINDEX batch = (UINDEX)get_group_id(2);
+  __global const IN *from_a = a + a_at + batch_offset(batch, g.batch, g.a);
+  __global const IN *from_b = b + b_at + batch_offset(batch, g.batch, g.b);
+  ACC chunk[MICRO_M][MICRO_N];
+#pragma unroll
+  for (int i = 0; i < MICRO_M; ++i) {
+#pragma unroll
+    for (int j = 0; j < MICRO_N; ++j) chunk[i][j] = (ACC)0;
+  }
+  for (INDEX start = 0; start < g.k; start += TILE_K) {
+#if CHUNKED
+    if (start && start % KC == 0) {
+#pragma unroll
+      for (int i = 0; i < MICRO_M; ++i) {
+#pragma unroll
+        for (int j = 0; j < MICRO_N; ++j) {
+          __local ACC *slot = &sum[i * MICRO_N + j][item];
+          *slot = start == KC ? chunk[i][j] : *slot + chunk[i][j];
+          chunk[i][j] = (ACC)0;
+        }
+      }
+    }
+#endif
+    barrier(CLK_LOCAL_MEM_FENCE);
+    BRING(slice_a, TILE_M, from_a, A_ALONG_K, first_row, g.m, g.a[BATCH], g.a[BATCH + 1])
+    BRING(slice_b, TILE_N, from_b, B_ALONG_K, first_column, g.n, g.b[BATCH + 1], g.b[BATCH])
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (start + TILE_K <= g.k) {
+#pragma unroll
+      for (int step = 0; step < TILE_K; ++step) ADVANCE(step)
+    } else {  // no zeros past the end: fma(0, 0, -0) is +0
+      for (int step = 0; step < (int)(g.k - start); ++step) ADVANCE(step)
+    }
+  }
+  EXTRAS(EXTRA_POINTER)
+  __global OUT *to = out + at + batch_offset(batch, g.batch, g.out);
+#pragma unroll
+  for (int i = 0; i < MICRO_M; ++i) {
+    const INDEX row = first_row + y + i * ITEMS_Y;
+#pragma unroll
+    for (int j = 0; j < MICRO_N; ++j) {
+      const INDEX column = first_column + x + j * ITEMS_X;
+#if CHUNKED
+      const ACC total = sum[i * MICRO_N + j][item] + chunk[i][j];
+#else
+      const ACC total = chunk[i][j];
+#endif
+      if (row < g.m && column < g.n) {
+        to[row * g.out[BATCH] + OUT_COLUMN] = EPILOGUE(total, EXTRAS(EXTRA_VALUE));
+      }
+    }
+  }
+}
+
+#elif PACK
+
+// One work-item packs KC steps of one panel of one matrix: panel[k][WIDTH], zero past the edge.
+// strides: batch axes, then along the panel's width, then along k. Matrices that a batch axis repeats are packed once.
+typedef struct {
+  INDEX batch[BATCH];
+  INDEX strides[BATCH + 2];
+  INDEX length, k;
+} Source;
+
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global ACC *panels, const long panels_at,
+                                                                  __global const IN *in, const long in_at,
+                                                                  const Source g) {
+  const INDEX start = (INDEX)get_group_id(0) * KC, end = min(start + (INDEX)KC, g.k);
+  const size_t panel = get_group_id(1), matrix = get_group_id(2);
+  const INDEX first = (INDEX)panel * WIDTH;
+  const int width = (int)min((INDEX)WIDTH, g.length - first);
+  const INDEX stride = g.strides[BATCH], stride_k = g.strides[BATCH + 1];
+  __global const IN *from = in + in_at + batch_offset((UINDEX)matrix, g.batch, g.strides) + first * stride;
+  __global ACC *to = panels + panels_at + (matrix * get_num_groups(1) + panel) * (size_t)g.k * WIDTH;
+  if (width == WIDTH && stride == 1) {
+    for (INDEX step = start; step < end; ++step) {
+      for (int w = 0; w < WIDTH; ++w) to[(size_t)step * WIDTH + w] = load(from[w + step * stride_k]);
+    }
+  } else {
+    for (INDEX step = start; step < end; ++step) {
+      for (int w = 0; w < WIDTH; ++w) {
+        to[(size_t)step * WIDTH + w] = w < width ? load(from[w * stride + step * stride_k]) : (ACC)0;
+      }
+    }
+  }
+}
+
+#else
+
+#define COLUMNS (VECTORS * VECTOR)
+typedef JOIN(ACC, VECTOR) Vector;
+#define VLOAD JOIN(vload, VECTOR)
+#define VSTORE JOIN(vstore, VECTOR)
+
+// g.a and g.b hold, per batch axis, how many packed matrices one step skips.
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
+    __global OUT *out, const long at, __global const ACC *restrict a_panels, const long a_at,
+    __global const ACC *restrict b_panels, const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
+  const size_t panel_a = get_group_id(0), panel_b = get_group_id(1);
+  const UINDEX batch = (UINDEX)get_group_id(2);
+  const size_t k = (size_t)g.k;
+  const size_t matrix_a = (size_t)batch_offset(batch, g.batch, g.a),
+               matrix_b = (size_t)batch_offset(batch, g.batch, g.b);
+  __global const ACC *restrict a = a_panels + a_at + (matrix_a * get_num_groups(0) + panel_a) * k * ROWS;
+  __global const ACC *restrict b = b_panels + b_at + (matrix_b * get_num_groups(1) + panel_b) * k * COLUMNS;
+  ACC total[ROWS * COLUMNS];
+  size_t start = 0;
+  do {
+    const size_t end = min(k, start + KC);
+    Vector chunk[ROWS][VECTORS];
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+#pragma unroll
+      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((ACC)0);
+    }
+    for (size_t step = start; step < end; ++step) {
+      Vector right[VECTORS];
+#pragma unroll
+      for (int j = 0; j < VECTORS; ++j) right[j] = VLOAD(j, b + step * COLUMNS);
+#pragma unroll
+      for (int i = 0; i < ROWS; ++i) {
+        const Vector left = (Vector)(a[step * ROWS + i]);
+#pragma unroll
+        for (int j = 0; j < VECTORS; ++j) chunk[i][j] = MULTIPLY_ADD(left, right[j], chunk[i][j]);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+#pragma unroll
+      for (int j = 0; j < VECTORS; ++j) {
+        const int slot = i * VECTORS + j;
+        VSTORE(start ? VLOAD(slot, total) + chunk[i][j] : chunk[i][j], slot, total);
+      }
+    }
+    start = end;
+  } while (start < k);
+  EXTRAS(EXTRA_POINTER)
+  __global OUT *to = out + at + batch_offset(batch, g.batch, g.out);
+  const INDEX first_row = (INDEX)panel_a * ROWS, first_column = (INDEX)panel_b * COLUMNS;
+  const int rows = (int)min((INDEX)ROWS, g.m - first_row), columns = (int)min((INDEX)COLUMNS, g.n - first_column);
+  for (int i = 0; i < rows; ++i) {
+    const INDEX row = first_row + i;
+    for (int j = 0; j < columns; ++j) {
+      const INDEX column = first_column + j;
+      to[row * g.out[BATCH] + OUT_COLUMN] = EPILOGUE(total[i * COLUMNS + j], EXTRAS(EXTRA_VALUE));
+    }
+  }
+}
+
+#endif

@@ -1,0 +1,327 @@
+"""Matrix products: panels packed on the device and register tiles on CPUs, tiles in local memory on GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from accel.array import Array
+from accel.backends.base import Call, Kernel, Launch
+from accel.dtypes import TABLE, DType
+from accel.layout import Shape, collapse, row_major, span
+from accel.numerics import KC
+from accel.scalar import Program
+
+from . import build
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of the lanes geometry: m x n per work-group, k per slice in local memory, micro_m x micro_n per
+    work-item.
+
+    On Intel GPUs the accumulators fit the registers at the smallest sub-group size (8 on Gen12LP and Arc A, 16 on
+    Data Center Max), without spills; left to itself the compiler takes 32 on Data Center Max, and spills.
+    """
+
+    m: int
+    n: int
+    k: int
+    micro_m: int
+    micro_n: int
+
+    @property
+    def items(self) -> int:
+        return self.m // self.micro_m * (self.n // self.micro_n)
+
+    def local_bytes(self, itemsize: int) -> int:
+        """Two slices and the sums of finished chunks."""
+        return itemsize * (self.k * (self.m + self.n + 2) + self.m * self.n)
+
+
+TILES = {4: (Tile(64, 64, 16, 8, 4), Tile(32, 32, 16, 4, 4)), 8: (Tile(32, 64, 16, 4, 4), Tile(32, 32, 8, 4, 4))}
+"""Tiles by the accumulator's bytes, the largest first. Sums of finished chunks wait in local memory, as a second set of
+accumulators would not fit the registers."""
+
+PANEL_ROWS = (1, 2, 4, 6, 12)
+"""Rows of a register tile in the loops geometry; 12 x 2 vectors use 24 of 32 registers where those are 512 bits
+wide."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """The register tile of the loops geometry: rows x (vectors x vector)."""
+
+    rows: int
+    vectors: int
+    vector: int
+
+    @property
+    def columns(self) -> int:
+        return self.vectors * self.vector
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns."""
+
+    m: int
+    n: int
+    k: int
+    batch: Shape
+    a: Shape
+    b: Shape
+    out: Shape
+    extras: tuple[Shape, ...]
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Every length and offset that an index type must hold."""
+        ends: list[int] = [prod(self.batch), self.m, self.n, self.k]
+        for strides, shape in ((self.a, (self.m, self.k)), (self.b, (self.k, self.n)), (self.out, (self.m, self.n))):
+            ends += span((*self.batch, *shape), strides)
+        for strides in self.extras:
+            ends += span((*self.batch, self.m, self.n), strides)
+        return tuple(ends)
+
+
+def problem(shape: Shape, k: int, strides: Sequence[Shape]) -> Problem:
+    """The geometry of a product of an output shape (…, m, n). strides: of a, b, the output, and each further
+    operand."""
+    *batch, m, n = shape
+    axes, steps = collapse(tuple(batch), [s[:-2] for s in strides])
+    if not axes:
+        axes, steps = (1,), [(0,)] * len(strides)
+    a, b, out, *extras = ((*s, *whole[-2:]) for s, whole in zip(steps, strides, strict=True))
+    return Problem(m, n, k, axes, a, b, out, tuple(extras))
+
+
+def panels(its: Problem, itemsize: int, vector: int) -> Panels:
+    """The register tile for a problem. vector: float32 elements of a SIMD register."""
+    width = max(2, vector * 4 // itemsize)
+    largest = 12 if vector == 16 else 6 if vector == 8 else 4
+    rows = next((r for r in PANEL_ROWS if r >= min(its.m, largest)), largest)
+    return Panels(rows, 1 if its.n <= width else 2, width)
+
+
+def tile(its: Problem, itemsize: int, items: int, local_bytes: int) -> Tile | None:
+    """The largest tile that fits the device (its work-group size and local memory) and is not mostly past the edge,
+    else the smallest that fits."""
+    fitting = [t for t in TILES[itemsize] if t.items <= items and t.local_bytes(itemsize) <= local_bytes]
+    small = its.m <= 32 and its.n <= 32
+    return fitting[-1 if small else 0] if fitting else None
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Types and generated functions of a product. accumulator: the type; its dtype is what an epilogue takes first."""
+
+    operand: DType
+    output: DType
+    accumulator: str
+    itemsize: int
+    functions: str
+    definitions: dict[str, object]
+    fp64: bool
+
+
+def arithmetic(operand: DType, output: DType, epilogue: Program | None) -> Arithmetic:
+    """How operands of a dtype are multiplied into an output dtype, with an epilogue (see
+    `accel.ops.linalg.Product`)."""
+    stored = build.STORAGE[operand.name]
+    if operand.kind == "f":
+        accumulated = TABLE[operand.accumulator]
+        accumulator, size = build.STORAGE[accumulated.name], accumulated.itemsize
+        load = build.function(build.cast(operand.name, accumulated.name), "load")
+        multiply_add, convert = "fma(a, b, c)", ""
+    else:
+        accumulated, size = output, 8 if output.itemsize == 8 else 4
+        accumulator = {4: "uint", 8: "ulong"}[size]
+        load = f"static inline {accumulator} load({stored} x) {{ return ({accumulator})x; }}\n"
+        multiply_add, convert = "((a) * (b) + (c))", f"({build.STORAGE[output.name]})"
+    program = epilogue or build.cast(accumulated.name, output.name)
+    further = program.inputs[1:]
+    definitions = {
+        "IN": stored,
+        "ACC": accumulator,
+        "OUT": build.STORAGE[output.name],
+        "MULTIPLY_ADD(a, b, c)": multiply_add,
+        "EXTRAS(X)": " ".join(f"X({i}, {build.STORAGE[d]})" for i, d in enumerate(further)),
+        "EXTRA_COUNT": max(1, len(further)),
+        "EPILOGUE(total, extras)": f"epilogue({convert}(total) extras)",
+        "KC": KC,
+    }
+    fp64 = (size == 8 and operand.kind == "f") or build.uses_fp64(program)
+    return Arithmetic(operand, output, accumulator, size, load + build.function(program, "epilogue"), definitions, fp64)
+
+
+def _source(how: Arithmetic, definitions: dict[str, object], correctly_rounded: bool) -> str:
+    return build.assemble(("matmul",), definitions, how.functions, fp64=how.fp64, correctly_rounded=correctly_rounded)
+
+
+def tile_source(how: Arithmetic, its: Problem, t: Tile, correctly_rounded: bool, sub_group: int | None) -> str:
+    """OpenCL C of `multiply` in the lanes geometry. sub_group: the sub-group size to ask for (see `Tile`)."""
+    defined = {
+        **build.index_types(*its.reach),
+        **how.definitions,
+        "BATCH": len(its.batch),
+        "OUT_COLUMN": _out_column(its),
+        "LANES": 1,
+        "CHUNKED": int(its.k > KC),
+        "TILE_M": t.m,
+        "TILE_N": t.n,
+        "TILE_K": t.k,
+        "MICRO_M": t.micro_m,
+        "MICRO_N": t.micro_n,
+        **({"SUB_GROUP": sub_group} if sub_group else {}),
+        "A_ALONG_K": int(abs(its.a[-1]) <= abs(its.a[-2])),
+        "B_ALONG_K": int(abs(its.b[-2]) < abs(its.b[-1])),
+    }
+    return _source(how, defined, correctly_rounded)
+
+
+def pack_source(how: Arithmetic, width: int, axes: int, wide: dict[str, str], correctly_rounded: bool) -> str:
+    """OpenCL C of `pack` for panels of a width."""
+    defined = {**wide, **how.definitions, "BATCH": axes, "LANES": 0, "PACK": 1, "WIDTH": width}
+    return _source(how, defined, correctly_rounded)
+
+
+def panel_source(how: Arithmetic, its: Problem, p: Panels, wide: dict[str, str], correctly_rounded: bool) -> str:
+    """OpenCL C of `multiply` in the loops geometry."""
+    defined = {
+        **wide,
+        **how.definitions,
+        "BATCH": len(its.batch),
+        "OUT_COLUMN": _out_column(its),
+        "LANES": 0,
+        "PACK": 0,
+        "ROWS": p.rows,
+        "VECTORS": p.vectors,
+        "VECTOR": p.vector,
+    }
+    return _source(how, defined, correctly_rounded)
+
+
+def _out_column(its: Problem) -> str:
+    return "column" if its.out[-1] == 1 else "column * g.out[BATCH + 1]"
+
+
+def geometry_fields(its: Problem, a: Shape, b: Shape) -> tuple[int, ...]:
+    """Fields of Geometry in matmul.cl. a, b: batch strides, then two more."""
+    extras = its.extras or ((0,) * (len(its.batch) + 2),)
+    return (*its.batch, *a, *b, *its.out, *(s for e in extras for s in e), its.m, its.n, its.k)
+
+
+def _supports(call: Call) -> str | None:
+    device, (a, *_), (out,) = build.device_of(call), call.inputs, call.outputs
+    epilogue = call.params.epilogue
+    floats = a.dtype.kind == "f" or (epilogue and any("float" in d for d in epilogue.value_dtypes()))
+    if floats and (reason := device.inexact(call.settings)):
+        return reason
+    how = arithmetic(a.dtype, out.dtype, epilogue)
+    if how.fp64 and (reason := device.missing("float64")):
+        return reason
+    its = _problem_of(call)
+    nbytes = 8 * (len(its.batch) + 2) * (4 + max(1, len(its.extras))) + 16 * (3 + len(its.extras))
+    if nbytes > build.ARGUMENT_BYTES:
+        return f"{len(call.inputs)} operands with {len(its.batch)} batch axes need {nbytes} bytes of arguments"
+    if device.geometry == "lanes" and _tile_of(call, how, its) is None:
+        return "the device's work-groups or its local memory are too small for any tile"
+    return None
+
+
+def _problem_of(call: Call) -> Problem:
+    (a, b, *extras), (out,) = call.inputs, call.outputs
+    return problem(out.shape, a.shape[-1], [a.strides, b.strides, out.strides, *(x.strides for x in extras)])
+
+
+def _tile_of(call: Call, how: Arithmetic, its: Problem) -> Tile | None:
+    device = build.device_of(call).cl_device
+    return tile(its, how.itemsize, device.max_work_group_size, device.local_mem_size)
+
+
+def _prepare(call: Call) -> Launch:
+    how = arithmetic(call.inputs[0].dtype, call.outputs[0].dtype, call.params.epilogue)
+    its = _problem_of(call)
+    return (_lanes if build.device_of(call).geometry == "lanes" else _loops)(call, how, its)
+
+
+NAME = "kernels/opencl/matmul.cl"
+
+
+def _lanes(call: Call, how: Arithmetic, its: Problem) -> Launch:
+    device, t = build.device_of(call), _tile_of(call, how, its)
+    assert t is not None  # _supports refuses otherwise
+    code = tile_source(how, its, t, device.correctly_rounded, device.sub_group)
+    kernel = device.kernel(NAME, code, "multiply")
+    arrays = 3 + len(its.extras)
+    fields = build.pack(build.index_types(*its.reach), *geometry_fields(its, its.a, its.b))
+    build.set_numbers(kernel, 2 * arrays, fields)
+    local = (t.n // t.micro_n, t.m // t.micro_m, 1)
+    size = (-(-its.n // t.n) * local[0], -(-its.m // t.m) * local[1], prod(its.batch))
+    operands, lock, enqueue = build.Operands(kernel, arrays), device.lock, device.enqueue
+
+    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        with lock:
+            operands.set(*outputs, *inputs)
+            enqueue(kernel, size, local)
+
+    return launch
+
+
+def packed_batch(batch: Shape, strides: Shape) -> tuple[Shape, Shape, Shape]:
+    """(lengths, strides) of the batch axes along which an operand's matrices differ, and per batch axis how many
+    packed matrices one step skips: 0 where the operand is repeated."""
+    kept = [i for i, s in enumerate(strides) if s != 0 and batch[i] > 1]
+    lengths = tuple(batch[i] for i in kept)
+    skips = dict(zip(kept, row_major(lengths), strict=True))
+    return lengths or (1,), tuple(strides[i] for i in kept) or (0,), tuple(skips.get(i, 0) for i in range(len(batch)))
+
+
+def _loops(call: Call, how: Arithmetic, its: Problem) -> Launch:
+    device = build.device_of(call)
+    rounded, obtain = device.correctly_rounded, device.kernel
+    p = panels(its, how.itemsize, device.vector)
+    wide = build.index_types(*its.reach)
+    packs, skips, nbytes = [], [], 0
+    for strides, length, width in (
+        ((*its.a[:-2], its.a[-2], its.a[-1]), its.m, p.rows),
+        ((*its.b[:-2], its.b[-1], its.b[-2]), its.n, p.columns),
+    ):
+        lengths, steps, skip = packed_batch(its.batch, strides[:-2])
+        kernel = obtain(NAME, pack_source(how, width, len(lengths), wide, rounded), "pack")
+        fields = build.pack(wide, *lengths, *steps, *strides[-2:], length, its.k)
+        build.set_numbers(kernel, 4, fields)
+        size = (-(-its.k // KC), -(-length // width), prod(lengths))
+        packs.append((kernel, build.Operands(kernel, 2), size, nbytes // how.itemsize))
+        nbytes += -(-size[1] * size[2] * its.k * width * how.itemsize // 64) * 64
+        skips.append((*skip, 0, 0))
+    multiply = obtain(NAME, panel_source(how, its, p, wide, rounded), "multiply")
+    arrays = 3 + len(its.extras)
+    build.set_numbers(multiply, 2 * arrays, build.pack(wide, *geometry_fields(its, *skips)))
+    operands = build.Operands(multiply, arrays)
+    size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
+    lock, enqueue, allocate = device.lock, device.enqueue, device.allocate
+    ones = (1, 1, 1)
+
+    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        (target,) = outputs
+        memory = allocate(max(64, nbytes))
+        with lock:
+            for x, (kernel, its_operands, its_size, start) in zip(inputs, packs, strict=False):
+                its_operands.place(0, memory, start)
+                its_operands.place(1, x.buffer, x.offset)
+                if its_size[0]:
+                    enqueue(kernel, its_size, ones)
+            operands.place(0, target.buffer, target.offset)
+            for i, (_, _, _, start) in enumerate(packs):
+                operands.place(1 + i, memory, start)
+            for i, x in enumerate(inputs[2:]):
+                operands.place(3 + i, x.buffer, x.offset)
+            enqueue(multiply, size, ones)
+
+    return launch
+
+
+KERNELS = (Kernel("matmul", "opencl.matmul", "opencl/matmul.cl", _supports, _prepare),)

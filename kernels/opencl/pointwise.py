@@ -1,0 +1,150 @@
+"""Scalar programs over strided, broadcast operands: one kernel per program, rank and kind of walk; lengths and
+strides are arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from accel.array import Array
+from accel.backends.base import Call, Kernel, Launch
+from accel.layout import Shape, broadcast_strides, collapse, span
+from accel.scalar import Program
+
+from . import build
+
+RANKS = (1, 2, 3, 4, 6, 8)
+"""Ranks that kernels are compiled for; others are filled up with leading axes of length 1."""
+
+WORK = 16384
+"""Elements that a work-item of a CPU device takes, so that starting it costs little."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The geometry of one launch. shape: collapsed, last axis innermost. strides: of the output, then of each input."""
+
+    shape: Shape
+    strides: tuple[Shape, ...]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """How the output, then each input, walks the last axis."""
+        return tuple({1: "UNIT", 0: "SAME"}.get(s[-1], "STRIDED") for s in self.strides)
+
+
+def walk(shape: Shape, strides: Sequence[Shape]) -> Walk:
+    """The elements of operands (the output's strides first) with as few axes as possible, in the order of the
+    output's memory (elements may be computed in any order). shape has no 0."""
+    order = sorted(range(len(shape)), key=lambda a: -abs(strides[0][a]))
+    lengths, steps = collapse(tuple(shape[a] for a in order), [tuple(s[a] for a in order) for s in strides])
+    rank = next((r for r in RANKS if r >= len(lengths)), len(lengths))
+    fill = rank - len(lengths)
+    steps = [(0,) * fill + s for s in steps]
+    if not lengths:  # one element: whatever the walk, and UNIT is what other calls compile
+        steps = [(0,) * (rank - 1) + (1,)] * len(strides)
+    return Walk((1,) * fill + lengths, tuple(steps))
+
+
+def definitions(program: Program, its_walk: Walk, geometry: str, packs_items: bool) -> dict[str, object]:
+    """What pointwise.cl needs defined.
+
+    packs_items: a CPU device whose compiler makes SIMD code of neighbouring work-items, and of loops only where they
+    are simple: there the lanes geometry serves too, except that gathered elements take ten times longer than in a loop.
+    """
+    operands = list(enumerate(zip(program.inputs, its_walk.steps[1:], strict=True)))
+    types = build.index_types(prod(its_walk.shape), *(b for s in its_walk.strides for b in span(its_walk.shape, s)))
+    lanes = geometry == "lanes" or (packs_items and "STRIDED" not in its_walk.steps)
+    local_x, local_y = local_size(its_walk.shape, geometry)
+    return {
+        **types,
+        "RANK": len(its_walk.shape),
+        "INPUTS": max(1, len(program.inputs)),
+        "OPERANDS(X)": " ".join(f"X({i}, {build.STORAGE[d]}, {step})" for i, (d, step) in operands),
+        "VALUES(X)": ", ".join(f"X({i}, {build.STORAGE[d]}, {step})" for i, (d, step) in operands),
+        "OUT": build.STORAGE[program.output],
+        "OUT_STEP": its_walk.steps[0],
+        "LANES": int(lanes),
+        **({"LOCAL_X": local_x, "LOCAL_Y": local_y, "EACH": each(its_walk.shape, geometry)} if lanes else {}),
+    }
+
+
+def local_size(shape: Shape, geometry: str) -> tuple[int, int]:
+    """Work-group size along the last axis and along the rows: on a CPU device long, as each group is a task."""
+    items = 256 if geometry == "lanes" else 1024
+    rows = prod(shape[:-1])
+    along = next((p for p in (4, 16, 64) if shape[-1] <= p and rows > 1), items if rows == 1 else min(items, 256))
+    return along, items // along if rows > 1 else 1
+
+
+def each(shape: Shape, geometry: str) -> int:
+    """Elements of one work-item: several on a GPU where the last axis is long."""
+    return 4 if geometry == "lanes" and shape[-1] >= 4096 else 1
+
+
+def source(program: Program, its_walk: Walk, geometry: str, packs_items: bool, correctly_rounded: bool) -> str:
+    """The whole OpenCL C of a call."""
+    return build.assemble(
+        ("pointwise",),
+        definitions(program, its_walk, geometry, packs_items),
+        build.function(program, "program"),
+        fp64=build.uses_fp64(program) or "float64" in (*program.inputs, program.output),
+        correctly_rounded=correctly_rounded,
+    )
+
+
+def _walk_of(call: Call) -> Walk:
+    (out,) = call.outputs
+    return walk(out.shape, [out.strides, *(broadcast_strides(x, out.shape) for x in call.inputs)])
+
+
+def _supports(call: Call) -> str | None:
+    program, device = call.params, build.device_of(call)
+    dtypes = program.value_dtypes()
+    if (build.uses_fp64(program) or "float64" in dtypes) and (reason := device.missing("float64")):
+        return reason
+    floats = program.steps and any("float" in d for d in dtypes)
+    if floats and (reason := device.inexact(call.settings)):
+        return reason
+    its_walk = _walk_of(call)
+    nbytes = 8 * len(its_walk.shape) * (1 + len(its_walk.strides)) + 16 * len(its_walk.strides) + 32
+    if nbytes > build.ARGUMENT_BYTES:
+        return f"{len(call.inputs)} operands of {len(its_walk.shape)} axes need {nbytes} bytes of arguments"
+    return None
+
+
+def _prepare(call: Call) -> Launch:
+    device, program, its_walk = build.device_of(call), call.params, _walk_of(call)
+    geometry, packs = device.geometry, device.packs_items
+    code = source(program, its_walk, geometry, packs, device.correctly_rounded)
+    kernel = device.kernel("kernels/opencl/pointwise.cl", code, "pointwise")
+    defined = definitions(program, its_walk, geometry, packs)
+    rows, columns = prod(its_walk.shape[:-1]), its_walk.shape[-1]
+    strides = its_walk.strides if program.inputs else (*its_walk.strides, (0,) * len(its_walk.shape))
+    fields = build.pack(defined, *its_walk.shape, *(step for s in strides for step in s))
+    first = 2 * (1 + len(program.inputs))
+    if defined["LANES"]:
+        local = (defined["LOCAL_X"], defined["LOCAL_Y"])
+        size = (_multiple(-(-columns // defined["EACH"]), local[0]), _multiple(rows, local[1]))
+        build.set_numbers(kernel, first, fields, rows)
+    else:
+        columns_each = min(columns, WORK)
+        rows_each = max(1, WORK // columns_each)
+        local, size = (1, 1), (-(-columns // columns_each), -(-rows // rows_each))
+        build.set_numbers(kernel, first, fields, rows, rows_each, columns_each)
+    operands, lock, enqueue = build.Operands(kernel, 1 + len(program.inputs)), device.lock, device.enqueue
+
+    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        with lock:
+            operands.set(*outputs, *inputs)
+            enqueue(kernel, size, local)
+
+    return launch
+
+
+def _multiple(n: int, of: int) -> int:
+    return -(-n // of) * of
+
+
+KERNELS = (Kernel("pointwise", "opencl.pointwise", "opencl/pointwise.cl", _supports, _prepare),)

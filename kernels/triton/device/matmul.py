@@ -1,0 +1,117 @@
+"""Matrix products with an epilogue, in the canonical order (docs/numerics.md, rule 3): ascending k in chunks of KC.
+
+`dot` leaves the products of a tile to tl.dot. `chain` writes every fma itself, one outer product at a time: for float64,
+whose tl.dot goes to matrix units, and for integers.
+
+Past the end of k, a is −0 and b +0: adding their product, −0, changes nothing, not even −0. It takes a select after the
+load; ``other=-0.0`` of a pipelined load becomes +0, since the asynchronous copy fills with zeros.
+"""
+
+import triton
+import triton.language as tl
+
+from accel.kernels.triton.device.index import offset_of
+
+
+@triton.jit
+def as_loaded(x):
+    """What stands for WIDEN where tl.dot takes elements as they are."""
+    return x
+
+
+@triton.jit
+def place(
+    m, n, tiles_m, tiles_n, BM: tl.constexpr, BN: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr
+):  # fmt: skip
+    """(batch, rows, columns) of a program instance; GROUP rows of tiles go together, so that they share b's."""
+    pid = tl.program_id(0).to(INDEX)
+    batch = pid // (tiles_m * tiles_n)
+    pid = pid % (tiles_m * tiles_n)
+    first = pid // (GROUP * tiles_n) * GROUP
+    height = min(tiles_m - first, GROUP)
+    pid = pid % (GROUP * tiles_n)
+    rows = (first + pid % height) * BM + tl.arange(0, BM).to(INDEX)
+    return batch, rows, pid // height * BN + tl.arange(0, BN).to(INDEX)
+
+
+@triton.jit
+def finish(
+    total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE: tl.constexpr
+):  # fmt: skip
+    """out[batch, rows, columns] = EPILOGUE(total, extras at the same place…)."""
+    y, x = rows[:, None], columns[None, :]
+    mask = (y < m) & (x < n)
+    values = (total,)
+    for i in tl.static_range(len(extras)):
+        steps = extra_strides[i]
+        at = extras[i] + offset_of(at_batch, batch, steps[0]) + (y * steps[1] + x * steps[2])
+        values = values + (tl.load(at, mask=mask, other=0),)  # noqa: RUF005
+    at = out + offset_of(at_batch, batch, out_strides[0]) + (y * out_strides[1] + x * out_strides[2])
+    tl.store(at, EPILOGUE(*values), mask=mask)
+
+
+@triton.jit
+def dot(
+    out, a, b, extras, m, n, k, chunks, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides, extra_strides,
+    WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
+    SIGNED: tl.constexpr, PRECISION: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    KC: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """out = EPILOGUE(a @ b, extras…), by tl.dot. chunks: of KC consecutive k, at least 1, so that no k at all gives +0.
+
+    Strides of an operand: (those of the batch axes, its row's, its column's). NOTHING: what a total starts from: −0, or an
+    integer 0. MASKED: k is no multiple of BK. SIGNED: the sign of a zero matters, so that past the end a is to be −0.
+    """
+    at_batch, rows, columns = place(m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
+    a_rows = a + offset_of(at_batch, batch, a_strides[0]) + rows[:, None] * a_strides[1]
+    b_columns = b + offset_of(at_batch, batch, b_strides[0]) + columns[None, :] * b_strides[2]
+    a_there, b_there = rows[:, None] < m, columns[None, :] < n
+    total = tl.full([BM, BN], NOTHING, ACC)
+    for chunk in range(chunks):
+        part = tl.full([BM, BN], 0, ACC)
+        for start in range(chunk * KC, min(chunk * KC + KC, k), BK):
+            at = start + tl.arange(0, BK).to(INDEX)
+            across, down = at[None, :], at[:, None]
+            if MASKED:
+                left = WIDEN(tl.load(a_rows + across * a_strides[2], mask=a_there & (across < k), other=0))
+                right = tl.load(b_columns + down * b_strides[1], mask=b_there & (down < k), other=0)
+                if SIGNED:
+                    left = tl.where(across < k, left, -0.0)
+            else:
+                left = WIDEN(tl.load(a_rows + across * a_strides[2], mask=a_there, other=0))
+                right = tl.load(b_columns + down * b_strides[1], mask=b_there, other=0)
+            part = tl.dot(left, WIDEN(right), part, input_precision=PRECISION, out_dtype=ACC)
+        total = total + part
+    finish(total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE)
+
+
+@triton.jit
+def chain(
+    out, a, b, extras, m, n, k, chunks, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides, extra_strides,
+    WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
+    FUSED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr,
+    INDEX: tl.constexpr,
+):  # fmt: skip
+    """Like dot, but each k is one outer product, added by fma (FUSED) or by integer multiplication and addition."""
+    at_batch, rows, columns = place(m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
+    a_rows = a + offset_of(at_batch, batch, a_strides[0]) + rows * a_strides[1]
+    b_columns = b + offset_of(at_batch, batch, b_strides[0]) + columns * b_strides[2]
+    a_there, b_there = rows < m, columns < n
+    nothing = tl.full([BM], NOTHING, ACC)
+    total = tl.full([BM, BN], NOTHING, ACC)
+    for chunk in range(chunks):
+        part = tl.full([BM, BN], 0, ACC)
+        for start in range(chunk * KC, min(chunk * KC + KC, k), BK):
+            for step in tl.static_range(BK):
+                at = start + step
+                if MASKED:
+                    left = WIDEN(tl.load(a_rows + at * a_strides[2], mask=a_there & (at < k), other=0))
+                    left = tl.where(at < k, left, nothing)
+                    right = WIDEN(tl.load(b_columns + at * b_strides[1], mask=b_there & (at < k), other=0))
+                else:
+                    left = WIDEN(tl.load(a_rows + at * a_strides[2], mask=a_there, other=0))
+                    right = WIDEN(tl.load(b_columns + at * b_strides[1], mask=b_there, other=0))
+                left, right = tl.broadcast(left[:, None], right[None, :])
+                part = tl.fma(left, right, part) if FUSED else part + left * right
+        total = total + part
+    finish(total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE)

@@ -1,0 +1,219 @@
+"""Matrix products: which kernel and tiles serve which dtypes, and the check that a GPU's tl.dot keeps the canonical order.
+
+float32 (and 16-bit floats widened to it, in "reproducible") goes to tl.dot at full precision: a chain of fma over ascending k
+on NVIDIA GPUs of every architecture from sm_80 to sm_120, as executed in the emulator, and on gfx1100 by its machine code.
+On gfx90a and gfx942 it is compiled to float32 matrix instructions, which others found to be such a chain too. As that was
+not executed here, every real GPU is asked once per tile shape: where tl.dot differs from the written-out chain by a bit, the
+chain serves. float64 always takes the chain, since the order inside a float64 matrix instruction is not documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+import triton.language as tl
+
+from accel.array import Array, empty, from_numpy, to_numpy
+from accel.backends.base import Call, Kernel, Launch
+from accel.backends.triton_kernel import Pointer, Specialization, storage
+from accel.dtypes import FLOAT32, TABLE, DType
+from accel.kernels.triton.device import matmul as device_code
+from accel.kernels.triton.pointwise import needs_wide, power_of_two
+from accel.kernels.triton.reduce import cast, same, wide
+from accel.layout import collapse, layout
+from accel.numerics import KC
+from accel.ops.linalg import Product
+from accel.scalar import Program, compose
+
+GROUP = 8
+"""Tiles along m that run together and share b's."""
+
+UNCHUNKED = 1 << 30
+"""Chunk length of products whose order is not promised."""
+
+
+INT8_CHUNK = 1 << 16
+"""Chunk length of int8 products: within it no total leaves int32, where NVIDIA's matrix units saturate; chunks wrap."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One way to multiply.
+
+    kernel: ``dot`` or ``chain``. load: dtype that elements are loaded as. operand: dtype that they are widened to, where it is
+    another. accumulator: what products are added in. tile: (m, n, k) of a program instance. precision: tl.dot's.
+    """
+
+    kernel: str
+    load: str
+    operand: str
+    accumulator: str
+    tile: tuple[int, int, int]
+    num_warps: int
+    num_stages: int = 2
+    precision: str = "ieee"
+    kc: int = KC
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its bits are promised to be those of the canonical order."""
+        return self.kc == KC and self.kernel == "dot" and self.accumulator == "float32"
+
+
+def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str) -> Config:
+    """How a device multiplies (…, m, k) by (…, k, n)."""
+    architecture, name = device.architecture, operand.name
+    stages = 3 if architecture.startswith("sm_") else 2
+    if operand.kind != "f":
+        if name == "int8" and output.name in ("int8", "int32"):
+            tile, warps = _matrix_tile(device, m, n, 1)
+            return Config("dot", "int8", "int8", "int32", tile, warps, stages, kc=INT8_CHUNK)
+        return Config("chain", name, wide(output), wide(output), *_vector_tile(device, m, n, 4), kc=UNCHUNKED)
+    if name == "float64":
+        return Config("chain", name, name, name, *_vector_tile(device, m, n, 4))
+    if operand.itemsize == 2 and numerics != "reproducible":
+        tile, warps = _matrix_tile(device, m, n, 2)
+        return Config("dot", name, name, "float32", tile, warps, stages, kc=UNCHUNKED)
+    if name == "float32" and numerics == "fast" and _has_tf32(architecture):
+        tile, warps = _matrix_tile(device, m, n, 4)
+        return Config("dot", name, name, "float32", tile, warps, stages, "tf32", UNCHUNKED)
+    return Config("dot", storage(name), "float32", "float32", *_vector_tile(device, m, n, 16))
+
+
+def _vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[tuple[int, int, int], int]:
+    """(tile, warps) for multiplication by fma: two accumulators of 32 values a thread at most, which fit its registers."""
+    largest = 128 if device.architecture == "interpreter" else 64 if depth > 4 else 32
+    height, width = (min(largest, max(16, power_of_two(size))) for size in (m, n))
+    return (height, width, depth), max(1, min(4, height * width // 256))
+
+
+def _matrix_tile(device: Any, m: int, n: int, itemsize: int) -> tuple[tuple[int, int, int], int]:
+    """(tile, warps) for matrix units; the emulator knows no wgmma, which 32 rows avoid on sm_90, and RDNA has few registers."""
+    depth = {1: 64, 2: 32 if device.architecture.startswith("gfx1") else 64, 4: 32}[itemsize]
+    if device.kind == "emulated" and device.architecture == "sm_90":
+        return (32, 64, depth), 4
+    if min(m, n) >= 128 and device.kind == "gpu":
+        return (128, 128, depth), 8
+    return (64, 64, depth), 4
+
+
+def _has_tf32(architecture: str) -> bool:
+    """Whether tl.dot rounds float32 operands to TF32 (NVIDIA) or XF32 (AMD) there."""
+    if architecture.startswith("sm_"):
+        return int(architecture.removeprefix("sm_")) >= 80
+    return architecture == "gfx942"
+
+
+def epilogue(params: Product, config: Config, output: DType, extras: Sequence[DType]) -> Program:
+    """The program from a total and the extras to what is stored."""
+    if params.epilogue is None:
+        return cast(config.accumulator, output.name)
+    first = params.epilogue.inputs[0]
+    if first == config.accumulator:
+        return params.epilogue
+    return compose(params.epilogue, cast(config.accumulator, first), *(same(x.name) for x in extras))
+
+
+def _supports(call: Call) -> str | None:
+    return None
+
+
+def _prepare(call: Call) -> Launch:
+    a, b, *_ = call.inputs
+    (out,) = call.outputs
+    config = choose(call.device, a.dtype, out.dtype, out.shape[-2], out.shape[-1], call.settings.numerics)
+    if config.ordered and call.device.kind == "gpu" and not keeps_order(call.device, config):
+        config = written_out(config)
+    return multiply(call, config)
+
+
+def written_out(config: Config) -> Config:
+    """The same product with every fma in the source."""
+    height, width, _ = config.tile
+    return replace(config, kernel="chain", tile=(min(32, height), min(32, width), 4))
+
+
+def multiply(call: Call, config: Config) -> Launch:
+    """The launch of a call by a config."""
+    (a, b, *extras), (out,), device = call.inputs, call.outputs, call.device
+    *_, m, n = out.shape
+    k = a.shape[-1]
+    operands = (out, a, b, *extras)
+    batch, batches = collapse(out.shape[:-2], [x.strides[:-2] for x in operands])
+    strides = [(over, *x.strides[-2:]) for over, x in zip(batches, operands, strict=True)]
+    far = needs_wide(*((x.shape, x.strides) for x in operands))
+    height, width, depth = config.tile
+    tiles_m, tiles_n = -(-m // height), -(-n // width)
+    widen, finish = device.functions(
+        {
+            "widen": cast(a.dtype.name, config.operand),
+            "epilogue": epilogue(call.params, config, out.dtype, [x.dtype for x in extras]),
+        }
+    )
+    if config.load == config.operand:
+        widen = device.kernel(device_code.__file__, "as_loaded")
+    floating = TABLE[config.accumulator].kind == "f"
+    arguments = {
+        **{"out": Pointer(storage(out.dtype.name)), "a": Pointer(config.load), "b": Pointer(config.load)},
+        "extras": tuple(Pointer(storage(x.dtype.name)) for x in extras),
+        **{"m": m, "n": n, "k": k, "chunks": max(1, -(-k // config.kc)), "tiles_m": tiles_m, "tiles_n": tiles_n},
+        **{"batch": batch, "out_strides": strides[0], "a_strides": strides[1], "b_strides": strides[2]},
+        "extra_strides": tuple(strides[3:]),
+        **{"WIDEN": widen, "EPILOGUE": finish, "ACC": getattr(tl, config.accumulator)},
+        **{"NOTHING": -0.0 if floating else 0, "MASKED": k % depth != 0},
+        **{"BM": height, "BN": width, "BK": depth, "KC": config.kc, "GROUP": GROUP},
+        "INDEX": tl.int64 if far else tl.int32,
+        **({"PRECISION": config.precision, "SIGNED": config.ordered} if config.kernel == "dot" else {"FUSED": floating}),
+    }
+    kernel = device.kernel(device_code.__file__, config.kernel)
+    what = Specialization(kernel, arguments, "i64" if far else "i32", config.num_warps, config.num_stages)
+    run = device.prepare(what, tiles_m * tiles_n * prod(batch))
+    sizes = [x.dtype.itemsize for x in operands]
+
+    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        run([(x.buffer, x.offset * size) for x, size in zip((*outputs, *inputs), sizes, strict=True)])
+
+    return launch
+
+
+_orders: dict[tuple[Any, Config], bool] = {}
+
+
+def keeps_order(device: Any, config: Config) -> bool:
+    """Whether tl.dot gives the written-out chain's bits on a device, for this config's tiles; found out once.
+
+    One tile over a chunk and a half, of numbers whose exponents are spread so that nearly every addition rounds, with
+    subnormal numbers among them.
+    """
+    config = replace(config, load="float32")
+    key = (device, config)
+    if key not in _orders:
+        (height, width, _), k = config.tile, KC + KC // 2
+        rng = np.random.default_rng(2)
+        operands = []
+        for shape in ((height, k), (k, width)):
+            values = rng.standard_normal(shape) * 2.0 ** rng.integers(-20, 20, shape)
+            values[rng.random(shape) < 0.1] *= 1e-42
+            operands.append(from_numpy(values.astype(np.float32), device))
+        results = []
+        for way in (config, written_out(config)):
+            result = empty((height, width), FLOAT32, device)
+            call = Call(
+                "matmul",
+                tuple(x.layout for x in operands),
+                (layout(FLOAT32, (height, width), None, device),),
+                Product(),
+                device,
+                None,  # type: ignore[arg-type]
+            )
+            multiply(call, way)(operands, [result])
+            results.append(to_numpy(result).view(np.uint32))
+        _orders[key] = bool(np.array_equal(*results))
+    return _orders[key]
+
+
+KERNELS = (Kernel("matmul", "triton.matmul", "triton/device/matmul.py", _supports, _prepare),)

@@ -1,0 +1,96 @@
+"""Scalar programs over strided, broadcast operands, in two-dimensional tiles.
+
+A tile spans the last axis and the axis along which some operand is contiguous, so that transposes load and store whole
+lines; the other axes are taken apart once per program instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import triton.language as tl
+
+from accel.array import Array
+from accel.backends.base import Call, Kernel, Launch
+from accel.backends.triton_kernel import WIDE, Pointer, Specialization, storage
+from accel.kernels.triton.device import pointwise as device_code
+from accel.layout import Shape, broadcast_strides, collapse, span
+
+ELEMENTS = {"interpreter": 1 << 16}
+"""Elements of a tile by architecture; 4096 bytes of output elsewhere."""
+
+
+def power_of_two(n: int) -> int:
+    """The least power of two that is not below n."""
+    return 1 << max(0, n - 1).bit_length()
+
+
+def needs_wide(*operands: tuple[Shape, Shape]) -> bool:
+    """Whether an offset into one of these (shape, strides), or the number of their elements, leaves 32 bits."""
+    reach = 0
+    for shape, strides in operands:
+        low, high = span(shape, strides)
+        size = 1
+        for n in shape:
+            size *= n
+        reach = max(reach, -low, high, size)
+    return reach + (1 << 20) >= WIDE  # a tile may reach past the end before it is masked
+
+
+def _supports(call: Call) -> str | None:
+    return None
+
+
+def _prepare(call: Call) -> Launch:
+    (out,), device = call.outputs, call.device
+    shape, steps = collapse(out.shape, [out.strides, *(broadcast_strides(x, out.shape) for x in call.inputs)])
+    shape, steps = (1, 1, *shape), [(0, 0, *s) for s in steps]
+    last = len(shape) - 1
+    other = next((a for s in steps for a in range(2, last) if s[a] == 1), last - 1)
+    outer = tuple(a for a in range(2, last) if a != other)
+    rows, columns = shape[other], shape[last]
+    elements = ELEMENTS.get(device.architecture, 4096 // max(4, out.dtype.itemsize))
+    transposes = any(s[other] == 1 for s in steps)
+    width = min(power_of_two(columns), 32 if transposes else elements)
+    height = min(power_of_two(rows), max(1, elements // width))
+    width = min(power_of_two(columns), max(1, elements // height))
+    down, across = -(-rows // height), -(-columns // width)
+    (program,) = device.functions({"program": call.params})
+    far = needs_wide(*((shape, s) for s in steps))
+    strides = [(tuple(s[a] for a in outer), s[other], s[last]) for s in steps]
+    arguments = {
+        "out": Pointer(storage(out.dtype.name)),
+        "inputs": tuple(Pointer(storage(x.dtype.name)) for x in call.inputs),
+        "outer": tuple(shape[a] for a in outer),
+        "rows": rows,
+        "columns": columns,
+        "down": down,
+        "across": across,
+        "out_strides": strides[0],
+        "strides": tuple(strides[1:]),
+        "PROGRAM": program,
+        "BY": height,
+        "BX": width,
+        "INDEX": tl.int64 if far else tl.int32,
+    }
+    what = Specialization(device.kernel(device_code.__file__, "pointwise"), arguments, "i64" if far else "i32")
+    grid = down * across
+    for a in outer:
+        grid *= shape[a]
+    run = device.prepare(what, grid)
+    sizes = [x.dtype.itemsize for x in call.inputs]
+    size = out.dtype.itemsize
+
+    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        (target,) = outputs
+        run(
+            [
+                (target.buffer, target.offset * size),
+                *((x.buffer, x.offset * n) for x, n in zip(inputs, sizes, strict=True)),
+            ]
+        )
+
+    return launch
+
+
+KERNELS = (Kernel("pointwise", "triton.pointwise", "triton/device/pointwise.py", _supports, _prepare),)

@@ -1,0 +1,352 @@
+"""The OpenCL backend: GPUs, accelerators and CPUs of any vendor, through pyopencl.
+
+Devices are ``opencl:0``, ``opencl:1``… (GPUs first, then accelerators, then CPUs), or a part of a platform's or a
+device's name. Each has one context and one in-order queue, made at the first use. A pyopencl queue of the user's
+becomes a device by `OpenCLBackend.adopt`, so that arrays of its context are used where they lie.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import Settings
+from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
+from . import opencl_icd, opencl_program, opencl_query
+from .base import Backend, Device
+
+if TYPE_CHECKING:
+    import pyopencl
+
+
+POOLED = 64 << 20
+"""Bytes of the largest buffer that the pool keeps for the next use."""
+
+HELD = 1 << 30
+"""Bytes of unused buffers at which the pool gives all of them back to the driver."""
+
+
+class OpenCLDevice(Device):
+    """One OpenCL device with its context, queue and compiled programs. Buffers are pyopencl's memory objects.
+
+    geometry: what a work-item is to the kernels: ``lanes`` (of a GPU's SIMD unit: work-groups share local memory) or
+    ``loops`` (a CPU's thread: no barriers). Tests set it before the first use, to run the GPU's kernels on a CPU
+    device. lock: held while a launch sets its kernels' arguments and queues them.
+    """
+
+    def __init__(self, device: pyopencl.Device, name: str, queue: pyopencl.CommandQueue | None = None) -> None:
+        import pyopencl as cl
+        from pyopencl.tools import ImmediateAllocator, MemoryPool
+
+        kind = opencl_query.kind(device)
+        platform = device.platform
+        super().__init__(
+            backend="opencl",
+            name=name,
+            kind=kind,
+            description=f"{device.name.strip()} ({platform.name.strip()})",
+            vendor=device.vendor.strip(),
+            selection="named" if queue is not None else "listed" if kind == "cpu" else "automatic",
+            memory=device.global_mem_size,
+            details=opencl_query.details(device),
+        )
+        self.cl_device = device
+        self.geometry = "loops" if kind == "cpu" else "lanes"
+        self.lock = threading.Lock()
+        self.correctly_rounded = bool(device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT)
+        self._fp64 = "cl_khr_fp64" in device.extensions.split()
+        self._inexact = opencl_query.inexact(device)
+        self._largest = device.max_mem_alloc_size
+        self._sub_groups = opencl_query.sub_group_sizes(device)
+        self._queue = queue
+        self._context: Any = None if queue is None else queue.context
+        self._pool: Any = None if queue is None else MemoryPool(ImmediateAllocator(queue))
+        self._programs: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._build_lock = threading.Lock()
+        self._lost = False
+        _alive.add(self)
+
+    # what it can do
+
+    def missing(self, dtype_name: str) -> str | None:
+        """Why the device cannot compute in a dtype: float64 needs cl_khr_fp64. 16-bit floats need nothing: they are
+        integers in storage and float32 in registers."""
+        return f"{self} has no float64 (cl_khr_fp64)" if dtype_name == "float64" and not self._fp64 else None
+
+    def inexact(self, settings: Settings) -> str | None:
+        """Why floating-point results would not be those of the bit contract, or None; nothing is refused in mode
+        ``fast``."""
+        return None if settings.numerics == "fast" else self._inexact
+
+    @property
+    def vector(self) -> int:
+        """float32 elements of a SIMD register as a CPU device states it: 4, 8 or 16."""
+        return max(4, min(16, self.cl_device.native_vector_width_float))
+
+    @property
+    def sub_group(self) -> int | None:
+        """The sub-group size that GPU kernels with many registers ask for: an Intel GPU's smallest, at which a
+        work-item has most registers; None where a size cannot be asked for."""
+        return min(self._sub_groups) if self.kind == "gpu" and self._sub_groups else None
+
+    @property
+    def packs_items(self) -> bool:
+        """Whether a CPU device makes SIMD code of neighbouring work-items, rather than of loops: Intel's runtime
+        does."""
+        return self.kind == "cpu" and self.cl_device.platform.name == "Intel(R) OpenCL"
+
+    # context and queue
+
+    @property
+    def queue(self) -> pyopencl.CommandQueue:
+        """The in-order queue. Raises BackendUnavailableError in a forked child."""
+        return self._queue or self._start()
+
+    @property
+    def context(self) -> pyopencl.Context:
+        """The queue's context. Kept, as Intel's CPU runtime forgets a context that only its queue holds."""
+        if self._context is None:
+            self._start()
+        return self._context
+
+    def _start(self) -> pyopencl.CommandQueue:
+        import pyopencl as cl
+        from pyopencl.tools import ImmediateAllocator, MemoryPool
+
+        if self._lost:
+            raise BackendUnavailableError(
+                f"{self}: OpenCL was started before this process was forked, and OpenCL runtimes do not survive that; "
+                "start workers with multiprocessing's 'spawn' or 'forkserver' method, or use OpenCL only after the fork"
+            )
+        with self._build_lock:
+            if self._queue is None:
+                try:
+                    context = cl.Context([self.cl_device])
+                    queue = cl.CommandQueue(context, self.cl_device)
+                    self._pool = MemoryPool(ImmediateAllocator(queue))  # first, as other threads look at the others
+                    self._context, self._queue = context, queue
+                except cl.Error as error:
+                    raise BackendUnavailableError(
+                        f"{self} ({self.description}): its driver fails to start ({error}); "
+                        "update or reinstall the driver"
+                    ) from error
+        return self._queue
+
+    def _lose(self) -> None:
+        """In a forked child: what the parent made is neither used nor released, because both may hang."""
+        _abandoned.append((self._context, self._queue, self._pool, self._programs))
+        self._context, self._queue, self._pool, self._programs = None, None, None, {}
+        self.lock, self._build_lock, self._lost = threading.Lock(), threading.Lock(), True
+
+    # memory
+
+    def allocate(self, nbytes: int) -> pyopencl.MemoryObjectHolder:
+        """A buffer from the pool, to which it returns when nothing holds it. Its next owner may write at once, even
+        while kernels that read it are still queued, because the queue is in order."""
+        import pyopencl as cl
+
+        if nbytes > self._largest or nbytes > self.memory:
+            raise self._out_of_memory(nbytes)
+        context, pool = self.context, self._pool
+        if pool.managed_bytes - pool.active_bytes > HELD:
+            pool.free_held()
+        for attempt in range(2):
+            try:
+                if nbytes <= POOLED:
+                    return pool.allocate(nbytes)
+                return cl.Buffer(context, cl.mem_flags.READ_WRITE, nbytes)
+            except cl.MemoryError as error:
+                if attempt:
+                    raise self._out_of_memory(nbytes, error) from error
+                self.synchronize()
+                pool.free_held()
+        raise AssertionError
+
+    def _out_of_memory(self, nbytes: int, error: Exception | None = None) -> OutOfMemoryError:
+        said = "" if error is None else f" ({error})"
+        return OutOfMemoryError(
+            f"{self}: {nbytes} bytes were asked for; the device has {self.memory} bytes, "
+            f"at most {self._largest} in one array{said}"
+        )
+
+    def copy_in(self, buffer: pyopencl.MemoryObjectHolder, offset: int, source: np.ndarray) -> None:
+        import pyopencl as cl
+
+        queue = self.queue
+        try:
+            cl.enqueue_copy(queue, buffer, source, dst_offset=offset, is_blocking=True)
+        except cl.MemoryError as error:
+            raise self._out_of_memory(source.size, error) from error
+
+    def copy_out(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> np.ndarray:
+        import pyopencl as cl
+
+        queue, result = self.queue, np.empty(nbytes, np.uint8)
+        try:
+            cl.enqueue_copy(queue, result, buffer, src_offset=offset, is_blocking=True)
+        except cl.MemoryError as error:
+            raise self._out_of_memory(nbytes, error) from error
+        return result
+
+    def synchronize(self) -> None:
+        """Waits for the queue; nothing to wait for where this process has used none."""
+        if self._queue is not None:
+            self._queue.finish()
+
+    # programs
+
+    def kernel(self, name: str, source: str, function: str) -> pyopencl.Kernel:
+        """A fresh kernel object (with arguments of its own) of a program. name: of the source, for errors. Raises
+        CompileError."""
+        import pyopencl as cl
+
+        context, options = self.context, self.options
+        key = (source, options)
+        program = self._programs.get(key)
+        if program is None:
+            with self._build_lock:
+                program = self._programs.get(key)
+                if program is None:
+                    program = opencl_program.build(context, self.cl_device, name, source, options)
+                    self._programs[key] = program
+        return cl.Kernel(program, function)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Build options of every program."""
+        rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if self.correctly_rounded else ()
+        return ("-cl-std=CL1.2", *rounding)
+
+    def enqueue(self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...]) -> None:
+        """Queues a kernel whose arguments are set. size: of the whole range, a multiple of local."""
+        import pyopencl as cl
+
+        try:
+            cl.enqueue_nd_range_kernel(self.queue, kernel, size, local)
+        except cl.MemoryError as error:
+            raise OutOfMemoryError(
+                f"{self}: the device ran out of memory at a launch ({error}); it has {self.memory} bytes"
+            ) from error
+
+
+class OpenCLBackend(Backend):
+    """All devices of all platforms that the loader finds."""
+
+    name = "opencl"
+    kernels = "accel.kernels.opencl"
+
+    def __init__(self) -> None:
+        self._devices = tuple(OpenCLDevice(device, f"opencl:{i}") for i, device in enumerate(_discover()))
+        self._adopted: weakref.WeakValueDictionary[int, OpenCLDevice] = weakref.WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def devices(self) -> tuple[OpenCLDevice, ...]:
+        return self._devices
+
+    def device(self, selector: str) -> OpenCLDevice | None:
+        """By index; ``queue-…``, the name of an adopted queue's device; else the first device whose platform, or
+        failing that whose own name or vendor, has the selector in it, without regard to case."""
+        if selector.isdecimal():
+            return self._devices[int(selector)] if int(selector) < len(self._devices) else None
+        if selector.startswith("queue-"):
+            return next((d for d in self._adopted.values() if d.name == f"opencl:{selector}"), None)
+        wanted = selector.lower()
+
+        def platform(device: OpenCLDevice) -> str:
+            found = device.cl_device.platform
+            return f"{found.name} {found.vendor} {found.version}"
+
+        def own(device: OpenCLDevice) -> str:
+            return f"{device.cl_device.name} {device.vendor}"
+
+        for text in (platform, own):
+            for device in self._devices:
+                if wanted in text(device).lower():
+                    return device
+        return None
+
+    def adopt(self, queue: pyopencl.CommandQueue) -> OpenCLDevice:
+        """The device that computes on a user's queue, in its context, in order with the user's own work; the same
+        object for the same queue. Raises DeviceError for an out-of-order queue."""
+        import pyopencl as cl
+
+        if queue.properties & cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE:
+            raise DeviceError("queue: expected an in-order pyopencl queue; accel relies on the order of work")
+        with self._lock:
+            found = self._adopted.get(queue.int_ptr)
+            if found is None:
+                found = OpenCLDevice(queue.device, f"opencl:queue-{queue.int_ptr:x}", queue)
+                self._adopted[queue.int_ptr] = found
+        return found
+
+    def versions(self) -> dict[str, str]:
+        import pyopencl as cl
+
+        platforms = {d.cl_device.platform.name: d.cl_device.platform.version for d in self._devices}
+        return {"pyopencl": cl.VERSION_TEXT, **platforms}
+
+
+def backend() -> OpenCLBackend:
+    """The factory named by the entry point."""
+    return OpenCLBackend()
+
+
+_alive: weakref.WeakSet[OpenCLDevice] = weakref.WeakSet()
+_abandoned: list[Any] = []
+
+
+def _after_fork() -> None:
+    for device in list(_alive):
+        device._lose()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _discover() -> list[pyopencl.Device]:
+    """All usable devices, in an order that does not depend on the loader's. Raises BackendUnavailableError where
+    there is none."""
+    opencl_icd.find_runtimes()
+    try:
+        import pyopencl as cl
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"backend 'opencl': pyopencl does not load ({error}); pip install \"accel[opencl]\" for a device whose "
+            'OpenCL driver is installed, or "accel[opencl-cpu]" to run on the CPU'
+        ) from error
+    try:
+        platforms = cl.get_platforms()
+    except cl.Error as error:
+        raise BackendUnavailableError(
+            f"backend 'opencl': no OpenCL platform was found ({error}). {_fixes()}"
+        ) from error
+    found, reasons = [], []
+    for platform in platforms:
+        try:
+            devices = platform.get_devices()
+        except cl.Error as error:
+            reasons.append(f"{platform.name}: {error}")
+            continue
+        for device in devices:
+            reason = opencl_query.unusable(device)
+            if reason is None:
+                found.append(device)
+            else:
+                reasons.append(f"{platform.name}: {device.name}: {reason}")
+    if not found:
+        said = "; ".join(reasons) or "the platforms have none"
+        raise BackendUnavailableError(f"backend 'opencl': no OpenCL device was found: {said}. {_fixes()}")
+    return sorted(found, key=lambda d: (opencl_query.KINDS.index(opencl_query.kind(d)), d.platform.name))
+
+
+def _fixes() -> str:
+    hint = opencl_icd.incomplete()
+    return (
+        "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd), or pip install "
+        '"accel[opencl-cpu]" to run on the CPU' + (f"; {hint}" if hint else "")
+    )

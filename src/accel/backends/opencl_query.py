@@ -1,0 +1,99 @@
+"""What an OpenCL device says of itself, as far as accel asks."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyopencl
+
+KINDS = ("gpu", "accelerator", "cpu")
+"""The order of devices."""
+
+NOTED = ("cl_khr_fp64", "cl_khr_fp16", "cl_khr_subgroups", "cl_intel_subgroups", "cl_intel_required_subgroup_size",
+         "cl_intel_subgroup_matrix_multiply_accumulate", "cl_khr_integer_dot_product", "cl_intel_bfloat16")  # fmt: skip
+"""Extensions that reports name where a device has them."""
+
+
+def unusable(device: pyopencl.Device) -> str | None:
+    """Why a device cannot be used at all, or None."""
+    import pyopencl as cl
+
+    try:
+        if not device.available:
+            return "not available"
+        if not device.compiler_available:
+            return "has no compiler"
+        version = device.opencl_c_version.split()[2]
+        if tuple(map(int, version.split(".")[:2])) < (1, 2):
+            return f"has OpenCL C {version}; 1.2 is needed"
+        if not device.endian_little:
+            return "is big-endian"
+    except (cl.Error, ValueError, IndexError) as error:
+        return f"its driver fails at start ({error})"
+    return None
+
+
+def kind(device: pyopencl.Device) -> str:
+    """One of KINDS; a simulator that claims every type is a gpu."""
+    import pyopencl as cl
+
+    if device.type & cl.device_type.GPU:
+        return "gpu"
+    return "cpu" if device.type & cl.device_type.CPU else "accelerator"
+
+
+def inexact(device: pyopencl.Device) -> str | None:
+    """Why float32 or float64 arithmetic is not IEEE's with subnormals, or None."""
+    import pyopencl as cl
+
+    flags = cl.device_fp_config
+    needed = ((flags.DENORM, "flushes subnormals"), (flags.INF_NAN, "has no infinities and NaN"),
+              (flags.ROUND_TO_NEAREST, "does not round to nearest"))  # fmt: skip
+    configs = [("float32", device.single_fp_config)]
+    if "cl_khr_fp64" in device.extensions.split():
+        configs.append(("float64", device.double_fp_config))
+    for dtype, have in configs:
+        for flag, what in needed:
+            if not have & flag:
+                return f"the device {what} in {dtype}, which the bit contract forbids (ACCEL_NUMERICS=fast allows it)"
+    return None
+
+
+def details(device: pyopencl.Device) -> dict[str, Any]:
+    """What reports show of a device."""
+    extensions = device.extensions.split()
+    details: dict[str, Any] = {
+        "platform": device.platform.name.strip(),
+        "driver": device.driver_version.strip(),
+        "OpenCL": device.version.strip(),
+        "OpenCL C": device.opencl_c_version.strip(),
+        "compute units": device.max_compute_units,
+        "local memory": device.local_mem_size,
+        "largest array": device.max_mem_alloc_size,
+        "fp64": "cl_khr_fp64" in extensions,
+        "fp16": "cl_khr_fp16" in extensions,
+        "extensions": ", ".join(name for name in NOTED if name in extensions),
+    }
+    if sizes := sub_group_sizes(device):
+        details["sub-group sizes"] = ", ".join(map(str, sizes))
+    return details
+
+
+def sub_group_sizes(device: pyopencl.Device) -> tuple[int, ...]:
+    """CL_DEVICE_SUB_GROUP_SIZES_INTEL, which pyopencl does not know, from the library that pyopencl is linked to; ()
+    where there is none, or a kernel cannot ask for one."""
+    import pyopencl as cl
+
+    if "cl_intel_required_subgroup_size" not in device.extensions.split():
+        return ()
+    query, size = 0x4108, ctypes.c_size_t()
+    try:
+        get_info = ctypes.CDLL(cl._cl.__file__).clGetDeviceInfo
+    except (OSError, AttributeError):
+        return ()
+    get_info.argtypes = (ctypes.c_void_p, ctypes.c_uint, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
+    sizes = (ctypes.c_size_t * 16)()
+    failed = get_info(device.int_ptr, query, ctypes.sizeof(sizes), sizes, ctypes.byref(size))
+    return () if failed else tuple(sizes[: size.value // ctypes.sizeof(ctypes.c_size_t)])

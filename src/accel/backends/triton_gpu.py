@@ -1,0 +1,159 @@
+"""Real GPUs of the Triton backend, NVIDIA and AMD: torch supplies memory and streams, Triton compiles and launches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import OutOfMemoryError
+from ..scalar import Program
+from .base import Device
+from .triton_kernel import Specialization, functions, load
+
+Launch = Callable[[Sequence[tuple["TorchBuffer", int]]], None]
+"""launch((buffer, byte offset) of every pointer, in the order of the parameters)"""
+
+
+class TorchBuffer:
+    """GPU memory that torch owns.
+
+    tensor: flat uint8 torch tensor of the whole memory. address: of its first byte. nbytes: its size.
+    An `accel.Array` on such a buffer starts ``offset * itemsize`` bytes after the address.
+    """
+
+    __slots__ = ("address", "nbytes", "tensor")
+
+    def __init__(self, tensor: Any) -> None:
+        self.tensor, self.address, self.nbytes = tensor, tensor.data_ptr(), tensor.numel()
+
+    @classmethod
+    def of(cls, tensor: Any) -> tuple[TorchBuffer, int]:
+        """The storage behind any torch tensor on a GPU, without a copy, and the tensor's offset into it in its elements.
+
+        The storage stays alive with the buffer. The tensor's strides, in elements, are those of the Array to make.
+        """
+        import torch
+
+        flat = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
+        return cls(flat), tensor.storage_offset()
+
+    def view(self, dtype: Any, shape: Sequence[int], strides: Sequence[int], offset: int) -> Any:
+        """A torch tensor on this memory: torch dtype, shape, strides and offset in elements. No copy."""
+        import torch
+
+        whole = torch.empty(0, dtype=dtype, device=self.tensor.device)
+        return whole.set_(self.tensor.untyped_storage(), offset, tuple(shape), tuple(strides))
+
+
+class GpuDevice(Device):
+    """``triton:0`` and further: the GPU that torch calls cuda:0 and so on, under CUDA or ROCm.
+
+    Work is queued on torch's current stream of the GPU, so it is ordered with torch's own.
+    """
+
+    def __post_init__(self) -> None:
+        self.index = int(self.name.partition(":")[2])
+        self.torch_device = f"cuda:{self.index}"
+        self.target = target_of(self.index)
+        arch = self.target.arch
+        self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
+        self._compiled: dict[Any, Any] = {}
+
+    def allocate(self, nbytes: int) -> TorchBuffer:
+        import torch
+
+        try:
+            return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8, device=self.torch_device))
+        except torch.cuda.OutOfMemoryError as error:
+            free, total = torch.cuda.mem_get_info(self.index)
+            raise OutOfMemoryError(
+                f"{self}: {nbytes} bytes were asked for; {free} of the device's {total} bytes are free"
+            ) from error
+
+    def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
+        import torch
+
+        # torch warns of arrays that it may not write to, though a copy only reads
+        readable = source if source.flags.writeable else source.copy()
+        buffer.tensor[offset : offset + source.size].copy_(torch.from_numpy(readable))
+
+    def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
+        return buffer.tensor[offset : offset + nbytes].cpu().numpy()
+
+    def synchronize(self) -> None:
+        import torch
+
+        torch.cuda.synchronize(self.index)
+
+    def kernel(self, path: str, name: str) -> Any:
+        """A kernel of a file, in this device's form."""
+        return getattr(load(path, False), name)
+
+    def functions(self, programs: Mapping[str, Program]) -> tuple[Any, ...]:
+        """Scalar programs, in this device's form, as functions that kernels take for arguments."""
+        return functions(programs, False)
+
+    def compiled(self, what: Specialization, aligned: bool = True) -> Any:
+        """Triton's CompiledKernel, one for each device, as it holds the loaded module. Raises CompileError."""
+        key = (*what.key(), aligned)
+        if key not in self._compiled:
+            self._compiled[key] = what.compile(self.target, aligned)
+        return self._compiled[key]
+
+    def prepare(self, what: Specialization, grid: int) -> Launch:
+        """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""
+        import torch
+
+        kernels = {True: self.compiled(what)}
+
+        def launch(buffers: Sequence[tuple[TorchBuffer, int]]) -> None:
+            addresses = [buffer.address + offset for buffer, offset in buffers]
+            aligned = all(address % 16 == 0 for address in addresses)
+            if aligned not in kernels:
+                kernels[aligned] = self.compiled(what, aligned)
+            left = iter(addresses)
+            arguments = what.bind(lambda _: next(left), int)
+            with torch.cuda.device(self.index):
+                stream = torch.cuda.current_stream(self.index).cuda_stream
+                kernels[aligned][(grid, 1, 1)](*arguments, stream=stream)
+
+        return launch
+
+
+def target_of(index: int) -> Any:
+    """Triton's GPUTarget of a GPU, from what torch says of it."""
+    import torch
+    from triton.backends.compiler import GPUTarget
+
+    properties = torch.cuda.get_device_properties(index)
+    if torch.version.hip is not None:
+        return GPUTarget("hip", properties.gcnArchName.partition(":")[0], properties.warp_size)
+    return GPUTarget("cuda", 10 * properties.major + properties.minor, 32)
+
+
+def gpus() -> tuple[GpuDevice, ...]:
+    """All GPUs that torch sees."""
+    import torch
+
+    found = []
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        rocm = torch.version.hip is not None
+        details = {
+            "multiprocessors": properties.multi_processor_count,
+            "runtime": f"ROCm {torch.version.hip}" if rocm else f"CUDA {torch.version.cuda}",
+        }
+        device = GpuDevice(
+            backend="triton",
+            name=f"triton:{index}",
+            kind="gpu",
+            description=properties.name,
+            vendor="AMD" if rocm else "NVIDIA",
+            memory=properties.total_memory,
+            details=details,
+        )
+        details["architecture"] = device.architecture
+        found.append(device)
+    return tuple(found)

@@ -1,0 +1,178 @@
+"""Devices of the Triton backend that need no GPU: Triton's interpreter, and NVIDIA machine code run by an emulator.
+
+Both compute on the process's own memory, are used only when named, and obey the bit contract, so that the kernels and the
+launch path of real GPUs can be tested anywhere. They are slow: 10**5 to 10**7 elements a second.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ieee import fma32, fma64
+from ..scalar import Program
+from .base import HostBuffer, HostDevice
+from .triton_kernel import Specialization, functions, interpreting, load
+
+Launch = Callable[[Sequence[tuple[HostBuffer, int]]], None]
+"""launch((buffer, byte offset) of every pointer, in the order of the parameters)"""
+
+
+class InterpreterDevice(HostDevice):
+    """``triton:interpreter``: kernels run by Triton's interpreter, block by block, in NumPy."""
+
+    architecture = "interpreter"
+
+    def kernel(self, path: str, name: str) -> Any:
+        """A kernel of a file, in this device's form."""
+        return getattr(load(path, True), name)
+
+    def functions(self, programs: Mapping[str, Program]) -> tuple[Any, ...]:
+        """Scalar programs, in this device's form, as functions that kernels take for arguments."""
+        return functions(programs, True)
+
+    def prepare(self, what: Specialization, grid: int) -> Launch:
+        """The launch of a number of program instances of a kernel."""
+        import triton.language as tl
+        from triton.runtime.interpreter import TensorHandle
+
+        def tensor(value: int, dtype: Any, numpy: type) -> Any:
+            return tl.tensor(TensorHandle(np.array([value], numpy), dtype), dtype)
+
+        index = {"i32": (tl.int32, np.int32), "i64": (tl.int64, np.int64)}[what.index]
+
+        def integer(value: int) -> Any:
+            return value if value in (0, 1) else tensor(value, *index)
+
+        def launch(buffers: Sequence[tuple[HostBuffer, int]]) -> None:
+            left = iter(buffers)
+
+            def pointer(parameter: Any) -> Any:
+                buffer, offset = next(left)
+                return tensor(buffer.address + offset, tl.pointer_type(getattr(tl, parameter.dtype)), np.uint64)
+
+            with interpreting(what.function, create_dot=dot, create_splat=splat) as builder, np.errstate(all="ignore"):
+                arguments = what.bind(pointer, integer)
+                builder.set_grid_dim(grid, 1, 1)
+                for instance in range(grid):
+                    builder.set_grid_idx(instance, 0, 0)
+                    what.function(*arguments)
+
+        return launch
+
+
+def dot(a: Any, b: Any, accumulator: Any, input_precision: Any, max_num_imprecise_acc: int) -> Any:
+    """tl.dot of interpreted kernels: a chain of fma over ascending k; 16-bit floats are widened, integers wrap.
+
+    The interpreter's own is NumPy's matrix product plus the accumulator: the order is BLAS's, every product is rounded, and
+    the bits of bfloat16 are multiplied as integers.
+    """
+    from triton.runtime.interpreter import TensorHandle
+
+    dtype = accumulator.data.dtype
+    left, right, total = _widened(a, dtype), _widened(b, dtype), accumulator.data
+    if dtype.kind != "f":
+        return TensorHandle(left @ right + total, accumulator.dtype.scalar)
+    fma = fma64 if dtype == np.float64 else fma32
+    for k in range(left.shape[-1]):
+        column = np.broadcast_to(left[..., :, k, None], total.shape)
+        total = fma(column, np.broadcast_to(right[..., k, None, :], total.shape), total)
+    return TensorHandle(total, accumulator.dtype.scalar)
+
+
+def splat(block_type: Any, scalar: Any) -> Any:
+    """Broadcast of a scalar in interpreted kernels; the interpreter's own makes numbers of the results of comparisons."""
+    from triton.runtime.interpreter import TensorHandle
+
+    return TensorHandle(np.full(block_type.shape, scalar.data, scalar.data.dtype), block_type.scalar)
+
+
+def _widened(operand: Any, dtype: np.dtype) -> np.ndarray:
+    if operand.dtype.scalar.is_bf16():
+        return (operand.data.astype(np.uint32) << 16).view(np.float32).astype(dtype)
+    return operand.data.astype(dtype)
+
+
+class EmulatedDevice(HostDevice):
+    """``triton:emulated-sm_80`` and the like: kernels compiled by Triton for a GPU of NVIDIA, whose PTX `accel.ptx` runs.
+
+    counts: instructions run so far by opcode, one a thread, of those that the bit contract wants none of: "approximate",
+    "unordered" and "contractible" (see `accel.ptx.run`). An access outside the operands' memory raises `accel.ptx.BadAccess`.
+    """
+
+    LANES = 4096
+    """Threads that the emulator runs at once; more are faster until the registers leave the cache."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.architecture = self.name.partition("-")[2]
+        self.counts: dict[str, Counter[str]] = {
+            "approximate": Counter(),
+            "unordered": Counter(),
+            "contractible": Counter(),
+        }
+        self._compiled: dict[Any, Any] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def target(self) -> Any:
+        """Triton's GPUTarget."""
+        from triton.backends.compiler import GPUTarget
+
+        return GPUTarget("cuda", int(self.architecture.removeprefix("sm_")), 32)
+
+    def kernel(self, path: str, name: str) -> Any:
+        """A kernel of a file, in this device's form."""
+        return getattr(load(path, False), name)
+
+    def functions(self, programs: Mapping[str, Program]) -> tuple[Any, ...]:
+        """Scalar programs, in this device's form, as functions that kernels take for arguments."""
+        return functions(programs, False)
+
+    def compiled(self, what: Specialization, aligned: bool = True) -> Any:
+        """Triton's CompiledKernel. Raises CompileError."""
+        key = (*what.key(), aligned)
+        if key not in self._compiled:
+            self._compiled[key] = what.compile(self.target, aligned)
+        return self._compiled[key]
+
+    def prepare(self, what: Specialization, grid: int) -> Launch:
+        """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""
+        from .. import ptx
+
+        self.compiled(what)
+
+        def launch(buffers: Sequence[tuple[HostBuffer, int]]) -> None:
+            addresses = [buffer.address + offset for buffer, offset in buffers]
+            kernel = self.compiled(what, aligned=all(address % 16 == 0 for address in addresses))
+            warps = kernel.metadata.num_warps
+            result = ptx.run(
+                kernel.asm["ptx"],
+                (grid,),
+                what.packed(addresses),
+                warps,
+                kernel.metadata.shared,
+                allowed=_united([(buffer.address, buffer.nbytes) for buffer, _ in buffers]),
+                ctas_at_once=max(1, self.LANES // (32 * warps)),
+            )
+            with self._lock:
+                for name, total in self.counts.items():
+                    total.update(result[name])
+
+        return launch
+
+
+def _united(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """(address, bytes) ranges of the same memory, of which no two overlap."""
+    united: list[tuple[int, int]] = []
+    for address, nbytes in sorted(ranges):
+        if united and address <= sum(united[-1]):
+            start, _ = united[-1]
+            united[-1] = (start, max(sum(united[-1]), address + nbytes) - start)
+        else:
+            united.append((address, nbytes))
+    return united

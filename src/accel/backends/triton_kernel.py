@@ -1,0 +1,269 @@
+"""Triton kernels as every device of the backend takes them: loaded in two forms, described by arguments, compiled for a target.
+
+A kernel file is executed twice, each time as a module of its own: once with Triton's interpreter on while ``@triton.jit``
+decorates, once with it off. So interpreted and compiled kernels live in one process, whatever TRITON_INTERPRET says. Such a
+file may use built-ins of triton.language only: what is written in Triton itself (tl.sum, tl.zeros, tl.cdiv…) got its form
+when Triton was imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import inspect
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..config import cache_folder
+from ..errors import CompileError
+from ..scalar import Program
+from ..scalar.triton import print_program
+
+LANGUAGE = threading.RLock()
+"""Held while a kernel is loaded, compiled or interpreted: the interpreter replaces functions of triton.language while it runs."""
+
+TYPES = {
+    **{"bool": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"},
+    **{"uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64"},
+    **{"float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float64": "fp64"},
+}
+"""Triton's short names of element types."""
+
+WIDE = 1 << 31
+"""Element offsets from here on need 64-bit arithmetic."""
+
+_ALIGNED = [["tt.divisibility", 16]]
+
+
+def storage(dtype: str) -> str:
+    """The dtype that elements are loaded and stored as: 16-bit floats as their bits, bool as a byte."""
+    return {"bool": "uint8", "float16": "uint16", "bfloat16": "uint16"}.get(dtype, dtype)
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A pointer parameter of a kernel; each launch gives the buffer and byte offset behind it."""
+
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Specialization:
+    """What a kernel is compiled for.
+
+    function: in the device's form. arguments: by parameter name: a `Pointer`, an integer, a tuple of such things, or, for a
+    parameter annotated tl.constexpr, any constant. index: ``i32`` or ``i64``, the type of the integers; 0 and 1 are made
+    constants and multiples of 16 are known as such, on every device alike.
+    """
+
+    function: Any
+    arguments: Mapping[str, Any]
+    index: str = "i32"
+    num_warps: int = 4
+    num_stages: int = 2
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def path(self) -> str:
+        """The kernel's source file."""
+        return _file(self.function)
+
+    def bind(self, pointer: Callable[[Pointer], Any], integer: Callable[[int], Any]) -> list[Any]:
+        """The arguments in the order of the parameters, with pointers and integers replaced; constants as they are."""
+
+        def replaced(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(replaced(v) for v in value)
+            return pointer(value) if isinstance(value, Pointer) else integer(value)
+
+        return [
+            self.arguments[name] if constant else replaced(self.arguments[name])
+            for name, constant in _parameters(self.function).items()
+        ]
+
+    def compile(self, target: Any, aligned: bool, fusion: bool = False) -> Any:
+        """Triton's CompiledKernel for a GPUTarget.
+
+        aligned: whether all pointers are multiples of 16 bytes. fusion: contraction of multiply and add, for controls of
+        tests only. Raises CompileError.
+        """
+        import triton
+        from triton.compiler import ASTSource
+
+        signature, constants, attributes = self._describe(aligned)
+        options = {"num_warps": self.num_warps, "num_stages": self.num_stages, "enable_fp_fusion": fusion}
+        try:
+            with LANGUAGE:
+                source = ASTSource(self.function, signature, constants, attributes)
+                return triton.compile(source, target=target, options=options)
+        except Exception as error:
+            where = f"{self.name} for {target.backend} {target.arch}"
+            raise CompileError(f"{where}: {_words(error)}\nsource: {self.path}") from error
+
+    def _describe(self, aligned: bool) -> tuple[dict[str, Any], dict[tuple[int, ...], Any], dict[tuple[int, ...], Any]]:
+        """Triton's signature, constants and attributes, the latter two by the argument's path."""
+        signature: dict[str, Any] = {}
+        constants: dict[tuple[int, ...], Any] = {}
+        attributes: dict[tuple[int, ...], Any] = {}
+
+        def described(value: Any, path: tuple[int, ...]) -> Any:
+            if isinstance(value, tuple):
+                return tuple(described(v, (*path, i)) for i, v in enumerate(value))
+            if isinstance(value, Pointer):
+                if aligned:
+                    attributes[path] = _ALIGNED
+                return "*" + TYPES[value.dtype]
+            if value in (0, 1):
+                constants[path] = value
+                return "constexpr"
+            if value % 16 == 0:
+                attributes[path] = _ALIGNED
+            return self.index
+
+        for position, (name, constant) in enumerate(_parameters(self.function).items()):
+            if constant:
+                constants[(position,)] = self.arguments[name]
+                signature[name] = "constexpr"
+            else:
+                signature[name] = described(self.arguments[name], (position,))
+        return signature, constants, attributes
+
+    def packed(self, addresses: Iterable[int]) -> list[tuple[str, int]]:
+        """(struct code, value) of the parameters that the compiled kernel has."""
+        code = {"i32": "i", "i64": "q"}[self.index]
+        left, result = iter(addresses), []
+
+        def integer(value: int) -> None:
+            if value not in (0, 1):
+                result.append((code, value))
+
+        self.bind(lambda _: result.append(("Q", next(left))), integer)
+        return result
+
+    def key(self) -> tuple[Any, ...]:
+        """Equal for what compiles to the same code."""
+        signature, constants, attributes = self._describe(True)
+        return (self.function, self.num_warps, self.num_stages, str(signature), _frozen(constants), str(attributes))
+
+
+def _words(error: BaseException) -> str:
+    """What a compiler says, the innermost message first: Triton reports one error for each function on the way."""
+    said: list[str] = []
+    while error is not None:
+        words = str(error).strip() or type(error).__name__
+        if not any(words in earlier for earlier in said):
+            said.insert(0, words)
+        error = error.__cause__
+    return "\n".join(said)
+
+
+def _frozen(constants: dict[tuple[int, ...], Any]) -> tuple[Any, ...]:
+    return tuple((path, id(v) if callable(v) else repr(v)) for path, v in sorted(constants.items()))
+
+
+@lru_cache(maxsize=None)
+def _parameters(function: Any) -> dict[str, bool]:
+    """Parameter names, and whether each is a tl.constexpr."""
+    signature = inspect.signature(getattr(function, "fn", function))
+    return {name: "constexpr" in str(p.annotation) for name, p in signature.parameters.items()}
+
+
+# sources
+
+
+@lru_cache(maxsize=None)
+def load(path: str, interpreted: bool) -> ModuleType:
+    """The module of a kernel file, executed with its @triton.jit functions in one form.
+
+    Those that it imports from other kernel files are replaced by their namesakes of that form. Interpreted functions are the
+    plain functions that Triton makes of them; they run inside `interpreting` only.
+    """
+    import triton
+    from triton.runtime.interpreter import InterpretedFunction
+    from triton.runtime.jit import JITFunction
+
+    form = "interpreted" if interpreted else "compiled"
+    spec = importlib.util.spec_from_file_location(f"accel_triton_{Path(path).stem}_{form}", path)
+    if spec is None or spec.loader is None:
+        raise CompileError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    with LANGUAGE, triton.knobs.runtime.scope():
+        triton.knobs.runtime.interpret = interpreted
+        spec.loader.exec_module(module)
+        for name, value in list(vars(module).items()):
+            if isinstance(value, (InterpretedFunction, JITFunction)):
+                owner = _file(value)
+                if owner != path:
+                    setattr(module, name, getattr(load(owner, interpreted), value.__name__))
+                elif interpreted:
+                    setattr(module, name, value.rewrite())
+    return module
+
+
+def _file(function: Any) -> str:
+    """The source file of a function in any form."""
+    return getattr(function, "fn", function).__code__.co_filename
+
+
+@contextlib.contextmanager
+def interpreting(function: Callable[..., None], **methods: Callable[..., Any]) -> Iterator[Any]:
+    """Triton's interpreter, switched on for an interpreted function: its builder, with some methods replaced."""
+    from triton.runtime import interpreter
+
+    builder = interpreter.interpreter_builder
+    with LANGUAGE:
+        scope = interpreter._patch_lang(function)
+        vars(builder).update(methods)
+        try:
+            yield builder
+        finally:
+            for name in methods:
+                delattr(builder, name)
+            scope.restore()
+
+
+_programs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+
+def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, ...]:
+    """Triton functions of scalar programs, in their order, by the names they are to have.
+
+    Triton wants source files: the text is written to a file of the cache folder, named by its hash.
+    """
+    key = (tuple(programs.items()), interpreted)
+    found = _programs.get(key)
+    if found is None:
+        text = "\n\n".join([_HEADER, *(print_program(program, name) for name, program in programs.items())])
+        path = _written(f"program_{hashlib.sha256(text.encode()).hexdigest()[:24]}.py", text)
+        module = load(str(path), interpreted)
+        found = _programs[key] = tuple(getattr(module, name) for name in programs)
+    return found
+
+
+_HEADER = '"""Scalar programs of accel, printed for Triton."""\n\nimport triton\nimport triton.language as tl'
+
+
+def _written(name: str, text: str) -> Path:
+    """A file of the cache folder with this text; never seen half written."""
+    folder = cache_folder() / "triton"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return path
+    except (OSError, UnicodeDecodeError):
+        pass
+    temporary = folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path

@@ -1,0 +1,67 @@
+"""The command line. One module per command; a command's module is imported when it is asked for.
+
+Exit codes: 0 well; 1 the command found something wrong (a device that does not work, bits that differ); 2 bad arguments
+or an `AccelError` (its message on stderr, no traceback); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+COMMANDS = ("conform", "demo", "devices", "doctor", "explain")
+"""Names of the commands, which are the names of their modules; each module has its click command as ``command``."""
+
+
+class _Commands(click.Group):
+    """The commands, each imported at its first use."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        return importlib.import_module(f"{__name__}.{name}").command if name in COMMANDS else None
+
+
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from .. import BIT_CONTRACT, __version__
+
+        click.echo(f"accel {__version__} (bit contract {BIT_CONTRACT})")
+        context.exit()
+
+
+@click.group(
+    name="accel", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def commands() -> None:
+    """One tensor-op layer for every accelerator vendor, with the same bits on all of them."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line (None: that of the process) and returns its exit code."""
+    from ..errors import AccelError
+
+    try:
+        result = commands.main(
+            args=None if arguments is None else list(arguments), prog_name="accel", standalone_mode=False
+        )
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("accel: interrupted", err=True)
+        return 130
+    except AccelError as error:
+        click.echo(f"accel: error: {error}", err=True)
+        return 2
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """The entry point of the command ``accel``."""
+    sys.exit(run())

@@ -1,0 +1,237 @@
+"""``accel doctor``: which backends work here, tried and compared, what fixes the others, and what a report needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+
+TIMEOUT = 180.0
+"""Seconds that one backend may take to start and to compute."""
+
+
+_children: set[subprocess.Popen] = set()
+
+
+def child(arguments: list[str], without: list[str], timeout: float) -> dict[str, Any]:
+    """What `accel.cli.probe` found: its lines, exit code (negative: the signal; None: out of time) and last words.
+
+    without: environment variables that the child must not see."""
+    hidden = [word for name in without for word in ("-u", name)]
+    command = [*(["env", *hidden] if hidden else []), sys.executable, "-P", "-m", "accel.cli.probe", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        _children.add(process)
+        try:
+            out, err = process.communicate(timeout=timeout)
+            code: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            code = None
+        finally:
+            _children.discard(process)
+    lines = []
+    for line in out.splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:  # the line that a crash cut short
+            break
+    return {"lines": lines, "code": code, "words": (err.strip().splitlines() or [""])[-1]}
+
+
+def ending(result: dict[str, Any], timeout: float) -> str:
+    """How a child ended that did not end well."""
+    if result["code"] is None:
+        return f"no answer within {timeout:.0f} s"
+    how = f"killed by signal {-result['code']}" if result["code"] < 0 else f"exit code {result['code']}"
+    return f"crashed: {how}" + (f"; its last words: {result['words']}" if result["words"] else "")
+
+
+def settings() -> list[dict[str, Any]]:
+    """Every setting, its value and source, and what is wrong with it; without `accel.config`, which raises then."""
+    from .. import registry
+    from ..config import OPTIONS, environment
+
+    rows = []
+    for option in OPTIONS:
+        text = environment(option.variable)
+        value, source, problem, rejected = option.default, "automatic", None, False
+        if text is not None and text.strip():
+            source, value = option.variable, text
+            try:
+                value = option.parse(text)
+            except ValueError as error:
+                problem, rejected = f"{error}; its grammar is: {option.grammar}", True
+        if option.name == "backend" and not rejected:
+            unknown = [name for name in value or () if name not in registry.backend_names()]
+        elif option.name == "override" and not rejected:
+            unknown = [op for op, _ in value if op not in registry.OPS]
+            unknown += [name for _, name in value if name not in registry.backend_names()]
+        else:
+            unknown = []
+        if unknown:
+            problem = f"unknown: {', '.join(unknown)}; registered backends: {', '.join(registry.backend_names())}"
+        rows.append(
+            {
+                "name": option.name,
+                "variable": option.variable,
+                "value": value,
+                "source": source,
+                "problem": problem,
+                "rejected": rejected,
+            }
+        )
+    return rows
+
+
+def backend_row(name: str, result: dict[str, Any], timeout: float, vendors: set[str]) -> dict[str, Any]:
+    """The report's row of one backend, from what its child found."""
+    from .. import registry
+    from .remedies import owner_of, remedies
+
+    info = registry.backend_info(name)
+    first = next((line for line in result["lines"] if "state" in line), None)
+    row: dict[str, Any] = {
+        "name": name,
+        "summary": info.summary,
+        "distribution": owner_of(name),
+        "automatic": info.automatic,
+        "state": "unusable",
+        "reason": None,
+        "versions": {},
+        "devices": [],
+    }
+    row |= first if first is not None else {"reason": f"starting it: {ending(result, timeout)}"}
+    for device in row["devices"]:
+        device["check"] = _check(device["name"], result, timeout)
+    row["remedies"], row["note"] = remedies(name, row["distribution"], info.extra, row, vendors)
+    return row
+
+
+def _check(device: str, result: dict[str, Any], timeout: float) -> dict[str, Any]:
+    for line in result["lines"]:
+        if line.get("device") == device:
+            return line["check"]
+    if any(line.get("checking") == device for line in result["lines"]):
+        return {"verdict": "failed", "runs": None, "detail": ending(result, timeout)}
+    return {"verdict": "untried", "runs": None, "detail": "not tried"}
+
+
+def leave_out(row: dict[str, Any], chosen: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row, with the setting that keeps the backend from being used unless it is named (None: none does)."""
+    listed = next(setting for setting in chosen if setting["name"] == "backend")
+    forbidden = not listed["rejected"] and listed["value"] is not None and row["name"] not in listed["value"]
+    return row | {"left_out_by": f"{listed['variable']}={','.join(listed['value'])}" if forbidden else None}
+
+
+def default_row(result: dict[str, Any], rows: list[dict[str, Any]], timeout: float) -> dict[str, Any]:
+    """The default device, why it is that one, and whether it computed the right bits."""
+    found = result["lines"][0] if result["lines"] else {"error": f"finding it: {ending(result, timeout)}"}
+    device, error = found.get("default"), found.get("error")
+    checks = {d["name"]: d["check"] for row in rows for d in row["devices"]}
+    verdict = checks.get(device, {}).get("verdict")
+    return {"device": device, "error": error, "works": verdict in ("equal", "nothing")}
+
+
+def why(chosen: list[dict[str, Any]], rows: list[dict[str, Any]], automatic: tuple[str, ...]) -> str:
+    """Why the default device is the one it is; chosen: the settings."""
+    values = {row["name"]: row for row in chosen}
+    if values["device"]["source"] != "automatic":
+        return f"{values['device']['source']} names it"
+    listed = values["backend"]["value"]
+    source = "" if listed is None else f"{values['backend']['source']}={','.join(listed)}: "
+    selections = ("automatic", "listed") if listed is not None and len(listed) == 1 else ("automatic",)
+    reasons = []
+    for name in listed or automatic:
+        row = next((row for row in rows if row["name"] == name), None)
+        if row is None or row["state"] != "usable":
+            reasons.append(f"{name} cannot be used")
+        elif not any(device["selection"] in selections for device in row["devices"]):
+            reasons.append(f"{name} has no device that is used without being named")
+        else:
+            reasons.append(f"{name} is the first with a device")
+            break
+    return source + "; ".join(reasons)
+
+
+def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any]:
+    """The whole report. everything: interpreters and emulated devices compute as well."""
+    from .. import registry
+    from ..devices import AUTOMATIC
+    from . import console, machine, probe
+
+    chosen = settings()
+    rejected = [row["variable"] for row in chosen if row["rejected"]]
+    named = next(row["value"] for row in chosen if row["name"] == "device")
+    names = registry.backend_names()
+    gpus = machine.gpus()
+    vendors = {gpu["vendor"] for gpu in gpus}
+
+    with console.progress("probing", len(names) + 1) as step, ThreadPoolExecutor(max_workers=2) as pool:
+
+        def backend(name: str) -> dict[str, Any]:
+            further = [probe.EVERY] if everything else []
+            further += [named] if named is not None and str(named).partition(":")[0] == name else []
+            result = child(["backend", name, *further], rejected, timeout)
+            step(name)
+            return backend_row(name, result, timeout, vendors)
+
+        try:
+            # the search for the default device sees the environment as it is
+            default = pool.submit(child, ["default"], [], timeout)
+            rows = [leave_out(row, chosen) for row in pool.map(backend, names)]
+            found = default_row(default.result(), rows, timeout)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in tuple(_children):
+                process.kill()
+            raise
+    found["why"] = None if found["device"] is None else why(chosen, rows, AUTOMATIC)
+    report = {
+        "default": found,
+        "backends": rows,
+        "gpus": gpus,
+        "closed_device_files": machine.closed_nodes(),
+        "settings": chosen,
+        "vendor_variables": machine.vendor_variables(),
+        "versions": machine.versions(),
+        "healthy": found["works"],
+    }
+    return without_home(report, str(Path.home()))
+
+
+def without_home(value: Any, home: str) -> Any:
+    """The report with the home folder written ``~``, which may carry the user's name."""
+    if isinstance(value, str):
+        return value.replace(home, "~") if len(home) > 1 else value
+    if isinstance(value, dict):
+        return {key: without_home(item, home) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_home(item, home) for item in value]
+    return value
+
+
+@click.command(short_help="What works here, what does not, and what fixes it.")
+@click.option("--all", "everything", is_flag=True, help="Compute on interpreters and emulated devices too (slow).")
+@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds that a backend may take.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(everything: bool, timeout: float, as_json: bool) -> int:
+    """Each backend, tried in a process of its own: usable, or why not and what fixes it. Then settings and versions.
+
+    Every device of a backend that starts multiplies two small matrices, whose bits must be those of the bit contract.
+    Exit code 0 if the default device works, else 1.
+    """
+    from . import console
+    from .report import show
+
+    report = collect(everything, timeout)
+    if as_json:
+        console.print_json(report)
+    else:
+        show(report)
+    return 0 if report["healthy"] else 1

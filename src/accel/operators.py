@@ -1,0 +1,90 @@
+"""Operators of `accel.Array`: each is the function of its name; the in-place ones write to the array's own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import registry
+from .dtypes import promote
+from .errors import ArgumentError, DtypeError, ShapeError
+from .layout import broadcast_shapes
+
+if TYPE_CHECKING:
+    from .array import Array
+
+FOREIGN = (bool, int, float, np.ndarray, np.generic)
+"""Beside `Array`, what an operator takes on its other side; anything else is asked for its own operator first."""
+
+
+def _taken(x: Array, other: Any) -> bool:
+    return isinstance(other, (type(x), *FOREIGN))
+
+
+def unary(op: str) -> Callable[[Array], Array]:
+    """The operator of one array that an op is."""
+
+    def method(self: Array) -> Array:
+        return registry.OPS[op].function(self)
+
+    return method
+
+
+def binary(op: str) -> Callable[[Array, Any], Array]:
+    """The operator of two operands that an op is."""
+
+    def method(self: Array, other: Any) -> Array:
+        return registry.OPS[op].function(self, other) if _taken(self, other) else NotImplemented
+
+    return method
+
+
+def operator(op: str) -> tuple[Callable[[Array, Any], Array], ...]:
+    """An operator of two operands, its reflection, and its in-place form."""
+
+    def reflected(self: Array, other: Any) -> Array:
+        return registry.OPS[op].function(other, self) if _taken(self, other) else NotImplemented
+
+    def inplace(self: Array, other: Any) -> Array:
+        return _in_place(op, self, other) if _taken(self, other) else NotImplemented
+
+    return binary(op), reflected, inplace
+
+
+def _in_place(op: str, x: Array, other: Any) -> Array:
+    """x with op(x, other) as its elements: shape and dtype stay, and every view of x sees the new elements."""
+    from . import dispatch, interop
+
+    check_writable(f"{op} in place", x)
+    operands, _ = interop.adopt(op, x1=x, x2=other)
+    operands = interop.scalars(op, ("x1", "x2"), operands)
+    spec, result = registry.OPS[op], None
+    if spec.primitive == "pointwise":
+        dtype = promote(*(each.dtype for each in operands))
+        shape = broadcast_shapes(*(each.shape for each in operands), what=op)
+    else:
+        result = spec.function(*operands)
+        dtype, shape = result.dtype, result.shape
+    if dtype is not x.dtype or shape != x.shape:
+        kind = ShapeError if dtype is x.dtype else DtypeError
+        raise kind(f"{op}: in place, {x.dtype}{x.shape} would have to become {dtype}{shape}; write x = {op}(x, y)")
+    if result is not None:
+        registry.OPS["copy"].function(result, out=x)
+    elif x.size:
+        dispatch.call(spec, operands, None, x)
+    return x
+
+
+def check_writable(op: str, x: Array) -> None:
+    """Raises ArgumentError where x is read-only, or where several of its elements are one in memory."""
+    if getattr(x.buffer, "readonly", False):
+        raise ArgumentError(f"{op}: x: the array is read-only")
+    if stretched(x):
+        raise ArgumentError(f"{op}: x: the array is stretched (shape {x.shape}, strides {x.strides}): copy it first")
+
+
+def stretched(x: Array) -> bool:
+    """Whether several elements are one in memory, as after broadcast_to."""
+    return 0 in x.strides and x.size > 0 and any(s == 0 and n > 1 for n, s in zip(x.shape, x.strides, strict=True))

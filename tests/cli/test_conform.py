@@ -1,0 +1,65 @@
+"""`accel conform`: its table, its JSON and its exit codes. It finds wrong kernels: tests/test_example_backend.py."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from accel.cli import conform as command
+from accel.testing import conform
+
+
+def test_text(here):
+    code, out, err = here("conform", "--backend", "cpu", "--op", "add", "--op", "softmax", "--examples", "3")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[1].split() == ["op", "native", "decomposed", "error/bound"]
+    assert lines[2].split()[:2] == ["add", "12"]
+    assert lines[3].split()[:2] == ["softmax", "4"]
+    assert lines[-1] == "cpu conforms to bit contract 1: 12 native, 4 decomposed."
+
+
+def test_json(here):
+    code, out, _ = here("conform", "--device", "cpu", "--op", "matmul", "--examples", "2", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert report["device"] == "cpu"
+    assert report["passed"] is True
+    assert report["versions"]["accel"]
+    assert {(row["op"], row["status"]) for row in report["rows"]} == {("matmul", "pass")}
+    assert all(row["examples"] == 2 for row in report["rows"])
+
+
+def test_without_an_op_the_whole_table_is_run(here, monkeypatch):
+    asked = []
+
+    def run(device, ops, examples, on_result):
+        asked.append((device, ops, examples))
+        return conform.Report(device)
+
+    monkeypatch.setattr(conform, "run", run)
+    assert here("conform", "--backend", "cpu")[0] == 0
+    assert asked == [("cpu", None, 20)]
+
+
+@pytest.mark.parametrize("status", ["fail", "unsupported", "known"])
+def test_rows_that_are_not_simply_right_are_told(status, here, monkeypatch):
+    row = conform.Row("add", "float32", status, 3, 0.0, "what happened")
+
+    def run(device, ops, examples, on_result):
+        on_result(row)
+        return conform.Report(device, rows=[row])
+
+    monkeypatch.setattr(conform, "run", run)
+    code, out, _ = here("conform", "--backend", "cpu")
+    assert f"{command.STATUSES[status]}: add float32: what happened" in out.splitlines()
+    assert code == (1 if status == "fail" else 0)
+    assert ("does NOT conform" in out) == (status == "fail")
+
+
+def test_the_kit_needs_hypothesis(child, bare_python):
+    done = child("conform", "--backend", "cpu", python=bare_python)
+    assert done.returncode == 2
+    assert done.stderr.startswith('accel: error: the conformance kit needs hypothesis: pip install "accel[test]"')
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,110 @@
+"""`accel explain` for every op of the table, with no memory of the operands' size."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import accel
+from accel import registry
+from accel.explain import explain_layouts
+
+PUBLIC = sorted(name for name, spec in registry.OPS.items() if spec.namespace != "internal")
+
+ARGUMENTS = {
+    "where": ("--shape", "5x7,5x7,-", "--dtype", "bool,float32,float32"),
+    "matmul": ("--shape", "5x7,7x3"),
+    "linear": ("--shape", "5x7,3x7,3", "activation=gelu"),
+    "clip": ("--shape", "5x7", "min=0.0", "max=1.0"),
+    "astype": ("--shape", "5x7", "dtype=float16"),
+    "softmax": ("--shape", "5x7", "axis=0"),
+    "sum": ("--shape", "5x7", "axis=(0,1)", "keepdims=True"),
+}
+"""Arguments of the ops that take more than operands of one shape."""
+
+
+def arguments(op: str) -> tuple[str, ...]:
+    if op in ARGUMENTS:
+        return ARGUMENTS[op]
+    spec = registry.OPS[op]
+    dtype = "float32" if accel.float32 in spec.dtypes else "int32" if accel.int32 in spec.dtypes else "bool"
+    try:
+        explain_layouts(op, [(5, 7)], [accel.float32], accel.device("cpu"))
+    except accel.DtypeError:
+        pass
+    except accel.AccelError:
+        return ("--shape", "5x7,5x7", "--dtype", dtype)
+    return ("--shape", "5x7", "--dtype", dtype)
+
+
+@pytest.mark.parametrize("op", PUBLIC)
+def test_every_op(op, here):
+    code, out, err = here("explain", op, *arguments(op), "--device", "cpu", "--json")
+    assert (code, err) == (0, "")
+    report = json.loads(out)
+    assert report["op"] == op
+    for call in report["calls"]:
+        served = [c for c in call["candidates"] if c["refusal"] is None]
+        assert served, call
+    last = report["calls"][-1]["candidates"][0]
+    assert last["what"].startswith("cpu.")
+    assert last["source"]
+
+
+def test_it_says_what_explain_says(here):
+    a, b = np.ones((31, 17), np.float64), np.ones((17, 5), np.float64)
+    on_cpu = [accel.asarray(x, device="cpu") for x in (a, b)]
+    code, out, _ = here("explain", "matmul", "--shape", "31x17,17x5", "--dtype", "float64", "--device", "cpu")
+    assert code == 0
+    assert out == f"{accel.explain('matmul', *on_cpu)}\n"
+
+
+def test_a_decomposition_is_followed(here):
+    code, out, _ = here("explain", "softmax", "--shape", "64x1000", "--device", "cpu")
+    assert code == 0
+    assert "runs decomposition into other ops" in out
+    for call in ("max(float32[64, 1000]) on cpu", "sum(float32[64, 1000]) on cpu"):
+        assert call in out
+
+
+def test_operands_larger_than_any_memory(here):
+    side = "4194304x4194304"  # 64 TiB each
+    code, out, _ = here("explain", "matmul", "--shape", f"{side},{side}", "--device", "cpu")
+    assert code == 0
+    assert "runs cpu.matmul" in out
+
+
+def test_the_default_device(here):
+    _, out, _ = here("explain", "add", "--shape", "3,3")
+    assert out.startswith(f"add(float32[3], float32[3]) on {accel.default_device()}\n")
+
+
+def test_another_device(here):
+    _, out, _ = here("explain", "add", "--shape", "3,-", "--device", "null:0")
+    assert "runs null.pointwise" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("add", "--shape", "3x,3"), "'3x' is not a shape"),
+        (("add", "--shape", "3x-1,3"), "'3x-1' is not a shape"),
+        (("add", "--shape", "3,3", "--dtype", "float12"), "--dtype: 'float12' is not a dtype of accel"),
+        (("add", "--shape", "3,3", "--dtype", "int8,int8,int8"), "3 dtypes for 2 operands"),
+        (("add", "--shape", "3"), "missing a required argument: 'x2'"),
+        (("add", "--shape", "3,4"), "shapes (3,), (4,) do not broadcast"),
+        (("sum", "--shape", "3", "axis"), "'axis' is not keyword=value"),
+        (("sum", "--shape", "3", "axes=0"), "unexpected keyword argument 'axes'"),
+        (("sum", "--shape", "3", "axis=1"), "axis: 1 is out of range"),
+        (("exp", "--shape", "3", "--dtype", "int32"), "exp: takes float dtypes"),
+        (("add", "--shape", "3,3", "--device", "opencl:nothing-like-it"), "opencl"),
+        (("pointwise", "--shape", "3"), "unknown op 'pointwise'"),
+    ],
+)
+def test_bad_arguments(words, expected, here):
+    code, out, err = here("explain", *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert "Traceback" not in err

@@ -1,0 +1,135 @@
+"""The command itself: version, help, exit codes, one-line errors, interruption, a terminal and none."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import accel
+from accel.cli import COMMANDS, console
+
+
+def test_version(here):
+    assert here("--version") == (0, f"accel {accel.__version__} (bit contract {accel.BIT_CONTRACT})\n", "")
+
+
+def test_help_lists_every_command(here):
+    code, out, _ = here("--help")
+    assert code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in out
+        code, text, _ = here(name, "--help")
+        assert code == 0
+        assert f"Usage: accel {name}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("nonsense",), "No such command 'nonsense'"),
+        (("devices", "--nonsense"), "No such option"),
+        (("explain", "matmul"), "Missing option '--shape'"),
+        (("conform", "--device", "cpu", "--examples", "0"), "--examples"),
+        (("conform",), "--backend NAME or --device NAME, not both"),
+        (("conform", "--backend", "cpu", "--device", "cpu"), "not both"),
+        (("conform", "--backend", "typo"), "unknown backend 'typo'; registered backends: cpu,"),
+        (("conform", "--device", "cpu:7"), "there is no 'cpu:7'; the devices of cpu are: cpu"),
+        (("conform", "--device", "cpu", "--op", "nope"), "unknown op 'nope'; ops: abs, add,"),
+        (("explain", "nope", "--shape", "3"), "unknown op 'nope'; ops: abs, add,"),
+        (("demo", "--device", "typo"), "'typo' names no backend"),
+        (("demo", "--backend", "null"), "no device that computes by itself; name one with --device: none"),
+        (("demo", "--device", "null"), "it computes nothing"),
+    ],
+)
+def test_bad_arguments(arguments, expected, here):
+    code, out, err = here(*arguments)
+    assert code == 2
+    assert out == ""
+    assert expected in err
+    assert "Traceback" not in err
+
+
+def test_an_accel_error_is_one_line_without_a_traceback(child):
+    done = child("explain", "matmul", "--shape", "2x3,2x3")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("accel: error: matmul: a has shape (2, 3) and b has shape (2, 3)")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["conform --device cpu --examples 100000", "doctor"])
+def test_interruption(command, tmp_path):
+    """SIGINT in the middle of a long command, and while doctor waits for a driver that hangs: exit code 130."""
+    (tmp_path / "hangs.py").write_text("import time\ntime.sleep(600)\n")
+    (tmp_path / "hangs-1.0.dist-info").mkdir()
+    (tmp_path / "hangs-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: hangs\nVersion: 1.0\n")
+    (tmp_path / "hangs-1.0.dist-info" / "entry_points.txt").write_text("[accel.backends]\nhangs = hangs:factory\n")
+    run = ["env", f"PYTHONPATH={tmp_path}", sys.executable, "-P", "-m", "accel", *command.split()]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # where the tests run in the background SIGINT may be ignored, and children inherit that
+    heeded = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with subprocess.Popen(run, **pipes, **heeded) as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=6)
+            for _ in range(20):  # Python drops an interrupt that comes inside a callback of the garbage collector
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=3)
+                    break
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert out == ""
+    assert err.splitlines()[-1] == "accel: interrupted"
+
+
+def test_plain_text_without_a_terminal(child):
+    done = child("devices")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout + done.stderr
+    assert all(line == line.rstrip() for line in done.stdout.splitlines())
+    header, *rows = done.stdout.splitlines()
+    at = header.index("kind")
+    assert rows[0][at:].startswith("cpu"), "columns are aligned"
+
+
+def test_a_long_cell_is_not_broken_without_a_terminal(capsys):
+    console.table(("a", "b"), [("x" * 300, "end")])
+    assert capsys.readouterr().out.splitlines()[1] == "x" * 300 + "  end"
+
+
+def test_square_brackets_are_text(capsys):
+    console.say('pip install "accel[opencl]" [bold]')
+    assert capsys.readouterr().out == 'pip install "accel[opencl]" [bold]\n'
+
+
+def test_colours_on_a_terminal_and_none_under_no_color(terminal):
+    code, coloured = terminal("devices")
+    assert code == 0
+    assert "\x1b[" in coloured
+    code, plain = terminal("devices", environment={"NO_COLOR": "1"})
+    assert code == 0
+    assert "\x1b" not in plain
+    assert "cpu" in plain
+
+
+def test_progress_is_shown_on_a_terminal_only(terminal, child):
+    arguments = ("conform", "--device", "cpu", "--op", "add", "--examples", "1")
+    code, shown = terminal(*arguments)
+    assert code == 0
+    assert "accel conform cpu: add" in shown
+    done = child(*arguments)
+    assert done.stderr == ""
+
+
+def test_json_is_json_on_a_terminal_too(terminal):
+    code, shown = terminal("devices", "--json")
+    assert code == 0
+    assert json.loads(shown)["devices"]

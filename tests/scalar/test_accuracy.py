@@ -1,0 +1,117 @@
+"""The documented errors: float64 and binary functions against mpmath, float32 against float64 over its whole range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scalar_native import Library
+from scalar_reference import worst_error
+from scalar_samples import UNARY_FLOAT, random, rng, special
+
+from accel.scalar import FUNCTIONS, program_for
+from accel.scalar.evaluate import evaluate
+
+STEP = 251  # of the float32s, in the quick run
+ROUNDED = [name for name in UNARY_FLOAT if FUNCTIONS[name].ulp[0] > 0]
+BINARY = [n for n, row in FUNCTIONS.items() if row.arity == 2 and "float" in row.kinds and row.ulp[0] > 0]
+EXACT = [n for n, row in FUNCTIONS.items() if "float" in row.kinds and row.ulp == (0.0, 0.0) and row.reference]
+
+# Where the functions are hard: (low, high) of the argument, or of its logarithm to the base 2 ("log").
+HARD = {
+    "exp": [(-745, 710), (-1, 1)],
+    "exp2": [(-1075, 1024), (-1, 1)],
+    "expm1": [(-40, 710), (-1, 1)],
+    "log": [(0.5, 2)],
+    "log2": [(0.5, 2)],
+    "log10": [(0.5, 2)],
+    "log1p": [(-1, 1), (0, 100)],
+    "tanh": [(-1, 1), (-20, 20)],
+    "sigmoid": [(-746, 40), (-3, 3)],
+    "erf": [(-1, 1), (1, 6), (-6, -1)],
+    "gelu": [(-39, -6), (-6, 1), (-1, 6)],
+    "gelu_tanh": [(-25, -6), (-6, 1), (-1, 6)],
+    "silu": [(-750, -20), (-20, 1), (-1, 20)],
+}
+
+
+def check(name: str, dtype: str, worst: float, where: object) -> None:
+    """The documented error holds, and is not more than twice the worst plus a half."""
+    documented = FUNCTIONS[name].ulp[dtype == "float64"]
+    print(f"{name} {dtype}: worst {worst:.3f} ULP at {where}, documented {documented:g}")
+    assert worst <= documented
+    assert documented <= 2 * worst + 0.5
+
+
+def doubles(name: str, count: int) -> np.ndarray:
+    """float64 arguments: special ones, random ones, and from where the function is hard."""
+    r = rng(name, "float64")
+    hard = [r.uniform(low, high, count) for low, high in HARD.get(name, [])]
+    return np.concatenate([special("float64"), random("float64", count, name), *hard])
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_float64(name: str) -> None:
+    x = doubles(name, 1200)
+    worst, where = worst_error(name, "float64", evaluate(program_for(name, ("float64",)), x), x)
+    check(name, "float64", worst, where)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROUNDED)
+def test_float64_deep(name: str) -> None:
+    x = doubles(name, 60_000)
+    worst, where = worst_error(name, "float64", evaluate(program_for(name, ("float64",)), x), x)
+    check(name, "float64", worst, where)
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_float32(fastest: Library, name: str) -> None:
+    """Every 251st float32 against the float64 function, whose own error is 2**-29 of a float32 unit per ULP."""
+    check(name, "float32", *fastest.sweep(name, 0, STEP, 2**32 // STEP))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ROUNDED)
+def test_float32_all(fastest: Library, name: str) -> None:
+    check(name, "float32", *fastest.sweep(name, 0, 1, 2**32))
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact(name: str, dtype: str) -> None:
+    arrays = [np.concatenate([special(dtype), random(dtype, 1500, f"{name}{i}")]) for i in range(FUNCTIONS[name].arity)]
+    if name == "clip":  # low <= high
+        arrays[1:] = [np.fmin(*arrays[1:]), np.fmax(*arrays[1:])]
+    worst, where = worst_error(name, dtype, evaluate(program_for(name, (dtype,) * len(arrays)), *arrays), *arrays)
+    assert worst == 0, where
+
+
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_binary(name: str, dtype: str) -> None:
+    count = 4000
+    r = rng(name, dtype)
+    a, b = random(dtype, count, f"{name}0"), random(dtype, count, f"{name}1")
+    if name == "pow":  # random exponents overflow: choose those of results of every size
+        a = np.abs(a)
+        near = 1 + r.normal(size=count) * 2.0 ** r.uniform(-20, 0, count)
+        a = np.where(r.random(count) < 0.3, np.abs(near), a).astype(dtype)
+        a[(a == 0) | ~np.isfinite(a)] = 2
+        limit = 151 if dtype == "float32" else 1080
+        with np.errstate(all="ignore"):
+            b = (r.uniform(-limit, limit, count) / np.log2(a.astype(np.float64))).astype(dtype)
+    values = np.repeat(special(dtype), 8)
+    a, b = np.concatenate([a, values]), np.concatenate([b, random(dtype, len(values), f"{name}2")])
+    worst, where = worst_error(name, dtype, evaluate(program_for(name, (dtype, dtype)), a, b), a, b)
+    check(name, dtype, worst, where)
+
+
+def test_a_wrong_result_would_be_seen(fastest: Library) -> None:
+    """Controls: the sweep finds a known error, and the check against mpmath a wrong last bit."""
+    worst, _ = fastest.sweep("rsqrt", 0x3F800000, 1, 1 << 20)
+    assert 0.49 < worst < 0.6
+    x = np.linspace(1, 2, 50)
+    right = evaluate(program_for("exp", ("float64",)), x)
+    assert (
+        worst_error("exp", "float64", np.nextafter(right, 9), x)[0] > 1.0 > worst_error("exp", "float64", right, x)[0]
+    )

@@ -1,0 +1,148 @@
+"""Special values of the array API standard (2025.12), and those that the rows add, for every floating dtype.
+
+A rule is ``arguments -> result``. p stands for a finite number greater than 0, n for one less than 0, i for an odd and
+j for an even integer greater than 0, h for a number between 0 and 1, x for any number, and y for any number but NaN. A
+result =k is the k-th argument.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scalar_samples import NUMPY, canonical_bits
+
+from accel.scalar import FUNCTIONS, program_for
+from accel.scalar.evaluate import evaluate
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+POSITIVE = (0.0625, 0.75, 1.0, 3.0, 100.0)
+LETTERS = {
+    "p": POSITIVE,
+    "n": tuple(-v for v in POSITIVE),
+    "i": (1.0, 3.0, 7.0),
+    "j": (2.0, 4.0, 16.0),
+    "h": (0.0625, 0.75),
+    "x": (math.nan, math.inf, -math.inf, 0.0, -0.0, *POSITIVE, *(-v for v in POSITIVE)),
+    "y": (math.inf, -math.inf, 0.0, -0.0, *POSITIVE, *(-v for v in POSITIVE)),
+}
+UNARY_ODD = "nan -> nan; 0 -> 0; -0 -> -0"
+LOG = "nan -> nan; n -> nan; -inf -> nan; 0 -> -inf; -0 -> -inf; 1 -> 0; inf -> inf"
+ROUNDING = f"{UNARY_ODD}; inf -> inf; -inf -> -inf; 1 -> 1; -3 -> -3"
+GATE = f"{UNARY_ODD}; inf -> inf; -inf -> -0"
+COMPARISON = "nan x -> 0; x nan -> 0; 0 -0 -> {0}; inf inf -> {0}; -inf -inf -> {0}; "
+
+RULES = {
+    "add": "nan x -> nan; x nan -> nan; inf -inf -> nan; -inf inf -> nan; inf inf -> inf; -inf -inf -> -inf; "
+    "inf p -> inf; inf n -> inf; -inf p -> -inf; p inf -> inf; p -inf -> -inf; n -inf -> -inf; -0 -0 -> -0; "
+    "-0 0 -> 0; 0 -0 -> 0; 0 0 -> 0; 0 p -> =2; -0 n -> =2; 3 -3 -> 0",
+    "subtract": "nan x -> nan; x nan -> nan; inf inf -> nan; -inf -inf -> nan; inf -inf -> inf; -inf inf -> -inf; "
+    "inf p -> inf; p inf -> -inf; 0 0 -> 0; -0 0 -> -0; 0 -0 -> 0; -0 -0 -> 0; 3 3 -> 0",
+    "multiply": "nan x -> nan; x nan -> nan; inf 0 -> nan; -inf 0 -> nan; 0 inf -> nan; -0 -inf -> nan; "
+    "inf inf -> inf; inf -inf -> -inf; -inf -inf -> inf; inf p -> inf; inf n -> -inf; -inf n -> inf; p 0 -> 0; "
+    "p -0 -> -0; n 0 -> -0",
+    "divide": "nan x -> nan; x nan -> nan; inf inf -> nan; inf -inf -> nan; 0 0 -> nan; -0 0 -> nan; 0 p -> 0; "
+    "-0 p -> -0; 0 n -> -0; -0 n -> 0; p 0 -> inf; p -0 -> -inf; n 0 -> -inf; n -0 -> inf; inf p -> inf; "
+    "inf n -> -inf; -inf p -> -inf; -inf n -> inf; p inf -> 0; p -inf -> -0; n inf -> -0; n -inf -> 0",
+    "floor_divide": "nan x -> nan; x nan -> nan; inf inf -> nan; inf -inf -> nan; -inf inf -> nan; 0 0 -> nan; "
+    "0 -0 -> nan; -0 0 -> nan; 0 p -> 0; -0 p -> -0; 0 n -> -0; -0 n -> 0; p 0 -> inf; p -0 -> -inf; n 0 -> -inf; "
+    "n -0 -> inf; inf p -> inf; inf n -> -inf; -inf p -> -inf; -inf n -> inf; p inf -> 0; p -inf -> -1; "
+    "n inf -> -1; n -inf -> 0",
+    "remainder": "nan x -> nan; x nan -> nan; inf x -> nan; -inf x -> nan; y 0 -> nan; y -0 -> nan; 0 p -> 0; "
+    "-0 p -> 0; 0 n -> -0; -0 n -> -0; p inf -> =1; p -inf -> -inf; n inf -> inf; n -inf -> =1; 0 inf -> 0; "
+    "-0 -inf -> -0",
+    "pow": "x 0 -> 1; x -0 -> 1; 1 x -> 1; -1 nan -> nan; 3 nan -> nan; 0.75 nan -> nan; nan p -> nan; "
+    "nan n -> nan; 3 inf -> inf; 3 -inf -> 0; -3 inf -> inf; -3 -inf -> 0; -1 inf -> 1; -1 -inf -> 1; h inf -> 0; "
+    "h -inf -> inf; -0.75 inf -> 0; -0.75 -inf -> inf; inf p -> inf; inf n -> 0; -inf i -> -inf; -inf j -> inf; "
+    "-inf h -> inf; -inf -3 -> -0; -inf -2 -> 0; -inf -0.5 -> 0; -inf inf -> inf; -inf -inf -> 0; 0 p -> 0; "
+    "0 n -> inf; -0 i -> -0; -0 j -> 0; -0 h -> 0; -0 -3 -> -inf; -0 -2 -> inf; -0 -0.5 -> inf; -0 inf -> 0; "
+    "-0 -inf -> inf; 0 inf -> 0; n h -> nan; n -0.5 -> nan; -3 1.5 -> nan; -2 3 -> -8; -2 2 -> 4; -2 -1 -> -0.5",
+    "negative": "nan -> nan; 0 -> -0; -0 -> 0; inf -> -inf; -inf -> inf",
+    "positive": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "abs": "nan -> nan; -0 -> 0; 0 -> 0; inf -> inf; -inf -> inf; -3 -> 3",
+    "sign": "nan -> nan; 0 -> 0; -0 -> 0; p -> 1; n -> -1; inf -> 1; -inf -> -1",
+    "square": "nan -> nan; 0 -> 0; -0 -> 0; inf -> inf; -inf -> inf; -3 -> 9",
+    "reciprocal": "nan -> nan; 0 -> inf; -0 -> -inf; inf -> 0; -inf -> -0; 4 -> 0.25",
+    "sqrt": "nan -> nan; n -> nan; -inf -> nan; 0 -> 0; -0 -> -0; inf -> inf; 4 -> 2",
+    "rsqrt": "nan -> nan; n -> nan; -inf -> nan; 0 -> inf; -0 -> -inf; inf -> 0; 4 -> 0.5",
+    "signbit": "0 -> 0; -0 -> 1; p -> 0; n -> 1; inf -> 0; -inf -> 1",
+    "copysign": "p 0 -> =1; -3 0 -> 3; n -0 -> =1; 0 -inf -> -0; -0 inf -> 0; inf -0 -> -inf; nan p -> nan; "
+    "nan n -> nan; -inf p -> inf",
+    "equal": COMPARISON.format(1) + "3 3 -> 1; 3 4 -> 0; inf -inf -> 0",
+    "not_equal": "nan x -> 1; x nan -> 1; 0 -0 -> 0; inf inf -> 0; 3 4 -> 1",
+    "less": COMPARISON.format(0) + "n p -> 1; p n -> 0; -inf p -> 1; p inf -> 1",
+    "less_equal": COMPARISON.format(1) + "n p -> 1; p n -> 0; -inf p -> 1",
+    "greater": COMPARISON.format(0) + "n p -> 0; p n -> 1; inf p -> 1",
+    "greater_equal": COMPARISON.format(1) + "n p -> 0; p n -> 1",
+    "isnan": "nan -> 1; y -> 0",
+    "isinf": "inf -> 1; -inf -> 1; nan -> 0; p -> 0; 0 -> 0",
+    "isfinite": "inf -> 0; -inf -> 0; nan -> 0; p -> 1; n -> 1; -0 -> 1",
+    "minimum": "nan x -> nan; x nan -> nan; 0 -0 -> -0; -0 0 -> -0; -0 -0 -> -0; 0 0 -> 0; inf p -> =2; "
+    "-inf p -> -inf; n p -> =1",
+    "maximum": "nan x -> nan; x nan -> nan; 0 -0 -> 0; -0 0 -> 0; -0 -0 -> -0; inf p -> inf; -inf p -> =2; n p -> =2",
+    "clip": "nan n p -> nan; x nan p -> nan; x n nan -> nan; inf n p -> =3; -inf n p -> =2; 0 n p -> 0; "
+    "-0 n p -> -0; -0 0 p -> 0",
+    "floor": ROUNDING + "; 0.75 -> 0; -0.75 -> -1; 2.5 -> 2; -2.5 -> -3",
+    "ceil": ROUNDING + "; 0.75 -> 1; -0.75 -> -0; 2.5 -> 3; -2.5 -> -2",
+    "trunc": ROUNDING + "; 0.75 -> 0; -0.75 -> -0; 2.5 -> 2; -2.5 -> -2",
+    "round": ROUNDING + "; 0.5 -> 0; -0.5 -> -0; 1.5 -> 2; 2.5 -> 2; -2.5 -> -2; 0.75 -> 1",
+    "exp": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0",
+    "exp2": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0; 3 -> 8; -2 -> 0.25",
+    "expm1": f"{UNARY_ODD}; inf -> inf; -inf -> -1",
+    "log": LOG,
+    "log2": LOG + "; 8 -> 3; 0.25 -> -2",
+    "log10": LOG + "; 100 -> 2",
+    "log1p": f"{UNARY_ODD}; -3 -> nan; -inf -> nan; -1 -> -inf; inf -> inf",
+    "tanh": f"{UNARY_ODD}; inf -> 1; -inf -> -1",
+    "sigmoid": "nan -> nan; 0 -> 0.5; -0 -> 0.5; inf -> 1; -inf -> 0",
+    "erf": f"{UNARY_ODD}; inf -> 1; -inf -> -1",
+    "gelu": GATE,
+    "gelu_tanh": GATE,
+    "silu": GATE,
+    "relu": "nan -> nan; n -> 0; -inf -> 0; -0 -> 0; 0 -> 0; inf -> inf; 3 -> 3",
+}
+
+
+def expanded(rule: str) -> list[tuple[tuple[float, ...], float]]:
+    """(arguments, result) of a rule; a result =k is argument k."""
+    left, right = rule.split("->")
+    choices = [LETTERS[word] if word in LETTERS else (float(word),) for word in left.split()]
+    right = right.strip()
+    cases = itertools.product(*choices)
+    return [(x, x[int(right[1:]) - 1] if right[0] == "=" else float(right)) for x in cases]
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_special_values(name: str, dtype: str) -> None:
+    row = FUNCTIONS[name]
+    program = program_for(name, (dtype,) * row.arity)
+    wrong = []
+    for rule in RULES[name].split(";"):
+        for x, expected in expanded(rule):
+            (got,) = evaluate(program, *(np.array([v], NUMPY[dtype]) for v in x))
+            want = np.array([expected]).astype(NUMPY[program.output])
+            if canonical_bits(np.array([got])) != canonical_bits(want):
+                wrong.append(f"{name}{x} is {got}, not {want[0]} ({rule.strip()})")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_float_function_has_rules() -> None:
+    missing = [name for name, row in FUNCTIONS.items() if "float" in row.kinds and name not in RULES]
+    assert missing == ["where"]
+    got = evaluate(
+        program_for("where", ("bool", "float32", "float32")),
+        np.array([True, False]),
+        np.float32([1, 1]),
+        np.float32([2, 2]),
+    )
+    assert got.tolist() == [1, 2]
+
+
+def test_a_rule_can_fail() -> None:
+    """The control: a wrong rule is not met."""
+    (x, expected), *_ = expanded("0 -0 -> -0")
+    (got,) = evaluate(program_for("maximum", ("float32", "float32")), *(np.float32([v]) for v in x))
+    assert canonical_bits(np.array([got])) != canonical_bits(np.float32([expected]))
