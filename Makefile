@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 BUILD_TOOLS := setuptools pybind11 numpy ml_dtypes
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md LICENSE $(shell find src kernels bench csrc -type f \
   -not -name '*.py[cod]' -not -name '*.so' -not -path '*.egg-info/*')
-CXX_SOURCES := $(shell find csrc -name '*.cpp' -o -name '*.hpp')
+CXX_SOURCES := $(shell find csrc tests -name '*.cpp' -o -name '*.hpp')
 
 .PHONY: demo test check sanitize deep clean
 .NOTPARALLEL:
@@ -58,8 +58,15 @@ $(DONE)/accel: $(DONE)/python constraints.txt $(SOURCES)
 	. $(VENV)/build-env && $(PIP) --no-build-isolation .
 	touch $@
 
+# torch 2.13.0 built for CUDA asks for triton 3.7.1, and torch 2.15 for the 3.9 that accel needs: triton comes last, by itself
+$(DONE)/extra-all: pyproject.toml constraints.txt | $(DONE)/accel
+	grep -v '^triton==' constraints.txt >$(DONE)/constraints-but-triton.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint $(DONE)/constraints-but-triton.txt "accel[opencl,opencl-cpu,torch,demo,bench,test]"
+	$(PIP) --no-deps "$$(grep '^triton==' constraints.txt)"
+	touch $@
+
 $(DONE)/extra-demo: EXTRAS := demo,opencl-cpu
-$(DONE)/extra-all: EXTRAS := all
 $(DONE)/extra-dev: EXTRAS := dev
 $(DONE)/extra-%: pyproject.toml constraints.txt | $(DONE)/accel
 	$(PIP) "accel[$(EXTRAS)]"

@@ -1,4 +1,5 @@
-"""Packages (found below their folders) and the native extension accel._cpu, one object per source and instruction set."""
+"""Packages (found below their folders) and the native extension accel._cpu, one object per source and instruction
+set."""
 
 from __future__ import annotations
 
@@ -19,6 +20,9 @@ ROOTS = {"accel": "src/accel", "accel.kernels": "kernels", "accel.bench": "bench
 
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv"]
 FLAGS += ["-g0", "-fvisibility=hidden", "-Wall", "-Wextra"]
+# Further flags of the compiler and the linker, after all others, and how many files to compile at once.
+EXTRA_FLAGS = os.environ.get("ACCEL_BUILD_FLAGS", "").split()
+JOBS = int(os.environ.get("ACCEL_BUILD_JOBS", "2"))
 
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 ISA_FLAGS = {
@@ -41,7 +45,8 @@ def load(name: str, path: Path) -> ModuleType:
 
 
 def generate(folder: Path) -> None:
-    """Writes the headers that follow from the Python sources: the scalar functions and the constants of the contract."""
+    """Writes the headers that follow from the Python sources: the scalar functions and the constants of the
+    contract."""
     numerics = load("accel_build_numerics", ROOT / "src/accel/numerics.py")
     load("accel_build_scalar", ROOT / "src/accel/scalar/__init__.py")
     cpp = importlib.import_module("accel_build_scalar.cpp")
@@ -80,16 +85,18 @@ class BuildNative(build_ext):
             stamp = max(newest, Path(source).stat().st_mtime)
             if self.force or not os.path.exists(name) or os.path.getmtime(name) < stamp:
                 objects = self.compiler.compile(
-                    [source], output_dir=str(build), include_dirs=include, extra_postargs=[*FLAGS, *flags]
+                    [source], output_dir=str(build), include_dirs=include, extra_postargs=[*FLAGS, *flags, *EXTRA_FLAGS]
                 )
                 assert objects == [name], (objects, name)
             return name
 
-        with ThreadPoolExecutor(int(os.environ.get("ACCEL_BUILD_JOBS", "2"))) as pool:
+        with ThreadPoolExecutor(JOBS) as pool:
             objects = list(pool.map(compile_one, sorted(jobs, key=lambda job: "isa/" not in job[0])))
         target = self.get_ext_fullpath(ext.name)
         partial = f"{target}.partial"
-        self.compiler.link_shared_object(objects, partial, libraries=["pthread"], target_lang="c++")
+        self.compiler.link_shared_object(
+            objects, partial, libraries=["pthread"], extra_postargs=EXTRA_FLAGS, target_lang="c++"
+        )
         os.replace(partial, target)  # a process that has the old module loaded keeps it
 
 
@@ -106,7 +113,7 @@ names, folders = packages()
 setup(
     packages=names,
     package_dir=folders,
-    package_data={"accel.kernels": ["**/*.cl", "**/*.json"], "accel": ["py.typed"]},
+    package_data={"accel.kernels": ["**/*.cl", "**/*.json"], "accel": ["py.typed", "testing/known_failures/*.txt"]},
     ext_modules=[
         Pybind11Extension(
             "accel._cpu",

@@ -147,7 +147,7 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
 
   const int64_t elements = kept.product() * call.length;
   const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(elements / kGrain, 1, int64_t{8} * threads);
-  if (call.groups < tasks && call.blocks > 1) {
+  if (call.groups < std::min<int64_t>(tasks, int64_t{2} * threads) && call.blocks > 1) {
     run_split(call, threads, tasks, interrupt);
   } else {
     run_groups(call, threads, std::min(tasks, call.groups), interrupt);

@@ -1,4 +1,5 @@
-"""Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md. With --check, fails where one is stale.
+"""Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md. With --check, fails where one
+is stale.
 
 python docs/generate.py [--check]
 """
@@ -21,7 +22,8 @@ def settings_page() -> str:
         "# Settings",
         "",
         "Each is an environment variable, an attribute of `accel.config`, and a keyword of its context manager.",
-        "Precedence: call argument, context manager, attribute, environment, automatic. The environment is read at the first use.",
+        "Precedence: call argument, context manager, attribute, environment, automatic.",
+        "The environment is read at the first use.",
         "A value outside the grammar raises `accel.ConfigError`, which names the variable and the grammar.",
         "",
         "| variable | attribute | grammar | meaning | default |",
@@ -38,7 +40,7 @@ def ops_page() -> str:
     lines = [
         "# Operations",
         "",
-        "Class: of the bit contract (docs/numerics.md), for float32 and for float16 operands under `default`, and for integers.",
+        "Class: of the bit contract (docs/numerics.md), for float32, for float16 under `default`, and for integers.",
         "",
         "| name | what | primitive | composes | float32 | float16 | integers |",
         "|---|---|---|---|---|---|---|",

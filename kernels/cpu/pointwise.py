@@ -1,4 +1,5 @@
-"""Scalar programs over strided, broadcast operands: each step is a compiled array kernel, run over blocks that stay in L1."""
+"""Scalar programs over strided, broadcast operands: each step is a compiled array kernel, run over blocks that stay in
+L1."""
 
 from __future__ import annotations
 

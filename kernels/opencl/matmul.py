@@ -260,10 +260,10 @@ def _lanes(call: Call, how: Arithmetic, its: Problem) -> Launch:
     build.set_numbers(kernel, 2 * arrays, fields)
     local = (t.n // t.micro_n, t.m // t.micro_m, 1)
     size = (-(-its.n // t.n) * local[0], -(-its.m // t.m) * local[1], prod(its.batch))
-    operands, lock, enqueue = build.Operands(kernel, arrays), device.lock, device.enqueue
+    operands, enqueue = build.Operands(kernel, arrays), device.enqueue
 
     def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        with lock:
+        with device.lock:
             operands.set(*outputs, *inputs)
             enqueue(kernel, size, local)
 
@@ -302,13 +302,13 @@ def _loops(call: Call, how: Arithmetic, its: Problem) -> Launch:
     build.set_numbers(multiply, 2 * arrays, build.pack(wide, *geometry_fields(its, *skips)))
     operands = build.Operands(multiply, arrays)
     size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
-    lock, enqueue, allocate = device.lock, device.enqueue, device.allocate
+    enqueue, allocate = device.enqueue, device.allocate
     ones = (1, 1, 1)
 
     def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         (target,) = outputs
         memory = allocate(max(64, nbytes))
-        with lock:
+        with device.lock:
             for x, (kernel, its_operands, its_size, start) in zip(inputs, packs, strict=False):
                 its_operands.place(0, memory, start)
                 its_operands.place(1, x.buffer, x.offset)

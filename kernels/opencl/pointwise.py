@@ -133,10 +133,10 @@ def _prepare(call: Call) -> Launch:
         rows_each = max(1, WORK // columns_each)
         local, size = (1, 1), (-(-columns // columns_each), -(-rows // rows_each))
         build.set_numbers(kernel, first, fields, rows, rows_each, columns_each)
-    operands, lock, enqueue = build.Operands(kernel, 1 + len(program.inputs)), device.lock, device.enqueue
+    operands, enqueue = build.Operands(kernel, 1 + len(program.inputs)), device.enqueue
 
     def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        with lock:
+        with device.lock:
             operands.set(*outputs, *inputs)
             enqueue(kernel, size, local)
 

@@ -270,13 +270,13 @@ def _prepare(call: Call) -> Launch:
             if how.indexed:
                 places, nbytes = nbytes // 8, _aligned(nbytes + level.outputs * level.blocks * 8)
         stages.append((kernel, build.Operands(kernel, arrays), size, local, results, places))
-    lock, enqueue, allocate = device.lock, device.enqueue, device.allocate
+    enqueue, allocate = device.enqueue, device.allocate
     indexed, last = how.indexed, len(stages) - 1
 
     def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         (source_array,), (target,) = inputs, outputs
         memory = allocate(nbytes) if nbytes else None
-        with lock:
+        with device.lock:
             read, offset, read_places = source_array.buffer, source_array.offset, 0
             for i, (kernel, operands, size, local, results, places) in enumerate(stages):
                 if i == last:

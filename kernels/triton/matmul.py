@@ -1,10 +1,11 @@
-"""Matrix products: which kernel and tiles serve which dtypes, and the check that a GPU's tl.dot keeps the canonical order.
+"""Matrix products: which kernel and tiles serve which dtypes, and whether a GPU's tl.dot keeps the canonical order.
 
-float32 (and 16-bit floats widened to it, in "reproducible") goes to tl.dot at full precision: a chain of fma over ascending k
-on NVIDIA GPUs of every architecture from sm_80 to sm_120, as executed in the emulator, and on gfx1100 by its machine code.
-On gfx90a and gfx942 it is compiled to float32 matrix instructions, which others found to be such a chain too. As that was
-not executed here, every real GPU is asked once per tile shape: where tl.dot differs from the written-out chain by a bit, the
-chain serves. float64 always takes the chain, since the order inside a float64 matrix instruction is not documented.
+float32 (and 16-bit floats widened to it, in "reproducible") goes to tl.dot at full precision: a chain of fma over
+ascending k on NVIDIA GPUs of every architecture from sm_80 to sm_120, as executed in the emulator, and on gfx1100 by
+its machine code. On gfx90a and gfx942 it is compiled to float32 matrix instructions, which others found to be such a
+chain too. As no AMD code was executed, every real GPU is asked once per tile shape: where tl.dot differs from the
+written-out chain in a bit, the chain serves. float64 always takes the chain: the order inside a float64 matrix
+instruction is not documented.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ INT8_CHUNK = 1 << 16
 class Config:
     """One way to multiply.
 
-    kernel: ``dot`` or ``chain``. load: dtype that elements are loaded as. operand: dtype that they are widened to, where it is
-    another. accumulator: what products are added in. tile: (m, n, k) of a program instance. precision: tl.dot's.
+    kernel: ``dot`` or ``chain``. load: dtype that elements are loaded as. operand: dtype that they are widened to,
+    where it is another. accumulator: what products are added in. tile: (m, n, k) of a program instance.
+    precision: tl.dot's. kc: chunk length.
     """
 
     kernel: str
@@ -64,40 +66,41 @@ class Config:
         return self.kc == KC and self.kernel == "dot" and self.accumulator == "float32"
 
 
-def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str) -> Config:
-    """How a device multiplies (…, m, k) by (…, k, n)."""
+def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str, finished: bool = False) -> Config:
+    """How a device multiplies (…, m, k) by (…, k, n). finished: by an epilogue, which wants registers of its own."""
     architecture, name = device.architecture, operand.name
     stages = 3 if architecture.startswith("sm_") else 2
     if operand.kind != "f":
         if name == "int8" and output.name in ("int8", "int32"):
-            tile, warps = _matrix_tile(device, m, n, 1)
+            tile, warps = _matrix_tile(device, m, n, 1, finished)
             return Config("dot", "int8", "int8", "int32", tile, warps, stages, kc=INT8_CHUNK)
         return Config("chain", name, wide(output), wide(output), *_vector_tile(device, m, n, 4), kc=UNCHUNKED)
     if name == "float64":
         return Config("chain", name, name, name, *_vector_tile(device, m, n, 4))
     if operand.itemsize == 2 and numerics != "reproducible":
-        tile, warps = _matrix_tile(device, m, n, 2)
+        tile, warps = _matrix_tile(device, m, n, 2, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, kc=UNCHUNKED)
     if name == "float32" and numerics == "fast" and _has_tf32(architecture):
-        tile, warps = _matrix_tile(device, m, n, 4)
+        tile, warps = _matrix_tile(device, m, n, 4, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, "tf32", UNCHUNKED)
-    return Config("dot", storage(name), "float32", "float32", *_vector_tile(device, m, n, 16))
+    tile, warps = _vector_tile(device, m, n, 8 if stages == 3 else 16)
+    return Config("dot", storage(name), "float32", "float32", tile, 2 * warps if finished else warps, stages)
 
 
 def _vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[tuple[int, int, int], int]:
-    """(tile, warps) for multiplication by fma: two accumulators of 32 values a thread at most, which fit its registers."""
+    """(tile, warps) for multiplication by fma: two accumulators of at most 32 values a thread fit its registers."""
     largest = 128 if device.architecture == "interpreter" else 64 if depth > 4 else 32
     height, width = (min(largest, max(16, power_of_two(size))) for size in (m, n))
     return (height, width, depth), max(1, min(4, height * width // 256))
 
 
-def _matrix_tile(device: Any, m: int, n: int, itemsize: int) -> tuple[tuple[int, int, int], int]:
-    """(tile, warps) for matrix units; the emulator knows no wgmma, which 32 rows avoid on sm_90, and RDNA has few registers."""
+def _matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> tuple[tuple[int, int, int], int]:
+    """(tile, warps) for matrix units. 32 rows avoid wgmma, which the emulator lacks; RDNA and epilogues need registers."""
     depth = {1: 64, 2: 32 if device.architecture.startswith("gfx1") else 64, 4: 32}[itemsize]
     if device.kind == "emulated" and device.architecture == "sm_90":
         return (32, 64, depth), 4
     if min(m, n) >= 128 and device.kind == "gpu":
-        return (128, 128, depth), 8
+        return (128, 64 if finished else 128, depth), 8
     return (64, 64, depth), 4
 
 
@@ -123,9 +126,10 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Launch:
-    a, b, *_ = call.inputs
-    (out,) = call.outputs
-    config = choose(call.device, a.dtype, out.dtype, out.shape[-2], out.shape[-1], call.settings.numerics)
+    a, (out,) = call.inputs[0], call.outputs
+    *_, m, n = out.shape
+    finished = call.params.epilogue is not None
+    config = choose(call.device, a.dtype, out.dtype, m, n, call.settings.numerics, finished)
     if config.ordered and call.device.kind == "gpu" and not keeps_order(call.device, config):
         config = written_out(config)
     return multiply(call, config)
@@ -158,17 +162,20 @@ def multiply(call: Call, config: Config) -> Launch:
         widen = device.kernel(device_code.__file__, "as_loaded")
     floating = TABLE[config.accumulator].kind == "f"
     arguments = {
-        **{"out": Pointer(storage(out.dtype.name)), "a": Pointer(config.load), "b": Pointer(config.load)},
+        "out": Pointer(storage(out.dtype.name)), "a": Pointer(config.load), "b": Pointer(config.load),
         "extras": tuple(Pointer(storage(x.dtype.name)) for x in extras),
-        **{"m": m, "n": n, "k": k, "chunks": max(1, -(-k // config.kc)), "tiles_m": tiles_m, "tiles_n": tiles_n},
-        **{"batch": batch, "out_strides": strides[0], "a_strides": strides[1], "b_strides": strides[2]},
+        "m": m, "n": n, "k": k, "chunks": max(1, -(-k // config.kc)), "tiles_m": tiles_m, "tiles_n": tiles_n,
+        "batch": batch, "out_strides": strides[0], "a_strides": strides[1], "b_strides": strides[2],
         "extra_strides": tuple(strides[3:]),
-        **{"WIDEN": widen, "EPILOGUE": finish, "ACC": getattr(tl, config.accumulator)},
-        **{"NOTHING": -0.0 if floating else 0, "MASKED": k % depth != 0},
-        **{"BM": height, "BN": width, "BK": depth, "KC": config.kc, "GROUP": GROUP},
+        "WIDEN": widen, "EPILOGUE": finish, "ACC": getattr(tl, config.accumulator),
+        "NOTHING": -0.0 if floating else 0, "MASKED": k % depth != 0,
+        "BM": height, "BN": width, "BK": depth, "KC": config.kc, "GROUP": GROUP,
         "INDEX": tl.int64 if far else tl.int32,
-        **({"PRECISION": config.precision, "SIGNED": config.ordered} if config.kernel == "dot" else {"FUSED": floating}),
-    }
+    }  # fmt: skip
+    if config.kernel == "dot":
+        arguments |= {"PRECISION": config.precision, "SIGNED": config.ordered}
+    else:
+        arguments["FUSED"] = floating
     kernel = device.kernel(device_code.__file__, config.kernel)
     what = Specialization(kernel, arguments, "i64" if far else "i32", config.num_warps, config.num_stages)
     run = device.prepare(what, tiles_m * tiles_n * prod(batch))

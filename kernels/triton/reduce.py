@@ -123,19 +123,18 @@ class Geometry:
         whole = (*self.kept, *self.reduced), (*self.x_kept, *self.x_reduced)
         far = needs_wide(whole, ((*self.kept, self.blocks), (*self.out_kept, self.out_block)))
         arguments = {
-            **{"n": self.n, "width": width, "blocks": self.blocks, "rows": rows, "tiles": tiles, "outer": outer},
-            **{"x_outer": self.x_kept[:-1], "x_row": self.x_kept[-1]},
-            **{"reduced": self.reduced, "x_reduced": self.x_reduced},
-            **{"out_outer": self.out_kept[:-1], "out_row": self.out_kept[-1], "out_block": self.out_block},
-            **{"BY_BLOCK": by_block, "ROWS": tile, "LANES": lanes, "FOLDS": lanes.bit_length() - 1},
+            "n": self.n, "width": width, "blocks": self.blocks, "rows": rows, "tiles": tiles, "outer": outer,
+            "x_outer": self.x_kept[:-1], "x_row": self.x_kept[-1], "reduced": self.reduced, "x_reduced": self.x_reduced,
+            "out_outer": self.out_kept[:-1], "out_row": self.out_kept[-1], "out_block": self.out_block,
+            "BY_BLOCK": by_block, "ROWS": tile, "LANES": lanes, "FOLDS": lanes.bit_length() - 1,
             "INDEX": tl.int64 if far else tl.int32,
-        }
+        }  # fmt: skip
         grid = tiles * prod(outer) * (rows if by_block else self.blocks)
         return arguments, grid, "i64" if far else "i32", min(8, max(1, tile * lanes // 256))
 
 
 def passes(call: Call) -> list[Geometry]:
-    """The passes of a reduction: the first reads the operand, the last writes the output, scratch is row-major between them."""
+    """The passes of a reduction: the first reads the operand, the last writes the output; scratch is row-major."""
     (x,), (out,), axes = call.inputs, call.outputs, call.params.axes
     strides = [tuple(x.strides[a] for a in range(x.ndim) if a not in axes), out.strides]
     kept, (x_kept, out_kept) = collapse(out.shape, strides)

@@ -1,10 +1,12 @@
 """One tensor-op layer for every accelerator vendor, with the same bits on all of them.
 
-Names follow the Python array API standard; `accel.nn` follows torch.nn.functional, `accel.special` SciPy. Arrays come in and go
+Names follow the Python array API standard; `accel.nn` follows torch.nn.functional, `accel.special` SciPy. Arrays come
+in and go
 out in their own kind: NumPy arrays, torch tensors, pyopencl arrays, `accel.Array`.
 """
 
 from math import e, inf, nan, pi
+from types import ModuleType as _Module
 
 from . import ops as _ops
 from .array import Array
@@ -50,6 +52,7 @@ from .errors import (
 from .explain import explain
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
+from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
 
 from . import nn, special  # isort: skip
@@ -63,6 +66,6 @@ globals().update({spec.name: spec.function for spec in _OPS.values() if spec.nam
 clip = _ops.pointwise.clip
 
 __all__ = sorted(
-    [name for name in globals() if not name.startswith("_")]
-    + ["__version__", "__array_api_version__", "__array_namespace_info__"]
+    [name for name, value in globals().items() if not (name.startswith("_") or isinstance(value, _Module))]
+    + ["nn", "special", "__version__", "__array_api_version__", "__array_namespace_info__"]
 )

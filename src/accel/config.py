@@ -254,7 +254,8 @@ config = Config()
 
 
 def cache_folder() -> Path:
-    """The folder for compiled kernels and tuning results, made on demand: ACCEL_CACHE_DIR, else the platform's user cache folder."""
+    """The folder for compiled kernels and tuning results, made on demand: ACCEL_CACHE_DIR, else the platform's user
+    cache folder."""
     chosen = config.current().cache_dir
     if chosen is None:
         import platformdirs

@@ -72,9 +72,9 @@ def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Arr
         return found, fresh
     if library is None and hasattr(obj, "__dlpack__"):
         found = from_dlpack(obj)
-        host, fresh = (np.asarray(found), False) if found.device.host else (None, False)
-        if host is None:
+        if not found.device.host:
             return found, False
+        host, fresh = np.asarray(found), False
     else:
         host, fresh = _host(obj, wanted, library)
     if wanted is not None and home.missing(as_dtype(host.dtype, "asarray: obj").name) is not None:

@@ -50,7 +50,8 @@ def _first(backend: Backend, listed_alone: bool) -> Device | None:
 
 
 def default_device() -> Device:
-    """The device that host arrays are computed on: ACCEL_DEVICE, else the first fitting one of ACCEL_BACKEND, else automatic."""
+    """The device that host arrays are computed on: ACCEL_DEVICE, else the first fitting one of ACCEL_BACKEND, else
+    automatic."""
     return _default(config.current())
 
 

@@ -261,7 +261,8 @@ def _describe(spec: OpSpec, inputs: Sequence[Layout]) -> str:
 
 
 def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> list[Candidate]:
-    """Every way to serve a call, in the order of preference; the first without a refusal is what runs. Prepares nothing."""
+    """Every way to serve a call, in the order of preference; the first without a refusal is what runs. Prepares
+    nothing."""
     settings = config.current()
     device = one_device(inputs, spec.name)
     inferred = spec.infer(inputs, params)

@@ -84,7 +84,7 @@ def as_dtype(value: Any, argument: str = "dtype") -> DType:
             return TABLE[value]
     else:
         try:
-            row = _BY_NUMPY.get(np.dtype(value).newbyteorder("="))
+            row = None if value is None else _BY_NUMPY.get(np.dtype(value).newbyteorder("="))
         except TypeError:
             row = None
         if row is not None:
@@ -106,7 +106,8 @@ def promote(*dtypes: DType) -> DType:
 
 
 def scalar_dtype(value: bool | int | float, dtype: DType) -> DType:
-    """The dtype that a Python scalar takes beside an array of the given dtype (the scalar is weak: only its kind counts)."""
+    """The dtype that a Python scalar takes beside an array of the given dtype (the scalar is weak: only its kind
+    counts)."""
     if isinstance(value, (bool, np.bool_)):
         return dtype
     if isinstance(value, int):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+MAX_AXES = 64
+"""As many axes as NumPy's arrays and the C++ kernels have."""
+
 _LIMIT = 1 << 16
 _interned: dict[tuple[DType, Shape, Shape, int], Layout] = {}
 
@@ -30,6 +33,10 @@ class Layout:
         self.dtype, self.shape, self.strides, self.device = dtype, shape, strides, device
         self.ndim = len(shape)
         self.size = prod(shape)
+        if self.ndim > MAX_AXES:
+            raise ShapeError(f"an array has at most {MAX_AXES} axes, not {self.ndim}")
+        if self.size * dtype.itemsize >= 1 << 63 or any(n >= 1 << 63 for n in shape):
+            raise ShapeError(f"shape {shape} of {dtype} has more bytes than 63 bits count")
         dense = row_major(shape)
         self.contiguous = self.size == 0 or all(
             have == want for have, want, n in zip(strides, dense, shape, strict=True) if n > 1
@@ -97,7 +104,8 @@ def broadcast_strides(source: Layout, shape: Shape) -> Shape:
 
 
 def collapse(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]]:
-    """The same elements in the same order with as few axes as possible: axes of length 1 go, neighbours that every operand
+    """The same elements in the same order with as few axes as possible: axes of length 1 go, neighbours that every
+    operand
     walks with one step become one axis. shape must have no 0; strides: one tuple per operand, of the shape's length."""
     kept = [axis for axis, n in enumerate(shape) if n != 1]
     lengths: list[int] = []

@@ -10,12 +10,13 @@ from .devices import default_device
 from .devices import device as device_named
 from .devices import devices as all_devices
 from .dtypes import FLOAT32, INT64, TABLE, DType
+from .layout import MAX_AXES
 
 CANONICAL = tuple(name for name in TABLE if name not in ("float16", "bfloat16"))
 """Names of the dtypes that accel shares with the standard."""
 
-MAX_DIMENSIONS = 64 if int(np.__version__.partition(".")[0]) >= 2 else 32
-"""As many axes as NumPy's arrays have."""
+MAX_DIMENSIONS = MAX_AXES if int(np.__version__.partition(".")[0]) >= 2 else 32
+"""Axes that an array may have; before version 2, NumPy's had 32."""
 
 
 class NamespaceInfo:

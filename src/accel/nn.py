@@ -1,4 +1,5 @@
-"""`accel.nn`: functions of neural networks, with torch.nn.functional's names and argument order, and ``axis`` for ``dim``."""
+"""`accel.nn`: functions of neural networks, with torch.nn.functional's names and argument order, and ``axis`` for
+``dim``."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ relu, sigmoid, silu, tanh = (OPS[name].function for name in ("relu", "sigmoid", 
 def gelu(x: Any, approximate: str = "none") -> Any:
     """x times the normal distribution function of x, for each element.
 
-    approximate: "none" (by erf) or "tanh" (Hendrycks and Gimpel 2016, arXiv:1606.08415). Raises DtypeError, ArgumentError.
+    approximate: "none" (by erf) or "tanh" (Hendrycks and Gimpel 2016, arXiv:1606.08415). Raises DtypeError,
+    ArgumentError.
     """
     if approximate not in ("none", "tanh"):
         raise ArgumentError(f"gelu: approximate: expected 'none' or 'tanh', got {approximate!r}")

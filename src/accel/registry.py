@@ -1,4 +1,5 @@
-"""The tables: op specs, backends and, through each backend, kernels. One door for what ships with accel and what does not."""
+"""The tables: op specs, backends and, through each backend, kernels. One door for what ships with accel and what does
+not."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def _entry_points() -> dict[str, tuple[EntryPoint, EntryPoint | None]]:
 
 
 def _by_name(group: str) -> dict[str, EntryPoint]:
-    """A group's entry points by name; of two of one name accel's own, so that no plug-in takes a built-in backend's place."""
+    """A group's entry points by name; of two of one name accel's own, so that no plug-in replaces a built-in
+    backend."""
     from importlib.metadata import entry_points
 
     points = sorted(entry_points(group=group), key=lambda point: point.value.startswith("accel."))

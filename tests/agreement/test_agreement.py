@@ -1,4 +1,5 @@
-"""Every op, dtype and device: the canonical bits, and the error bound around the exact answer, on samples of the op's own spec."""
+"""Every op, dtype and device: the canonical bits, and the error bound around the exact answer, on samples of the op's
+own spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The agreement suite can see what it looks for: each change of the bit contract's algorithms is caught on ordinary data."""
+"""The agreement suite can see what it looks for: each change of the bit contract's algorithms is caught on ordinary
+data."""
 
 from __future__ import annotations
 

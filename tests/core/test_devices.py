@@ -18,13 +18,13 @@ def test_every_device_is_accepted_back_by_its_name():
 
 @pytest.mark.parametrize("name", ["vulkan", "vulkan:0", "", ":0"])
 def test_unknown_backend_in_a_name(name):
-    with pytest.raises(accel.DeviceError, match="registered backends: .*cpu"):
+    with pytest.raises(accel.DeviceError, match=r"registered backends: .*cpu"):
         accel.device(name)
 
 
 @pytest.mark.parametrize("name", ["cpu:7", "cpu:fast", "null:3"])
 def test_unknown_device_of_a_backend(name):
-    with pytest.raises(accel.DeviceError, match="the devices of .* are: "):
+    with pytest.raises(accel.DeviceError, match=r"the devices of .* are: "):
         accel.device(name)
 
 
@@ -77,7 +77,10 @@ class TestFailingBackends:
                     self.value = "elsewhere:backend"
                     self.load = lambda: value
 
-            points = {**registry._entry_points(), "broken": (Point(factory), Point(info or BackendInfo("broken", "test")))}
+            points = {
+                **registry._entry_points(),
+                "broken": (Point(factory), Point(info or BackendInfo("broken", "test"))),
+            }
             monkeypatch.setattr(registry, "_entry_points", lambda: points)
             registry._backends.pop("broken", None)
 
@@ -93,7 +96,9 @@ class TestFailingBackends:
 
         listed(factory)
         for _ in range(2):
-            with pytest.raises(accel.BackendUnavailableError, match=r"'broken' failed to start: OSError: libvendor\.so"):
+            with pytest.raises(
+                accel.BackendUnavailableError, match=r"'broken' failed to start: OSError: libvendor\.so"
+            ):
                 accel.device("broken:0")
         assert len(calls) == 1, "the failure is remembered"
         assert "cpu" in [str(d) for d in accel.devices()]
@@ -101,7 +106,7 @@ class TestFailingBackends:
 
     def test_other_version_of_the_contract(self, listed):
         listed(lambda: None, BackendInfo("broken", "test", api_version=99))
-        with pytest.raises(accel.BackendUnavailableError, match="version 99 .* this accel has version 1"):
+        with pytest.raises(accel.BackendUnavailableError, match=r"version 99 .* this accel has version 1"):
             accel.device("broken:0")
 
     def test_listed_alone_it_raises_with_the_reason(self, listed):
@@ -123,3 +128,11 @@ def test_synchronize():
     accel.synchronize("cpu")
     with pytest.raises(accel.DeviceError):
         accel.synchronize("vulkan:1")
+
+
+def test_public_names_are_functions_values_and_two_namespaces():
+    import types
+
+    modules = [name for name in accel.__all__ if isinstance(getattr(accel, name), types.ModuleType)]
+    assert modules == ["nn", "special"]
+    assert all(hasattr(accel, name) for name in accel.__all__)

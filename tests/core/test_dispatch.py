@@ -1,4 +1,5 @@
-"""Dispatch on the null backend, where launches are recorded and nothing is computed; and what the resolver falls back to."""
+"""Dispatch on the null backend, where launches are recorded and nothing is computed; and what the resolver falls back
+to."""
 
 from __future__ import annotations
 
@@ -181,7 +182,13 @@ def test_explain_computes_nothing(null):
     explained = accel.explain("softmax", array(null, (1 << 20, 1 << 20)))
     assert null.launches == []
     assert explained.runs == "decomposition into other ops"
-    assert [what.partition("(")[0] for what, _ in explained.calls] == ["softmax", "max", "pointwise", "sum", "pointwise"]
+    assert [what.partition("(")[0] for what, _ in explained.calls] == [
+        "softmax",
+        "max",
+        "pointwise",
+        "sum",
+        "pointwise",
+    ]
     with pytest.raises(accel.ArgumentError, match="unknown op 'softmin'"):
         accel.explain("softmin", np.ones(3))
     with pytest.raises(accel.ShapeError):

@@ -14,10 +14,17 @@ from hypothesis import strategies as st
 import accel
 from accel.array import Array, from_numpy, to_numpy
 from accel.dtypes import TABLE
+from accel.testing.compare import differing
 from accel.testing.strategies import arrays, shapes
 
 DTYPES = tuple(TABLE.values())
 CPU = accel.device("cpu")
+
+
+def same(got, want) -> bool:
+    """Shape, dtype and bits; every NaN is the same."""
+    got, want = np.asarray(got), np.asarray(want)
+    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +56,7 @@ def test_an_array_comes_in_as_it_lies(source):
         at = address(x) + source.itemsize * np.array([np.dot(i, x.strides) for i in np.ndindex(x.shape)])
         assert (at >= low).all()
         assert (at + source.itemsize <= high).all()
-    np.testing.assert_array_equal(to_numpy(x), source)
+    assert same(to_numpy(x), source)
 
 
 @given(sources())
@@ -70,7 +77,7 @@ def test_another_memory_gets_the_elements(source):
     assert not copied.buffer.readonly
     if source.size:
         assert not np.shares_memory(to_numpy(copied), source)
-    np.testing.assert_array_equal(to_numpy(copied), source)
+    assert same(to_numpy(copied), source)
 
 
 @given(sources(tuple(d for d in DTYPES if d.itemsize > 1)))
@@ -80,12 +87,12 @@ def test_swapped_and_misaligned_elements_work(source):
         out = accel.positive(swapped) if source.dtype.kind != "b" else accel.copy(swapped)
         assert out.dtype == source.dtype
         assert out.dtype.isnative
-        np.testing.assert_array_equal(out, source)
+        assert same(out, source)
     raw = np.zeros(source.size * source.itemsize + 1, np.uint8)
     raw[1:] = np.ascontiguousarray(source).reshape(-1).view(np.uint8)
     odd = raw[1:].view(source.dtype).reshape(source.shape)
     assert odd.size == 0 or not odd.flags.aligned
-    np.testing.assert_array_equal(accel.copy(odd), source)
+    assert same(accel.copy(odd), source)
 
 
 def test_strides_that_are_no_multiple_of_the_element():
@@ -146,7 +153,8 @@ def test_weak_scalars_are_rounded_once(value, dtype):
     assert np.signbit(got) == (value < 0 or str(value) == "-0.0")
     error = abs(Fraction(float(got)) - exact)
     for direction in (np.inf, -np.inf):
-        neighbour = np.nextafter(got, numpy.type(direction))
+        with np.errstate(over="ignore"):
+            neighbour = np.nextafter(got, numpy.type(direction))
         if np.isfinite(neighbour):
             other = abs(Fraction(float(neighbour)) - exact)
             assert error < other or (error == other and got.view(f"u{numpy.itemsize}") % 2 == 0)
@@ -173,6 +181,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize(
     ("call", "where"),

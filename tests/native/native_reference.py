@@ -64,7 +64,11 @@ def mul_add(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 def maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """NaN propagates; +0 is larger than -0."""
     if a.dtype.kind == "f":
-        return np.where(np.isnan(a), a, np.where((a == b) & np.signbit(a), b, np.where(a > b, a, np.where(b > a, b, np.where(np.isnan(b), b, a)))))
+        return np.where(
+            np.isnan(a),
+            a,
+            np.where((a == b) & np.signbit(a), b, np.where(a > b, a, np.where(b > a, b, np.where(np.isnan(b), b, a)))),
+        )
     return np.maximum(a, b)
 
 

@@ -45,7 +45,9 @@ def everything(cpu, isa, threads):
     product = run_matmul(cpu, isa, a, b, np.empty((200, 250), np.float32), threads)
     long = random(rng, "float32", (3, 200_000))
     total = run_reduce(cpu, isa, "sum", long, (1,), "float32", threads)
-    program = cpu.Pointwise(isa, ["float32"] * 2, [("add", "float32", [0, 1]), ("multiply", "float32", [2, 0])], "float32")
+    program = cpu.Pointwise(
+        isa, ["float32"] * 2, [("add", "float32", [0, 1]), ("multiply", "float32", [2, 0])], "float32"
+    )
     return product, total, run_pointwise(program, np.empty_like(long), [long, long[::-1]], threads)
 
 
@@ -136,7 +138,7 @@ INTERRUPTED = """
             [2], out.ctypes.data, [1], at, [0], [10**6, 10**6], [0, 0], threads)
     elif family == "columns":
         call = lambda: cpu.Reduce(isa, "sum", "float32", "float32").run(
-            [6000], at, [0], out.ctypes.data, [1], [10**5, 10**5], [0, 0], threads)
+            [6000], at, [0], out.ctypes.data, [1], [10**4, 10**4], [0, 0], threads)
     else:
         program = cpu.Pointwise(isa, ["float32"], [("sqrt", "float32", [0])], "float32")
         call = lambda: program.run([10**6, 10**6], out.ctypes.data, [0, 0], [(at, [0, 0])], threads)

@@ -112,7 +112,11 @@ def test_integers_wrap(cpu, isa, dtype, output):
         a, b = problem(dtype, m, n, k)
         with np.errstate(over="ignore"):
             want = (a.astype(np.uint64) @ b.astype(np.uint64)).astype(output)
-        for la, lb, lc in (("rows", "rows", "rows"), ("columns", "sliced", "columns"), ("reversed", "columns", "sliced")):
+        for la, lb, lc in (
+            ("rows", "rows", "rows"),
+            ("columns", "sliced", "columns"),
+            ("reversed", "columns", "sliced"),
+        ):
             out = lay(np.full((m, n), 7, output), lc)
             run_matmul(cpu, isa, lay(a, la), lay(b, lb), out, threads=2)
             assert same(out, want), (m, n, k, la, lb, lc)
@@ -212,7 +216,9 @@ def test_special_values(cpu, isa, ieee, dtype):
     assert kinds == {"nan", "inf", "subnormal"}
     # A chunk of products that underflow to -0 starts from +0 but ends at -0; nothing is added to a first chunk.
     a, b = np.full((3, 1), -tiny, dtype), np.full((1, 5), tiny, dtype)
-    assert np.signbit(matmul(a, b, fma)).all() and same(run_matmul(cpu, isa, a, b, np.empty((3, 5), dtype)), matmul(a, b, fma))
+    assert np.signbit(matmul(a, b, fma)).all() and same(
+        run_matmul(cpu, isa, a, b, np.empty((3, 5), dtype)), matmul(a, b, fma)
+    )
     nothing = run_matmul(cpu, isa, np.empty((3, 0), dtype), np.empty((0, 5), dtype), np.full((3, 5), 7, dtype))
     assert (nothing == 0).all() and not np.signbit(nothing).any()
 
@@ -259,7 +265,17 @@ def test_refuses_what_does_not_fit(cpu, isa):
     kernel = cpu.Matmul(isa, "float32", "float32")
     x = np.zeros((4, 4), np.float32)
     good = [[], 4, 4, 4, *operand(x), *operand(x), *operand(x.copy()), [], 1]
-    for position, value in [(0, [2]), (1, -1), (3, -4), (4, 0), (4, 3), (5, [4]), (7, [4, 1, 1]), (10, [(0, [1])]), (11, 0)]:
+    for position, value in [
+        (0, [2]),
+        (1, -1),
+        (3, -4),
+        (4, 0),
+        (4, 3),
+        (5, [4]),
+        (7, [4, 1, 1]),
+        (10, [(0, [1])]),
+        (11, 0),
+    ]:
         bad = list(good)
         bad[position] = value
         with pytest.raises(ValueError):

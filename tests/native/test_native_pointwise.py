@@ -21,7 +21,9 @@ def samples(dtype: str) -> np.ndarray:
         info = np.iinfo(target)
         edges = [info.min, info.min + 1, info.max, info.max - 1, 0, 1, 2, 3, 7, 8, 31, 33, 63, 64, 100, info.max // 2]
         edges += [-x for x in edges[4:] if info.min < 0]
-        return np.concatenate([np.array(edges, target), random(rng, dtype, (60,)), rng.integers(0, 9, 30).astype(target)])
+        return np.concatenate(
+            [np.array(edges, target), random(rng, dtype, (60,)), rng.integers(0, 9, 30).astype(target)]
+        )
     info = ml_dtypes.finfo(target)
     edges = [0, 1, 0.5, 2, 3, 1.5, 2.5, info.max, info.smallest_normal, info.smallest_subnormal, np.inf, 0.1, 100, 88.7]
     edges += [65504, 65520, 2.0**31, 2.0**63, 2.0**64]
@@ -72,7 +74,9 @@ def test_every_cast_is_the_evaluators(cpu, scalar, evaluate, isa):
         for target in DTYPES:
             program = cpu.Pointwise(isa, [source], [("cast", target, [0])], target)
             got = run_pointwise(program, np.empty(x.shape, numpy_dtype(target)), [x])
-            want = known_evaluation(evaluate, scalar.Program((source,), (scalar.Step("cast", target, (0,)),), target), [x])
+            want = known_evaluation(
+                evaluate, scalar.Program((source,), (scalar.Step("cast", target, (0,)),), target), [x]
+            )
             assert same(got, want), (source, target)
 
 
@@ -166,7 +170,12 @@ def test_copies(cpu, isa, dtype):
 def test_sixteen_bit_floats_round_once(cpu, isa):
     for dtype in ("float16", "bfloat16"):
         x, y = pairs(dtype, 2)
-        steps = [("cast", "float32", [0]), ("cast", "float32", [1]), ("multiply", "float32", [2, 3]), ("cast", dtype, [4])]
+        steps = [
+            ("cast", "float32", [0]),
+            ("cast", "float32", [1]),
+            ("multiply", "float32", [2, 3]),
+            ("cast", dtype, [4]),
+        ]
         got = run_pointwise(cpu.Pointwise(isa, [dtype] * 2, steps, dtype), np.empty_like(x), [x, y])
         with np.errstate(all="ignore"):
             assert same(got, (x.astype(np.float32) * y.astype(np.float32)).astype(x.dtype))

@@ -209,7 +209,17 @@ def test_refuses_what_does_not_fit(cpu, isa):
     kernel = cpu.Reduce(isa, "sum", "float32", "float32")
     good = [[4], out.ctypes.data, [1], x.ctypes.data, [6], [6], [1], 1]
     kernel.run(*good)
-    for position, value in [(0, [-4]), (0, [4, 1]), (1, 0), (2, []), (3, 1), (4, [6, 1]), (5, [2**62, 2]), (6, []), (7, 0)]:
+    for position, value in [
+        (0, [-4]),
+        (0, [4, 1]),
+        (1, 0),
+        (2, []),
+        (3, 1),
+        (4, [6, 1]),
+        (5, [2**62, 2]),
+        (6, []),
+        (7, 0),
+    ]:
         bad = list(good)
         bad[position] = value
         with pytest.raises(ValueError):

@@ -73,7 +73,14 @@ def test_special_values(device, dtype):
     """NaN and infinity propagate, −0 is the sum of −0 alone, +0 is above −0, the first NaN and the first of equals win."""
     nan, inf = np.nan, np.inf
     x = np.array(
-        [[-0.0] * 5, [-0.0, 0.0, -0.0, 0.0, -0.0], [1, inf, 2, -inf, 3], [1, nan, 5, nan, -2], [-inf] * 5, [3, 1, 3, 1, 3]]
+        [
+            [-0.0] * 5,
+            [-0.0, 0.0, -0.0, 0.0, -0.0],
+            [1, inf, 2, -inf, 3],
+            [1, nan, 5, nan, -2],
+            [-inf] * 5,
+            [3, 1, 3, 1, 3],
+        ]
     ).astype(DTYPES[dtype])
     for kind in KINDS:
         check(OPS[kind], device, (x,), {"axis": 1})

@@ -1,1 +1,1 @@
-"""The code that runs on devices: functions of triton.language's built-ins only, loaded in two forms by accel.backends.triton_kernel."""
+"""Code that runs on devices, of triton.language's built-ins only; accel.backends.triton_kernel loads it twice."""

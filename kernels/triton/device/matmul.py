@@ -1,7 +1,7 @@
 """Matrix products with an epilogue, in the canonical order (docs/numerics.md, rule 3): ascending k in chunks of KC.
 
-`dot` leaves the products of a tile to tl.dot. `chain` writes every fma itself, one outer product at a time: for float64,
-whose tl.dot goes to matrix units, and for integers.
+`dot` leaves the products of a tile to tl.dot. `chain` writes every fma itself, one outer product at a time: for
+float64, whose tl.dot goes to matrix units, and for integers.
 
 Past the end of k, a is −0 and b +0: adding their product, −0, changes nothing, not even −0. It takes a select after the
 load; ``other=-0.0`` of a pipelined load becomes +0, since the asynchronous copy fills with zeros.
@@ -59,8 +59,8 @@ def dot(
 ):  # fmt: skip
     """out = EPILOGUE(a @ b, extras…), by tl.dot. chunks: of KC consecutive k, at least 1, so that no k at all gives +0.
 
-    Strides of an operand: (those of the batch axes, its row's, its column's). NOTHING: what a total starts from: −0, or an
-    integer 0. MASKED: k is no multiple of BK. SIGNED: the sign of a zero matters, so that past the end a is to be −0.
+    Strides of an operand: (those of the batch axes, its row's, its column's). NOTHING: what a total starts from: −0, or
+    an integer 0. MASKED: k is no multiple of BK. SIGNED: the sign of a zero matters, so past the end a is to be −0.
     """
     at_batch, rows, columns = place(m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
     a_rows = a + offset_of(at_batch, batch, a_strides[0]) + rows[:, None] * a_strides[1]

@@ -1,11 +1,11 @@
-"""Reductions in the canonical order (docs/numerics.md, rule 2): blocks of BLOCK elements, LANES lanes, lanes folded in halves.
+"""Reductions in the canonical order (docs/numerics.md, rule 2).
 
     reduced elements of one row   |  block 0: 0 … 4095  |  block 1: 4096 … 8191  | …
     in a block                    |  lane l accumulates l, l + 64, l + 128, … in this order
     then                          |  l with l + 32, then l + 16, … until lane 0 is left
 
-A program instance reduces a tile of rows in one block, or a tile of blocks of one row. tl.sum and tl.reduce, whose order is
-not fixed, are not used.
+A program instance reduces a tile of rows in one block, or a tile of blocks of one row. tl.sum and tl.reduce, whose
+order is not fixed, are not used.
 """
 
 import triton
@@ -22,7 +22,7 @@ def halves(acc, ROWS: tl.constexpr, HALF: tl.constexpr):
 
 @triton.jit
 def place(rows, blocks, tiles, BY_BLOCK: tl.constexpr, ROWS: tl.constexpr, INDEX: tl.constexpr):
-    """(outer index, row, block, which of the tile's are there) of a program instance; row or block is the tile's vector."""
+    """(outer index, row, block, which are there) of a program instance; row or block is the vector that it tiles."""
     pid = tl.program_id(0).to(INDEX)
     along = pid % tiles * ROWS + tl.arange(0, ROWS).to(INDEX)
     rest = pid // tiles
@@ -64,7 +64,7 @@ def accumulate(
 
 @triton.jit
 def better(a, i, b, j, MAXIMUM: tl.constexpr):
-    """Whether (b, at index j) comes before (a, at i): NaN, then the extreme value, then the lower index; -0 equals +0."""
+    """Whether b, at index j, wins over a, at i: NaN, then the extreme value, then the lower index; −0 equals +0."""
     nan_a, nan_b = a != a, b != b
     beyond = b > a if MAXIMUM else b < a
     return (beyond & (nan_a == 0)) | (nan_b & (nan_a == 0)) | (((a == b) | (nan_a & nan_b)) & (j < i))

@@ -1,4 +1,5 @@
-"""Metadata of the built-in backends, read without importing any driver. They register through the same entry points as others."""
+"""Metadata of the built-in backends, read without importing any driver. They register through the same entry points as
+others."""
 
 from .base import BackendInfo
 

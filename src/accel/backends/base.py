@@ -1,6 +1,7 @@
 """The contract between accel and a backend.
 
-A backend is one module (or one out-of-tree package) that names a factory in the entry-point group ``accel.backends`` and a
+A backend is one module (or one out-of-tree package) that names a factory in the entry-point group ``accel.backends``
+and a
 `BackendInfo` in ``accel.backend_info``. It must provide
 
     memory        `Device.allocate`, and buffers that stay alive while an `Array` holds them
@@ -8,10 +9,12 @@ A backend is one module (or one out-of-tree package) that names a factory in the
     one launcher  a `Kernel` row for ``pointwise``
 
 and everything else that accel can do then works by decomposition, or by fallback to the CPU where that is allowed. Each
-further `Kernel` row replaces a fallback with something faster. `accel conform --backend NAME` says whether the result is right.
+further `Kernel` row replaces a fallback with something faster. `accel conform --backend NAME` says whether the result
+is right.
 
 Data flows one way. The dispatcher builds a `Call` (which operation, on which layouts), asks kernel rows in table order
-whether they serve it, and has the first that does prepare a `Launch`, once. The launch then runs, for these and all later
+whether they serve it, and has the first that does prepare a `Launch`, once. The launch then runs, for these and all
+later
 arrays of the same layouts, with nothing looked up again.
 """
 
@@ -56,7 +59,8 @@ class BackendInfo:
 class Call:
     """One operation on operands of given layouts: all that a kernel may look at to decide and to prepare.
 
-    op: name of the primitive (``pointwise``, ``reduce``, ``matmul``…). params: the primitive's own parameters, hashable:
+    op: name of the primitive (``pointwise``, ``reduce``, ``matmul``…). params: the primitive's own parameters,
+    hashable:
     a `Program` for pointwise, a `Reduction` for reduce, a `Product` for matmul. outputs never have size 0; inputs may.
     settings: the snapshot in force (numerics, num_threads, cpu_isa…).
     """
@@ -70,9 +74,11 @@ class Call:
 
 
 Launch = Callable[[Sequence["Array"], Sequence["Array"]], None]
-"""launch(inputs, outputs): runs a prepared kernel. Array gives ``.buffer`` and ``.offset`` (of its first element, in elements).
+"""launch(inputs, outputs): runs a prepared kernel. Array gives ``.buffer`` and ``.offset`` (of its first element, in
+elements).
 
-Outputs are not initialised and overlap no input, except that a pointwise output may be the very same elements as an input.
+Outputs are not initialised and overlap no input, except that a pointwise output may be the very same elements as an
+input.
 May return before the device is done; work on one device is ordered."""
 
 
@@ -80,7 +86,8 @@ May return before the device is done; work on one device is ordered."""
 class Kernel:
     """One row of the kernel table.
 
-    op: the primitive it computes. name: what `accel explain` prints. source: file name of its source, relative to accel.kernels.
+    op: the primitive it computes. name: what `accel explain` prints. source: file name of its source, relative to
+    accel.kernels.
     supports(call): None, or the reason why this row does not serve the call; never raises for a call it does not like.
     prepare(call): compiles, chooses launch geometry, returns the launch.
     """
@@ -177,7 +184,8 @@ class Backend(ABC):
 
 
 def address_of(source: np.ndarray) -> int:
-    """The address of an array's first element; by way of the buffer protocol where that will do, as NumPy's own is slow."""
+    """The address of an array's first element; by way of the buffer protocol where that will do, as NumPy's own is
+    slow."""
     flags = source.flags
     if flags.c_contiguous and flags.writeable and source.size:
         try:
@@ -188,7 +196,8 @@ def address_of(source: np.ndarray) -> int:
 
 
 class HostBuffer:
-    """Memory that the process addresses itself: address of its first byte, its size, and the object that keeps it alive."""
+    """Memory that the process addresses itself: address of its first byte, its size, and the object that keeps it
+    alive."""
 
     __slots__ = ("address", "nbytes", "owner", "readonly")
 

@@ -1,4 +1,5 @@
-"""The CPU backend: C++ kernels of the extension `accel._cpu`, in the best instruction set found or the one asked for."""
+"""The CPU backend: C++ kernels of the extension `accel._cpu`, in the best instruction set found or the one asked
+for."""
 
 from __future__ import annotations
 
@@ -100,7 +101,8 @@ def backend() -> CpuBackend:
         native()
     except ImportError as error:
         raise BackendUnavailableError(
-            f"backend 'cpu': the compiled extension accel._cpu does not load ({error}); reinstall accel with a C++17 compiler: "
-            "pip install --force-reinstall --no-deps accel, or pip install . in its source folder"
+            f"backend 'cpu': the compiled extension accel._cpu does not load ({error}); "
+            "reinstall accel with a C++17 compiler: pip install --force-reinstall --no-deps accel, "
+            "or pip install . in its source folder"
         ) from error
     return CpuBackend()

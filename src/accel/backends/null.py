@@ -1,4 +1,5 @@
-"""The null backend: shapes and dtypes are computed, launches are recorded, elements are not. For tests of dispatch and its cost."""
+"""The null backend: shapes and dtypes are computed, launches are recorded, elements are not. For tests of dispatch and
+its cost."""
 
 from __future__ import annotations
 

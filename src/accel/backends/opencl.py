@@ -56,18 +56,18 @@ class OpenCLDevice(Device):
         )
         self.cl_device = device
         self.geometry = "loops" if kind == "cpu" else "lanes"
-        self.lock = threading.Lock()
+        self.lock: Any = threading.Lock()
         self.correctly_rounded = bool(device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT)
         self._fp64 = "cl_khr_fp64" in device.extensions.split()
         self._inexact = opencl_query.inexact(device)
         self._largest = device.max_mem_alloc_size
         self._sub_groups = opencl_query.sub_group_sizes(device)
         self._queue = queue
-        self._context: Any = None if queue is None else queue.context
+        self._context: Any = None if queue is None else _context_of(queue)
         self._pool: Any = None if queue is None else MemoryPool(ImmediateAllocator(queue))
-        self._programs: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._programs: dict[str, Any] = {}
         self._build_lock = threading.Lock()
-        self._lost = False
+        self._lost: BackendUnavailableError | None = None
         _alive.add(self)
 
     # what it can do
@@ -97,7 +97,7 @@ class OpenCLDevice(Device):
     def packs_items(self) -> bool:
         """Whether a CPU device makes SIMD code of neighbouring work-items, rather than of loops: Intel's runtime
         does."""
-        return self.kind == "cpu" and self.cl_device.platform.name == "Intel(R) OpenCL"
+        return self.kind == "cpu" and self.cl_device.platform.name.startswith("Intel")
 
     # context and queue
 
@@ -117,11 +117,8 @@ class OpenCLDevice(Device):
         import pyopencl as cl
         from pyopencl.tools import ImmediateAllocator, MemoryPool
 
-        if self._lost:
-            raise BackendUnavailableError(
-                f"{self}: OpenCL was started before this process was forked, and OpenCL runtimes do not survive that; "
-                "start workers with multiprocessing's 'spawn' or 'forkserver' method, or use OpenCL only after the fork"
-            )
+        if self._lost is not None:
+            raise self._lost
         with self._build_lock:
             if self._queue is None:
                 try:
@@ -138,9 +135,13 @@ class OpenCLDevice(Device):
 
     def _lose(self) -> None:
         """In a forked child: what the parent made is neither used nor released, because both may hang."""
+        self._lost = BackendUnavailableError(
+            f"{self}: OpenCL was started before this process was forked, and OpenCL runtimes do not survive that; "
+            "start workers with multiprocessing's 'spawn' or 'forkserver' method, or use OpenCL only after the fork"
+        )
         _abandoned.append((self._context, self._queue, self._pool, self._programs))
         self._context, self._queue, self._pool, self._programs = None, None, None, {}
-        self.lock, self._build_lock, self._lost = threading.Lock(), threading.Lock(), True
+        self.lock, self._build_lock = _Refusal(self._lost), threading.Lock()
 
     # memory
 
@@ -205,7 +206,7 @@ class OpenCLDevice(Device):
         import pyopencl as cl
 
         context, options = self.context, self.options
-        key = (source, options)
+        key = opencl_program.digest(source, *options)
         program = self._programs.get(key)
         if program is None:
             with self._build_lock:
@@ -271,7 +272,8 @@ class OpenCLBackend(Backend):
 
     def adopt(self, queue: pyopencl.CommandQueue) -> OpenCLDevice:
         """The device that computes on a user's queue, in its context, in order with the user's own work; the same
-        object for the same queue. Raises DeviceError for an out-of-order queue."""
+        object for the same queue. Raises DeviceError for an out-of-order queue, or one whose context is
+        gone."""
         import pyopencl as cl
 
         if queue.properties & cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE:
@@ -293,6 +295,31 @@ class OpenCLBackend(Backend):
 def backend() -> OpenCLBackend:
     """The factory named by the entry point."""
     return OpenCLBackend()
+
+
+class _Refusal:
+    """What a device's lock becomes in a forked child: entering it raises."""
+
+    def __init__(self, error: BackendUnavailableError) -> None:
+        self._error = error
+
+    def __enter__(self) -> None:
+        raise self._error.with_traceback(None)
+
+    def __exit__(self, *exception: object) -> None:
+        return
+
+
+def _context_of(queue: pyopencl.CommandQueue) -> pyopencl.Context:
+    import pyopencl as cl
+
+    try:
+        return queue.context
+    except cl.Error as error:
+        raise DeviceError(
+            f"queue: its context is gone ({error}): some runtimes forget a context that only a queue holds; "
+            "keep the context"
+        ) from error
 
 
 _alive: weakref.WeakSet[OpenCLDevice] = weakref.WeakSet()

@@ -36,7 +36,7 @@ def library_folders() -> list[Path]:
     for entry in map(Path, filter(None, sys.path)):
         folders.append(entry / "lib")  # pip install --target
         if entry.name in ("site-packages", "dist-packages"):
-            folders.append(entry.parents[1])
+            folders.append(entry.parent.parent)
     return list(dict.fromkeys(folders))
 
 

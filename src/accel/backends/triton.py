@@ -22,7 +22,7 @@ DRIVERS = ("/dev/nvidia*", "/dev/nvhost*", "/dev/nvgpu*", "/dev/dxg", "/dev/kfd"
 
 
 class TritonBackend(Backend):
-    """``triton:0``… are GPUs, used automatically. ``triton:interpreter`` and ``triton:emulated-sm_80`` are there without one.
+    """``triton:0``… are GPUs, used automatically; ``triton:interpreter`` and ``triton:emulated-sm_80`` need none.
 
     no_gpu: why there is no GPU, None where there is one.
     """
@@ -107,8 +107,10 @@ def backend() -> TritonBackend:
     """The factory named by the entry point."""
     if find_spec("triton") is None:
         if sys.platform != "linux" or platform.machine().lower() not in ("x86_64", "amd64", "aarch64", "arm64"):
-            reason = f"Triton's wheels are for Linux on x86-64 and AArch64; this is {platform.system()} on {platform.machine()}"
-            raise BackendUnavailableError(f"backend 'triton': triton is not installed: {reason}")
+            here = f"{platform.system()} on {platform.machine()}"
+            raise BackendUnavailableError(
+                f"backend 'triton': Triton's wheels are for Linux on x86-64 and AArch64; this is {here}"
+            )
         raise BackendUnavailableError("backend 'triton': triton is not installed; pip install \"accel[triton]\"")
     try:
         found = version("triton")
@@ -116,7 +118,7 @@ def backend() -> TritonBackend:
         found = "unknown"
     if found.split(".")[:2] != VERSION.split("."):
         raise BackendUnavailableError(
-            f"backend 'triton': triton {found} is installed; accel needs {VERSION}, whose code the bit contract was checked "
-            'with: pip install "accel[triton]"'
+            f"backend 'triton': triton {found} is installed; accel needs {VERSION}, with which the bit contract was "
+            'checked: pip install "accel[triton]"'
         )
     return TritonBackend()

@@ -30,9 +30,9 @@ class TorchBuffer:
 
     @classmethod
     def of(cls, tensor: Any) -> tuple[TorchBuffer, int]:
-        """The storage behind any torch tensor on a GPU, without a copy, and the tensor's offset into it in its elements.
+        """The storage behind any torch tensor on a GPU, without a copy, and the tensor's offset into it, in elements.
 
-        The storage stays alive with the buffer. The tensor's strides, in elements, are those of the Array to make.
+        The storage stays alive with the buffer. An Array of the tensor has the tensor's own strides.
         """
         import torch
 

@@ -1,7 +1,7 @@
 """Devices of the Triton backend that need no GPU: Triton's interpreter, and NVIDIA machine code run by an emulator.
 
-Both compute on the process's own memory, are used only when named, and obey the bit contract, so that the kernels and the
-launch path of real GPUs can be tested anywhere. They are slow: 10**5 to 10**7 elements a second.
+Both compute on the process's own memory, are used only when named, and obey the bit contract, so that the kernels and
+the launch path of real GPUs can be tested anywhere. They are slow: 10**5 to 10**7 elements a second.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class InterpreterDevice(HostDevice):
 def dot(a: Any, b: Any, accumulator: Any, input_precision: Any, max_num_imprecise_acc: int) -> Any:
     """tl.dot of interpreted kernels: a chain of fma over ascending k; 16-bit floats are widened, integers wrap.
 
-    The interpreter's own is NumPy's matrix product plus the accumulator: the order is BLAS's, every product is rounded, and
-    the bits of bfloat16 are multiplied as integers.
+    The interpreter's own is NumPy's matrix product plus the accumulator: the order is BLAS's, and the bits of bfloat16
+    are multiplied as integers.
     """
     from triton.runtime.interpreter import TensorHandle
 
@@ -85,7 +85,7 @@ def dot(a: Any, b: Any, accumulator: Any, input_precision: Any, max_num_imprecis
 
 
 def splat(block_type: Any, scalar: Any) -> Any:
-    """Broadcast of a scalar in interpreted kernels; the interpreter's own makes numbers of the results of comparisons."""
+    """Broadcast of a scalar in interpreted kernels; the interpreter's own makes numbers of comparisons' results."""
     from triton.runtime.interpreter import TensorHandle
 
     return TensorHandle(np.full(block_type.shape, scalar.data, scalar.data.dtype), block_type.scalar)
@@ -98,10 +98,11 @@ def _widened(operand: Any, dtype: np.dtype) -> np.ndarray:
 
 
 class EmulatedDevice(HostDevice):
-    """``triton:emulated-sm_80`` and the like: kernels compiled by Triton for a GPU of NVIDIA, whose PTX `accel.ptx` runs.
+    """``triton:emulated-sm_80`` and the like: kernels compiled by Triton for an NVIDIA GPU, whose PTX `accel.ptx` runs.
 
-    counts: instructions run so far by opcode, one a thread, of those that the bit contract wants none of: "approximate",
-    "unordered" and "contractible" (see `accel.ptx.run`). An access outside the operands' memory raises `accel.ptx.BadAccess`.
+    counts: instructions run so far by opcode, one a thread, of those that the bit contract wants none of:
+    "approximate", "unordered" and "contractible" (see `accel.ptx.run`). An access outside the operands' memory raises
+    `accel.ptx.BadAccess`.
     """
 
     LANES = 4096

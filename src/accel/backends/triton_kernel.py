@@ -1,9 +1,9 @@
-"""Triton kernels as every device of the backend takes them: loaded in two forms, described by arguments, compiled for a target.
+"""Triton kernels as every device of the backend takes them: loaded in two forms, given arguments, compiled.
 
-A kernel file is executed twice, each time as a module of its own: once with Triton's interpreter on while ``@triton.jit``
-decorates, once with it off. So interpreted and compiled kernels live in one process, whatever TRITON_INTERPRET says. Such a
-file may use built-ins of triton.language only: what is written in Triton itself (tl.sum, tl.zeros, tl.cdiv…) got its form
-when Triton was imported.
+A kernel file is executed twice, each time as a module of its own: once with Triton's interpreter on while
+``@triton.jit`` decorates, once with it off. So interpreted and compiled kernels live in one process, whatever
+TRITON_INTERPRET says. Such a file may use built-ins of triton.language only: what is written in Triton itself (tl.sum,
+tl.zeros, tl.cdiv…) got its form when Triton was imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,13 +27,13 @@ from ..scalar import Program
 from ..scalar.triton import print_program
 
 LANGUAGE = threading.RLock()
-"""Held while a kernel is loaded, compiled or interpreted: the interpreter replaces functions of triton.language while it runs."""
+"""Held while a kernel is loaded, compiled or interpreted: while the interpreter runs, triton.language is another."""
 
 TYPES = {
-    **{"bool": "u8", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64"},
-    **{"uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64"},
-    **{"float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float64": "fp64"},
-}
+    "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
+    "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64",
+    "float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float64": "fp64",
+}  # fmt: skip
 """Triton's short names of element types."""
 
 WIDE = 1 << 31
@@ -58,9 +58,9 @@ class Pointer:
 class Specialization:
     """What a kernel is compiled for.
 
-    function: in the device's form. arguments: by parameter name: a `Pointer`, an integer, a tuple of such things, or, for a
-    parameter annotated tl.constexpr, any constant. index: ``i32`` or ``i64``, the type of the integers; 0 and 1 are made
-    constants and multiples of 16 are known as such, on every device alike.
+    function: in the device's form. arguments: by parameter name: a `Pointer`, an integer, a tuple of such things, or,
+    for a parameter annotated tl.constexpr, any constant. index: ``i32`` or ``i64``, the type of the integers; 0 and 1
+    are made constants and multiples of 16 are known as such, on every device alike.
     """
 
     function: Any
@@ -94,8 +94,8 @@ class Specialization:
     def compile(self, target: Any, aligned: bool, fusion: bool = False) -> Any:
         """Triton's CompiledKernel for a GPUTarget.
 
-        aligned: whether all pointers are multiples of 16 bytes. fusion: contraction of multiply and add, for controls of
-        tests only. Raises CompileError.
+        aligned: whether all pointers are multiples of 16 bytes. fusion: contraction of multiply and add, for controls
+        of tests only. Raises CompileError.
         """
         import triton
         from triton.compiler import ASTSource
@@ -171,7 +171,7 @@ def _frozen(constants: dict[tuple[int, ...], Any]) -> tuple[Any, ...]:
     return tuple((path, id(v) if callable(v) else repr(v)) for path, v in sorted(constants.items()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parameters(function: Any) -> dict[str, bool]:
     """Parameter names, and whether each is a tl.constexpr."""
     signature = inspect.signature(getattr(function, "fn", function))
@@ -181,12 +181,12 @@ def _parameters(function: Any) -> dict[str, bool]:
 # sources
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(path: str, interpreted: bool) -> ModuleType:
     """The module of a kernel file, executed with its @triton.jit functions in one form.
 
-    Those that it imports from other kernel files are replaced by their namesakes of that form. Interpreted functions are the
-    plain functions that Triton makes of them; they run inside `interpreting` only.
+    Those that it imports from other kernel files are replaced by their namesakes of that form. Interpreted functions
+    are the plain functions that Triton makes of them; they run inside `interpreting` only.
     """
     import triton
     from triton.runtime.interpreter import InterpretedFunction

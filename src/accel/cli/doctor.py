@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .child import ending, find, kill_all
+
 TIMEOUT = 180.0
 """Seconds that one backend may take to start and to compute."""
-
-
-_children: set[subprocess.Popen] = set()
-
-
-def child(arguments: list[str], without: list[str], timeout: float) -> dict[str, Any]:
-    """What `accel.cli.probe` found: its lines, exit code (negative: the signal; None: out of time) and last words.
-
-    without: environment variables that the child must not see."""
-    hidden = [word for name in without for word in ("-u", name)]
-    command = [*(["env", *hidden] if hidden else []), sys.executable, "-P", "-m", "accel.cli.probe", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        _children.add(process)
-        try:
-            out, err = process.communicate(timeout=timeout)
-            code: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            code = None
-        finally:
-            _children.discard(process)
-    lines = []
-    for line in out.splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:  # the line that a crash cut short
-            break
-    return {"lines": lines, "code": code, "words": (err.strip().splitlines() or [""])[-1]}
-
-
-def ending(result: dict[str, Any], timeout: float) -> str:
-    """How a child ended that did not end well."""
-    if result["code"] is None:
-        return f"no answer within {timeout:.0f} s"
-    how = f"killed by signal {-result['code']}" if result["code"] < 0 else f"exit code {result['code']}"
-    return f"crashed: {how}" + (f"; its last words: {result['words']}" if result["words"] else "")
 
 
 def settings() -> list[dict[str, Any]]:
@@ -177,19 +139,18 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
         def backend(name: str) -> dict[str, Any]:
             further = [probe.EVERY] if everything else []
             further += [named] if named is not None and str(named).partition(":")[0] == name else []
-            result = child(["backend", name, *further], rejected, timeout)
+            result = find(["backend", name, *further], rejected, timeout)
             step(name)
             return backend_row(name, result, timeout, vendors)
 
         try:
             # the search for the default device sees the environment as it is
-            default = pool.submit(child, ["default"], [], timeout)
+            default = pool.submit(find, ["default"], [], timeout)
             rows = [leave_out(row, chosen) for row in pool.map(backend, names)]
             found = default_row(default.result(), rows, timeout)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in tuple(_children):
-                process.kill()
+            kill_all()
             raise
     found["why"] = None if found["device"] is None else why(chosen, rows, AUTOMATIC)
     report = {

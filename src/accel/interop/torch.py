@@ -67,13 +67,13 @@ def _plain(value: torch.Tensor, argument: str) -> torch.Tensor:
         raise ArgumentError(
             f"{argument}: expected a plain tensor, got {type(value).__qualname__}, which computes for itself"
         )
-    if forward_ad._current_level >= 0 and forward_ad.unpack_dual(value).tangent is not None:
+    if getattr(forward_ad, "_current_level", -1) >= 0 and forward_ad.unpack_dual(value).tangent is not None:
         raise ArgumentError(f"{argument}: the tensor carries a forward-mode tangent, and accel records no gradients")
     if value._is_zerotensor():
         return value.clone()
+    _check_storage(value, argument)
     if value.is_neg():
         return value.resolve_neg()
-    _check_storage(value, argument)
     return value.clone() if value.data_ptr() % value.element_size() else value
 
 

@@ -15,7 +15,8 @@ def unit_roundoff(dtype: DType) -> float:
 
 
 def smallest(dtype: DType) -> float:
-    """The smallest positive (subnormal) number: the rounding error of a result that underflows is at most half of it."""
+    """The smallest positive (subnormal) number: the rounding error of a result that underflows is at most half of
+    it."""
     return float(ml_dtypes.finfo(dtype.numpy).smallest_subnormal)
 
 
@@ -25,7 +26,8 @@ def largest(dtype: DType) -> float:
 
 
 def gamma(n: int, u: float) -> float:
-    """n u / (1 - n u): relative error of n roundings in a row (Higham, Accuracy and Stability of Numerical Algorithms, 3.1)."""
+    """n u / (1 - n u): relative error of n roundings in a row (Higham, Accuracy and Stability of Numerical Algorithms,
+    3.1)."""
     return n * u / (1 - n * u)
 
 
@@ -40,7 +42,8 @@ def tree_depth(n: int) -> int:
 
 
 def dot_depth(k: int) -> int:
-    """Roundings on the longest path of a canonical dot product of k terms: one chunk's fma chain, then the chunks' additions."""
+    """Roundings on the longest path of a canonical dot product of k terms: one chunk's fma chain, then the chunks'
+    additions."""
     return min(k, KC) + max(0, -(-k // KC) - 1)
 
 
@@ -50,7 +53,8 @@ def integral(*operands: np.ndarray) -> bool:
 
 
 def rounded(reference: np.ndarray, absolute: np.ndarray, accumulator: DType, output: DType) -> np.ndarray:
-    """A bound in the accumulator dtype, plus one rounding to the output dtype; infinite where something may overflow."""
+    """A bound in the accumulator dtype, plus one rounding to the output dtype; infinite where something may
+    overflow."""
     with np.errstate(all="ignore"):
         magnitude = np.abs(reference) + absolute
         bound = np.asarray(absolute)

@@ -1,6 +1,8 @@
-"""The canonical algorithms of the bit contract (docs/numerics.md), written down in NumPy: slow, plain, and the judge of every backend.
+"""The canonical algorithms of the bit contract (docs/numerics.md), written down in NumPy: slow, plain, and the judge of
+every backend.
 
-The keyword parameters (lanes, block, kc, fused) exist for the controls of the tests: each changes the bits, and a comparison
+The keyword parameters (lanes, block, kc, fused) exist for the controls of the tests: each changes the bits, and a
+comparison
 that cannot see the change proves nothing.
 """
 
@@ -82,7 +84,8 @@ def _extreme(kind: str, flat: np.ndarray, dtype: DType) -> np.ndarray:
 
 
 def accumulate(a: np.ndarray, b: np.ndarray, kc: int = KC, fused: bool = True) -> np.ndarray:
-    """float32 or float64 (…, m, k) @ (…, k, n): fma over ascending k from +0 in chunks of kc, chunk results added in order.
+    """float32 or float64 (…, m, k) @ (…, k, n): fma over ascending k from +0 in chunks of kc, chunk results added in
+    order.
 
     fused=False rounds each product first, which no backend may do.
     """

@@ -24,10 +24,13 @@ from .spec import Inferred, OpSpec
 class Product:
     """Parameters of the primitive ``matmul``.
 
-    Inputs: a (…, m, k) and b (…, k, n) of one dtype and with the same number of axes, batch axes already broadcast (stride 0), then
-    the epilogue's further operands, each broadcast to (…, m, n) the same way. The accumulator is float32 for float16 and bfloat16,
+    Inputs: a (…, m, k) and b (…, k, n) of one dtype and with the same number of axes, batch axes already broadcast
+    (stride 0), then
+    the epilogue's further operands, each broadcast to (…, m, n) the same way. The accumulator is float32 for float16
+    and bfloat16,
     the dtype itself for float32 and float64, and for integers the exact result wrapped to the output dtype.
-    epilogue: None, or the program from (accumulator, further operands…) to the output dtype. None: accumulator cast to the output dtype.
+    epilogue: None, or the program from (accumulator, further operands…) to the output dtype. None: accumulator cast to
+    the output dtype.
     """
 
     epilogue: Program | None = None
@@ -68,7 +71,8 @@ def _matrices(op: str, names: tuple[str, str], a: Array, b: Array) -> tuple[Arra
     right = b if b.ndim > 1 else b.view((*b.shape, 1), (*b.strides, 0))
     if left.shape[-1] != right.shape[-2]:
         raise ShapeError(
-            f"{op}: {names[0]} has shape {a.shape} and {names[1]} has shape {b.shape}: {left.shape[-1]} columns meet {right.shape[-2]} rows"
+            f"{op}: {names[0]} has shape {a.shape} and {names[1]} has shape {b.shape}: "
+            f"{left.shape[-1]} columns meet {right.shape[-2]} rows"
         )
     common = promote(a.dtype, b.dtype)
     left, right = astype(left, common, copy=False), astype(right, common, copy=False)
@@ -92,8 +96,10 @@ def matmul(a: Any, b: Any, /, *, dtype: Any = None) -> Any:
     """Matrix product, as the array API standard has it.
 
     a: (…, m, k) or (k,). b: (…, k, n) or (k,). Batch axes broadcast; a 1-D operand's axis is not in the result.
-    Numeric dtypes, which promote. Integers give the exact result wrapped to the result dtype; float16 and bfloat16 accumulate
-    in float32 and round once. dtype: of the result: for 16-bit floats ``accel.float32`` keeps the accumulator; for integers
+    Numeric dtypes, which promote. Integers give the exact result wrapped to the result dtype; float16 and bfloat16
+    accumulate
+    in float32 and round once. dtype: of the result: for 16-bit floats ``accel.float32`` keeps the accumulator; for
+    integers
     any integer dtype (int8 @ int8 with ``dtype=accel.int32`` does not wrap).
     Order of additions: docs/numerics.md, rule 3. Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
@@ -110,8 +116,10 @@ def matmul(a: Any, b: Any, /, *, dtype: Any = None) -> Any:
 def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None, dtype: Any = None) -> Any:
     """activation(x @ weight.T + bias), with one rounding at the end.
 
-    x: (…, in). weight: (out, in). bias: (out,) or None. activation: the name of a scalar function of one argument ("gelu", "relu",
-    "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the activation are computed in the accumulator's dtype.
+    x: (…, in). weight: (out, in). bias: (out,) or None. activation: the name of a scalar function of one argument
+    ("gelu", "relu",
+    "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the activation are computed in the
+    accumulator's dtype.
     Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
     given = {"x": x, "weight": weight} | ({} if bias is None else {"bias": bias})
@@ -125,7 +133,8 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
         raise ShapeError(f"linear: weight: expected two axes (out, in), got shape {matrix.shape}")
     if data.ndim and data.shape[-1] != matrix.shape[1]:
         raise ShapeError(
-            f"linear: x has shape {data.shape} and weight has shape {matrix.shape}: {data.shape[-1]} features meet {matrix.shape[1]}"
+            f"linear: x has shape {data.shape} and weight has shape {matrix.shape}: "
+            f"{data.shape[-1]} features meet {matrix.shape[1]}"
         )
     operand = promote(data.dtype, matrix.dtype)
     output = result_dtype("linear", operand, None if dtype is None else as_dtype(dtype))
@@ -244,21 +253,24 @@ def _canonical_linear(
 
 
 def _exact_linear(*operands: np.ndarray, activation: str | None = None, dtype: Any = None) -> np.ndarray:
-    """Judged by the canonical answer; its error bound is that of matmul and of the activation, which have tests of their own."""
+    """Judged by the canonical answer; its error bound is that of matmul and of the activation, which have tests of
+    their own."""
     return _canonical_linear(*operands, activation=activation, dtype=dtype)
 
 
 def _bound_linear(
     exact: np.ndarray, *operands: np.ndarray, activation: str | None = None, dtype: Any = None
 ) -> np.ndarray:
-    """Around the canonical answer: nothing where bits are promised; 16-bit matrix units may differ by twice matmul's bound."""
+    """Around the canonical answer: nothing where bits are promised; 16-bit matrix units may differ by twice matmul's
+    bound."""
     x, weight, *_ = operands
     have = promote(as_dtype(x.dtype), as_dtype(weight.dtype))
     if have.kind != "f" or have.itemsize > 2:
         return np.zeros(np.shape(exact))
     wide = np.asarray(_exact_matmul(x, weight.T), np.float64)
     slack = 2 * _bound_matmul(wide, x, weight.T, dtype)
-    # the activations of the samples change by at most 1.13 times their argument's change (gelu); bias and output round once more
+    # the activations of the samples change by at most 1.13 times their argument's change (gelu); bias and output round
+    # once more
     output = as_dtype(have if dtype is None else dtype)
     return (
         1.13 * slack

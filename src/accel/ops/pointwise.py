@@ -24,6 +24,17 @@ ARGUMENTS = {
     "clip": ("x", "min", "max"),
 }
 
+NAMESPACES = {
+    "gelu": "nn",
+    "gelu_tanh": "nn",
+    "relu": "nn",
+    "sigmoid": "nn",
+    "silu": "nn",
+    "erf": "special",
+    "rsqrt": "special",
+}
+"""Of the functions that the array API standard does not have."""
+
 KIND = {"b": "bool", "i": "int", "u": "int", "f": "float"}
 
 
@@ -150,6 +161,7 @@ def _spec(row: ScalarFunction) -> OpSpec:
         bits=lambda dtype, numerics: "bits" if dtype.kind == "f" and row.result == "same" else "exact",
         samples=samples,
         dtypes=accepted,
+        namespace=NAMESPACES.get(row.name, ""),
         flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
     )
     return registry.register(spec)
@@ -172,13 +184,14 @@ def _docstring(row: ScalarFunction, names: tuple[str, ...], accepted: tuple[DTyp
     lines = [
         f"{row.doc[0].upper()}{row.doc[1:]}, for each element.",
         "",
-        f"{', '.join(names)}: arrays that broadcast against each other, of {' and '.join(row.kinds)} dtypes, which promote; a Python",
-        "scalar beside an array takes its dtype. Result: the promoted dtype"
+        f"{', '.join(names)}: arrays that broadcast against each other, of {' and '.join(row.kinds)} dtypes,",
+        "which promote; a Python scalar beside an array takes its dtype. Result: the promoted dtype"
         + (", or rather bool." if row.result == "bool" else "."),
     ]
     if any(row.ulp):
         lines.append(
-            f"Largest error: {row.ulp[0]} ULP in float32, {row.ulp[1]} in float64; 16-bit floats round the float32 result once."
+            f"Largest error: {row.ulp[0]} ULP in float32, {row.ulp[1]} in float64; "
+            "16-bit floats round the float32 result once."
         )
     if row.special:
         lines += ["Special values: " + "; ".join(row.special) + "."]
@@ -206,7 +219,8 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
 
 
 def copy(x: Any, /, *, out: Array | None = None) -> Any:
-    """The elements in a fresh row-major array, or cast and broadcast into out (an Array's view), which is then returned."""
+    """The elements in a fresh row-major array, or cast and broadcast into out (an Array's view), which is then
+    returned."""
     if out is None:
         arrays, restore = interop.adopt("copy", x=x)
         return restore(dispatch.call(COPY, arrays))
@@ -235,13 +249,18 @@ def cast_program(source: DType, target: DType) -> Program:
     return program_for("cast", (source.name,), target.name)
 
 
-def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
-    """The elements cast to a dtype: one rounding to floats, truncation and saturation (NaN: 0) from floats to integers, wrapping
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """The elements cast to a dtype: one rounding to floats, truncation and saturation (NaN: 0) from floats to integers,
+    wrapping
     between integers, non-zero is True.
 
-    copy: False returns x itself where it has the dtype. Raises DtypeError, ArgumentError.
+    copy: False returns x itself where it has the dtype. device: cast there, and give an `Array` (None: where x is).
+    Raises DtypeError, DeviceError, ArgumentError.
     """
     target = as_dtype(dtype)
+    if device is not None:
+        (array,), _ = interop.adopt("astype", x=x)
+        return astype(array.to_device(device), target, copy=copy)
     (array,), restore = interop.adopt("astype", x=x)
     if not copy and array.dtype is target:
         return x

@@ -1,4 +1,5 @@
-"""Reductions over any axes: sum, prod, mean, max, min, any, all, argmax, argmin. One primitive, ``reduce``; mean composes."""
+"""Reductions over any axes: sum, prod, mean, max, min, any, all, argmax, argmin. One primitive, ``reduce``; mean
+composes."""
 
 from __future__ import annotations
 
@@ -111,7 +112,8 @@ def sum(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = Fal
     """Sum over axes (None: all), in the canonical order of docs/numerics.md.
 
     dtype: of the result; by default the operand's, or int64/uint64 for booleans and integers (which wrap). float16 and
-    bfloat16 accumulate in float32 and round once; ``dtype=accel.float32`` keeps the accumulator. Another dtype: x is cast to it
+    bfloat16 accumulate in float32 and round once; ``dtype=accel.float32`` keeps the accumulator. Another dtype: x is
+    cast to it
     first. keepdims: reduced axes stay, with length 1. Nothing sums to +0.
     Raises AxisError, DtypeError, ArgumentError.
     """
@@ -124,12 +126,14 @@ def prod(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = Fa
 
 
 def max(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
-    """Largest element over axes; NaN propagates, +0 is above -0. Raises ShapeError where there is nothing to choose from."""
+    """Largest element over axes; NaN propagates, +0 is above -0. Raises ShapeError where there is nothing to choose
+    from."""
     return _choose("max", x, axis, keepdims)
 
 
 def min(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
-    """Smallest element over axes; NaN propagates, -0 is below +0. Raises ShapeError where there is nothing to choose from."""
+    """Smallest element over axes; NaN propagates, -0 is below +0. Raises ShapeError where there is nothing to choose
+    from."""
     return _choose("min", x, axis, keepdims)
 
 

@@ -21,7 +21,8 @@ from .spec import Inferred, OpSpec
 def softmax(x: Any, axis: int = -1, *, dtype: Any = None) -> Any:
     """exp(x - max) / sum(exp(x - max)) along an axis.
 
-    x: floating. float16 and bfloat16 are computed in float32 and rounded once. dtype: of the result: x's, or float32 for 16-bit floats.
+    x: floating. float16 and bfloat16 are computed in float32 and rounded once. dtype: of the result: x's, or float32
+    for 16-bit floats.
     A row whose maximum is infinite, or that holds a NaN, gives NaN. Raises AxisError, DtypeError, ArgumentError.
     """
     (array,), restore = interop.adopt("softmax", x=x)
@@ -86,7 +87,8 @@ def _reference(x: np.ndarray, axis: int = -1, dtype: Any = None) -> np.ndarray:
 
 
 def _bound(exact: np.ndarray, x: np.ndarray, axis: int = -1, dtype: Any = None) -> np.ndarray:
-    """One rounding of x - max, whose effect exp multiplies by |x - max|; exp's ULPs in each term; the sum's depth; the quotient."""
+    """One rounding of x - max, whose effect exp multiplies by |x - max|; exp's ULPs in each term; the sum's depth; the
+    quotient."""
     have = as_dtype(x.dtype)
     output = _output(have, None if dtype is None else as_dtype(dtype))
     if x.size == 0:

@@ -1,4 +1,5 @@
-"""One row of the op table: all that accel knows of an operation, for dispatcher, tests, conformance kit, bench suite and docs."""
+"""One row of the op table: all that accel knows of an operation, for dispatcher, tests, conformance kit, bench suite
+and docs."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ Output = tuple[Shape, DType]
 
 @dataclass(frozen=True)
 class Inferred:
-    """What an op makes of its operands: shape and dtype of each output, and the parameters that its primitive's kernels take."""
+    """What an op makes of its operands: shape and dtype of each output, and the parameters that its primitive's kernels
+    take."""
 
     outputs: tuple[Output, ...]
     params: Any
@@ -26,10 +28,12 @@ class Inferred:
 class OpSpec:
     """One operation.
 
-    name: its public name. primitive: the op of the kernel rows that compute it. namespace: ``""``, ``nn`` or ``special``.
+    name: its public name. primitive: the op of the kernel rows that compute it. namespace: ``""``, ``nn`` or
+    ``special``.
     infer(layouts, params): shape and dtype rule; raises ShapeError or DtypeError with the operands' names.
     function: the public function. decompose(*arrays, **dict of params): the same result from other ops, or None.
-    canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or float64 where
+    canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or
+    float64 where
     that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed, per element.
     bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
     samples(dtype): a hypothesis strategy of (NumPy operands, keywords); only tests and the conformance kit call it.

@@ -85,25 +85,32 @@ def gelu(x: Expr) -> Expr:
     (a - c) / (a + c) (M. M. Shepherd and J. G. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x**2) erfc x in
     0 <= x < infinity", 1981).
     """
-    centre = MILLS_CENTRE[x.dtype]
     a = at_most(abs(x), MILLS_END[x.dtype])
+    ratio, ratio_low = mills_ratio(a)
+    square, square_low = two_product(a, a)
+    factor, scale = exp_factors(square * -0.5, square_low * -0.5)
+    tail, tail_low = two_product(ratio, factor)
+    tail_low = fma(ratio_low, factor, tail_low)
+    negative = -fma(a, tail, a * tail_low) * scale
+    positive = fma(-x, (tail + tail_low) * scale, x)
+    value = select(x < 0.0, negative, select(x < infinity(x.dtype), positive, x))
+    return with_sign_of(value, x)
+
+
+def mills_ratio(a: Expr) -> tuple[Expr, Expr]:
+    """exp(a**2 / 2) erfc(a / sqrt 2) / 2 as a pair, for 0 <= a <= MILLS_END."""
+    centre = MILLS_CENTRE[a.dtype]
     below = a + centre
     back = below - centre
     below_low = (a - back) + (centre - (below - back))  # two_sum, as either of a and c may be the larger
     inverse = 1.0 / below
-    inverse_low = inverse * fma(-inverse, below_low, fma(-inverse, below, const(1.0, x.dtype)))
-    t = fma(inverse_low, -2.0 * centre, fma(inverse, -2.0 * centre, 1.0))
-    c, slope = MILLS[x.dtype][0], polynomial(t, MILLS[x.dtype][1:])
+    inverse_low = inverse * fma(-inverse, below_low, fma(-inverse, below, const(1.0, a.dtype)))
+    t = fma(inverse_low, -2.0 * centre, fma(inverse, -2.0 * centre, 1.0))  # 1 - 2 c / (a + c)
+    c, slope = MILLS[a.dtype][0], polynomial(t, MILLS[a.dtype][1:])
     value = fma(slope, t, c)
-    value_low = fma(slope, t, c - value) + MILLS_LOW[x.dtype][0]
-    ratio = fma(value, inverse + inverse_low, value_low * inverse)
-    square, square_low = two_product(a, a)
-    value, scale = exp_factors(square * -0.5, square_low * -0.5)
-    tail = ratio * value
-    negative = (a * -tail) * scale
-    positive = fma(-x, tail * scale, x)
-    value = select(x < 0.0, negative, select(x < infinity(x.dtype), positive, x))
-    return with_sign_of(value, x)
+    value_low = fma(slope, t, c - value) + MILLS_LOW[a.dtype][0]
+    ratio, ratio_low = two_product(value, inverse)
+    return ratio, fma(value, inverse_low, fma(value_low, inverse, ratio_low))
 
 
 def relu(x: Expr) -> Expr:

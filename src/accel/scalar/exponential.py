@@ -30,16 +30,18 @@ def power_factors(k: Expr, bits: Expr) -> tuple[Expr, Expr]:
     return power_of_two(half, k.dtype), power_of_two(bits - half, k.dtype)
 
 
-def reduce(x: Expr) -> tuple[Expr, Expr, Expr]:
-    """(r, k, bits of k) with x = k ln 2 + r and |r| <= ln(2) / 2. k times the high part of ln 2 is exact."""
+def reduce(x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
+    """(r, rest, k, bits of k) with x = k ln 2 + r + rest, |r| <= ln(2) / 2, rest what rounding r lost."""
     k, bits = nearest_integer(x, LOG2_E[x.dtype][0])
     high, low = LN2[x.dtype]
-    return fma(k, -low, fma(k, -high, x)), k, bits
+    exact = fma(k, -high, x)
+    r = fma(k, -low, exact)
+    return r, fma(k, -low, exact - r), k, bits
 
 
 def exp_factors(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
     """exp(x + low) as a product of a normal number and a power of two, for EXP_LOW <= x <= EXP_HIGH, low tiny."""
-    r, k, bits = reduce(x)
+    r, _, k, bits = reduce(x)
     if low is not None:
         r = r + low
     p = fma(fma(polynomial(r, EXP[x.dtype]), r, 1.0), r, 1.0)
@@ -75,8 +77,8 @@ def exp2(x: Expr) -> Expr:
 
 def expm1(x: Expr) -> Expr:
     """2**k (exp(r) - 1) + (2**k - 1), with 2**(k - 1) in place of 2**k, which may overflow."""
-    r, _, bits = reduce(clamp(x, EXPM1_LOW[x.dtype], EXP_HIGH[x.dtype]))
-    q = fma(r * polynomial(r, EXP[x.dtype]), r, r)
+    r, rest, _, bits = reduce(clamp(x, EXPM1_LOW[x.dtype], EXP_HIGH[x.dtype]))
+    q = fma(r * polynomial(r, EXP[x.dtype]), r, rest) + r
     half = power_of_two(bits - 1, x.dtype)
     value = fma(half, q, half - 0.5) * 2.0
     return select(abs(x) < 2.0 ** -(format_of(x).fraction + 2), x, value)

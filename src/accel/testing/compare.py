@@ -1,4 +1,5 @@
-"""One example of one op on one device: run it, and hold the result against the canonical answer, the exact one and its bound."""
+"""One example of one op on one device: run it, and hold the result against the canonical answer, the exact one and its
+bound."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array, from_numpy, to_numpy
-from ..backends.base import Device
+from ..backends.base import Device, HostBuffer
 from ..config import config
 from ..dtypes import as_dtype
 from ..layout import span
@@ -33,17 +34,8 @@ def place(x: np.ndarray, device: Device) -> Array:
 def _memory(x: np.ndarray, low: int, high: int) -> Any:
     """The bytes that a strided array spans, as a buffer."""
 
-    class Window:
-        __array_interface__ = {
-            "version": 3,
-            "typestr": "|u1",
-            "shape": ((high - low) * x.dtype.itemsize,),
-            "data": (x.__array_interface__["data"][0] + low * x.dtype.itemsize, True),
-        }
-
-    window = Window()
-    window.owner = x  # type: ignore[attr-defined]
-    return np.asarray(window)
+    start = x.__array_interface__["data"][0] + low * x.dtype.itemsize
+    return np.asarray(HostBuffer(start, (high - low) * x.dtype.itemsize, x, readonly=True))
 
 
 def differing(got: np.ndarray, want: np.ndarray) -> np.ndarray:
@@ -79,7 +71,8 @@ def _same_bits(got: np.ndarray, want: np.ndarray) -> None:
     if where.any():
         at = tuple(int(i[0]) for i in np.nonzero(where)) if where.ndim else ()
         raise Disagreement(
-            f"{int(where.sum())} of {where.size} elements differ in bits, first at {at}: got {got[at]!r}, canonical {want[at]!r}"
+            f"{int(where.sum())} of {where.size} elements differ in bits, first at {at}: "
+            f"got {got[at]!r}, canonical {want[at]!r}"
         )
 
 

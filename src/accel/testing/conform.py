@@ -28,8 +28,10 @@ PASSING = ("pass", "decomposition", "fallback", "known")
 
 @dataclass(frozen=True)
 class Row:
-    """One op and dtype. status: pass (a native kernel, right), decomposition or fallback (right, by other ops or on the CPU),
-    known (listed as a known failure, and failing), unsupported (refused with a reason), fail. error: largest |error| / bound met."""
+    """One op and dtype. status: pass (a native kernel, right), decomposition or fallback (right, by other ops or on the
+    CPU),
+    known (listed as a known failure, and failing), unsupported (refused with a reason), fail. error: largest |error| /
+    bound met."""
 
     op: str
     dtype: str
@@ -63,7 +65,8 @@ def cases(ops: Iterable[str] | None = None) -> list[tuple[OpSpec, DType]]:
 
 
 def known_failures(backend: str) -> dict[tuple[str, str], str]:
-    """(op, dtype) to reason, from the data file of a built-in backend: lines ``op dtype reason``, # starts a comment."""
+    """(op, dtype) to reason, from the data file of a built-in backend: lines ``op dtype reason``, # starts a
+    comment."""
     found: dict[tuple[str, str], str] = {}
     source = files("accel.testing") / "known_failures" / f"{backend}.txt"
     if source.is_file():

@@ -1,4 +1,5 @@
-"""Hypothesis strategies of operands: shapes with zeros, ones and primes, every memory layout, and values from every regime.
+"""Hypothesis strategies of operands: shapes with zeros, ones and primes, every memory layout, and values from every
+regime.
 
 Elements come from a seeded generator, so that an example is cheap to draw and shrinks by regime, shape and layout.
 """
@@ -28,7 +29,8 @@ def values(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], regim
 
 
 def _values(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], regime: str) -> np.ndarray:
-    """Elements of a regime: small integers; standard normal; special values among them; magnitudes over the dtype's whole range;
+    """Elements of a regime: small integers; standard normal; special values among them; magnitudes over the dtype's
+    whole range;
     next to its largest number; subnormal and next to its smallest."""
     if dtype is BOOL:
         return rng.integers(0, 2, shape).astype(bool)
@@ -64,7 +66,8 @@ def _values(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], regi
 
 @st.composite
 def arrays(draw: st.DrawFn, dtype: DType, shape: tuple[int, ...], regimes: tuple[str, ...] = REGIMES) -> np.ndarray:
-    """An array of a shape, in some memory layout: row-major, axes permuted, sliced out of a larger one, reversed, or stretched."""
+    """An array of a shape, in some memory layout: row-major, axes permuted, sliced out of a larger one, reversed, or
+    stretched."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     regime = draw(st.sampled_from(regimes))
     lay = draw(st.sampled_from(("row-major", "permuted", "sliced", "reversed", "stretched")))

@@ -1,0 +1,70 @@
+"""What `make` says on a machine that lacks something, by .ci/venv."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / ".ci" / "venv"
+pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="only in a checkout: .ci/venv is not installed")
+
+
+def venv(folder: Path, python: str, *environment: str) -> subprocess.CompletedProcess:
+    command = ["env", *environment, "bash", str(SCRIPT), str(folder), python]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def pretender(folder: Path, body: str) -> str:
+    """A command that stands for a Python in which something is missing."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/bash\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_it_makes_an_environment(tmp_path):
+    done = venv(tmp_path / "made", sys.executable)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "made" / "build-env").exists()
+    pip = subprocess.run(
+        [tmp_path / "made" / "bin" / "python", "-m", "pip", "--version"], capture_output=True, text=True
+    )
+    assert pip.stdout.startswith("pip ")
+
+
+def test_no_python(tmp_path):
+    done = venv(tmp_path / "made", "python-that-is-not-there")
+    assert done.returncode == 1
+    assert "sudo apt-get install python3, or make PYTHON=/path/to/python3" in done.stderr
+
+
+def test_an_old_python(tmp_path):
+    python = pretender(tmp_path, 'if [ "$1" = --version ]; then echo Python 3.9.2; else exit 1; fi')
+    done = venv(tmp_path / "made", python)
+    assert done.returncode == 1
+    assert "Python 3.9.2 is too old, 3.11 to 3.13 are needed" in done.stderr
+
+
+def test_no_compiler(tmp_path):
+    done = venv(tmp_path / "made", sys.executable, "CXX=compiler-that-is-not-there")
+    assert done.returncode == 1
+    assert "sudo apt-get install g++" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_no_ensurepip_and_no_way_around(tmp_path):
+    """Neither ensurepip nor virtualenv nor apt-get: the one command is printed, and nothing is left behind."""
+    body = f'case "$*" in *ensurepip*|*virtualenv*) exit 1;; *) exec {sys.executable} "$@";; esac'
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "rm", "mktemp", "g++"):
+        (tools / name).symlink_to(shutil.which(name))
+    done = venv(tmp_path / "made", pretender(tmp_path, body), f"PATH={tools}")
+    assert done.returncode == 1
+    assert "has no ensurepip: sudo apt-get install python3-venv" in done.stderr
+    assert "-m pip install --user virtualenv" in done.stderr
+    assert not (tmp_path / "made").exists()

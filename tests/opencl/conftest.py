@@ -1,0 +1,58 @@
+"""Devices for the tests of the OpenCL backend: each CPU device in its own geometry and in the GPUs', and GPUs where
+there are any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import accel
+from accel import registry
+
+DEVICES = ("intel", "pocl")
+
+
+@pytest.fixture(scope="session")
+def backend() -> Any:
+    """The backend, started; skips with the reason where it cannot be."""
+    reason = registry.unavailable("opencl")
+    if reason is not None:
+        pytest.skip(reason)
+    return registry.backend("opencl")
+
+
+def find(backend: Any, name: str) -> Any:
+    """The device of a selector; skips where it is not there."""
+    device = backend.device(name)
+    if device is None:
+        have = ", ".join(d.description for d in backend.devices())
+        pytest.skip(f"there is no OpenCL device {name!r} here; there are: {have}")
+    return device
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest, backend: Any) -> accel.Device:
+    """Each CPU device."""
+    return find(backend, request.param)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[*[(name, geometry) for name in DEVICES for geometry in ("loops", "lanes")],
+            pytest.param(("gpu", "lanes"), marks=pytest.mark.gpu)],
+    ids=lambda p: "-".join(p),
+)  # fmt: skip
+def variant(request: pytest.FixtureRequest, backend: Any) -> accel.Device:
+    """A device whose kernels have one geometry: a queue of its own on the device's context, with the geometry set by
+    force."""
+    import pyopencl as cl
+
+    name, geometry = request.param
+    if name == "gpu":
+        base = next(d for d in backend.devices() if d.kind == "gpu")
+    else:
+        base = find(backend, name)
+    device = backend.adopt(cl.CommandQueue(base.context))
+    device.geometry = geometry
+    return device

@@ -1,0 +1,168 @@
+"""Intel GPUs, compiled only: every kernel compiles for three generations; the matrix product's registers fit; nothing
+is fused that the source does not fuse. Needs ocloc (Debian package intel-opencl-icd), no GPU."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from accel.kernels.opencl import build, matmul, pointwise, reduce
+
+from accel.dtypes import TABLE
+from accel.scalar import Program, ProgramBuilder, count_fma, program_for
+
+OCLOC = shutil.which("ocloc")
+pytestmark = pytest.mark.skipif(OCLOC is None, reason="ocloc is not installed (Debian package intel-opencl-icd)")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A GPU that ocloc compiles for. sub_group: its smallest sub-group size, which matmul asks for."""
+
+    name: str
+    sub_group: int
+    fp64: bool
+
+
+TARGETS = (Target("tgllp", 8, False), Target("dg2", 8, False), Target("pvc", 16, True))
+CORRECTLY_ROUNDED = "-cl-fp32-correctly-rounded-divide-sqrt"
+
+
+def compile_for(target: Target, source: str, folder: Path) -> list[str]:
+    """The assembly of every kernel in a source. Fails the test with the compiler's words."""
+    folder.mkdir()
+    (folder / "kernel.cl").write_text(source)
+    options = f"-cl-std=CL1.2 {CORRECTLY_ROUNDED}"
+    ran = subprocess.run(
+        [OCLOC, "compile", "-file", "kernel.cl", "-device", target.name, "-options", options, "-out_dir", "out"],
+        cwd=folder,
+        env={**os.environ, "IGC_ShaderDumpEnable": "1", "IGC_DumpToCustomDir": str(folder / "dump")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    # A kernel compiled again at another SIMD width has a number in its file's name; the plain one is what is used.
+    files = [file for file in (folder / "dump").glob("*.asm") if not re.search(r"_\d+_simd\d+_entry", file.name)]
+    assert files, "the compiler wrote no assembly"
+    return [file.read_text() for file in files]
+
+
+def spills(assembly: str) -> int:
+    """Bytes of registers spilled to memory."""
+    found = re.search(r"^//\.spill size (\d+)", assembly, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def fused(assembly: str) -> int:
+    """Floating-point multiply-adds (mad with :f or :df operands)."""
+    return len(re.findall(r"^[^/\n]*\bmad\b[^\n]*:(?:f|df)\b", assembly, re.MULTILINE))
+
+
+def product(dtype: str, k: int, sub_group: int | None, epilogue: Program | None = None, tile: int = 0) -> str:
+    row = TABLE[dtype]
+    how = matmul.arithmetic(row, row, epilogue)
+    extras = [] if epilogue is None else [(0, 1)] * (len(epilogue.inputs) - 1)
+    its = matmul.problem((1024, 1024), k, [(k, 1), (1024, 1), (1024, 1), *extras])
+    return matmul.tile_source(how, its, matmul.TILES[how.itemsize][tile], True, sub_group)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "float64"])
+def test_matmul_compiles_and_fits_the_registers(target: Target, dtype: str, tmp_path: Path) -> None:
+    if dtype == "float64" and not target.fp64:
+        pytest.skip(f"{target.name} has no float64")
+    for k in (256, 1024):
+        (assembly,) = compile_for(target, product(dtype, k, target.sub_group), tmp_path / str(k))
+        assert spills(assembly) == 0
+
+
+def test_spills_would_be_seen(tmp_path: Path) -> None:
+    """The control: accumulators twice as wide, which numbers in matmul.py say do not fit."""
+    target = TARGETS[2]
+    (assembly,) = compile_for(target, product("float32", 1024, 32), tmp_path / "wide")
+    assert spills(assembly) > 0
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_matmul_fuses_what_is_written_and_no_more(target: Target, tmp_path: Path) -> None:
+    """All multiply-adds are the fma of a register tile; a bias after the product stays an addition of its own."""
+    with_bias = ProgramBuilder("float32", "float32")
+    bias = with_bias.finish(with_bias.apply("add", with_bias.apply("multiply", *with_bias.inputs), with_bias.inputs[1]))
+    tile = matmul.TILES[4][0]
+    for i, epilogue in enumerate((None, bias)):
+        assert epilogue is None or count_fma(epilogue) == 0
+        source = product("float32", 1024, target.sub_group, epilogue)
+        (assembly,) = compile_for(target, source, tmp_path / f"epilogue{i}")
+        assert fused(assembly) > 0
+        assert fused(assembly) % (tile.micro_m * tile.micro_n) == 0
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_pointwise_fuses_what_is_written_and_no_more(target: Target, tmp_path: Path) -> None:
+    """x * y + z is two roundings; the control, an expression with an fma, shows that the count sees one."""
+    build_program = ProgramBuilder("float32", "float32", "float32")
+    x, y, z = build_program.inputs
+    apart = build_program.finish(build_program.apply("add", build_program.apply("multiply", x, y), z))
+    together = program_for("exp", ("float32",))
+    assert count_fma(apart) == 0 < count_fma(together)
+    for name, program in (("apart", apart), ("together", together)):
+        walk = pointwise.walk((1000,), [(1,)] * (1 + len(program.inputs)))
+        (assembly,) = compile_for(target, pointwise.source(program, walk, "lanes", False, True), tmp_path / name)
+        assert (fused(assembly) > 0) == (name == "together")
+
+
+POINTWISE = (
+    ("gelu", ("float32",), None, (3, 5, 70)),
+    ("pow", ("float16", "float16"), None, (70, 3)),
+    ("floor_divide", ("int64", "int64"), None, (5000,)),
+    ("divide", ("float32", "float32"), "bfloat16", (4, 9, 2, 2, 3)),
+    ("where", ("bool", "uint8", "uint8"), None, (5000,)),
+    ("tanh", ("float64",), None, (9, 9)),
+)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("case", POINTWISE, ids=lambda c: c[0])
+def test_pointwise_compiles(target: Target, case: tuple, tmp_path: Path) -> None:
+    """Both geometries, operands gathered through strides on every axis; soft division where rounding is not
+    promised."""
+    name, dtypes, output, shape = case
+    if "float64" in dtypes and not target.fp64:
+        pytest.skip(f"{target.name} has no float64")
+    program = program_for(name, dtypes, output)
+    strides = tuple(2 * 3**i for i in range(len(shape)))
+    walk = pointwise.walk(shape, [tuple(reversed(strides)), *(strides for _ in dtypes)])
+    compile_for(target, pointwise.source(program, walk, "lanes", False, True), tmp_path / "lanes")
+    compile_for(target, pointwise.source(program, walk, "loops", False, False), tmp_path / "loops")
+
+
+REDUCTIONS = (("sum", "float32"), ("sum", "float16"), ("prod", "int16"), ("max", "bfloat16"), ("argmax", "float32"),
+              ("all", "uint64"), ("sum", "float64"))  # fmt: skip
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize(("kind", "dtype"), REDUCTIONS, ids=str)
+def test_reduce_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) -> None:
+    """First and last launch over rows, first over columns, without spills in the GPUs' geometry."""
+    if dtype == "float64" and not target.fp64:
+        pytest.skip(f"{target.name} has no float64")
+    row = TABLE[dtype]
+    output = TABLE["int64" if kind.startswith("arg") else "bool" if kind == "all" else dtype]
+    how = reduce.scheme(kind, row, output)
+    for axes, strides in (((1,), (1,)), ((0,), (1,))):
+        plan = reduce.levels((5000, 5000), (5000, 1), axes, strides, "lanes")
+        for i, level in enumerate(plan if axes == (1,) else plan[:1]):
+            source = reduce.source(how, level, "lanes", True)
+            for assembly in compile_for(target, source, tmp_path / f"lanes{axes[0]}{i}"):
+                assert spills(assembly) == 0
+
+
+def test_every_storage_type_is_covered() -> None:
+    """Each dtype has its OpenCL C type."""
+    assert set(build.STORAGE) == set(TABLE)

@@ -1,0 +1,308 @@
+"""Every shape that the OpenCL kernels take (geometry, access, index width, edges), against the canonical algorithms,
+bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from accel.kernels.opencl import build, matmul, reduce
+
+import accel
+from accel import registry
+from accel.dtypes import TABLE
+from accel.ops import canonical
+from accel.testing.compare import differing, place
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+def same(got: Any, want: np.ndarray) -> None:
+    """Equal shape, dtype and bits (NaN payloads aside)."""
+    got = np.asarray(got)
+    assert (got.shape, got.dtype) == (want.shape, want.dtype)
+    where = differing(got, want)
+    assert not where.any(), f"{where.sum()} of {where.size} differ, first {got[where][0]!r} for {want[where][0]!r}"
+
+
+def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> np.ndarray:
+    """Random elements of a dtype, integers over its whole range."""
+    row = TABLE[dtype]
+    if row.kind == "b":
+        return rng.random(shape) < 0.5
+    if row.kind in "iu":
+        info = np.iinfo(row.numpy)
+        return rng.integers(info.min, info.max, shape, row.numpy, endpoint=True)
+    return (scale * rng.standard_normal(shape)).astype(row.numpy)
+
+
+def run(op: str, device: accel.Device, *operands: np.ndarray, **keywords: Any) -> None:
+    """The op on the device, with the operands' memory layouts, against the op's canonical answer."""
+    spec = registry.OPS[op]
+    got = spec.function(*(place(x, device) for x in operands), **keywords)
+    assert got.device is device
+    same(got, np.asarray(spec.canonical(*operands, **keywords)))
+
+
+# pointwise
+
+
+def _flat(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return numbers(rng, (70003,), "float32"), numbers(rng, (70003,), "float32")
+
+
+def _row_and_scalar(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return numbers(rng, (5, 1), "float32"), numbers(rng, (1, 20011), "float32")
+
+
+def _many_short_rows(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return numbers(rng, (20011, 3), "float32"), numbers(rng, (3,), "float32")
+
+
+def _transposed(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return numbers(rng, (67, 130), "float32").T, numbers(rng, (130, 67), "float32")
+
+
+def _reversed_and_stepped(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    x, y = numbers(rng, (6, 5, 14, 9), "float32"), numbers(rng, (9, 5, 6), "float32")
+    return x[::-1, :, ::2, ::-2], y.transpose(2, 1, 0)[:, :, None, ::2]
+
+
+def _one(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    return numbers(rng, (), "float32"), numbers(rng, (1, 1), "float32")
+
+
+@pytest.mark.parametrize(
+    "operands", [_flat, _row_and_scalar, _many_short_rows, _transposed, _reversed_and_stepped, _one]
+)
+def test_pointwise_walks(variant: accel.Device, operands: Any) -> None:
+    run("subtract", variant, *operands(np.random.default_rng(1)))
+
+
+def test_pointwise_of_several_dtypes(variant: accel.Device) -> None:
+    rng = np.random.default_rng(2)
+    for dtype in ("float16", "bfloat16", "float64", "int8", "uint64"):
+        run("multiply", variant, numbers(rng, (33, 7), dtype)[:, ::2], numbers(rng, (4,), dtype))
+    run(
+        "where",
+        variant,
+        numbers(rng, (40, 3), "bool")[::2],
+        numbers(rng, (3,), "int16"),
+        numbers(rng, (20, 1), "int16"),
+    )
+    run("logical_not", variant, numbers(rng, (41,), "bool"))
+
+
+def test_pointwise_into_views(variant: accel.Device) -> None:
+    """Strided outputs, an output that is one of the inputs, and one that overlaps an input."""
+    rng = np.random.default_rng(3)
+    want = numbers(rng, (12, 10), "float32")
+    x = accel.asarray(want, device=variant)
+    want = want.copy()
+    x[::2, ::-3] = x[1::2, ::3] - 1
+    want[::2, ::-3] = want[1::2, ::3] - 1
+    same(x, want)
+    x[1:] = x[:-1]
+    want[1:] = want[:-1].copy()
+    same(x, want)
+    x += x
+    same(x, want + want)
+
+
+def test_wide_offsets(variant: accel.Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels compiled for 64-bit offsets give the same results: arrays that need them are too large for a test."""
+    monkeypatch.setattr(build, "index_types", lambda *values: {"INDEX": "long", "UINDEX": "ulong"})
+    accel.dispatch.forget()
+    rng = np.random.default_rng(4)
+    run("add", variant, *_reversed_and_stepped(rng))
+    run("sum", variant, numbers(rng, (3, 4, 1100), "float32"), axis=(0, 2))
+    run("matmul", variant, numbers(rng, (2, 9, 270), "float32"), numbers(rng, (270, 11), "float32").T.copy().T)
+    accel.dispatch.forget()
+
+
+# reductions
+
+BLOCKS = (1, 2, 63, 64, 65, 127, 4095, 4096, 4097, 8262)
+
+
+@pytest.mark.parametrize("n", BLOCKS)
+def test_sum_at_the_edges_of_lanes_and_blocks(variant: accel.Device, n: int) -> None:
+    rng = np.random.default_rng(n)
+    run("sum", variant, numbers(rng, (3, n), "float32"), axis=1)
+    run("sum", variant, numbers(rng, (n, 19), "float32"), axis=0)
+
+
+def test_sum_of_every_access(variant: accel.Device) -> None:
+    """Consecutive elements, neighbouring outputs, and elements gathered over several axes, with negative strides."""
+    rng = np.random.default_rng(5)
+    x = numbers(rng, (4, 33, 5, 40), "float32")
+    for axis in (3, 1, (0, 2), (1, 3), (0, 1, 2, 3), ()):
+        run("sum", variant, x, axis=axis)
+    run("sum", variant, x[:, ::-2, :, ::-1], axis=(1, 3))
+    run("argmin", variant, np.round(x[:, ::-2]), axis=1)
+    run("sum", variant, numbers(rng, (0, 3), "float32"), axis=0)
+    run("prod", variant, numbers(rng, (3, 0), "float32"), axis=1)
+
+
+def test_sum_of_three_levels(variant: accel.Device) -> None:
+    """More than BLOCK blocks."""
+    x = numbers(np.random.default_rng(6), (4096 * 4096 + 70,), "float32")
+    run("sum", variant, x)
+
+
+SCHEMES = (
+    ("sum", "float16", None), ("sum", "bfloat16", "float32"), ("sum", "float64", None), ("prod", "float32", None),
+    ("sum", "int8", None), ("prod", "uint16", "uint8"), ("sum", "bool", None), ("max", "float32", None),
+    ("min", "float16", None), ("max", "uint32", None), ("min", "int64", None), ("max", "float64", None),
+    ("any", "float32", None), ("all", "bfloat16", None), ("argmax", "float32", None), ("argmin", "uint64", None),
+    ("argmax", "bfloat16", None),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "dtype", "output"), SCHEMES, ids=lambda p: str(p))
+def test_reductions_of_every_scheme(variant: accel.Device, kind: str, dtype: str, output: str | None) -> None:
+    """Two outputs of two blocks: a later launch reduces block results."""
+    rng = np.random.default_rng(7)
+    x = numbers(rng, (2, 4500), dtype)
+    if kind == "prod" and TABLE[dtype].kind == "f":
+        x = (1 + x / 1000).astype(x.dtype)
+    if TABLE[dtype].kind == "f" and kind in ("max", "min", "argmax", "argmin"):
+        x = np.round(4 * x.astype(np.float64)).astype(x.dtype)  # ties, zeros
+        x[1, [4400, 4410]] = np.nan
+        x[0, x[0] == 0] = np.where(rng.random((x[0] == 0).sum()) < 0.5, 0.0, -0.0)
+    if kind in ("any", "all"):
+        x = np.zeros_like(x) if kind == "any" else np.ones_like(x)
+        x[1, 4444] = 1 if kind == "any" else 0
+        x[0] = np.copysign(x[0], -1) if TABLE[dtype].kind == "f" else x[0]
+    keywords = {} if output is None else {"dtype": TABLE[output]}
+    run(kind, variant, x, axis=1, **keywords)
+
+
+@pytest.mark.parametrize("kind", ["max", "min"])
+def test_extremes_of_zeros_and_nan(variant: accel.Device, kind: str) -> None:
+    x = np.array([[0, -0.0], [-0.0, 0], [-0.0, -0.0], [0, 0], [np.nan, 1], [1, -np.nan], [-np.inf, np.nan]], np.float32)
+    run(kind, variant, x, axis=1)
+    run(f"arg{kind}", variant, x, axis=1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_every_16_bit_float_widens_exactly(variant: accel.Device, dtype: str) -> None:
+    x = np.arange(1 << 16, dtype=np.uint16).view(TABLE[dtype].numpy).reshape(-1, 1)
+    run("sum", variant, x, axis=1, dtype=accel.float32)
+
+
+def test_reduction_controls() -> None:
+    """A different number of lanes, or a different block, changes the bits of the sums above: the comparisons can see
+    it."""
+    x = numbers(np.random.default_rng(4097), (3, 4097), "float32")
+    want = canonical.reduce("sum", x, (1,), TABLE["float32"])
+    for change in ({"lanes": 32}, {"block": 2048}):
+        assert differing(canonical.reduce("sum", x, (1,), TABLE["float32"], **change), want).any()
+
+
+# matrix products
+
+
+@pytest.mark.parametrize(
+    ("dtype", "output"),
+    [
+        ("float32", None),
+        ("float64", None),
+        ("float16", None),
+        ("bfloat16", "float32"),
+        ("int8", "int32"),
+        ("uint64", None),
+    ],
+    ids=str,
+)
+def test_matmul_past_every_edge(variant: accel.Device, dtype: str, output: str | None) -> None:
+    """Sizes around no tile's edge, more than two chunks, and a k of zero, one and a chunk's."""
+    rng = np.random.default_rng(8)
+    keywords = {} if output is None else {"dtype": TABLE[output]}
+    with accel.config(numerics="reproducible"):
+        for m, n, k in ((37, 71, 600), (3, 5, 0), (13, 33, 256)):
+            run("matmul", variant, numbers(rng, (m, k), dtype), numbers(rng, (k, n), dtype), **keywords)
+
+
+def test_matmul_of_every_stride(variant: accel.Device) -> None:
+    """Transposed, stepped and reversed operands; batches with repeated matrices on either side; vectors."""
+    rng = np.random.default_rng(9)
+    a, b = numbers(rng, (300, 20), "float32"), numbers(rng, (40, 300), "float32")
+    run("matmul", variant, a.T, b.T)
+    run("matmul", variant, a.T[::-2, ::3], b.T[::3, ::-1])
+    run("matmul", variant, numbers(rng, (3, 1, 9, 20), "float32"), numbers(rng, (2, 20, 11), "float32"))
+    run("matmul", variant, numbers(rng, (2, 3, 9, 20), "float32")[:, ::-1], numbers(rng, (20, 11), "float32"))
+    run("matmul", variant, numbers(rng, (20,), "float32"), numbers(rng, (4, 20, 33), "float32"))
+    run("matmul", variant, numbers(rng, (33, 20), "float32"), numbers(rng, (20,), "float32"))
+
+
+def test_matmul_keeps_the_sign_of_zero(variant: accel.Device) -> None:
+    """A chain that ends in -0 stays there: no zero is multiplied in past the end of k."""
+    a = np.full((3, 17), 1e-30, np.float32)
+    b = np.full((17, 2), -1e-30, np.float32)
+    assert np.signbit(canonical.matmul(a, b)).all()
+    run("matmul", variant, a, b)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_matmul_epilogue(variant: accel.Device, dtype: str) -> None:
+    rng = np.random.default_rng(10)
+    x, weight, bias = (numbers(rng, shape, dtype, 0.3) for shape in ((5, 9, 270), (39, 270), (39,)))
+    with accel.config(numerics="reproducible"):
+        run("linear", variant, x, weight, bias, activation="silu")
+
+
+def test_matmul_controls() -> None:
+    """Another chunk length, and products rounded before they are added, change the bits of the products above."""
+    rng = np.random.default_rng(8)
+    a, b = numbers(rng, (37, 600), "float32"), numbers(rng, (600, 71), "float32")
+    want = canonical.matmul(a, b)
+    for change in ({"kc": 128}, {"fused": False}):
+        assert differing(canonical.matmul(a, b, **change), want).any()
+
+
+def test_every_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiles of the lanes geometry that the sizes above do not choose, on one device."""
+    import pyopencl as cl
+
+    base = backend.devices()[0]
+    rng = np.random.default_rng(11)
+    for dtype, size in (("float32", 4), ("float64", 8)):
+        for tile in matmul.TILES[size]:
+            device = backend.adopt(cl.CommandQueue(base.context))
+            device.geometry = "lanes"
+            monkeypatch.setattr(matmul, "tile", lambda *given, tile=tile: tile)
+            run("matmul", device, numbers(rng, (67, 290), dtype), numbers(rng, (290, 70), dtype))
+
+
+def test_every_register_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels for CPUs with narrower registers than this one's."""
+    import pyopencl as cl
+
+    base = backend.devices()[0]
+    rng = np.random.default_rng(12)
+    for rows, vectors, vector in ((6, 2, 8), (4, 2, 4), (1, 1, 16), (12, 1, 16)):
+        device = backend.adopt(cl.CommandQueue(base.context))
+        device.geometry = "loops"
+        chosen = matmul.Panels(rows, vectors, vector)
+        monkeypatch.setattr(matmul, "panels", lambda *given, chosen=chosen: chosen)
+        run("matmul", device, numbers(rng, (31, 290), "float32"), numbers(rng, (290, 70), "float32"))
+
+
+def test_small_work_groups_are_refused_or_served() -> None:
+    """A device with small work-groups gets a smaller tile, and a reason where none fits."""
+    its = matmul.problem((500, 500), 500, [(500, 1)] * 3)
+    assert matmul.tile(its, 4, 256, 32768) == matmul.TILES[4][0]
+    assert matmul.tile(its, 4, 64, 32768) == matmul.TILES[4][1]
+    assert matmul.tile(its, 4, 32, 32768) is None
+    assert all(tile.local_bytes(size) <= 32768 for size, tiles in matmul.TILES.items() for tile in tiles)
+
+
+def test_levels_cover_every_block() -> None:
+    """Each level reduces what the level before left, down to one block."""
+    plan = reduce.levels((3, 10**8), (10**8, 1), (1,), (1,), "lanes")
+    assert [level.blocks for level in plan] == [24415, 6, 1]
+    assert [level.count for level in plan] == [10**8, 24415, 6]
+    assert [level.last for level in plan] == [False, False, True]

@@ -1,0 +1,95 @@
+"""Compiled programs: the store of binaries, compile errors, options."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import accel
+from accel.backends import opencl_program
+
+SOURCE = """
+#pragma OPENCL FP_CONTRACT OFF
+__kernel void fill(__global float *out, const float value) { out[get_global_id(0)] = value * (NUMBER); }
+"""
+
+
+def run(device: Any, source: str, value: float) -> list[float]:
+    kernel = device.kernel("fill.cl", source, "fill")
+    buffer = device.allocate(16)
+    kernel.set_arg(0, buffer)
+    kernel.set_arg(1, np.float32(value))
+    device.enqueue(kernel, (4,), (4,))
+    return device.copy_out(buffer, 0, 16).view(np.float32).tolist()
+
+
+def test_binaries_are_stored_and_loaded(device: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second build is from the store, compiles no source, and a damaged or foreign entry is built again."""
+    source = "#define NUMBER 3\n" + SOURCE
+    built: list[str] = []
+    original = opencl_program._write
+
+    def write(file: Path, binary: bytes) -> None:
+        built.append(file.name)
+        original(file, binary)
+
+    monkeypatch.setattr(opencl_program, "_write", write)
+    with accel.config(cache_dir=str(tmp_path)):
+        for expected in (1, 1):
+            monkeypatch.setattr(device, "_programs", {})
+            assert run(device, source, 2) == [6.0] * 4
+            assert len(built) == expected
+        (entry,) = (tmp_path / "opencl").glob("*.bin")
+        good = entry.read_bytes()
+        for bad in (good[:-1], b"", good[:32] + b"nonsense"):
+            entry.write_bytes(bad)
+            monkeypatch.setattr(device, "_programs", {})
+            assert run(device, source, 2) == [6.0] * 4
+            assert len(opencl_program._read(entry)) > 8
+        assert len(built) == 4
+        assert not list((tmp_path / "opencl").glob(".binary-*"))
+
+
+def test_a_folder_that_cannot_be_written_does_not_matter(device: Any, tmp_path: Path) -> None:
+    (tmp_path / "opencl").write_text("a file where the folder would be")
+    with accel.config(cache_dir=str(tmp_path)):
+        assert run(device, "#define NUMBER 5\n" + SOURCE, 2) == [10.0] * 4
+
+
+def test_one_program_serves_many_kernels(device: Any) -> None:
+    source = "#define NUMBER 7\n" + SOURCE
+    first, second = (device.kernel("fill.cl", source, "fill") for _ in range(2))
+    assert first is not second
+    assert run(device, source, 1) == [7.0] * 4
+    assert sum(key == opencl_program.digest(source, *device.options) for key in device._programs) == 1
+
+
+def test_compile_errors_carry_log_and_source(device: Any, tmp_path: Path) -> None:
+    source = "#define NUMBER nonsense_name\n" + SOURCE
+    with accel.config(cache_dir=str(tmp_path)), pytest.raises(accel.CompileError) as caught:
+        device.kernel("kernels/opencl/fill.cl", source, "fill")
+    said = str(caught.value)
+    assert "nonsense_name" in said
+    assert "kernels/opencl/fill.cl" in said
+    (kept,) = (tmp_path / "opencl").glob("failed-*.cl")
+    assert str(kept) in said
+    assert kept.read_text() == source
+
+
+def test_builds_are_silent(device: Any, tmp_path: Path) -> None:
+    """A compiler that always writes a log is not worth a warning."""
+    with accel.config(cache_dir=str(tmp_path)), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run(device, "#define NUMBER 9\n" + SOURCE, 1) == [9.0] * 4
+
+
+def test_options(device: Any) -> None:
+    import pyopencl as cl
+
+    rounded = bool(device.cl_device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT)
+    assert device.correctly_rounded == rounded
+    assert ("-cl-fp32-correctly-rounded-divide-sqrt" in device.options) == rounded

@@ -1,0 +1,78 @@
+"""Runs representative kernels on Oclgrind's simulator, which checks every access and every pair of accesses. Started by
+test_oclgrind.py in a process of its own: ``python under_oclgrind.py loops|lanes|control``."""
+
+import sys
+
+import numpy as np
+import pyopencl as cl
+
+import accel
+from accel import registry
+from accel.backends import opencl
+from accel.ops import canonical
+
+BROKEN = """
+__kernel void past_the_end(__global float *x) { x[get_global_id(0) + 1] = 1.0f; }
+__kernel void race(__global float *x) {
+  __local float shared[8];
+  shared[get_local_id(0)] = x[get_local_id(0)];
+  x[get_local_id(0)] = shared[get_local_id(0) ^ 1];
+}
+"""
+
+
+def control(device: accel.Device) -> None:
+    """A kernel that writes past its buffer and one that lacks a barrier, so that the test knows both would be seen."""
+    for function in ("past_the_end", "race"):
+        kernel = device.kernel("broken.cl", BROKEN, function)
+        buffer = device.allocate(32)
+        device.copy_in(buffer, 0, np.zeros(32, np.uint8))
+        kernel.set_arg(0, buffer)
+        device.enqueue(kernel, (8,), (8,))
+        device.synchronize()
+
+
+def kernels(device: accel.Device) -> None:
+    """Strided pointwise, reductions over blocks and columns, and products around no tile's edge, each against its
+    answer."""
+    rng = np.random.default_rng(0)
+
+    def numbers(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(np.float32)
+
+    def on(x: np.ndarray) -> accel.Array:
+        return accel.asarray(x, device=device)
+
+    x = numbers(6, 9, 7)
+    got = on(x)[::2, ::-1].mT + on(x[0, 0, 0])
+    assert (np.asarray(got) == x[::2, ::-1].transpose(0, 2, 1) + x[0, 0, 0]).all()
+    y = on(x)
+    y[1:, ::2] = on(x)[:-1, ::2]
+    rows, columns = numbers(2, 4171), numbers(70, 21)
+    for op, operand, axis in (
+        ("sum", rows, 1),
+        ("sum", columns, 0),
+        ("argmax", columns, 0),
+        ("sum", x, (0, 2)),
+        ("argmin", rows, 1),
+    ):
+        got = np.asarray(getattr(accel, op)(on(operand), axis=axis))
+        assert (got == registry.OPS[op].canonical(operand, axis=axis)).all()
+    for m, n, k in ((5, 7, 270), (33, 35, 17)):
+        a, b = numbers(m, k), numbers(n, k)
+        assert (np.asarray(on(a) @ on(b).mT) == canonical.matmul(a, b.T)).all()
+    bias = numbers(7)
+    got = accel.nn.linear(on(numbers(3, 20)), on(numbers(7, 20)), on(bias), activation="relu")
+    assert got.shape == (3, 7)
+
+
+if __name__ == "__main__":
+    mode = sys.argv[1]
+    opencl.POOLED = 0  # every buffer of its exact size: the pool rounds sizes up
+    started = registry.backend("opencl")
+    context = started.devices()[0].context
+    simulated = started.adopt(cl.CommandQueue(context))
+    assert "Oclgrind" in simulated.description, simulated.description
+    simulated.geometry = "loops" if mode == "loops" else "lanes"
+    control(simulated) if mode == "control" else kernels(simulated)
+    print("done", mode)

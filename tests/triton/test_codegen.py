@@ -1,0 +1,382 @@
+"""What Triton makes of the kernels for real GPUs: no spills, memory within the chip's, no contraction, products in order.
+
+Compiled here for NVIDIA sm_80, sm_90, sm_100 and AMD gfx90a, gfx942, gfx1100. The sm_* code is also executed, by the emulator.
+The gfx code is compiled only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.backends.nvidia.compiler import get_ptxas, sm_arch_from_capability
+
+import accel
+from accel.backends.base import Call
+from accel.backends.triton_host import EmulatedDevice
+from accel.backends.triton_kernel import functions, load
+from accel.dtypes import TABLE
+from accel.kernels.triton import matmul, pointwise, reduce
+from accel.layout import layout
+from accel.ops.linalg import Product
+from accel.ops.reduce import Reduction
+from accel.registry import OPS
+from accel.scalar import Program, ProgramBuilder, Step, count_fma, program_for
+from accel.testing.compare import check
+
+TARGETS = {
+    "sm_80": GPUTarget("cuda", 80, 32),
+    "sm_90": GPUTarget("cuda", 90, 32),
+    "sm_100": GPUTarget("cuda", 100, 32),
+    "gfx90a": GPUTarget("hip", "gfx90a", 64),
+    "gfx942": GPUTarget("hip", "gfx942", 64),
+    "gfx1100": GPUTarget("hip", "gfx1100", 32),
+}
+KIB = 1024
+SHARED = {"sm_80": 163 * KIB, "sm_90": 227 * KIB, "sm_100": 227 * KIB} | dict.fromkeys(
+    ("gfx90a", "gfx942", "gfx1100"), 64 * KIB
+)
+"""Shared memory that one program instance can have, in bytes."""
+
+CONTRACTIBLE = re.compile(r"\b(?:add|sub|mul)(?:\.ftz|\.sat)*\.f(?:32|64)\b")
+INEXACT = re.compile(r"\S*(?:\.approx|\.ftz|div\.full)\S*")
+AMD_FUSED = re.compile(r"\bv_(pk_|dual_)?(?:fma|fmac|fmaak|fmamk)_f(?:32|64)")
+AMD_UNWANTED = re.compile(r"\bv_(?:pk_|dual_)?(?:fma_mix\w*|mad_(?:mix\w*|f\d\d|legacy\w*)|mac_\w*f\d\d)")
+
+
+class Recorder:
+    """A device that keeps what it is to prepare."""
+
+    kind = "gpu"
+    backend = "triton"
+
+    def __init__(self, architecture):
+        self.architecture, self.prepared = architecture, []
+
+    def kernel(self, path, name):
+        return getattr(load(path, False), name)
+
+    def functions(self, programs):
+        return functions(programs, False)
+
+    def prepare(self, what, grid):
+        self.prepared.append(what)
+
+
+def pointwise_case(program, shape=(1 << 20,), strides=None):
+    def prepare(device):
+        inputs = tuple(layout(TABLE[d], shape, strides, device) for d in program.inputs)
+        out = layout(TABLE[program.output], shape, None, device)
+        pointwise._prepare(Call("pointwise", inputs, (out,), program, device, accel.config.current()))
+
+    return prepare
+
+
+def reduce_case(kind, source, target, shape, axis):
+    def prepare(device):
+        x = layout(TABLE[source], shape, None, device)
+        out = layout(TABLE[target], tuple(n for a, n in enumerate(shape) if a != axis), None, device)
+        reduce._prepare(Call("reduce", (x,), (out,), Reduction(kind, (axis,)), device, accel.config.current()))
+
+    return prepare
+
+
+def matmul_case(source, target, m, n, k, numerics="reproducible", epilogue=None, extras=()):
+    def prepare(device):
+        a, b = layout(TABLE[source], (m, k), None, device), layout(TABLE[source], (k, n), None, device)
+        rest = tuple(layout(TABLE[d], (m, n), (0, 1), device) for d in extras)
+        out = layout(TABLE[target], (m, n), None, device)
+        config = matmul.choose(device, TABLE[source], TABLE[target], m, n, numerics, epilogue is not None)
+        call = Call("matmul", (a, b, *rest), (out,), Product(epilogue), device, accel.config.current())
+        matmul.multiply(call, config)
+
+    return prepare
+
+
+def bias_gelu(accumulator, dtype):
+    build = ProgramBuilder(accumulator, dtype)
+    return build.finish(build.apply("gelu", build.apply("add", *build.inputs)), dtype)
+
+
+EXP, POW, GELU = (
+    program_for("exp", ("float32",)),
+    program_for("pow", ("float64",) * 2),
+    program_for("gelu", ("bfloat16",)),
+)
+MULTIPLY_HALF = program_for("multiply", ("float16", "float16"))
+SQUARE_PLUS = Program(("float32",), (Step("multiply", "float32", (0, 0)), Step("add", "float32", (1, 0))), "float32")
+
+EXACT = {
+    "exp": pointwise_case(EXP),
+    "pow float64": pointwise_case(POW),
+    "gelu bfloat16": pointwise_case(GELU),
+    "multiply float16": pointwise_case(MULTIPLY_HALF),
+    "x * x + x": pointwise_case(SQUARE_PLUS),
+    "divide": pointwise_case(program_for("divide", ("float32", "float32"))),
+    "floor_divide int64": pointwise_case(program_for("floor_divide", ("int64", "int64"))),
+    "cast float64 bfloat16": pointwise_case(program_for("cast", ("float64",), "bfloat16")),
+    "transposed": pointwise_case(program_for("add", ("float32", "float32")), (64, 128, 64), (1, 4096, 64)),
+    "sum rows": reduce_case("sum", "float32", "float32", (1000, 3000), 1),
+    "sum columns float16": reduce_case("sum", "float16", "float16", (3000, 1000), 0),
+    "prod float64": reduce_case("prod", "float64", "float64", (1000, 3000), 1),
+    "max, two passes": reduce_case("max", "float32", "float32", (1 << 20,), 0),
+    "argmax": reduce_case("argmax", "float32", "int64", (3000, 1000), 0),
+    "matmul float32": matmul_case("float32", "float32", 1024, 1024, 1024),
+    "matmul float32, small and odd": matmul_case("float32", "float32", 20, 40, 99),
+    "matmul float16 widened": matmul_case("float16", "float16", 1024, 1024, 1024),
+    "matmul bfloat16 widened, gelu": matmul_case(
+        "bfloat16", "bfloat16", 1024, 1024, 1001, epilogue=bias_gelu("float32", "bfloat16"), extras=("bfloat16",)
+    ),
+    "matmul float32, gelu": matmul_case(
+        "float32", "float32", 1024, 1024, 1024, epilogue=bias_gelu("float32", "float32"), extras=("float32",)
+    ),
+    "matmul float64, gelu": matmul_case(
+        "float64", "float64", 1024, 1024, 1024, epilogue=bias_gelu("float64", "float64"), extras=("float64",)
+    ),
+    "matmul float64": matmul_case("float64", "float64", 1024, 1024, 1024),
+    "matmul int8": matmul_case("int8", "int32", 1024, 1024, 1024),
+    "matmul int32": matmul_case("int32", "int32", 1024, 1024, 1024),
+}
+MATRIX_UNITS = {
+    "matmul float16": matmul_case("float16", "float16", 1024, 1024, 1024, "default"),
+    "matmul float16, gelu": matmul_case(
+        "float16", "float16", 1024, 1024, 1024, "default", bias_gelu("float32", "float16"), ("float16",)
+    ),
+    "matmul bfloat16, small": matmul_case("bfloat16", "float32", 20, 40, 99, "default"),
+    "matmul float32, fast": matmul_case("float32", "float32", 1024, 1024, 1024, "fast"),
+}
+CASES = EXACT | MATRIX_UNITS
+
+
+@cache
+def compiled(case, architecture, fusion=False):
+    """[(specialization, Triton's CompiledKernel)] of a case."""
+    device = Recorder(architecture)
+    CASES[case](device)
+    return [(what, what.compile(TARGETS[architecture], True, fusion)) for what in device.prepared]
+
+
+def text(kernel):
+    return kernel.asm["ptx"] if "ptx" in kernel.asm else kernel.asm["amdgcn"]
+
+
+def spilled_bytes(kernel, architecture):
+    """Bytes, or registers on AMD, that are kept in memory for want of registers."""
+    if "amdgcn" in kernel.asm:
+        return int(re.findall(r"\.vgpr_spill_count:\s+(\d+)", kernel.asm["amdgcn"])[0])
+    tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+    with tempfile.TemporaryDirectory() as folder:
+        binary = Path(folder) / "kernel.cubin"
+        binary.write_bytes(kernel.asm["cubin"])
+        usage = subprocess.run([tools / "cuobjdump", "-res-usage", binary], capture_output=True, text=True, check=True)
+        (stack,) = re.findall(r"STACK:(\d+)", usage.stdout)
+        if stack == "0":
+            return 0
+        # a stack frame need not be spills: the assembler says which, called as Triton calls it
+        source = Path(folder) / "kernel.ptx"
+        source.write_text(kernel.asm["ptx"])
+        command = [get_ptxas(TARGETS[architecture].arch).path, "-v", "-lineinfo", "--fmad=false", "--regAllocOptLevel=2"]
+        command += [f"--gpu-name={sm_arch_from_capability(TARGETS[architecture].arch)}", source, "-o", os.devnull]
+        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        return sum(map(int, re.findall(r"(\d+) bytes spill", said.stderr)))
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+@pytest.mark.parametrize("case", CASES)
+def test_resources(case, architecture):
+    for what, kernel in compiled(case, architecture):
+        assert spilled_bytes(kernel, architecture) == 0, what.name
+        assert kernel.metadata.shared <= SHARED[architecture], what.name
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_100", "gfx1100"])
+def test_a_spill_is_seen(architecture):
+    """Control: a tile of twice the size each way has more accumulators than a thread has registers."""
+
+    def choose(*arguments):
+        return replace(real(*arguments), tile=(128, 128, 32))
+
+    device, real = Recorder(architecture), matmul.choose
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matmul, "choose", choose)
+        EXACT["matmul float32"](device)
+    (what,) = device.prepared
+    assert spilled_bytes(what.compile(TARGETS[architecture], True), architecture) > 0
+
+
+def contractions(kernel):
+    """Instructions whose bits are open, or that fuse or flush: none are wanted."""
+    if "ptx" in kernel.asm:
+        return CONTRACTIBLE.findall(text(kernel)) + INEXACT.findall(text(kernel))
+    found = AMD_UNWANTED.findall(text(kernel))
+    return found + [mode for mode in re.findall(r"denorm_mode_\w+ \d", text(kernel)) if not mode.endswith(" 3")]
+
+
+def fused(kernel):
+    """Fused multiply-adds of one thread; a packed one counts as two."""
+    if "ptx" in kernel.asm:
+        return sum(2 if "x2" in op else 1 for op in re.findall(r"\bfma\.\S+", text(kernel)))
+    return sum(2 if packed == "pk_" else 1 for packed in AMD_FUSED.findall(text(kernel)))
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+@pytest.mark.parametrize("case", EXACT)
+def test_nothing_is_contracted_or_flushed(case, architecture):
+    for _, kernel in compiled(case, architecture):
+        assert contractions(kernel) == []
+
+
+def written(case, architecture):
+    """Fused multiply-adds that a thread of a case's first kernel has in the source, where division and roots add none."""
+    (what, _), *_ = compiled(case, architecture)
+    lanes = what.num_warps * TARGETS[architecture].warp_size
+    programs = {"exp": EXP, "multiply float16": MULTIPLY_HALF, "x * x + x": SQUARE_PLUS}
+    if case in programs:
+        return count_fma(programs[case]) * what.arguments["BY"] * what.arguments["BX"] // lanes
+    if case.startswith("matmul"):
+        return what.arguments["BM"] * what.arguments["BN"] * what.arguments["BK"] // lanes
+    return 0
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+@pytest.mark.parametrize(
+    "case",
+    ["exp", "multiply float16", "x * x + x", "sum rows", "sum columns float16", "max, two passes", "matmul float64"],
+)
+def test_fused_only_where_written(case, architecture):
+    """As many fused multiply-adds as the program has, for each element of a thread: contraction would add some."""
+    for _, kernel in compiled(case, architecture):
+        assert fused(kernel) == written(case, architecture)
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+def test_fusion_is_seen(architecture):
+    """Control: with fusion allowed, x * x + x becomes a fused multiply-add on AMD, and may become one on NVIDIA."""
+    for _, kernel in compiled("x * x + x", architecture, fusion=True):
+        assert contractions(kernel) or fused(kernel) > written("x * x + x", architecture)
+
+
+def test_a_mixed_fma_is_seen():
+    """Control: what AMD's compiler makes of a product cast to float16, which scalar programs round by integers instead."""
+    assert AMD_UNWANTED.findall(
+        "\tv_fma_mixlo_f16 v0, v1, v2, 0\n\tv_mad_f32 v1, v2, v3, v4\n\tv_mac_f32_e32 v0, v1, v2"
+    )
+    assert not AMD_UNWANTED.findall(
+        "\tv_fma_f32 v0, v1, v2, v3\n\tv_mad_u64_u32 v[0:1], s0, v1, v2, 0\n\tv_pk_mad_u16 v0, v1"
+    )
+
+
+# the order of float32 products
+
+
+def ascending_chains(llir):
+    """Lengths of the chains of fma in LLVM IR whose operands are read from ascending shared addresses, and of the others.
+
+    A chain goes on while an fma's addend is the fma before. An operand counts as its constant offset from the register that
+    its address starts from; what is not read from shared memory at such an address has no place.
+    """
+    places, chains, last = {}, [], {}
+    for line in llir.splitlines():
+        name, _, value = line.strip().partition(" = ")
+        if m := re.match(r"getelementptr .*?ptr addrspace\(3\) (%[\w.]+), i32 (\d+)\b", value):
+            root, offset = places.get(m[1], (m[1], 0))
+            places[name] = (root, offset + int(m[2]))
+        elif m := re.match(r"load (?:float|<\d+ x float>), ptr addrspace\(3\) (%[\w.]+)", value):
+            places[name] = places.get(m[1], (m[1], 0))
+        elif (m := re.match(r"extractelement <\d+ x float> (%[\w.]+), i64 (\d+)", value)) and m[1] in places:
+            root, offset = places[m[1]]
+            places[name] = (root, offset + 4 * int(m[2]))
+        elif m := re.match(r".*@llvm\.(?:fma|fmuladd)\.f32\(float (\S+), float (\S+), float (\S+)\)", value):
+            chain = last.pop(m[3], None)
+            if chain is None:
+                chains.append(chain := [])
+            chain.append((places.get(m[1]), places.get(m[2])))
+            last[name] = chain
+    good, bad = Counter(), Counter()
+    for chain in chains:
+        columns = [[place for place in column if place is not None] for column in zip(*chain, strict=True)]
+        ordered = all(
+            len(column) == len(chain)
+            and len({root for root, _ in column}) == 1
+            and column == sorted(set(column), key=lambda p: p[1])
+            for column in columns
+        )
+        (good if ordered else bad)[len(chain)] += 1
+    return good, bad
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "gfx1100"])
+def test_dot_is_an_ascending_chain_of_fma(architecture):
+    """Every accumulator of a thread: one fma for each k of the tile, k ascending, and in machine code as many fused operations.
+
+    sm_80 shows that the method reads rightly, as its code is executed too; gfx1100 is compiled only.
+    """
+    ((what, kernel),) = compiled("matmul float32, small and odd", architecture)
+    tile = what.arguments
+    good, bad = ascending_chains(kernel.asm["llir"])
+    accumulators = tile["BM"] * tile["BN"] // (what.num_warps * TARGETS[architecture].warp_size)
+    assert not bad
+    assert set(good) == {tile["BK"]}
+    assert good[tile["BK"]] % accumulators == 0
+    assert fused(kernel) == good[tile["BK"]] * tile["BK"]
+
+
+def test_another_order_is_seen():
+    """Control: the same reading of a chain whose k descends, and of one that repeats a k."""
+    line = "  {} = tail call float @llvm.fmuladd.f32(float {}, float {}, float {})\n"
+    head = "".join(
+        f"  %{n} = getelementptr inbounds nuw i8, ptr addrspace(3) %1, i32 {64 * n}\n  %1{n} = load float, ptr addrspace(3) %{n}, align 4\n"
+        for n in (2, 3, 4)
+    )
+    for order, expected in (((2, 3, 4), True), ((4, 3, 2), False), ((2, 2, 3), False)):
+        body, before = "", "0.0"
+        for step, n in enumerate(order):
+            body += line.format(f"%9{step}", f"%1{n}", f"%1{n}", before)
+            before = f"%9{step}"
+        good, bad = ascending_chains(head + body)
+        assert bool(good) == expected
+        assert bool(bad) != expected
+
+
+@pytest.mark.parametrize("architecture", ["gfx90a", "gfx942"])
+def test_dot_uses_float32_matrix_instructions(architecture):
+    """float32 operands enter as they are: no XF32, no split into bfloat16. Whether they add in order, a GPU is asked when used."""
+    for case in ("matmul float32", "matmul float16 widened"):
+        ((_, kernel),) = compiled(case, architecture)
+        found = Counter(re.findall(r"\bv_mfma_\w+", text(kernel)))
+        assert found
+        assert all(re.fullmatch(r"v_mfma_f32_\d+x\d+x\d+_?f32(?:_e64)?", name) for name in found), found
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+def test_matrix_units_are_used(architecture):
+    """16-bit products in "default" reach wgmma, tcgen05, mma, MFMA or WMMA."""
+    unit = {"sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05.mma", "gfx1100": "v_wmma"}.get(
+        architecture, "v_mfma"
+    )
+    for _, kernel in compiled("matmul float16", architecture):
+        assert unit in text(kernel)
+
+
+@pytest.mark.parametrize("architecture", ["sm_100", "sm_120"])
+def test_dot_on_newer_chips(architecture):
+    """The fma code of chips that no device stands for, executed."""
+    device = EmulatedDevice("triton", f"triton:emulated-{architecture}", "emulated", "", selection="named")
+    rng = np.random.default_rng(19)
+    check(
+        OPS["matmul"],
+        device,
+        (rng.standard_normal((20, 300), np.float32), rng.standard_normal((300, 70), np.float32)),
+        {},
+    )
+    assert not any(device.counts.values())

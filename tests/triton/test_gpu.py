@@ -1,0 +1,163 @@
+"""The path of real GPUs: torch's memory, Triton's calling convention, and the check of tl.dot's order.
+
+Where there is no GPU, a stand-in has torch tensors of the CPU for memory, and its kernels are run by the PTX emulator from the
+very arguments that Triton's launcher would get.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import accel
+from accel import ptx
+from accel.array import from_numpy, to_numpy
+from accel.backends import triton_gpu
+from accel.kernels.triton import matmul
+from accel.ops import canonical
+from accel.registry import OPS
+from accel.testing.compare import check, differing, place
+
+torch = pytest.importorskip("torch")
+RNG = np.random.default_rng(17)
+STREAM = 7
+
+
+class StandIn:
+    """A CompiledKernel without a GPU: kernel[grid](*arguments, stream=…), arguments as the kernel's source has them."""
+
+    def __init__(self, kernel):
+        self.kernel, self.launches = kernel, 0
+
+    def __getitem__(self, grid):
+        assert len(grid) == 3
+
+        def run(*arguments, stream):
+            assert stream == STREAM
+            signature = list(self.kernel.src.signature.values())
+            assert len(arguments) == len(signature)
+            packed = list(_packed(signature, arguments))
+            ptx.run(
+                self.kernel.asm["ptx"], grid, packed, self.kernel.metadata.num_warps, self.kernel.metadata.shared,
+                ctas_at_once=16,
+            )  # fmt: skip
+            self.launches += 1
+
+        return run
+
+
+def _packed(types, values):
+    for kind, value in zip(types, values, strict=True):
+        if isinstance(kind, tuple):
+            yield from _packed(kind, value)
+        elif kind != "constexpr":
+            yield "Q" if kind.startswith("*") else {"i32": "i", "i64": "q"}[kind], value
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    from triton.backends.compiler import GPUTarget
+
+    monkeypatch.setattr(triton_gpu, "target_of", lambda index: GPUTarget("cuda", 80, 32))
+    monkeypatch.setattr(torch.cuda, "device", lambda index: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: SimpleNamespace(cuda_stream=STREAM))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda index: None)
+    device = triton_gpu.GpuDevice("triton", "triton:0", "gpu", "a stand-in")
+    device.torch_device = "cpu"
+    real, made = device.compiled, {}
+
+    def compiled(what, aligned=True):
+        kernel = real(what, aligned)
+        return made.setdefault(id(kernel), StandIn(kernel))
+
+    monkeypatch.setattr(device, "compiled", compiled)
+    device.made = made
+    return device
+
+
+def test_pointwise_and_reduce(gpu):
+    x = RNG.standard_normal((40, 130)).astype(np.float32)
+    check(OPS["add"], gpu, (x, x[:, :1]), {})
+    check(OPS["multiply"], gpu, (x.reshape(-1)[1:], x.T.reshape(-1)[:-1]), {})
+    check(OPS["sum"], gpu, (x.reshape(-1),), {})
+    check(OPS["argmin"], gpu, (x,), {"axis": 0})
+    assert sum(kernel.launches for kernel in gpu.made.values()) >= 5
+
+
+def test_matmul_asks_for_the_order_once(gpu, monkeypatch):
+    a, b = (RNG.standard_normal(shape).astype(np.float32) for shape in ((70, 40), (40, 66)))
+    asked = []
+    real = matmul.keeps_order
+    monkeypatch.setattr(matmul, "keeps_order", lambda device, config: asked.append(config) or real(device, config))
+    check(OPS["matmul"], gpu, (a, b), {})
+    check(OPS["matmul"], gpu, (a, b + 1), {})
+    assert len(asked) == 1, "a plan is made once"
+    assert matmul._orders[gpu, asked[0]] is True
+
+
+def test_another_order_takes_the_chain(gpu, monkeypatch):
+    """Where a GPU's tl.dot is no fma chain, the written-out chain serves, with the same bits."""
+    monkeypatch.setattr(matmul, "keeps_order", lambda device, config: False)
+    a, b = (RNG.standard_normal(shape).astype(np.float32) for shape in ((70, 40), (40, 66)))
+    check(OPS["matmul"], gpu, (a, b), {})
+    assert [kernel.kernel.src.fn.__name__ for kernel in gpu.made.values()] == ["chain"]
+
+
+def test_large_tiles(gpu):
+    """The tiles that only real GPUs use, on 16-bit floats: more than one in each direction."""
+    a, b = (RNG.standard_normal(shape).astype(np.float16) for shape in ((150, 70), (70, 260)))
+    check(OPS["matmul"], gpu, (a, b), {})
+    assert matmul.choose(gpu, accel.float16, accel.float16, 150, 260, "default").tile == (128, 128, 64)
+
+
+def test_copies(gpu):
+    x = RNG.standard_normal((6, 7)).astype(np.float32)
+    array = from_numpy(x, gpu)
+    assert isinstance(array.buffer, triton_gpu.TorchBuffer)
+    got = to_numpy(array[1:, ::2])
+    np.testing.assert_array_equal(got, x[1:, ::2])
+    x.flags.writeable = False
+    np.testing.assert_array_equal(to_numpy(from_numpy(x, gpu)), x)
+    array[0] = 0.0
+    assert x[0, 0] != 0
+
+
+def test_tensors_are_wrapped_without_a_copy():
+    tensor = torch.arange(48, dtype=torch.float32).reshape(6, 8)[1:, 1::2]
+    buffer, offset = triton_gpu.TorchBuffer.of(tensor)
+    assert buffer.address + 4 * offset == tensor.data_ptr()
+    assert buffer.nbytes == 48 * 4
+    back = buffer.view(torch.float32, tensor.shape, tensor.stride(), offset)
+    back[0, 0] = -1
+    assert tensor[0, 0] == -1
+    del tensor
+    assert buffer.view(torch.float32, (2,), (1,), 9)[0] == -1
+
+
+def test_out_of_memory(gpu, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "empty", refuse)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (1000, 4000))
+    with pytest.raises(accel.OutOfMemoryError, match=r"triton:0: 5000 bytes .* 1000 of the device's 4000 bytes"):
+        gpu.allocate(5000)
+
+
+@pytest.mark.gpu
+def test_real_memory():
+    """What the stand-in cannot show: copies to and from a GPU, order with torch's stream, exhausted memory."""
+    device = accel.device("triton:0")
+    x = RNG.standard_normal((300, 400)).astype(np.float32)
+    array = place(x, device)
+    assert not differing(to_numpy(array), x).any()
+    tensor = array.buffer.view(torch.float32, x.shape, (400, 1), 0)
+    tensor.mul_(2)
+    got = to_numpy(accel.sum(array, axis=1))
+    assert not differing(got, canonical.reduce("sum", 2 * x, (1,), accel.float32)).any()
+    with pytest.raises(accel.OutOfMemoryError):
+        device.allocate(2 * device.memory)
+    assert not differing(to_numpy(array), 2 * x).any()
