@@ -73,6 +73,9 @@ struct ArgRow {
                int64_t* index);
 };
 
+/// No tile is larger: where its columns do not all exist, it is computed aside in so many bytes.
+inline constexpr int kMaxTileBytes = 1 << 13;
+
 /// Matrix multiply in one compute type (float32, float64, uint32 or uint64).
 ///
 /// A packed panel of A holds mr rows, k-major:   a[p * mr + i]

@@ -425,18 +425,17 @@ void Matmul::packed(const Call& call, const Entry& entry, const Region& region, 
         pack_->a(k, std::min(mr, rows - r), source, call.a_row, call.a_col, packed_a + r * k * size_);
       }
       char* const out = c + i * ldc * size_;
-      macro_tile(k, rows, region.columns, packed_a, packed_b, out, ldc, p > 0, !call.in_place);
+      macro_tile(k, rows, region.columns, packed_a, packed_b, out, ldc, p > 0, !call.in_place, worker);
       if (last) finish(call, entry, {region.row + i, rows, region.column, region.columns}, out, ldc, worker);
-      worker.checkpoint(rows * region.columns * k / 32);
     }
   }
 }
 
 /// Multiplies packed panels. Where `padded`, c has room for whole tiles.
 void Matmul::macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
-                        bool add, bool padded) const {
+                        bool add, bool padded, Worker& worker) const {
   const int64_t mr = kernel_->mr, nr = kernel_->nr;
-  alignas(64) char edge[16 * 64 * 8];
+  alignas(64) char edge[kMaxTileBytes];
   for (int64_t j = 0; j < columns; j += nr) {
     for (int64_t i = 0; i < rows; i += mr) {
       char* const tile = c + (i * ldc + j) * size_;
@@ -447,6 +446,7 @@ void Matmul::macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a,
         merge_tile(kernel_->type, std::min(mr, rows - i), std::min(nr, columns - j), edge, nr, tile, ldc, add);
       }
     }
+    worker.checkpoint(rows * nr * k / 8);
   }
 }
 

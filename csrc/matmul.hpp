@@ -46,7 +46,7 @@ class Matmul {
   void direct(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
   void packed(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
   void macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
-                  bool add, bool padded) const;
+                  bool add, bool padded, Worker& worker) const;
   void finish(const Call& call, const Entry& entry, const Region& region, char* acc, int64_t ldc, Worker& worker) const;
 
   const DType dtype_, output_;

@@ -63,6 +63,7 @@ template <class T, int MR, int NV>
 struct Matmul {
   static constexpr int kE = kElements<T>;
   static constexpr int kNR = NV * kE;
+  static_assert(MR * kNR * sizeof(T) <= kMaxTileBytes);
   static constexpr int kWide = 8;  // vectors of a strip for very few rows, where nothing else hides the latency of fma
   static constexpr int kStreamRows = 4;
   static constexpr int64_t kStreamColumns = 4096 / sizeof(T);

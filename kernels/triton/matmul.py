@@ -36,9 +36,8 @@ GROUP = 8
 UNCHUNKED = 1 << 30
 """Chunk length of products whose order is not promised."""
 
-
 INT8_CHUNK = 1 << 16
-"""Chunk length of int8 products: within it no total leaves int32, where NVIDIA's matrix units saturate; chunks wrap."""
+"""Chunk length of int8 products: in one, no total leaves int32, where NVIDIA's matrix units saturate."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,13 @@ def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics:
     architecture, name = device.architecture, operand.name
     stages = 3 if architecture.startswith("sm_") else 2
     if operand.kind != "f":
-        if name == "int8" and output.name in ("int8", "int32"):
+        if name == "int8" and output.name in ("int8", "int32") and _has_matrix_units(architecture):
             tile, warps = _matrix_tile(device, m, n, 1, finished)
             return Config("dot", "int8", "int8", "int32", tile, warps, stages, kc=INT8_CHUNK)
         return Config("chain", name, wide(output), wide(output), *_vector_tile(device, m, n, 4), kc=UNCHUNKED)
     if name == "float64":
         return Config("chain", name, name, name, *_vector_tile(device, m, n, 4))
-    if operand.itemsize == 2 and numerics != "reproducible":
+    if operand.itemsize == 2 and numerics != "reproducible" and _has_matrix_units(architecture):
         tile, warps = _matrix_tile(device, m, n, 2, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, kc=UNCHUNKED)
     if name == "float32" and numerics == "fast" and _has_tf32(architecture):
@@ -95,13 +94,18 @@ def _vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[tuple[int, in
 
 
 def _matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> tuple[tuple[int, int, int], int]:
-    """(tile, warps) for matrix units. 32 rows avoid wgmma, which the emulator lacks; RDNA and epilogues need registers."""
+    """(tile, warps) for matrix units. 32 rows avoid wgmma, which the emulator lacks; RDNA is short of registers."""
     depth = {1: 64, 2: 32 if device.architecture.startswith("gfx1") else 64, 4: 32}[itemsize]
     if device.kind == "emulated" and device.architecture == "sm_90":
         return (32, 64, depth), 4
     if min(m, n) >= 128 and device.kind == "gpu":
         return (128, 64 if finished else 128, depth), 8
     return (64, 64, depth), 4
+
+
+def _has_matrix_units(architecture: str) -> bool:
+    """Whether tl.dot of 16-bit floats and int8 reaches them; elsewhere it gains nothing, or fails."""
+    return architecture not in ("sm_70", "sm_72", "sm_75", "gfx906")
 
 
 def _has_tf32(architecture: str) -> bool:
@@ -193,19 +197,18 @@ _orders: dict[tuple[Any, Config], bool] = {}
 def keeps_order(device: Any, config: Config) -> bool:
     """Whether tl.dot gives the written-out chain's bits on a device, for this config's tiles; found out once.
 
-    One tile over a chunk and a half, of numbers whose exponents are spread so that nearly every addition rounds, with
-    subnormal numbers among them.
+    One tile over a chunk and a half, of numbers whose exponents are spread so that nearly every addition rounds; in two
+    rows the operands are subnormal, and in two columns of these the results.
     """
     config = replace(config, load="float32")
     key = (device, config)
     if key not in _orders:
         (height, width, _), k = config.tile, KC + KC // 2
         rng = np.random.default_rng(2)
-        operands = []
-        for shape in ((height, k), (k, width)):
-            values = rng.standard_normal(shape) * 2.0 ** rng.integers(-20, 20, shape)
-            values[rng.random(shape) < 0.1] *= 1e-42
-            operands.append(from_numpy(values.astype(np.float32), device))
+        a, b = (rng.standard_normal(s) * 2.0 ** rng.integers(-20, 20, s) for s in ((height, k), (k, width)))
+        a[:2] *= 1e-42
+        b[:, :2] *= 1e-6
+        operands = [from_numpy(x.astype(np.float32), device) for x in (a, b)]
         results = []
         for way in (config, written_out(config)):
             result = empty((height, width), FLOAT32, device)

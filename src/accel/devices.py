@@ -83,7 +83,9 @@ def _default(settings: Settings) -> Device:
         if found := _first(backend, listed_alone=len(settings.backend) == 1):
             return found
         have = ", ".join(str(d) for d in backend.devices()) or "none"
-        reasons.append(f"{name}: it has no device that is used without being named; its devices: {have}")
+        why = backend.nothing_automatic()
+        why = "it has no device that is used without being named" if why is None else why
+        reasons.append(f"{name}: {why}; its devices: {have}")
     raise BackendUnavailableError(
         f"{source}={','.join(settings.backend)}: no backend of the list can be used\n  " + "\n  ".join(reasons)
     )

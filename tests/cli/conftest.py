@@ -10,10 +10,10 @@ from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 
-import accel.kernels
 import pytest
 
 import accel
+import accel.kernels
 from accel.cli import run
 
 BASE = ("numpy", "ml_dtypes", "platformdirs", "click", "rich", "markdown-it-py", "mdurl", "Pygments")

@@ -34,7 +34,7 @@ def test_import_pulls_in_no_framework_and_starts_no_driver():
 
 
 def test_import_time():
-    """Processor time that accel adds to numpy and ml_dtypes: the smallest of several runs, since machines are shared."""
+    """Processor time that accel adds to numpy and ml_dtypes: the smallest of several runs on a shared machine."""
     code = "import time, numpy, ml_dtypes; t = time.process_time(); import accel; print(time.process_time() - t)"
     assert min(float(python(code).stdout) for _ in range(5)) < 0.15
 

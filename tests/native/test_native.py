@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def test_instruction_sets(cpu):
     assert names[-1] == "baseline" and len(set(names)) == len(names)
     order = ["avx512", "avx2", "neon", "baseline"]
     assert names == [name for name in order if name in names]
-    flags = open("/proc/cpuinfo").read().split()
+    flags = Path("/proc/cpuinfo").read_text().split()
     assert ("avx2" in names) == ({"avx2", "fma", "f16c"} <= set(flags))
     assert ("avx512" in names) == ({"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags))
 

@@ -3,6 +3,7 @@ there are any."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,22 @@ import accel
 from accel import registry
 
 DEVICES = ("intel", "pocl")
+
+SLOW = re.compile(
+    r"every_scheme\[pocl-\w+-(?!sum-float16|sum-int8|max-float32|argmax-float32)"
+    r"|past_every_edge\[pocl-\w+-(?!float32|int8)"
+    r"|lanes_and_blocks\[pocl-\w+-(?!65|4097)"
+    r"|(wide_offsets|three_levels|several_dtypes).*pocl-lanes"
+    r"|(reduce|pointwise)_compiles\[.*tgllp"
+)
+"""Tests whose compilation takes long and that others nearly cover: PoCL compiles a program in half a second."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "opencl" in item.nodeid and SLOW.search(item.name):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from accel.kernels.opencl import build, matmul, pointwise, reduce
 
 from accel.dtypes import TABLE
+from accel.kernels.opencl import build, matmul, pointwise, reduce
 from accel.scalar import Program, ProgramBuilder, count_fma, program_for
 
 OCLOC = shutil.which("ocloc")

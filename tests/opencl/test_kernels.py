@@ -8,11 +8,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from accel.kernels.opencl import build, matmul, reduce
 
 import accel
 from accel import registry
 from accel.dtypes import TABLE
+from accel.kernels.opencl import build, matmul, reduce
 from accel.ops import canonical
 from accel.testing.compare import differing, place
 

@@ -1,7 +1,7 @@
-"""What Triton makes of the kernels for real GPUs: no spills, memory within the chip's, no contraction, products in order.
+"""What Triton makes of the kernels for real GPUs: no spills, no contraction, products in order.
 
-Compiled here for NVIDIA sm_80, sm_90, sm_100 and AMD gfx90a, gfx942, gfx1100. The sm_* code is also executed, by the emulator.
-The gfx code is compiled only.
+Compiled here for NVIDIA sm_80, sm_90, sm_100 and AMD gfx90a, gfx942, gfx1100. The emulator executes the sm_* code
+in other tests; the gfx code is compiled only.
 """
 
 from __future__ import annotations
@@ -185,7 +185,13 @@ def spilled_bytes(kernel, architecture):
         # a stack frame need not be spills: the assembler says which, called as Triton calls it
         source = Path(folder) / "kernel.ptx"
         source.write_text(kernel.asm["ptx"])
-        command = [get_ptxas(TARGETS[architecture].arch).path, "-v", "-lineinfo", "--fmad=false", "--regAllocOptLevel=2"]
+        command = [
+            get_ptxas(TARGETS[architecture].arch).path,
+            "-v",
+            "-lineinfo",
+            "--fmad=false",
+            "--regAllocOptLevel=2",
+        ]
         command += [f"--gpu-name={sm_arch_from_capability(TARGETS[architecture].arch)}", source, "-o", os.devnull]
         said = subprocess.run(command, capture_output=True, text=True, check=True)
         return sum(map(int, re.findall(r"(\d+) bytes spill", said.stderr)))
@@ -237,7 +243,7 @@ def test_nothing_is_contracted_or_flushed(case, architecture):
 
 
 def written(case, architecture):
-    """Fused multiply-adds that a thread of a case's first kernel has in the source, where division and roots add none."""
+    """Fused multiply-adds that a thread of a case's first kernel has in the source; division and roots add more."""
     (what, _), *_ = compiled(case, architecture)
     lanes = what.num_warps * TARGETS[architecture].warp_size
     programs = {"exp": EXP, "multiply float16": MULTIPLY_HALF, "x * x + x": SQUARE_PLUS}
@@ -267,7 +273,7 @@ def test_fusion_is_seen(architecture):
 
 
 def test_a_mixed_fma_is_seen():
-    """Control: what AMD's compiler makes of a product cast to float16, which scalar programs round by integers instead."""
+    """Control: what AMD's compiler makes of a product cast to float16, which scalar programs round by integers."""
     assert AMD_UNWANTED.findall(
         "\tv_fma_mixlo_f16 v0, v1, v2, 0\n\tv_mad_f32 v1, v2, v3, v4\n\tv_mac_f32_e32 v0, v1, v2"
     )
@@ -280,10 +286,10 @@ def test_a_mixed_fma_is_seen():
 
 
 def ascending_chains(llir):
-    """Lengths of the chains of fma in LLVM IR whose operands are read from ascending shared addresses, and of the others.
+    """Lengths of the chains of fma in LLVM IR whose operands are read from ascending shared addresses, and of others.
 
-    A chain goes on while an fma's addend is the fma before. An operand counts as its constant offset from the register that
-    its address starts from; what is not read from shared memory at such an address has no place.
+    A chain goes on while an fma's addend is the fma before. An operand's place is the constant offset of its address
+    from the register that the address starts from; what is not read from shared memory so has no place.
     """
     places, chains, last = {}, [], {}
     for line in llir.splitlines():
@@ -317,7 +323,7 @@ def ascending_chains(llir):
 
 @pytest.mark.parametrize("architecture", ["sm_80", "gfx1100"])
 def test_dot_is_an_ascending_chain_of_fma(architecture):
-    """Every accumulator of a thread: one fma for each k of the tile, k ascending, and in machine code as many fused operations.
+    """Every accumulator of a thread: one fma for each k of the tile, k ascending; as many fused in machine code.
 
     sm_80 shows that the method reads rightly, as its code is executed too; gfx1100 is compiled only.
     """
@@ -334,10 +340,9 @@ def test_dot_is_an_ascending_chain_of_fma(architecture):
 def test_another_order_is_seen():
     """Control: the same reading of a chain whose k descends, and of one that repeats a k."""
     line = "  {} = tail call float @llvm.fmuladd.f32(float {}, float {}, float {})\n"
-    head = "".join(
-        f"  %{n} = getelementptr inbounds nuw i8, ptr addrspace(3) %1, i32 {64 * n}\n  %1{n} = load float, ptr addrspace(3) %{n}, align 4\n"
-        for n in (2, 3, 4)
-    )
+    load = "  %{0} = getelementptr inbounds nuw i8, ptr addrspace(3) %1, i32 {1}\n"
+    load += "  %1{0} = load float, ptr addrspace(3) %{0}, align 4\n"
+    head = "".join(load.format(n, 64 * n) for n in (2, 3, 4))
     for order, expected in (((2, 3, 4), True), ((4, 3, 2), False), ((2, 2, 3), False)):
         body, before = "", "0.0"
         for step, n in enumerate(order):
@@ -350,7 +355,7 @@ def test_another_order_is_seen():
 
 @pytest.mark.parametrize("architecture", ["gfx90a", "gfx942"])
 def test_dot_uses_float32_matrix_instructions(architecture):
-    """float32 operands enter as they are: no XF32, no split into bfloat16. Whether they add in order, a GPU is asked when used."""
+    """float32 operands enter as they are, not as XF32 or bfloat16. Whether they add in order, each GPU is asked."""
     for case in ("matmul float32", "matmul float16 widened"):
         ((_, kernel),) = compiled(case, architecture)
         found = Counter(re.findall(r"\bv_mfma_\w+", text(kernel)))

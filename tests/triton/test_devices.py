@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,6 +54,27 @@ def test_no_gpu_has_a_reason(monkeypatch):
     assert "torch" not in sys.modules
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert "pip install torch" in module._no_gpu()
+
+
+def test_gpus_that_triton_does_not_compile_for(monkeypatch):
+    """They are left out, with the reason; the others keep torch's numbers."""
+    torch = pytest.importorskip("torch")
+    names = ("gfx1030", "gfx1100:xnack-", "gfx90a")
+    properties = [
+        SimpleNamespace(name=f"GPU {n}", gcnArchName=n, warp_size=32, multi_processor_count=8, total_memory=1 << 30)
+        for n in names
+    ]
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(properties))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties.__getitem__)
+    backend = module.TritonBackend()
+    assert [str(d) for d in backend.devices() if d.kind == "gpu"] == ["triton:1", "triton:2"]
+    assert backend.device("0") is None
+    assert backend.device("gfx90a").architecture == "gfx90a"
+    assert backend.nothing_automatic() is None
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert "does not compile for GPU gfx1030" in module.TritonBackend().nothing_automatic()
 
 
 def test_no_gpu_says_what_torch_was_built_for(monkeypatch):
@@ -148,7 +170,7 @@ def test_programs_are_written_whole(tmp_path):
 
 
 def test_two_forms_in_one_process():
-    """The same file gives compiled and interpreted functions, and each form calls the other file's functions in its form."""
+    """The same file gives compiled and interpreted functions, and each calls another file's functions in its form."""
     from accel.kernels.triton.device import pointwise
 
     compiled, interpreted = (load(pointwise.__file__, form) for form in (False, True))
@@ -159,7 +181,7 @@ def test_two_forms_in_one_process():
 
 
 def test_threads():
-    """Interpreted and compiled calls of several threads at once: the interpreter changes triton.language while it runs."""
+    """Interpreted and compiled calls of several threads at once; the interpreter changes triton.language meanwhile."""
     x = np.random.default_rng(3).standard_normal((40, 30)).astype(np.float32)
     wrong: list[object] = []
 

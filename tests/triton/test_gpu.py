@@ -1,7 +1,7 @@
 """The path of real GPUs: torch's memory, Triton's calling convention, and the check of tl.dot's order.
 
-Where there is no GPU, a stand-in has torch tensors of the CPU for memory, and its kernels are run by the PTX emulator from the
-very arguments that Triton's launcher would get.
+Where there is no GPU, a stand-in has torch tensors of the CPU for memory, and the PTX emulator runs its kernels from
+the very arguments that Triton's launcher would get.
 """
 
 from __future__ import annotations

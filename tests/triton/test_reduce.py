@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import accel
-from accel.array import to_numpy
+from accel.array import Array, to_numpy
+from accel.layout import layout
 from accel.ops import canonical
 from accel.registry import OPS
 from accel.testing.compare import check, differing, place
@@ -48,8 +49,7 @@ def test_three_passes(device):
     """More blocks than a block has elements."""
     if device.kind == "emulated":
         pytest.skip("17 million elements take the emulator a minute; the interpreter runs the same passes")
-    x = numbers(np.float32, ((1 << 24) + 5000,))
-    check(OPS["sum"], device, (x,), {})
+    check(OPS["sum"], device, (numbers(np.int8, ((1 << 24) + 5000,)),), {})
 
 
 @pytest.mark.parametrize("kind", ["sum", "argmax"])
@@ -70,7 +70,7 @@ def test_long_columns(device):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_special_values(device, dtype):
-    """NaN and infinity propagate, −0 is the sum of −0 alone, +0 is above −0, the first NaN and the first of equals win."""
+    """NaN and infinity propagate, only −0 sums to −0, +0 is above −0, the first NaN and the first of equals win."""
     nan, inf = np.nan, np.inf
     x = np.array(
         [
@@ -84,7 +84,6 @@ def test_special_values(device, dtype):
     ).astype(DTYPES[dtype])
     for kind in KINDS:
         check(OPS[kind], device, (x,), {"axis": 1})
-        check(OPS[kind], device, (np.ascontiguousarray(x.T),), {"axis": 0})
 
 
 @pytest.mark.parametrize("kind", ["sum", "prod", "any", "all"])
@@ -101,6 +100,18 @@ def test_result_dtypes(device):
     check(OPS["sum"], device, (numbers(np.float16, (4, 300)),), {"axis": 1, "dtype": accel.float32})
     check(OPS["sum"], device, (numbers(np.int8, (4, 300)),), {"axis": 1, "dtype": accel.uint16})
     check(OPS["prod"], device, (numbers(np.int8, (4, 30)) | 1,), {"axis": 1, "dtype": accel.uint8})
+
+
+def test_offsets_beyond_32_bits(device):
+    """Elements 2**31 + 16 apart, reduced and multiplied, in memory of which only their pages are touched."""
+    step = (1 << 31) + 16
+    memory = Array(device.allocate(step + 64), 0, layout(accel.int8, (step + 64,), None, device))
+    table = memory.view((2, 3), (step, 1), 7)
+    table[...] = place(np.array([[1, 2, 3], [4, 5, 6]], np.int8), device)
+    for axis, sums in ((0, [5, 7, 9]), (1, [6, 15])):
+        np.testing.assert_array_equal(to_numpy(accel.sum(table, axis=axis)), sums)
+    np.testing.assert_array_equal(to_numpy(accel.argmax(table, axis=0)), [1, 1, 1])
+    np.testing.assert_array_equal(to_numpy(accel.matmul(table, table.mT)), [[14, 32], [32, 77]])
 
 
 @pytest.mark.parametrize("variant", [{"lanes": 32}, {"lanes": 128}, {"block": 2048}, {"block": 8192}], ids=str)

@@ -178,6 +178,10 @@ class Backend(ABC):
                 return device
         return None
 
+    def nothing_automatic(self) -> str | None:
+        """Why none of the devices is used without being named (optional; default: None, nothing to add)."""
+        return None
+
     def versions(self) -> dict[str, str]:
         """Versions of the libraries and drivers behind the backend, for reports (optional)."""
         return {}

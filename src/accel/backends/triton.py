@@ -36,7 +36,9 @@ class TritonBackend(Backend):
         if self.no_gpu is None:
             from .triton_gpu import gpus
 
-            found += gpus()
+            real, refused = gpus()
+            found += real
+            self.no_gpu = None if real else f"no GPU can be used: {'; '.join(refused)}"
         found.append(
             InterpreterDevice(
                 backend="triton",
@@ -62,10 +64,12 @@ class TritonBackend(Backend):
         return self._devices
 
     def device(self, selector: str) -> Device | None:
-        """An index or part of the description of a GPU, ``interpreter``, or ``emulated-sm_80``."""
+        """torch's number of a GPU or a part of its description or vendor, ``interpreter``, or ``emulated-sm_80``."""
         for device in self._devices:
             if device.name == f"triton:{selector}":
                 return device
+        if selector.isdecimal():
+            return None
         real = [device for device in self._devices if device.kind == "gpu"]
         return next((d for d in real if selector.lower() in f"{d.description} {d.vendor}".lower()), None)
 

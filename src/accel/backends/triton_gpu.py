@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -133,18 +134,25 @@ def target_of(index: int) -> Any:
     return GPUTarget("cuda", 10 * properties.major + properties.minor, 32)
 
 
-def gpus() -> tuple[GpuDevice, ...]:
-    """All GPUs that torch sees."""
+def compilable(target: Any) -> bool:
+    """Whether Triton 3.9 compiles for a GPUTarget, as tried: NVIDIA from Volta on, AMD's CDNA, RDNA 3 and RDNA 4."""
+    if target.backend == "cuda":
+        return target.arch >= 70
+    return re.fullmatch(r"gfx(906|908|90a|942|950|11\d\d|12\d\d)", target.arch) is not None
+
+
+def gpus() -> tuple[list[GpuDevice], list[str]]:
+    """The GPUs that torch sees and Triton compiles for, and what is to be said of the others."""
     import torch
 
-    found = []
+    found, refused = [], []
+    rocm = torch.version.hip is not None
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        rocm = torch.version.hip is not None
-        details = {
-            "multiprocessors": properties.multi_processor_count,
-            "runtime": f"ROCm {torch.version.hip}" if rocm else f"CUDA {torch.version.cuda}",
-        }
+        target = target_of(index)
+        if not compilable(target):
+            refused.append(f"Triton 3.9 does not compile for {properties.name} (architecture {target.arch})")
+            continue
         device = GpuDevice(
             backend="triton",
             name=f"triton:{index}",
@@ -152,8 +160,11 @@ def gpus() -> tuple[GpuDevice, ...]:
             description=properties.name,
             vendor="AMD" if rocm else "NVIDIA",
             memory=properties.total_memory,
-            details=details,
+            details={
+                "multiprocessors": properties.multi_processor_count,
+                "runtime": f"ROCm {torch.version.hip}" if rocm else f"CUDA {torch.version.cuda}",
+            },
         )
-        details["architecture"] = device.architecture
+        device.details["architecture"] = device.architecture
         found.append(device)
-    return tuple(found)
+    return found, refused

@@ -108,7 +108,8 @@ class Specialization:
                 return triton.compile(source, target=target, options=options)
         except Exception as error:
             where = f"{self.name} for {target.backend} {target.arch}"
-            raise CompileError(f"{where}: {_words(error)}\nsource: {self.path}") from error
+            more = " (what it complains of is on stderr)" if "PassManager" in str(error) else ""
+            raise CompileError(f"{where}: {_words(error)}{more}\nsource: {self.path}") from error
 
     def _describe(self, aligned: bool) -> tuple[dict[str, Any], dict[tuple[int, ...], Any], dict[tuple[int, ...], Any]]:
         """Triton's signature, constants and attributes, the latter two by the argument's path."""

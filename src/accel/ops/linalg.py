@@ -11,13 +11,17 @@ import numpy as np
 
 from .. import dispatch, interop, registry
 from ..array import Array
-from ..dtypes import FLOAT64, FLOATS, INTEGERS, TABLE, DType, as_dtype, promote
+from ..config import config
+from ..dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, TABLE, DType, as_dtype, promote
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..layout import Layout, Shape, broadcast_shapes, broadcast_strides, row_major
 from ..scalar import FUNCTIONS, Program, ProgramBuilder
 from . import bounds, canonical
 from .pointwise import apply, astype
 from .spec import Inferred, OpSpec
+
+TF32_ROUNDOFF = 2.0**-10
+"""Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""
 
 
 @dataclass(frozen=True)
@@ -230,6 +234,8 @@ def _bound_matmul(exact: np.ndarray, a: np.ndarray, b: np.ndarray, dtype: Any = 
     with np.errstate(all="ignore"):
         magnitude = shaped(np.abs(left.astype(np.float64)) @ np.abs(right.astype(np.float64)))
         growth = bounds.gamma(bounds.dot_depth(k), bounds.unit_roundoff(accumulator))
+        if config.numerics == "fast" and have is FLOAT32:
+            growth += 2 * TF32_ROUNDOFF
         absolute = growth * magnitude + k * bounds.smallest(accumulator)
         if bounds.integral(left, right):  # every partial sum is exact, in any order
             absolute = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0, absolute)
@@ -282,6 +288,8 @@ def _bound_linear(
 def _bits(dtype: DType, numerics: str) -> str:
     if dtype.kind != "f":
         return "exact"
+    if numerics == "fast":
+        return "bound"
     return "bits" if dtype.itemsize > 2 or numerics == "reproducible" else "bound"
 
 

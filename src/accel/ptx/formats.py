@@ -16,6 +16,8 @@ TYPES |= {
     "f16": UINT[2],
     "bf16": UINT[2],
     "f16x2": UINT[4],
+    "u16x2": UINT[4],
+    "s16x2": UINT[4],
     "bf16x2": UINT[4],
     "f32x2": UINT[8],
     "f32": np.dtype(np.float32),

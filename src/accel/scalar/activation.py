@@ -145,7 +145,7 @@ ROWS = (
         reference=lambda mp, x: mp.erf(x),
     ),
     ScalarFunction(
-        "gelu", 1, FLOAT, gelu, "x times the normal distribution function of x.", ulp=(4.0, 4.0),
+        "gelu", 1, FLOAT, gelu, "x times the normal distribution function of x.", ulp=(3.0, 3.0),
         range="[-0.17, inf]", special=GATE, source="exp(-x**2 / 2) times a minimax polynomial for Mills' ratio",
         reference=_gelu_reference,
     ),

@@ -53,13 +53,26 @@ def only_float(machine: Machine, ins: Instruction) -> Step:
     return float_operation(machine, ins, ins.op, 3 if ins.op == "fma" else 1, kind)
 
 
+PAIRS = {"u16x2": np.dtype(np.uint16), "s16x2": np.dtype(np.int16)}
+"""Two 16-bit integers in one 32-bit register."""
+
+
 @instruction("min", "max")
 def min_max(machine: Machine, ins: Instruction) -> Step:
     (kind,) = ins.types()
     op = ins.op
     if kind not in FLOATS:
+        relu = ins.flag("relu")
+        if relu and kind not in ("s32", "s16x2"):
+            raise NotImplementedError
         out, a, b, fn = machine.out(ins, kind), machine.get(ins, 1, kind), machine.get(ins, 2, kind), FOLD[op]
-        return lambda m: put(out, fn(a, b), m)
+        part = PAIRS.get(kind, a.dtype)
+
+        def chosen() -> np.ndarray:
+            r = fn(*(np.ascontiguousarray(x).view(part) for x in (a, b)))
+            return (np.maximum(r, 0) if relu else r).view(a.dtype)
+
+        return lambda m: put(out, chosen(), m)
     nan, ftz, fmt = ins.flag("NaN"), ins.flag("ftz"), kind.removesuffix("x2")
     if len(ins.args) != 3:
         raise NotImplementedError
