@@ -1,6 +1,7 @@
 // The extension module accel._cpu: argument checking, the GIL, and Ctrl-C.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <string>
@@ -118,6 +119,14 @@ int to_threads(int threads) {
   return std::min(threads, 1024);
 }
 
+bool is_finalizing() {
+#if PY_VERSION_HEX >= 0x030d0000
+  return Py_IsFinalizing();
+#else
+  return _Py_IsFinalizing();
+#endif
+}
+
 /// Runs a kernel without the GIL; polls signals in between.
 class WithoutGil final : public Interrupt {
  public:
@@ -126,6 +135,7 @@ class WithoutGil final : public Interrupt {
     WithoutGil released;
     try {
       body(released);
+      released.acquire();  // not left to the destructor: CPython may end this thread here by unwinding it
     } catch (const Interrupted&) {
       released.acquire();
       throw py::error_already_set();
@@ -145,6 +155,9 @@ class WithoutGil final : public Interrupt {
 
   void acquire() {
     if (!state_) return;
+    // A daemon thread outlives the interpreter: it waits for the process to end, as CPython lets it do from 3.14 on.
+    // Before, CPython would unwind it by pthread_exit from within the job that other threads still work on.
+    while (is_finalizing()) pause();
     PyThreadState* const state = state_;
     state_ = nullptr;
     PyEval_RestoreThread(state);

@@ -96,7 +96,7 @@ struct MatmulRow {
   /// One chunk (k <= KC) of the first `rows` rows of a tile: c = chunk, or c = c + chunk where `add`. Writes nr
   /// columns, and at least `rows` and at most mr rows.
   void (*tile)(int64_t k, int64_t rows, const void* a, const void* b, void* c, int64_t ldc, bool add);
-  /// The same without packing, for any m, n, k, in chunks of KC: a[i * a_row + p * a_col], b[p * b_row + j].
+  /// The same without packing, for any m, n and k > 0, in chunks of KC: a[i * a_row + p * a_col], b[p * b_row + j].
   /// The first chunk is added to c where `add`.
   void (*direct)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
                  int64_t b_row, void* c, int64_t ldc, bool add);

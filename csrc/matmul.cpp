@@ -14,9 +14,11 @@ constexpr int64_t kPackABytes = 192 << 10;     // packed rows of A, in L2
 constexpr int64_t kPackBBytes = 4 << 20;       // packed columns of B, in the last-level cache
 constexpr int64_t kTileBytes = 1 << 20;        // accumulators that are not in the output
 constexpr int64_t kDirectWork = 40 * 40 * 40;  // multiply-adds up to which packing costs more than it saves
-constexpr int64_t kThreadWork = 1 << 19;       // multiply-adds that are worth a thread
+constexpr int64_t kThreadWork = 1 << 22;       // multiply-adds that are worth a thread
+constexpr int64_t kRegionWork = 1 << 26;       // multiply-adds of one call of the direct kernel
 constexpr int64_t kFewRows = 4;                // of a row-major B, read as it lies
 constexpr int64_t kFewDots = 8;                // the same where B is contiguous along k
+constexpr int64_t kMinDot = 16;                // k that is worth reading along it
 constexpr int64_t kPairs = 64;                 // chunks of dot products side by side
 constexpr int64_t kStep = 64 * kKC;            // k between checkpoints of the direct kernel
 
@@ -180,12 +182,13 @@ struct Matmul::Call {
       extras.push_back({operand.data, 0, 0});
       take(operand, extras.back().row, extras.back().col);
     }
-    // One column, or few whose A is contiguous along k, are few rows transposed.
-    if ((n == 1 && m > 1) || (n <= kFewDots && n < m && a_col == 1)) {
-      transpose();
-    } else if (n > 1 && m > 1 && out_col != 1 && out_row == 1) {
-      transpose();
+    if (k == 0) {  // a and b have no elements, and their addresses are not moved
+      a_row = a_col = b_row = b_col = 0;
+      for (int d = 0; d < rank; ++d) batch.strides[0][d] = batch.strides[1][d] = 0;
     }
+    // One column, or few whose A is contiguous along k, are few rows transposed.
+    const bool few_columns = n == 1 || (n <= kFewDots && a_col == 1 && k >= kMinDot);
+    if ((few_columns && n < m) || (n > 1 && m > 1 && out_col != 1 && out_row == 1)) transpose();
     batch.collapse();
     fold_batch();
     in_place = (out_col == 1 || n == 1) && (!matmul.finish_ || size_of(matmul.output_) == matmul.size_);
@@ -247,7 +250,7 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   const bool few = native_ && ((call.m <= kFewRows && call.b_col == 1) || (call.m <= kFewDots && call.b_row == 1));
   if (call.m == 1 && call.n == 1 && call.k > 0) {
     run_pairs(call, threads, interrupt);
-  } else if (call.k == 0 || small || few) {
+  } else if (call.k > 0 && (small || few)) {
     run_direct(call, threads, interrupt);
   } else {
     run_packed(call, threads, interrupt);
@@ -286,7 +289,11 @@ void Matmul::run_direct(const Call& call, int threads, Interrupt& interrupt) con
   const int64_t per_task = std::max<int64_t>(1, call.entries / wanted);
   const int64_t groups = (call.entries + per_task - 1) / per_task;
   const int64_t strips = std::clamp<int64_t>(call.n / 256, 1, std::max<int64_t>(1, wanted / groups));
-  const int64_t width = round_up((call.n + strips - 1) / strips, 128);
+  int64_t width = round_up((call.n + strips - 1) / strips, 128);
+  // Bounds what is kept aside, and the time between checkpoints.
+  if (!call.in_place) width = std::min(width, kTileBytes / (call.m * size_));
+  width = std::min(width, kRegionWork / (call.m * std::min(call.k, kStep)));
+  width = std::max<int64_t>(width / 128 * 128, 128);
   const int64_t parts = (call.n + width - 1) / width;
   parallel_for(groups * parts, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t begin = task / parts * per_task, column = task % parts * width;
@@ -305,7 +312,7 @@ void Matmul::direct(const Call& call, const Entry& entry, const Region& region, 
     c = static_cast<char*>(scratch(ScratchUse::kTile, m * n * size_));
     ldc = n;
   }
-  for (int64_t p = 0; p < call.k || p == 0; p += kStep) {
+  for (int64_t p = 0; p < call.k; p += kStep) {
     const int64_t k = std::min(kStep, call.k - p);
     const char* a = entry.a + p * call.a_col * in_size;
     const char* b = entry.b + (p * call.b_row + region.column * call.b_col) * in_size;
@@ -410,6 +417,10 @@ void Matmul::packed(const Call& call, const Entry& entry, const Region& region, 
   if (!call.in_place) {
     c = static_cast<char*>(scratch(ScratchUse::kTile, round_up(region.rows, mr) * columns * size_));
     ldc = columns;
+  }
+  if (call.k == 0) {
+    for (int64_t i = 0; i < region.rows; ++i) std::memset(c + i * ldc * size_, 0, region.columns * size_);
+    finish(call, entry, region, c, ldc, worker);
   }
   for (int64_t p = 0; p < call.k; p += kKC) {
     const int64_t k = std::min<int64_t>(kKC, call.k - p);

@@ -15,7 +15,7 @@ constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do
 constexpr int64_t kMinRow = 256;                     // shorter rows are gathered, several to a block
 constexpr int64_t kCopy = 1 << 16;                   // elements copied between checkpoints
 constexpr int64_t kTile = 32;                        // elements by elements of a block that crosses two dimensions
-constexpr int64_t kGrain = 1 << 16;                  // elements x steps that are worth a task
+constexpr int64_t kGrain = 1 << 18;                  // elements x steps that are worth a task
 
 /// A function gives bool where it returns a byte at every dtype that it has, else its compute dtype.
 bool gives_bool(const KernelTable& table, const std::string& function) {

@@ -17,7 +17,7 @@ constexpr int64_t kPiece = 512;          // elements that are gathered and widen
 constexpr int64_t kMinColumns = 8;       // fewer columns are reduced one by one
 constexpr int64_t kMinWidth = 64;        // columns in a group, where there are so many
 constexpr int64_t kShort = 64;           // so few contiguous elements are reduced as columns all the same
-constexpr int64_t kGrain = 1 << 16;      // elements that are worth a task
+constexpr int64_t kGrain = 1 << 18;      // elements that are worth a task
 static_assert(kPiece % kLanes == 0 && kBlock % kPiece == 0);
 
 ArrayKernel find_cast(const KernelTable& table, DType from, DType to) {

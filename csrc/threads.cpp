@@ -32,7 +32,7 @@ class Job {
         task_(context_, i, worker);
       }
     } catch (const Interrupted&) {
-      stopped_.store(true, std::memory_order_relaxed);
+      stop();
     } catch (const std::exception&) {
       fail(std::current_exception());
     }
@@ -47,6 +47,10 @@ class Job {
     if (interrupt_.pending()) throw Interrupted{};
   }
 
+  /// No task is left to take.
+  bool finished() const { return next_.load(std::memory_order_relaxed) >= tasks_; }
+  void stop() { stopped_.store(true, std::memory_order_relaxed); }
+
   void finish() const {
     if (error_) std::rethrow_exception(error_);
     if (stopped()) throw Interrupted{};
@@ -58,7 +62,7 @@ class Job {
   void fail(std::exception_ptr error) {
     const std::lock_guard lock(error_mutex_);
     if (!error_) error_ = std::move(error);
-    stopped_.store(true, std::memory_order_relaxed);
+    stop();
   }
 
   const int64_t tasks_;
@@ -101,13 +105,24 @@ class Pool {
     } else {
       posted_.notify_all();
     }
+    const Posted posted{*this, job};
     job.work(true);
-    std::unique_lock lock(mutex_);
-    job_ = nullptr;  // a thread that wakes only now has nothing to join
-    left_.wait(lock, [this] { return working_ == 0; });
   }
 
  private:
+  /// Keeps a job until no thread works on it, even where the calling thread is unwound from within it.
+  struct Posted {
+    Pool& pool;
+    Job& job;
+
+    ~Posted() {
+      std::unique_lock lock(pool.mutex_);
+      pool.job_ = nullptr;  // a thread that wakes only now has nothing to join
+      if (!job.finished()) job.stop();
+      pool.left_.wait(lock, [this] { return pool.working_ == 0; });
+    }
+  };
+
   /// Fewer threads than asked for, or none, is not an error: the calling thread does what they do not.
   void grow(int count) {
     if (started_ >= count) return;

@@ -124,7 +124,7 @@ struct Dots {
                    int64_t ldc, bool add) {
     for (int64_t j = 0; j < n; j += kE) {
       const int64_t columns = n - j < kE ? n - j : kE;
-      for (int64_t p = 0; p < k || p == 0; p += kKC) {
+      for (int64_t p = 0; p < k; p += kKC) {
         const int64_t chunk = k - p < kKC ? k - p : kKC;
         const T* const start = b + j * b_col + p;
         Vector<T> sums[M];

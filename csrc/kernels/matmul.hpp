@@ -86,7 +86,7 @@ struct Matmul {
 
   static void direct(int64_t m, int64_t n, int64_t k, const void* a_data, int64_t a_row, int64_t a_col,
                      const void* b_data, int64_t b_row, void* c_data, int64_t ldc, bool add_first) {
-    for (int64_t p = 0; p < k || p == 0; p += kKC) {
+    for (int64_t p = 0; p < k; p += kKC) {
       Operands x{k - p < kKC ? k - p : kKC,
                  static_cast<const T*>(a_data) + p * a_col,
                  a_row,

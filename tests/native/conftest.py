@@ -1,9 +1,8 @@
-"""Loads the native extension by itself, without importing accel, and runs every test that asks for `isa` on each."""
+"""The native extension, past the Python layers above it; every test that asks for `isa` runs on each."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
 import importlib.util
 import os
 import sys
@@ -24,16 +23,6 @@ def source_folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def extension_path() -> Path:
-    """The built module; ACCEL_NATIVE_MODULE names another build of it (tests/native/sanitize.sh does)."""
-    named = os.environ.get("ACCEL_NATIVE_MODULE")
-    if named:
-        return Path(named)
-    found = [p for s in importlib.machinery.EXTENSION_SUFFIXES for p in source_folder().glob(f"_cpu{s}")]
-    assert found, "accel._cpu is not built: pip install -e ."
-    return found[0]
-
-
 def load(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -43,7 +32,11 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
-CPU = load("_cpu", extension_path())
+NAMED = os.environ.get("ACCEL_NATIVE_MODULE")
+"""Another build of the extension than the installed one (tests/native/sanitize.sh names one)."""
+
+# One process cannot hold two builds: pybind11 registers their types under one name.
+CPU = load("_cpu", Path(NAMED)) if NAMED else importlib.import_module("accel._cpu")
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,8 @@ rm "$folder"/report.*
 
 status=0
 sanitized "$python" -m pytest -q -p no:cacheprovider --confcutdir=tests/native tests/native/test_native*.py "$@" || status=$?
-if compgen -G "$folder/report.*" >/dev/null; then
+# The test that asks for too much memory leaves a warning; everything else is a report.
+if grep -shqv "WARNING: AddressSanitizer failed to allocate" "$folder"/report.*; then
   cat "$folder"/report.* >&2
   echo "a sanitizer has reported" >&2
   exit 1
