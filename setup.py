@@ -1,4 +1,4 @@
-"""Packages, found below their folders, and the native extension accel._cpu."""
+"""Packages, found below their folders, and the native extensions accel._core and accel._cpu."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy
 from pybind11.setup_helpers import Pybind11Extension
 from setuptools import find_packages, setup
 from setuptools.command.build_ext import build_ext
@@ -44,7 +45,8 @@ class BuildNative(build_ext):
         generated = build / "generated"
         generate(generated)
         # The slowest first.
-        jobs = [(f"csrc/isa/{isa}.cpp", flags) for isa, flags in ISA_FLAGS.get(machine(), {"baseline": []}).items()]
+        kernels = ISA_FLAGS.get(machine(), {"baseline": []}) if ext is CPU else {}
+        jobs = [(f"csrc/isa/{isa}.cpp", flags) for isa, flags in kernels.items()]
         jobs += [(source, []) for source in ext.sources]
         headers = [*ROOT.glob("csrc/**/*.hpp"), *generated.glob("*.hpp"), Path(__file__)]
         newest_header = max(header.stat().st_mtime for header in headers)
@@ -77,6 +79,13 @@ def machine() -> str:
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
 
+def sources(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(f"{folder}/*.cpp"))
+
+
+CORE = Pybind11Extension("accel._core", sources("csrc/core"), include_dirs=[numpy.get_include()])
+CPU = Pybind11Extension("accel._cpu", sources("csrc") + sources("csrc/python"))
+
 folders = {package: folder for package, folder in FOLDERS.items() if (ROOT / folder / "__init__.py").exists()}
 setup(
     packages=[
@@ -86,6 +95,6 @@ setup(
     ],
     package_dir=folders,
     package_data={"accel": ["py.typed", "testing/known_failures/*.txt"], "accel.kernels": ["**/*.cl", "**/*.json"]},
-    ext_modules=[Pybind11Extension("accel._cpu", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("csrc/*.cpp")))],
+    ext_modules=[CORE, CPU],
     cmdclass={"build_ext": BuildNative},
 )

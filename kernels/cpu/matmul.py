@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from accel.array import Array
 from accel.backends.base import Call, Kernel, Launch
 from accel.backends.cpu import isa, native, threads
 
@@ -21,18 +18,8 @@ def _prepare(call: Call) -> Launch:
     epilogue = None if call.params.epilogue is None else compiled(call.params.epilogue, name)
     kernel = native().Matmul(name, a.dtype.name, out.dtype.name, epilogue)
     *batch, m, n = out.shape
-    k, workers = a.shape[-1], threads(call.settings)
-    sizes = [x.dtype.itemsize for x in (a, b, out)]
-    further = [(x.dtype.itemsize, x.strides) for x in extras]
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        left, right, *rest = inputs
-        (target,) = outputs
-        at = [x.buffer.address + x.offset * size for x, size in zip((left, right, target), sizes, strict=True)]
-        operands = [(x.buffer.address + x.offset * size, s) for x, (size, s) in zip(rest, further, strict=True)]
-        kernel.run(batch, m, n, k, at[0], a.strides, at[1], b.strides, at[2], out.strides, operands, workers)
-
-    return launch
+    strides = [x.strides for x in extras]
+    return kernel.launch(batch, m, n, a.shape[-1], a.strides, b.strides, out.strides, strides, threads(call.settings))
 
 
 KERNELS = (Kernel("matmul", "cpu.matmul", "csrc/matmul.hpp", _supports, _prepare),)

@@ -3,16 +3,15 @@ L1."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from accel.array import Array
 from accel.backends.base import Call, Kernel, Launch
 from accel.backends.cpu import isa, native, threads
 from accel.layout import broadcast_strides
 from accel.scalar import Program
 
 
-def compiled(program: Program, isa_name: str) -> object:
+def compiled(program: Program, isa_name: str) -> Any:
     """The program with its steps resolved to array kernels of an instruction set."""
     steps = [(step.function, step.dtype, list(step.args)) for step in program.steps]
     return native().Pointwise(isa_name, list(program.inputs), steps, program.output)
@@ -25,20 +24,8 @@ def _supports(call: Call) -> str | None:
 def _prepare(call: Call) -> Launch:
     kernel = compiled(call.params, isa(call.settings.cpu_isa))
     (out,) = call.outputs
-    workers, size = threads(call.settings), out.dtype.itemsize
-    operands = [(x.dtype.itemsize, broadcast_strides(x, out.shape)) for x in call.inputs]
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (target,) = outputs
-        kernel.run(  # type: ignore[attr-defined]
-            out.shape,
-            target.buffer.address + target.offset * size,
-            out.strides,
-            [(x.buffer.address + x.offset * n, s) for x, (n, s) in zip(inputs, operands, strict=True)],
-            workers,
-        )
-
-    return launch
+    strides = [broadcast_strides(x, out.shape) for x in call.inputs]
+    return kernel.launch(out.shape, out.strides, strides, threads(call.settings))
 
 
 KERNELS = (Kernel("pointwise", "cpu.pointwise", "csrc/pointwise.hpp", _supports, _prepare),)

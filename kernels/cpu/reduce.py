@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from accel.array import Array
 from accel.backends.base import Call, Kernel, Launch
 from accel.backends.cpu import isa, native, threads
 
@@ -23,22 +20,7 @@ def _prepare(call: Call) -> Launch:
         tuple(x.shape[a] for a in axes),
         tuple(x.strides[a] for a in axes),
     )
-    workers, x_size, out_size = threads(call.settings), x.dtype.itemsize, out.dtype.itemsize
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (source,), (target,) = inputs, outputs
-        kernel.run(
-            out.shape,
-            target.buffer.address + target.offset * out_size,
-            out.strides,
-            source.buffer.address + source.offset * x_size,
-            kept_strides,
-            reduced_shape,
-            reduced_strides,
-            workers,
-        )
-
-    return launch
+    return kernel.launch(out.shape, out.strides, kept_strides, reduced_shape, reduced_strides, threads(call.settings))
 
 
 KERNELS = (Kernel("reduce", "cpu.reduce", "csrc/reduce.hpp", _supports, _prepare),)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import registry
+from . import _core, registry
 from .backends.base import Device, HostBuffer, address_of
 from .dtypes import FLOAT64, TABLE, DType, as_dtype
 from .errors import AccelError, ArgumentError, DeviceError, ShapeError
@@ -221,6 +221,9 @@ class Array:
     __invert__ = unary("bitwise_invert")
 
 
+_core.register_array(Array)
+
+
 def _unpickled(elements: np.ndarray, device_name: str) -> Array:
     from .devices import device as device_of
 
@@ -239,8 +242,8 @@ def empty(shape: Shape, dtype: DType, device: Device) -> Array:
     return Array(device.allocate(max(1, its_layout.size * dtype.itemsize)), 0, its_layout)
 
 
-_BYTES = np.dtype(np.uint8)
-_BY_NUMPY = {row.numpy: row for row in TABLE.values()}
+BY_NUMPY = {row.numpy: row for row in TABLE.values()}
+"""The dtypes by NumPy's, in the byte order of this machine."""
 
 
 def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument: str = "array") -> Array:
@@ -248,7 +251,7 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
 
     Swapped bytes, misaligned elements, and strides that are no multiple of the element's size need a copy everywhere.
     """
-    dtype = _BY_NUMPY.get(source.dtype)  # native byte order only
+    dtype = BY_NUMPY.get(source.dtype)
     if dtype is None:
         dtype, copy = as_dtype(source.dtype, argument), True
     flags = source.flags
@@ -281,12 +284,8 @@ def to_numpy(array: Array) -> np.ndarray:
         array.device.synchronize()
         its_layout, buffer, size = array.layout, array.buffer, dtype.itemsize
         steps = None if its_layout.contiguous else tuple(s * size for s in its_layout.strides)
-        owner, start = buffer.owner, array.offset * size
-        if type(owner) is np.ndarray and owner.dtype is _BYTES and owner.flags.c_contiguous:  # from allocate
-            view = np.ndarray(its_layout.shape, dtype, owner, buffer.address - address_of(owner) + start, steps)
-        else:
-            view = np.ndarray(its_layout.shape, dtype, np.asarray(buffer), start, steps)
-        if buffer.readonly or (steps is not None and stretched(array)):
+        view = np.ndarray(its_layout.shape, dtype, buffer, array.offset * size, steps)
+        if steps is not None and stretched(array):
             view.flags.writeable = False
         return view
     dense = array.contiguous()

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import _core
 from .errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Option:
-    """One setting: its attribute, environment variable, automatic value, grammar, and parser of text to the value."""
+    """One setting: its attribute, environment variable, automatic value, grammar, and parser of text to the value.
+
+    apply: where the setting is the process's, not a call's: called with the value when it is first read or changes.
+    """
 
     name: str
     variable: str
@@ -26,6 +30,7 @@ class Option:
     grammar: str
     meaning: str
     parse: Callable[[str], Any]
+    apply: Callable[[Any], None] | None = None
 
 
 def _words(text: str) -> list[str]:
@@ -81,6 +86,26 @@ def _positive(text: str) -> int:
     return number
 
 
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def _bytes(text: str) -> int:
+    number, unit = (text[:-1], _UNITS[text[-1].upper()]) if text[-1:].upper() in _UNITS else (text, 1)
+    if not number.isdecimal():
+        raise ValueError("expected a whole number, or one followed by K, M or G")
+    return int(number) * unit
+
+
+def _pool(limit: int | None) -> None:
+    """Sets the limit of the pool of host memory; None: an eighth of the machine's memory."""
+    if limit is None:
+        try:
+            limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8
+        except (ValueError, OSError):
+            limit = 1 << 30
+    _core.set_idle_limit(min(limit, 1 << 62))
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise ValueError("expected some text")
@@ -102,6 +127,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("cpu_isa", "ACCEL_CPU_ISA", None, "baseline | avx2 | avx512 | neon", "highest CPU instruction set to use",
            _one_of("baseline", "avx2", "avx512", "neon")),
     Option("cache_dir", "ACCEL_CACHE_DIR", None, "folder", "compiled kernels and tuning results", _text),
+    Option("pool_limit", "ACCEL_POOL_LIMIT", None, "bytes, or a number with K, M or G", "host memory that is kept for "
+           "the next arrays; else an eighth of the machine's", _bytes, _pool),
     Option("tune", "ACCEL_TUNE", "load", "off | load | search", "use of tuning results",
            _one_of("off", "load", "search")),
 )  # fmt: skip
@@ -173,13 +200,15 @@ class Config:
 
     Attributes hold for the process; the context manager holds for the current thread (or asynchronous task).
     None sets an option back to automatic. The environment is read once, at the first use.
+
+    scope: what the context manager changed here. snapshots: the settings in force by scope, where worked out already.
     """
 
     def __init__(self) -> None:
         object.__setattr__(self, "_environment", None)
         object.__setattr__(self, "_process", {})
-        object.__setattr__(self, "_scope", ContextVar("accel.config", default=None))
-        object.__setattr__(self, "_settings", {})
+        object.__setattr__(self, "scope", ContextVar("accel.config", default=None))
+        object.__setattr__(self, "snapshots", {})
 
     def _from_environment(self) -> dict[str, Any]:
         if self._environment is None:
@@ -189,29 +218,36 @@ class Config:
                 if text is not None and text.strip():
                     found[option.name] = _parsed(option, text, option.variable)
             object.__setattr__(self, "_environment", found)
+            self._apply()
         return self._environment
 
     def current(self) -> Settings:
         """The settings in force here and now."""
-        scope = self._scope.get()
-        settings = self._settings.get(scope)
+        scope = self.scope.get()
+        settings = self.snapshots.get(scope)
         if settings is None:
             values = {option.name: option.default for option in OPTIONS}
             values.update(self._from_environment())
             values.update(self._process)
             values.update(dict(scope or ()))
-            settings = self._settings[scope] = _snapshot(values)
+            settings = self.snapshots[scope] = _snapshot(values)
         return settings
+
+    def _apply(self) -> None:
+        """Passes the process's settings on to what they set."""
+        for option in OPTIONS:
+            if option.apply is not None:
+                option.apply(self._process.get(option.name, self._from_environment().get(option.name, option.default)))
 
     def reload(self) -> None:
         """Reads the environment again, and forgets what was set through attributes."""
         object.__setattr__(self, "_environment", None)
         self._process.clear()
-        self._settings.clear()
+        self.snapshots.clear()
 
     def source(self, name: str) -> str:
         """Where an option's value comes from: its variable, ``config``, ``context`` or ``automatic``."""
-        if name in dict(self._scope.get() or ()):
+        if name in dict(self.scope.get() or ()):
             return "context"
         if name in self._process:
             return "config"
@@ -226,21 +262,24 @@ class Config:
         if name not in _BY_NAME:
             raise AttributeError(f"accel.config has no {name!r}; it has {', '.join(_BY_NAME)}")
         self._process[name] = _parsed(_BY_NAME[name], value, f"config.{name}")
-        self._settings.clear()
+        self.snapshots.clear()
+        self._apply()
 
     @contextlib.contextmanager
     def __call__(self, **changes: Any) -> Iterator[Config]:
         """Changes some settings until the end of a with block."""
-        values = dict(self._scope.get() or ())
+        values = dict(self.scope.get() or ())
         for name, value in changes.items():
             if name not in _BY_NAME:
                 raise ConfigError(f"accel.config has no {name!r}; it has {', '.join(_BY_NAME)}")
+            if _BY_NAME[name].apply is not None:
+                raise ConfigError(f"config({name}): it holds for the whole process; set accel.config.{name}")
             values[name] = _parsed(_BY_NAME[name], value, f"config({name})")
-        token = self._scope.set(tuple(sorted(values.items(), key=lambda item: item[0])))
+        token = self.scope.set(tuple(sorted(values.items(), key=lambda item: item[0])))
         try:
             yield self
         finally:
-            self._scope.reset(token)
+            self.scope.reset(token)
 
     def __dir__(self) -> list[str]:
         return [*_BY_NAME, "current", "reload", "source"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from . import registry
 from .backends.base import Backend, Device
 from .config import Settings, config
@@ -11,6 +9,10 @@ from .errors import AccelError, BackendUnavailableError, ConfigError, DeviceErro
 
 AUTOMATIC = ("triton", "opencl", "cpu")
 """The order in which backends are considered where none is named."""
+
+
+DEFAULTS: dict[Settings, Device] = {}
+"""The default device under each settings it was asked for."""
 
 
 def devices() -> tuple[Device, ...]:
@@ -52,10 +54,13 @@ def _first(backend: Backend, listed_alone: bool) -> Device | None:
 def default_device() -> Device:
     """The device that host arrays are computed on: ACCEL_DEVICE, else the first fitting one of ACCEL_BACKEND, else
     automatic."""
-    return _default(config.current())
+    settings = config.current()
+    found = DEFAULTS.get(settings)
+    if found is None:
+        found = DEFAULTS[settings] = _default(settings)
+    return found
 
 
-@lru_cache(maxsize=256)
 def _default(settings: Settings) -> Device:
     if settings.device is not None:
         try:

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from . import devices, registry
+from . import _core, devices, registry
 from .array import Array, empty, from_numpy, to_numpy
 from .backends.base import Call, Device
 from .config import Settings, config
@@ -48,21 +48,30 @@ class Candidate:
     refusal: str | None
 
 
-def call(spec: OpSpec, inputs: Sequence[Array], params: Any = None, out: Array | None = None) -> Array:
-    """Runs an op on arrays of one device and returns its output; out: write there instead of to a fresh array."""
-    target = None if out is None else out.layout
-    if (recorder := _recorder.get()) is not None:
+def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Array:
+    """A call whose plan is yet to be made, or that is to be recorded."""
+    layouts, target = tuple(x.layout for x in inputs), None if out is None else out.layout
+    adapted = spec.adapt(layouts, params)
+    if adapted is None and (recorder := _recorder.get()) is not None:
         found = _record(recorder, spec, inputs, params)
         if not recorder.run:
             return _imagined(found, spec, inputs, params)
-    key = (spec, config.current(), params, target, *[x.layout for x in inputs])
+    key = (spec, config.current(), params, target, *layouts)
     plan = _plans.get(key)
     if plan is None:
-        plan = _make(spec, tuple(x.layout for x in inputs), params, target, config.current())
+        if adapted is not None:
+            plan = _composed(adapted)
+        else:
+            plan = _make(spec, layouts, params, target, config.current())
         if len(_plans) >= _LIMIT:
             _plans.clear()
         _plans[key] = plan
     return plan(inputs, out)
+
+
+call = _core.Dispatcher(_recorder, config.scope, config.snapshots, _plans, _call)
+"""call(spec, inputs, params=None, out=None): runs an op on arrays of one device and returns its output; out: write
+there instead of to a fresh array. Finds the plan in `_plans` and runs it; `_call` does the rest."""
 
 
 def forget() -> None:
@@ -128,7 +137,7 @@ def _local(
                 return _native(kernel.prepare(request), its_layout, spec, params), kernel.name
             refusals.append(f"{kernel.name}: {refusal}")
     if spec.decompose is not None:
-        return _decomposed(spec, params), "decomposition"
+        return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
     reason = "; ".join(refusals) or f"{device.backend} has no kernel for {spec.primitive}"
     return _fallback(spec, params, device, reason, settings), "fallback:cpu"
 
@@ -141,20 +150,15 @@ def _refusal(kernel: Any, request: Call) -> str | None:
 
 
 def _native(launch: Any, its_layout: Layout, spec: OpSpec, params: Any) -> Plan:
-    nbytes, device = its_layout.size * its_layout.dtype.itemsize, its_layout.device
+    def into(arrays: Sequence[Array], out: Array) -> Array:
+        apart = [_apart(x, out) for x in arrays]
+        if any(a is not b for a, b in zip(apart, arrays, strict=True)):  # copies have layouts of their own
+            return call(spec, apart, params, out)
+        launch(arrays, (out,))
+        return out
 
-    def run(arrays: Sequence[Array], out: Array | None) -> Array:
-        if out is None:
-            result = Array(device.allocate(nbytes), 0, its_layout)
-        else:
-            result = out
-            apart = [_apart(x, out) for x in arrays]
-            if any(a is not b for a, b in zip(apart, arrays, strict=True)):  # copies have layouts of their own
-                return call(spec, apart, params, out)
-        launch(arrays, (result,))
-        return result
-
-    return run
+    nbytes = its_layout.size * its_layout.dtype.itemsize
+    return _core.Plan(its_layout.device.allocate, nbytes, its_layout, launch, into)
 
 
 def _apart(source: Array, out: Array) -> Array:
@@ -168,9 +172,11 @@ def _apart(source: Array, out: Array) -> Array:
     return source if apart or same else call(registry.OPS["copy"], (source,))
 
 
-def _decomposed(spec: OpSpec, params: Any) -> Plan:
+def _composed(function: Callable[..., Array]) -> Plan:
+    """The plan of what is computed by further calls."""
+
     def run(arrays: Sequence[Array], out: Array | None) -> Array:
-        result = spec.decompose(*arrays, params)
+        result = function(*arrays)
         return result if out is None else call(registry.OPS["copy"], (result,), None, out)
 
     return run

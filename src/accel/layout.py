@@ -18,7 +18,8 @@ MAX_AXES = 64
 """As many axes as NumPy's arrays and the C++ kernels have."""
 
 _LIMIT = 1 << 16
-_interned: dict[tuple[DType, Shape, Shape, int], Layout] = {}
+INTERNED: dict[tuple[DType, Shape, Shape | None, Device], Layout] = {}
+"""Every layout in use, by dtype, shape, strides (None: row-major) and device."""
 
 
 class Layout:
@@ -57,17 +58,17 @@ def row_major(shape: Shape) -> Shape:
 
 def layout(dtype: DType, shape: Shape, strides: Shape | None, device: Device) -> Layout:
     """The one Layout object of these values; strides None means row-major."""
-    key = (dtype, shape, strides, id(device))
-    found = _interned.get(key)
-    if found is None or found.device is not device:
-        if len(_interned) >= _LIMIT:
+    key = (dtype, shape, strides, device)
+    found = INTERNED.get(key)
+    if found is None:
+        if len(INTERNED) >= _LIMIT:
             # Duplicates of forgotten layouts are harmless: a cache keyed by identity just misses once.
-            _interned.clear()
+            INTERNED.clear()
         if strides is None:
             found = layout(dtype, shape, row_major(shape), device)
         else:
             found = Layout(dtype, shape, strides, device)
-        _interned[key] = found
+        INTERNED[key] = found
     return found
 
 

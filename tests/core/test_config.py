@@ -20,6 +20,7 @@ GOOD = {
     "ACCEL_NUM_THREADS": ("3", 3),
     "ACCEL_CPU_ISA": ("avx2", "avx2"),
     "ACCEL_CACHE_DIR": ("/tmp/x", "/tmp/x"),
+    "ACCEL_POOL_LIMIT": ("64M", 64 << 20),
     "ACCEL_TUNE": ("off", "off"),
 }
 
@@ -31,6 +32,7 @@ BAD = {
     "ACCEL_VERBOSE": ("loud",),
     "ACCEL_NUM_THREADS": ("0", "-2", "many", "1.5"),
     "ACCEL_CPU_ISA": ("sse9",),
+    "ACCEL_POOL_LIMIT": ("-1", "1T", "K", "1.5G", "lots"),
     "ACCEL_TUNE": ("always",),
 }
 

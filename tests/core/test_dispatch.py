@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import dispatch, registry
+from accel import dispatch, interop, registry
 from accel.backends.base import Kernel
 from accel.dtypes import FLOAT16, FLOAT32
 from accel.ops.linalg import Product
@@ -88,6 +88,40 @@ def test_a_plan_is_made_once(null, monkeypatch):
     array(null, (3,)) + array(null, (3,))
     assert len(made) == 3
     assert len(null.launches) == 8
+
+
+def test_incomplete_arrays_and_wrong_calls_raise():
+    x = accel.ones((3,), device="cpu")
+    assert np.asarray(x + x + x).tolist() == [3, 3, 3]
+    hollow = x[:]
+    del hollow.buffer
+    with pytest.raises(TypeError, match="host memory"):
+        x + hollow
+    del hollow.layout
+    with pytest.raises(AttributeError):
+        x + hollow
+    for arguments in ((), (1,), (1, (), None, None, None)):
+        with pytest.raises(TypeError):
+            dispatch.call(*arguments)
+    with pytest.raises(TypeError, match="operands"):
+        interop.enter(registry.OPS["add"], [x, x])
+
+
+@pytest.mark.parametrize("order", ["C", "F", "reversed", "read-only", "other byte order", "0-d", "empty"])
+def test_numpy_arrays_come_in_and_go_out(order):
+    """The short way for plain arrays and the long one for the rest, twice: with and without a plan."""
+    x = np.arange(6.0).reshape(2, 3)
+    x = {
+        "C": x, "F": np.asfortranarray(x), "reversed": x[::-1], "read-only": np.broadcast_to(x, (2, 3)),
+        "other byte order": x.astype(">f8"), "0-d": np.array(2.0), "empty": np.empty((0, 3)),
+    }[order]  # fmt: skip
+    for _ in range(2):
+        result = accel.multiply(x, x)
+        assert type(result) is np.ndarray
+        assert result.flags.writeable
+        assert not np.shares_memory(result, x)
+        np.testing.assert_array_equal(result, x * x)
+        assert result.dtype == np.float64
 
 
 def test_nothing_is_launched_for_nothing(null):

@@ -26,10 +26,6 @@ def strides(array: np.ndarray) -> list[int]:
     return [s // array.itemsize for s in array.strides]
 
 
-def operand(array: np.ndarray) -> tuple[int, list[int]]:
-    return array.ctypes.data, strides(array)
-
-
 def same(x: np.ndarray, y: np.ndarray) -> bool:
     """Equal shapes, dtypes and bits, in whatever layout; any NaN equals any NaN."""
     if x.shape != y.shape or x.dtype != y.dtype:
@@ -123,7 +119,9 @@ def run_matmul(
     b = np.broadcast_to(b, (*batch, k, n))
     extras = [np.broadcast_to(e, out.shape) for e in extras]
     kernel = cpu.Matmul(isa, a.dtype.name, out.dtype.name, epilogue)
-    kernel.run(batch, m, n, k, *operand(a), *operand(b), *operand(out), [operand(e) for e in extras], threads)
+    inputs = [x.ctypes.data for x in (a, b, *extras)]
+    further = [strides(e) for e in extras]
+    kernel.run(inputs, out.ctypes.data, batch, m, n, k, strides(a), strides(b), strides(out), further, threads)
     return out
 
 
@@ -134,9 +132,10 @@ def run_reduce(
     out = np.empty([x.shape[d] for d in kept], numpy_dtype(output))
     s = strides(x)
     cpu.Reduce(isa, kind, x.dtype.name, output).run(
+        [x.ctypes.data],
+        out.ctypes.data,
         out.shape,
-        *operand(out),
-        x.ctypes.data,
+        strides(out),
         [s[d] for d in kept],
         [x.shape[d] for d in axes],
         [s[d] for d in axes],
@@ -147,7 +146,9 @@ def run_reduce(
 
 def run_pointwise(program: object, out: np.ndarray, inputs: Sequence[np.ndarray], threads: int = 1) -> np.ndarray:
     inputs = [np.broadcast_to(x, out.shape) for x in inputs]
-    program.run(out.shape, *operand(out), [operand(x) for x in inputs], threads)
+    program.run(
+        [x.ctypes.data for x in inputs], out.ctypes.data, out.shape, strides(out), [strides(x) for x in inputs], threads
+    )
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from native_reference import INTEGERS, KC, matmul, mul_add, numpy_dtype, operand, random, run_matmul, same
+from native_reference import INTEGERS, KC, matmul, mul_add, numpy_dtype, random, run_matmul, same
 
 # m, n, k: single elements, edges of every tile, several chunks, few rows or columns.
 SHAPES = [
@@ -264,21 +264,24 @@ def test_refuses_what_does_not_fit(cpu, isa):
         cpu.Matmul(isa, "float32", "float32", cpu.Pointwise(isa, ["float32"], [("cast", "float16", [0])], "float16"))
     kernel = cpu.Matmul(isa, "float32", "float32")
     x = np.zeros((4, 4), np.float32)
-    good = [[], 4, 4, 4, *operand(x), *operand(x), *operand(x.copy()), [], 1]
+    at = x.ctypes.data
+    good = [[at, at], at, [], 4, 4, 4, [4, 1], [4, 1], [4, 1], [], 1]
     for position, value in [
-        (0, [2]),
-        (1, -1),
-        (3, -4),
-        (4, 0),
-        (4, 3),
-        (5, [4]),
+        (0, [at]),
+        (0, [0, at]),
+        (0, [at, at + 3]),
+        (1, 0),
+        (2, [2]),
+        (3, -1),
+        (5, -4),
+        (6, [4]),
         (7, [4, 1, 1]),
-        (10, [(0, [1])]),
-        (11, 0),
+        (9, [[4, 1]]),
+        (10, 0),
     ]:
         bad = list(good)
         bad[position] = value
         with pytest.raises(ValueError):
             kernel.run(*bad)
     with pytest.raises(TypeError):
-        kernel.run(*good[:10], "extras", 1)
+        kernel.run(*good[:9], "extras", 1)

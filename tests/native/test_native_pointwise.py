@@ -7,7 +7,7 @@ import functools
 import ml_dtypes
 import numpy as np
 import pytest
-from native_reference import DTYPES, FLOATS, INTEGERS, numpy_dtype, operand, random, run_pointwise, same
+from native_reference import DTYPES, FLOATS, INTEGERS, numpy_dtype, random, run_pointwise, same
 
 
 @functools.cache
@@ -202,29 +202,42 @@ def test_refuses_what_does_not_fit(cpu, isa):
         cpu.Pointwise("mmx", [f], [], f)
     program = cpu.Pointwise(isa, [f, f], [("add", f, [0, 1])], f)
     x = np.zeros((4, 5), np.float32)
-    good = [[4, 5], *operand(x), [operand(x), operand(x)], 1]
+    at = x.ctypes.data
+    good = [[at, at], at, [4, 5], [5, 1], [[5, 1], [5, 1]], 1]
     program.run(*good)
     for position, value in [
-        (0, [-4, 5]),
-        (0, [4]),
-        (0, [2**40, 2**40]),
-        (0, [2**63, 1]),
-        (0, [1] * 70),
+        (0, [at]),
+        (0, [at, 0]),
         (1, 0),
         (1, -8),
         (1, 2**70),
-        (1, x.ctypes.data + 1),
-        (2, [5]),
-        (3, [operand(x)]),
-        (3, [operand(x), (x.ctypes.data, [5, 1, 1])]),
-        (4, 0),
-        (4, -1),
+        (1, at + 1),
+        (2, [-4, 5]),
+        (2, [4]),
+        (2, [2**40, 2**40]),
+        (2, [2**63, 1]),
+        (2, [1] * 70),
+        (3, [5]),
+        (4, [[5, 1]]),
+        (4, [[5, 1], [5, 1, 1]]),
+        (5, 0),
+        (5, -1),
     ]:
         bad = list(good)
         bad[position] = value
         with pytest.raises(ValueError):
             program.run(*bad)
-    for position, value in [(0, 5), (0, ["4", 5]), (0, [4.0, 5]), (1, "x"), (3, [1, 2]), (3, 7), (4, "1")]:
+    for position, value in [
+        (0, 7),
+        (0, ["x", at]),
+        (1, "x"),
+        (2, 5),
+        (2, ["4", 5]),
+        (2, [4.0, 5]),
+        (4, [1, 2]),
+        (4, 7),
+        (5, "1"),
+    ]:
         bad = list(good)
         bad[position] = value
         with pytest.raises(TypeError):

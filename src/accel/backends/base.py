@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core import HostBuffer, allocate
 from ..errors import OutOfMemoryError
 from ..layout import Layout
 
@@ -199,20 +200,6 @@ def address_of(source: np.ndarray) -> int:
     return source.__array_interface__["data"][0]
 
 
-class HostBuffer:
-    """Memory that the process addresses itself: address of its first byte, its size, and the object that keeps it
-    alive."""
-
-    __slots__ = ("address", "nbytes", "owner", "readonly")
-
-    def __init__(self, address: int, nbytes: int, owner: object, readonly: bool = False) -> None:
-        self.address, self.nbytes, self.owner, self.readonly = address, nbytes, owner, readonly
-
-    @property
-    def __array_interface__(self) -> dict[str, Any]:
-        return {"version": 3, "typestr": "|u1", "shape": (self.nbytes,), "data": (self.address, self.readonly)}
-
-
 class HostDevice(Device):
     """A device whose memory is the process's own: cpu, and the interpreters and emulators of other backends."""
 
@@ -221,12 +208,10 @@ class HostDevice(Device):
 
     def allocate(self, nbytes: int) -> HostBuffer:
         try:
-            block = np.empty(nbytes + 64, np.uint8)
-        except (MemoryError, ValueError) as error:
+            return allocate(nbytes)
+        except (MemoryError, OverflowError) as error:
             have = "unknown" if self.memory is None else f"{self.memory} bytes"
             raise OutOfMemoryError(f"{self}: {nbytes} bytes were asked for; the device has {have}") from error
-        start = address_of(block)
-        return HostBuffer(start + -start % 64, nbytes, block)
 
     def copy_in(self, buffer: HostBuffer, offset: int, source: np.ndarray) -> None:
         np.asarray(buffer)[offset : offset + source.size] = source

@@ -23,9 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, constant, from_numpy, to_numpy
+from .. import _core, dispatch, layout
+from ..array import BY_NUMPY, Array, constant, from_numpy, to_numpy
 from ..backends.base import Device
-from ..devices import default_device
+from ..config import config
+from ..devices import DEFAULTS, default_device
 from ..dtypes import DType, as_dtype, check_scalar, promote, scalar_dtype
 from ..errors import ArgumentError, DeviceError, DtypeError
 from . import numpy as numpy_arrays
@@ -159,6 +161,22 @@ def _home(
         if found is not None:
             return found, name
     return default_device(), None
+
+
+def _enter(spec: Any, operands: tuple[Any, ...], params: Any) -> Any:
+    """A public function's call where the operands are no plain arrays of one kind."""
+    arrays, restore = adopt(spec.name, **dict(zip(spec.arguments, operands, strict=True)))
+    if spec.scalars:
+        arrays = scalars(spec.name, spec.arguments, arrays)
+    for name, x in zip(spec.arguments, arrays, strict=True):
+        if not isinstance(x, Array):
+            raise ArgumentError(f"{spec.name}: {name}: expected an array, got the scalar {x!r}")
+    return restore(dispatch.call(spec, arrays, params))
+
+
+enter = _core.Door(dispatch.call, _enter, to_numpy, config.scope, config.snapshots, DEFAULTS, BY_NUMPY, layout.INTERNED)
+"""enter(spec, operands, params=None): what a public function does whose operands go to its op as they are. `Array`s and
+plain NumPy arrays take a short way; `_enter` does the rest."""
 
 
 def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]:

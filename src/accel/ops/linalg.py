@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -60,10 +61,31 @@ def accumulator_dtype(operand: DType, output: DType) -> DType:
     return TABLE[operand.accumulator] if operand.kind == "f" else output
 
 
-def _infer(op: str, inputs: tuple[Layout, ...], params: tuple[DType, Program | None]) -> Inferred:
+def _inferred(inputs: tuple[Layout, ...], dtype: DType, epilogue: Program | None) -> Inferred:
     a, b, *_ = inputs
-    dtype, epilogue = params
     return Inferred((((*a.shape[:-2], a.shape[-2], b.shape[-1]), dtype),), Product(epilogue))
+
+
+def _infer_matmul(inputs: tuple[Layout, ...], asked: DType | None) -> Inferred:
+    return _inferred(inputs, result_dtype("matmul", inputs[0].dtype, asked), None)
+
+
+def _infer_linear(inputs: tuple[Layout, ...], params: tuple[DType, Program | None]) -> Inferred:
+    return _inferred(inputs, *params)
+
+
+def _adapt_matmul(inputs: tuple[Layout, ...], asked: DType | None) -> Callable[[Array, Array], Array] | None:
+    a, b = inputs
+    dispatch.one_device(inputs, "matmul")
+    output = result_dtype("matmul", promote(a.dtype, b.dtype), asked)
+    if a.ndim == b.ndim >= 2 and a.dtype is b.dtype and a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2]:
+        return None
+
+    def adapted(a: Array, b: Array) -> Array:
+        left, right, shape = _matrices("matmul", ("a", "b"), a, b)
+        return _shaped(dispatch.call(MATMUL, (left, right), output), shape)
+
+    return adapted
 
 
 def _matrices(op: str, names: tuple[str, str], a: Array, b: Array) -> tuple[Array, Array, Shape]:
@@ -107,14 +129,7 @@ def matmul(a: Any, b: Any, /, *, dtype: Any = None) -> Any:
     any integer dtype (int8 @ int8 with ``dtype=accel.int32`` does not wrap).
     Order of additions: docs/numerics.md, rule 3. Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
-    (left, right), restore = interop.adopt("matmul", a=a, b=b)
-    for name, x in (("a", left), ("b", right)):
-        if not isinstance(x, Array):
-            raise ArgumentError(f"matmul: {name}: expected an array, got the scalar {x!r}")
-    dispatch.one_device((left.layout, right.layout), "matmul")
-    output = result_dtype("matmul", promote(left.dtype, right.dtype), None if dtype is None else as_dtype(dtype))
-    left, right, shape = _matrices("matmul", ("a", "b"), left, right)
-    return restore(_shaped(dispatch.call(MATMUL, (left, right), (output, None)), shape))
+    return interop.enter(MATMUL, (a, b), None if dtype is None else as_dtype(dtype))
 
 
 def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = None, dtype: Any = None) -> Any:
@@ -192,7 +207,7 @@ def _decompose_linear(a: Array, b: Array, *rest: Any) -> Array:
     """matmul, then the epilogue as a pointwise program."""
     *extras, (output, epilogue) = rest
     accumulator = accumulator_dtype(a.dtype, output)
-    product = dispatch.call(MATMUL, (a, b), (output if epilogue is None else accumulator, None))
+    product = dispatch.call(MATMUL, (a, b), output if epilogue is None else accumulator)
     return product if epilogue is None else apply(epilogue, product, *extras)
 
 
@@ -309,7 +324,9 @@ MATMUL = registry.register(
         primitive="matmul",
         summary="Matrix product",
         function=matmul,
-        infer=partial(_infer, "matmul"),
+        infer=_infer_matmul,
+        arguments=("a", "b"),
+        adapt=_adapt_matmul,
         canonical=_canonical_matmul,
         reference=_exact_matmul,
         bound=_bound_matmul,
@@ -326,7 +343,8 @@ LINEAR = registry.register(
         primitive="matmul",
         summary="Matrix product with bias and activation",
         function=linear,
-        infer=partial(_infer, "linear"),
+        infer=_infer_linear,
+        arguments=("x", "weight", "bias"),
         canonical=_canonical_linear,
         reference=_exact_linear,
         bound=_bound_linear,

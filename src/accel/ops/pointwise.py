@@ -122,10 +122,7 @@ def _spec(row: ScalarFunction) -> OpSpec:
     def function(*operands: Any) -> Any:
         if len(operands) != len(names):
             raise ArgumentError(f"{row.name}: expected {', '.join(names)}, got {len(operands)} operands")
-        if {*map(type, operands)} == {Array}:
-            return dispatch.call(spec, operands)
-        arrays, restore = interop.adopt(row.name, **dict(zip(names, operands, strict=True)))
-        return restore(dispatch.call(spec, interop.scalars(row.name, names, arrays)))
+        return interop.enter(spec, operands)
 
     def canonical(*operands: np.ndarray) -> np.ndarray:
         return _evaluate(elementwise(row, tuple(as_dtype(x.dtype) for x in operands)), *operands)
@@ -161,6 +158,8 @@ def _spec(row: ScalarFunction) -> OpSpec:
         bits=lambda dtype, numerics: "bits" if dtype.kind == "f" and row.result == "same" else "exact",
         samples=samples,
         dtypes=accepted,
+        arguments=names,
+        scalars=True,
         namespace=NAMESPACES.get(row.name, ""),
         flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
     )

@@ -36,6 +36,10 @@ class OpSpec:
     float64 where
     that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed, per element.
     bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
+    arguments: names of the operands. scalars: whether Python scalars may stand for some of them.
+    adapt(layouts, params): None where kernels take operands of these layouts as they are; else a function of the arrays
+    that
+    brings them there and calls the op again. Raises ShapeError or DtypeError.
     samples(dtype): a hypothesis strategy of (NumPy operands, keywords); only tests and the conformance kit call it.
     dtypes: operand dtypes that it takes. flops, bytes: of one call, from operand layouts and outputs.
     """
@@ -51,7 +55,10 @@ class OpSpec:
     bits: Callable[[DType, str], str]
     samples: Callable[[DType], Any]
     dtypes: tuple[DType, ...]
+    arguments: tuple[str, ...] = ("x",)
+    scalars: bool = False
     namespace: str = ""
+    adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 

@@ -112,7 +112,7 @@ def build(folder: Path) -> Path:
     subprocess.run([sys.executable, ROOT / "csrc" / "generate.py", folder], check=True)
     csrc = ROOT / "csrc"
     sources = [csrc / "isa" / "neon.cpp", csrc / "isa" / "baseline.cpp", Path(__file__).parent / "hashes.cpp"]
-    sources += [source for source in sorted(csrc.glob("*.cpp")) if source.name != "bind.cpp"]
+    sources += sorted(csrc.glob("*.cpp"))
 
     def compile_one(source: Path) -> Path:
         target = folder / f"{source.parent.name}-{source.stem}.o"

@@ -1,0 +1,32 @@
+// The table of plans, and the plan of a kernel.
+#pragma once
+
+#include "objects.hpp"
+
+namespace accel::core {
+
+/// What accel's arrays look like; set by the module.
+extern Api api;
+
+/// The settings in force: the dict's value for the context variable's. Null, perhaps without an exception, where they
+/// must be worked out first.
+Ref current_settings(PyObject* scope, PyObject* settings);
+
+/// A new accel.Array; null with an exception set.
+PyObject* make_array(PyObject* buffer, PyObject* offset, PyObject* layout);
+
+/// A callable (spec, inputs, params=None, out=None), made of
+/// (recorder, scope, settings, plans, slow):
+///   recorder  ContextVar: whether calls are recorded
+///   scope     ContextVar: the key of the settings in force in...
+///   settings  ...this dict
+///   plans     dict: (spec, settings, params, layout of out or None, layouts of the inputs...) -> plan(inputs, out)
+///   slow      called with all four where there is no plan yet, or the call is to be recorded
+PyTypeObject* make_dispatcher_type();
+
+/// A plan(inputs, out), made of (allocate, nbytes, layout, launch, into):
+///   out None  allocates nbytes, launches with an array of the layout over it, and returns that array
+///   else      returns into(inputs, out)
+PyTypeObject* make_plan_type();
+
+}  // namespace accel::core

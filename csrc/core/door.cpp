@@ -1,0 +1,130 @@
+#include "door.hpp"
+
+#include "buffer.hpp"
+#include "callable.hpp"
+#include "dispatcher.hpp"
+
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#include <numpy/arrayobject.h>
+
+namespace accel::core {
+
+bool load_numpy() { return _import_array() >= 0; }
+
+namespace {
+
+constexpr Py_ssize_t kMaxAxes = 64;
+
+enum DoorPart { kDispatcher, kSlow, kToNumpy, kScope, kSettings, kDevices, kDTypes, kLayouts, kDoorParts };
+
+/// A C-contiguous array as an accel.Array on a device of the host. Null, perhaps without an exception, for any other
+/// array, and for a layout that is new.
+Ref from_numpy(const Callable& self, PyArrayObject* source, PyObject* device) {
+  if (!PyArray_IS_C_CONTIGUOUS(source) || !PyArray_ISALIGNED(source)) return Ref();
+  const Ref dtype = lookup(self.parts[kDTypes], reinterpret_cast<PyObject*>(PyArray_DESCR(source)));
+  if (!dtype) return Ref();
+  const Ref shape(PyArray_IntTupleFromIntp(PyArray_NDIM(source), PyArray_DIMS(source)));
+  if (!shape) return Ref();
+  const Ref key(PyTuple_Pack(4, dtype.get(), shape.get(), Py_None, device));
+  if (!key) return Ref();
+  const Ref layout = lookup(self.parts[kLayouts], key.get());
+  if (!layout) return Ref();
+  const Ref buffer(wrap(api.host_buffer, PyArray_BYTES(source), PyArray_NBYTES(source),
+                        reinterpret_cast<PyObject*>(source), !PyArray_ISWRITEABLE(source)));
+  const Ref zero(PyLong_FromLong(0));
+  return buffer ? Ref(make_array(buffer.get(), zero.get(), layout.get())) : Ref();
+}
+
+/// An attribute that is one of the interned names; null with an exception set.
+Ref attribute(PyObject* object, PyObject* name) { return Ref(PyObject_GetAttr(object, name)); }
+
+/// The elements of a fresh, contiguous array of the host as a NumPy array. Null, perhaps without an exception, for any
+/// other array.
+PyObject* to_numpy(PyObject* array) {
+  static PyObject* const kContiguous = PyUnicode_InternFromString("contiguous");
+  static PyObject* const kShape = PyUnicode_InternFromString("shape");
+  static PyObject* const kDType = PyUnicode_InternFromString("dtype");
+  static PyObject* const kNumpy = PyUnicode_InternFromString("numpy");
+  PyObject* const layout = slot(array, api.array_layout);
+  PyObject* const owner = slot(array, api.array_buffer);
+  if (!layout || !owner || Py_TYPE(owner) != api.host_buffer) return nullptr;
+  const HostBuffer& buffer = *reinterpret_cast<HostBuffer*>(owner);
+  // Nobody else's memory: it is fresh, so that the array starts where it does, and may be written to.
+  PyObject* const offset = slot(array, api.array_offset);
+  if (!buffer.pooled || !offset || PyLong_AsSsize_t(offset) != 0) return nullptr;
+  if (attribute(layout, kContiguous).get() != Py_True) return nullptr;
+  const Ref shape = attribute(layout, kShape), dtype = attribute(layout, kDType);
+  if (!shape || !dtype) return nullptr;
+  npy_intp extents[kMaxAxes];
+  const Py_ssize_t rank = PyTuple_GET_SIZE(shape.get());
+  if (rank > kMaxAxes) return nullptr;
+  for (Py_ssize_t d = 0; d < rank; ++d) extents[d] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape.get(), d));
+  Ref descr = attribute(dtype.get(), kNumpy);
+  if (!descr) return nullptr;
+  PyObject* const view =
+      PyArray_NewFromDescr(&PyArray_Type, reinterpret_cast<PyArray_Descr*>(descr.release()), static_cast<int>(rank),
+                           extents, nullptr, buffer.address, NPY_ARRAY_CARRAY, nullptr);
+  if (!view) return nullptr;
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view), Py_NewRef(owner)) < 0) {
+    Py_DECREF(view);
+    return nullptr;
+  }
+  return view;
+}
+
+/// The operands, all plain NumPy arrays, as accel's arrays on the default device. Null, perhaps without an exception,
+/// where one is not simple.
+Ref adopt(const Callable& self, PyObject* operands) {
+  static PyObject* const kHost = PyUnicode_InternFromString("host");
+  const Ref settings = current_settings(self.parts[kScope], self.parts[kSettings]);
+  if (!settings) return Ref();
+  const Ref device = lookup(self.parts[kDevices], settings.get());
+  if (!device || attribute(device.get(), kHost).get() != Py_True) return Ref();
+  const Py_ssize_t count = PyTuple_GET_SIZE(operands);
+  Ref adopted(PyTuple_New(count));
+  if (!adopted) return Ref();
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    Ref array = from_numpy(self, reinterpret_cast<PyArrayObject*>(PyTuple_GET_ITEM(operands, i)), device.get());
+    if (!array) return Ref();
+    PyTuple_SET_ITEM(adopted.get(), i, array.release());
+  }
+  return adopted;
+}
+
+PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
+  PyObject* given[3];  // spec, operands, params
+  if (!unpack("enter", args, flagged, keywords, 2, 3, given)) return nullptr;
+  const Callable& self = as_callable(object);
+  PyObject* const operands = given[1];
+  if (!PyTuple_CheckExact(operands) || PyTuple_GET_SIZE(operands) == 0) {
+    PyErr_SetString(PyExc_TypeError, "operands: expected a tuple with at least one operand");
+    return nullptr;
+  }
+  PyTypeObject* const kind = Py_TYPE(PyTuple_GET_ITEM(operands, 0));
+  bool alike = kind == api.array || kind == &PyArray_Type;
+  for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(operands); ++i) alike &= Py_TYPE(PyTuple_GET_ITEM(operands, i)) == kind;
+  if (alike && kind == api.array) return PyObject_Vectorcall(self.parts[kDispatcher], given, 3, nullptr);
+  if (alike) {
+    if (const Ref adopted = adopt(self, operands)) {
+      PyObject* const call[] = {given[0], adopted.get(), given[2]};
+      const Ref result(PyObject_Vectorcall(self.parts[kDispatcher], call, 3, nullptr));
+      if (!result) return nullptr;
+      PyObject* const view = Py_TYPE(result.get()) == api.array ? to_numpy(result.get()) : nullptr;
+      if (view || PyErr_Occurred()) return view;
+      return PyObject_CallOneArg(self.parts[kToNumpy], result.get());
+    }
+    if (PyErr_Occurred()) return nullptr;
+  }
+  return PyObject_Vectorcall(self.parts[kSlow], given, 3, nullptr);
+}
+
+}  // namespace
+
+PyTypeObject* make_door_type() {
+  return make_callable_type("accel._core.Door",
+                            "Door(dispatcher, slow, to_numpy, scope, settings, devices, dtypes, layouts): the entry of "
+                            "public functions.",
+                            construct<enter, kDoorParts>);
+}
+
+}  // namespace accel::core

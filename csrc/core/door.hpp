@@ -1,0 +1,21 @@
+// NumPy arrays in and out without Python code on the way, and the entry of public functions.
+#pragma once
+
+#include "objects.hpp"
+
+namespace accel::core {
+
+/// A callable (spec, operands, params=None) for public functions: arrays go to the dispatcher, plain NumPy arrays are
+/// wrapped and the result turned back, anything else goes to slow(spec, operands, params). Made of
+/// (dispatcher, slow, to_numpy, scope, settings, devices, dtypes, layouts):
+///   to_numpy  turns a result back where it is not simple
+///   scope, settings   as in Dispatcher
+///   devices   dict: settings -> the device of host arrays
+///   dtypes    dict: numpy.dtype -> DType
+///   layouts   dict: (dtype, shape, strides or None, device) -> Layout
+PyTypeObject* make_door_type();
+
+/// Loads NumPy's C API. False with an exception set.
+bool load_numpy();
+
+}  // namespace accel::core

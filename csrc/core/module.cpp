@@ -1,0 +1,60 @@
+// The extension module accel._core: what every call goes through, whatever its device.
+
+#define PY_SSIZE_T_CLEAN
+#include <pybind11/pybind11.h>
+#include <structmember.h>
+
+#include "buffer.hpp"
+#include "dispatcher.hpp"
+#include "door.hpp"
+#include "pool.hpp"
+
+namespace py = pybind11;
+
+namespace accel::core {
+namespace {
+
+/// Where a class with __slots__ keeps one of them.
+Py_ssize_t slot_offset(py::handle type, const char* name) {
+  const py::object descriptor = type.attr(name);
+  if (Py_TYPE(descriptor.ptr()) != &PyMemberDescr_Type) throw py::type_error(std::string(name) + " is no slot");
+  return reinterpret_cast<PyMemberDescrObject*>(descriptor.ptr())->d_member->offset;
+}
+
+void register_array(const py::type& type) {
+  api.array_buffer = slot_offset(type, "buffer");
+  api.array_offset = slot_offset(type, "offset");
+  api.array_layout = slot_offset(type, "layout");
+  api.array = reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr());
+}
+
+py::object take(PyObject* owned) {
+  if (!owned) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(owned);
+}
+
+py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>(type)); }
+
+}  // namespace
+}  // namespace accel::core
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  using namespace accel::core;
+  m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";
+  if (!load_numpy()) throw py::error_already_set();
+  const py::object buffer = checked(make_host_buffer_type());
+  api.host_buffer = reinterpret_cast<PyTypeObject*>(buffer.ptr());
+  m.attr("HostBuffer") = buffer;
+  m.attr("Dispatcher") = checked(make_dispatcher_type());
+  m.attr("Plan") = checked(make_plan_type());
+  m.attr("Door") = checked(make_door_type());
+  m.attr("_api") = py::capsule(&api, kApiName);
+  m.def("register_array", &register_array, py::arg("type"), "Tells where accel.Array keeps buffer, offset, layout.");
+  m.def(
+      "allocate", [](Py_ssize_t nbytes) { return take(allocate(api.host_buffer, nbytes)); }, py::arg("nbytes"),
+      "A HostBuffer from the pool. Raises MemoryError.");
+  m.def(
+      "set_idle_limit", [](size_t bytes) { set_idle_limit(bytes); }, py::arg("bytes"),
+      "How many bytes may lie idle in the pool.");
+  m.def("idle_bytes", &idle_bytes, "How many bytes lie idle in the pool.");
+}

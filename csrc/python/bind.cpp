@@ -1,0 +1,311 @@
+// The extension module accel._cpu: argument checking, the GIL, and Ctrl-C.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "../isa.hpp"
+#include "../matmul.hpp"
+#include "../pointwise.hpp"
+#include "../reduce.hpp"
+#include "gil.hpp"
+#include "launch.hpp"
+
+namespace py = pybind11;
+
+namespace accel {
+namespace {
+
+constexpr int64_t kMaxElements = int64_t{1} << 60;
+
+[[noreturn]] void fail(const std::string& message) { throw py::value_error(message); }
+
+int64_t to_int(py::handle item, const char* what) {
+  const Py_ssize_t value = PyNumber_AsSsize_t(item.ptr(), PyExc_OverflowError);
+  if (value == -1 && PyErr_Occurred()) {
+    if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+      PyErr_Clear();
+      fail(std::string(what) + " is out of range");
+    }
+    throw py::error_already_set();
+  }
+  return value;
+}
+
+/// A list or tuple of integers.
+Extents to_extents(py::handle list, const char* what) {
+  if (!PyList_Check(list.ptr()) && !PyTuple_Check(list.ptr())) {
+    throw py::type_error(std::string(what) + " must be a list or tuple of integers");
+  }
+  // A copy where it is a list: another thread could change it.
+  const py::tuple items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(list.ptr()));
+  if (!items) throw py::error_already_set();
+  if (items.size() > static_cast<size_t>(kMaxRank)) fail(std::string(what) + " has too many dimensions");
+  Extents extents;
+  for (const py::handle item : items) extents.append(to_int(item, what));
+  return extents;
+}
+
+Extents to_shape(py::handle list, const char* what) {
+  const Extents shape = to_extents(list, what);
+  int64_t elements = 1;
+  bool empty = false;
+  for (int d = 0; d < shape.rank; ++d) {
+    if (shape[d] < 0) fail(std::string(what) + " has a negative extent");
+    empty |= shape[d] == 0;
+  }
+  for (int d = 0; d < shape.rank && !empty; ++d) {
+    if (shape[d] > kMaxElements / elements) fail(std::string(what) + " is too large");
+    elements *= shape[d];
+  }
+  return shape;
+}
+
+void check_strides(const Extents& strides, int rank, const char* what) {
+  if (strides.rank != rank) {
+    fail(std::string(what) + " has " + std::to_string(strides.rank) + " strides for " + std::to_string(rank) +
+         " dimensions");
+  }
+}
+
+/// The address of an operand's first element, in bytes; `empty`: of none.
+char* to_address(py::handle pointer, DType dtype, bool empty, const char* what) {
+  const size_t address = PyLong_AsSize_t(pointer.ptr());
+  if (address == static_cast<size_t>(-1) && PyErr_Occurred()) {
+    if (!PyErr_ExceptionMatches(PyExc_OverflowError)) throw py::error_already_set();
+    PyErr_Clear();
+    fail(std::string(what) + ": no address");
+  }
+  if (empty) return nullptr;
+  if (address == 0) fail(std::string(what) + ": a null pointer");
+  if (address % size_of(dtype) != 0) fail(std::string(what) + ": not aligned to its dtype");
+  return reinterpret_cast<char*>(address);
+}
+
+Extents to_strides(py::handle list, int rank, const char* what) {
+  const Extents strides = to_extents(list, what);
+  check_strides(strides, rank, what);
+  return strides;
+}
+
+/// The items of a list or tuple of `count`.
+py::tuple to_items(py::handle list, size_t count, const char* what) {
+  if (!PyList_Check(list.ptr()) && !PyTuple_Check(list.ptr())) {
+    throw py::type_error(std::string(what) + " must be a list or tuple");
+  }
+  py::tuple items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(list.ptr()));
+  if (!items) throw py::error_already_set();
+  if (items.size() != count) {
+    fail("there are " + std::to_string(items.size()) + " " + what + ", not " + std::to_string(count));
+  }
+  return items;
+}
+
+/// Operands without addresses yet, from the strides of each.
+std::vector<Operand> to_operands(py::handle list, size_t count, int rank, const char* what) {
+  std::vector<Operand> operands;
+  operands.reserve(count);
+  for (const py::handle strides : to_items(list, count, what)) {
+    operands.push_back({nullptr, to_strides(strides, rank, what)});
+  }
+  return operands;
+}
+
+int to_threads(int threads) {
+  if (threads < 1) fail("threads must be at least 1");
+  return std::min(threads, 1024);
+}
+
+/// Runs a kernel without the GIL; a signal's exception goes on as Python's.
+template <class Body>
+void without_gil(Body&& body) {
+  try {
+    WithoutGil::run(body);
+  } catch (const PythonError&) {
+    throw py::error_already_set();
+  }
+}
+
+std::vector<DType> to_dtypes(const std::vector<std::string>& names) {
+  std::vector<DType> dtypes;
+  for (const std::string& name : names) dtypes.push_back(parse_dtype(name));
+  return dtypes;
+}
+
+Pointwise make_pointwise(const std::string& isa, const std::vector<std::string>& inputs,
+                         const std::vector<std::tuple<std::string, std::string, std::vector<int64_t>>>& steps,
+                         const std::string& output) {
+  std::vector<ProgramStep> program;
+  for (const auto& [function, dtype, args] : steps) program.push_back({function, dtype, args});
+  return Pointwise(find_isa(isa), to_dtypes(inputs), std::move(program), parse_dtype(output));
+}
+
+/// A kernel with all but its operands' addresses: what `launch` calls, and what `run` does for addresses given at once.
+struct Prepared {
+  Runner runner;
+  std::vector<DType> dtypes;  // of the inputs, then of the output
+  std::vector<bool> empty;    // whether each has no elements
+  double work;                // roughly nanoseconds
+
+  py::object launch() && {
+    std::vector<int> sizes;
+    for (const DType dtype : dtypes) sizes.push_back(size_of(dtype));
+    PyObject* const made = make_launch(std::move(runner), std::move(sizes), work);
+    if (!made) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(made);
+  }
+
+  void run(py::handle in_ptrs, py::handle out_ptr) const {
+    std::vector<char*> inputs;
+    for (const py::handle pointer : to_items(in_ptrs, dtypes.size() - 1, "inputs")) {
+      inputs.push_back(to_address(pointer, dtypes[inputs.size()], empty[inputs.size()], "inputs"));
+    }
+    char* const out = to_address(out_ptr, dtypes.back(), empty.back(), "out");
+    without_gil([&](Interrupt& interrupt) { runner(inputs.data(), out, interrupt); });
+  }
+};
+
+Prepared prepare_pointwise(py::object kernel, py::handle shape_list, py::handle out_strides, py::handle in_strides,
+                           int threads) {
+  const Pointwise& self = kernel.cast<const Pointwise&>();
+  const Extents shape = to_shape(shape_list, "shape");
+  const Operand out{nullptr, to_strides(out_strides, shape.rank, "out")};
+  const std::vector<Operand> in = to_operands(in_strides, self.inputs().size(), shape.rank, "inputs");
+  threads = to_threads(threads);
+  const bool none = shape.product() == 0;
+  Prepared prepared;
+  prepared.dtypes = self.inputs();
+  prepared.dtypes.push_back(self.output());
+  prepared.empty.assign(prepared.dtypes.size(), none);
+  prepared.work = static_cast<double>(shape.product()) * static_cast<double>(self.steps().size() + 1) / 4;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* output, Interrupt& interrupt) {
+    if (none) return;
+    Operand target = out;
+    target.data = output;
+    std::vector<Operand> sources = in;
+    for (size_t i = 0; i < sources.size(); ++i) sources[i].data = inputs[i];
+    self.run(shape, target, sources, threads, interrupt);
+  };
+  return prepared;
+}
+
+Prepared prepare_reduce(py::object kernel, py::handle kept_shape, py::handle out_strides, py::handle in_kept_strides,
+                        py::handle reduced_shape, py::handle in_reduced_strides, int threads) {
+  const Reduce& self = kernel.cast<const Reduce&>();
+  const Extents kept = to_shape(kept_shape, "kept_shape"), reduced = to_shape(reduced_shape, "reduced_shape");
+  const Operand out{nullptr, to_strides(out_strides, kept.rank, "out")};
+  const Extents kept_strides = to_strides(in_kept_strides, kept.rank, "in_kept_strides");
+  const Extents reduced_strides = to_strides(in_reduced_strides, reduced.rank, "in_reduced_strides");
+  const bool nothing = kept.product() == 0, no_input = nothing || reduced.product() == 0;
+  if (!no_input && kept.product() > kMaxElements / reduced.product()) fail("the input is too large");
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype(), self.output()};
+  prepared.empty = {no_input, nothing};
+  prepared.work = no_input ? 0 : static_cast<double>(kept.product()) * static_cast<double>(reduced.product()) / 4;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* output, Interrupt& interrupt) {
+    if (nothing) return;
+    Operand target = out;
+    target.data = output;
+    self.run(kept, target, inputs[0], kept_strides, reduced, reduced_strides, threads, interrupt);
+  };
+  return prepared;
+}
+
+Matmul make_matmul(const std::string& isa, const std::string& dtype, const std::string& output,
+                   const Pointwise* epilogue) {
+  return Matmul(find_isa(isa), parse_dtype(dtype), parse_dtype(output), epilogue);
+}
+
+Prepared prepare_matmul(py::object kernel, py::handle batch_shape, int64_t m, int64_t n, int64_t k,
+                        py::handle a_strides, py::handle b_strides, py::handle out_strides, py::handle extra_strides,
+                        int threads) {
+  const Matmul& self = kernel.cast<const Matmul&>();
+  MatmulProblem problem{to_shape(batch_shape, "batch_shape"), m, n, k, {}, {}, {}, {}};
+  if (m < 0 || n < 0 || k < 0) fail("m, n and k must not be negative");
+  const int rank = problem.batch.rank + 2;
+  if (rank > kMaxRank) fail("batch_shape has too many dimensions");
+  const int64_t entries = problem.batch.product();
+  const bool none = entries == 0 || m == 0 || n == 0;
+  const double operations = static_cast<double>(entries) * m * n * k;
+  const double outputs = static_cast<double>(entries) * m * n;
+  if (!none && (operations > 1e24 || outputs > static_cast<double>(kMaxElements))) fail("the problem is too large");
+  problem.a = {nullptr, to_strides(a_strides, rank, "a")};
+  problem.b = {nullptr, to_strides(b_strides, rank, "b")};
+  problem.out = {nullptr, to_strides(out_strides, rank, "out")};
+  problem.extras = to_operands(extra_strides, self.extras(), rank, "extras");
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype(), self.dtype()};
+  prepared.empty = {none || k == 0, none || k == 0};
+  for (size_t i = 0; i < self.extras(); ++i) {
+    prepared.dtypes.push_back(self.extra(i));
+    prepared.empty.push_back(none);
+  }
+  prepared.dtypes.push_back(self.output());
+  prepared.empty.push_back(none);
+  prepared.work = (operations + outputs) / 16;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* output, Interrupt& interrupt) {
+    if (none) return;
+    MatmulProblem placed = problem;
+    placed.a.data = inputs[0];
+    placed.b.data = inputs[1];
+    for (size_t i = 0; i < placed.extras.size(); ++i) placed.extras[i].data = inputs[2 + i];
+    placed.out.data = output;
+    self.run(placed, threads, interrupt);
+  };
+  return prepared;
+}
+
+/// Adds `launch`, which makes a kernel ready for operands of fixed layouts, and `run`, which also runs it on addresses.
+template <class Class, class... Args, class... Names>
+void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... names) {
+  type.def(
+      "launch", [prepare](py::object self, Args... args) { return prepare(std::move(self), args...).launch(); },
+      names...);
+  type.def(
+      "run",
+      [prepare](py::object self, py::handle in_ptrs, py::handle out_ptr, Args... args) {
+        prepare(std::move(self), args...).run(in_ptrs, out_ptr);
+      },
+      py::arg("in_ptrs"), py::arg("out_ptr"), names...);
+}
+
+}  // namespace
+}  // namespace accel
+
+PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
+  using namespace accel;
+  m.doc() = "Native CPU kernels. Strides are in elements; pointers are integers; every call releases the GIL.";
+  m.def(
+      "isas",
+      [] {
+        std::vector<std::string> names;
+        for (const KernelTable* table : supported_isas()) names.emplace_back(table->isa);
+        return names;
+      },
+      "Instruction sets compiled in and supported by this CPU, best first.");
+  if (!make_launch_type()) throw py::error_already_set();
+  py::class_<Pointwise> pointwise(m, "Pointwise", "A scalar program resolved to array kernels.");
+  pointwise.def(py::init(&make_pointwise), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("output"));
+  add_launch(pointwise, &prepare_pointwise, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
+             py::arg("threads"));
+  py::class_<Reduce> reduce(m, "Reduce", "sum prod max min any all argmax argmin in the canonical order.");
+  reduce.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype,
+                         const std::string& output) {
+               return Reduce(find_isa(isa), kind, parse_dtype(dtype), parse_dtype(output));
+             }),
+             py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("output"));
+  add_launch(reduce, &prepare_reduce, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_kept_strides"),
+             py::arg("reduced_shape"), py::arg("in_reduced_strides"), py::arg("threads"));
+  py::class_<Matmul> matmul(m, "Matmul", "Matrix multiply in the canonical order, with an epilogue.");
+  matmul.def(py::init(&make_matmul), py::arg("isa"), py::arg("dtype"), py::arg("output"),
+             py::arg("epilogue") = py::none());
+  add_launch(matmul, &prepare_matmul, py::arg("batch_shape"), py::arg("m"), py::arg("n"), py::arg("k"),
+             py::arg("a_strides"), py::arg("b_strides"), py::arg("out_strides"), py::arg("extra_strides"),
+             py::arg("threads"));
+}

@@ -1,0 +1,145 @@
+#include "launch.hpp"
+
+#include <structmember.h>
+
+#include <new>
+#include <stdexcept>
+
+#include "../core/objects.hpp"
+#include "gil.hpp"
+
+namespace accel {
+
+namespace {
+
+const core::Api* api = nullptr;
+PyTypeObject* launch_type = nullptr;
+
+constexpr Py_ssize_t kMaxInputs = 64;
+
+struct Kernel {
+  Runner run;
+  std::vector<int> sizes;
+  double work;
+};
+
+struct Launch {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  Kernel* kernel;  // owned
+};
+
+Launch& as_launch(PyObject* object) { return *reinterpret_cast<Launch*>(object); }
+
+/// The address of an array's first element; null with an exception set.
+char* address(PyObject* array, int size) {
+  if (Py_TYPE(array) != api->array) {
+    PyErr_Format(PyExc_TypeError, "launch: expected an accel.Array, got %s", Py_TYPE(array)->tp_name);
+    return nullptr;
+  }
+  PyObject* const buffer = core::slot(array, api->array_buffer);
+  PyObject* const first_element = core::slot(array, api->array_offset);
+  if (!buffer || !first_element || Py_TYPE(buffer) != api->host_buffer) {
+    PyErr_SetString(PyExc_TypeError, "launch: expected an accel.Array in host memory");
+    return nullptr;
+  }
+  const Py_ssize_t offset = PyLong_AsSsize_t(first_element);
+  if (offset == -1 && PyErr_Occurred()) return nullptr;
+  char* const first = reinterpret_cast<core::HostBuffer*>(buffer)->address + offset * size;
+  if (reinterpret_cast<uintptr_t>(first) % static_cast<unsigned>(size) != 0) {
+    PyErr_SetString(PyExc_ValueError, "launch: an operand is not aligned to its dtype");
+    return nullptr;
+  }
+  return first;
+}
+
+/// Calls body(); false with the exception set that its C++ exception stands for.
+template <class Body>
+bool translate(Body&& body) {
+  try {
+    body();
+    return true;
+  } catch (const PythonError&) {
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::invalid_argument& error) {
+    PyErr_SetString(PyExc_ValueError, error.what());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return false;
+}
+
+PyObject* call(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
+  const Kernel& self = *as_launch(object).kernel;
+  const auto sequence = [](PyObject* x) { return PyTuple_CheckExact(x) || PyList_CheckExact(x); };
+  const Py_ssize_t count = static_cast<Py_ssize_t>(self.sizes.size()) - 1;
+  if (PyVectorcall_NARGS(flagged) != 2 || (keywords && PyTuple_GET_SIZE(keywords)) || !sequence(args[0]) ||
+      !sequence(args[1]) || PySequence_Fast_GET_SIZE(args[0]) != count || PySequence_Fast_GET_SIZE(args[1]) != 1) {
+    return PyErr_Format(PyExc_TypeError, "launch: expected %zd inputs and one output", count);
+  }
+  char* inputs[kMaxInputs];
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    inputs[i] = address(PySequence_Fast_GET_ITEM(args[0], i), self.sizes[static_cast<size_t>(i)]);
+    if (!inputs[i] && PyErr_Occurred()) return nullptr;
+  }
+  char* const output = address(PySequence_Fast_GET_ITEM(args[1], 0), self.sizes.back());
+  if (!output && PyErr_Occurred()) return nullptr;
+  const bool done = translate([&] {
+    if (self.work <= kBriefWork) {
+      Brief interrupt;
+      self.run(inputs, output, interrupt);
+    } else {
+      WithoutGil::run([&](Interrupt& interrupt) { self.run(inputs, output, interrupt); });
+    }
+  });
+  if (!done) return nullptr;
+  Py_RETURN_NONE;
+}
+
+void deallocate(PyObject* object) {
+  PyTypeObject* const type = Py_TYPE(object);
+  delete as_launch(object).kernel;
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Launch, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
+    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char*>("launch(inputs, outputs): a kernel made ready for operands of fixed layouts.")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {
+    "accel._cpu.Launch", sizeof(Launch), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    slots};
+
+}  // namespace
+
+PyTypeObject* make_launch_type() {
+  // The capsule is in accel._core, which accel has imported before this module.
+  api = static_cast<const core::Api*>(PyCapsule_Import(core::kApiName, 0));
+  if (!api) return nullptr;
+  launch_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return launch_type;
+}
+
+PyObject* make_launch(Runner run, std::vector<int> sizes, double work) {
+  if (sizes.size() > static_cast<size_t>(kMaxInputs)) {
+    return PyErr_Format(PyExc_ValueError, "a launch takes at most %zd inputs", kMaxInputs - 1);
+  }
+  Launch* const launch = PyObject_New(Launch, launch_type);
+  if (!launch) return nullptr;
+  launch->vectorcall = call;
+  launch->kernel = new Kernel{std::move(run), std::move(sizes), work};
+  return reinterpret_cast<PyObject*>(launch);
+}
+
+}  // namespace accel
