@@ -42,6 +42,7 @@ class Job {
     if (stopped()) throw Interrupted{};
     if (!is_caller) return;
     const auto now = Clock::now();
+    if (last_poll_ == Clock::time_point{}) last_poll_ = now;
     if (now - last_poll_ < kPollInterval) return;
     last_poll_ = now;
     if (interrupt_.pending()) throw Interrupted{};
@@ -71,7 +72,7 @@ class Job {
   void* const context_;
   std::atomic<int64_t> next_{0};
   std::atomic<bool> stopped_{false};
-  Clock::time_point last_poll_ = Clock::now();  // of the calling thread
+  Clock::time_point last_poll_;  // of the calling thread; 0 until it polls, as most jobs are over before
   std::mutex error_mutex_;
   std::exception_ptr error_;
 };

@@ -33,6 +33,19 @@ py::object take(PyObject* owned) {
   return py::reinterpret_steal<py::object>(owned);
 }
 
+/// A function of C, as every call allocates its output.
+PyObject* allocate_bytes(PyObject*, PyObject* size) {
+  const Py_ssize_t nbytes = PyNumber_AsSsize_t(size, PyExc_OverflowError);
+  if (nbytes == -1 && PyErr_Occurred()) return nullptr;
+  if (nbytes >= 0) return allocate(api.host_buffer, nbytes);
+  return PyErr_Format(PyExc_ValueError, "allocate: nbytes: expected at least 0, got %zd", nbytes);
+}
+
+PyMethodDef functions[] = {
+    {"allocate", allocate_bytes, METH_O, "allocate(nbytes): a HostBuffer from the pool. Raises MemoryError."},
+    {nullptr, nullptr, 0, nullptr},
+};
+
 py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>(type)); }
 
 }  // namespace
@@ -50,9 +63,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("Door") = checked(make_door_type());
   m.attr("_api") = py::capsule(&api, kApiName);
   m.def("register_array", &register_array, py::arg("type"), "Tells where accel.Array keeps buffer, offset, layout.");
-  m.def(
-      "allocate", [](Py_ssize_t nbytes) { return take(allocate(api.host_buffer, nbytes)); }, py::arg("nbytes"),
-      "A HostBuffer from the pool. Raises MemoryError.");
+  if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.def(
       "set_idle_limit", [](size_t bytes) { set_idle_limit(bytes); }, py::arg("bytes"),
       "How many bytes may lie idle in the pool.");

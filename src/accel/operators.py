@@ -36,7 +36,9 @@ def binary(op: str) -> Callable[[Array, Any], Array]:
     """The operator of two operands that an op is."""
 
     def method(self: Array, other: Any) -> Array:
-        return registry.OPS[op].function(self, other) if _taken(self, other) else NotImplemented
+        if type(other) is type(self) or _taken(self, other):
+            return registry.OPS[op].function(self, other)
+        return NotImplemented
 
     return method
 

@@ -112,6 +112,9 @@ def test_buffers_refuse_what_they_cannot_hold():
         _core.HostBuffer(64, -1, None)
     with pytest.raises(TypeError):
         _core.HostBuffer("64", 1, None)
+    for bad, error in ((-1, ValueError), (1 << 70, OverflowError), ("8", TypeError)):
+        with pytest.raises(error):
+            _core.allocate(bad)
     buffer = _core.allocate(8)
     with pytest.raises(AttributeError, match="owner"):
         buffer.owner = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -177,6 +177,7 @@ def _rows(x: Array) -> Array:
     return x
 
 
+@lru_cache(maxsize=1024)
 def _epilogue(operand: DType, output: DType, bias: DType | None, activation: str | None) -> Program | None:
     """accumulator (+ bias) -> activation -> output dtype."""
     if bias is None and activation is None:
