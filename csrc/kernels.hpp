@@ -119,6 +119,15 @@ struct PackRow {
   void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = nr
 };
 
+/// What the machine reaches at most, to compare kernels with.
+struct ProbeRow {
+  const char* kind;  // several rows may be of one kind: the best counts
+  int arrays;        // how many of a, b and out a pass goes over; 0 for arithmetic
+  double work;       // operations, or bytes moved, per unit of n
+  /// Arithmetic: n steps. Memory: one pass over n bytes of each array, n a multiple of 4096.
+  void (*run)(int64_t n, void* out, const void* a, const void* b);
+};
+
 template <class Row>
 struct Rows {
   const Row* data;
@@ -135,6 +144,7 @@ struct KernelTable {
   Rows<ArgRow> args;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
+  Rows<ProbeRow> probes;
 };
 
 }  // namespace accel

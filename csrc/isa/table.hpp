@@ -6,6 +6,7 @@
 
 #include "../kernels/matmul.hpp"
 #include "../kernels/pointwise.hpp"
+#include "../kernels/probe.hpp"
 #include "../kernels/reduce.hpp"
 
 #define ACCEL_STRING_(x) #x
@@ -20,6 +21,6 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
-                            rows(kMatmuls),          rows(kPacks)};
+                            rows(kMatmuls),          rows(kPacks),     rows(kProbes)};
 
 }  // namespace accel::ACCEL_ISA

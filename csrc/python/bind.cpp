@@ -11,6 +11,7 @@
 #include "../isa.hpp"
 #include "../matmul.hpp"
 #include "../pointwise.hpp"
+#include "../probe.hpp"
 #include "../reduce.hpp"
 #include "gil.hpp"
 #include "launch.hpp"
@@ -308,4 +309,14 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   add_launch(matmul, &prepare_matmul, py::arg("batch_shape"), py::arg("m"), py::arg("n"), py::arg("k"),
              py::arg("a_strides"), py::arg("b_strides"), py::arg("out_strides"), py::arg("extra_strides"),
              py::arg("threads"));
+  m.def(
+      "probe",
+      [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {
+        const KernelTable& table = find_isa(isa);
+        threads = to_threads(threads);
+        const py::gil_scoped_release released;
+        return probe(table, kind, threads, milliseconds, bytes);
+      },
+      py::arg("isa"), py::arg("kind"), py::arg("threads") = 1, py::arg("milliseconds") = 20.0, py::arg("bytes") = 0,
+      "Gigaoperations or gigabytes per second of all threads; None where the CPU has no such instruction.");
 }

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-COMMANDS = ("conform", "demo", "devices", "doctor", "explain")
+COMMANDS = ("bench", "conform", "demo", "devices", "doctor", "explain")
 """Names of the commands, which are the names of their modules; each module has its click command as ``command``."""
 
 

@@ -1,0 +1,99 @@
+"""Interleaved timing, and what its samples say.
+
+A round times every call once, so that a drift of the machine meets all of them alike: ratios are formed within rounds,
+and their median is judged. Nothing is dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from math import comb, inf
+from statistics import median
+
+SAMPLE_SECONDS = 1e-3
+"""A sample repeats its call until it takes about this long, so that the clock's own cost does not count."""
+
+MIN_ROUNDS, FEW_ROUNDS, MAX_ROUNDS = 7, 3, 200
+"""Rounds at least; where these few alone exhaust the time; at most."""
+
+NOISE_GOAL = 0.02
+"""Rounds go on until the ratio is known so well, or the time is out."""
+
+SETTLE_SECONDS = 2e-3
+"""Pause before a sample where several threads work: the pool of the library timed before may still spin."""
+
+
+def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """An interval of the median that needs no assumption on the distribution: order statistics l and n + 1 - l with
+    the largest l for which the binomial distribution (n, 1/2) gives at least the confidence (David and Nagaraja,
+    Order Statistics, 2003, 7.1). All of the samples where they are too few."""
+    ordered = sorted(samples)
+    n = len(ordered)
+    outside, rank = 0.0, 0
+    while rank < n // 2:
+        outside += 2 * comb(n, rank) / 2**n
+        if outside > 1 - confidence:
+            break
+        rank += 1
+    rank = max(rank, 1)
+    return ordered[rank - 1], ordered[n - rank]
+
+
+def noise(samples: Sequence[float]) -> float:
+    """Half the width of the 95% interval of the median, as a share of the median."""
+    low, high = interval(samples)
+    middle = median(samples)
+    return (high - low) / 2 / middle if middle > 0 else inf
+
+
+def ratios(peer: Sequence[float], own: Sequence[float]) -> list[float]:
+    """The peer's time over accel's in each round."""
+    return [p / o if o > 0 else inf for p, o in zip(peer, own, strict=True)]
+
+
+def interleave(
+    calls: Mapping[str, Callable[[], object]],
+    seconds: float,
+    settle: float = 0.0,
+    clock: Callable[[], float] = time.perf_counter,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, list[float]]:
+    """Seconds per call of each of the calls, by rounds; the first call is accel's.
+
+    The calls have run before. The order rotates from round to round, so that none always follows the same other.
+    seconds: of all rounds; exceeded only by the rounds that are needed at least.
+    """
+    names = list(calls)
+    repeats = {}
+    start = clock()
+    for name, call in calls.items():
+        begin = clock()
+        call()
+        repeats[name] = max(1, round(SAMPLE_SECONDS / max(clock() - begin, 1e-8)))
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    for done in range(MAX_ROUNDS):
+        spent = clock() - start
+        if (done >= FEW_ROUNDS and spent > seconds) or (done >= MIN_ROUNDS and _known(samples, names[0])):
+            break
+        first = done % len(names)
+        for name in names[first:] + names[:first]:
+            if settle:
+                pause(settle)
+            call, count = calls[name], repeats[name]
+            if count > 1:  # after another library's turn: caches and pool as they are in a loop
+                call()
+            begin = clock()
+            for _ in range(count):
+                call()
+            samples[name].append((clock() - begin) / count)
+    return samples
+
+
+def _known(samples: Mapping[str, Sequence[float]], own: str) -> bool:
+    """Whether the ratio to the best other call (or the time, where there is none) is known well enough."""
+    others = [name for name in samples if name != own]
+    if not others:
+        return noise(samples[own]) <= NOISE_GOAL
+    best = min(others, key=lambda name: median(samples[name]))
+    return noise(ratios(samples[best], samples[own])) <= NOISE_GOAL

@@ -1,0 +1,122 @@
+"""The text of a run: the machine, one line per row, what is below its bar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from . import measure
+from .bars import Row
+from .result import CaseResult, Verdict
+
+COLUMNS = (
+    ("row", 24), ("thr", 3), ("cases", 5), ("mean", 6), ("worst", 6), ("bar", 9), ("noise", 6), ("of limit", 18),
+    ("accel", 10), ("better peer", 16), ("worst case", 34), ("verdict", 0),
+)  # fmt: skip
+"""Titles and widths. mean: the geometric mean of peer / accel; noise, accel, better peer: of the worst case."""
+
+
+def head(header: dict[str, Any]) -> list[str]:
+    """The machine and the versions."""
+    caches = ", ".join(f"{name} {size}" for name, size in header["caches"].items()) or "caches not told"
+    versions = ", ".join(f"{name} {text or 'not installed: no peer'}" for name, text in header["versions"].items())
+    return [
+        f"{header['cpu']}; {header['cores']} cores; {caches}",
+        f"instruction sets {', '.join(header['instruction sets'])}; measured: {header['isa']}",
+        versions,
+    ]
+
+
+def probes(threads: int, rates: dict[str, float | None]) -> str:
+    """The limits with so many threads."""
+    texts = (f"{name} {'-' if rate is None else f'{rate:.0f}'}" for name, rate in rates.items())
+    return f"{threads} threads, limits in 1e9 operations or bytes per second: {', '.join(texts)}"
+
+
+def titles() -> str:
+    return line([title for title, _ in COLUMNS])
+
+
+def line(cells: Sequence[str]) -> str:
+    return "  ".join(cell.ljust(width) for cell, (_, width) in zip(cells, COLUMNS, strict=True)).rstrip()
+
+
+def row(verdict: Verdict) -> str:
+    """One row's line."""
+    case = verdict.worst or next((c for c in verdict.cases if c.samples), None)
+    return line(
+        [
+            verdict.row.name,
+            str(verdict.threads),
+            str(len(verdict.cases)),
+            "no peer" if verdict.mean is None else f"{verdict.mean:.2f}",
+            *_figures(verdict.row, case, bar(verdict.row), verdict.tightest),
+            "" if case is None else case.case,
+            "pass" if verdict.passed else "INCORRECT" if _broken(verdict) else "below",
+        ]
+    )
+
+
+def case_lines(verdict: Verdict) -> list[str]:
+    """Every case of a row."""
+    return [
+        line(
+            [
+                "",
+                "",
+                "",
+                "",
+                *_figures(verdict.row, c, "", c if c.share is not None else None),
+                f"{c.case} {c.dtype}",
+                f"{'' if c.status == 'ok' else f'{c.status}: {c.detail}'}{'; '.join(c.notes)}",
+            ]
+        )
+        for c in verdict.cases
+    ]
+
+
+def _figures(of: Row, case: CaseResult | None, bar_text: str, limited: CaseResult | None) -> list[str]:
+    """Cells from the ratio to the better peer's time."""
+    share = "" if limited is None else f"{limited.share:.0%} {limited.limit}"
+    if case is None or not case.samples:
+        return ["-", bar_text, "-", share, "-", "-"]
+    ratios, peer = case.ratios(of.peers), case.peer(of.peers)
+    return [
+        "-" if ratios is None else f"{median(ratios):.2f}",
+        bar_text,
+        f"{measure.noise(ratios or case.samples['accel']):.1%}",
+        share,
+        time(case.seconds),
+        "no peer" if peer is None else f"{peer} {time(median(case.samples[peer]))}",
+    ]
+
+
+def bar(row: Row) -> str:
+    """A row's bars: of the mean and of each case, or of each case."""
+    if row.rule == "least":
+        return f"each {row.bar:g}"
+    return f"{row.bar:g}" + (f"/{row.floor:g}" if row.floor else "")
+
+
+def _broken(verdict: Verdict) -> bool:
+    return any(c.status != "ok" for c in verdict.cases)
+
+
+def below(verdicts: Sequence[Verdict], most: int = 6) -> list[str]:
+    """What each row that is below its bar reached; the first so many of its cases."""
+    lines = []
+    for v in verdicts:
+        if not v.passed:
+            more = len(v.below) - most
+            reached = "; ".join(v.below[:most]) + (f"; and {more} more" if more > 0 else "")
+            lines.append(f"below: {v.row.name} with {v.threads} threads: {reached}")
+    return lines
+
+
+def time(seconds: float) -> str:
+    """A duration for people."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"

@@ -1,0 +1,115 @@
+"""Runs rows in one worker process per number of threads, and says what the machine is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from ..backends.cpu import native, usable_cores
+from ..devices import device
+from ..errors import AccelError
+from .bars import Row
+from .result import CaseResult, Verdict, judge
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ACCEL_NUM_THREADS")
+"""Numbers of threads of all libraries."""
+
+PEERS_ISA = {
+    "avx2": {
+        "OPENBLAS_CORETYPE": "Haswell",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+    "baseline": {
+        "OPENBLAS_CORETYPE": "Prescott",
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
+}
+"""Holds the peers to the instruction set that accel is held to, as on a CPU that has no better one."""
+
+Findings = Iterator[dict[str, Any]]
+Launch = Callable[[dict[str, Any]], Findings]
+
+
+def launch(task: dict[str, Any]) -> Findings:
+    """The findings of a worker process as they come. Raises AccelError where it does not end well."""
+    variables = {name: str(task["threads"]) for name in THREAD_VARIABLES}
+    if task["isa"] != native().isas()[0]:
+        variables |= PEERS_ISA.get(task["isa"], {})
+    command = ["env", *(f"{k}={v}" for k, v in variables.items()), sys.executable, "-P", "-m", "accel.bench.worker"]
+    with subprocess.Popen([*command, json.dumps(task)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            for line in process.stdout or ():
+                yield json.loads(line)
+        except BaseException:  # GeneratorExit and Ctrl-C too
+            process.kill()
+            raise
+        code = process.wait()
+    if code:
+        raise AccelError(f"bench: the process that measures ended with code {code}")
+
+
+def run(
+    rows: Sequence[Row],
+    threads: int,
+    isa: str,
+    seconds: float,
+    on_probes: Callable[[int, dict[str, float | None]], None],
+    launch: Launch = launch,
+) -> Iterator[Verdict]:
+    """The verdict on each row with so many threads, as it is known. seconds: of timing for each case."""
+    known = {row.name: row for row in rows}
+    cases: list[CaseResult] = []
+    for finding in launch({"rows": list(known), "threads": threads, "isa": isa, "seconds": seconds}):
+        if "probes" in finding:
+            on_probes(threads, finding["probes"])
+        elif "result" in finding:
+            cases.append(CaseResult(**finding["result"] | {"notes": tuple(finding["result"]["notes"])}))
+        else:
+            yield judge(known[finding["done"]], threads, cases, isa)
+            cases = []
+
+
+def header(isa: str) -> dict[str, Any]:
+    """The machine and the versions; no host or user name."""
+    import numpy
+
+    blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "cpu": device("cpu").description,
+        "cores": usable_cores(),
+        "caches": caches(),
+        "instruction sets": native().isas(),
+        "isa": isa,
+        "versions": {"python": python_version()}
+        | {name: _version(name) for name in ("accel", "numpy", "torch")}
+        | {"numpy's BLAS": f"{blas.get('name')} {blas.get('version')}"},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def caches(root: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[str, str]:
+    """Sizes of the first core's caches, by level and type; empty where the system does not tell."""
+    found = {}
+    for index in sorted(root.glob("index*")):
+        try:
+            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        found[f"L{level}{'' if kind == 'Unified' else ' ' + kind.lower()}"] = size
+    return found

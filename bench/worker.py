@@ -1,0 +1,111 @@
+"""The process that measures, with one number of threads from its start to its end.
+
+    python -m accel.bench.worker '{"rows": […], "threads": 1, "isa": "avx512", "seconds": 0.3}'
+
+Each finding is one line of JSON on stdout: first {"probes": …}, then each case's result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from .. import config
+from ..errors import AccelError
+from . import limits, measure
+from .bars import ROWS, Row
+from .case import Calls, Case, wrong
+from .data import Data, host
+from .result import CaseResult
+
+Clock = Callable[[], float]
+
+
+def measure_row(
+    row: Row, data: Data, isa: str, threads: int, seconds: float, clock: Clock = time.perf_counter
+) -> Iterator[CaseResult]:
+    """Each case of a row."""
+    for case in row.cases():
+        yield measure_case(row, case, data, isa, threads, seconds, clock)
+
+
+def measure_case(
+    row: Row, case: Case, data: Data, isa: str, threads: int, seconds: float, clock: Clock = time.perf_counter
+) -> CaseResult:
+    """Checks the first results, then times. What accel raises is its result; a peer that fails is left out."""
+    about = {"row": row.name, "case": case.name, "dtype": case.dtype, "threads": threads}
+    try:
+        calls = case.build(data)
+        got = host(calls.accel())
+    except (AccelError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        return CaseResult(**about, status="FAILED", detail=f"{type(error).__name__}: {error}")
+    want, dtype = calls.expected(), got.dtype
+    problem = wrong(calls.sample(got), want)
+    del got
+    if problem is not None:
+        return CaseResult(**about, status="INCORRECT", detail=problem)
+    peers, notes = _sound(calls, want, dtype)
+    probe = case.limit
+    before = probe.rate(isa, threads) if probe else None
+    settle = measure.SETTLE_SECONDS if threads > 1 else 0.0
+    samples = measure.interleave({"accel": calls.accel, **peers}, seconds, settle, clock)
+    result = CaseResult(**about, samples=samples, notes=tuple(notes))
+    if probe is None or before is None:
+        return result
+    rate = max(before, probe.rate(isa, threads) or 0.0)
+    share = probe.share(result.seconds, rate)
+    return CaseResult(**about, samples=samples, notes=tuple(notes), limit=probe.kind, rate=rate, share=share)
+
+
+def _sound(calls: Calls, want: np.ndarray, dtype: np.dtype) -> tuple[dict[str, Callable[[], Any]], list[str]]:
+    """The peers that give the same result in the same dtype, and a note on each other one."""
+    peers, notes = {}, []
+    for name, call in calls.peers.items():
+        try:
+            theirs = host(call())
+        except Exception as error:  # whatever a library raises for what it lacks
+            notes.append(f"{name} left out: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            continue
+        if theirs.dtype != dtype:
+            notes.append(f"{name} left out: gives {theirs.dtype}, accel {dtype}")
+        elif (problem := wrong(calls.sample(theirs), want)) is not None:
+            notes.append(f"{name} left out: {problem}")
+        else:
+            peers[name] = call
+    return peers, notes
+
+
+def main(task: dict[str, Any]) -> None:
+    """Measures the rows that the task names."""
+    stream = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print
+
+    def emit(finding: dict[str, Any]) -> None:
+        stream.write(json.dumps(finding) + "\n")
+        stream.flush()
+
+    threads, isa = task["threads"], task["isa"]
+    config.device, config.num_threads, config.cpu_isa = "cpu", threads, isa
+    data = Data()
+    if data.torch is not None:
+        data.torch.set_num_threads(threads)
+    emit({"probes": limits.header(isa, threads)})
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        for row in ROWS:
+            if row.name in task["rows"]:
+                for result in measure_row(row, data, isa, threads, task["seconds"]):
+                    emit({"result": asdict(result)})
+                emit({"done": row.name})
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

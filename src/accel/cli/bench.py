@@ -1,0 +1,110 @@
+"""``accel bench``: how fast accel is, against NumPy, torch and the machine's limits."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..bench.bars import Row
+
+
+def matching(pattern: str) -> list[Row]:
+    """The rows whose names a regular expression is found in. Raises click.BadParameter for a bad one or no row."""
+    from ..bench.bars import ROWS
+
+    try:
+        found = [row for row in ROWS if re.search(pattern, row.name)]
+    except re.error as error:
+        raise click.BadParameter(f"{pattern!r} is not a regular expression: {error}", param_hint="--rows") from None
+    if not found:
+        names = ", ".join(row.name for row in ROWS)
+        raise click.BadParameter(f"no row matches {pattern!r}; there are {names}", param_hint="--rows")
+    return found
+
+
+def thread_counts(text: str | None) -> list[int]:
+    """Numbers of threads from "1,2"; by default 1 and all usable cores. Raises click.BadParameter."""
+    from ..backends.cpu import usable_cores
+
+    if text is None:
+        return sorted({1, usable_cores()})
+    counts = [int(word) if word.strip().isdecimal() else 0 for word in text.split(",")]
+    if min(counts) < 1:
+        raise click.BadParameter(f"{text!r}: expected whole numbers from 1 on, as in 1,2", param_hint="--threads")
+    return list(dict.fromkeys(counts))
+
+
+@click.group(short_help="How fast is accel, against others and the machine?")
+def command() -> None:
+    """Measures accel against NumPy, torch and the machine's limits."""
+
+
+@command.command(short_help="The CPU backend against its bars.")
+@click.option("--rows", default="", metavar="PATTERN", help="Only rows whose name has this regular expression.")
+@click.option("--threads", default=None, metavar="N[,N…]", help="Numbers of threads. [default: 1 and all usable cores]")
+@click.option("--isa", default=None, metavar="NAME", help="Instruction set. [default: the best]")
+@click.option("--seconds", default=0.3, show_default=True, type=click.FloatRange(0, min_open=True), help="Per case.")
+@click.option("--json", "file", default=None, type=click.Path(dir_okay=False), help="Write the samples here.")
+@click.option("--list", "listed", is_flag=True, help="List the rows and their bars, and measure nothing.")
+@click.option("--verbose", is_flag=True, help="Print every case.")
+def cpu(
+    rows: str, threads: str | None, isa: str | None, seconds: float, file: str | None, listed: bool, verbose: bool
+) -> int:
+    """Times each row's cases in turn with the same calls of NumPy and torch, in one process per number of threads.
+
+    A ratio above 1 means that accel is faster than the better of the two. Exit code 0 if every row is at or above its
+    bar, 1 if one is below, 2 for bad arguments.
+    """
+    from . import console
+
+    chosen, counts = matching(rows), thread_counts(threads)
+    if listed:
+        _list(chosen)
+        return 0
+    from ..backends.cpu import isa as choose
+    from ..bench import report, result, run
+
+    name = choose(isa)
+    header = run.header(name)
+    for text in report.head(header):
+        console.say(text)
+    header["probes"], verdicts = {}, []
+
+    def on_probes(count: int, rates: dict[str, Any]) -> None:
+        header["probes"][str(count)] = rates
+        console.say(f"\n{report.probes(count, rates)}")
+        console.say(report.titles(), style="bold")
+
+    for count in counts:
+        for verdict in run.run(chosen, count, name, seconds, on_probes):
+            verdicts.append(verdict)
+            console.say(report.row(verdict), style=console.GOOD if verdict.passed else console.BAD)
+            for text in report.case_lines(verdict) if verbose else ():
+                console.say(text)
+    if file is not None:
+        Path(file).write_text(json.dumps(result.to_json(header, verdicts, name), indent=1) + "\n")
+    console.say("")
+    for text in report.below(verdicts):
+        console.say(text, style=console.BAD)
+    failed = sum(not v.passed for v in verdicts)
+    if not failed:
+        console.say(f"Every row is at or above its bar: {len(verdicts)} of {len(verdicts)}.", style=console.GOOD)
+        return 0
+    console.say(f"{failed} of {len(verdicts)} rows are below their bar.", style=console.BAD)
+    return 1
+
+
+def _list(rows: list[Row]) -> None:
+    """The rows and their bars."""
+    from ..bench import report
+    from . import console
+
+    console.table(
+        ("row", "bar", "of limit", "peers", "work"),
+        [(r.name, report.bar(r), f"{r.limit:.0%}" if r.limit else "", ", ".join(r.peers), r.work) for r in rows],
+    )
