@@ -1,5 +1,8 @@
 #include "door.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "buffer.hpp"
 #include "callable.hpp"
 #include "dispatcher.hpp"
@@ -17,17 +20,57 @@ constexpr Py_ssize_t kMaxAxes = 64;
 
 enum DoorPart { kDispatcher, kSlow, kToNumpy, kScope, kSettings, kDevices, kDTypes, kLayouts, kDoorParts };
 
-/// A C-contiguous array as an accel.Array on a device of the host. Null, perhaps without an exception, for any other
-/// array, and for a layout that is new.
-Ref from_numpy(const Callable& self, PyArrayObject* source, PyObject* device) {
-  if (!PyArray_IS_C_CONTIGUOUS(source) || !PyArray_ISALIGNED(source)) return Ref();
+/// The row-major layout of an array's dtype and shape. Null, perhaps without an exception, for one that is new.
+Ref find_layout(const Callable& self, PyArrayObject* source, PyObject* device) {
   const Ref dtype = lookup(self.parts[kDTypes], reinterpret_cast<PyObject*>(PyArray_DESCR(source)));
   if (!dtype) return Ref();
   const Ref shape(PyArray_IntTupleFromIntp(PyArray_NDIM(source), PyArray_DIMS(source)));
   if (!shape) return Ref();
   const Ref key(PyTuple_Pack(4, dtype.get(), shape.get(), Py_None, device));
-  if (!key) return Ref();
-  const Ref layout = lookup(self.parts[kLayouts], key.get());
+  return key ? lookup(self.parts[kLayouts], key.get()) : Ref();
+}
+
+/// A layout that a thread has met: of arrays with this descriptor and these extents. Its objects are kept for good.
+struct Known {
+  PyArray_Descr* descr;
+  PyObject *device, *layout;
+  int rank;
+  npy_intp extents[4];
+};
+
+/// The same, from the few that this thread met last where it is one of them: a quarter of the time.
+Ref layout_of(const Callable& self, PyArrayObject* source, PyObject* device) {
+  constexpr size_t kKnown = 16;
+  static thread_local Known known[kKnown];
+  const int rank = PyArray_NDIM(source);
+  if (rank > static_cast<int>(std::size(Known{}.extents))) return find_layout(self, source, device);
+  PyArray_Descr* const descr = PyArray_DESCR(source);
+  const npy_intp* const extents = PyArray_DIMS(source);
+  size_t hash = reinterpret_cast<uintptr_t>(descr) >> 4;
+  for (int d = 0; d < rank; ++d) hash = hash * 31 + static_cast<size_t>(extents[d]);
+  Known& entry = known[(hash ^ hash >> 8) % kKnown];
+  if (entry.descr == descr && entry.device == device && entry.rank == rank &&
+      std::equal(extents, extents + rank, entry.extents)) {
+    return Ref::borrowed(entry.layout);
+  }
+  Ref layout = find_layout(self, source, device);
+  if (layout) {
+    const Known old = entry;
+    entry = {descr, Py_NewRef(device), Py_NewRef(layout.get()), rank, {}};
+    Py_INCREF(descr);
+    std::copy_n(extents, rank, entry.extents);
+    Py_XDECREF(old.descr);
+    Py_XDECREF(old.device);
+    Py_XDECREF(old.layout);
+  }
+  return layout;
+}
+
+/// A C-contiguous array as an accel.Array on a device of the host. Null, perhaps without an exception, for any other
+/// array, and for a layout that is new.
+Ref from_numpy(const Callable& self, PyArrayObject* source, PyObject* device) {
+  if (!PyArray_IS_C_CONTIGUOUS(source) || !PyArray_ISALIGNED(source)) return Ref();
+  const Ref layout = layout_of(self, source, device);
   if (!layout) return Ref();
   const Ref buffer(wrap(api.host_buffer, PyArray_BYTES(source), PyArray_NBYTES(source),
                         reinterpret_cast<PyObject*>(source), !PyArray_ISWRITEABLE(source)));

@@ -234,3 +234,15 @@ def test_results_of_the_default_device_come_back_as_numpy(null):
         result = accel.add(np.ones(3, np.float32), 1)
     assert type(result) is np.ndarray
     assert len(null.launches) == 1
+
+
+def test_numpy_arrays_of_many_layouts():
+    """More layouts than the door remembers, met again in another order."""
+    rng = np.random.default_rng(0)
+    shapes = [tuple(rng.integers(0, 4, rng.integers(0, 6))) for _ in range(60)]
+    for order in (1, -1, 1):
+        for i, shape in enumerate(shapes[::order]):
+            x = rng.integers(0, 9, shape).astype(("f4", "f8", "i4", "u1")[i % 4])
+            result = accel.add(x, x)
+            assert (result.shape, result.dtype) == (x.shape, x.dtype)
+            np.testing.assert_array_equal(result, x + x)
