@@ -52,7 +52,7 @@ def measure_case(
     del got
     if problem is not None:
         return CaseResult(**about, status="INCORRECT", detail=problem)
-    peers, notes = _sound(calls, want, dtype)
+    peers, notes = sound(calls, want, dtype)
     probe = case.limit
     before = probe.rate(isa, threads) if probe else None
     settle = measure.SETTLE_SECONDS if threads > 1 else 0.0
@@ -65,7 +65,7 @@ def measure_case(
     return CaseResult(**about, samples=samples, notes=tuple(notes), limit=probe.kind, rate=rate, share=share)
 
 
-def _sound(calls: Calls, want: np.ndarray, dtype: np.dtype) -> tuple[dict[str, Callable[[], Any]], list[str]]:
+def sound(calls: Calls, want: np.ndarray, dtype: np.dtype) -> tuple[dict[str, Callable[[], Any]], list[str]]:
     """The peers that give the same result in the same dtype, and a note on each other one."""
     peers, notes = {}, []
     for name, call in calls.peers.items():
