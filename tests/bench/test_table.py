@@ -155,6 +155,15 @@ def test_only_the_peers_that_count_are_judged(table):
     assert table([row("overhead", case)])[0] == 1
 
 
+def test_a_hopeless_peer_is_called_once(table):
+    case = made_up(table.machine, "far", {"accel": 0.1, "torch": 20.0})
+    code, out, _ = table([row("far-ahead", case)], "--verbose")
+    assert code == 0
+    assert "torch timed once" in out
+    assert line_of(out, "far-ahead").split()[3] == "200.00"
+    assert table.machine.now < 25
+
+
 def test_json_round_trip(table, tmp_path):
     file = tmp_path / "run.json"
     fast = made_up(table.machine, "fast", {"accel": 1e-3, "torch": 4e-3})
