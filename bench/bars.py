@@ -82,7 +82,7 @@ ROWS: tuple[Row, ...] = (
     _square("float32", 1, SQUARES, "fma_float32", 0.92),
     _square("float64", 1, SQUARES, "fma_float64", 0.92),
     _square("bfloat16", 1.8, SQUARES[:-1], None, None),
-    _square("float16", 1, SQUARES[:-1], None, None),
+    _square("float16", 1, SQUARES[:-2], None, None),
     _square("int8", 1, SQUARES[:-1], "vnni_int8", 0.85),
     *_few_rows("float32"),
     *_few_rows("bfloat16"),

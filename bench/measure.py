@@ -17,6 +17,9 @@ SAMPLE_SECONDS = 1e-3
 MIN_ROUNDS, FEW_ROUNDS, MAX_ROUNDS = 7, 3, 200
 """Rounds at least; where these few alone exhaust the time; at most."""
 
+SLOW_ROUND_SECONDS, SLOW_ROUNDS = 1.0, 2
+"""Rounds that take longer than this are so few at least."""
+
 NOISE_GOAL = 0.02
 """Rounds go on until the ratio is known so well, or the time is out."""
 
@@ -65,16 +68,17 @@ def interleave(
     seconds: of all rounds; exceeded only by the rounds that are needed at least.
     """
     names = list(calls)
-    repeats = {}
-    start = clock()
+    start, first_round = clock(), {}
     for name, call in calls.items():
         begin = clock()
         call()
-        repeats[name] = max(1, round(SAMPLE_SECONDS / max(clock() - begin, 1e-8)))
-    samples: dict[str, list[float]] = {name: [] for name in names}
-    for done in range(MAX_ROUNDS):
-        spent = clock() - start
-        if (done >= FEW_ROUNDS and spent > seconds) or (done >= MIN_ROUNDS and _known(samples, names[0])):
+        first_round[name] = clock() - begin
+    repeats = {name: max(1, round(SAMPLE_SECONDS / max(took, 1e-8))) for name, took in first_round.items()}
+    long = all(count == 1 for count in repeats.values())
+    samples = {name: [first_round[name]] if long else [] for name in names}
+    few = SLOW_ROUNDS if sum(first_round.values()) > SLOW_ROUND_SECONDS else FEW_ROUNDS
+    for done in range(len(samples[names[0]]), MAX_ROUNDS):
+        if (done >= few and clock() - start > seconds) or (done >= MIN_ROUNDS and _known(samples, names[0])):
             break
         first = done % len(names)
         for name in names[first:] + names[:first]:

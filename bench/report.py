@@ -50,10 +50,10 @@ def row(verdict: Verdict) -> str:
             verdict.row.name,
             str(verdict.threads),
             str(len(verdict.cases)),
-            "no peer" if verdict.mean is None else f"{verdict.mean:.2f}",
+            f"{verdict.mean:.2f}" if verdict.mean is not None else "-" if _broken(verdict) else "no peer",
             *_figures(verdict.row, case, bar(verdict.row), verdict.tightest),
             "" if case is None else case.case,
-            "pass" if verdict.passed else "INCORRECT" if _broken(verdict) else "below",
+            "pass" if verdict.passed else _broken(verdict) or "below",
         ]
     )
 
@@ -99,8 +99,9 @@ def bar(row: Row) -> str:
     return f"{row.bar:g}" + (f"/{row.floor:g}" if row.floor else "")
 
 
-def _broken(verdict: Verdict) -> bool:
-    return any(c.status != "ok" for c in verdict.cases)
+def _broken(verdict: Verdict) -> str:
+    """The worst status of its cases: INCORRECT, FAILED, or nothing where all are ok."""
+    return next((s for s in ("INCORRECT", "FAILED") if any(c.status == s for c in verdict.cases)), "")
 
 
 def below(verdicts: Sequence[Verdict], most: int = 6) -> list[str]:

@@ -28,6 +28,10 @@ from .result import CaseResult
 
 Clock = Callable[[], float]
 
+HOPELESS_SECONDS, HOPELESS_RATIO = 0.2, 10
+"""A peer whose first call took so long, and so many times as long as accel's, is not called again: that time counts.
+torch's float16 products take seconds."""
+
 
 def measure_row(
     row: Row, data: Data, isa: str, threads: int, seconds: float, clock: Clock = time.perf_counter
@@ -44,7 +48,9 @@ def measure_case(
     about = {"row": row.name, "case": case.name, "dtype": case.dtype, "threads": threads}
     try:
         calls = case.build(data)
+        begin = clock()
         got = host(calls.accel())
+        own = clock() - begin
     except (AccelError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
         return CaseResult(**about, status="FAILED", detail=f"{type(error).__name__}: {error}")
     want, dtype = calls.expected(), got.dtype
@@ -52,11 +58,15 @@ def measure_case(
     del got
     if problem is not None:
         return CaseResult(**about, status="INCORRECT", detail=problem)
-    peers, notes = _sound(calls, want, dtype)
+    peers, took, notes = sound(calls, want, dtype, clock)
+    hopeless = {name for name in peers if took[name] > HOPELESS_SECONDS and took[name] > HOPELESS_RATIO * own}
+    notes += [f"{name} timed once" for name in sorted(hopeless)]
+    timed = {"accel": calls.accel} | {name: call for name, call in peers.items() if name not in hopeless}
     probe = case.limit
     before = probe.rate(isa, threads) if probe else None
     settle = measure.SETTLE_SECONDS if threads > 1 else 0.0
-    samples = measure.interleave({"accel": calls.accel, **peers}, seconds, settle, clock)
+    samples = measure.interleave(timed, seconds, settle, clock)
+    samples |= {name: [took[name]] * len(samples["accel"]) for name in sorted(hopeless)}
     result = CaseResult(**about, samples=samples, notes=tuple(notes))
     if probe is None or before is None:
         return result
@@ -65,14 +75,21 @@ def measure_case(
     return CaseResult(**about, samples=samples, notes=tuple(notes), limit=probe.kind, rate=rate, share=share)
 
 
-def _sound(calls: Calls, want: np.ndarray, dtype: np.dtype) -> tuple[dict[str, Callable[[], Any]], list[str]]:
-    """The peers that give the same result in the same dtype, and a note on each other one."""
-    peers, notes = {}, []
+def sound(
+    calls: Calls, want: np.ndarray, dtype: np.dtype, clock: Clock = time.perf_counter
+) -> tuple[dict[str, Callable[[], Any]], dict[str, float], list[str]]:
+    """The peers that give the same result in the same dtype, the seconds of their first calls, and a note on each
+    other one."""
+    peers, took, notes = {}, {}, []
     for name, call in calls.peers.items():
+        begin = clock()
         try:
-            theirs = host(call())
+            result = call()
+            took[name] = clock() - begin
+            theirs = host(result)
         except Exception as error:  # whatever a library raises for what it lacks
-            notes.append(f"{name} left out: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            why, _, _ = str(error).partition("\n")
+            notes.append(f"{name} left out: {type(error).__name__}: {why}")
             continue
         if theirs.dtype != dtype:
             notes.append(f"{name} left out: gives {theirs.dtype}, accel {dtype}")
@@ -80,7 +97,7 @@ def _sound(calls: Calls, want: np.ndarray, dtype: np.dtype) -> tuple[dict[str, C
             notes.append(f"{name} left out: {problem}")
         else:
             peers[name] = call
-    return peers, notes
+    return peers, took, notes
 
 
 def main(task: dict[str, Any]) -> None:

@@ -8,7 +8,9 @@
 
 namespace accel::ACCEL_ISA {
 
-/// n steps of x = x * m + c in every element of every chain. Baseline x86 has no fma: it multiplies, then adds.
+/// n steps of x = m * c + x in every element of every chain. Baseline x86 has no fma: it multiplies, then adds, x = x *
+/// m
+/// + c, of which no part can be taken out of the loop.
 template <class T>
 static void probe_fma(int64_t n, void*, const void*, const void*) {
   Vector<T> m = splat(T(0.5)), c = splat(T(0.75));
@@ -18,7 +20,7 @@ static void probe_fma(int64_t n, void*, const void*, const void*) {
 #if defined(__x86_64__) && !defined(__FMA__)
     return x * m + c;
 #else
-    return fma<T>(x, m, c);
+    return fma<T>(m, c, x);
 #endif
   });
 }

@@ -81,7 +81,7 @@ def cpu(
         console.say(report.titles(), style="bold")
 
     for count in counts:
-        for verdict in run.run(chosen, count, name, seconds, on_probes):
+        for verdict in run.run(chosen, count, name, seconds, on_probes, run.launch):
             verdicts.append(verdict)
             console.say(report.row(verdict), style=console.GOOD if verdict.passed else console.BAD)
             for text in report.case_lines(verdict) if verbose else ():
