@@ -12,6 +12,7 @@
 #include "matmul.hpp"
 #include "pointwise.hpp"
 #include "reduce.hpp"
+#include "softmax.hpp"
 
 namespace py = pybind11;
 
@@ -238,6 +239,19 @@ void run_matmul(const Matmul& self, py::handle batch_shape, int64_t m, int64_t n
   WithoutGil::run([&](Interrupt& interrupt) { self.run(problem, threads, interrupt); });
 }
 
+void run_softmax(const Softmax& self, py::handle kept_shape, py::handle out_ptr, py::handle out_strides,
+                 py::handle in_ptr, py::handle in_strides, int64_t length, int threads) {
+  const Extents kept = to_shape(kept_shape, "kept_shape");
+  if (length < 1) fail("length must be at least 1");
+  const bool nothing = kept.product() == 0;
+  if (!nothing && kept.product() > kMaxElements / length) fail("the input is too large");
+  const Operand out = to_operand(out_ptr, out_strides, self.output(), kept.rank, nothing, "out");
+  const Operand in = to_operand(in_ptr, in_strides, self.dtype(), kept.rank, nothing, "in");
+  threads = to_threads(threads);
+  if (nothing) return;
+  WithoutGil::run([&](Interrupt& interrupt) { self.run(kept, out, in, length, threads, interrupt); });
+}
+
 }  // namespace
 }  // namespace accel
 
@@ -270,4 +284,12 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
       .def("run", &run_matmul, py::arg("batch_shape"), py::arg("m"), py::arg("n"), py::arg("k"), py::arg("a_ptr"),
            py::arg("a_strides"), py::arg("b_ptr"), py::arg("b_strides"), py::arg("out_ptr"), py::arg("out_strides"),
            py::arg("extras"), py::arg("threads"));
+  py::class_<Softmax>(m, "Softmax", "softmax, log_softmax or logsumexp over contiguous elements.")
+      .def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype,
+                       const std::string& output) {
+             return Softmax(find_isa(isa), kind, parse_dtype(dtype), parse_dtype(output));
+           }),
+           py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("output"))
+      .def("run", &run_softmax, py::arg("kept_shape"), py::arg("out_ptr"), py::arg("out_strides"), py::arg("in_ptr"),
+           py::arg("in_strides"), py::arg("length"), py::arg("threads"));
 }

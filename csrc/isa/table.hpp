@@ -4,9 +4,12 @@
 //   ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS   the matmul tile kept in registers
 #pragma once
 
+#include "../kernels/any.hpp"
+#include "../kernels/arg.hpp"
 #include "../kernels/matmul.hpp"
 #include "../kernels/pointwise.hpp"
 #include "../kernels/reduce.hpp"
+#include "../kernels/softmax.hpp"
 
 #define ACCEL_STRING_(x) #x
 #define ACCEL_STRING(x) ACCEL_STRING_(x)
@@ -18,8 +21,16 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
   return {table, N};
 }
 
-extern const KernelTable kTable;
-const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
-                            rows(kMatmuls),          rows(kPacks)};
+extern const KernelTable kTable = {
+    ACCEL_STRING(ACCEL_ISA),
+    rows(kFunctions),
+    rows(kCasts),
+    {rows(kWide<Sum>), rows(kWide<Prod>), rows(kExtremes<Max>), rows(kExtremes<Min>), rows(kSearches<Any>),
+     rows(kSearches<All>)},
+    {rows(kArgs<ArgMax>), rows(kArgs<ArgMin>)},
+    rows(kSoftmaxes),
+    rows(kMatmuls),
+    rows(kPacks),
+};
 
 }  // namespace accel::ACCEL_ISA
