@@ -56,13 +56,13 @@ struct FoldRow {
   /// out[r] = the fold of x[r * row_stride + i] over i in [0, n).
   void (*rows)(int64_t count, int64_t n, const void* x, int64_t row_stride, void* out);
   /// out[c] = the fold of x[r * row_stride + c] over r in [0, rows). scratch: for
-  /// columns_scratch(rows, width) accumulators. out may be the first row of x.
+  /// columns_scratch(rows, width) accumulators. out does not overlap x.
   void (*columns)(int64_t rows, int64_t width, const void* x, int64_t row_stride, void* scratch, void* out);
 };
 
 /// Accumulators that FoldRow::columns needs, whatever their size.
 inline constexpr int64_t columns_scratch(int64_t rows, int64_t width) {
-  const int64_t lanes = rows < 64 && width > 64 ? rows : 64;
+  const int64_t lanes = width <= 64 || rows > 64 ? 72 : 8;
   return lanes * ((width + 63) / 64 * 64);
 }
 

@@ -13,12 +13,15 @@ namespace accel {
 namespace {
 
 constexpr int64_t kLaneBytes = 1 << 18;    // accumulators of one group of columns, in L2
-constexpr int64_t kShortBytes = 1 << 15;   // the same where a lane has one element at most, in L1
+constexpr int64_t kShortBytes = 1 << 15;   // the same of at most 64 rows, which need eight accumulators, in L1
 constexpr int64_t kGatherBytes = 1 << 17;  // gathered elements of a group, in L2
 constexpr int64_t kRowElements = 1 << 16;  // elements of a group of rows, in L2; and between two checkpoints
 constexpr int64_t kMinWidth = 64;          // columns in a group, where there are so many
 constexpr int64_t kFewColumns = 8;         // fewer columns are gathered, unless they are adjacent
 constexpr int64_t kGrain = 1 << 18;        // elements that are worth a task
+
+/// Room for the results of all levels, from that of the blocks on.
+constexpr int64_t partial_results(int64_t blocks) { return blocks + blocks / kBlock + 8; }
 
 }  // namespace
 
@@ -172,7 +175,7 @@ void Reduce::choose_groups(Call& call, int threads) const {
   } else if (regular && apart == 1 && (columns >= kFewColumns || adjacent)) {
     call.along = Along::kColumns;
     const int64_t rows = std::min<int64_t>(call.length, kBlock);
-    call.width = rows <= kLanes ? kShortBytes / (rows * acc_size) : kLaneBytes / (kLanes * acc_size);
+    call.width = rows <= kLanes ? kShortBytes / (8 * acc_size) : kLaneBytes / (kLanes * acc_size);
   } else {
     call.along = Along::kGathered;
     call.width = std::max<int64_t>(1, kGatherBytes / (std::min<int64_t>(call.length, kBlock) * size));
@@ -230,7 +233,7 @@ void Reduce::run_groups(const Call& call, int threads, int64_t tasks, Interrupt&
     Walk walk(*this, call, task * share);
     const int64_t end = std::min(call.groups, (task + 1) * share);
     char* const partials =
-        static_cast<char*>(scratch(ScratchUse::kPartials, (arg_ ? 2 : call.blocks) * call.width * 8));
+        static_cast<char*>(scratch(ScratchUse::kPartials, (arg_ ? 2 : partial_results(call.blocks)) * call.width * 8));
     for (int64_t g = task * share; g < end; ++g, walk.next()) {
       const Group group = walk.group();
       const bool direct = group.out_stride == 1 || group.width == 1;
@@ -257,7 +260,7 @@ void Reduce::run_split(const Call& whole, int threads, int64_t tasks, Interrupt&
   const int64_t share = (call.blocks + per_group - 1) / per_group;  // blocks
   const int64_t parts = (call.blocks + share - 1) / share;
   const int64_t size = size_of(accumulator_);
-  const int64_t results = (arg_ ? parts : call.blocks) * call.width;  // per group
+  const int64_t results = (arg_ ? parts : partial_results(call.blocks)) * call.width;  // per group
   const std::unique_ptr<char[]> values(new char[call.groups * results * size]);
   const std::unique_ptr<int64_t[]> indices(new int64_t[arg_ ? call.groups * results : 0]);
   parallel_for(call.groups * parts, threads, interrupt, [&](int64_t task, Worker& worker) {
@@ -369,17 +372,19 @@ void Reduce::fold_long_row(const Call& call, const Group& group, int64_t first, 
 void Reduce::finish(const Group& group, int64_t count, char* partials) const {
   const int64_t width = group.width, row = width * size_of(accumulator_);
   while (count > 1) {
+    char* const results = partials + count * row;
     const int64_t blocks = (count + kBlock - 1) / kBlock;
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t n = std::min<int64_t>(count - b * kBlock, kBlock);
       const char* const source = partials + b * kBlock * row;
       if (width == 1) {
-        next_->rows(1, n, source, n, partials + b * row);
+        next_->rows(1, n, source, n, results + b * row);
       } else {
         void* const lanes = scratch(ScratchUse::kLanes, columns_scratch(n, width) * 8);
-        next_->columns(n, width, source, width, lanes, partials + b * row);
+        next_->columns(n, width, source, width, lanes, results + b * row);
       }
     }
+    partials = results;
     count = blocks;
   }
   const void* result = partials;

@@ -26,8 +26,9 @@ template <class Op, class S, class A>
 struct Arg {
   using From = Source<S, A>;
   using In = typename From::Storage;
-  using Index = std::conditional_t<sizeof(A) == 8, int64_t, int32_t>;
+  using Index = SignedOf<A>;  // vectors of both have as many elements
   static constexpr int kE = kElements<A>;
+  static constexpr int64_t kRows = sizeof(A) == 1 ? 128 : kBlock;  // that an Index can number
   static constexpr int64_t kStrip = 256;  // columns whose winners are kept in L1
 
   static bool beats(A a, A b) { return Op::beyond(a, b) | ((a != a) & (b == b)); }
@@ -55,8 +56,12 @@ struct Arg {
       const int64_t at = first_true<A>(From::vector(x + i) == wanted);
       if (at < kE) return i + at;
     }
-    while (i < n && From::one(x + i) != value) ++i;
-    return i;
+    if constexpr (sizeof(A) >= 4) {  // beyond the end too there may be the value, but not before it
+      return i < n ? i + first_true<A>(vector_of_some<S, A>(x + i, n - i, value) == wanted) : n;
+    } else {
+      while (i < n && From::one(x + i) != value) ++i;
+      return i;
+    }
   }
 
   static void find_rows(int64_t count, int64_t n, const void* data, int64_t row_stride, const void* values,
@@ -66,23 +71,29 @@ struct Arg {
     for (int64_t r = 0; r < count; ++r, x += row_stride) index[r] = find(n, x, value[r]);
   }
 
-  /// Takes K rows, the first of them number `at`, into the winners of `width` columns.
+  /// Takes K rows, the first of them number `at`, into the winners of `width` columns, a whole number of vectors.
   template <int K>
-  static void take(Index at, int64_t width, const In* x, int64_t row_stride, A* best, Index* index) {
-#pragma GCC ivdep
-    for (int64_t c = 0; c < width; ++c) {
-      A b = best[c];
-      Index i = index[c];
+  static void take(int64_t at, int64_t width, const In* x, int64_t row_stride, A* best, Index* index) {
+    for (int64_t c = 0; c < width; c += kE) {
+      Vector<A> b = load(best + c);
+      Vector<Index> i = load(index + c);
 #pragma GCC unroll 4
       for (int k = 0; k < K; ++k) {
-        const A a = From::one(x + k * row_stride + c);
-        const bool better = beats(a, b);
+        const Vector<A> a = From::vector(x + k * row_stride + c);
+        auto better = Op::beyond(a, b);
+        if constexpr (kIsFloat<A>) better |= (a != a) & (b == b);
         b = better ? a : b;
-        i = better ? static_cast<Index>(at + k) : i;
+        i = better ? splat(static_cast<Index>(at + k)) : i;
       }
-      best[c] = b;
-      index[c] = i;
+      store(best + c, b);
+      store(index + c, i);
     }
+  }
+
+  static void take_one(int64_t at, A a, A& best, Index& index) {
+    if (!beats(a, best)) return;
+    best = a;
+    index = static_cast<Index>(at);
   }
 
   static void take_rows(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* best, Index* index) {
@@ -90,9 +101,13 @@ struct Arg {
       best[c] = From::one(x + c);
       index[c] = 0;
     }
+    const int64_t whole = width / kE * kE;
     int64_t r = 1;
-    for (; r + 4 <= rows; r += 4) take<4>(static_cast<Index>(r), width, x + r * row_stride, row_stride, best, index);
-    for (; r < rows; ++r) take<1>(static_cast<Index>(r), width, x + r * row_stride, row_stride, best, index);
+    for (; r + 4 <= rows; r += 4) take<4>(r, whole, x + r * row_stride, row_stride, best, index);
+    for (; r < rows; ++r) take<1>(r, whole, x + r * row_stride, row_stride, best, index);
+    for (int64_t c = whole; c < width; ++c) {
+      for (r = 1; r < rows; ++r) take_one(r, From::one(x + r * row_stride + c), best[c], index[c]);
+    }
   }
 
   /// Adjacent rows: some of them make one long row, whose elements each have a winner.
@@ -101,35 +116,37 @@ struct Arg {
     const int64_t length = fold * width, whole = rows / fold;
     take_rows(whole, length, x, length, best, index);
     for (int64_t i = 0; i < length; ++i) index[i] = static_cast<Index>(index[i] * fold + i / width);
-    for (int64_t i = width; i < length; ++i) {
-      const int64_t c = i % width;
+    for (int64_t i = width, c = 0; i < length; ++i, c = c + 1 < width ? c + 1 : 0) {
       if (beats(best[i], best[c]) || (!beats(best[c], best[i]) && index[i] < index[c])) {
         best[c] = best[i];
         index[c] = index[i];
       }
     }
     for (int64_t r = whole * fold; r < rows; ++r) {
-      take<1>(static_cast<Index>(r), width, x + r * width, width, best, index);
+      for (int64_t c = 0; c < width; ++c) take_one(r, From::one(x + r * width + c), best[c], index[c]);
     }
   }
 
   static void columns(int64_t rows, int64_t width, const void* data, int64_t row_stride, int64_t first_index,
                       bool fresh, void* winners, int64_t* indices) {
-    const In* const x = static_cast<const In*>(data);
+    const In* x = static_cast<const In*>(data);
     A* const best = static_cast<A*>(winners);
     A strip[kStrip];
     Index index[kStrip];
-    for (int64_t first = 0; first < width; first += kStrip) {
-      const int64_t count = width - first < kStrip ? width - first : kStrip;
-      if (row_stride == width && width <= kNarrow) {
-        narrow_columns(rows, width, x, strip, index);
-      } else {
-        take_rows(rows, count, x + first, row_stride, strip, index);
-      }
-      for (int64_t c = 0; c < count; ++c) {
-        const bool better = fresh || beats(strip[c], best[first + c]);
-        best[first + c] = better ? strip[c] : best[first + c];
-        indices[first + c] = better ? first_index + index[c] : indices[first + c];
+    for (int64_t done = 0, here; done < rows; done += here, x += here * row_stride, fresh = false) {
+      here = rows - done < kRows ? rows - done : kRows;
+      for (int64_t first = 0; first < width; first += kStrip) {
+        const int64_t count = width - first < kStrip ? width - first : kStrip;
+        if (row_stride == width && width <= kNarrow) {
+          narrow_columns(here, width, x, strip, index);
+        } else {
+          take_rows(here, count, x + first, row_stride, strip, index);
+        }
+        for (int64_t c = 0; c < count; ++c) {
+          const bool better = fresh || beats(strip[c], best[first + c]);
+          best[first + c] = better ? strip[c] : best[first + c];
+          indices[first + c] = better ? first_index + done + index[c] : indices[first + c];
+        }
       }
     }
   }

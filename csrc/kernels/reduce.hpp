@@ -11,8 +11,9 @@
 
 namespace accel::ACCEL_ISA {
 
-inline constexpr int64_t kShortRow = 8;      // elements of a row that are combined one by one
+inline constexpr int64_t kShortRow = 8;      // elements of a row of which several are in a vector
 inline constexpr int64_t kNarrow = 64;       // so few adjacent columns are taken as parts of longer rows
+inline constexpr int kAhead = 1024;          // bytes between what is read and what is asked for
 inline constexpr int64_t kChain = 8;         // rows that go to an accumulator while it is in a register
 
 /// Elements stored as S, accumulated as A by Op. A block is at most BLOCK elements (of a row) or rows (of columns).
@@ -29,20 +30,28 @@ struct Fold {
 
   // Rows.
 
+  /// Asks for the cache lines of n elements, kAhead bytes beyond them. They may be past the end: nothing is read.
+  static void prefetch(const In* x, int n) {
+    const uintptr_t at = reinterpret_cast<uintptr_t>(x) + kAhead;
+    for (int byte = 0; byte < n * static_cast<int>(sizeof(In)); byte += 64) {
+      __builtin_prefetch(reinterpret_cast<const void*>(at + byte));
+    }
+  }
+
   /// The lanes of a block, folded to one vector.
   static V lanes(int64_t n, const In* x) {
     if constexpr (kQuick) {
       using Fast = Quick<Op, A>;
       typename Fast::Flags flags{};
-      const V v = fold_lanes<Fast::apply>(n, x, [&](V a, V b) { Fast::note(flags, a, b); });
+      const V v = lanes_by<Fast::apply>(n, x, [&](V a, V b) { Fast::note(flags, a, b); });
       if (!__builtin_expect(Fast::doubtful(flags, v), 0)) return v;
     }
-    return fold_lanes<Op::template apply<V>>(n, x, [](V, V) {});
+    return lanes_by<Op::template apply<V>>(n, x, [](V, V) {});
   }
 
   /// Calls note(a, b) for pairs of loaded vectors.
   template <V (*apply)(V, V), class Note>
-  static V fold_lanes(int64_t n, const In* x, Note&& note) {
+  static V lanes_by(int64_t n, const In* x, Note&& note) {
     constexpr int kVectors = kLanes / kE;
     constexpr int kGroup = kVectors < 8 ? kVectors : 8;  // accumulators that stay in registers
     V lane[kVectors];
@@ -53,6 +62,7 @@ struct Fold {
       for (const In* at = x + first * kE; at < x + whole; at += kLanes) {
 #pragma GCC unroll 8
         for (int j = 0; j < kGroup; j += 2) {
+          if constexpr (kGroup * kE * sizeof(In) >= 256) prefetch(at + j * kE, 2 * kE);
           const V a = From::vector(at + j * kE);
           v[j] = apply(a, v[j]);
           if constexpr (kGroup > 1) {
@@ -88,8 +98,13 @@ struct Fold {
   static void rows(int64_t count, int64_t n, const void* data, int64_t row_stride, void* results) {
     const In* x = static_cast<const In*>(data);
     A* const out = static_cast<A*>(results);
-    if (n <= kShortRow && row_stride == n && short_rows(count, n, x, out)) return;
     int64_t r = 0;
+    if (n == 1) {
+      for (; r < count; ++r) out[r] = From::one(x + r * row_stride);
+      return;
+    }
+    if (row_stride == n && n <= kE && n <= kShortRow) r = short_rows(count, n, x, out);
+    x += r * row_stride;
     if constexpr (sizeof(A) >= 4) {  // shuffles of smaller elements are slow
       for (; r + kE <= count; r += kE, x += kE * row_stride) {
         V t[kE];
@@ -101,41 +116,37 @@ struct Fold {
     for (; r < count; ++r, x += row_stride) out[r] = Halves<Op, A, kE>::fold_one(lanes(n, x));
   }
 
-  /// Adjacent rows of N elements: a loop for the compiler's interleaved loads.
-  template <int N>
-  static void short_rows(int64_t count, const In* x, A* out) {
-#pragma GCC ivdep
-    for (int64_t r = 0; r < count; ++r) {
-      A v[N];
-      for (int i = 0; i < N; ++i) v[i] = From::one(x + r * N + i);
-      for (int lanes = N, half = 4; half > 0; half /= 2) {
-        for (int i = half; i < lanes; ++i) v[i - half] = Op::apply(v[i - half], v[i]);
-        lanes = lanes < half ? lanes : half;
-      }
-      out[r] = v[0];
+  /// Adjacent rows of 2, 4 or 8 elements, several to a vector. Returns how many rows are done.
+  static int64_t short_rows(int64_t count, int64_t n, const In* x, A* out) {
+    if (n == 2) return rows_in_vectors<2>(count, x, out);
+    if constexpr (kE >= 4) {
+      if (n == 4) return rows_in_vectors<4>(count, x, out);
     }
+    if constexpr (kE >= 8) {
+      if (n == 8) return rows_in_vectors<8>(count, x, out);
+    }
+    return 0;
   }
 
-  static bool short_rows(int64_t count, int64_t n, const In* x, A* out) {
-    switch (n) {
-      case 1:
-        short_rows<1>(count, x, out);
-        return true;
-      case 2:
-        short_rows<2>(count, x, out);
-        return true;
-      case 3:
-        short_rows<3>(count, x, out);
-        return true;
-      case 4:
-        short_rows<4>(count, x, out);
-        return true;
-      case 8:
-        short_rows<8>(count, x, out);
-        return true;
-      default:
-        return false;
+  template <int N>
+  static int64_t rows_in_vectors(int64_t count, const In* x, A* out) {
+    int64_t r = 0;
+    for (; r + kE <= count; r += kE) {
+      if constexpr (sizeof(A) >= 4) {
+        V t[N];
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) t[j] = From::vector(x + r * N + j * kE);
+        Halves<Op, A, N>::fold_rows(t, N);
+        store(out + r, t[0]);
+      } else {
+        for (int i = 0; i < kE; ++i) {
+          A v = From::one(x + (r + i) * N);
+          for (int j = 1; j < N; ++j) v = Op::apply(v, From::one(x + (r + i) * N + j));
+          out[r + i] = v;
+        }
+      }
     }
+    return r;
   }
 
   // Columns.
@@ -191,8 +202,57 @@ struct Fold {
     if (rows & 1) chain_rows<1>(fresh, width, x, row_stride, acc);
   }
 
+  /// The fold in halves of K rows, of which row k is lane k of 8.
+  template <int K>
+  static V tree(const In* x, int64_t row_stride) {
+    V row[K];
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) row[k] = From::vector(x + k * row_stride);
+    int lanes = K;
+#pragma GCC unroll 3
+    for (int half = 4; half > 0; half /= 2) {
+#pragma GCC unroll 4
+      for (int k = half; k < lanes; ++k) row[k - half] = Op::apply(row[k - half], row[k]);
+      lanes = lanes < half ? lanes : half;
+    }
+    return row[0];
+  }
+
+  /// The same for columns [0, width) to out, vector by vector, as in chain_rows. `packed`: the last vector overlaps in
+  /// out as well.
+  template <int K>
+  static void tree_rows(int64_t width, const In* x, int64_t row_stride, A* out, bool packed) {
+    const int64_t last = (width - 1) / kE;
+    for (int64_t v = 0; v < last; ++v) store(out + v * kE, tree<K>(x + v * kE, row_stride));
+    store(out + (packed ? width - kE : last * kE), tree<K>(x + width - kE, row_stride));
+  }
+
+  static void tree_rows(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* out, bool packed) {
+    constexpr decltype(&tree_rows<1>) kTrees[] = {tree_rows<1>, tree_rows<2>, tree_rows<3>, tree_rows<4>,
+                                                  tree_rows<5>, tree_rows<6>, tree_rows<7>, tree_rows<8>};
+    kTrees[rows - 1](width, x, row_stride, out, packed);
+  }
+
+  /// At most 64 rows, each a lane, to out. Lanes l, l + 8, l + 16, ... fold in halves to lane l of 8, in `eight`.
+  static void fold_columns(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* eight, A* out, bool packed) {
+    if (rows <= 8) return tree_rows(rows, width, x, row_stride, out, packed);
+    const int64_t padded = (width + kE - 1) / kE * kE;
+    for (int64_t l = 0; l < 8; ++l) {
+      tree_rows((rows - l + 7) / 8, width, x + l * row_stride, 8 * row_stride, eight + l * padded, false);
+    }
+    Fold<Op, A, A>::unpack(8, width, eight, padded, out, packed);
+  }
+
+  /// The fold of rows whose last vectors do not overlap, packed or not.
+  static void unpack(int64_t rows, int64_t width, const A* x, int64_t padded, A* out, bool packed) {
+    if (!packed) return tree_rows(rows, padded, x, padded, out, false);
+    const int64_t last = padded - kE;
+    if (last > 0) tree_rows(rows, last, x, padded, out, false);
+    tree_rows(rows, kE, x + last, padded, out + width - kE, false);
+  }
+
   /// Lanes of `width` accumulators each, in halves, into lane 0.
-  static void fold_lanes_of_columns(int64_t lanes, int64_t width, A* lane) {
+  static void fold_lanes(int64_t lanes, int64_t width, A* lane) {
     for (int64_t half = kLanes / 2; half > 0; half /= 2) {
       if (lanes <= half) continue;
       const int64_t count = (lanes - half) * width;
@@ -203,41 +263,33 @@ struct Fold {
     }
   }
 
-  /// out[c] = column c folded, of `rows` elements. acc: room for 64 * (width rounded up to 64) accumulators.
+  /// out[c] = column c folded, of `rows` elements. scratch: for columns_scratch(rows, width) accumulators.
   static void columns(int64_t rows, int64_t width, const void* data, int64_t row_stride, void* scratch, void* results) {
     const In* const x = static_cast<const In*>(data);
     A* const acc = static_cast<A*>(scratch);
     A* const out = static_cast<A*>(results);
+    const int64_t padded = (width + kE - 1) / kE * kE;
     if (row_stride == width && width <= kNarrow) {
       narrow_columns(rows, width, x, acc);
+      memcpy(out, acc, width * sizeof(A));
     } else if (width < kE) {
       few_columns(rows, width, x, row_stride, acc);
+      memcpy(out, acc, width * sizeof(A));
+    } else if (!Op::kOrdered) {
+      chain_rows(true, rows, width, x, row_stride, acc);
+      Fold<Op, A, A>::unpack(1, width, acc, padded, out, true);
+    } else if (rows <= kLanes) {
+      fold_columns(rows, width, x, row_stride, acc, out, true);
     } else {
-      const int64_t padded = (width + kE - 1) / kE * kE;
-      if (!Op::kOrdered) {
-        chain_rows(true, rows, width, x, row_stride, acc);
-      } else {
-        const int64_t lanes = lanes_of_columns(rows, width, padded, x, row_stride, acc);
-        fold_lanes_of_columns(lanes, padded, acc);
-      }
-      for (int64_t c = 0; c + kE < padded; c += kE) store(out + c, load(acc + c));
-      store(out + width - kE, load(acc + padded - kE));
-      return;
+      A* const eight = acc + kLanes * padded;
+      chain_lanes(rows, width, padded, x, row_stride, acc);
+      Fold<Op, A, A>::fold_columns(kLanes, padded, acc, padded, eight, eight, false);
+      Fold<Op, A, A>::unpack(1, width, eight, padded, out, true);
     }
-    memcpy(out, acc, width * sizeof(A));
   }
 
-  /// Fills lanes of `padded` accumulators and returns how many there are.
-  static int64_t lanes_of_columns(int64_t rows, int64_t width, int64_t padded, const In* x, int64_t row_stride,
-                                  A* acc) {
-    if (rows <= kLanes) {  // no lane has two elements: the first fold in halves is done on the way
-      int64_t half = kLanes / 2;
-      while (half > 1 && half >= rows) half /= 2;
-      for (int64_t l = 0; l < half && l < rows; ++l) {
-        chain_rows(true, l + half < rows ? 2 : 1, width, x + l * row_stride, half * row_stride, acc + l * padded);
-      }
-      return half < rows ? half : rows;
-    }
+  /// More than 64 rows to 64 lanes of `padded` accumulators.
+  static void chain_lanes(int64_t rows, int64_t width, int64_t padded, const In* x, int64_t row_stride, A* acc) {
     for (int64_t first = 0; first < rows; first += kLanes * kChain) {
       const int64_t here = rows - first < kLanes * kChain ? rows - first : kLanes * kChain;
       for (int64_t l = 0; l < kLanes && l < here; ++l) {
@@ -245,7 +297,6 @@ struct Fold {
                    kLanes * row_stride, acc + l * padded);
       }
     }
-    return kLanes;
   }
 
   /// Adjacent rows: 64 of them are one long row, whose elements each have an accumulator.
@@ -254,7 +305,7 @@ struct Fold {
     if (whole > 0) chain_rows(true, whole, length, x, length, acc);
     const In* const last = x + whole * length;
     for (int64_t i = 0; i < rest; ++i) acc[i] = whole > 0 ? Op::apply(acc[i], From::one(last + i)) : From::one(last + i);
-    fold_lanes_of_columns(whole > 0 ? kLanes : rows, width, acc);
+    fold_lanes(whole > 0 ? kLanes : rows, width, acc);
   }
 
   static void few_columns(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* acc) {
@@ -265,7 +316,7 @@ struct Fold {
         lane[c] = r < kLanes ? element : Op::apply(lane[c], element);
       }
     }
-    fold_lanes_of_columns(rows < kLanes ? rows : kLanes, width, acc);
+    fold_lanes(rows < kLanes ? rows : kLanes, width, acc);
   }
 
   static constexpr FoldRow row(DType from) { return {Op::kKind, from, ctype<A>(), rows, columns}; }
