@@ -45,32 +45,41 @@ struct CastRow {
   ArrayKernel kernel;
 };
 
-/// A fold (sum, prod, min or max) of one accumulator type. An accumulator block is `lanes` rows of `width`
-/// accumulators.
+/// A fold (sum, prod, min, max, any or all) of blocks of elements of one dtype, to accumulators.
+///
+/// A block has at least one and at most BLOCK elements. Sums and products of a block take the canonical order, by lanes
+/// and halves; the other kinds any.
 struct FoldRow {
   const char* kind;
-  CType type;
-  /// Sets n accumulators to the fold's identity.
-  void (*fill)(int64_t n, void* acc);
-  /// Element x[i] goes to lane i % LANES, ascending; width 1, LANES lanes.
-  void (*lanes)(int64_t n, const void* x, void* acc);
-  /// Row r of x (width contiguous elements at x + r * row_stride) goes to lane (first_lane + r) % LANES.
-  void (*rows)(int64_t rows, int64_t width, const void* x, int64_t row_stride, int64_t first_lane, void* acc);
-  /// Folds rows in halves (l with l + LANES / 2, then l + LANES / 4, ...) into row 0; lanes past `lanes` are missing.
-  void (*fold)(int64_t lanes, int64_t width, void* acc);
+  DType from;
+  CType accumulator;
+  /// out[r] = the fold of x[r * row_stride + i] over i in [0, n).
+  void (*rows)(int64_t count, int64_t n, const void* x, int64_t row_stride, void* out);
+  /// out[c] = the fold of x[r * row_stride + c] over r in [0, rows). scratch: for
+  /// columns_scratch(rows, width) accumulators. out does not overlap x.
+  void (*columns)(int64_t rows, int64_t width, const void* x, int64_t row_stride, void* scratch, void* out);
 };
 
-/// argmax or argmin of one type: a NaN beats every number, then the extreme value; the first of equals wins.
+/// Accumulators that FoldRow::columns needs, whatever their size.
+inline constexpr int64_t columns_scratch(int64_t rows, int64_t width) {
+  const int64_t lanes = width <= 64 || rows > 64 ? 72 : 8;
+  return lanes * ((width + 63) / 64 * 64);
+}
+
+/// argmax or argmin of one dtype: a NaN beats every number, then the extreme value; the first of equals wins. Values
+/// are of the accumulator type of the fold (max or min) of the same dtype.
 struct ArgRow {
   const char* kind;
-  CType type;
-  /// Whether a beats b strictly.
+  DType from;
+  /// Whether value a beats value b strictly.
   bool (*beats)(const void* a, const void* b);
-  /// The first i in [0, n) whose x[i] equals *value (or is NaN where *value is); n if there is none.
-  int64_t (*find)(int64_t n, const void* x, const void* value);
-  /// Merges row r of x, which has index first_index + r, into the running winners (best, index) of `width` columns.
-  void (*rows)(int64_t rows, int64_t width, const void* x, int64_t row_stride, int64_t first_index, void* best,
-               int64_t* index);
+  /// index[r] = the first i in [0, n) whose x[r * row_stride + i] equals values[r] (or is NaN where that is); n if
+  /// there is none.
+  void (*find)(int64_t count, int64_t n, const void* x, int64_t row_stride, const void* values, int64_t* index);
+  /// Merges rows [0, rows) of x, which have indices from first_index on, into the winners (best, index) of `width`
+  /// columns; `fresh`: there are none yet. At most BLOCK rows.
+  void (*columns)(int64_t rows, int64_t width, const void* x, int64_t row_stride, int64_t first_index, bool fresh,
+                  void* best, int64_t* index);
 };
 
 /// No tile is larger: where its columns do not all exist, it is computed aside in so many bytes.
@@ -119,6 +128,18 @@ struct PackRow {
   void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = nr
 };
 
+/// The steps of softmax and its kin over contiguous elements, of one operand dtype and one result dtype; A is float32,
+/// or float64 for float64. Each rounds as the scalar functions do that the operation is composed of.
+struct SoftmaxRow {
+  DType from, to;
+  /// powers[i] = exp(x[i] - shift), of type A.
+  void (*powers)(int64_t n, const void* x, const void* shift, void* powers);
+  /// out[i] = powers[i] / total. `stream`: past the caches, where the instruction set can.
+  void (*quotients)(int64_t n, const void* powers, const void* total, bool stream, void* out);
+  /// out[i] = x[i] - shift - log_total.
+  void (*distances)(int64_t n, const void* x, const void* shift, const void* log_total, bool stream, void* out);
+};
+
 /// What the machine reaches at most, to compare kernels with.
 struct ProbeRow {
   const char* kind;  // several rows may be of one kind: the best counts
@@ -140,8 +161,9 @@ struct KernelTable {
   const char* isa;
   Rows<FunctionRow> functions;
   Rows<CastRow> casts;
-  Rows<FoldRow> folds;
-  Rows<ArgRow> args;
+  Rows<FoldRow> folds[6];  // by kind
+  Rows<ArgRow> args[2];
+  Rows<SoftmaxRow> softmaxes;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
   Rows<ProbeRow> probes;

@@ -107,7 +107,9 @@ void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64
     T* out = static_cast<T*>(dst);
     const T* x = static_cast<const T*>(src);
     for (int64_t r = 0; r < rows; ++r, out += n, x += row_stride) {
-      if (stride == 0) {
+      if (stride == 1) {
+        std::copy_n(x, n, out);
+      } else if (stride == 0) {
         std::fill_n(out, n, *x);
       } else {
         for (int64_t i = 0; i < n; ++i) out[i] = x[i * stride];

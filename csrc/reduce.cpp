@@ -1,6 +1,7 @@
 #include "reduce.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -11,14 +12,18 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kLaneBytes = 1 << 17;  // accumulators of one group of columns, in L2
-constexpr int64_t kRowBytes = 1 << 14;   // gathered or widened rows of columns, in L1
-constexpr int64_t kPiece = 512;          // elements that are gathered and widened at a time, a multiple of LANES
-constexpr int64_t kMinColumns = 8;       // fewer columns are reduced one by one
-constexpr int64_t kMinWidth = 64;        // columns in a group, where there are so many
-constexpr int64_t kShort = 64;           // so few contiguous elements are reduced as columns all the same
-constexpr int64_t kGrain = 1 << 18;      // elements that are worth a task
-static_assert(kPiece % kLanes == 0 && kBlock % kPiece == 0);
+constexpr int64_t kLaneBytes = 1 << 18;    // accumulators of one group of columns, in L2
+constexpr int64_t kShortBytes = 1 << 15;   // the same of at most 64 rows, which need eight accumulators, in L1
+constexpr int64_t kGatherBytes = 1 << 17;  // gathered elements of a group, in L2
+constexpr int64_t kRowElements = 1 << 16;  // elements of a group of rows, in L2; and between two checkpoints
+constexpr int64_t kMinWidth = 64;          // columns in a group, where there are so many
+constexpr int64_t kFewColumns = 8;         // fewer columns are gathered, unless they are adjacent
+constexpr int64_t kGrain = 1 << 18;        // elements that are worth a task
+
+/// Room for the results of all levels, from that of the blocks on.
+constexpr int64_t partial_results(int64_t blocks) { return blocks + blocks / kBlock + 8; }
+
+}  // namespace
 
 ArrayKernel find_cast(const KernelTable& table, DType from, DType to) {
   if (from == to) return nullptr;
@@ -28,15 +33,14 @@ ArrayKernel find_cast(const KernelTable& table, DType from, DType to) {
   throw std::invalid_argument(std::string("no cast from ") + info(from).name + " to " + info(to).name);
 }
 
-template <class Row>
-const Row* find_row(const Rows<Row>& rows, const std::string& kind, CType type) {
-  for (const Row& row : rows) {
-    if (row.kind == kind && row.type == type) return &row;
+const FoldRow& find_fold(const KernelTable& table, const std::string& kind, DType from) {
+  for (const Rows<FoldRow>& rows : table.folds) {
+    for (const FoldRow& row : rows) {
+      if (row.kind == kind && row.from == from) return row;
+    }
   }
-  return nullptr;
+  throw std::invalid_argument("there is no reduction " + kind + " of " + info(from).name);
 }
-
-}  // namespace
 
 Reduce::Reduce(const KernelTable& table, const std::string& kind, DType dtype, DType output)
     : kind_(kind), dtype_(dtype), output_(output) {
@@ -51,37 +55,47 @@ Reduce::Reduce(const KernelTable& table, const std::string& kind, DType dtype, D
       fits |= output == DType::kFloat32;
     }
   } else if (kind == "any" || kind == "all") {
-    fold = kind == "any" ? "max" : "min";
     accumulator_ = DType::kBool;
     fits = output == DType::kBool;
   } else if (kind == "argmax" || kind == "argmin") {
     fold = kind.substr(3);
     fits = output == DType::kInt64;
-    arg_ = find_row(table.args, kind, storage(accumulator_));
+    for (const Rows<ArgRow>& rows : table.args) {
+      for (const ArgRow& row : rows) {
+        if (row.kind == kind && row.from == dtype) arg_ = &row;
+      }
+    }
   } else if (kind != "max" && kind != "min") {
     throw std::invalid_argument("there is no reduction " + kind);
   }
   if (!fits) throw std::invalid_argument(kind + " of " + info(dtype).name + " does not give " + info(output).name);
-  fold_ = find_row(table.folds, fold, storage(accumulator_));
-  widen_ = find_cast(table, dtype, accumulator_);
+  first_ = &find_fold(table, fold, dtype);
+  next_ = &find_fold(table, fold, accumulator_);
   if (!arg_) narrow_ = find_cast(table, accumulator_, output);
 }
+
+/// How the elements of a group of outputs lie, and which kernel takes them.
+enum class Along {
+  kRows,      // those of one output are neighbours
+  kColumns,   // those of neighbouring outputs are
+  kGathered,  // any other way: copied together, as rows
+};
 
 /// The flattened problem. Operand 0 of `kept` is the input, operand 1 the output; `reduced` moves the input.
 struct Reduce::Call {
   Nest kept, reduced;
-  char* in;
+  const char* in;
   char* out;
-  int64_t length;    // elements reduced to one
-  int64_t blocks;    // of the first level
-  bool contiguous;   // the reduced elements of one output are consecutive
-  bool columns;      // groups of outputs whose inputs are neighbours, else each output alone
-  int64_t width;     // outputs in a group
+  int64_t length;  // elements reduced to one
+  int64_t blocks;  // of the first level
+  Along along;
+  int64_t width;     // outputs in a group; 1 where rows have several blocks
   int64_t segments;  // groups in a row of `kept`
   int64_t groups;
+  std::atomic<bool>* found = nullptr;  // of any and all: the one output is settled
 };
 
-/// Outputs that are reduced together: `width` neighbouring columns, or one output.
+/// Outputs that are reduced together.
 struct Reduce::Group {
   const char* in;
   char* out;
@@ -89,7 +103,7 @@ struct Reduce::Group {
   int64_t width;
 };
 
-/// The best value so far of each output of a group, and its index in the reduced axes; index -1: none yet.
+/// The best value so far of each output of a group, and its index in the reduced axes.
 struct Reduce::Winners {
   char* best;
   int64_t* index;
@@ -131,19 +145,14 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   Call call;
   call.length = reduced.product();
   if (call.length == 0) return write_empty(kept, out, interrupt);
-  call.in = const_cast<char*>(in);
+  call.in = in;
   call.out = out.data;
   call.kept = {kept, {in_kept, out.strides}};
   call.kept.sort_and_collapse();
   call.reduced = {reduced, {in_reduced}};
   call.reduced.collapse();
   call.blocks = (call.length + kBlock - 1) / kBlock;
-  call.contiguous = call.reduced.rank() == 0 || (call.reduced.rank() == 1 && call.reduced.inner_stride(0) == 1);
-  const bool neighbours = call.kept.inner_stride(0) == 1 && !(call.reduced.rank() == 1 && call.contiguous);
-  call.columns = call.kept.inner() >= kMinColumns && (neighbours || call.length < kShort);
-  call.width = call.columns ? column_width(call, threads) : 1;
-  call.segments = (call.kept.inner() + call.width - 1) / call.width;
-  call.groups = kept.product() / call.kept.inner() * call.segments;
+  choose_groups(call, threads);
 
   const int64_t elements = kept.product() * call.length;
   const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(elements / kGrain, 1, int64_t{8} * threads);
@@ -154,13 +163,30 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   }
 }
 
-/// Columns in a group: as many as cache and threads allow. No result depends on it.
-int64_t Reduce::column_width(const Call& call, int threads) const {
-  const int64_t size = std::max(size_of(dtype_), size_of(accumulator_));
-  int64_t width = kLaneBytes / (std::min<int64_t>(call.length, kLanes) * size);
-  if (call.kept.inner_stride(0) != 1) width = kRowBytes / (std::min<int64_t>(call.length, kLanes) * size);
-  if (threads > 1) width = std::min(width, call.kept.shape.product() / (int64_t{4} * threads) + 1);
-  return std::min(call.kept.inner(), std::max(width, kMinWidth));
+/// The way of the elements, and outputs in a group: as many as cache and threads allow. No result depends on either.
+void Reduce::choose_groups(Call& call, int threads) const {
+  const int64_t apart = call.kept.inner_stride(0), columns = call.kept.inner();
+  const bool regular = call.reduced.rank() <= 1;
+  const bool adjacent = regular && call.reduced.inner_stride(0) == columns;
+  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
+  if (call.reduced.rank() == 0 || (regular && call.reduced.inner_stride(0) == 1)) {
+    call.along = Along::kRows;
+    call.width = call.blocks > 1 ? 1 : std::max<int64_t>(kMinWidth, kRowElements / call.length);
+  } else if (regular && apart == 1 && (columns >= kFewColumns || adjacent)) {
+    call.along = Along::kColumns;
+    const int64_t rows = std::min<int64_t>(call.length, kBlock);
+    call.width = rows <= kLanes ? kShortBytes / (8 * acc_size) : kLaneBytes / (kLanes * acc_size);
+  } else {
+    call.along = Along::kGathered;
+    call.width = std::max<int64_t>(1, kGatherBytes / (std::min<int64_t>(call.length, kBlock) * size));
+  }
+  if (call.along == Along::kColumns || (call.along == Along::kRows && call.width > 1)) {
+    if (threads > 1) call.width = std::min(call.width, call.kept.shape.product() / (int64_t{4} * threads) + 1);
+    call.width = std::max(call.width, kMinWidth);
+  }
+  call.width = std::min(columns, call.width);
+  call.segments = (columns + call.width - 1) / call.width;
+  call.groups = call.kept.shape.product() / columns * call.segments;
 }
 
 void Reduce::write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const {
@@ -206,221 +232,218 @@ void Reduce::run_groups(const Call& call, int threads, int64_t tasks, Interrupt&
   parallel_for((call.groups + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     Walk walk(*this, call, task * share);
     const int64_t end = std::min(call.groups, (task + 1) * share);
-    if (arg_) {
-      char* const best = static_cast<char*>(scratch(ScratchUse::kPartials, call.width * 16));
-      const Winners winners{best, reinterpret_cast<int64_t*>(best + call.width * 8)};
-      for (int64_t g = task * share; g < end; ++g, walk.next()) {
-        const Group group = walk.group();
-        search(call, group, 0, call.length, winners, worker);
-        scatter(8, group.width, group.out, group.out_stride, winners.index);
-      }
-      return;
-    }
     char* const partials =
-        static_cast<char*>(scratch(ScratchUse::kPartials, call.blocks * call.width * size_of(accumulator_)));
+        static_cast<char*>(scratch(ScratchUse::kPartials, (arg_ ? 2 : partial_results(call.blocks)) * call.width * 8));
     for (int64_t g = task * share; g < end; ++g, walk.next()) {
       const Group group = walk.group();
-      fold_blocks(call, group, 0, call.blocks, partials, worker);
-      finish(group, call.blocks, partials);
+      const bool direct = group.out_stride == 1 || group.width == 1;
+      if (arg_) {
+        int64_t* const index = reinterpret_cast<int64_t*>(direct ? group.out : partials + call.width * 8);
+        search(call, group, 0, call.length, {partials, index}, worker);
+        if (!direct) scatter(8, group.width, group.out, group.out_stride, index);
+      } else if (call.blocks == 1 && !narrow_ && direct) {
+        fold_blocks(call, group, 0, 1, group.out, worker);
+      } else {
+        fold_blocks(call, group, 0, call.blocks, partials, worker);
+        finish(group, call.blocks, partials);
+      }
     }
   });
 }
 
 /// Tasks are ranges of blocks of one group, for few outputs of many elements each.
-void Reduce::run_split(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const {
+void Reduce::run_split(const Call& whole, int threads, int64_t tasks, Interrupt& interrupt) const {
+  std::atomic<bool> found{false};
+  Call call = whole;
+  if (call.groups == 1) call.found = &found;
   const int64_t per_group = std::min(call.blocks, (tasks + call.groups - 1) / call.groups);
   const int64_t share = (call.blocks + per_group - 1) / per_group;  // blocks
   const int64_t parts = (call.blocks + share - 1) / share;
   const int64_t size = size_of(accumulator_);
-  const int64_t results = arg_ ? parts : call.blocks;  // per group
-  const std::unique_ptr<char[]> values(new char[call.groups * results * call.width * size]);
-  const std::unique_ptr<int64_t[]> indices(new int64_t[arg_ ? call.groups * parts * call.width : 0]);
+  const int64_t results = (arg_ ? parts : partial_results(call.blocks)) * call.width;  // per group
+  const std::unique_ptr<char[]> values(new char[call.groups * results * size]);
+  const std::unique_ptr<int64_t[]> indices(new int64_t[arg_ ? call.groups * results : 0]);
   parallel_for(call.groups * parts, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t g = task / parts, part = task % parts;
     const Group group = Walk(*this, call, g).group();
     const int64_t first = part * share, last = std::min(call.blocks, first + share);
     if (arg_) {
-      const int64_t at = (g * parts + part) * call.width;
+      const int64_t at = g * results + part * group.width;
       search(call, group, first * kBlock, std::min(call.length, last * kBlock), {&values[at * size], &indices[at]},
              worker);
     } else {
-      fold_blocks(call, group, first, last, &values[g * results * call.width * size], worker);
+      fold_blocks(call, group, first, last, &values[g * results * size], worker);
     }
   });
   Walk walk(*this, call, 0);
   for (int64_t g = 0; g < call.groups; ++g, walk.next()) {
-    const Group group = walk.group();
-    if (!arg_) {
-      finish(group, call.blocks, &values[g * results * call.width * size]);
-      continue;
-    }
-    for (int64_t c = 0; c < group.width; ++c) {
-      int64_t winner = g * parts * call.width + c;
-      for (int64_t part = 1; part < parts; ++part) {
-        const int64_t other = (g * parts + part) * call.width + c;
-        if (arg_->beats(&values[other * size], &values[winner * size])) winner = other;
-      }
-      std::memcpy(group.out + c * group.out_stride * 8, &indices[winner], 8);
+    if (arg_) {
+      merge_parts(walk.group(), parts, &values[g * results * size], &indices[g * results]);
+    } else {
+      finish(walk.group(), call.blocks, &values[g * results * size]);
     }
   }
+}
+
+/// The winners among the winners of a group's parts, which ascend in the reduced axes.
+void Reduce::merge_parts(const Group& group, int64_t parts, const char* values, const int64_t* indices) const {
+  const int64_t size = size_of(accumulator_);
+  for (int64_t c = 0; c < group.width; ++c) {
+    int64_t winner = c;
+    for (int64_t other = c + group.width; other < parts * group.width; other += group.width) {
+      if (arg_->beats(values + other * size, values + winner * size)) winner = other;
+    }
+    std::memcpy(group.out + c * group.out_stride * 8, &indices[winner], 8);
+  }
+}
+
+/// Elements [begin, end) of every output of a group, one output after the other.
+const char* Reduce::gather_block(const Call& call, const Group& group, int64_t begin, int64_t end) const {
+  const int64_t n = end - begin, size = size_of(dtype_);
+  const int64_t inner = call.reduced.inner(), stride = call.reduced.inner_stride(0);
+  const int64_t apart = call.kept.inner_stride(0);
+  char* const gathered = static_cast<char*>(scratch(ScratchUse::kGather, n * group.width * size));
+  RowCursor cursor(call.reduced, begin / inner);
+  int64_t column = begin % inner, count;
+  for (int64_t at = 0; at < n; at += count, column = 0) {
+    count = std::min(n - at, inner - column);
+    // Runs of the innermost reduced dimension, several at once; of all outputs in turn, since those are near each
+    // other.
+    const int64_t runs = count == inner ? std::min(cursor.run(), (n - at) / inner) : 1;
+    const int64_t run_stride = call.reduced.rank() > 1 ? call.reduced.strides[0][call.reduced.rank() - 2] : 0;
+    const char* const source = group.in + (cursor.offset(0) + column * stride) * size;
+    for (int64_t c = 0; c < group.width; ++c) {
+      gather(static_cast<int>(size), runs, count, gathered + (c * n + at) * size, source + c * apart * size, run_stride,
+             stride);
+    }
+    count *= runs;
+    if (call.reduced.rank() > 1 && at + count < n) cursor.advance(runs);
+  }
+  return gathered;
 }
 
 /// partials[b * width + c] = the result of block b in [first, last).
 void Reduce::fold_blocks(const Call& call, const Group& group, int64_t first, int64_t last, char* partials,
                          Worker& worker) const {
-  const int64_t size = size_of(accumulator_);
-  char* const acc = static_cast<char*>(scratch(ScratchUse::kLanes, std::max(kLaneBytes, kLanes * group.width * size)));
+  const int64_t size = size_of(dtype_), row = group.width * size_of(accumulator_);
+  if (call.along == Along::kRows) {
+    if (call.blocks > 1) return fold_long_row(call, group, first, last, partials, worker);
+    first_->rows(group.width, call.length, group.in, call.kept.inner_stride(0), partials);
+    worker.checkpoint(group.width * call.length / 4);
+    return;
+  }
   for (int64_t b = first; b < last; ++b) {
-    const int64_t begin = b * kBlock, end = std::min(call.length, begin + kBlock);
-    const int64_t lanes = std::min<int64_t>(kLanes, end - begin);
-    fold_->fill(lanes * group.width, acc);
-    fold_block(call, group, begin, end, acc);
-    fold_->fold(lanes, group.width, acc);
-    std::memcpy(partials + b * group.width * size, acc, group.width * size);
-    worker.checkpoint((end - begin) * group.width);
+    const int64_t begin = b * kBlock, n = std::min<int64_t>(call.length - begin, kBlock);
+    if (call.along == Along::kColumns) {
+      void* const lanes = scratch(ScratchUse::kLanes, columns_scratch(n, group.width) * 8);
+      const int64_t stride = call.reduced.inner_stride(0);
+      first_->columns(n, group.width, group.in + begin * stride * size, stride, lanes, partials + b * row);
+    } else {
+      first_->rows(group.width, n, gather_block(call, group, begin, begin + n), n, partials + b * row);
+    }
+    worker.checkpoint(n * group.width / 4);
+  }
+}
+
+/// The blocks of one output whose elements are neighbours.
+void Reduce::fold_long_row(const Call& call, const Group& group, int64_t first, int64_t last, char* partials,
+                           Worker& worker) const {
+  constexpr int64_t kBatch = kRowElements / kBlock;
+  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
+  const int64_t whole = call.length / kBlock;
+  const bool settles = kind_ == "any" || kind_ == "all";
+  for (int64_t b = first, count; b < last; b += count) {
+    count = b < whole ? std::min({kBatch, last - b, whole - b}) : 1;
+    char* const results = partials + b * acc_size;
+    const int64_t n = std::min<int64_t>(call.length - b * kBlock, kBlock);
+    first_->rows(count, n, group.in + b * kBlock * size, kBlock, results);
+    worker.checkpoint(count * n / 4);
+    if (!settles) continue;
+    const char settled = kind_ == "any";
+    const bool found = std::find(results, results + count, settled) != results + count;
+    if (found && call.found) call.found->store(true, std::memory_order_relaxed);
+    if (found || (call.found && call.found->load(std::memory_order_relaxed))) {
+      std::fill(results + count, partials + last, settled);
+      return;
+    }
   }
 }
 
 /// Reduces `count` block results to one, level by level, and writes it as the group's output.
 void Reduce::finish(const Group& group, int64_t count, char* partials) const {
-  const int64_t size = size_of(accumulator_), row = group.width * size;
-  char* const acc = static_cast<char*>(scratch(ScratchUse::kLanes, std::max(kLaneBytes, kLanes * row)));
+  const int64_t width = group.width, row = width * size_of(accumulator_);
   while (count > 1) {
+    char* const results = partials + count * row;
     const int64_t blocks = (count + kBlock - 1) / kBlock;
     for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t n = std::min<int64_t>(kBlock, count - b * kBlock);
-      const int64_t lanes = std::min<int64_t>(kLanes, n);
-      fold_->fill(lanes * group.width, acc);
-      if (group.width == 1) {
-        fold_->lanes(n, partials + b * kBlock * row, acc);
+      const int64_t n = std::min<int64_t>(count - b * kBlock, kBlock);
+      const char* const source = partials + b * kBlock * row;
+      if (width == 1) {
+        next_->rows(1, n, source, n, results + b * row);
       } else {
-        fold_->rows(n, group.width, partials + b * kBlock * row, group.width, 0, acc);
+        void* const lanes = scratch(ScratchUse::kLanes, columns_scratch(n, width) * 8);
+        next_->columns(n, width, source, width, lanes, results + b * row);
       }
-      fold_->fold(lanes, group.width, acc);
-      std::memcpy(partials + b * row, acc, row);
     }
+    partials = results;
     count = blocks;
   }
   const void* result = partials;
   if (narrow_) {
-    narrow_(group.width, acc, &result);
-    result = acc;
+    void* const narrowed = scratch(ScratchUse::kRows, width * size_of(output_));
+    narrow_(width, narrowed, &result);
+    result = narrowed;
   }
-  scatter(size_of(output_), group.width, group.out, group.out_stride, result);
-}
-
-/// Calls body(address, stride, count, position) for the runs of constant stride that make up [begin, end) of a group's
-/// flattened reduced axes.
-template <class Body>
-void Reduce::for_runs(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const {
-  const int64_t inner = call.reduced.inner(), stride = call.reduced.inner_stride(0), size = size_of(dtype_);
-  if (call.reduced.rank() <= 1) return body(group.in + begin * stride * size, stride, end - begin, begin);
-  RowCursor cursor(call.reduced, begin / inner);
-  int64_t column = begin % inner, count;
-  for (int64_t at = begin; at < end; at += count, column = 0, cursor.next()) {
-    count = std::min(end - at, inner - column);
-    body(group.in + (cursor.offset(0) + column * stride) * size, stride, count, at);
-  }
-}
-
-/// Elements [begin, end) of a group of one output, contiguous and in the accumulator's dtype, until the next call.
-const void* Reduce::load(const Call& call, const Group& group, int64_t begin, int64_t end) const {
-  const int64_t size = size_of(dtype_);
-  const void* source = group.in + begin * size;
-  if (!call.contiguous) {
-    char* const gathered = static_cast<char*>(scratch(ScratchUse::kGather, kPiece * 8));
-    for_runs(call, group, begin, end, [&](const char* address, int64_t stride, int64_t count, int64_t at) {
-      gather(static_cast<int>(size), count, gathered + (at - begin) * size, address, stride);
-    });
-    source = gathered;
-  }
-  if (!widen_) return source;
-  void* const widened = scratch(ScratchUse::kRows, kPiece * 8);
-  widen_(end - begin, widened, &source);
-  return widened;
-}
-
-/// Calls body(rows, row_stride, count, position) for the rows of [begin, end), contiguous and in the accumulator's
-/// dtype.
-template <class Body>
-void Reduce::for_rows(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const {
-  const int64_t apart = call.kept.inner_stride(0), width = group.width;
-  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
-  for_runs(call, group, begin, end, [&](const char* address, int64_t stride, int64_t count, int64_t at) {
-    if (apart == 1 && !widen_) return body(address, stride, count, at);
-    const int64_t step = std::clamp<int64_t>(kRowBytes / (width * std::max(size, acc_size)), 1, count);
-    char* const gathered = static_cast<char*>(scratch(ScratchUse::kGather, step * width * size));
-    char* const widened = static_cast<char*>(scratch(ScratchUse::kRows, step * width * acc_size));
-    for (int64_t first = 0; first < count; first += step) {
-      const int64_t rows = std::min(step, count - first);
-      const char* source = address + first * stride * size;
-      int64_t row_stride = stride;
-      if (apart != 1) {
-        gather(static_cast<int>(size), rows, width, gathered, source, stride, apart);
-        source = gathered;
-        row_stride = width;
-      }
-      if (widen_) {
-        for (int64_t r = 0; r < rows; ++r) {
-          const void* const row = source + r * row_stride * size;
-          widen_(width, widened + r * width * acc_size, &row);
-        }
-        source = widened;
-        row_stride = width;
-      }
-      body(source, row_stride, rows, at + first);
-    }
-  });
-}
-
-/// Folds elements [begin, end), one block, into the lanes of acc.
-void Reduce::fold_block(const Call& call, const Group& group, int64_t begin, int64_t end, char* acc) const {
-  if (call.columns) {
-    for_rows(call, group, begin, end, [&](const char* rows, int64_t stride, int64_t count, int64_t at) {
-      fold_->rows(count, group.width, rows, stride, at - begin, acc);
-    });
-    return;
-  }
-  const int64_t step = call.contiguous && !widen_ ? kBlock : kPiece;
-  for (int64_t at = begin; at < end; at += step) {
-    const int64_t stop = std::min(end, at + step);
-    fold_->lanes(stop - at, load(call, group, at, stop), acc);
-  }
+  scatter(size_of(output_), width, group.out, group.out_stride, result);
 }
 
 /// Finds the winners among elements [begin, end), at least one.
 void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners,
                     Worker& worker) const {
-  const int64_t size = size_of(accumulator_);
-  if (call.columns) {
-    bool empty = true;
-    for (int64_t block = begin; block < end; block += kBlock) {
-      const int64_t stop = std::min<int64_t>(end, block + kBlock);
-      for_rows(call, group, block, stop, [&](const char* rows, int64_t stride, int64_t count, int64_t at) {
-        if (empty) {
-          std::memcpy(winners.best, rows, group.width * size);
-          std::fill_n(winners.index, group.width, at);
-          empty = false;
-        }
-        arg_->rows(count, group.width, rows, stride, at, winners.best, winners.index);
-      });
-      worker.checkpoint((stop - block) * group.width);
+  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
+  const int64_t stride = call.reduced.inner_stride(0), apart = call.kept.inner_stride(0);
+  if (call.along == Along::kRows && call.blocks == 1) {
+    const int64_t batch =
+        std::max<int64_t>(16, 2 * kBlock / call.length);  // rows that are still in cache to be searched
+    for (int64_t r = 0; r < group.width; r += batch) {
+      const int64_t count = std::min(batch, group.width - r);
+      search_rows(count, call.length, group.in + r * apart * size, apart, 0, true,
+                  {winners.best + r * acc_size, winners.index + r});
+      worker.checkpoint(count * call.length / 4);
     }
     return;
   }
-  alignas(64) char acc[kLanes * 8];
-  const int64_t step = call.contiguous && !widen_ ? kBlock : kPiece;
-  for (int64_t at = begin; at < end; at += step) {
-    const int64_t n = std::min(end - at, step), lanes = std::min<int64_t>(kLanes, n);
-    const void* const x = load(call, group, at, at + n);
-    fold_->fill(lanes, acc);
-    fold_->lanes(n, x, acc);
-    fold_->fold(lanes, 1, acc);
-    if (at == begin || arg_->beats(acc, winners.best)) {
-      std::memcpy(winners.best, acc, size);
-      *winners.index = at + arg_->find(n, x, acc);
+  for (int64_t at = begin; at < end; at += kBlock) {
+    const int64_t n = std::min<int64_t>(end - at, kBlock);
+    const bool fresh = at == begin;
+    if (call.along == Along::kColumns) {
+      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, fresh, winners.best, winners.index);
+    } else if (call.along == Along::kRows) {
+      search_rows(1, n, group.in + at * size, n, at, fresh, winners);
+    } else {
+      search_rows(group.width, n, gather_block(call, group, at, at + n), n, at, fresh, winners);
     }
-    worker.checkpoint(n);
+    worker.checkpoint(n * group.width / 2);
+  }
+}
+
+/// Merges rows of n elements, one block of as many outputs, into their winners.
+void Reduce::search_rows(int64_t count, int64_t n, const char* x, int64_t row_stride, int64_t first_index, bool fresh,
+                         Winners winners) const {
+  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
+  if (fresh) {
+    first_->rows(count, n, x, row_stride, winners.best);
+    arg_->find(count, n, x, row_stride, winners.best, winners.index);
+    for (int64_t r = 0; r < count; ++r) winners.index[r] += first_index;
+    return;
+  }
+  char* const values = static_cast<char*>(scratch(ScratchUse::kRows, count * acc_size));
+  first_->rows(count, n, x, row_stride, values);
+  for (int64_t r = 0; r < count; ++r) {
+    if (!arg_->beats(values + r * acc_size, winners.best + r * acc_size)) continue;
+    std::memcpy(winners.best + r * acc_size, values + r * acc_size, acc_size);
+    arg_->find(1, n, x + r * row_stride * size, n, values + r * acc_size, winners.index + r);
+    winners.index[r] += first_index;
   }
 }
 

@@ -29,28 +29,33 @@ class Reduce {
   struct Winners;
   class Walk;
 
-  template <class Body>
-  void for_runs(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const;
-  template <class Body>
-  void for_rows(const Call& call, const Group& group, int64_t begin, int64_t end, Body&& body) const;
-  const void* load(const Call& call, const Group& group, int64_t begin, int64_t end) const;
-  int64_t column_width(const Call& call, int threads) const;
+  void choose_groups(Call& call, int threads) const;
   void write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const;
-  void fold_block(const Call& call, const Group& group, int64_t begin, int64_t end, char* acc) const;
+  const char* gather_block(const Call& call, const Group& group, int64_t begin, int64_t end) const;
   void fold_blocks(const Call& call, const Group& group, int64_t first, int64_t last, char* partials,
                    Worker& worker) const;
+  void fold_long_row(const Call& call, const Group& group, int64_t first, int64_t last, char* partials,
+                     Worker& worker) const;
   void finish(const Group& group, int64_t count, char* partials) const;
   void search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const;
+  void search_rows(int64_t count, int64_t n, const char* x, int64_t row_stride, int64_t first_index, bool fresh,
+                   Winners winners) const;
   void run_groups(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
   void run_split(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
+  void merge_parts(const Group& group, int64_t parts, const char* values, const int64_t* indices) const;
 
   const std::string kind_;
   const DType dtype_, output_;
   DType accumulator_;
-  const FoldRow* fold_ = nullptr;
-  const ArgRow* arg_ = nullptr;   // argmax and argmin only
-  ArrayKernel widen_ = nullptr;   // dtype to accumulator; null where they are the same
-  ArrayKernel narrow_ = nullptr;  // accumulator to output; null where they are the same
+  const FoldRow* first_ = nullptr;  // of elements
+  const FoldRow* next_ = nullptr;   // of block results
+  const ArgRow* arg_ = nullptr;     // argmax and argmin only
+  ArrayKernel narrow_ = nullptr;    // accumulator to output; null where they are the same
 };
+
+/// The fold of a kind from a dtype, the cast from a dtype to another (null where they are the same).
+/// Throw std::invalid_argument where there is none.
+const FoldRow& find_fold(const KernelTable& table, const std::string& kind, DType from);
+ArrayKernel find_cast(const KernelTable& table, DType from, DType to);
 
 }  // namespace accel

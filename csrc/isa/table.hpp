@@ -4,10 +4,13 @@
 //   ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS   the matmul tile kept in registers
 #pragma once
 
+#include "../kernels/any.hpp"
+#include "../kernels/arg.hpp"
 #include "../kernels/matmul.hpp"
 #include "../kernels/pointwise.hpp"
 #include "../kernels/probe.hpp"
 #include "../kernels/reduce.hpp"
+#include "../kernels/softmax.hpp"
 
 #define ACCEL_STRING_(x) #x
 #define ACCEL_STRING(x) ACCEL_STRING_(x)
@@ -19,8 +22,17 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
   return {table, N};
 }
 
-extern const KernelTable kTable;
-const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
-                            rows(kMatmuls),          rows(kPacks),     rows(kProbes)};
+extern const KernelTable kTable = {
+    ACCEL_STRING(ACCEL_ISA),
+    rows(kFunctions),
+    rows(kCasts),
+    {rows(kWide<Sum>), rows(kWide<Prod>), rows(kExtremes<Max>), rows(kExtremes<Min>), rows(kSearches<Any>),
+     rows(kSearches<All>)},
+    {rows(kArgs<ArgMax>), rows(kArgs<ArgMin>)},
+    rows(kSoftmaxes),
+    rows(kMatmuls),
+    rows(kPacks),
+    rows(kProbes),
+};
 
 }  // namespace accel::ACCEL_ISA

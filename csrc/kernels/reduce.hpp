@@ -1,219 +1,351 @@
-// Folds in the canonical order (lanes, then halves) and searches for an extreme value.
+// Folds of blocks in the canonical order: 64 lanes, then halves; and, where no order matters, in whatever order is
+// quickest. Along rows (the reduced elements are neighbours) and along columns (the results are).
 #pragma once
 
-#include <limits>
 #include <type_traits>
 
 #include "../kernels.hpp"
 #include "contract.hpp"
-#include "pointwise.hpp"
-#include "vector.hpp"
+#include "folds.hpp"
+#include "source.hpp"
 
 namespace accel::ACCEL_ISA {
 
-template <class V>
-using BitsOf = std::conditional_t<
-    std::is_same_v<V, float>, uint32_t,
-    std::conditional_t<std::is_same_v<V, double>, uint64_t,
-                       std::conditional_t<std::is_same_v<V, Vector<float>>, Vector<uint32_t>, Vector<uint64_t>>>>;
+inline constexpr int64_t kShortRow = 8;  // elements of a row of which several are in a vector
+inline constexpr int64_t kNarrow = 64;   // so few adjacent columns are taken as parts of longer rows
+inline constexpr int kAhead = 1024;      // bytes between what is read and what is asked for
+inline constexpr int64_t kChain = 8;     // rows that go to an accumulator while it is in a register
 
-template <class V>
-inline constexpr bool kIsFloat = std::is_same_v<V, float> || std::is_same_v<V, double> ||
-                                 std::is_same_v<V, Vector<float>> || std::is_same_v<V, Vector<double>>;
-
-// The folds take scalars and vectors alike. Each is written so that an identity leaves every value as it is.
-
-struct Sum {
-  static constexpr const char* kKind = "sum";
-  template <class T>
-  static constexpr T identity() {
-    return static_cast<T>(-0.0);
-  }
-  template <class V>
-  static V apply(V a, V b) {
-    return a + b;
-  }
-};
-
-struct Prod {
-  static constexpr const char* kKind = "prod";
-  template <class T>
-  static constexpr T identity() {
-    return 1;
-  }
-  template <class V>
-  static V apply(V a, V b) {
-    return a * b;
-  }
-};
-
-/// NaN propagates; of two zeros +0 is the larger.
-struct Max {
-  static constexpr const char* kKind = "max";
-  template <class T>
-  static constexpr T identity() {
-    using Limits = std::numeric_limits<T>;
-    constexpr T value = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
-    return value;
-  }
-  template <class V>
-  static V apply(V a, V b) {
-    V r = a > b ? a : b;
-    if constexpr (kIsFloat<V>) {
-      using Bits = BitsOf<V>;
-      r = a == b ? bitcast<V>(bitcast<Bits>(a) & bitcast<Bits>(b)) : r;
-      r = a != a ? a : r;
-    }
-    return r;
-  }
-};
-
-/// NaN propagates; of two zeros -0 is the smaller.
-struct Min {
-  static constexpr const char* kKind = "min";
-  template <class T>
-  static constexpr T identity() {
-    using Limits = std::numeric_limits<T>;
-    constexpr T value = Limits::has_infinity ? Limits::infinity() : Limits::max();
-    return value;
-  }
-  template <class V>
-  static V apply(V a, V b) {
-    V r = a < b ? a : b;
-    if constexpr (kIsFloat<V>) {
-      using Bits = BitsOf<V>;
-      r = a == b ? bitcast<V>(bitcast<Bits>(a) | bitcast<Bits>(b)) : r;
-      r = a != a ? a : r;
-    }
-    return r;
-  }
-};
-
-template <class Op, class T>
+/// Elements stored as S, accumulated as A by Op. A block is at most BLOCK elements (of a row) or rows (of columns).
+template <class Op, class S, class A>
 struct Fold {
-  static void fill(int64_t n, void* acc) {
-    T* const out = static_cast<T*>(acc);
-    for (int64_t i = 0; i < n; ++i) out[i] = Op::template identity<T>();
+  using From = Source<S, A>;
+  using In = typename From::Storage;
+  using V = Vector<A>;
+  static constexpr int kE = kElements<A>;
+  static constexpr bool kQuick = !Op::kOrdered && kIsFloat<A>;
+  static_assert(kLanes % kE == 0);
+
+  static A identity() { return Op::template identity<A>(); }
+
+  // Rows.
+
+  /// Asks for the cache lines of n elements, kAhead bytes beyond them. They may be past the end: nothing is read.
+  static void prefetch(const In* x, int n) {
+    const uintptr_t at = reinterpret_cast<uintptr_t>(x) + kAhead;
+    for (int byte = 0; byte < n * static_cast<int>(sizeof(In)); byte += 64) {
+      __builtin_prefetch(reinterpret_cast<const void*>(at + byte));
+    }
   }
 
-  static void lanes(int64_t n, const void* data, void* acc) {
-    const T* const x = static_cast<const T*>(data);
-    T* const lane = static_cast<T*>(acc);
-    constexpr int kVectors = kLanes / kElements<T>;
-    static_assert(kVectors >= 1 && kLanes % kElements<T> == 0);
+  /// The lanes of a block, folded to one vector.
+  static V lanes(int64_t n, const In* x) {
+    if constexpr (kQuick) {
+      using Fast = Quick<Op, A>;
+      typename Fast::Flags flags{};
+      const V v = lanes_by<Fast::apply>(n, x, [&](V a, V b) { Fast::note(flags, a, b); });
+      if (!__builtin_expect(Fast::doubtful(flags, v), 0)) return v;
+    }
+    return lanes_by<Op::template apply<V>>(n, x, [](V, V) {});
+  }
+
+  /// Calls note(a, b) for pairs of loaded vectors.
+  template <V (*apply)(V, V), class Note>
+  static V lanes_by(int64_t n, const In* x, Note&& note) {
+    constexpr int kVectors = kLanes / kE;
     constexpr int kGroup = kVectors < 8 ? kVectors : 8;  // accumulators that stay in registers
-    for (int first = 0; first < kLanes; first += kGroup * kElements<T>) {
-      Vector<T> v[kGroup];
-      for (int j = 0; j < kGroup; ++j) v[j] = load(lane + first + j * kElements<T>);
-      for (int64_t i = first; i + kLanes <= n + first; i += kLanes) {
+    V lane[kVectors];
+    const int64_t whole = n / kLanes * kLanes, rest = n - whole;
+    for (int first = 0; first < kVectors; first += kGroup) {
+      V v[kGroup];
+      for (int j = 0; j < kGroup; ++j) v[j] = splat(identity());
+      for (const In* at = x + first * kE; at < x + whole; at += kLanes) {
 #pragma GCC unroll 8
-        for (int j = 0; j < kGroup; ++j) v[j] = Op::apply(v[j], load(x + i + j * kElements<T>));
+        for (int j = 0; j < kGroup; j += 2) {
+          if constexpr (kGroup * kE * sizeof(In) >= 256) prefetch(at + j * kE, 2 * kE);
+          const V a = From::vector(at + j * kE);
+          v[j] = apply(a, v[j]);
+          if constexpr (kGroup > 1) {
+            const V b = From::vector(at + (j + 1) * kE);
+            v[j + 1] = apply(b, v[j + 1]);
+            note(a, b);
+          } else {
+            note(a, a);
+          }
+        }
       }
-      for (int j = 0; j < kGroup; ++j) store(lane + first + j * kElements<T>, v[j]);
+#pragma GCC unroll 8
+      for (int j = 0; j < kGroup; ++j) {
+        const int64_t left = rest - (first + j) * kE;
+        if (left > 0) {
+          const In* const at = x + whole + (first + j) * kE;
+          const V a = left >= kE ? From::vector(at) : vector_of_some<S, A>(at, left, identity());
+          v[j] = apply(a, v[j]);
+          note(a, a);
+        }
+        lane[first + j] = v[j];
+      }
     }
-    const int64_t tail = n / kLanes * kLanes;
-    for (int64_t i = tail; i < n; ++i) lane[i - tail] = Op::apply(lane[i - tail], x[i]);
+#pragma GCC unroll 8
+    for (int half = kVectors / 2; half > 0; half /= 2) {
+#pragma GCC unroll 16
+      for (int j = 0; j < half; ++j) lane[j] = apply(lane[j], lane[j + half]);
+    }
+    return lane[0];
   }
 
-  static void rows(int64_t rows, int64_t width, const void* data, int64_t row_stride, int64_t first_lane, void* acc) {
-    const T* x = static_cast<const T*>(data);
-    for (int64_t r = 0; r < rows; ++r, x += row_stride) {
-      T* const lane = static_cast<T*>(acc) + (first_lane + r) % kLanes * width;
-#pragma GCC ivdep
-      for (int64_t c = 0; c < width; ++c) lane[c] = Op::apply(lane[c], x[c]);
+  /// out[r] = row r folded, of n elements.
+  static void rows(int64_t count, int64_t n, const void* data, int64_t row_stride, void* results) {
+    const In* x = static_cast<const In*>(data);
+    A* const out = static_cast<A*>(results);
+    int64_t r = 0;
+    if (n == 1) {
+      for (; r < count; ++r) out[r] = From::one(x + r * row_stride);
+      return;
     }
+    if (row_stride == n && n <= kE && n <= kShortRow) r = short_rows(count, n, x, out);
+    x += r * row_stride;
+    if constexpr (sizeof(A) >= 4) {  // shuffles of smaller elements are slow
+      for (; r + kE <= count; r += kE, x += kE * row_stride) {
+        V t[kE];
+        for (int j = 0; j < kE; ++j) t[j] = lanes(n, x + j * row_stride);
+        Halves<Op, A, kE>::fold_rows(t, kE);
+        store(out + r, t[0]);
+      }
+    }
+    for (; r < count; ++r, x += row_stride) out[r] = Halves<Op, A, kE>::fold_one(lanes(n, x));
   }
 
-  static void fold(int64_t lanes, int64_t width, void* acc) {
-    T* const lane = static_cast<T*>(acc);
+  /// Adjacent rows of 2, 4 or 8 elements, several to a vector. Returns how many rows are done.
+  static int64_t short_rows(int64_t count, int64_t n, const In* x, A* out) {
+    if (n == 2) return rows_in_vectors<2>(count, x, out);
+    if constexpr (kE >= 4) {
+      if (n == 4) return rows_in_vectors<4>(count, x, out);
+    }
+    if constexpr (kE >= 8) {
+      if (n == 8) return rows_in_vectors<8>(count, x, out);
+    }
+    return 0;
+  }
+
+  template <int N>
+  static int64_t rows_in_vectors(int64_t count, const In* x, A* out) {
+    int64_t r = 0;
+    for (; r + kE <= count; r += kE) {
+      if constexpr (sizeof(A) >= 4) {
+        V t[N];
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) t[j] = From::vector(x + r * N + j * kE);
+        Halves<Op, A, N>::fold_rows(t, N);
+        store(out + r, t[0]);
+      } else {
+        for (int i = 0; i < kE; ++i) {
+          A v = From::one(x + (r + i) * N);
+          for (int j = 1; j < N; ++j) v = Op::apply(v, From::one(x + (r + i) * N + j));
+          out[r + i] = v;
+        }
+      }
+    }
+    return r;
+  }
+
+  // Columns.
+
+  /// The fold of a vector of accumulators (where there is one already) and of K rows, in this order.
+  template <int K>
+  static V chain(bool fresh, const A* acc, const In* x, int64_t row_stride) {
+    V row[K];
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) row[k] = From::vector(x + k * row_stride);
+    const V before = fresh ? row[0] : load(acc);
+    if constexpr (kQuick) {
+      using Fast = Quick<Op, A>;
+      typename Fast::Flags flags{};
+      V v = before;
+      Fast::note(flags, before, row[0]);
+#pragma GCC unroll 8
+      for (int k = 0; k < K; ++k) v = Fast::apply(row[k], v);
+#pragma GCC unroll 8
+      for (int k = 1; k < K; k += 2) Fast::note(flags, row[k], row[k + 1 < K ? k + 1 : k]);
+      if (!__builtin_expect(Fast::doubtful(flags, v), 0)) return v;
+    }
+    V v = fresh ? row[0] : Op::apply(before, row[0]);
+#pragma GCC unroll 8
+    for (int k = 1; k < K; ++k) v = Op::apply(v, row[k]);
+    return v;
+  }
+
+  /// Columns [0, width) of K rows to accumulators, vector by vector; width >= kE, and the last vector may overlap the
+  /// one before it in the columns, never in the accumulators.
+  template <int K>
+  static void chain_rows(bool fresh, int64_t width, const In* x, int64_t row_stride, A* acc) {
+    const int64_t last = (width - 1) / kE;
+    for (int64_t v = 0; v < last; ++v) {
+      store(acc + v * kE, chain<K>(fresh, acc + v * kE, x + v * kE, row_stride));
+    }
+    store(acc + last * kE, chain<K>(fresh, acc + last * kE, x + width - kE, row_stride));
+  }
+
+  /// The same for any number of rows, at least one.
+  static void chain_rows(bool fresh, int64_t rows, int64_t width, const In* x, int64_t row_stride, A* acc) {
+    for (; rows >= kChain; rows -= kChain, x += kChain * row_stride, fresh = false) {
+      chain_rows<kChain>(fresh, width, x, row_stride, acc);
+    }
+    if (rows & 4) {
+      chain_rows<4>(fresh, width, x, row_stride, acc);
+      x += 4 * row_stride, fresh = false;
+    }
+    if (rows & 2) {
+      chain_rows<2>(fresh, width, x, row_stride, acc);
+      x += 2 * row_stride, fresh = false;
+    }
+    if (rows & 1) chain_rows<1>(fresh, width, x, row_stride, acc);
+  }
+
+  /// The fold in halves of K rows, of which row k is lane k of 8.
+  template <int K>
+  static V tree(const In* x, int64_t row_stride) {
+    V row[K];
+#pragma GCC unroll 8
+    for (int k = 0; k < K; ++k) row[k] = From::vector(x + k * row_stride);
+    int lanes = K;
+#pragma GCC unroll 3
+    for (int half = 4; half > 0; half /= 2) {
+#pragma GCC unroll 4
+      for (int k = half; k < lanes; ++k) row[k - half] = Op::apply(row[k - half], row[k]);
+      lanes = lanes < half ? lanes : half;
+    }
+    return row[0];
+  }
+
+  /// The same for columns [0, width) to out, vector by vector, as in chain_rows. `packed`: the last vector overlaps in
+  /// out as well.
+  template <int K>
+  static void tree_rows(int64_t width, const In* x, int64_t row_stride, A* out, bool packed) {
+    const int64_t last = (width - 1) / kE;
+    for (int64_t v = 0; v < last; ++v) store(out + v * kE, tree<K>(x + v * kE, row_stride));
+    store(out + (packed ? width - kE : last * kE), tree<K>(x + width - kE, row_stride));
+  }
+
+  static void tree_rows(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* out, bool packed) {
+    constexpr decltype(&tree_rows<1>) kTrees[] = {tree_rows<1>, tree_rows<2>, tree_rows<3>, tree_rows<4>,
+                                                  tree_rows<5>, tree_rows<6>, tree_rows<7>, tree_rows<8>};
+    kTrees[rows - 1](width, x, row_stride, out, packed);
+  }
+
+  /// At most 64 rows, each a lane, to out. Lanes l, l + 8, l + 16, ... fold in halves to lane l of 8, in `eight`.
+  static void fold_columns(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* eight, A* out,
+                           bool packed) {
+    if (rows <= 8) return tree_rows(rows, width, x, row_stride, out, packed);
+    const int64_t padded = (width + kE - 1) / kE * kE;
+    for (int64_t l = 0; l < 8; ++l) {
+      tree_rows((rows - l + 7) / 8, width, x + l * row_stride, 8 * row_stride, eight + l * padded, false);
+    }
+    Fold<Op, A, A>::unpack(8, width, eight, padded, out, packed);
+  }
+
+  /// The fold of rows whose last vectors do not overlap, packed or not.
+  static void unpack(int64_t rows, int64_t width, const A* x, int64_t padded, A* out, bool packed) {
+    if (!packed) return tree_rows(rows, padded, x, padded, out, false);
+    const int64_t last = padded - kE;
+    if (last > 0) tree_rows(rows, last, x, padded, out, false);
+    tree_rows(rows, kE, x + last, padded, out + width - kE, false);
+  }
+
+  /// Lanes of `width` accumulators each, in halves, into lane 0.
+  static void fold_lanes(int64_t lanes, int64_t width, A* lane) {
     for (int64_t half = kLanes / 2; half > 0; half /= 2) {
       if (lanes <= half) continue;
       const int64_t count = (lanes - half) * width;
-      const T* const upper = lane + half * width;
+      const A* const upper = lane + half * width;
 #pragma GCC ivdep
       for (int64_t i = 0; i < count; ++i) lane[i] = Op::apply(lane[i], upper[i]);
       lanes = half;
     }
   }
 
-  static constexpr FoldRow row() { return {Op::kKind, ctype<T>(), fill, lanes, rows, fold}; }
-};
-
-struct ArgMax {
-  static constexpr const char* kKind = "argmax";
-  template <class T>
-  static bool beyond(T a, T b) {
-    return a > b;
-  }
-};
-
-struct ArgMin {
-  static constexpr const char* kKind = "argmin";
-  template <class T>
-  static bool beyond(T a, T b) {
-    return a < b;
-  }
-};
-
-template <class Op, class T>
-struct Arg {
-  static bool beats(T a, T b) { return Op::beyond(a, b) | ((a != a) & (b == b)); }
-
-  static bool beats_at(const void* a, const void* b) {
-    return beats(*static_cast<const T*>(a), *static_cast<const T*>(b));
-  }
-
-  static int64_t find(int64_t n, const void* data, const void* wanted) {
-    const T* const x = static_cast<const T*>(data);
-    const T value = *static_cast<const T*>(wanted);
-    const bool nan = value != value;
-    constexpr int64_t kStep = 64;
-    int64_t i = 0;
-    for (; i + kStep <= n; i += kStep) {
-      int hits = 0;
-      for (int64_t j = i; j < i + kStep; ++j) hits |= (x[j] == value) | (nan & (x[j] != x[j]));
-      if (hits) break;
+  /// out[c] = column c folded, of `rows` elements. scratch: for columns_scratch(rows, width) accumulators.
+  static void columns(int64_t rows, int64_t width, const void* data, int64_t row_stride, void* scratch, void* results) {
+    const In* const x = static_cast<const In*>(data);
+    A* const acc = static_cast<A*>(scratch);
+    A* const out = static_cast<A*>(results);
+    const int64_t padded = (width + kE - 1) / kE * kE;
+    if (row_stride == width && width <= kNarrow) {
+      narrow_columns(rows, width, x, acc);
+      memcpy(out, acc, width * sizeof(A));
+    } else if (width < kE) {
+      few_columns(rows, width, x, row_stride, acc);
+      memcpy(out, acc, width * sizeof(A));
+    } else if (!Op::kOrdered) {
+      chain_rows(true, rows, width, x, row_stride, acc);
+      Fold<Op, A, A>::unpack(1, width, acc, padded, out, true);
+    } else if (rows <= kLanes) {
+      fold_columns(rows, width, x, row_stride, acc, out, true);
+    } else {
+      A* const eight = acc + kLanes * padded;
+      chain_lanes(rows, width, padded, x, row_stride, acc);
+      Fold<Op, A, A>::fold_columns(kLanes, padded, acc, padded, eight, eight, false);
+      Fold<Op, A, A>::unpack(1, width, eight, padded, out, true);
     }
-    while (i < n && !((x[i] == value) | (nan & (x[i] != x[i])))) ++i;
-    return i;
   }
 
-  static void rows(int64_t rows, int64_t width, const void* data, int64_t row_stride, int64_t first_index,
-                   void* winners, int64_t* index) {
-    const T* x = static_cast<const T*>(data);
-    T* const best = static_cast<T*>(winners);
-    for (int64_t r = 0; r < rows; ++r, x += row_stride) {
-#pragma GCC ivdep
-      for (int64_t c = 0; c < width; ++c) {
-        const bool better = beats(x[c], best[c]);
-        index[c] = better ? first_index + r : index[c];
-        best[c] = better ? x[c] : best[c];
+  /// More than 64 rows to 64 lanes of `padded` accumulators.
+  static void chain_lanes(int64_t rows, int64_t width, int64_t padded, const In* x, int64_t row_stride, A* acc) {
+    for (int64_t first = 0; first < rows; first += kLanes * kChain) {
+      const int64_t here = rows - first < kLanes * kChain ? rows - first : kLanes * kChain;
+      for (int64_t l = 0; l < kLanes && l < here; ++l) {
+        chain_rows(first == 0, (here - l + kLanes - 1) / kLanes, width, x + (first + l) * row_stride,
+                   kLanes * row_stride, acc + l * padded);
       }
     }
   }
 
-  static constexpr ArgRow row() { return {Op::kKind, ctype<T>(), beats_at, find, rows}; }
+  /// Adjacent rows: 64 of them are one long row, whose elements each have an accumulator.
+  static void narrow_columns(int64_t rows, int64_t width, const In* x, A* acc) {
+    const int64_t length = kLanes * width, whole = rows / kLanes, rest = rows % kLanes * width;
+    if (whole > 0) chain_rows(true, whole, length, x, length, acc);
+    const In* const last = x + whole * length;
+    for (int64_t i = 0; i < rest; ++i)
+      acc[i] = whole > 0 ? Op::apply(acc[i], From::one(last + i)) : From::one(last + i);
+    fold_lanes(whole > 0 ? kLanes : rows, width, acc);
+  }
+
+  static void few_columns(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* acc) {
+    for (int64_t r = 0; r < rows; ++r) {
+      A* const lane = acc + r % kLanes * width;
+      for (int64_t c = 0; c < width; ++c) {
+        const A element = From::one(x + r * row_stride + c);
+        lane[c] = r < kLanes ? element : Op::apply(lane[c], element);
+      }
+    }
+    fold_lanes(rows < kLanes ? rows : kLanes, width, acc);
+  }
+
+  static constexpr FoldRow row(DType from) { return {Op::kKind, from, ctype<A>(), rows, columns}; }
 };
 
-/// Integer sums and products are taken in 64 bits, from which every narrower wrapped result follows.
-static constexpr FoldRow kFolds[] = {
-    Fold<Sum, float>::row(),    Fold<Sum, double>::row(),   Fold<Sum, int64_t>::row(),  Fold<Prod, float>::row(),
-    Fold<Prod, double>::row(),  Fold<Prod, int64_t>::row(), Fold<Max, int8_t>::row(),   Fold<Max, int16_t>::row(),
-    Fold<Max, int32_t>::row(),  Fold<Max, int64_t>::row(),  Fold<Max, uint8_t>::row(),  Fold<Max, uint16_t>::row(),
-    Fold<Max, uint32_t>::row(), Fold<Max, uint64_t>::row(), Fold<Max, float>::row(),    Fold<Max, double>::row(),
-    Fold<Min, int8_t>::row(),   Fold<Min, int16_t>::row(),  Fold<Min, int32_t>::row(),  Fold<Min, int64_t>::row(),
-    Fold<Min, uint8_t>::row(),  Fold<Min, uint16_t>::row(), Fold<Min, uint32_t>::row(), Fold<Min, uint64_t>::row(),
-    Fold<Min, float>::row(),    Fold<Min, double>::row(),
+/// Integer sums and products are taken in 64 bits, from which every narrower wrapped result follows. Those of floats,
+/// and extremes of 16-bit floats, in float32 at least.
+template <class Op>
+static constexpr FoldRow kWide[] = {
+    Fold<Op, uint8_t, int64_t>::row(DType::kBool),    Fold<Op, int8_t, int64_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int64_t>::row(DType::kInt16),   Fold<Op, int32_t, int64_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),   Fold<Op, uint8_t, int64_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, int64_t>::row(DType::kUint16), Fold<Op, uint32_t, int64_t>::row(DType::kUint32),
+    Fold<Op, int64_t, int64_t>::row(DType::kUint64),  Fold<Op, Float16, float>::row(DType::kFloat16),
+    Fold<Op, Bfloat16, float>::row(DType::kBfloat16), Fold<Op, float, float>::row(DType::kFloat32),
+    Fold<Op, double, double>::row(DType::kFloat64),
 };
 
-static constexpr ArgRow kArgs[] = {
-    Arg<ArgMax, int8_t>::row(),   Arg<ArgMax, int16_t>::row(),  Arg<ArgMax, int32_t>::row(),
-    Arg<ArgMax, int64_t>::row(),  Arg<ArgMax, uint8_t>::row(),  Arg<ArgMax, uint16_t>::row(),
-    Arg<ArgMax, uint32_t>::row(), Arg<ArgMax, uint64_t>::row(), Arg<ArgMax, float>::row(),
-    Arg<ArgMax, double>::row(),   Arg<ArgMin, int8_t>::row(),   Arg<ArgMin, int16_t>::row(),
-    Arg<ArgMin, int32_t>::row(),  Arg<ArgMin, int64_t>::row(),  Arg<ArgMin, uint8_t>::row(),
-    Arg<ArgMin, uint16_t>::row(), Arg<ArgMin, uint32_t>::row(), Arg<ArgMin, uint64_t>::row(),
-    Arg<ArgMin, float>::row(),    Arg<ArgMin, double>::row(),
+template <class Op>
+static constexpr FoldRow kExtremes[] = {
+    Fold<Op, uint8_t, uint8_t>::row(DType::kBool),     Fold<Op, int8_t, int8_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int16_t>::row(DType::kInt16),    Fold<Op, int32_t, int32_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),    Fold<Op, uint8_t, uint8_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, uint16_t>::row(DType::kUint16), Fold<Op, uint32_t, uint32_t>::row(DType::kUint32),
+    Fold<Op, uint64_t, uint64_t>::row(DType::kUint64), Fold<Op, Float16, float>::row(DType::kFloat16),
+    Fold<Op, Bfloat16, float>::row(DType::kBfloat16),  Fold<Op, float, float>::row(DType::kFloat32),
+    Fold<Op, double, double>::row(DType::kFloat64),
 };
 
 }  // namespace accel::ACCEL_ISA

@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import ArgumentError
 from .ops.linalg import linear
-from .ops.softmax import softmax
+from .ops.softmax import log_softmax, softmax
 from .registry import OPS
 
 relu, sigmoid, silu, tanh = (OPS[name].function for name in ("relu", "sigmoid", "silu", "tanh"))
@@ -24,4 +24,4 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     return OPS["gelu" if approximate == "none" else "gelu_tanh"].function(x)
 
 
-__all__ = ["gelu", "linear", "relu", "sigmoid", "silu", "softmax", "tanh"]
+__all__ = ["gelu", "linear", "log_softmax", "relu", "sigmoid", "silu", "softmax", "tanh"]

@@ -221,3 +221,12 @@ def softmax(draw: st.DrawFn, dtype: DType) -> Sample:
     if dtype.itemsize == 2 and draw(st.booleans()):
         keywords["dtype"] = "float32"
     return (draw(arrays(dtype, shape)),), keywords
+
+
+@st.composite
+def logsumexp(draw: st.DrawFn, dtype: DType) -> Sample:
+    """An operand, axes and keepdims, as for a sum, and at times float32 from 16-bit floats."""
+    (x,), keywords = draw(reductions("logsumexp", dtype))
+    if dtype.itemsize == 2 and draw(st.booleans()):
+        keywords["dtype"] = "float32"
+    return (x,), keywords
