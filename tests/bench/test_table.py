@@ -91,7 +91,7 @@ def test_a_slow_accel_is_below_and_named(table):
     assert code == 1
     assert line_of(out, "bad").endswith("below")
     assert line_of(out, "fine").endswith("pass")
-    assert "below: bad with 1 threads: slow: 0.20, bar 1" in out
+    assert "below: bad with 1 thread: slow: 0.20, bar 1" in out
     assert "1 of 2 rows are below their bar." in out
 
 
