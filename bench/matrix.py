@@ -112,10 +112,12 @@ LINEAR = ((128, 768, 3072), (512, 1024, 4096), (2048, 1024, 1024))
 
 def linear_gelu() -> list[Case]:
     """A layer: product, bias and gelu."""
-    return [_linear(*shape) for shape in LINEAR]
+    return [linear(*shape) for shape in LINEAR]
 
 
-def _linear(rows: int, inputs: int, outputs: int) -> Case:
+def linear(rows: int, inputs: int, outputs: int) -> Case:
+    """gelu(x @ weight.T + bias) of float32."""
+
     def build(data: Data) -> Calls:
         x, weight = data.array("float32", (rows, inputs)), data.array("float32", (outputs, inputs), "unit")
         bias = data.array("float32", (outputs,), key=1)

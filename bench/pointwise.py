@@ -139,10 +139,12 @@ CASTS = (
 
 def casts() -> list[Case]:
     """astype of contiguous operands."""
-    return [_cast(source, target, n) for source, target in CASTS for n in (1 << 16, 1 << 24)]
+    return [cast(source, target, n) for source, target in CASTS for n in (1 << 16, 1 << 24)]
 
 
-def _cast(source: str, target: str, elements: int) -> Case:
+def cast(source: str, target: str, elements: int) -> Case:
+    """astype of so many elements."""
+
     def build(data: Data) -> Calls:
         x = data.array(source, (elements,))
         (a,), dtype = data.accel(x), TABLE[target].numpy

@@ -26,10 +26,12 @@ TORCH = {"max": "amax", "min": "amin"}
 
 def reduction(kind: str, dtype: str) -> list[Case]:
     """One kind over every shape and axis of SHAPES."""
-    return [_reduction(kind, dtype, shape, axis) for shape, axes in SHAPES for axis in axes]
+    return [along(kind, dtype, shape, axis) for shape, axes in SHAPES for axis in axes]
 
 
-def _reduction(kind: str, dtype: str, shape: tuple[int, ...], axis: int | None) -> Case:
+def along(kind: str, dtype: str, shape: tuple[int, ...], axis: int | None) -> Case:
+    """One kind along one axis. Booleans are mostly false: any must not find a true one at once, but may stop early."""
+
     def build(data: Data) -> Calls:
         x = data.array(dtype, shape, "sparse" if dtype == "bool" else "normal")
         (a,), function, of_numpy = data.accel(x), OPS[kind].function, getattr(np, kind)
@@ -57,10 +59,12 @@ COMPOSED_BELOW = 1 << 25
 
 def last_axis(name: str) -> list[Case]:
     """softmax or logsumexp of float32."""
-    return [_last_axis(name, shape) for shape in ROWS]
+    return [of_rows(name, shape) for shape in ROWS]
 
 
-def _last_axis(name: str, shape: tuple[int, int]) -> Case:
+def of_rows(name: str, shape: tuple[int, int]) -> Case:
+    """softmax or logsumexp over the last axis of a shape."""
+
     def build(data: Data) -> Calls:
         function = getattr(nn if name == "softmax" else special, name, None)
         if function is None:

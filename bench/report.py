@@ -31,7 +31,11 @@ def head(header: dict[str, Any]) -> list[str]:
 def probes(threads: int, rates: dict[str, float | None]) -> str:
     """The limits with so many threads."""
     texts = (f"{name} {'-' if rate is None else f'{rate:.0f}'}" for name, rate in rates.items())
-    return f"{threads} threads, limits in 1e9 operations or bytes per second: {', '.join(texts)}"
+    return f"{count(threads)}, limits in 1e9 operations or bytes per second: {', '.join(texts)}"
+
+
+def count(threads: int) -> str:
+    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 def titles() -> str:
@@ -111,7 +115,7 @@ def below(verdicts: Sequence[Verdict], most: int = 6) -> list[str]:
         if not v.passed:
             more = len(v.below) - most
             reached = "; ".join(v.below[:most]) + (f"; and {more} more" if more > 0 else "")
-            lines.append(f"below: {v.row.name} with {v.threads} threads: {reached}")
+            lines.append(f"below: {v.row.name} with {count(v.threads)}: {reached}")
     return lines
 
 

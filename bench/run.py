@@ -65,18 +65,20 @@ def run(
     seconds: float,
     on_probes: Callable[[int, dict[str, float | None]], None],
     launch: Launch = launch,
+    cases: str = "",
 ) -> Iterator[Verdict]:
-    """The verdict on each row with so many threads, as it is known. seconds: of timing for each case."""
+    """The verdict on each row with so many threads, as it is known. seconds: of timing for each case.
+    cases: a regular expression; only those whose name has it."""
     known = {row.name: row for row in rows}
-    cases: list[CaseResult] = []
-    for finding in launch({"rows": list(known), "threads": threads, "isa": isa, "seconds": seconds}):
+    results: list[CaseResult] = []
+    for finding in launch({"rows": list(known), "threads": threads, "isa": isa, "seconds": seconds, "cases": cases}):
         if "probes" in finding:
             on_probes(threads, finding["probes"])
         elif "result" in finding:
-            cases.append(CaseResult(**finding["result"] | {"notes": tuple(finding["result"]["notes"])}))
+            results.append(CaseResult(**finding["result"] | {"notes": tuple(finding["result"]["notes"])}))
         else:
-            yield judge(known[finding["done"]], threads, cases, isa)
-            cases = []
+            yield judge(known[finding["done"]], threads, results, isa)
+            results = []
 
 
 def header(isa: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The process that measures, with one number of threads from its start to its end.
 
-    python -m accel.bench.worker '{"rows": […], "threads": 1, "isa": "avx512", "seconds": 0.3}'
+    python -m accel.bench.worker '{"rows": […], "threads": 1, "isa": "avx512", "seconds": 0.3, "cases": ""}'
 
 Each finding is one line of JSON on stdout: first {"probes": …}, then each case's result.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -33,12 +34,11 @@ HOPELESS_SECONDS, HOPELESS_RATIO = 0.2, 10
 torch's float16 products take seconds."""
 
 
-def measure_row(
-    row: Row, data: Data, isa: str, threads: int, seconds: float, clock: Clock = time.perf_counter
-) -> Iterator[CaseResult]:
-    """Each case of a row."""
+def measure_row(row: Row, data: Data, task: dict[str, Any], clock: Clock = time.perf_counter) -> Iterator[CaseResult]:
+    """Each case of a row that the task asks for."""
     for case in row.cases():
-        yield measure_case(row, case, data, isa, threads, seconds, clock)
+        if re.search(task["cases"], case.name):
+            yield measure_case(row, case, data, task["isa"], task["threads"], task["seconds"], clock)
 
 
 def measure_case(
@@ -119,7 +119,7 @@ def main(task: dict[str, Any]) -> None:
         warnings.simplefilter("ignore")
         for row in ROWS:
             if row.name in task["rows"]:
-                for result in measure_row(row, data, isa, threads, task["seconds"]):
+                for result in measure_row(row, data, task):
                     emit({"result": asdict(result)})
                 emit({"done": row.name})
 

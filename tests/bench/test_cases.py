@@ -16,7 +16,7 @@ KINDS = (("sum", "float32"), ("mean", "float32"), ("max", "float32"), ("any", "b
 SMALL = [
     *pointwise.scalar(300, True),
     *(case for case in pointwise.broadcast() if "4096" not in case.name),
-    *(pointwise._cast(source, target, 300) for source, target in pointwise.CASTS),
+    *(pointwise.cast(source, target, 300) for source, target in pointwise.CASTS),
     *(
         matrix.product(5, 7, 9, dtype, layout)
         for dtype in ("float32", "float64", "float16", "bfloat16")
@@ -25,13 +25,13 @@ SMALL = [
     *(matrix.product(32, 32, 64, "int8", layout) for layout in matrix.LAYOUTS),
     *(matrix.product(1, 32, 64, "int8", layout) for layout in ("NN", "NT")),  # TN: torch 2.13 gives wrong numbers
     *matrix.batched((4, 8), 10),
-    matrix._linear(5, 7, 9),
+    matrix.linear(5, 7, 9),
     *(
-        reductions._reduction(kind, dtype, (6, 7, 8), axis)
+        reductions.along(kind, dtype, (6, 7, 8), axis)
         for kind, dtype in KINDS
         for axis in (None, 0, 1, 2)
     ),
-    reductions._last_axis("softmax", (20, 50)),
+    reductions.of_rows("softmax", (20, 50)),
     *(case for op in ("add", "matmul") for kind in ("Array", "ndarray") for case in overhead.overhead(op, kind)),
 ]  # fmt: skip
 

@@ -51,9 +51,7 @@ def table(monkeypatch, capsys):
         yield {"probes": {"fma_float64": 100.0, "vnni_int8": None}}
         for row in bars.ROWS:
             if row.name in task["rows"]:
-                for each in worker.measure_row(
-                    row, Data(), task["isa"], task["threads"], task["seconds"], lambda: machine.now
-                ):
+                for each in worker.measure_row(row, Data(), task, lambda: machine.now):
                     yield json.loads(json.dumps({"result": result.asdict(each)}))
                 yield {"done": row.name}
 
@@ -93,8 +91,17 @@ def test_a_slow_accel_is_below_and_named(table):
     assert code == 1
     assert line_of(out, "bad").endswith("below")
     assert line_of(out, "fine").endswith("pass")
-    assert "below: bad with 1 threads: slow: 0.20, bar 1" in out
+    assert "below: bad with 1 thread: slow: 0.20, bar 1" in out
     assert "1 of 2 rows are below their bar." in out
+
+
+def test_cases_may_be_chosen(table):
+    cases = [made_up(table.machine, name, {"accel": 1e-3, "torch": t}) for name, t in (("a", 4e-3), ("b", 1e-4))]
+    rows = [row("both", *cases), row("one", cases[1])]
+    code, out, _ = table(rows, "--cases", "^a$")
+    assert code == 0
+    assert line_of(out, "both").split()[2] == "1"
+    assert "one" not in [line.split(" ")[0] for line in out.splitlines()]
 
 
 def test_a_wrong_result_fails_however_fast(table):
@@ -191,6 +198,8 @@ def test_json_round_trip(table, tmp_path):
     [
         (("--rows", "nothing-like-it"), "no row matches 'nothing-like-it'; there are only"),
         (("--rows", "("), "is not a regular expression"),
+        (("--cases", "nothing-like-it"), "no case matches 'nothing-like-it'; there are x"),
+        (("--cases", "("), "is not a regular expression"),
         (("--threads", "0"), "expected whole numbers from 1 on"),
         (("--threads", "1,x"), "expected whole numbers from 1 on"),
         (("--seconds", "0"), "--seconds"),
@@ -231,4 +240,4 @@ def test_a_worker_that_dies_is_an_error():
     from accel.errors import AccelError
 
     with pytest.raises(AccelError, match="ended with code"):
-        list(run.launch({"rows": [], "threads": 1, "isa": "typo", "seconds": 1}))
+        list(run.launch({"rows": [], "threads": 1, "isa": "typo", "seconds": 1, "cases": ""}))

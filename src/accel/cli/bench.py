@@ -13,18 +13,25 @@ if TYPE_CHECKING:
     from ..bench.bars import Row
 
 
-def matching(pattern: str) -> list[Row]:
-    """The rows whose names a regular expression is found in. Raises click.BadParameter for a bad one or no row."""
+def matching(rows: str, cases: str) -> list[Row]:
+    """The rows whose names a regular expression is found in, and that have a case of which that holds for the other
+    one. Raises click.BadParameter for a bad one or no row."""
     from ..bench.bars import ROWS
 
-    try:
-        found = [row for row in ROWS if re.search(pattern, row.name)]
-    except re.error as error:
-        raise click.BadParameter(f"{pattern!r} is not a regular expression: {error}", param_hint="--rows") from None
+    for option, pattern in (("--rows", rows), ("--cases", cases)):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise click.BadParameter(f"{pattern!r} is not a regular expression: {error}", param_hint=option) from None
+    found = [row for row in ROWS if re.search(rows, row.name)]
     if not found:
         names = ", ".join(row.name for row in ROWS)
-        raise click.BadParameter(f"no row matches {pattern!r}; there are {names}", param_hint="--rows")
-    return found
+        raise click.BadParameter(f"no row matches {rows!r}; there are {names}", param_hint="--rows")
+    kept = [row for row in found if any(re.search(cases, case.name) for case in row.cases())]
+    if not kept:
+        names = ", ".join(case.name for row in found for case in row.cases())
+        raise click.BadParameter(f"no case matches {cases!r}; there are {names}", param_hint="--cases")
+    return kept
 
 
 def thread_counts(text: str | None) -> list[int]:
@@ -46,6 +53,7 @@ def command() -> None:
 
 @command.command(short_help="The CPU backend against its bars.")
 @click.option("--rows", default="", metavar="PATTERN", help="Only rows whose name has this regular expression.")
+@click.option("--cases", default="", metavar="PATTERN", help="Only cases whose name has this regular expression.")
 @click.option("--threads", default=None, metavar="N[,N…]", help="Numbers of threads. [default: 1 and all usable cores]")
 @click.option("--isa", default=None, metavar="NAME", help="Instruction set. [default: the best]")
 @click.option("--seconds", default=0.3, show_default=True, type=click.FloatRange(0, min_open=True), help="Per case.")
@@ -53,7 +61,14 @@ def command() -> None:
 @click.option("--list", "listed", is_flag=True, help="List the rows and their bars, and measure nothing.")
 @click.option("--verbose", is_flag=True, help="Print every case.")
 def cpu(
-    rows: str, threads: str | None, isa: str | None, seconds: float, file: str | None, listed: bool, verbose: bool
+    rows: str,
+    cases: str,
+    threads: str | None,
+    isa: str | None,
+    seconds: float,
+    file: str | None,
+    listed: bool,
+    verbose: bool,
 ) -> int:
     """Times each row's cases in turn with the same calls of NumPy and torch, in one process per number of threads.
 
@@ -62,7 +77,7 @@ def cpu(
     """
     from . import console
 
-    chosen, counts = matching(rows), thread_counts(threads)
+    chosen, counts = matching(rows, cases), thread_counts(threads)
     if listed:
         _list(chosen)
         return 0
@@ -81,7 +96,7 @@ def cpu(
         console.say(report.titles(), style="bold")
 
     for count in counts:
-        for verdict in run.run(chosen, count, name, seconds, on_probes, run.launch):
+        for verdict in run.run(chosen, count, name, seconds, on_probes, run.launch, cases):
             verdicts.append(verdict)
             console.say(report.row(verdict), style=console.GOOD if verdict.passed else console.BAD)
             for text in report.case_lines(verdict) if verbose else ():
