@@ -21,7 +21,8 @@ EXPM1_LOW = {"float32": -20.0, "float64": -40.0}  # expm1 is within half a unit 
 
 def clamp(x: Expr, low: float, high: float) -> Expr:
     """x limited to [low, high]; NaN stays."""
-    return select(x > high, const(high, x.dtype), select(x < low, const(low, x.dtype), x))
+    raised = select(x < low, const(low, x.dtype), x)
+    return select(raised > high, const(high, x.dtype), raised)
 
 
 def power_factors(k: Expr, bits: Expr) -> tuple[Expr, Expr]:
