@@ -119,6 +119,12 @@ struct PackRow {
   void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = nr
 };
 
+/// Copies with stores that bypass the caches; other threads may read what was stored after `fence`.
+struct StreamKernels {
+  void (*copy)(size_t bytes, void* dst, const void* src);
+  void (*fence)();
+};
+
 template <class Row>
 struct Rows {
   const Row* data;
@@ -135,6 +141,7 @@ struct KernelTable {
   Rows<ArgRow> args;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
+  StreamKernels stream;
 };
 
 }  // namespace accel

@@ -47,6 +47,7 @@ class Pointwise {
   void drop_dead_steps();
   void assign_slots();
 
+  StreamKernels stream_;
   std::vector<DType> inputs_;
   std::vector<ProgramStep> spec_;
   DType output_;

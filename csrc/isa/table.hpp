@@ -4,6 +4,7 @@
 //   ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS   the matmul tile kept in registers
 #pragma once
 
+#include "../kernels/copy.hpp"
 #include "../kernels/matmul.hpp"
 #include "../kernels/pointwise.hpp"
 #include "../kernels/reduce.hpp"
@@ -20,6 +21,6 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
 
 extern const KernelTable kTable;
 const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
-                            rows(kMatmuls),          rows(kPacks)};
+                            rows(kMatmuls),          rows(kPacks),      {stream, fence_stream}};
 
 }  // namespace accel::ACCEL_ISA
