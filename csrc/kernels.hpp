@@ -36,6 +36,9 @@ struct FunctionRow {
   CType args[kMaxArity];
   CType result;
   ArrayKernel kernel;
+  /// The same with stores around the caches, for outputs that do not fit them; null where there is none. Other threads
+  /// may read the result after StreamKernels::fence.
+  ArrayKernel stream;
 };
 
 /// One conversion between two distinct dtypes, as a loop over arrays.
@@ -119,7 +122,7 @@ struct PackRow {
   void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = nr
 };
 
-/// Copies with stores that bypass the caches; other threads may read what was stored after `fence`.
+/// Copies with stores around the caches; other threads may read what was stored after `fence`.
 struct StreamKernels {
   void (*copy)(size_t bytes, void* dst, const void* src);
   void (*fence)();

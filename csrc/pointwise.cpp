@@ -51,7 +51,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
                                     std::to_string(dtypes.size()));
       }
     }
-    Step step{nullptr, static_cast<int>(dtypes.size()), static_cast<int>(spec.args.size()), {}};
+    Step step{nullptr, nullptr, static_cast<int>(dtypes.size()), static_cast<int>(spec.args.size()), {}};
     if (spec.function == "cast") {
       if (spec.args.size() != 1) throw std::invalid_argument(describe(s, spec) + " takes one argument");
       const DType from = dtypes[spec.args[0]], to = parse_dtype(spec.dtype);
@@ -84,6 +84,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
         }
       }
       step.kernel = row->kernel;
+      step.stream = row->stream;
       dtypes.push_back(result_dtype(table, *row));
     }
     for (int a = 0; a < step.arity; ++a) step.args[a] = roots[spec.args[a]];
@@ -111,6 +112,10 @@ void Pointwise::drop_dead_steps() {
     live.push_back(*step);
   }
   steps_.assign(live.rbegin(), live.rend());
+}
+
+bool Pointwise::streams() const {
+  return steps_.empty() || (steps_.back().stream && steps_.back().result == result_);
 }
 
 /// Every input keeps a slot; a step's slot is free again after the last step that reads it.
@@ -170,7 +175,7 @@ struct Pointwise::Region {
       if (!sides[k].constant) bytes += elements * sides[k].size;
       in_place |= k > 0 && sides[k].data == sides[0].data;
     }
-    streams = bytes > kStreamBytes && !in_place;
+    streams = bytes > kStreamBytes && !in_place && program.streams();
   }
 
   /// Where an operand's short strides lie along another dimension than the innermost, makes tiles of the two, so that
@@ -265,7 +270,7 @@ class Pointwise::Pass {
  private:
   /// A block has no need of L1 where nothing but a kernel's operands and result is touched.
   int64_t longest() const {
-    if (!region_.by_row || region_.streams || program_.steps_.size() > 1 || stride(0) != 1) return kBatch;
+    if (!region_.by_row || program_.steps_.size() > 1 || stride(0) != 1) return kBatch;
     const bool copies = program_.steps_.empty();
     for (size_t k = 1; k < region_.sides.size(); ++k) {
       if (copies && static_cast<int>(k) != program_.result_ + 1) continue;
@@ -286,10 +291,8 @@ class Pointwise::Pass {
     const bool direct = stride(0) == 1 || inner_ == 1;
     const bool copies = program_.steps_.empty();
     const size_t copied = static_cast<size_t>(program_.result_) + 1;
-    int64_t n = std::min({longest_, end_ - at_, inner_ - column_});
-    const bool streams = direct && region_.streams && inner_ > 1;
-    if (streams) n = std::min(n, to_line(target));
-    char* const out = direct && !streams ? target : out_slot_;
+    const int64_t n = std::min({longest_, end_ - at_, inner_ - column_});
+    char* const out = direct ? target : out_slot_;
     for (size_t k = 1; k < region_.sides.size(); ++k) {
       const Region::Side& side = region_.sides[k];
       if (side.constant || (copies && k != copied)) continue;
@@ -309,8 +312,7 @@ class Pointwise::Pass {
         }
       }
     }
-    if (!copies || !streams) compute(n, out);
-    if (streams) program_.stream_.copy(static_cast<size_t>(n) * region_.sides[0].size, target, copies ? values_[copied - 1] : out);
+    compute(n, out, direct && region_.streams);
     if (!direct) scatter(region_.sides[0].size, n, target, stride(0), out);
     column_ += n;
     if (column_ == inner_) {
@@ -346,13 +348,9 @@ class Pointwise::Pass {
       column_ = 0;
       cursor_.advance(rows);
     }
-    char* const dense = target.data + at_ * target.size;
-    char* out = target.dense && !region_.streams ? dense : out_slot_;
-    compute(n, out);
-    if (target.dense) {
-      if (region_.streams) program_.stream_.copy(static_cast<size_t>(n) * target.size, dense, out);
-      return n;
-    }
+    char* out = target.dense ? target.data + at_ * target.size : out_slot_;
+    compute(n, out, target.dense && region_.streams);
+    if (target.dense) return n;
     for (const Rows* r = out_rows_; r != out_rows; ++r) {
       scatter(target.size, r->rows, r->count, target.data + r->offset * target.size, region_.nest.strides[0][outer],
               stride(0), out);
@@ -361,22 +359,23 @@ class Pointwise::Pass {
     return n;
   }
 
-  /// Elements of a block after which the next begins at a line of 64 bytes.
-  int64_t to_line(const char* target) const {
-    const int64_t size = region_.sides[0].size;
-    return kBatch - static_cast<int64_t>(reinterpret_cast<uintptr_t>(target) % 64) / size;
-  }
-
-  void compute(int64_t n, char* out) {
+  void compute(int64_t n, char* out, bool streams) {
     for (const Step& step : program_.steps_) {
       const void* args[kMaxArity];
       for (int a = 0; a < step.arity; ++a) args[a] = values_[step.args[a]];
-      char* const result = step.result == program_.result_ ? out : slot(step.result);
-      step.kernel(n, result, args);
+      const bool last = step.result == program_.result_;
+      char* const result = last ? out : slot(step.result);
+      (last && streams ? step.stream : step.kernel)(n, result, args);
       values_[step.result] = result;
     }
     const void* const result = values_[program_.result_];
-    if (result != out) std::memmove(out, result, static_cast<size_t>(n) * region_.sides[0].size);
+    const size_t bytes = static_cast<size_t>(n) * region_.sides[0].size;
+    if (result == out) return;
+    if (streams) {
+      program_.stream_.copy(bytes, out, result);
+    } else {
+      std::memmove(out, result, bytes);
+    }
   }
 
   /// Equal rows, or a part of one, that follow one another in the output.

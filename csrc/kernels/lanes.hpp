@@ -157,6 +157,12 @@ ACCEL_LANES Vector<double> scale(Vector<double> x, Vector<double> k, Vector<uint
   return _mm512_scalef_pd(x, k);
 }
 
+/// Stores a vector at an address aligned to it, around the caches.
+template <class V>
+ACCEL_LANES void stream_vector(void* p, V v) {
+  _mm512_stream_si512(static_cast<__m512i*>(p), (__m512i)v);
+}
+
 // Bools in memory are bytes of 0 or 1. A block of 64 of them is one vector.
 inline constexpr int kMaskBlock = 64;
 
@@ -172,9 +178,12 @@ struct MaskBlock {
   }
   Mask<kBytes> get(int i) const { return static_cast<Mask<kBytes>>(bits >> (i * kLanes)); }
   void set(int i, Mask<kBytes> mask) { bits |= static_cast<uint64_t>(mask) << (i * kLanes); }
+  template <bool kStream>
   void store(uint8_t* p, int64_t n) const {
     const __m512i bytes = _mm512_maskz_set1_epi8(bits, 1);
-    if (n == kMaskBlock) {
+    if constexpr (kStream) {
+      _mm512_stream_si512(reinterpret_cast<__m512i*>(p), bytes);
+    } else if (n == kMaskBlock) {
       _mm512_storeu_si512(p, bytes);
     } else {
       _mm512_mask_storeu_epi8(p, (uint64_t{1} << n) - 1, bytes);
@@ -306,6 +315,12 @@ ACCEL_LANES Vector<double> scale(Vector<double> x, Vector<double> k, Vector<uint
   return x * first * (Vector<double>)(((bits - half) << 52) + 0x3ff0000000000000ull);
 }
 
+/// Stores a vector at an address aligned to it, around the caches.
+template <class V>
+ACCEL_LANES void stream_vector(void* p, V v) {
+  _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)v);
+}
+
 // Bools in memory are bytes of 0 or 1. A block of 32 of them is one vector.
 inline constexpr int kMaskBlock = 32;
 
@@ -333,6 +348,7 @@ struct MaskBlock {
   }
   Mask<kBytes> get(int i) const { return masks[i]; }
   void set(int i, Mask<kBytes> mask) { masks[i] = mask; }
+  template <bool kStream>
   void store(uint8_t* p, int64_t n) const {
     __m256i words[4];  // each of 8 lanes of 32 bits
     if constexpr (kBytes == 4) {
@@ -346,7 +362,9 @@ struct MaskBlock {
     const __m256i pairs = _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
     const __m256i ordered = _mm256_permutevar8x32_epi32(pairs, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     const __m256i bytes = _mm256_and_si256(ordered, _mm256_set1_epi8(1));
-    if (n == kMaskBlock) {
+    if constexpr (kStream) {
+      _mm256_stream_si256(reinterpret_cast<__m256i*>(p), bytes);
+    } else if (n == kMaskBlock) {
       memcpy(p, &bytes, sizeof bytes);
     } else {
       memcpy(p, &bytes, static_cast<size_t>(n));
@@ -384,8 +402,9 @@ struct LanesLoop;
 
 template <auto Lanes, class R, class... A>
 struct LanesLoop<Lanes, R (*)(A...)> {
+  template <bool kStream>
   static void run(int64_t n, void* out, const void* const* args) {
-    run_typed(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
+    run_typed<kStream>(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
   }
 
  private:
@@ -394,30 +413,55 @@ struct LanesLoop<Lanes, R (*)(A...)> {
   static constexpr int kBytes = sizeof(R) > 1 ? sizeof(R) : (sizeof(A), ...);  // the last argument is never a bool
   static constexpr int kLanes = ACCEL_VECTOR_BYTES / kBytes;
 
-  template <size_t... I>
+  template <bool kStream, size_t... I>
   static void run_typed(int64_t n, R* out, const void* const* args, std::index_sequence<I...>) {
     if constexpr (kIsBool<R> || (kIsBool<A> || ...)) {
-      run_blocks(n, out, static_cast<const A*>(args[I])...);
+      run_blocks<kStream>(n, out, static_cast<const A*>(args[I])...);
     } else {
-      run_vectors(n, out, static_cast<const A*>(args[I])...);
+      run_vectors<kStream>(n, out, static_cast<const A*>(args[I])...);
     }
   }
 
+  /// Elements before the first whole vector of the output.
+  static int64_t before_vector(const R* out) {
+    return static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % ACCEL_VECTOR_BYTES / sizeof(R));
+  }
+
+  template <bool kStream>
   static void run_vectors(int64_t n, R* out, const A*... args) {
     int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) store<R>(out + i, Lanes(load<A>(args + i)...));
+    if constexpr (kStream) {
+      i = before_vector(out) < n ? before_vector(out) : n;
+      for (int64_t at = 0; at < i; at += kLanes) {
+        const int64_t some = i - at < kLanes ? i - at : kLanes;
+        store_some<R>(out + at, Lanes(load_some<A>(args + at, some)...), some);
+      }
+    }
+    for (; i + kLanes <= n; i += kLanes) {
+      if constexpr (kStream) {
+        stream_vector(out + i, Lanes(load<A>(args + i)...));
+      } else {
+        store<R>(out + i, Lanes(load<A>(args + i)...));
+      }
+    }
     if (i < n) store_some<R>(out + i, Lanes(load_some<A>(args + i, n - i)...), n - i);
   }
 
   /// As many elements at a time as fill a vector with bools.
+  template <bool kStream>
   static void run_blocks(int64_t n, R* out, const A*... args) {
     int64_t i = 0;
-    for (; i + kMaskBlock <= n; i += kMaskBlock) {
-      run_block(kMaskBlock, out + i, BlockArgument<A, kBytes>::at(args + i, kMaskBlock)...);
+    if constexpr (kStream) {
+      i = before_vector(out) < n ? before_vector(out) : n;
+      if (i > 0) run_block<false>(i, out, BlockArgument<A, kBytes>::at(args, i)...);
     }
-    if (i < n) run_block(n - i, out + i, BlockArgument<A, kBytes>::at(args + i, n - i)...);
+    for (; i + kMaskBlock <= n; i += kMaskBlock) {
+      run_block<kStream>(kMaskBlock, out + i, BlockArgument<A, kBytes>::at(args + i, kMaskBlock)...);
+    }
+    if (i < n) run_block<false>(n - i, out + i, BlockArgument<A, kBytes>::at(args + i, n - i)...);
   }
 
+  template <bool kStream>
   ACCEL_LANES void run_block(int64_t n, R* out, const BlockArgument<A, kBytes>&... args) {
     [[maybe_unused]] MaskBlock<kBytes> masks;
     for (int v = 0; v < kBytes; ++v) {
@@ -425,13 +469,15 @@ struct LanesLoop<Lanes, R (*)(A...)> {
       if (left <= 0) break;
       if constexpr (kIsBool<R>) {
         masks.set(v, Lanes(args.get(v)...));
+      } else if (kStream) {
+        stream_vector(out + v * kLanes, Lanes(args.get(v)...));
       } else if (left >= kLanes) {
         store<R>(out + v * kLanes, Lanes(args.get(v)...));
       } else {
         store_some<R>(out + v * kLanes, Lanes(args.get(v)...), left);
       }
     }
-    if constexpr (kIsBool<R>) masks.store(out, n);
+    if constexpr (kIsBool<R>) masks.template store<kStream>(out, n);
   }
 };
 

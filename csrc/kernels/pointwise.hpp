@@ -45,9 +45,9 @@ struct Loop<F> {
     run_typed(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
   }
 
-  static constexpr FunctionRow row(const char* function, const char* dtype, ArrayKernel kernel) {
+  static constexpr FunctionRow row(const char* function, const char* dtype, ArrayKernel kernel, ArrayKernel stream) {
     static_assert(sizeof...(A) <= kMaxArity);
-    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), kernel};
+    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), kernel, stream};
   }
 
  private:
@@ -62,23 +62,21 @@ struct Loop<F> {
   }
 };
 
-/// The row of the scalar function F, computed by its own loop or by another.
-template <auto F, void (*kRun)(int64_t, void*, const void* const*) = Loop<F>::run>
-static constexpr FunctionRow function_row(const char* function, const char* dtype) {
-  return Loop<F>::row(function, dtype, kRun);
-}
-
 #if defined(__AVX2__)
-#define ACCEL_ROW(function, dtype)                                                                         \
-  function_row<accel_##function##_##dtype,                                                                 \
-               LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>::run>(   \
-      #function, #dtype),
-#define ACCEL_SCALAR_ROW(function, dtype) function_row<accel_##function##_##dtype>(#function, #dtype),
-static constexpr FunctionRow kFunctions[] = {ACCEL_VECTOR_FUNCTIONS(ACCEL_ROW)
-                                                 ACCEL_SCALAR_FUNCTIONS(ACCEL_SCALAR_ROW)};
-#undef ACCEL_SCALAR_ROW
+#define ACCEL_LOOP(function, dtype) \
+  LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>
+#define ACCEL_LANES_ROW(function, dtype)                                                                           \
+  Loop<accel_##function##_##dtype>::row(#function, #dtype, ACCEL_LOOP(function, dtype)::template run<false>, \
+                                        ACCEL_LOOP(function, dtype)::template run<true>),
+#define ACCEL_ROW(function, dtype) \
+  Loop<accel_##function##_##dtype>::row(#function, #dtype, Loop<accel_##function##_##dtype>::run, nullptr),
+static constexpr FunctionRow kFunctions[] = {ACCEL_VECTOR_FUNCTIONS(ACCEL_LANES_ROW)
+                                                 ACCEL_SCALAR_FUNCTIONS(ACCEL_ROW)};
+#undef ACCEL_LANES_ROW
+#undef ACCEL_LOOP
 #else
-#define ACCEL_ROW(function, dtype, ...) function_row<accel_##function##_##dtype>(#function, #dtype),
+#define ACCEL_ROW(function, dtype, ...) \
+  Loop<accel_##function##_##dtype>::row(#function, #dtype, Loop<accel_##function##_##dtype>::run, nullptr),
 static constexpr FunctionRow kFunctions[] = {ACCEL_FUNCTIONS_1(ACCEL_ROW) ACCEL_FUNCTIONS_2(ACCEL_ROW)
                                                  ACCEL_FUNCTIONS_3(ACCEL_ROW)};
 #endif
