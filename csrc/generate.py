@@ -1,4 +1,5 @@
-"""Writes the headers that follow from the Python sources: contract.hpp and scalar_functions.hpp. Standard library only.
+"""Writes the headers that follow from the Python sources: contract.hpp, scalar_functions.hpp and
+vector_functions.hpp. Standard library only.
 
 python csrc/generate.py FOLDER
 """
@@ -19,9 +20,11 @@ def generate(folder: Path) -> None:
     numerics = _load("accel_build_numerics", SOURCES / "numerics.py")
     _load("accel_build_scalar", SOURCES / "scalar" / "__init__.py")
     cpp = importlib.import_module("accel_build_scalar.cpp")
+    cpp_vector = importlib.import_module("accel_build_scalar.cpp_vector")
     lines = "".join(f"inline constexpr int {name} = {getattr(numerics, key)};\n" for key, name in CONSTANTS.items())
     _write(folder / "contract.hpp", f"#pragma once\nnamespace accel {{\n{lines}}}  // namespace accel\n")
     _write(folder / "scalar_functions.hpp", cpp.header())
+    _write(folder / "vector_functions.hpp", cpp_vector.header())
 
 
 def _load(name: str, path: Path) -> ModuleType:

@@ -36,6 +36,9 @@ struct FunctionRow {
   CType args[kMaxArity];
   CType result;
   ArrayKernel kernel;
+  /// The same with stores around the caches, for outputs that do not fit them; null where there is none. Other threads
+  /// may read the result after StreamKernels::fence.
+  ArrayKernel stream;
 };
 
 /// One conversion between two distinct dtypes, as a loop over arrays.
@@ -149,6 +152,12 @@ struct ProbeRow {
   void (*run)(int64_t n, void* out, const void* a, const void* b);
 };
 
+/// Copies with stores around the caches; other threads may read what was stored after `fence`.
+struct StreamKernels {
+  void (*copy)(size_t bytes, void* dst, const void* src);
+  void (*fence)();
+};
+
 template <class Row>
 struct Rows {
   const Row* data;
@@ -167,6 +176,7 @@ struct KernelTable {
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
   Rows<ProbeRow> probes;
+  StreamKernels stream;
 };
 
 }  // namespace accel

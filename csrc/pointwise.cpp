@@ -13,8 +13,12 @@ namespace {
 constexpr int64_t kBatch = 1024;                     // elements that go through all steps together, in L1
 constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do not share the low bits of addresses
 constexpr int64_t kMinRow = 256;                     // shorter rows are gathered, several to a block
-constexpr int64_t kCopy = 1 << 16;                   // elements copied between checkpoints
+constexpr int64_t kDirect = 1 << 16;                 // elements between checkpoints where no block is in L1
 constexpr int64_t kTile = 32;                        // elements by elements of a block that crosses two dimensions
+// Bytes of all operands past which the output is stored around the caches: it would not be found there afterwards, and a
+// store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
+// system reports (384 MiB on a Zen 5 of 32 MiB) may be that of several sockets or slices.
+constexpr int64_t kStreamBytes = 32 << 20;
 constexpr int64_t kGrain = 1 << 18;                  // elements x steps that are worth a task
 
 /// A function gives bool where it returns a byte at every dtype that it has, else its compute dtype.
@@ -35,7 +39,7 @@ std::string describe(size_t index, const ProgramStep& step) {
 }  // namespace
 
 Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::vector<ProgramStep> steps, DType output)
-    : inputs_(std::move(inputs)), spec_(std::move(steps)), output_(output) {
+    : stream_(table.stream), inputs_(std::move(inputs)), spec_(std::move(steps)), output_(output) {
   std::vector<DType> dtypes = inputs_;
   std::vector<int> roots(inputs_.size());  // a cast to the same dtype is another name for its argument
   for (size_t v = 0; v < roots.size(); ++v) roots[v] = static_cast<int>(v);
@@ -47,7 +51,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
                                     std::to_string(dtypes.size()));
       }
     }
-    Step step{nullptr, static_cast<int>(dtypes.size()), static_cast<int>(spec.args.size()), {}};
+    Step step{nullptr, nullptr, static_cast<int>(dtypes.size()), static_cast<int>(spec.args.size()), {}};
     if (spec.function == "cast") {
       if (spec.args.size() != 1) throw std::invalid_argument(describe(s, spec) + " takes one argument");
       const DType from = dtypes[spec.args[0]], to = parse_dtype(spec.dtype);
@@ -80,6 +84,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
         }
       }
       step.kernel = row->kernel;
+      step.stream = row->stream;
       dtypes.push_back(result_dtype(table, *row));
     }
     for (int a = 0; a < step.arity; ++a) step.args[a] = roots[spec.args[a]];
@@ -107,6 +112,10 @@ void Pointwise::drop_dead_steps() {
     live.push_back(*step);
   }
   steps_.assign(live.rbegin(), live.rend());
+}
+
+bool Pointwise::streams() const {
+  return steps_.empty() || (steps_.back().stream && steps_.back().result == result_);
 }
 
 /// Every input keeps a slot; a step's slot is free again after the last step that reads it.
@@ -145,7 +154,8 @@ struct Pointwise::Region {
   Nest nest;
   std::vector<Side> sides;
   int64_t elements;
-  bool by_row;  // a block is a part of one row; else it covers several short ones
+  bool by_row;   // a block is a part of one row; else it covers several short ones
+  bool streams;  // the output is stored around the caches
 
   Region(const Pointwise& program, const Extents& shape, const Operand& out, const std::vector<Operand>& in) {
     nest.shape = shape;
@@ -159,6 +169,13 @@ struct Pointwise::Region {
     for (size_t i = 0; i < in.size(); ++i) add(in[i], program.inputs_[i]);
     nest.sort_and_collapse();
     classify();
+    int64_t bytes = 0;
+    bool in_place = false;
+    for (size_t k = 0; k < sides.size(); ++k) {
+      if (!sides[k].constant) bytes += elements * sides[k].size;
+      in_place |= k > 0 && sides[k].data == sides[0].data;
+    }
+    streams = bytes > kStreamBytes && !in_place && program.streams();
   }
 
   /// Where an operand's short strides lie along another dimension than the innermost, makes tiles of the two, so that
@@ -238,6 +255,7 @@ class Pointwise::Pass {
       gather(side.size, std::min(kBatch, end - begin), slot(k - 1), side.data, 0);
       values_[k - 1] = slot(k - 1);
     }
+    longest_ = longest();
   }
 
   void run(Worker& worker) {
@@ -246,9 +264,21 @@ class Pointwise::Pass {
       at_ += n;
       worker.checkpoint(n * static_cast<int64_t>(program_.steps_.size() + 1));
     }
+    if (region_.streams) program_.stream_.fence();
   }
 
  private:
+  /// A block has no need of L1 where nothing but a kernel's operands and result is touched.
+  int64_t longest() const {
+    if (!region_.by_row || program_.steps_.size() > 1 || stride(0) != 1) return kBatch;
+    const bool copies = program_.steps_.empty();
+    for (size_t k = 1; k < region_.sides.size(); ++k) {
+      if (copies && static_cast<int>(k) != program_.result_ + 1) continue;
+      if (region_.sides[k].constant || (!copies && stride(k) != 1)) return kBatch;
+    }
+    return kDirect;
+  }
+
   char* slot(size_t value) const { return slots_ + program_.slots_[value] * kSlotBytes; }
   int64_t stride(size_t k) const { return region_.nest.inner_stride(k); }
   char* address(size_t k) const {
@@ -261,9 +291,7 @@ class Pointwise::Pass {
     const bool direct = stride(0) == 1 || inner_ == 1;
     const bool copies = program_.steps_.empty();
     const size_t copied = static_cast<size_t>(program_.result_) + 1;
-    // A copy has no step that needs its block in L1.
-    const int64_t longest = copies && direct && !region_.sides[copied].constant ? kCopy : kBatch;
-    const int64_t n = std::min({longest, end_ - at_, inner_ - column_});
+    const int64_t n = std::min({longest_, end_ - at_, inner_ - column_});
     char* const out = direct ? target : out_slot_;
     for (size_t k = 1; k < region_.sides.size(); ++k) {
       const Region::Side& side = region_.sides[k];
@@ -284,7 +312,7 @@ class Pointwise::Pass {
         }
       }
     }
-    compute(n, out);
+    compute(n, out, direct && region_.streams);
     if (!direct) scatter(region_.sides[0].size, n, target, stride(0), out);
     column_ += n;
     if (column_ == inner_) {
@@ -321,7 +349,7 @@ class Pointwise::Pass {
       cursor_.advance(rows);
     }
     char* out = target.dense ? target.data + at_ * target.size : out_slot_;
-    compute(n, out);
+    compute(n, out, target.dense && region_.streams);
     if (target.dense) return n;
     for (const Rows* r = out_rows_; r != out_rows; ++r) {
       scatter(target.size, r->rows, r->count, target.data + r->offset * target.size, region_.nest.strides[0][outer],
@@ -331,16 +359,23 @@ class Pointwise::Pass {
     return n;
   }
 
-  void compute(int64_t n, char* out) {
+  void compute(int64_t n, char* out, bool streams) {
     for (const Step& step : program_.steps_) {
       const void* args[kMaxArity];
       for (int a = 0; a < step.arity; ++a) args[a] = values_[step.args[a]];
-      char* const result = step.result == program_.result_ ? out : slot(step.result);
-      step.kernel(n, result, args);
+      const bool last = step.result == program_.result_;
+      char* const result = last ? out : slot(step.result);
+      (last && streams ? step.stream : step.kernel)(n, result, args);
       values_[step.result] = result;
     }
     const void* const result = values_[program_.result_];
-    if (result != out) std::memmove(out, result, static_cast<size_t>(n) * region_.sides[0].size);
+    const size_t bytes = static_cast<size_t>(n) * region_.sides[0].size;
+    if (result == out) return;
+    if (streams) {
+      program_.stream_.copy(bytes, out, result);
+    } else {
+      std::memmove(out, result, bytes);
+    }
   }
 
   /// Equal rows, or a part of one, that follow one another in the output.
@@ -360,6 +395,7 @@ class Pointwise::Pass {
   RowCursor cursor_;
   int64_t column_;
   int64_t at_, end_;
+  int64_t longest_ = kBatch;  // elements of a block
 };
 
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,

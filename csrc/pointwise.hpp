@@ -37,7 +37,8 @@ class Pointwise {
  private:
   struct Step {
     ArrayKernel kernel;
-    int result;  // the value it computes
+    ArrayKernel stream;  // null where there is none
+    int result;          // the value it computes
     int arity;
     int args[kMaxArity];
   };
@@ -45,8 +46,10 @@ class Pointwise {
   class Pass;
 
   void drop_dead_steps();
+  bool streams() const;  // the last step, or a copy, can store around the caches
   void assign_slots();
 
+  StreamKernels stream_;
   std::vector<DType> inputs_;
   std::vector<ProgramStep> spec_;
   DType output_;

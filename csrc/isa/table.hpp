@@ -6,6 +6,7 @@
 
 #include "../kernels/any.hpp"
 #include "../kernels/arg.hpp"
+#include "../kernels/copy.hpp"
 #include "../kernels/matmul.hpp"
 #include "../kernels/pointwise.hpp"
 #include "../kernels/probe.hpp"
@@ -33,6 +34,7 @@ extern const KernelTable kTable = {
     rows(kMatmuls),
     rows(kPacks),
     rows(kProbes),
+    {stream, fence_stream},
 };
 
 }  // namespace accel::ACCEL_ISA

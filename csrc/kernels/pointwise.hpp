@@ -7,12 +7,18 @@
 
 #include "../kernels.hpp"
 #include "ieee.hpp"
+#if defined(__AVX2__)
+#include "lanes.hpp"
+#endif
 
 namespace accel::ACCEL_ISA {
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"  // isnan of an integer, for one
 #include "scalar_functions.hpp"
+#if defined(__AVX2__)
+#include "vector_functions.hpp"
+#endif
 #pragma GCC diagnostic pop
 
 template <class T>
@@ -39,9 +45,9 @@ struct Loop<F> {
     run_typed(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
   }
 
-  static constexpr FunctionRow row(const char* function, const char* dtype) {
+  static constexpr FunctionRow row(const char* function, const char* dtype, ArrayKernel kernel, ArrayKernel stream) {
     static_assert(sizeof...(A) <= kMaxArity);
-    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), run};
+    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), kernel, stream};
   }
 
  private:
@@ -56,9 +62,24 @@ struct Loop<F> {
   }
 };
 
-#define ACCEL_ROW(function, dtype, ...) Loop<accel_##function##_##dtype>::row(#function, #dtype),
+#if defined(__AVX2__)
+#define ACCEL_LOOP(function, dtype) \
+  LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>
+#define ACCEL_LANES_ROW(function, dtype)                                                                           \
+  Loop<accel_##function##_##dtype>::row(#function, #dtype, ACCEL_LOOP(function, dtype)::template run<false>, \
+                                        ACCEL_LOOP(function, dtype)::template run<true>),
+#define ACCEL_ROW(function, dtype) \
+  Loop<accel_##function##_##dtype>::row(#function, #dtype, Loop<accel_##function##_##dtype>::run, nullptr),
+static constexpr FunctionRow kFunctions[] = {ACCEL_VECTOR_FUNCTIONS(ACCEL_LANES_ROW)
+                                                 ACCEL_SCALAR_FUNCTIONS(ACCEL_ROW)};
+#undef ACCEL_LANES_ROW
+#undef ACCEL_LOOP
+#else
+#define ACCEL_ROW(function, dtype, ...) \
+  Loop<accel_##function##_##dtype>::row(#function, #dtype, Loop<accel_##function##_##dtype>::run, nullptr),
 static constexpr FunctionRow kFunctions[] = {ACCEL_FUNCTIONS_1(ACCEL_ROW) ACCEL_FUNCTIONS_2(ACCEL_ROW)
                                                  ACCEL_FUNCTIONS_3(ACCEL_ROW)};
+#endif
 #undef ACCEL_ROW
 
 #define ACCEL_ROW(from, to, ...) CastRow{#from, #to, Loop<accel_cast_##from##_##to>::run},

@@ -5,8 +5,11 @@
 #include <cstring>
 
 #include "ieee.hpp"
-#if defined(__x86_64__) && (defined(__AVX2__) || defined(__AVX512F__))
+#if defined(__x86_64__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // what the intrinsics of GCC 12 start from on purpose
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 #endif
 #ifdef __aarch64__
 #include <arm_neon.h>

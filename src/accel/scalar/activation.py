@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .binary_format import infinity, with_sign_of
+from .binary_format import infinity, power_of_two, with_sign_of
 from .coefficients import ERF, ERFC_LOG, GELU_TANH_CUBIC, GELU_TANH_LINEAR, MILLS, MILLS_LOW
-from .exponential import EXP_LOW, exp_factors, exp_of_negative, expm1
+from .exponential import EXP_LOW, exp_factors, exp_fraction, exp_of_negative, expm1
 from .expr import FLOATS, Expr, const, fma, ne, select
 from .extended import polynomial, polynomial_by_halves, two_product
 from .scalar_function import ScalarFunction
@@ -30,8 +30,8 @@ def tanh(x: Expr) -> Expr:
 
 def sigmoid(x: Expr) -> Expr:
     """1 / (1 + z) or z / (1 + z) with z = exp(-|x|)."""
-    value, scale = exp_of_negative(-abs(x))
-    z = value * scale
+    p, first, second = exp_of_negative(-abs(x))
+    z = p * first * second
     return select(x < 0.0, z, const(1.0, x.dtype)) / (z + 1.0)
 
 
@@ -44,11 +44,11 @@ def gate(x: Expr, exponent: Expr, low: Expr | None) -> Expr:
 
     For negative x the factor exp(w) may be subnormal where the product is not, so its power of two comes last.
     """
-    value, scale = exp_of_negative(exponent, low)
-    z = value * scale
+    p, first, second = exp_of_negative(exponent, low)
+    z = p * first * second
     limited = select(x < EXP_LOW[x.dtype], const(EXP_LOW[x.dtype], x.dtype), x)
-    quotient = select(x < 0.0, limited * value, x) / (z + 1.0)
-    return select(x < 0.0, quotient * scale, quotient)
+    quotient = select(x < 0.0, limited * p, x) / (z + 1.0)
+    return select(x < 0.0, quotient * first * second, quotient)
 
 
 def gelu_tanh(x: Expr) -> Expr:
@@ -73,8 +73,8 @@ def erf(x: Expr) -> Expr:
     a = at_most(abs(x), ERF_END[x.dtype])
     square = a * a
     near = fma(polynomial_by_halves(square, square * square, ERF[x.dtype]), a, a)
-    value, scale = exp_factors(-polynomial(a, ERFC_LOG[x.dtype]))
-    far = fma(-value, scale, 1.0)
+    p, _, bits = exp_fraction(-polynomial(a, ERFC_LOG[x.dtype]))
+    far = fma(-p, power_of_two(bits, x.dtype), 1.0)
     return with_sign_of(select(a < 1.0, near, far), x)
 
 
@@ -88,11 +88,11 @@ def gelu(x: Expr) -> Expr:
     a = at_most(abs(x), MILLS_END[x.dtype])
     ratio, ratio_low = mills_ratio(a)
     square, square_low = two_product(a, a)
-    factor, scale = exp_factors(square * -0.5, square_low * -0.5)
-    tail, tail_low = two_product(ratio, factor)
-    tail_low = fma(ratio_low, factor, tail_low)
-    negative = -fma(a, tail, a * tail_low) * scale
-    positive = fma(-x, (tail + tail_low) * scale, x)
+    p, first, second = exp_factors(square * -0.5, square_low * -0.5)
+    tail, tail_low = two_product(ratio, p)
+    tail_low = fma(ratio_low, p, tail_low)
+    negative = -fma(a, tail, a * tail_low) * first * second
+    positive = fma(-x, (tail + tail_low) * first * second, x)
     value = select(x < 0.0, negative, select(x < infinity(x.dtype), positive, x))
     return with_sign_of(value, x)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import integer, power
 from .binary_format import format_of, infinity, nan, nearest_integer, raw, with_sign_of
-from .expr import FLOATS, SIGNED, UNSIGNED, Expr, bitcast, const, eq, floor, fma, ne, select, sqrt
+from .expr import FLOATS, SIGNED, UNSIGNED, Expr, bitcast, const, eq, floor, fma, ne, rarely, select, sqrt
 from .scalar_function import ScalarFunction
 
 
@@ -55,7 +55,7 @@ def _fraction(x: Expr) -> tuple[Expr, Expr, Expr]:
     """x > 0 as (fraction in [1, 2), biased exponent, whether x was subnormal and scaled by 2**(fraction bits + 1))."""
     f = format_of(x)
     subnormal = x < f.smallest_normal
-    bits = raw(select(subnormal, x * 2.0 ** (f.fraction + 1), x))
+    bits = raw(rarely(subnormal, x * 2.0 ** (f.fraction + 1), x))
     return bitcast((bits & ((1 << f.fraction) - 1)) | f.one_bits, x.dtype), bits >> f.fraction, subnormal
 
 
@@ -64,7 +64,7 @@ def remainder(x: Expr, y: Expr) -> Expr:
 
     Long division of the fractions a of |x| and b of |y| in the base 2**step. The partial remainder stays a multiple of
     the last place of b and below b, so that every fma is exact: a digit estimated with the rounded reciprocal of b is
-    off by less than 3/4. The first digit takes (difference of exponents) mod step bits.
+    off by less than 3/4. The first digit takes (difference of exponents) mod step bits; quotients of more are rare.
     """
     if x.dtype not in FLOATS:
         return integer.remainder(x, y)
@@ -72,18 +72,22 @@ def remainder(x: Expr, y: Expr) -> Expr:
     step = f.fraction - 2
     ax, ay = abs(x), abs(y)
     (a, i, subnormal_x), (b, j, subnormal_y) = _fraction(ax), _fraction(ay)
-    none, scaled = const(0, f.bits), const(f.fraction + 1, f.bits)
-    shift = i - select(subnormal_x, scaled, none) - j + select(subnormal_y, scaled, none)
+    scaled = f.fraction + 1
+    shift = i - j
+    shift = rarely(subnormal_x, shift - scaled, shift)
+    shift = rarely(subnormal_y, shift + scaled, shift)
     small = ax < ay
-    shift = select(small, none, shift)
+    shift = select(small, const(0, f.bits), shift)
     digits = (2 * f.bias + f.fraction) // step  # whole digits in the largest shift
     count, first = _divide_by_constant(shift, step, digits)
     inverse = 1.0 / b
-    rest = _reduce(a * bitcast((first << f.fraction) + f.one_bits, x.dtype), b, inverse)
+    short = _reduce(a * bitcast((first << f.fraction) + f.one_bits, x.dtype), b, inverse)
+    rest = short
     for digit in range(digits, 0, -1):
-        rest = select(count >= digit, _reduce(rest * 2.0**step, b, inverse), rest)
+        rest = rarely(count >= digit, _reduce(rest * 2.0**step, b, inverse), rest)
+    rest = rarely(count >= 1, rest, short)
     rest = select(rest < 0.0, rest + b, rest) * bitcast(j << f.fraction, x.dtype)
-    rest = select(subnormal_y, rest * 2.0 ** -(f.fraction + 1), rest)
+    rest = rarely(subnormal_y, rest * 2.0**-scaled, rest)
     magnitude = select(small, ax, rest)
     opposite = ne((raw(x) ^ raw(y)) & f.sign_mask, 0)
     folded = select(opposite & ne(magnitude, 0.0), ay - magnitude, magnitude)

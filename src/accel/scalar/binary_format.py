@@ -78,9 +78,3 @@ def power_of_two(low_bits: Expr, dtype: str) -> Expr:
     """2**k for k from 1 - bias to bias, from bits whose low bits hold k."""
     f = FORMATS[dtype]
     return bitcast((low_bits << f.fraction) + f.one_bits, dtype)
-
-
-def exponent_as_float(field: Expr, dtype: str) -> Expr:
-    """A small non-negative integer as a float, by placing it in the fraction of 2**fraction (no 64-bit conversion)."""
-    f = FORMATS[dtype]
-    return bitcast(field | ((f.bias + f.fraction) << f.fraction), dtype) - 2.0**f.fraction

@@ -21,7 +21,8 @@ EXPM1_LOW = {"float32": -20.0, "float64": -40.0}  # expm1 is within half a unit 
 
 def clamp(x: Expr, low: float, high: float) -> Expr:
     """x limited to [low, high]; NaN stays."""
-    return select(x > high, const(high, x.dtype), select(x < low, const(low, x.dtype), x))
+    raised = select(x < low, const(low, x.dtype), x)
+    return select(raised > high, const(high, x.dtype), raised)
 
 
 def power_factors(k: Expr, bits: Expr) -> tuple[Expr, Expr]:
@@ -39,28 +40,32 @@ def reduce(x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
     return r, fma(k, -low, exact - r), k, bits
 
 
-def exp_factors(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
-    """exp(x + low) as a product of a normal number and a power of two, for EXP_LOW <= x <= EXP_HIGH, low tiny."""
+def exp_fraction(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr, Expr]:
+    """(p, k, bits of k) with exp(x + low) = 2**k p, for EXP_LOW <= x <= EXP_HIGH, low tiny."""
     r, _, k, bits = reduce(x)
     if low is not None:
         r = r + low
-    p = fma(fma(polynomial(r, EXP[x.dtype]), r, 1.0), r, 1.0)
-    first, second = power_factors(k, bits)
-    return p * first, second
+    return fma(fma(polynomial(r, EXP[x.dtype]), r, 1.0), r, 1.0), k, bits
+
+
+def exp_factors(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr, Expr]:
+    """exp(x + low) as the product of a number near 1 and two powers of two, the first product exact."""
+    p, k, bits = exp_fraction(x, low)
+    return p, *power_factors(k, bits)
 
 
 def exp(x: Expr) -> Expr:
-    value, scale = exp_factors(clamp(x, EXP_LOW[x.dtype], EXP_HIGH[x.dtype]))
-    return value * scale
+    p, first, second = exp_factors(clamp(x, EXP_LOW[x.dtype], EXP_HIGH[x.dtype]))
+    return p * first * second
 
 
-def exp_of_negative(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
+def exp_of_negative(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr, Expr]:
     """exp_factors for x <= 0 or NaN."""
     return exp_factors(select(x < EXP_LOW[x.dtype], const(EXP_LOW[x.dtype], x.dtype), x), low)
 
 
 def exp2_factors(x: Expr, low: Expr | None = None) -> tuple[Expr, Expr]:
-    """2**(x + low) as exp_factors gives it, for |x| <= EXP2_LIMIT."""
+    """2**(x + low) as a product of a normal number and a power of two, for |x| <= EXP2_LIMIT."""
     k, bits = nearest_integer(x)
     r = x - k
     if low is not None:

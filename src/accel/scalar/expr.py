@@ -240,6 +240,13 @@ def select(condition: Expr, a: Expr | Number, b: Expr | Number) -> Expr:
     return Expr("select", dtype, (condition, a, b))
 
 
+def rarely(condition: Expr, a: Expr | Number, b: Expr | Number) -> Expr:
+    """select(condition, a, b) where few arguments meet the condition: a vector of them may leave out what only ``a``
+    needs. The mark is the node's value."""
+    node = select(condition, a, b)
+    return Expr("select", node.dtype, node.args, 1)
+
+
 def bitcast(a: Expr, dtype: str) -> Expr:
     if "bool" in (a.dtype, dtype) or WIDTH[a.dtype] != WIDTH[dtype]:
         raise TypeError(f"bitcast of {a.dtype} to {dtype}")

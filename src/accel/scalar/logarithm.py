@@ -6,9 +6,9 @@ is exact, and a minimax P. The products with log2(e) and log10(e) keep their rou
 
 from __future__ import annotations
 
-from .binary_format import exponent_as_float, format_of, infinity, nan, raw
+from .binary_format import format_of, infinity, nan, raw
 from .coefficients import LN2, LOG, LOG2_E, LOG10_2, LOG10_E
-from .expr import Expr, bitcast, const, eq, fma, select
+from .expr import Expr, bitcast, const, eq, fma, rarely, select
 from .extended import fast_two_sum, polynomial_by_halves, two_product
 from .scalar_function import ScalarFunction
 
@@ -23,15 +23,17 @@ def fraction_and_exponent(x: Expr) -> tuple[Expr, Expr, Expr]:
     moved = raw(x) + (f.one_bits - least)
     field = moved >> f.fraction
     m = bitcast((moved & ((1 << f.fraction) - 1)) + least, x.dtype)
-    return m, exponent_as_float(field, x.dtype) - float(f.bias), field
+    # The field placed in the fraction of 2**fraction: no conversion of a 64-bit integer.
+    k = bitcast(field | ((f.bias + f.fraction) << f.fraction), x.dtype) - (2.0**f.fraction + f.bias)
+    return m, k, field
 
 
 def normalised(x: Expr) -> tuple[Expr, Expr]:
-    """(x scaled to be normal, what to add to its exponent)."""
+    """(m, k) with x = 2**k m, for finite x > 0."""
     f = format_of(x)
     subnormal = x < f.smallest_normal
-    scaled = select(subnormal, x * 2.0 ** (f.fraction + 1), x)
-    return scaled, select(subnormal, const(-float(f.fraction + 1), x.dtype), 0.0)
+    m, k, _ = fraction_and_exponent(rarely(subnormal, x * 2.0 ** (f.fraction + 1), x))
+    return m, rarely(subnormal, k - float(f.fraction + 1), k)
 
 
 def log_tail(f: Expr) -> Expr:
@@ -40,35 +42,30 @@ def log_tail(f: Expr) -> Expr:
     return square * fma(polynomial_by_halves(f, square, LOG[f.dtype]), f, -0.5)
 
 
-def finish(x: Expr, value: Expr, pole: Expr | float = 0.0) -> Expr:
+def finish(x: Expr, value: Expr, pole: float = 0.0) -> Expr:
     """value where x is finite and above the pole; the special values of a logarithm elsewhere."""
-    finite = select(x < infinity(x.dtype), value, x)
-    return select(x > pole, finite, select(eq(x, pole), -infinity(x.dtype), nan(x.dtype)))
+    special = select(x > pole, x, select(eq(x, pole), -infinity(x.dtype), nan(x.dtype)))
+    return rarely(~((x > pole) & (x < infinity(x.dtype))), special, value)
 
 
 def log(x: Expr) -> Expr:
-    scaled, offset = normalised(x)
-    m, exponent, _ = fraction_and_exponent(scaled)
-    k = exponent + offset
+    m, k = normalised(x)
     f = m - 1.0
     high, low = LN2[x.dtype]
     return finish(x, fma(k, high, f + fma(k, low, log_tail(f))))
 
 
 def log2(x: Expr) -> Expr:
-    scaled, offset = normalised(x)
-    m, exponent, _ = fraction_and_exponent(scaled)
+    m, k = normalised(x)
     f = m - 1.0
     high, low = LOG2_E[x.dtype]
     product, error = two_product(f, high)
-    total, rest = fast_two_sum(exponent + offset, product)
+    total, rest = fast_two_sum(k, product)
     return finish(x, total + (rest + fma(log_tail(f), high, fma(f, low, error))))
 
 
 def log10(x: Expr) -> Expr:
-    scaled, offset = normalised(x)
-    m, exponent, _ = fraction_and_exponent(scaled)
-    k = exponent + offset
+    m, k = normalised(x)
     f = m - 1.0
     high, low = LOG10_E[x.dtype]
     k_high, k_low = LOG10_2[x.dtype]
@@ -83,10 +80,10 @@ def log1p(x: Expr) -> Expr:
     u = 1.0 + x
     m, k, field = fraction_and_exponent(u)
     scale = bitcast((const(2 * fmt.bias, fmt.bits) - field) << fmt.fraction, x.dtype)
-    f = select(u < 2.0 ** (fmt.fraction + 2), fma(x, scale, scale - 1.0), m - 1.0)
+    f = rarely(~(u < 2.0 ** (fmt.fraction + 2)), m - 1.0, fma(x, scale, scale - 1.0))
     high, low = LN2[x.dtype]
-    value = fma(k, high, f + fma(k, low, log_tail(f)))
-    return select(abs(x) < 2.0 ** -(fmt.fraction + 2), x, finish(x, value, -1.0))
+    value = finish(x, fma(k, high, f + fma(k, low, log_tail(f))), -1.0)
+    return rarely(abs(x) < 2.0 ** -(fmt.fraction + 2), x, value)
 
 
 FLOAT = ("float",)

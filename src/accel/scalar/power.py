@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .binary_format import infinity, nan, with_sign_of
 from .coefficients import LOG2_S, LOG2_S_LOW
-from .exponential import EXP2_LIMIT, exp2_factors
-from .expr import Expr, const, eq, fma, ne, rint, select
+from .exponential import EXP2_LIMIT, clamp, exp2_factors
+from .expr import Expr, const, eq, fma, ne, rarely, rint, select
 from .extended import fast_two_sum, polynomial, two_product
-from .logarithm import fraction_and_exponent, normalised
+from .logarithm import normalised
 
 
 def log2_pair(x: Expr) -> tuple[Expr, Expr]:
@@ -15,8 +15,7 @@ def log2_pair(x: Expr) -> tuple[Expr, Expr]:
 
     s, its square, the two lowest coefficients of the minimax G and every product with them are pairs.
     """
-    scaled, offset = normalised(x)
-    m, exponent, _ = fraction_and_exponent(scaled)
+    m, exponent = normalised(x)
     f = m - 1.0
     below, below_low = fast_two_sum(const(1.0, x.dtype), m)  # exponents of 1 and m differ by one at most: exact
     inverse = 1.0 / below
@@ -33,30 +32,31 @@ def log2_pair(x: Expr) -> tuple[Expr, Expr]:
     g_low = g_low + (v_low + c_low[0])
     p, p_low = two_product(s, g)
     p_low = fma(s, g_low, fma(s_low, g, p_low))
-    high, low = fast_two_sum(exponent + offset, p)
+    high, low = fast_two_sum(exponent, p)
     return fast_two_sum(high, low + p_low)
 
 
 def power(x: Expr, y: Expr) -> Expr:
+    """The special values take part only where an argument is not finite, or x not above 0."""
     ax = abs(x)
     inf = infinity(x.dtype)
     log_high, log_low = log2_pair(ax)
-    special = select(eq(ax, 0.0), -inf, ax)  # of infinity and NaN: itself
-    regular = (ax > 0.0) & (ax < inf)
-    log_high = select(regular, log_high, special)
-    log_low = select(regular, log_low, 0.0)
+    irregular = ~((ax > 0.0) & (ax < inf))
+    log_high = rarely(irregular, select(eq(ax, 0.0), -inf, ax), log_high)  # of infinity and NaN: itself
+    log_low = rarely(irregular, const(0.0, x.dtype), log_low)
     z, z_low = two_product(y, log_high)
     z_low = fma(y, log_low, z_low)
     limit = EXP2_LIMIT[x.dtype]
-    inside = abs(z) <= limit
-    z = select(z > limit, const(limit, x.dtype), select(z < -limit, const(-limit, x.dtype), z))
-    value, scale = exp2_factors(z, select(inside, z_low, 0.0))
-    magnitude = select(eq(ax, 1.0) | eq(y, 0.0), const(1.0, x.dtype), value * scale)
+    outside = ~(abs(z) <= limit)
+    value, scale = exp2_factors(clamp(z, -limit, limit), rarely(outside, const(0.0, x.dtype), z_low))
+    product = value * scale
+    magnitude = select(eq(ax, 1.0) | eq(y, 0.0), const(1.0, x.dtype), product)
     integral = eq(rint(y), y)
     odd = integral & ne(rint(y * 0.5), y * 0.5) & (abs(y) < inf)
     signed = select(odd, with_sign_of(magnitude, x), magnitude)
     undefined = (x < 0.0) & (ax < inf) & ~integral
-    return select(undefined, nan(x.dtype), signed)
+    usual = (x > 0.0) & (x < inf) & (abs(y) < inf)
+    return rarely(~usual, select(undefined, nan(x.dtype), signed), product)
 
 
 SPECIAL = (
