@@ -15,10 +15,10 @@
 namespace accel {
 
 #if defined(__x86_64__)
-namespace probe_vnni {
+namespace avx512_probe_vnni {
 extern const ProbeRow kProbe;
 }
-namespace probe_bfloat16 {
+namespace avx512_probe_bfloat16 {
 extern const ProbeRow kProbe;
 }
 #endif
@@ -97,8 +97,9 @@ std::vector<const ProbeRow*> find(const KernelTable& table, const std::string& k
 #if defined(__x86_64__)
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (kind == "vnni_int8" && has_avx512 && __builtin_cpu_supports("avx512vnni")) found = {&probe_vnni::kProbe};
-  if (kind == "bfloat16_dot" && has_avx512 && __builtin_cpu_supports("avx512bf16")) found = {&probe_bfloat16::kProbe};
+  if (kind == "vnni_int8" && has_avx512 && __builtin_cpu_supports("avx512vnni")) found = {&avx512_probe_vnni::kProbe};
+  if (kind == "bfloat16_dot" && has_avx512 && __builtin_cpu_supports("avx512bf16"))
+    found = {&avx512_probe_bfloat16::kProbe};
 #endif
   if (found.empty() && kind != "vnni_int8" && kind != "bfloat16_dot") {
     throw std::invalid_argument("unknown kind of probe: " + kind);

@@ -1,11 +1,11 @@
 // The rate of vdpbf16ps (AVX-512 BF16): two products of bfloat16 added to each float32 element.
-#define ACCEL_ISA probe_bfloat16
+#define ACCEL_ISA avx512_probe_bfloat16
 #include <immintrin.h>
 
 #include "../kernels.hpp"
 #include "../kernels/chains.hpp"
 
-namespace accel::probe_bfloat16 {
+namespace accel::avx512_probe_bfloat16 {
 
 static void run(int64_t n, void*, const void*, const void*) {
   __m512i a = _mm512_set1_epi32(0x3f803f00), b = _mm512_set1_epi32(0x3f00bf20);  // (1, 0.5) and (0.5, -0.625)
@@ -17,4 +17,4 @@ static void run(int64_t n, void*, const void*, const void*) {
 extern const ProbeRow kProbe;
 const ProbeRow kProbe = {"bfloat16_dot", 0, 2.0 * kChains * 32, run};
 
-}  // namespace accel::probe_bfloat16
+}  // namespace accel::avx512_probe_bfloat16
