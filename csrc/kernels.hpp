@@ -107,6 +107,35 @@ struct MatmulRow {
   void (*pairs)(int64_t n, int64_t k, const void* a, int64_t a_step, const void* b, int64_t b_step, void* out);
 };
 
+/// Rows of A that a kernel for few rows computes together, of which at most `m` exist: 1, 2, 4, 8 or 16.
+inline constexpr int few_rows(int64_t m) { return m > 8 ? 16 : m > 4 ? 8 : m > 2 ? 4 : m > 1 ? 2 : 1; }
+
+/// Rows with those that few_rows adds.
+inline constexpr int64_t few_rows_padded(int64_t m) { return m / 16 * 16 + (m % 16 ? few_rows(m % 16) : 0); }
+
+/// c[i * ldc + j] = the canonical product of A's prepared row i and column j of B, for k in [k_begin, k_end): added to
+/// c where k_begin > 0. Both ends are multiples of KC, or k_end is k.
+struct FewProblem {
+  int64_t m, n, k;
+  int64_t k_begin, k_end;
+  const void* factors;
+  const void* b;
+  int64_t b_stride;  // in elements, between columns that are contiguous along k, or rows that are contiguous across it
+  void* c;
+  int64_t ldc;
+};
+
+/// Matrix multiply of few rows of one dtype, which B is read in as it is stored.
+struct FewRow {
+  DType dtype;
+  CType type;                     // of the accumulators; 32 bits of an integer's
+  int64_t (*row_size)(int64_t k);  // accumulators' worth of prepared factors of a row
+  /// Prepares m rows of A, up to few_rows_padded(m) of factors.
+  void (*prepare)(int64_t m, int64_t k, const void* a, int64_t a_row, int64_t a_col, void* factors);
+  void (*along)(const FewProblem& problem);   // b[j * b_stride + p]
+  void (*across)(const FewProblem& problem);  // b[p * b_stride + j]
+};
+
 /// Conversion of A and B from a dtype to the compute type.
 ///
 /// a and b pack one panel of `width` (mr or nr) vectors of length k:
@@ -135,6 +164,7 @@ struct KernelTable {
   Rows<ArgRow> args;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
+  Rows<FewRow> fews;
 };
 
 }  // namespace accel

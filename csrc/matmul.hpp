@@ -40,9 +40,11 @@ class Matmul {
 
   template <class Body>
   void for_entries(const Call& call, int64_t begin, int64_t end, Body&& body) const;
+  void run_few(const Call& call, int threads, Interrupt& interrupt) const;
   void run_direct(const Call& call, int threads, Interrupt& interrupt) const;
   void run_pairs(const Call& call, int threads, Interrupt& interrupt) const;
   void run_packed(const Call& call, int threads, Interrupt& interrupt) const;
+  void few(const Call& call, const Entry& entry, const Region& region, char* factors, bool prepared, Worker& worker) const;
   void direct(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
   void packed(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
   void macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
@@ -53,6 +55,7 @@ class Matmul {
   int size_;  // bytes of the compute type
   const MatmulRow* kernel_ = nullptr;
   const PackRow* pack_ = nullptr;
+  const FewRow* few_ = nullptr;      // null where B's dtype is not multiplied as it is stored
   bool native_;                      // dtype is stored as the compute type
   std::optional<Pointwise> finish_;  // accumulator to output; none where they are the same bits
 };

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "ieee.hpp"
-#if defined(__x86_64__) && (defined(__AVX2__) || defined(__AVX512F__))
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 #ifdef __aarch64__

@@ -1,0 +1,128 @@
+// Matrix multiply by packed panels and register tiles.
+#include "matmul_call.hpp"
+
+namespace accel {
+
+namespace {
+
+constexpr int64_t kPackABytes = 192 << 10;     // packed rows of A, in L2
+constexpr int64_t kPackBBytes = 4 << 20;       // packed columns of B, in the last-level cache
+
+template <class T>
+void merge_tile(int64_t rows, int64_t columns, const T* tile, int64_t ld, T* c, int64_t ldc, bool add) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) c[i * ldc + j] = add ? c[i * ldc + j] + tile[i * ld + j] : tile[i * ld + j];
+  }
+}
+
+template <class Body>
+void with_type(CType type, Body&& body) {
+  switch (type) {
+    case CType::kF32:
+      return body(float{});
+    case CType::kF64:
+      return body(double{});
+    case CType::kU32:
+      return body(uint32_t{});
+    default:
+      return body(uint64_t{});
+  }
+}
+
+void merge_tile(CType type, int64_t rows, int64_t columns, const void* tile, int64_t ld, void* c, int64_t ldc,
+                bool add) {
+  with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    merge_tile(rows, columns, static_cast<const T*>(tile), ld, static_cast<T*>(c), ldc, add);
+  });
+}
+
+}  // namespace
+
+void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) const {
+  // One task computes a region of one entry's output, over all of k: the bits do not depend on the division.
+  const int64_t mr = kernel_->mr, nr = kernel_->nr;
+  int64_t columns = std::max(nr, kPackBBytes / (kKC * size_) / nr * nr);
+  int64_t rows = call.m;
+  if (!call.in_place) {
+    columns = std::min(columns, 16 * nr);
+    rows = std::max(mr, kTileBytes / (columns * size_) / mr * mr);
+  }
+  columns = std::min(columns, round_up(call.n, nr));
+  rows = std::min(rows, round_up(call.m, mr));
+  const auto parts = [](int64_t whole, int64_t part) { return (whole + part - 1) / part; };
+  if (threads > 1) {
+    while (call.entries * parts(call.m, rows) * parts(call.n, columns) < 4 * threads) {
+      if (rows >= columns && rows > 4 * mr) {
+        rows = round_up((rows + 1) / 2, mr);
+      } else if (columns > 2 * nr) {
+        columns = round_up((columns + 1) / 2, nr);
+      } else {
+        break;
+      }
+    }
+  }
+  const int64_t down = parts(call.m, rows), across = parts(call.n, columns);
+  parallel_for(call.entries * down * across, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t e = task / (down * across), row = task / across % down * rows, column = task % across * columns;
+    const Region region{row, std::min(rows, call.m - row), column, std::min(columns, call.n - column)};
+    for_entries(call, e, e + 1, [&](const Entry& entry) { packed(call, entry, region, worker); });
+  });
+}
+
+void Matmul::packed(const Call& call, const Entry& entry, const Region& region, Worker& worker) const {
+  const int64_t mr = kernel_->mr, nr = kernel_->nr, in_size = size_of(dtype_);
+  const int64_t columns = round_up(region.columns, nr);
+  const int64_t block = std::min(round_up(region.rows, mr), std::max(mr, kPackABytes / (kKC * size_) / mr * mr));
+  char* const packed_a = static_cast<char*>(scratch(ScratchUse::kPackA, block * kKC * size_));
+  char* const packed_b = static_cast<char*>(scratch(ScratchUse::kPackB, columns * kKC * size_));
+  char* c = entry.out + (region.row * call.out_row + region.column) * size_;
+  int64_t ldc = call.out_row;
+  if (!call.in_place) {
+    c = static_cast<char*>(scratch(ScratchUse::kTile, round_up(region.rows, mr) * columns * size_));
+    ldc = columns;
+  }
+  if (call.k == 0) {
+    for (int64_t i = 0; i < region.rows; ++i) std::memset(c + i * ldc * size_, 0, region.columns * size_);
+    finish(call, entry, region, c, ldc, worker);
+  }
+  for (int64_t p = 0; p < call.k; p += kKC) {
+    const int64_t k = std::min<int64_t>(kKC, call.k - p);
+    const bool last = p + k == call.k;
+    for (int64_t j = 0; j < region.columns; j += nr) {
+      const char* const source = entry.b + (p * call.b_row + (region.column + j) * call.b_col) * in_size;
+      pack_->b(k, std::min(nr, region.columns - j), source, call.b_col, call.b_row, packed_b + j * k * size_);
+    }
+    for (int64_t i = 0; i < region.rows; i += block) {
+      const int64_t rows = std::min(block, region.rows - i);
+      for (int64_t r = 0; r < rows; r += mr) {
+        const char* const source = entry.a + ((region.row + i + r) * call.a_row + p * call.a_col) * in_size;
+        pack_->a(k, std::min(mr, rows - r), source, call.a_row, call.a_col, packed_a + r * k * size_);
+      }
+      char* const out = c + i * ldc * size_;
+      macro_tile(k, rows, region.columns, packed_a, packed_b, out, ldc, p > 0, !call.in_place, worker);
+      if (last) finish(call, entry, {region.row + i, rows, region.column, region.columns}, out, ldc, worker);
+    }
+  }
+}
+
+/// Multiplies packed panels. Where `padded`, c has room for whole tiles.
+void Matmul::macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
+                        bool add, bool padded, Worker& worker) const {
+  const int64_t mr = kernel_->mr, nr = kernel_->nr;
+  alignas(64) char edge[kMaxTileBytes];
+  for (int64_t j = 0; j < columns; j += nr) {
+    for (int64_t i = 0; i < rows; i += mr) {
+      char* const tile = c + (i * ldc + j) * size_;
+      if (padded || (i + mr <= rows && j + nr <= columns)) {
+        kernel_->tile(k, std::min(mr, rows - i), a + i * k * size_, b + j * k * size_, tile, ldc, add);
+      } else {
+        kernel_->tile(k, std::min(mr, rows - i), a + i * k * size_, b + j * k * size_, edge, nr, false);
+        merge_tile(kernel_->type, std::min(mr, rows - i), std::min(nr, columns - j), edge, nr, tile, ldc, add);
+      }
+    }
+    worker.checkpoint(rows * nr * k / 8);
+  }
+}
+
+}  // namespace accel
