@@ -26,11 +26,13 @@ EXTRA_FLAGS = os.environ.get("ACCEL_BUILD_FLAGS", "").split()
 JOBS = int(os.environ.get("ACCEL_BUILD_JOBS", "2"))
 
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
+AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 ISA_FLAGS = {
     "x86_64": {
         "baseline": [],
         "avx2": AVX2,
-        "avx512": [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
+        "avx512": AVX512,
+        "avx512vnni": [*AVX512, "-mavx512vnni"],
     },
     "aarch64": {"baseline": [], "neon": []},
 }

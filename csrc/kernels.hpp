@@ -136,6 +136,24 @@ struct FewRow {
   void (*across)(const FewProblem& problem);  // b[p * b_stride + j]
 };
 
+/// Matrix multiply of one dtype by panels of units: groups of products as wide as an accumulator.
+///
+/// A panel of A holds, unit by unit, `parts` times mr factors, and after them `starts` times mr values that the sums
+/// start from; a panel of B holds nr units at a time. Both are written past their end by less than one vector.
+struct UnitRow {
+  DType dtype;
+  CType type;  // of the accumulators
+  int mr;
+  int nr;
+  int depth;  // k of a chunk
+  int group;  // k of a unit
+  int parts;
+  int starts;
+  void (*tile)(int64_t k, int64_t rows, const void* a, const void* b, void* c, int64_t ldc, bool add);
+  void (*a)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);
+  void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);
+};
+
 /// Conversion of A and B from a dtype to the compute type.
 ///
 /// a and b pack one panel of `width` (mr or nr) vectors of length k:
@@ -156,6 +174,12 @@ struct Rows {
   const Row* end() const { return data + count; }
 };
 
+/// Kernels that multiply elements as they are stored.
+struct UnitKernels {
+  Rows<FewRow> fews;
+  Rows<UnitRow> units;
+};
+
 struct KernelTable {
   const char* isa;
   Rows<FunctionRow> functions;
@@ -164,7 +188,8 @@ struct KernelTable {
   Rows<ArgRow> args;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
-  Rows<FewRow> fews;
+  UnitKernels stored;
+  const UnitKernels* integer_dots;  // instead of `stored` for the dtypes it has; null without the instructions
 };
 
 }  // namespace accel

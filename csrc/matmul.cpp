@@ -73,8 +73,16 @@ Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointw
   for (const PackRow& row : table.packs) {
     if (row.from == dtype && row.to == type) pack_ = &row;
   }
-  for (const FewRow& row : table.fews) {
-    if (row.dtype == dtype && row.type == type) few_ = &row;
+  panels_ = {kernel_->mr, kernel_->nr, kKC, 1, 1, 0, kernel_->tile, pack_->a, pack_->b};
+  for (const UnitKernels* kernels : {&table.stored, table.integer_dots}) {
+    if (!kernels) continue;
+    for (const FewRow& row : kernels->fews) {
+      if (row.dtype == dtype && row.type == type) few_ = &row;
+    }
+    for (const UnitRow& row : kernels->units) {
+      if (row.dtype != dtype || row.type != type) continue;
+      panels_ = {row.mr, row.nr, row.depth, row.group, row.parts, row.starts, row.tile, row.a, row.b};
+    }
   }
   if (epilogue) {
     finish_.emplace(result == accumulator ? *epilogue : after_cast(table, accumulator, *epilogue));

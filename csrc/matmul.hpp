@@ -51,11 +51,23 @@ class Matmul {
                   bool add, bool padded, Worker& worker) const;
   void finish(const Call& call, const Entry& entry, const Region& region, char* acc, int64_t ldc, Worker& worker) const;
 
+  /// How A and B are packed, and multiplied by tiles.
+  struct Panels {
+    int64_t mr, nr, depth;
+    int64_t group, parts, starts;  // as in UnitRow
+    decltype(MatmulRow::tile) tile;
+    decltype(PackRow::a) a, b;
+
+    int64_t a_size(int64_t k) const { return (k + group - 1) / group * parts + starts; }  // of a row, in accumulators
+    int64_t b_size(int64_t k) const { return (k + group - 1) / group; }                   // of a column
+  };
+
   const DType dtype_, output_;
   int size_;  // bytes of the compute type
   const MatmulRow* kernel_ = nullptr;
   const PackRow* pack_ = nullptr;
   const FewRow* few_ = nullptr;      // null where B's dtype is not multiplied as it is stored
+  Panels panels_;
   bool native_;                      // dtype is stored as the compute type
   std::optional<Pointwise> finish_;  // accumulator to output; none where they are the same bits
 };

@@ -41,8 +41,8 @@ void merge_tile(CType type, int64_t rows, int64_t columns, const void* tile, int
 
 void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) const {
   // One task computes a region of one entry's output, over all of k: the bits do not depend on the division.
-  const int64_t mr = kernel_->mr, nr = kernel_->nr;
-  int64_t columns = std::max(nr, kPackBBytes / (kKC * size_) / nr * nr);
+  const int64_t mr = panels_.mr, nr = panels_.nr;
+  int64_t columns = std::max(nr, kPackBBytes / (panels_.b_size(panels_.depth) * size_) / nr * nr);
   int64_t rows = call.m;
   if (!call.in_place) {
     columns = std::min(columns, 16 * nr);
@@ -71,11 +71,11 @@ void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) con
 }
 
 void Matmul::packed(const Call& call, const Entry& entry, const Region& region, Worker& worker) const {
-  const int64_t mr = kernel_->mr, nr = kernel_->nr, in_size = size_of(dtype_);
+  const int64_t mr = panels_.mr, nr = panels_.nr, depth = panels_.depth, in_size = size_of(dtype_);
   const int64_t columns = round_up(region.columns, nr);
-  const int64_t block = std::min(round_up(region.rows, mr), std::max(mr, kPackABytes / (kKC * size_) / mr * mr));
-  char* const packed_a = static_cast<char*>(scratch(ScratchUse::kPackA, block * kKC * size_));
-  char* const packed_b = static_cast<char*>(scratch(ScratchUse::kPackB, columns * kKC * size_));
+  const int64_t block = std::min(round_up(region.rows, mr), std::max(mr, kPackABytes / (panels_.a_size(depth) * size_) / mr * mr));
+  char* const packed_a = static_cast<char*>(scratch(ScratchUse::kPackA, block * panels_.a_size(depth) * size_ + 64));
+  char* const packed_b = static_cast<char*>(scratch(ScratchUse::kPackB, columns * panels_.b_size(depth) * size_ + 64));
   char* c = entry.out + (region.row * call.out_row + region.column) * size_;
   int64_t ldc = call.out_row;
   if (!call.in_place) {
@@ -86,18 +86,18 @@ void Matmul::packed(const Call& call, const Entry& entry, const Region& region, 
     for (int64_t i = 0; i < region.rows; ++i) std::memset(c + i * ldc * size_, 0, region.columns * size_);
     finish(call, entry, region, c, ldc, worker);
   }
-  for (int64_t p = 0; p < call.k; p += kKC) {
-    const int64_t k = std::min<int64_t>(kKC, call.k - p);
+  for (int64_t p = 0; p < call.k; p += depth) {
+    const int64_t k = std::min(depth, call.k - p), a_size = panels_.a_size(k) * size_, b_size = panels_.b_size(k) * size_;
     const bool last = p + k == call.k;
     for (int64_t j = 0; j < region.columns; j += nr) {
       const char* const source = entry.b + (p * call.b_row + (region.column + j) * call.b_col) * in_size;
-      pack_->b(k, std::min(nr, region.columns - j), source, call.b_col, call.b_row, packed_b + j * k * size_);
+      panels_.b(k, std::min(nr, region.columns - j), source, call.b_col, call.b_row, packed_b + j * b_size);
     }
     for (int64_t i = 0; i < region.rows; i += block) {
       const int64_t rows = std::min(block, region.rows - i);
       for (int64_t r = 0; r < rows; r += mr) {
         const char* const source = entry.a + ((region.row + i + r) * call.a_row + p * call.a_col) * in_size;
-        pack_->a(k, std::min(mr, rows - r), source, call.a_row, call.a_col, packed_a + r * k * size_);
+        panels_.a(k, std::min(mr, rows - r), source, call.a_row, call.a_col, packed_a + r * a_size);
       }
       char* const out = c + i * ldc * size_;
       macro_tile(k, rows, region.columns, packed_a, packed_b, out, ldc, p > 0, !call.in_place, worker);
@@ -109,15 +109,16 @@ void Matmul::packed(const Call& call, const Entry& entry, const Region& region, 
 /// Multiplies packed panels. Where `padded`, c has room for whole tiles.
 void Matmul::macro_tile(int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
                         bool add, bool padded, Worker& worker) const {
-  const int64_t mr = kernel_->mr, nr = kernel_->nr;
+  const int64_t mr = panels_.mr, nr = panels_.nr;
+  const int64_t a_size = panels_.a_size(k) * size_, b_size = panels_.b_size(k) * size_;
   alignas(64) char edge[kMaxTileBytes];
   for (int64_t j = 0; j < columns; j += nr) {
     for (int64_t i = 0; i < rows; i += mr) {
       char* const tile = c + (i * ldc + j) * size_;
       if (padded || (i + mr <= rows && j + nr <= columns)) {
-        kernel_->tile(k, std::min(mr, rows - i), a + i * k * size_, b + j * k * size_, tile, ldc, add);
+        panels_.tile(k, std::min(mr, rows - i), a + i * a_size, b + j * b_size, tile, ldc, add);
       } else {
-        kernel_->tile(k, std::min(mr, rows - i), a + i * k * size_, b + j * k * size_, edge, nr, false);
+        panels_.tile(k, std::min(mr, rows - i), a + i * a_size, b + j * b_size, edge, nr, false);
         merge_tile(kernel_->type, std::min(mr, rows - i), std::min(nr, columns - j), edge, nr, tile, ldc, add);
       }
     }

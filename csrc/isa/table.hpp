@@ -9,6 +9,7 @@
 #include "../kernels/matmul.hpp"
 #include "../kernels/pointwise.hpp"
 #include "../kernels/reduce.hpp"
+#include "../kernels/units.hpp"
 
 #define ACCEL_STRING_(x) #x
 #define ACCEL_STRING(x) ACCEL_STRING_(x)
@@ -29,9 +30,17 @@ static constexpr FewRow kFews[] = {
     Few<Native<uint64_t>>::row(DType::kUint64, CType::kU64),
 };
 
+template <class F>
+using StoredTile = UnitTile<F, ACCEL_TILE_ROWS, ACCEL_TILE_VECTORS>;
+static constexpr UnitRow kUnits[] = {
+    StoredTile<Bytes<int8_t>>::row(DType::kInt8, CType::kU32, 4 * kKC),
+    StoredTile<Bytes<uint8_t>>::row(DType::kUint8, CType::kU32, 4 * kKC),
+    StoredTile<Int16>::row(DType::kInt16, CType::kU32, 2 * kKC),
+};
+
 extern const KernelTable kTable;
 const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
                             rows(kMatmuls),          rows(kPacks),
-                            rows(kFews)};
+                            {rows(kFews), rows(kUnits)},   nullptr};
 
 }  // namespace accel::ACCEL_ISA

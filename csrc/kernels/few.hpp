@@ -191,15 +191,24 @@ struct Few {
 #pragma GCC unroll 16
       for (int l = 0; l < kE; ++l) memcpy(&units[l], from + l * step, sizeof units[l]);
       Transpose<Unit>::run(units);
-#pragma GCC unroll 16
-      for (int u = 0; u < kE; ++u) {
+      const auto multiply = [&](Vector<Unit> unit) __attribute__((always_inline)) {
         Vector<Factor> parts[kParts];
-        F::split(units[u], parts);
+        F::split(unit, parts);
 #pragma GCC unroll 2
         for (int g = 0; g < kParts; ++g, a += M) {
 #pragma GCC unroll 16
           for (int r = 0; r < M; ++r) sums[r] = F::multiply(splat(a[r]), parts[g], sums[r]);
         }
+      };
+      if constexpr (M < 8) {
+#pragma GCC unroll 16
+        for (int u = 0; u < kE; ++u) multiply(units[u]);
+      } else {  // too many sums for the units to stay in registers
+        Unit rows[kE][kE];
+#pragma GCC unroll 16
+        for (int u = 0; u < kE; ++u) store(rows[u], units[u]);
+#pragma GCC unroll 1
+        for (int u = 0; u < kE; ++u) multiply(load(rows[u]));
       }
     }
     Acc* const c = static_cast<Acc*>(x.c) + i * x.ldc + j;

@@ -1,7 +1,7 @@
 // How stored elements of B are multiplied without a pass that widens them first.
 //
-// A unit is kGroup consecutive k of one column, as wide as an accumulator. In registers it becomes kParts vectors of
-// factors, each of kGroup / kParts products per lane; A's factors are prepared to match.
+// A unit is kGroup consecutive k of one row of A or column of B, as wide as an accumulator. In registers it becomes
+// kParts vectors of factors, each of kGroup / kParts products per lane.
 #pragma once
 
 #include <cstring>
@@ -19,9 +19,11 @@ struct Native {
   using Acc = T;
   static constexpr int kGroup = 1, kParts = 1;
 
-  /// The factors of a vector of units.
+  /// Units of contiguous columns, from kGroup rows.
+  static Vector<Unit> units(const Stored* const (&rows)[kGroup]) { return load(rows[0]); }
+  /// B's factors of a vector of units.
   static void split(Vector<Unit> unit, Vector<Factor> (&factors)[kParts]) { factors[0] = unit; }
-  /// The same from kGroup rows of contiguous columns.
+  /// B's factors of contiguous columns, from kGroup rows.
   static void columns(const Stored* const (&rows)[kGroup], Vector<Factor> (&factors)[kParts]) {
     factors[0] = load(rows[0]);
   }
@@ -39,14 +41,41 @@ using Words = Vector<uint32_t>;
 typedef int16_t Shorts __attribute__((vector_size(ACCEL_VECTOR_BYTES)));
 typedef uint16_t HalfShorts __attribute__((vector_size(ACCEL_VECTOR_BYTES / 2)));
 typedef uint8_t QuarterBytes __attribute__((vector_size(ACCEL_VECTOR_BYTES / 4)));
-typedef int8_t SignedBytes __attribute__((vector_size(ACCEL_VECTOR_BYTES / 4)));
+typedef int64_t Vector128 __attribute__((vector_size(16)));
 
-/// Elements of another width, each in 32 bits.
-template <class Narrow, class Wide, class T>
-static inline Words widen_columns(const T* p) {
-  Narrow x;
+/// Elements of 8 or 16 bits, each in 32 bits below zeros.
+static inline Words widen_columns(const uint16_t* p) {
+  HalfShorts x;
   memcpy(&x, p, sizeof x);
-  return (Words)__builtin_convertvector(x, Wide);
+#if defined(__AVX512F__)
+  return (Words)_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)x);
+#elif defined(__AVX2__)
+  return (Words)_mm256_cvtepu16_epi32((__m128i)x);
+#else
+  return __builtin_convertvector(x, Words);
+#endif
+}
+static inline Words widen_columns(const uint8_t* p) {
+  QuarterBytes x;
+  memcpy(&x, p, sizeof x);
+#if defined(__AVX512F__)
+  return (Words)_mm512_maskz_cvtepu8_epi32(0xffff, (__m128i)x);
+#elif defined(__AVX2__)
+  return (Words)_mm256_cvtepu8_epi32((__m128i)(Vector128){(int64_t)(uint64_t)__builtin_bit_cast(uint64_t, x), 0});
+#else
+  return __builtin_convertvector(x, Words);
+#endif
+}
+static inline Words widen_columns(const int16_t* p) { return widen_columns(reinterpret_cast<const uint16_t*>(p)); }
+static inline Words widen_columns(const int8_t* p) { return widen_columns(reinterpret_cast<const uint8_t*>(p)); }
+
+/// Four columns' bytes, or two columns' halves, of consecutive rows in each 32 bits.
+template <class T, int Rows>
+static inline Words interleave_columns(const T* const (&rows)[Rows]) {
+  Words unit = widen_columns(rows[0]);
+#pragma GCC unroll 4
+  for (int r = 1; r < Rows; ++r) unit |= widen_columns(rows[r]) << (32 / Rows * r);
+  return unit;
 }
 
 /// float16 and bfloat16: two products a unit, in float32.
@@ -70,25 +99,27 @@ struct Half {
 
 struct Bfloat16 : Half<Bfloat16> {
   static float widen(uint16_t x) { return bitcast<float>(static_cast<uint32_t>(x) << 16); }
-  static Vector<float> row(const uint16_t* p) { return (Vector<float>)(widen_columns<HalfShorts, Words>(p) << 16); }
+  static Vector<float> row(const uint16_t* p) { return (Vector<float>)(widen_columns(p) << 16); }
   static void split(Words unit, Vector<float> (&factors)[2]) {
     factors[0] = (Vector<float>)(unit << 16);
     factors[1] = (Vector<float>)(unit & 0xffff0000u);
   }
 };
 
-/// Sums of two products of int16, wrapped to 32 bits.
-static inline Words multiply_pairs(Words a, Words b) {
-#if defined(__AVX512BW__)
-  return (Words)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+/// sum plus the two products of int16 in each 32 bits, wrapped to 32 bits.
+static inline Words add_pairs(Words a, Words b, Words sum) {
+#if defined(__AVX512VNNI__)
+  return (Words)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)a, (__m512i)b);
+#elif defined(__AVX512BW__)
+  return sum + (Words)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 #elif defined(__AVX2__)
-  return (Words)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+  return sum + (Words)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 #elif defined(__SSE2__)
-  return (Words)_mm_madd_epi16((__m128i)a, (__m128i)b);
+  return sum + (Words)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #else
   typedef int32_t Signed __attribute__((vector_size(ACCEL_VECTOR_BYTES)));
   const Signed x = (Signed)a, y = (Signed)b;
-  return (Words)((x << 16 >> 16) * (y << 16 >> 16) + (x >> 16) * (y >> 16));
+  return sum + (Words)((x << 16 >> 16) * (y << 16 >> 16) + (x >> 16) * (y >> 16));
 #endif
 }
 
@@ -104,15 +135,16 @@ struct Int16 {
   using Acc = uint32_t;
   static constexpr int kGroup = 2, kParts = 1;
 
+  static Words units(const Stored* const (&rows)[kGroup]) { return interleave_columns(rows); }
   static void split(Words unit, Words (&factors)[kParts]) { factors[0] = unit; }
-  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kParts]) {
-    factors[0] = widen_columns<HalfShorts, Words>(rows[0]) | widen_columns<HalfShorts, Words>(rows[1]) << 16;
-  }
+  static void split_a(Words unit, Words (&factors)[kParts]) { factors[0] = unit; }
+  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kParts]) { split(units(rows), factors); }
   static void prepare(const Stored (&x)[kGroup], int valid, Factor (&factors)[kParts]) {
     factors[0] = pair(x[0], valid > 1 ? x[1] : 0);
   }
   static Acc start(const Factor (&)[kParts]) { return 0; }
-  static Words multiply(Words a, Words b, Words sum) { return sum + multiply_pairs(a, b); }
+  static Words add_starts(Words, Words start) { return start; }
+  static Words multiply(Words a, Words b, Words sum) { return add_pairs(a, b, sum); }
 };
 
 /// int8 or uint8: four products a unit, as int16 in two parts: k 0 and 2, and k 1 and 3.
@@ -126,6 +158,7 @@ struct Bytes {
   static constexpr bool kSigned = static_cast<T>(-1) < 0;
   typedef uint16_t Unsigned __attribute__((vector_size(ACCEL_VECTOR_BYTES)));
 
+  static Words units(const Stored* const (&rows)[kGroup]) { return interleave_columns(rows); }
   static void split(Words unit, Words (&factors)[kParts]) {
     if constexpr (kSigned) {
       factors[0] = (Words)((Shorts)unit << 8 >> 8);
@@ -135,16 +168,14 @@ struct Bytes {
       factors[1] = (Words)((Unsigned)unit >> 8);
     }
   }
-  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kParts]) {
-    Words unit = widen_columns<QuarterBytes, Words>(rows[0]);
-    for (int r = 1; r < kGroup; ++r) unit |= widen_columns<QuarterBytes, Words>(rows[r]) << (8 * r);
-    split(unit, factors);
-  }
+  static void split_a(Words unit, Words (&factors)[kParts]) { split(unit, factors); }
+  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kParts]) { split(units(rows), factors); }
   static void prepare(const Stored (&x)[kGroup], int valid, Factor (&factors)[kParts]) {
     for (int p = 0; p < kParts; ++p) factors[p] = pair(p < valid ? x[p] : 0, p + 2 < valid ? x[p + 2] : 0);
   }
   static Acc start(const Factor (&)[kParts]) { return 0; }
-  static Words multiply(Words a, Words b, Words sum) { return sum + multiply_pairs(a, b); }
+  static Words add_starts(Words, Words start) { return start; }
+  static Words multiply(Words a, Words b, Words sum) { return add_pairs(a, b, sum); }
 };
 
 }  // namespace accel::ACCEL_ISA

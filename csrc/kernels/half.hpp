@@ -15,7 +15,7 @@ struct Float16 : Half<Float16> {
 #elif defined(__F16C__)
     return (Vector<float>)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 #else
-    return wide(widen_columns<HalfShorts, Words>(p));
+    return wide(widen_columns(p));
 #endif
   }
 
