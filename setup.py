@@ -33,6 +33,7 @@ ISA_FLAGS = {
         "avx2": AVX2,
         "avx512": AVX512,
         "avx512vnni": [*AVX512, "-mavx512vnni"],
+        "avx512bf16": [*AVX512, "-mavx512bf16"],
     },
     "aarch64": {"baseline": [], "neon": []},
 }

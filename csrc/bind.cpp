@@ -213,8 +213,8 @@ void run_reduce(const Reduce& self, py::handle kept_shape, py::handle out_ptr, p
 }
 
 Matmul make_matmul(const std::string& isa, const std::string& dtype, const std::string& output,
-                   const Pointwise* epilogue) {
-  return Matmul(find_isa(isa), parse_dtype(dtype), parse_dtype(output), epilogue);
+                   const Pointwise* epilogue, bool matrix_units) {
+  return Matmul(find_isa(isa), parse_dtype(dtype), parse_dtype(output), epilogue, matrix_units);
 }
 
 void run_matmul(const Matmul& self, py::handle batch_shape, int64_t m, int64_t n, int64_t k, py::handle a_ptr,
@@ -266,7 +266,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
            py::arg("in_kept_strides"), py::arg("reduced_shape"), py::arg("in_reduced_strides"), py::arg("threads"));
   py::class_<Matmul>(m, "Matmul", "Matrix multiply in the canonical order, with an epilogue.")
       .def(py::init(&make_matmul), py::arg("isa"), py::arg("dtype"), py::arg("output"),
-           py::arg("epilogue") = py::none())
+           py::arg("epilogue") = py::none(), py::arg("matrix_units") = false)
       .def("run", &run_matmul, py::arg("batch_shape"), py::arg("m"), py::arg("n"), py::arg("k"), py::arg("a_ptr"),
            py::arg("a_strides"), py::arg("b_ptr"), py::arg("b_strides"), py::arg("out_ptr"), py::arg("out_strides"),
            py::arg("extras"), py::arg("threads"));

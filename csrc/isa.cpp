@@ -17,6 +17,9 @@ extern const KernelTable kTable;
 namespace avx512vnni {
 extern const UnitKernels kKernels;
 }
+namespace avx512bf16 {
+extern const MatrixKernels kKernels;
+}
 #elif defined(__aarch64__)
 namespace neon {
 extern const KernelTable kTable;
@@ -34,6 +37,8 @@ const std::vector<const KernelTable*>& supported_isas() {
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
       static KernelTable table = avx512::kTable;
       if (__builtin_cpu_supports("avx512vnni")) table.integer_dots = &avx512vnni::kKernels;
+      // AMD's (from Zen 4 on) do twice the products of fma; Intel's without AMX half of them.
+      if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_is("amd")) table.matrix = &avx512bf16::kKernels;
       found.push_back(&table);
     }
     if (has_avx2) found.push_back(&avx2::kTable);

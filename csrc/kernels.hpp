@@ -100,9 +100,6 @@ struct MatmulRow {
   /// The first chunk is added to c where `add`.
   void (*direct)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
                  int64_t b_row, void* c, int64_t ldc, bool add);
-  /// The same with b's columns contiguous: b[j * b_col + p]. For few rows.
-  void (*dots)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
-               int64_t b_col, void* c, int64_t ldc, bool add);
   /// n dot products of one chunk each: out[j] = the sum of a[j * a_step + p] * b[j * b_step + p].
   void (*pairs)(int64_t n, int64_t k, const void* a, int64_t a_step, const void* b, int64_t b_step, void* out);
 };
@@ -180,6 +177,12 @@ struct UnitKernels {
   Rows<UnitRow> units;
 };
 
+/// Kernels of matrix units, whose order of additions is their own.
+struct MatrixKernels {
+  Rows<UnitRow> units;
+  bool (*exact)(int64_t n, const void* x);  // whether operands of these elements cannot meet a number that is flushed
+};
+
 struct KernelTable {
   const char* isa;
   Rows<FunctionRow> functions;
@@ -190,6 +193,7 @@ struct KernelTable {
   Rows<PackRow> packs;
   UnitKernels stored;
   const UnitKernels* integer_dots;  // instead of `stored` for the dtypes it has; null without the instructions
+  const MatrixKernels* matrix;      // null without the instructions, or where they are slower than fma
 };
 
 }  // namespace accel

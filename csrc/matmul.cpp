@@ -8,7 +8,8 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kThreadWork = 1 << 22;       // multiply-adds that are worth a thread
+constexpr int64_t kThreadWork = 1 << 22;  // multiply-adds that are worth a thread
+constexpr int64_t kLongDot = 4 * kKC;     // k of a dot product whose own chunks fill lanes
 
 /// The dtype in which the compute type's results are stored, as a program sees them.
 DType accumulator_dtype(CType type, DType output) {
@@ -40,7 +41,7 @@ Pointwise after_cast(const KernelTable& table, DType accumulator, const Pointwis
 
 }  // namespace
 
-Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointwise* epilogue)
+Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointwise* epilogue, bool matrix_units)
     : dtype_(dtype), output_(output) {
   const auto refuse = [&](DType given) {
     throw std::invalid_argument(std::string("matmul of ") + info(dtype).name + " does not give " + info(given).name);
@@ -73,6 +74,9 @@ Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointw
   for (const PackRow& row : table.packs) {
     if (row.from == dtype && row.to == type) pack_ = &row;
   }
+  const auto panels_of = [](const UnitRow& row) {
+    return Panels{row.mr, row.nr, row.depth, row.group, row.parts, row.starts, row.tile, row.a, row.b};
+  };
   panels_ = {kernel_->mr, kernel_->nr, kKC, 1, 1, 0, kernel_->tile, pack_->a, pack_->b};
   for (const UnitKernels* kernels : {&table.stored, table.integer_dots}) {
     if (!kernels) continue;
@@ -80,8 +84,14 @@ Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointw
       if (row.dtype == dtype && row.type == type) few_ = &row;
     }
     for (const UnitRow& row : kernels->units) {
+      if (row.dtype == dtype && row.type == type) panels_ = panels_of(row);
+    }
+  }
+  if (matrix_units && table.matrix) {
+    for (const UnitRow& row : table.matrix->units) {
       if (row.dtype != dtype || row.type != type) continue;
-      panels_ = {row.mr, row.nr, row.depth, row.group, row.parts, row.starts, row.tile, row.a, row.b};
+      matrix_ = table.matrix;
+      matrix_panels_ = panels_of(row);
     }
   }
   if (epilogue) {
@@ -100,7 +110,8 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   const bool small = static_cast<double>(call.m) * call.n * call.k <= kDirectWork;
   const bool few = few_ && call.m <= kFewRows && (call.b_col == 1 || call.b_row == 1);
   if (call.m == 1 && call.n == 1 && call.k > 0) {
-    run_pairs(call, threads, interrupt);
+    const bool lies = native_ && call.a_col == 1 && call.b_row == 1 && call.k >= kLongDot;
+    lies ? run_dots(call, threads, interrupt) : run_pairs(call, threads, interrupt);
   } else if (call.k > 0 && small) {
     run_direct(call, threads, interrupt);
   } else if (call.k > 0 && few) {

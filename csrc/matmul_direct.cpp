@@ -5,8 +5,9 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kPairs = 64;                 // chunks of dot products side by side
-constexpr int64_t kStep = 64 * kKC;            // k between checkpoints of the direct kernel
+constexpr int64_t kPairs = 64;           // chunks of dot products side by side
+constexpr int64_t kDotChunks = 256;      // chunks of one task of a long dot product
+constexpr int64_t kStep = 64 * kKC;      // k between checkpoints of the direct kernel
 
 template <class Body>
 void with_type(CType type, Body&& body) {
@@ -96,6 +97,35 @@ void Matmul::direct(const Call& call, const Entry& entry, const Region& region, 
     worker.checkpoint(m * n * k / 8);
   }
   finish(call, entry, region, c, ldc, worker);
+}
+
+/// Long dot products of operands that are read as they lie: chunks side by side, then added in order.
+void Matmul::run_dots(const Call& call, int threads, Interrupt& interrupt) const {
+  const int64_t chunks = (call.k + kKC - 1) / kKC, whole = call.k / kKC;
+  char* const sums = static_cast<char*>(scratch(ScratchUse::kPartials, chunks * size_));
+  for_entries(call, 0, call.entries, [&](const Entry& entry) {
+    parallel_for((chunks + kDotChunks - 1) / kDotChunks, threads, interrupt, [&](int64_t task, Worker& worker) {
+      const int64_t first = task * kDotChunks, last = std::min(first + kDotChunks, whole), p = first * kKC;
+      if (first < last) {
+        kernel_->pairs(last - first, kKC, entry.a + p * size_, kKC, entry.b + p * size_, kKC, sums + first * size_);
+      }
+      if (whole < chunks && first + kDotChunks >= chunks) {
+        const int64_t at = whole * kKC;
+        kernel_->pairs(1, call.k - at, entry.a + at * size_, 0, entry.b + at * size_, 0, sums + whole * size_);
+      }
+      worker.checkpoint(kDotChunks * kKC / 4);
+      if (chunks > kDotChunks) return;
+      finish_dot(call, entry, chunks, sums, worker);
+    });
+    if (chunks <= kDotChunks) return;
+    parallel_for(1, 1, interrupt, [&](int64_t, Worker& worker) { finish_dot(call, entry, chunks, sums, worker); });
+  });
+}
+
+void Matmul::finish_dot(const Call& call, const Entry& entry, int64_t chunks, char* sums, Worker& worker) const {
+  add_chunks(kernel_->type, 1, chunks, sums, sums, false);
+  if (call.in_place) std::memcpy(entry.out, sums, size_);
+  finish(call, entry, {0, 1, 0, 1}, call.in_place ? entry.out : sums, 1, worker);
 }
 
 /// Dot products: the chunks of all entries are independent chains, and are computed side by side.

@@ -41,6 +41,6 @@ static constexpr UnitRow kUnits[] = {
 extern const KernelTable kTable;
 const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
                             rows(kMatmuls),          rows(kPacks),
-                            {rows(kFews), rows(kUnits)},   nullptr};
+                            {rows(kFews), rows(kUnits)},   nullptr, nullptr};
 
 }  // namespace accel::ACCEL_ISA

@@ -19,7 +19,7 @@ def _prepare(call: Call) -> Launch:
     (a, b, *extras), (out,) = call.inputs, call.outputs
     name = isa(call.settings.cpu_isa)
     epilogue = None if call.params.epilogue is None else compiled(call.params.epilogue, name)
-    kernel = native().Matmul(name, a.dtype.name, out.dtype.name, epilogue)
+    kernel = native().Matmul(name, a.dtype.name, out.dtype.name, epilogue, call.settings.numerics != "reproducible")
     *batch, m, n = out.shape
     k, workers = a.shape[-1], threads(call.settings)
     sizes = [x.dtype.itemsize for x in (a, b, out)]
