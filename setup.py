@@ -35,6 +35,8 @@ ISA_FLAGS = {
         "avx512": AVX512,
         "probe_vnni": [*AVX512, "-mavx512vnni"],
         "probe_bfloat16": [*AVX512, "-mavx512bf16"],
+        "avx512vnni": [*AVX512, "-mavx512vnni"],
+        "avx512bf16": [*AVX512, "-mavx512bf16"],
     },
     "aarch64": {"baseline": [], "neon": []},
 }

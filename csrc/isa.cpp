@@ -14,6 +14,12 @@ extern const KernelTable kTable;
 namespace avx512 {
 extern const KernelTable kTable;
 }
+namespace avx512vnni {
+extern const UnitKernels kKernels;
+}
+namespace avx512bf16 {
+extern const MatrixKernels kKernels;
+}
 #elif defined(__aarch64__)
 namespace neon {
 extern const KernelTable kTable;
@@ -29,7 +35,11 @@ const std::vector<const KernelTable*>& supported_isas() {
         __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
     if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-      found.push_back(&avx512::kTable);
+      static KernelTable table = avx512::kTable;
+      if (__builtin_cpu_supports("avx512vnni")) table.integer_dots = &avx512vnni::kKernels;
+      // AMD's (from Zen 4 on) do twice the products of fma; Intel's without AMX half of them.
+      if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_is("amd")) table.matrix = &avx512bf16::kKernels;
+      found.push_back(&table);
     }
     if (has_avx2) found.push_back(&avx2::kTable);
 #elif defined(__aarch64__)

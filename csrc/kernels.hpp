@@ -112,11 +112,55 @@ struct MatmulRow {
   /// The first chunk is added to c where `add`.
   void (*direct)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
                  int64_t b_row, void* c, int64_t ldc, bool add);
-  /// The same with b's columns contiguous: b[j * b_col + p]. For few rows.
-  void (*dots)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
-               int64_t b_col, void* c, int64_t ldc, bool add);
   /// n dot products of one chunk each: out[j] = the sum of a[j * a_step + p] * b[j * b_step + p].
   void (*pairs)(int64_t n, int64_t k, const void* a, int64_t a_step, const void* b, int64_t b_step, void* out);
+};
+
+/// Rows of A that a kernel for few rows computes together, of which at most `m` exist: 1, 2, 4, 8 or 16.
+inline constexpr int few_rows(int64_t m) { return m > 8 ? 16 : m > 4 ? 8 : m > 2 ? 4 : m > 1 ? 2 : 1; }
+
+/// Rows with those that few_rows adds.
+inline constexpr int64_t few_rows_padded(int64_t m) { return m / 16 * 16 + (m % 16 ? few_rows(m % 16) : 0); }
+
+/// c[i * ldc + j] = the canonical product of A's prepared row i and column j of B, for k in [k_begin, k_end): added to
+/// c where k_begin > 0. Both ends are multiples of KC, or k_end is k.
+struct FewProblem {
+  int64_t m, n, k;
+  int64_t k_begin, k_end;
+  const void* factors;
+  const void* b;
+  int64_t b_stride;  // in elements, between columns that are contiguous along k, or rows that are contiguous across it
+  void* c;
+  int64_t ldc;
+};
+
+/// Matrix multiply of few rows of one dtype, which B is read in as it is stored.
+struct FewRow {
+  DType dtype;
+  CType type;                     // of the accumulators; 32 bits of an integer's
+  int64_t (*row_size)(int64_t k);  // accumulators' worth of prepared factors of a row
+  /// Prepares m rows of A, up to few_rows_padded(m) of factors.
+  void (*prepare)(int64_t m, int64_t k, const void* a, int64_t a_row, int64_t a_col, void* factors);
+  void (*along)(const FewProblem& problem);   // b[j * b_stride + p]
+  void (*across)(const FewProblem& problem);  // b[p * b_stride + j]
+};
+
+/// Matrix multiply of one dtype by panels of units: groups of products as wide as an accumulator.
+///
+/// A panel of A holds, unit by unit, `parts` times mr factors, and after them `starts` times mr values that the sums
+/// start from; a panel of B holds nr units at a time. Both are written past their end by less than one vector.
+struct UnitRow {
+  DType dtype;
+  CType type;  // of the accumulators
+  int mr;
+  int nr;
+  int depth;  // k of a chunk
+  int group;  // k of a unit
+  int parts;
+  int starts;
+  void (*tile)(int64_t k, int64_t rows, const void* a, const void* b, void* c, int64_t ldc, bool add);
+  void (*a)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);
+  void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);
 };
 
 /// Conversion of A and B from a dtype to the compute type.
@@ -166,6 +210,18 @@ struct Rows {
   const Row* end() const { return data + count; }
 };
 
+/// Kernels that multiply elements as they are stored.
+struct UnitKernels {
+  Rows<FewRow> fews;
+  Rows<UnitRow> units;
+};
+
+/// Kernels of matrix units, whose order of additions is their own.
+struct MatrixKernels {
+  Rows<UnitRow> units;
+  bool (*exact)(int64_t n, const void* x);  // whether operands of these elements cannot meet a number that is flushed
+};
+
 struct KernelTable {
   const char* isa;
   Rows<FunctionRow> functions;
@@ -175,6 +231,9 @@ struct KernelTable {
   Rows<SoftmaxRow> softmaxes;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
+  UnitKernels stored;
+  const UnitKernels* integer_dots;  // instead of `stored` for the dtypes it has; null without the instructions
+  const MatrixKernels* matrix;      // null without the instructions, or where they are slower than fma
   Rows<ProbeRow> probes;
   StreamKernels stream;
 };

@@ -57,7 +57,7 @@ void parallel_for(int64_t tasks, int threads, Interrupt& interrupt, Body&& body)
 
 /// A buffer of at least `bytes` bytes, 64-byte aligned, that belongs to the calling thread and to `use` until the same
 /// thread asks for the same use again. Contents are not kept. Throws std::bad_alloc.
-enum class ScratchUse { kBlocks, kLanes, kGather, kPartials, kPackA, kPackB, kTile, kRows, kCount };
+enum class ScratchUse { kBlocks, kLanes, kGather, kPartials, kPackA, kPackB, kTile, kRows, kFactors, kCount };
 void* scratch(ScratchUse use, int64_t bytes);
 
 }  // namespace accel

@@ -65,8 +65,6 @@ struct Matmul {
   static constexpr int kNR = NV * kE;
   static_assert(MR * kNR * sizeof(T) <= kMaxTileBytes);
   static constexpr int kWide = 8;  // vectors of a strip for very few rows, where nothing else hides the latency of fma
-  static constexpr int kStreamRows = 4;
-  static constexpr int64_t kStreamColumns = 4096 / sizeof(T);
   // Fewer rows in a panel than MR: smaller tiles, so that less is computed in vain.
   static constexpr int kFewer = 2 * MR / 3, kFewest = MR / 3;
 
@@ -97,12 +95,7 @@ struct Matmul {
                  ldc,
                  add_first || p > 0};
       int64_t left = n;
-      if (m <= kStreamRows && n >= kStreamColumns / 2) {
-        const int64_t columns = n / kE * kE;
-        stream<kStreamRows>(m, columns, x);
-        x.advance(columns);
-        left -= columns;
-      } else if (m <= 2) {
+      if (m <= 2) {
         for (; left >= kWide * kE; left -= kWide * kE, x.advance(kWide * kE)) strip<1, kWide, false>(m, 0, x);
       }
       for (; left >= kNR; left -= kNR, x.advance(kNR)) strip<MR, NV, false>(m, 0, x);
@@ -110,7 +103,7 @@ struct Matmul {
     }
   }
 
-  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct, Dots<T>::run, Pairs<T>::run}; }
+  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct, Pairs<T>::run}; }
 
  private:
   /// One chunk (k <= KC).
@@ -138,11 +131,6 @@ struct Matmul {
 
   template <int M>
   static void panel_tile(int64_t k, const T* a, const T* b, T* c, int64_t ldc, bool add) {
-    if (add) {
-      for (int i = 0; i < M; ++i) {
-        for (int j = 0; j < NV; ++j) __builtin_prefetch(c + i * ldc + j * kE, 1);
-      }
-    }
     Tile<T, M, NV, false>(k, a, 1, MR, b, kNR, kNR).write(c, ldc, add, kNR);
   }
 
@@ -168,58 +156,6 @@ struct Matmul {
       return;
     }
     if constexpr (V > 1) last_strip<V - 1>(m, columns, x);
-  }
-
-  /// For few rows and long rows of b, which are read from end to end: the sums are kept in L1 instead of registers.
-  template <int M>
-  static void stream(int64_t m, int64_t n, const Operands& x) {
-    int64_t i = 0;
-    for (; i + M <= m; i += M) {
-      Operands y = x.below(i);
-      for (int64_t j = 0; j < n; j += kStreamColumns, y.advance(kStreamColumns)) {
-        stream_block<M>(n - j < kStreamColumns ? n - j : kStreamColumns, y);
-      }
-    }
-    if constexpr (M > 1) {
-      if (i < m) stream<M / 2>(m - i, n, x.below(i));
-    }
-  }
-
-  template <int M>
-  static void stream_block(int64_t n, const Operands& x) {
-    T sums[M][kStreamColumns];
-    for (int i = 0; i < M; ++i) {
-      for (int64_t j = 0; j < n; ++j) sums[i][j] = T(0);
-    }
-    constexpr int kDepth = 4;
-    int64_t p = 0;
-    for (; p + kDepth <= x.k; p += kDepth) stream_rows<M, kDepth>(n, p, x, sums);
-    for (; p < x.k; ++p) stream_rows<M, 1>(n, p, x, sums);
-    for (int i = 0; i < M; ++i) {
-      T* const c = x.c + i * x.ldc;
-      for (int64_t j = 0; j < n; ++j) c[j] = x.add ? c[j] + sums[i][j] : sums[i][j];
-    }
-  }
-
-  template <int M, int Depth>
-  static void stream_rows(int64_t n, int64_t p, const Operands& x, T (*sums)[kStreamColumns]) {
-    Vector<T> a[M][Depth];
-    for (int i = 0; i < M; ++i) {
-      for (int d = 0; d < Depth; ++d) a[i][d] = splat(x.a[i * x.a_row + (p + d) * x.a_col]);
-    }
-    const T* const b = x.b + p * x.b_row;
-    for (int64_t j = 0; j < n; j += kE) {
-      Vector<T> row[Depth];
-#pragma GCC unroll 8
-      for (int d = 0; d < Depth; ++d) row[d] = load(b + d * x.b_row + j);
-#pragma GCC unroll 8
-      for (int i = 0; i < M; ++i) {
-        Vector<T> sum = load(&sums[i][j]);
-#pragma GCC unroll 8
-        for (int d = 0; d < Depth; ++d) sum = fma<T>(a[i][d], row[d], sum);
-        store(&sums[i][j], sum);
-      }
-    }
   }
 };
 

@@ -18,12 +18,12 @@ struct Target {
   static R narrow(A a) { return a; }
 };
 template <>
-struct Target<Float16, float> {
+struct Target<Float16Bits, float> {
   using Storage = uint16_t;
   static uint16_t narrow(float a) { return accel_cast_float32_float16(a); }
 };
 template <>
-struct Target<Bfloat16, float> {
+struct Target<Bfloat16Bits, float> {
   using Storage = uint16_t;
   static uint16_t narrow(float a) { return accel_cast_float32_bfloat16(a); }
 };
@@ -122,10 +122,10 @@ struct Softmax {
 static constexpr SoftmaxRow kSoftmaxes[] = {
     Softmax<float, float, float>::row(DType::kFloat32, DType::kFloat32),
     Softmax<double, double, double>::row(DType::kFloat64, DType::kFloat64),
-    Softmax<Float16, float, Float16>::row(DType::kFloat16, DType::kFloat16),
-    Softmax<Float16, float, float>::row(DType::kFloat16, DType::kFloat32),
-    Softmax<Bfloat16, float, Bfloat16>::row(DType::kBfloat16, DType::kBfloat16),
-    Softmax<Bfloat16, float, float>::row(DType::kBfloat16, DType::kFloat32),
+    Softmax<Float16Bits, float, Float16Bits>::row(DType::kFloat16, DType::kFloat16),
+    Softmax<Float16Bits, float, float>::row(DType::kFloat16, DType::kFloat32),
+    Softmax<Bfloat16Bits, float, Bfloat16Bits>::row(DType::kBfloat16, DType::kBfloat16),
+    Softmax<Bfloat16Bits, float, float>::row(DType::kBfloat16, DType::kFloat32),
 };
 
 }  // namespace accel::ACCEL_ISA

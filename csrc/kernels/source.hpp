@@ -13,8 +13,8 @@
 namespace accel::ACCEL_ISA {
 
 /// Names for what is stored as 16 bits.
-struct Float16 {};
-struct Bfloat16 {};
+struct Float16Bits {};
+struct Bfloat16Bits {};
 
 /// Elements stored as S, read as A, which holds every value of S (or is as wide, where integers wrap).
 template <class S, class A>
@@ -31,7 +31,7 @@ struct Source {
 };
 
 template <>
-struct Source<Bfloat16, float> {
+struct Source<Bfloat16Bits, float> {
   using Storage = uint16_t;
   typedef uint16_t Narrow __attribute__((vector_size(kElements<float> * 2)));
 
@@ -44,7 +44,7 @@ struct Source<Bfloat16, float> {
 };
 
 template <>
-struct Source<Float16, float> {
+struct Source<Float16Bits, float> {
   using Storage = uint16_t;
 
   static float one(const uint16_t* p) { return accel_cast_float16_float32(*p); }

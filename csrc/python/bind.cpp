@@ -219,8 +219,8 @@ Prepared prepare_reduce(py::object kernel, py::handle kept_shape, py::handle out
 }
 
 Matmul make_matmul(const std::string& isa, const std::string& dtype, const std::string& output,
-                   const Pointwise* epilogue) {
-  return Matmul(find_isa(isa), parse_dtype(dtype), parse_dtype(output), epilogue);
+                   const Pointwise* epilogue, bool matrix_units) {
+  return Matmul(find_isa(isa), parse_dtype(dtype), parse_dtype(output), epilogue, matrix_units);
 }
 
 Prepared prepare_matmul(py::object kernel, py::handle batch_shape, int64_t m, int64_t n, int64_t k,
@@ -330,7 +330,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
              py::arg("reduced_shape"), py::arg("in_reduced_strides"), py::arg("threads"));
   py::class_<Matmul> matmul(m, "Matmul", "Matrix multiply in the canonical order, with an epilogue.");
   matmul.def(py::init(&make_matmul), py::arg("isa"), py::arg("dtype"), py::arg("output"),
-             py::arg("epilogue") = py::none());
+             py::arg("epilogue") = py::none(), py::arg("matrix_units") = false);
   add_launch(matmul, &prepare_matmul, py::arg("batch_shape"), py::arg("m"), py::arg("n"), py::arg("k"),
              py::arg("a_strides"), py::arg("b_strides"), py::arg("out_strides"), py::arg("extra_strides"),
              py::arg("threads"));

@@ -16,7 +16,7 @@ def _prepare(call: Call) -> Launch:
     (a, b, *extras), (out,) = call.inputs, call.outputs
     name = isa(call.settings.cpu_isa)
     epilogue = None if call.params.epilogue is None else compiled(call.params.epilogue, name)
-    kernel = native().Matmul(name, a.dtype.name, out.dtype.name, epilogue)
+    kernel = native().Matmul(name, a.dtype.name, out.dtype.name, epilogue, call.settings.numerics != "reproducible")
     *batch, m, n = out.shape
     strides = [x.strides for x in extras]
     return kernel.launch(batch, m, n, a.shape[-1], a.strides, b.strides, out.strides, strides, threads(call.settings))

@@ -1,0 +1,161 @@
+// Matrix multiply by packed panels and register tiles.
+#include <atomic>
+
+#include "matmul_call.hpp"
+
+namespace accel {
+
+namespace {
+
+constexpr int64_t kPackABytes = 192 << 10;  // packed rows of A, in L2
+constexpr int64_t kPackBBytes = 4 << 20;    // packed columns of B, in the last-level cache
+constexpr int64_t kScanParts = 8;           // of an operand's rows
+
+template <class T>
+void merge_tile(int64_t rows, int64_t columns, const T* tile, int64_t ld, T* c, int64_t ldc, bool add) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; ++j) c[i * ldc + j] = add ? c[i * ldc + j] + tile[i * ld + j] : tile[i * ld + j];
+  }
+}
+
+template <class Body>
+void with_type(CType type, Body&& body) {
+  switch (type) {
+    case CType::kF32:
+      return body(float{});
+    case CType::kF64:
+      return body(double{});
+    case CType::kU32:
+      return body(uint32_t{});
+    default:
+      return body(uint64_t{});
+  }
+}
+
+void merge_tile(CType type, int64_t rows, int64_t columns, const void* tile, int64_t ld, void* c, int64_t ldc,
+                bool add) {
+  with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    merge_tile(rows, columns, static_cast<const T*>(tile), ld, static_cast<T*>(c), ldc, add);
+  });
+}
+
+}  // namespace
+
+/// Reads both operands once, row by row of what is contiguous.
+bool Matmul::exact_on_matrix_units(const Call& call, int threads, Interrupt& interrupt) const {
+  if ((call.a_row != 1 && call.a_col != 1) || (call.b_row != 1 && call.b_col != 1)) return false;
+  std::atomic<bool> exact{true};
+  const auto scan = [&](const char* x, int64_t rows, int64_t n, int64_t row, int64_t part) {
+    for (int64_t i = rows * part / kScanParts; i < rows * (part + 1) / kScanParts && exact; ++i) {
+      if (!matrix_->exact(n, x + i * row * size_of(dtype_))) exact = false;
+    }
+  };
+  parallel_for(call.entries * kScanParts, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t e = task / kScanParts, part = task % kScanParts;
+    for_entries(call, e, e + 1, [&](const Entry& entry) {
+      call.a_col == 1 ? scan(entry.a, call.m, call.k, call.a_row, part)
+                      : scan(entry.a, call.k, call.m, call.a_col, part);
+      call.b_col == 1 ? scan(entry.b, call.k, call.n, call.b_row, part)
+                      : scan(entry.b, call.n, call.k, call.b_col, part);
+    });
+    worker.checkpoint((call.m + call.n) * call.k / kScanParts / 16);
+  });
+  return exact;
+}
+
+void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) const {
+  // One task computes a region of one entry's output, over all of k: the bits do not depend on the division.
+  const Panels& panels =
+      matrix_ && call.k > 0 && exact_on_matrix_units(call, threads, interrupt) ? matrix_panels_ : panels_;
+  const int64_t mr = panels.mr, nr = panels.nr;
+  int64_t columns = std::max(nr, kPackBBytes / (panels.b_size(panels.depth) * size_) / nr * nr);
+  int64_t rows = call.m;
+  if (!call.in_place) {
+    columns = std::min(columns, 16 * nr);
+    rows = std::max(mr, kTileBytes / (columns * size_) / mr * mr);
+  }
+  columns = std::min(columns, round_up(call.n, nr));
+  rows = std::min(rows, round_up(call.m, mr));
+  const auto parts = [](int64_t whole, int64_t part) { return (whole + part - 1) / part; };
+  if (threads > 1) {
+    while (call.entries * parts(call.m, rows) * parts(call.n, columns) < 4 * threads) {
+      if (rows >= columns && rows > 4 * mr) {
+        rows = round_up((rows + 1) / 2, mr);
+      } else if (columns > 2 * nr) {
+        columns = round_up((columns + 1) / 2, nr);
+      } else {
+        break;
+      }
+    }
+  }
+  const int64_t down = parts(call.m, rows), across = parts(call.n, columns);
+  parallel_for(call.entries * down * across, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t e = task / (down * across), row = task / across % down * rows, column = task % across * columns;
+    const Region region{row, std::min(rows, call.m - row), column, std::min(columns, call.n - column)};
+    for_entries(call, e, e + 1, [&](const Entry& entry) { packed(call, panels, entry, region, worker); });
+  });
+}
+
+void Matmul::packed(const Call& call, const Panels& panels, const Entry& entry, const Region& region,
+                    Worker& worker) const {
+  const int64_t mr = panels.mr, nr = panels.nr, depth = panels.depth, in_size = size_of(dtype_);
+  const int64_t columns = round_up(region.columns, nr);
+  const int64_t block = std::min(round_up(region.rows, mr), std::max(mr, kPackABytes / (panels.a_size(depth) * size_) / mr * mr));
+  char* const packed_a = static_cast<char*>(scratch(ScratchUse::kPackA, block * panels.a_size(depth) * size_ + 64));
+  char* const packed_b = static_cast<char*>(scratch(ScratchUse::kPackB, columns * panels.b_size(depth) * size_ + 64));
+  char* c = entry.out + (region.row * call.out_row + region.column) * size_;
+  int64_t ldc = call.out_row;
+  if (!call.in_place) {
+    c = static_cast<char*>(scratch(ScratchUse::kTile, round_up(region.rows, mr) * columns * size_));
+    ldc = columns;
+  }
+  if (call.k == 0) {
+    for (int64_t i = 0; i < region.rows; ++i) std::memset(c + i * ldc * size_, 0, region.columns * size_);
+    finish(call, entry, region, c, ldc, worker);
+  }
+  for (int64_t p = 0; p < call.k; p += depth) {
+    const int64_t k = std::min(depth, call.k - p), a_size = panels.a_size(k) * size_, b_size = panels.b_size(k) * size_;
+    const bool last = p + k == call.k;
+    for (int64_t j = 0; j < region.columns; j += nr) {
+      const char* const source = entry.b + (p * call.b_row + (region.column + j) * call.b_col) * in_size;
+      panels.b(k, std::min(nr, region.columns - j), source, call.b_col, call.b_row, packed_b + j * b_size);
+    }
+    for (int64_t i = 0; i < region.rows; i += block) {
+      const int64_t rows = std::min(block, region.rows - i);
+      for (int64_t r = 0; r < rows; r += mr) {
+        const char* const source = entry.a + ((region.row + i + r) * call.a_row + p * call.a_col) * in_size;
+        panels.a(k, std::min(mr, rows - r), source, call.a_row, call.a_col, packed_a + r * a_size);
+      }
+      char* const out = c + i * ldc * size_;
+      macro_tile(panels, k, rows, region.columns, packed_a, packed_b, out, ldc, p > 0, !call.in_place, worker);
+      if (last) finish(call, entry, {region.row + i, rows, region.column, region.columns}, out, ldc, worker);
+    }
+  }
+}
+
+/// Multiplies packed panels. Where `padded`, c has room for whole tiles.
+void Matmul::macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
+                        bool add, bool padded, Worker& worker) const {
+  const int64_t mr = panels.mr, nr = panels.nr;
+  const int64_t a_size = panels.a_size(k) * size_, b_size = panels.b_size(k) * size_;
+  alignas(64) char edge[kMaxTileBytes];
+  for (int64_t j = 0; j < columns; j += nr) {
+    for (int64_t i = 0; i < rows; i += mr) {
+      char* const tile = c + (i * ldc + j) * size_;
+      // Needed at the end of the tile, thousands of cycles from now.
+      for (int64_t r = 0; r < std::min(mr, rows - i); ++r) {
+        for (int64_t at = 0; at < nr * size_; at += 64) __builtin_prefetch(tile + r * ldc * size_ + at, 1);
+      }
+      if (padded || (i + mr <= rows && j + nr <= columns)) {
+        panels.tile(k, std::min(mr, rows - i), a + i * a_size, b + j * b_size, tile, ldc, add);
+      } else {
+        panels.tile(k, std::min(mr, rows - i), a + i * a_size, b + j * b_size, edge, nr, false);
+        merge_tile(kernel_->type, std::min(mr, rows - i), std::min(nr, columns - j), edge, nr, tile, ldc, add);
+      }
+    }
+    worker.checkpoint(rows * nr * k / 8);
+  }
+}
+
+}  // namespace accel
