@@ -80,7 +80,7 @@ struct ArgRow {
   /// there is none.
   void (*find)(int64_t count, int64_t n, const void* x, int64_t row_stride, const void* values, int64_t* index);
   /// Merges rows [0, rows) of x, which have indices from first_index on, into the winners (best, index) of `width`
-  /// columns; `fresh`: there are none yet. At most BLOCK rows.
+  /// columns; `fresh`: there are none yet.
   void (*columns)(int64_t rows, int64_t width, const void* x, int64_t row_stride, int64_t first_index, bool fresh,
                   void* best, int64_t* index);
 };
@@ -179,8 +179,10 @@ struct PackRow {
 /// or float64 for float64. Each rounds as the scalar functions do that the operation is composed of.
 struct SoftmaxRow {
   DType from, to;
-  /// powers[i] = exp(x[i] - shift), of type A.
-  void (*powers)(int64_t n, const void* x, const void* shift, void* powers);
+  /// powers[i] = exp(x[i] - shift), of type A. Meanwhile asks for as many elements at `soon_read`, and at `soon_written`
+  /// for as many results that will be written, if not null; nothing is read there or written.
+  void (*powers)(int64_t n, const void* x, const void* shift, void* powers, const void* soon_read,
+                 const void* soon_written);
   /// out[i] = powers[i] / total. `stream`: past the caches, where the instruction set can.
   void (*quotients)(int64_t n, const void* powers, const void* total, bool stream, void* out);
   /// out[i] = x[i] - shift - log_total.

@@ -413,17 +413,38 @@ void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t
     }
     return;
   }
-  for (int64_t at = begin; at < end; at += kBlock) {
-    const int64_t n = std::min<int64_t>(end - at, kBlock);
-    const bool fresh = at == begin;
-    if (call.along == Along::kColumns) {
-      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, fresh, winners.best, winners.index);
-    } else if (call.along == Along::kRows) {
-      search_rows(1, n, group.in + at * size, n, at, fresh, winners);
+  if (call.along == Along::kRows) return search_long_row(group, begin, end, winners, worker);
+  const bool columns = call.along == Along::kColumns;
+  const int64_t step = columns ? std::max<int64_t>(kBlock, kRowElements / group.width) : kBlock;
+  for (int64_t at = begin; at < end; at += step) {
+    const int64_t n = std::min(end - at, step);
+    if (columns) {
+      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, at == begin, winners.best, winners.index);
     } else {
-      search_rows(group.width, n, gather_block(call, group, at, at + n), n, at, fresh, winners);
+      search_rows(group.width, n, gather_block(call, group, at, at + n), n, at, at == begin, winners);
     }
     worker.checkpoint(n * group.width / 2);
+  }
+}
+
+/// Elements [begin, end) of one output, which are neighbours: the best of several blocks, then the index in those that
+/// have a better one.
+void Reduce::search_long_row(const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const {
+  constexpr int64_t kBatch = kRowElements / kBlock;
+  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
+  char values[kBatch * 8];
+  for (int64_t at = begin, n, count; at < end; at += n * count) {
+    n = std::min<int64_t>(end - at, kBlock);
+    count = std::clamp<int64_t>((end - at) / kBlock, 1, kBatch);
+    first_->rows(count, n, group.in + at * size, n, values);
+    for (int64_t b = 0; b < count; ++b) {
+      const int64_t first = at + b * n;
+      if (first > begin && !arg_->beats(values + b * acc_size, winners.best)) continue;
+      std::memcpy(winners.best, values + b * acc_size, acc_size);
+      arg_->find(1, n, group.in + first * size, n, winners.best, winners.index);
+      *winners.index += first;
+    }
+    worker.checkpoint(n * count / 4);
   }
 }
 

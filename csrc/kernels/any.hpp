@@ -93,7 +93,7 @@ struct Search {
     const U* const x = static_cast<const U*>(data);
     U* const seen = static_cast<U*>(scratch);
     uint8_t* const out = static_cast<uint8_t*>(results);
-    const bool narrow = row_stride == width && width <= kNarrow;
+    const bool narrow = row_stride == width && width < kE && width <= kNarrow;
     const int64_t length = narrow ? kLanes * width : width, whole = narrow ? rows / kLanes : rows;
     for (int64_t i = 0; i < length; ++i) seen[i] = 0;
     collect(whole, length, x, narrow ? length : row_stride, seen);

@@ -28,8 +28,8 @@ struct Arg {
   using In = typename From::Storage;
   using Index = SignedOf<A>;  // vectors of both have as many elements
   static constexpr int kE = kElements<A>;
-  static constexpr int64_t kRows = sizeof(A) == 1 ? 128 : kBlock;  // that an Index can number
-  static constexpr int64_t kStrip = 256;                           // columns whose winners are kept in L1
+  static constexpr int64_t kRows = int64_t{1} << (sizeof(A) >= 4 ? 30 : 8 * sizeof(A) - 1);  // that an Index numbers
+  static constexpr int64_t kStrip = 256;  // columns whose winners are kept in L1
 
   static bool beats(A a, A b) { return Op::beyond(a, b) | ((a != a) & (b == b)); }
 
@@ -137,7 +137,7 @@ struct Arg {
       here = rows - done < kRows ? rows - done : kRows;
       for (int64_t first = 0; first < width; first += kStrip) {
         const int64_t count = width - first < kStrip ? width - first : kStrip;
-        if (row_stride == width && width <= kNarrow) {
+        if (row_stride == width && width < 2 * kE && width <= kNarrow) {
           narrow_columns(here, width, x, strip, index);
         } else {
           take_rows(here, count, x + first, row_stride, strip, index);

@@ -62,8 +62,9 @@ def test_it_says_what_explain_says(here):
 
 
 def test_a_decomposition_is_followed(here):
-    code, out, _ = here("explain", "softmax", "--shape", "64x1000", "--device", "cpu")
+    code, out, _ = here("explain", "softmax", "--shape", "64x1000", "--device", "cpu", "axis=0")
     assert code == 0
+    assert "no   cpu.softmax (csrc/softmax.hpp): elements along the axes are not neighbours" in out
     assert "runs decomposition into other ops" in out
     for call in ("max(float32[64, 1000]) on cpu", "sum(float32[64, 1000]) on cpu"):
         assert call in out

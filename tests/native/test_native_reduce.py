@@ -63,6 +63,58 @@ def test_axes(cpu, isa, dtype, shape):
     assert same(run_reduce(cpu, isa, "sum", x, (2, 0), output), want)
 
 
+# Where the kernels take other ways: rows about chains of 8, folds of 8 and the 64 lanes; columns about the vectors, the
+# narrow rows that are taken together, and a group.
+ROWS = (1, 2, 3, 7, 8, 9, 15, 17, 33, 63, 64, 65, 127, 129, 511, 513, 577, 4097)
+COLUMNS = (1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 1025)
+
+
+@pytest.mark.parametrize("kind", ["sum", "max", "any", "argmax"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32", "uint8"])
+def test_columns_and_rows_where_the_ways_part(cpu, isa, dtype, kind):
+    """Both axes of matrices, adjacent and not, so that no element is missed, taken twice or read beyond the end."""
+    rng = np.random.default_rng(10)
+    total = accumulator(dtype).name if dtype in FLOATS else "int64"
+    output = {"sum": total, "max": dtype, "any": "bool", "argmax": "int64"}[kind]
+    for rows, columns in itertools.product(ROWS, COLUMNS):
+        if rows * columns > 40_000:
+            continue
+        x = random(rng, dtype, (rows, columns))
+        if kind == "any":
+            x = np.where(rng.random(x.shape) < 1 / max(rows, columns), x, x.dtype.type(0))
+        if kind == "argmax":
+            x = (x.astype(np.float64) % 5).astype(x.dtype)
+        apart = np.zeros((rows, columns + 3), x.dtype)[:, :columns]
+        apart[...] = x
+        for view, axis in itertools.product((x, apart), (0, 1)):
+            lanes = arrange(x, (axis,))
+            if kind == "any":
+                want = (lanes != 0).any(-1)
+            elif kind == "argmax":
+                want = lanes.argmax(-1)
+            else:
+                want = fold(kind, lanes.astype(accumulator(dtype) if kind == "max" else total)).astype(
+                    numpy_dtype(output)
+                )
+            assert same(run_reduce(cpu, isa, kind, view, (axis,), output), want), (rows, columns, axis)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("kind", ["any", "all"])
+def test_one_element_settles_it(cpu, isa, dtype, kind):
+    """At every place about the steps of the search; a zero's sign makes it nothing else."""
+    start = {"any": 0, "all": 1}[kind]
+    for n in (1, 3, 15, 33, 64, 100, 257, 4095, 5000, 300_000):
+        x = np.full(n, start, numpy_dtype(dtype))
+        if dtype in FLOATS and kind == "any":
+            x[::2] = -0.0
+        assert run_reduce(cpu, isa, kind, x, (0,), "bool", 2) == start
+        for at in {0, n // 3, n // 2, n - 1, max(0, n - 17)}:
+            was, x[at] = x[at], 1 - start
+            assert run_reduce(cpu, isa, kind, x, (0,), "bool", 2) == 1 - start, (n, at)
+            x[at] = was
+
+
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
 @pytest.mark.parametrize("kind", ["sum", "prod"])
 def test_integers_wrap(cpu, isa, dtype, kind):
