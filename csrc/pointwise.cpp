@@ -84,7 +84,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
         }
       }
       step.kernel = row->kernel;
-      step.stream = row->stream;
+      step.with_options = row->with_options;
       dtypes.push_back(result_dtype(table, *row));
     }
     for (int a = 0; a < step.arity; ++a) step.args[a] = roots[spec.args[a]];
@@ -100,6 +100,12 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
   slots_.assign(dtypes.size(), -1);
   drop_dead_steps();
   assign_slots();
+  repeatable_.assign(inputs_.size(), !steps_.empty());
+  for (const Step& step : steps_) {
+    for (int a = 0; a < step.arity; ++a) {
+      if (step.args[a] < static_cast<int>(inputs_.size()) && !step.with_options) repeatable_[step.args[a]] = false;
+    }
+  }
 }
 
 void Pointwise::drop_dead_steps() {
@@ -115,7 +121,7 @@ void Pointwise::drop_dead_steps() {
 }
 
 bool Pointwise::streams() const {
-  return steps_.empty() || (steps_.back().stream && steps_.back().result == result_);
+  return steps_.empty() || (steps_.back().with_options && steps_.back().result == result_);
 }
 
 /// Every input keeps a slot; a step's slot is free again after the last step that reads it.
@@ -239,7 +245,8 @@ class Pointwise::Pass {
         region_(region),
         inner_(region.nest.inner()),
         values_(program.slots_.size(), nullptr),
-        splatted_(region.sides.size(), nullptr),
+        repeated_(region.sides.size(), false),
+        filled_(region.sides.size(), nullptr),
         cursor_(region.nest, begin / inner_),
         column_(begin % inner_),
         at_(begin),
@@ -251,8 +258,9 @@ class Pointwise::Pass {
     out_rows_ = reinterpret_cast<Rows*>(out_slot_ + kSlotBytes);
     for (size_t k = 1; k < region.sides.size(); ++k) {
       const Region::Side& side = region.sides[k];
+      repeated_[k] = program.repeatable_[k - 1] && (side.constant || (region.by_row && stride(k) == 0));
       if (!side.constant) continue;
-      gather(side.size, std::min(kBatch, end - begin), slot(k - 1), side.data, 0);
+      splat(k, std::min(kBatch, end - begin), side.data);
       values_[k - 1] = slot(k - 1);
     }
     longest_ = longest();
@@ -274,9 +282,15 @@ class Pointwise::Pass {
     const bool copies = program_.steps_.empty();
     for (size_t k = 1; k < region_.sides.size(); ++k) {
       if (copies && static_cast<int>(k) != program_.result_ + 1) continue;
-      if (region_.sides[k].constant || (!copies && stride(k) != 1)) return kBatch;
+      if (copies ? region_.sides[k].constant : stride(k) != 1 && !repeated_[k]) return kBatch;
     }
     return kDirect;
+  }
+
+  /// Fills an input's slot with n times one element, or with as much of it as a kernel repeats.
+  void splat(size_t k, int64_t n, const char* element) {
+    const int size = region_.sides[k].size;
+    gather(size, repeated_[k] ? kRepeatBytes / size : n, slot(k - 1), element, 0);
   }
 
   char* slot(size_t value) const { return slots_ + program_.slots_[value] * kSlotBytes; }
@@ -306,9 +320,9 @@ class Pointwise::Pass {
         values_[k - 1] = slot(k - 1);
         if (stride(k) != 0) {
           gather(side.size, n, slot(k - 1), source, stride(k));
-        } else if (splatted_[k] != source) {
-          gather(side.size, std::min(kBatch, inner_), slot(k - 1), source, 0);
-          splatted_[k] = source;
+        } else if (filled_[k] != source) {
+          splat(k, std::min(kBatch, inner_), source);
+          filled_[k] = source;
         }
       }
     }
@@ -322,13 +336,24 @@ class Pointwise::Pass {
     return n;
   }
 
-  /// A block of several rows, the first and the last perhaps in part.
+  /// A block of several rows, the first and the last of a task perhaps in part.
   int64_t next_rows() {
-    const int64_t n = std::min(kBatch, end_ - at_), outer = region_.nest.rank() - 2;
+    int64_t n = std::min(kBatch, end_ - at_);
+    const int64_t over = (column_ + n) % inner_;
+    if (over < n) n -= over;  // whole rows
+    const int64_t outer = region_.nest.rank() - 2;
     const Region::Side& target = region_.sides[0];
+    // Rows of one address throughout, as a row that is broadcast has.
+    const bool plain = column_ == 0 && n == kBatch / inner_ * inner_ && cursor_.run() * inner_ >= n;
+    unsigned skipped = 0;
     for (size_t k = 1; k < region_.sides.size(); ++k) {
       const Region::Side& side = region_.sides[k];
-      if (!side.constant) values_[k - 1] = side.dense ? side.data + at_ * side.size : slot(k - 1);
+      if (side.constant) continue;
+      values_[k - 1] = side.dense ? side.data + at_ * side.size : slot(k - 1);
+      if (side.dense || k >= 32) continue;
+      const char* const row = plain && region_.nest.strides[k][outer] == 0 ? address(k) : nullptr;
+      if (row && filled_[k] == row) skipped |= 1u << k;
+      filled_[k] = row;
     }
     Rows* out_rows = out_rows_;
     for (int64_t done = 0; done < n;) {
@@ -338,7 +363,7 @@ class Pointwise::Pass {
       *out_rows++ = {cursor_.offset(0) + column_ * stride(0), rows, count};
       for (size_t k = 1; k < region_.sides.size(); ++k) {
         const Region::Side& side = region_.sides[k];
-        if (side.dense || side.constant) continue;
+        if (side.dense || side.constant || (k < 32 && skipped >> k & 1)) continue;
         gather(side.size, rows, count, slot(k - 1) + done * side.size, address(k), region_.nest.strides[k][outer],
                stride(k));
       }
@@ -362,10 +387,19 @@ class Pointwise::Pass {
   void compute(int64_t n, char* out, bool streams) {
     for (const Step& step : program_.steps_) {
       const void* args[kMaxArity];
-      for (int a = 0; a < step.arity; ++a) args[a] = values_[step.args[a]];
       const bool last = step.result == program_.result_;
+      unsigned options = last && streams ? kStream : 0;
+      for (int a = 0; a < step.arity; ++a) {
+        const int value = step.args[a];
+        args[a] = values_[value];
+        if (value + 1 < static_cast<int>(repeated_.size()) && repeated_[value + 1]) options |= 1u << a;
+      }
       char* const result = last ? out : slot(step.result);
-      (last && streams ? step.stream : step.kernel)(n, result, args);
+      if (options) {
+        step.with_options(n, result, args, options);
+      } else {
+        step.kernel(n, result, args);
+      }
       values_[step.result] = result;
     }
     const void* const result = values_[program_.result_];
@@ -391,7 +425,8 @@ class Pointwise::Pass {
   char* out_slot_;  // the result of a block whose output is not contiguous
   Rows* out_rows_;  // where it goes
   std::vector<const void*> values_;
-  std::vector<const char*> splatted_;  // the element that fills an input's slot
+  std::vector<bool> repeated_;       // inputs of which a kernel repeats one element
+  std::vector<const char*> filled_;  // the element, or row, that fills an input's slot
   RowCursor cursor_;
   int64_t column_;
   int64_t at_, end_;
