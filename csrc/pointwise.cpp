@@ -15,11 +15,11 @@ constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do
 constexpr int64_t kMinRow = 256;                     // shorter rows are gathered, several to a block
 constexpr int64_t kDirect = 1 << 16;                 // elements between checkpoints where no block is in L1
 constexpr int64_t kTile = 32;                        // elements by elements of a block that crosses two dimensions
-// Bytes of all operands past which the output is stored around the caches: it would not be found there afterwards, and a
-// store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
+// Bytes of all operands past which the output is stored around the caches: it would not be found there afterwards, and
+// a store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
 // system reports (384 MiB on a Zen 5 of 32 MiB) may be that of several sockets or slices.
 constexpr int64_t kStreamBytes = 32 << 20;
-constexpr int64_t kGrain = 1 << 18;                  // elements x steps that are worth a task
+constexpr int64_t kGrain = 1 << 18;  // elements x steps that are worth a task
 
 /// A function gives bool where it returns a byte at every dtype that it has, else its compute dtype.
 bool gives_bool(const KernelTable& table, const std::string& function) {
@@ -264,11 +264,12 @@ class Pointwise::Pass {
       values_[k - 1] = slot(k - 1);
     }
     longest_ = longest();
+    direct_ = longest_ == kDirect && program.steps_.size() == 1;
   }
 
   void run(Worker& worker) {
     while (at_ < end_) {
-      const int64_t n = region_.by_row ? next_in_row() : next_rows();
+      const int64_t n = !region_.by_row ? next_rows() : whole_rows() ? next_whole_rows() : next_in_row();
       at_ += n;
       worker.checkpoint(n * static_cast<int64_t>(program_.steps_.size() + 1));
     }
@@ -297,6 +298,53 @@ class Pointwise::Pass {
   int64_t stride(size_t k) const { return region_.nest.inner_stride(k); }
   char* address(size_t k) const {
     return region_.sides[k].data + (cursor_.offset(k) + column_ * stride(k)) * region_.sides[k].size;
+  }
+
+  bool whole_rows() const { return direct_ && column_ == 0 && inner_ < kDirect && end_ - at_ >= inner_; }
+
+  /// Several rows of a single step whose operands are read and written where they are: a call of the kernel for each.
+  int64_t next_whole_rows() {
+    const Step& step = program_.steps_[0];
+    const int64_t rows = std::min({cursor_.run(), (end_ - at_) / inner_, kDirect / inner_});
+    const auto row_bytes = [&](size_t k) {
+      return rows > 1 ? region_.nest.strides[k][region_.nest.rank() - 2] * region_.sides[k].size : 0;
+    };
+    char* out = address(0);
+    const char* sources[kMaxArity];  // of each argument
+    const void* args[kMaxArity];
+    int64_t moves[kMaxArity];
+    bool fills[kMaxArity];
+    unsigned options = region_.streams ? kStream : 0;
+    for (int a = 0; a < step.arity; ++a) {
+      const size_t k = static_cast<size_t>(step.args[a]) + 1;
+      if (repeated_[k]) options |= 1u << a;
+      fills[a] = repeated_[k] && !region_.sides[k].constant;
+      sources[a] = address(k);
+      moves[a] = row_bytes(k);
+      args[a] = repeated_[k] ? slot(k - 1) : sources[a];
+    }
+    const int64_t out_move = row_bytes(0);
+    for (int64_t r = 0; r < rows; ++r, out += out_move) {
+      for (int a = 0; a < step.arity; ++a) {
+        const char* const source = sources[a] + r * moves[a];
+        if (fills[a]) {
+          if (r == 0 || moves[a] != 0) splat(static_cast<size_t>(step.args[a]) + 1, inner_, source);
+        } else if (!(options >> a & 1)) {
+          args[a] = source;
+        }
+      }
+      run_step(step, inner_, out, args, options);
+    }
+    if (region_.nest.rank() > 1) cursor_.advance(rows);
+    return rows * inner_;
+  }
+
+  static void run_step(const Step& step, int64_t n, void* out, const void* const* args, unsigned options) {
+    if (options) {
+      step.with_options(n, out, args, options);
+    } else {
+      step.kernel(n, out, args);
+    }
   }
 
   /// A block that is a part of one row.
@@ -395,11 +443,7 @@ class Pointwise::Pass {
         if (value + 1 < static_cast<int>(repeated_.size()) && repeated_[value + 1]) options |= 1u << a;
       }
       char* const result = last ? out : slot(step.result);
-      if (options) {
-        step.with_options(n, result, args, options);
-      } else {
-        step.kernel(n, result, args);
-      }
+      run_step(step, n, result, args, options);
       values_[step.result] = result;
     }
     const void* const result = values_[program_.result_];
@@ -431,6 +475,7 @@ class Pointwise::Pass {
   int64_t column_;
   int64_t at_, end_;
   int64_t longest_ = kBatch;  // elements of a block
+  bool direct_ = false;       // a single step, whose operands need no slot but for repeated elements
 };
 
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,

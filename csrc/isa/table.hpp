@@ -20,7 +20,7 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
 }
 
 extern const KernelTable kTable;
-const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
-                            rows(kMatmuls),          rows(kPacks),      {stream, fence_stream}};
+const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts),          rows(kFolds), rows(kArgs),
+                            rows(kMatmuls),          rows(kPacks),     {stream, fence_stream}};
 
 }  // namespace accel::ACCEL_ISA

@@ -55,14 +55,14 @@ ACCEL_LANES Mask<sizeof(LaneOf<V>)> compare(Mask<sizeof(LaneOf<V>)> under, V a, 
   }
 }
 
-#define ACCEL_COMPARISON(name, FLOAT, INTEGER)                                                                \
-  template <class V>                                                                                          \
-  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name##_and(Mask<sizeof(LaneOf<V>)> under, V a, V b) {                   \
-    return compare<FLOAT, INTEGER>(under, a, b);                                                              \
-  }                                                                                                           \
-  template <class V>                                                                                          \
-  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name(V a, V b) {                                                        \
-    return compare<FLOAT, INTEGER>(every<sizeof(LaneOf<V>)>(true), a, b);                                     \
+#define ACCEL_COMPARISON(name, FLOAT, INTEGER)                                              \
+  template <class V>                                                                        \
+  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name##_and(Mask<sizeof(LaneOf<V>)> under, V a, V b) { \
+    return compare<FLOAT, INTEGER>(under, a, b);                                            \
+  }                                                                                         \
+  template <class V>                                                                        \
+  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name(V a, V b) {                                      \
+    return compare<FLOAT, INTEGER>(every<sizeof(LaneOf<V>)>(true), a, b);                   \
   }
 ACCEL_COMPARISON(eq, _CMP_EQ_OQ, _MM_CMPINT_EQ)
 ACCEL_COMPARISON(ne, _CMP_NEQ_UQ, _MM_CMPINT_NE)
@@ -125,8 +125,8 @@ ACCEL_LANES V greater(V a, V b) {
   if constexpr (std::is_same_v<T, uint64_t>) return (V)_mm512_max_epu64((__m512i)a, (__m512i)b);
 }
 
-#define ACCEL_FLOAT_PAIR(name, OP, ...)                                                                          \
-  ACCEL_LANES Vector<float> name(Vector<float> a) { return (Vector<float>)_mm512_##OP##_ps(__VA_ARGS__); }        \
+#define ACCEL_FLOAT_PAIR(name, OP, ...)                                                                    \
+  ACCEL_LANES Vector<float> name(Vector<float> a) { return (Vector<float>)_mm512_##OP##_ps(__VA_ARGS__); } \
   ACCEL_LANES Vector<double> name(Vector<double> a) { return (Vector<double>)_mm512_##OP##_pd(__VA_ARGS__); }
 ACCEL_FLOAT_PAIR(sqrt, sqrt, a)
 ACCEL_FLOAT_PAIR(rint, roundscale, a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
@@ -360,7 +360,8 @@ struct MaskBlock {
         words[i] = _mm256_permute4x64_epi64(low, 0xd8);
       }
     }
-    const __m256i pairs = _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
+    const __m256i pairs =
+        _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
     const __m256i ordered = _mm256_permutevar8x32_epi32(pairs, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     const __m256i bytes = _mm256_and_si256(ordered, _mm256_set1_epi8(1));
     if constexpr (kStream) {
@@ -466,9 +467,7 @@ struct LanesLoop<Lanes, R (*)(A...)> {
   }
 
   /// Fewer than a vector.
-  static void run_some(int64_t n, R* out, const A*... args) {
-    store_some<R>(out, Lanes(load_some<A>(args, n)...), n);
-  }
+  static void run_some(int64_t n, R* out, const A*... args) { store_some<R>(out, Lanes(load_some<A>(args, n)...), n); }
 
   /// As many elements at most as fill a vector with bools.
   template <bool kStreams>
