@@ -26,6 +26,14 @@ inline constexpr CType storage(DType dtype) { return kStorage[static_cast<int>(d
 /// out[i] = f(args[0][i], args[1][i], ...) for i in [0, n), all contiguous. out may be one of args.
 using ArrayKernel = void (*)(int64_t n, void* out, const void* const* args);
 
+/// The same with options: the sum of
+///   1 << k    argument k is one element, which fills the kRepeatBytes at args[k]
+///   kStream   the result is stored around the caches; other threads may read it after StreamKernels::fence
+using OptionKernel = void (*)(int64_t n, void* out, const void* const* args, unsigned options);
+
+inline constexpr int kRepeatBytes = 64;
+inline constexpr unsigned kStream = 1u << 8;
+
 inline constexpr int kMaxArity = 4;
 
 /// One scalar function at one compute dtype, as a loop over arrays.
@@ -36,9 +44,7 @@ struct FunctionRow {
   CType args[kMaxArity];
   CType result;
   ArrayKernel kernel;
-  /// The same with stores around the caches, for outputs that do not fit them; null where there is none. Other threads
-  /// may read the result after StreamKernels::fence.
-  ArrayKernel stream;
+  OptionKernel with_options;  // null where there is none
 };
 
 /// One conversion between two distinct dtypes, as a loop over arrays.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 #include <type_traits>
+#include <utility>
 
 namespace accel {
 
@@ -95,40 +96,121 @@ void with_size(int size, Body&& body) {
   }
 }
 
+constexpr int kVectorBytes = 16;  // what every CPU has
+
+template <class T>
+struct Vectors {
+  typedef T Type __attribute__((vector_size(kVectorBytes)));
+  static constexpr int kCount = kVectorBytes / sizeof(T);
+  typedef T Indices __attribute__((vector_size(kVectorBytes)));
+
+  static Type load(const T* p) {
+    Type v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  }
+  static void store(T* p, Type v) { std::memcpy(p, &v, sizeof v); }
+
+  /// Element i of the result is element first + step * i of a followed by b.
+  template <int kFirst, int kStep, size_t... I>
+  static Type pick(Type a, Type b, std::index_sequence<I...>) {
+    return __builtin_shuffle(a, b, Indices{static_cast<T>(kFirst + kStep * static_cast<int>(I))...});
+  }
+  /// The elements of the lower or upper halves in turn.
+  template <int kFirst, size_t... I>
+  static Type zip(Type a, Type b, std::index_sequence<I...>) {
+    return __builtin_shuffle(a, b, Indices{static_cast<T>(kFirst + static_cast<int>(I) / 2 + (I % 2) * kCount)...});
+  }
+};
+
+/// dst[r * dst_row + i] = src[i * src_row + r] for one square of as many elements as a vector has.
+template <class T>
+void transpose_square(T* dst, int64_t dst_row, const T* src, int64_t src_row) {
+  using V = Vectors<T>;
+  constexpr int n = V::kCount;
+  constexpr auto all = std::make_index_sequence<n>{};
+  typename V::Type v[n], w[n];
+  for (int i = 0; i < n; ++i) v[i] = V::load(src + i * src_row);
+  for (int width = 1; width < n; width *= 2) {
+    for (int i = 0; i < n / 2; ++i) {
+      w[2 * i] = V::template zip<0>(v[i], v[i + n / 2], all);
+      w[2 * i + 1] = V::template zip<n / 2>(v[i], v[i + n / 2], all);
+    }
+    for (int i = 0; i < n; ++i) v[i] = w[i];
+  }
+  for (int r = 0; r < n; ++r) V::store(dst + r * dst_row, v[r]);
+}
+
+/// dst[r * dst_row + i] = src[i * src_row + r], r < rows, i < n: a few whole lines of the source at a time, since lines
+/// one power of two apart share a set of the cache.
+template <class T>
+void transpose(int64_t rows, int64_t n, T* dst, int64_t dst_row, const T* src, int64_t src_row) {
+  constexpr int square = Vectors<T>::kCount;
+  int64_t i = 0;
+  for (; i + square <= n; i += square) {
+    int64_t r = 0;
+    for (; r + square <= rows; r += square) {
+      transpose_square(dst + r * dst_row + i, dst_row, src + i * src_row + r, src_row);
+    }
+    for (; r < rows; ++r) {
+      for (int64_t k = i; k < i + square; ++k) dst[r * dst_row + k] = src[k * src_row + r];
+    }
+  }
+  for (; i < n; ++i) {
+    for (int64_t r = 0; r < rows; ++r) dst[r * dst_row + i] = src[i * src_row + r];
+  }
+}
+
+/// dst[i] = src[i * stride]
+template <class T>
+void gather_row(int64_t n, T* dst, const T* src, int64_t stride) {
+  using V = Vectors<T>;
+  constexpr int count = V::kCount;
+  constexpr auto all = std::make_index_sequence<count>{};
+  if (stride == 1) {
+    std::memmove(dst, src, static_cast<size_t>(n) * sizeof(T));
+  } else if (stride == 0) {
+    std::fill_n(dst, n, *src);
+  } else {
+    int64_t i = 0;
+    if (stride == -1) {
+      for (; i + count <= n; i += count) {
+        const auto v = V::load(src - i - (count - 1));
+        V::store(dst + i, V::template pick<count - 1, -1>(v, v, all));
+      }
+    } else if (stride == 2) {
+      for (; i + count < n; i += count) {  // the element after the last is not there
+        V::store(dst + i, V::template pick<0, 2>(V::load(src + 2 * i), V::load(src + 2 * i + count), all));
+      }
+    }
+    for (; i < n; ++i) dst[i] = src[i * stride];
+  }
+}
+
 }  // namespace
 
 void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64_t row_stride, int64_t stride) {
-  if (stride == 1 && rows == 1) {
-    std::memmove(dst, src, static_cast<size_t>(n) * size);
-    return;
-  }
   with_size(size, [&](auto zero) {
     using T = decltype(zero);
-    T* out = static_cast<T*>(dst);
-    const T* x = static_cast<const T*>(src);
-    for (int64_t r = 0; r < rows; ++r, out += n, x += row_stride) {
-      if (stride == 1) {
-        std::copy_n(x, n, out);
-      } else if (stride == 0) {
-        std::fill_n(out, n, *x);
-      } else {
-        for (int64_t i = 0; i < n; ++i) out[i] = x[i * stride];
-      }
-    }
+    T* const out = static_cast<T*>(dst);
+    const T* const x = static_cast<const T*>(src);
+    if (row_stride == 1 && rows > 1 && n > 1) return transpose(rows, n, out, n, x, stride);
+    for (int64_t r = 0; r < rows; ++r) gather_row(n, out + r * n, x + r * row_stride, stride);
   });
 }
 
 void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, int64_t stride, const void* src) {
-  if (stride == 1 && rows == 1) {
-    std::memmove(dst, src, static_cast<size_t>(n) * size);
-    return;
-  }
   with_size(size, [&](auto zero) {
     using T = decltype(zero);
-    T* out = static_cast<T*>(dst);
-    const T* x = static_cast<const T*>(src);
-    for (int64_t r = 0; r < rows; ++r, out += row_stride, x += n) {
-      for (int64_t i = 0; i < n; ++i) out[i * stride] = x[i];
+    T* const out = static_cast<T*>(dst);
+    const T* const x = static_cast<const T*>(src);
+    if (row_stride == 1 && rows > 1 && n > 1) return transpose(n, rows, out, stride, x, n);
+    for (int64_t r = 0; r < rows; ++r) {
+      if (stride == 1) {
+        std::memmove(out + r * row_stride, x + r * n, static_cast<size_t>(n) * sizeof(T));
+      } else {
+        for (int64_t i = 0; i < n; ++i) out[r * row_stride + i * stride] = x[r * n + i];
+      }
     }
   });
 }

@@ -15,11 +15,11 @@ constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do
 constexpr int64_t kMinRow = 256;                     // shorter rows are gathered, several to a block
 constexpr int64_t kDirect = 1 << 16;                 // elements between checkpoints where no block is in L1
 constexpr int64_t kTile = 32;                        // elements by elements of a block that crosses two dimensions
-// Bytes of all operands past which the output is stored around the caches: it would not be found there afterwards, and a
-// store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
+// Bytes of all operands past which the output is stored around the caches: it would not be found there afterwards, and
+// a store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
 // system reports (384 MiB on a Zen 5 of 32 MiB) may be that of several sockets or slices.
 constexpr int64_t kStreamBytes = 32 << 20;
-constexpr int64_t kGrain = 1 << 18;                  // elements x steps that are worth a task
+constexpr int64_t kGrain = 1 << 18;  // elements x steps that are worth a task
 
 /// A function gives bool where it returns a byte at every dtype that it has, else its compute dtype.
 bool gives_bool(const KernelTable& table, const std::string& function) {
@@ -84,7 +84,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
         }
       }
       step.kernel = row->kernel;
-      step.stream = row->stream;
+      step.with_options = row->with_options;
       dtypes.push_back(result_dtype(table, *row));
     }
     for (int a = 0; a < step.arity; ++a) step.args[a] = roots[spec.args[a]];
@@ -100,6 +100,12 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
   slots_.assign(dtypes.size(), -1);
   drop_dead_steps();
   assign_slots();
+  repeatable_.assign(inputs_.size(), !steps_.empty());
+  for (const Step& step : steps_) {
+    for (int a = 0; a < step.arity; ++a) {
+      if (step.args[a] < static_cast<int>(inputs_.size()) && !step.with_options) repeatable_[step.args[a]] = false;
+    }
+  }
 }
 
 void Pointwise::drop_dead_steps() {
@@ -115,7 +121,7 @@ void Pointwise::drop_dead_steps() {
 }
 
 bool Pointwise::streams() const {
-  return steps_.empty() || (steps_.back().stream && steps_.back().result == result_);
+  return steps_.empty() || (steps_.back().with_options && steps_.back().result == result_);
 }
 
 /// Every input keeps a slot; a step's slot is free again after the last step that reads it.
@@ -239,7 +245,8 @@ class Pointwise::Pass {
         region_(region),
         inner_(region.nest.inner()),
         values_(program.slots_.size(), nullptr),
-        splatted_(region.sides.size(), nullptr),
+        repeated_(region.sides.size(), false),
+        filled_(region.sides.size(), nullptr),
         cursor_(region.nest, begin / inner_),
         column_(begin % inner_),
         at_(begin),
@@ -251,16 +258,18 @@ class Pointwise::Pass {
     out_rows_ = reinterpret_cast<Rows*>(out_slot_ + kSlotBytes);
     for (size_t k = 1; k < region.sides.size(); ++k) {
       const Region::Side& side = region.sides[k];
+      repeated_[k] = program.repeatable_[k - 1] && (side.constant || (region.by_row && stride(k) == 0));
       if (!side.constant) continue;
-      gather(side.size, std::min(kBatch, end - begin), slot(k - 1), side.data, 0);
+      splat(k, std::min(kBatch, end - begin), side.data);
       values_[k - 1] = slot(k - 1);
     }
     longest_ = longest();
+    direct_ = longest_ == kDirect && program.steps_.size() == 1;
   }
 
   void run(Worker& worker) {
     while (at_ < end_) {
-      const int64_t n = region_.by_row ? next_in_row() : next_rows();
+      const int64_t n = !region_.by_row ? next_rows() : whole_rows() ? next_whole_rows() : next_in_row();
       at_ += n;
       worker.checkpoint(n * static_cast<int64_t>(program_.steps_.size() + 1));
     }
@@ -274,15 +283,68 @@ class Pointwise::Pass {
     const bool copies = program_.steps_.empty();
     for (size_t k = 1; k < region_.sides.size(); ++k) {
       if (copies && static_cast<int>(k) != program_.result_ + 1) continue;
-      if (region_.sides[k].constant || (!copies && stride(k) != 1)) return kBatch;
+      if (copies ? region_.sides[k].constant : stride(k) != 1 && !repeated_[k]) return kBatch;
     }
     return kDirect;
+  }
+
+  /// Fills an input's slot with n times one element, or with as much of it as a kernel repeats.
+  void splat(size_t k, int64_t n, const char* element) {
+    const int size = region_.sides[k].size;
+    gather(size, repeated_[k] ? kRepeatBytes / size : n, slot(k - 1), element, 0);
   }
 
   char* slot(size_t value) const { return slots_ + program_.slots_[value] * kSlotBytes; }
   int64_t stride(size_t k) const { return region_.nest.inner_stride(k); }
   char* address(size_t k) const {
     return region_.sides[k].data + (cursor_.offset(k) + column_ * stride(k)) * region_.sides[k].size;
+  }
+
+  bool whole_rows() const { return direct_ && column_ == 0 && inner_ < kDirect && end_ - at_ >= inner_; }
+
+  /// Several rows of a single step whose operands are read and written where they are: a call of the kernel for each.
+  int64_t next_whole_rows() {
+    const Step& step = program_.steps_[0];
+    const int64_t rows = std::min({cursor_.run(), (end_ - at_) / inner_, kDirect / inner_});
+    const auto row_bytes = [&](size_t k) {
+      return rows > 1 ? region_.nest.strides[k][region_.nest.rank() - 2] * region_.sides[k].size : 0;
+    };
+    char* out = address(0);
+    const char* sources[kMaxArity];  // of each argument
+    const void* args[kMaxArity];
+    int64_t moves[kMaxArity];
+    bool fills[kMaxArity];
+    unsigned options = region_.streams ? kStream : 0;
+    for (int a = 0; a < step.arity; ++a) {
+      const size_t k = static_cast<size_t>(step.args[a]) + 1;
+      if (repeated_[k]) options |= 1u << a;
+      fills[a] = repeated_[k] && !region_.sides[k].constant;
+      sources[a] = address(k);
+      moves[a] = row_bytes(k);
+      args[a] = repeated_[k] ? slot(k - 1) : sources[a];
+    }
+    const int64_t out_move = row_bytes(0);
+    for (int64_t r = 0; r < rows; ++r, out += out_move) {
+      for (int a = 0; a < step.arity; ++a) {
+        const char* const source = sources[a] + r * moves[a];
+        if (fills[a]) {
+          if (r == 0 || moves[a] != 0) splat(static_cast<size_t>(step.args[a]) + 1, inner_, source);
+        } else if (!(options >> a & 1)) {
+          args[a] = source;
+        }
+      }
+      run_step(step, inner_, out, args, options);
+    }
+    if (region_.nest.rank() > 1) cursor_.advance(rows);
+    return rows * inner_;
+  }
+
+  static void run_step(const Step& step, int64_t n, void* out, const void* const* args, unsigned options) {
+    if (options) {
+      step.with_options(n, out, args, options);
+    } else {
+      step.kernel(n, out, args);
+    }
   }
 
   /// A block that is a part of one row.
@@ -306,9 +368,9 @@ class Pointwise::Pass {
         values_[k - 1] = slot(k - 1);
         if (stride(k) != 0) {
           gather(side.size, n, slot(k - 1), source, stride(k));
-        } else if (splatted_[k] != source) {
-          gather(side.size, std::min(kBatch, inner_), slot(k - 1), source, 0);
-          splatted_[k] = source;
+        } else if (filled_[k] != source) {
+          splat(k, std::min(kBatch, inner_), source);
+          filled_[k] = source;
         }
       }
     }
@@ -322,13 +384,24 @@ class Pointwise::Pass {
     return n;
   }
 
-  /// A block of several rows, the first and the last perhaps in part.
+  /// A block of several rows, the first and the last of a task perhaps in part.
   int64_t next_rows() {
-    const int64_t n = std::min(kBatch, end_ - at_), outer = region_.nest.rank() - 2;
+    int64_t n = std::min(kBatch, end_ - at_);
+    const int64_t over = (column_ + n) % inner_;
+    if (over < n) n -= over;  // whole rows
+    const int64_t outer = region_.nest.rank() - 2;
     const Region::Side& target = region_.sides[0];
+    // Rows of one address throughout, as a row that is broadcast has.
+    const bool plain = column_ == 0 && n == kBatch / inner_ * inner_ && cursor_.run() * inner_ >= n;
+    unsigned skipped = 0;
     for (size_t k = 1; k < region_.sides.size(); ++k) {
       const Region::Side& side = region_.sides[k];
-      if (!side.constant) values_[k - 1] = side.dense ? side.data + at_ * side.size : slot(k - 1);
+      if (side.constant) continue;
+      values_[k - 1] = side.dense ? side.data + at_ * side.size : slot(k - 1);
+      if (side.dense || k >= 32) continue;
+      const char* const row = plain && region_.nest.strides[k][outer] == 0 ? address(k) : nullptr;
+      if (row && filled_[k] == row) skipped |= 1u << k;
+      filled_[k] = row;
     }
     Rows* out_rows = out_rows_;
     for (int64_t done = 0; done < n;) {
@@ -338,7 +411,7 @@ class Pointwise::Pass {
       *out_rows++ = {cursor_.offset(0) + column_ * stride(0), rows, count};
       for (size_t k = 1; k < region_.sides.size(); ++k) {
         const Region::Side& side = region_.sides[k];
-        if (side.dense || side.constant) continue;
+        if (side.dense || side.constant || (k < 32 && skipped >> k & 1)) continue;
         gather(side.size, rows, count, slot(k - 1) + done * side.size, address(k), region_.nest.strides[k][outer],
                stride(k));
       }
@@ -362,10 +435,15 @@ class Pointwise::Pass {
   void compute(int64_t n, char* out, bool streams) {
     for (const Step& step : program_.steps_) {
       const void* args[kMaxArity];
-      for (int a = 0; a < step.arity; ++a) args[a] = values_[step.args[a]];
       const bool last = step.result == program_.result_;
+      unsigned options = last && streams ? kStream : 0;
+      for (int a = 0; a < step.arity; ++a) {
+        const int value = step.args[a];
+        args[a] = values_[value];
+        if (value + 1 < static_cast<int>(repeated_.size()) && repeated_[value + 1]) options |= 1u << a;
+      }
       char* const result = last ? out : slot(step.result);
-      (last && streams ? step.stream : step.kernel)(n, result, args);
+      run_step(step, n, result, args, options);
       values_[step.result] = result;
     }
     const void* const result = values_[program_.result_];
@@ -391,11 +469,13 @@ class Pointwise::Pass {
   char* out_slot_;  // the result of a block whose output is not contiguous
   Rows* out_rows_;  // where it goes
   std::vector<const void*> values_;
-  std::vector<const char*> splatted_;  // the element that fills an input's slot
+  std::vector<bool> repeated_;       // inputs of which a kernel repeats one element
+  std::vector<const char*> filled_;  // the element, or row, that fills an input's slot
   RowCursor cursor_;
   int64_t column_;
   int64_t at_, end_;
   int64_t longest_ = kBatch;  // elements of a block
+  bool direct_ = false;       // a single step, whose operands need no slot but for repeated elements
 };
 
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,

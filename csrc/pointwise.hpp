@@ -37,8 +37,8 @@ class Pointwise {
  private:
   struct Step {
     ArrayKernel kernel;
-    ArrayKernel stream;  // null where there is none
-    int result;          // the value it computes
+    OptionKernel with_options;  // null where there is none
+    int result;                 // the value it computes
     int arity;
     int args[kMaxArity];
   };
@@ -54,7 +54,8 @@ class Pointwise {
   std::vector<ProgramStep> spec_;
   DType output_;
   std::vector<Step> steps_;
-  std::vector<int> slots_;  // of each value; an input's is used where it cannot be read in place
+  std::vector<bool> repeatable_;  // of each input: every step that takes it can repeat one element
+  std::vector<int> slots_;        // of each value; an input's is used where it cannot be read in place
   int slot_count_ = 0;
   int result_ = 0;  // the value that is the output
 };

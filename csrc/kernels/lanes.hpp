@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "../kernels.hpp"
 #include "vector.hpp"
 
 #define ACCEL_LANES static inline __attribute__((always_inline))
@@ -54,14 +55,14 @@ ACCEL_LANES Mask<sizeof(LaneOf<V>)> compare(Mask<sizeof(LaneOf<V>)> under, V a, 
   }
 }
 
-#define ACCEL_COMPARISON(name, FLOAT, INTEGER)                                                                \
-  template <class V>                                                                                          \
-  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name##_and(Mask<sizeof(LaneOf<V>)> under, V a, V b) {                   \
-    return compare<FLOAT, INTEGER>(under, a, b);                                                              \
-  }                                                                                                           \
-  template <class V>                                                                                          \
-  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name(V a, V b) {                                                        \
-    return compare<FLOAT, INTEGER>(every<sizeof(LaneOf<V>)>(true), a, b);                                     \
+#define ACCEL_COMPARISON(name, FLOAT, INTEGER)                                              \
+  template <class V>                                                                        \
+  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name##_and(Mask<sizeof(LaneOf<V>)> under, V a, V b) { \
+    return compare<FLOAT, INTEGER>(under, a, b);                                            \
+  }                                                                                         \
+  template <class V>                                                                        \
+  ACCEL_LANES Mask<sizeof(LaneOf<V>)> name(V a, V b) {                                      \
+    return compare<FLOAT, INTEGER>(every<sizeof(LaneOf<V>)>(true), a, b);                   \
   }
 ACCEL_COMPARISON(eq, _CMP_EQ_OQ, _MM_CMPINT_EQ)
 ACCEL_COMPARISON(ne, _CMP_NEQ_UQ, _MM_CMPINT_NE)
@@ -124,8 +125,8 @@ ACCEL_LANES V greater(V a, V b) {
   if constexpr (std::is_same_v<T, uint64_t>) return (V)_mm512_max_epu64((__m512i)a, (__m512i)b);
 }
 
-#define ACCEL_FLOAT_PAIR(name, OP, ...)                                                                          \
-  ACCEL_LANES Vector<float> name(Vector<float> a) { return (Vector<float>)_mm512_##OP##_ps(__VA_ARGS__); }        \
+#define ACCEL_FLOAT_PAIR(name, OP, ...)                                                                    \
+  ACCEL_LANES Vector<float> name(Vector<float> a) { return (Vector<float>)_mm512_##OP##_ps(__VA_ARGS__); } \
   ACCEL_LANES Vector<double> name(Vector<double> a) { return (Vector<double>)_mm512_##OP##_pd(__VA_ARGS__); }
 ACCEL_FLOAT_PAIR(sqrt, sqrt, a)
 ACCEL_FLOAT_PAIR(rint, roundscale, a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
@@ -359,7 +360,8 @@ struct MaskBlock {
         words[i] = _mm256_permute4x64_epi64(low, 0xd8);
       }
     }
-    const __m256i pairs = _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
+    const __m256i pairs =
+        _mm256_packs_epi16(_mm256_packs_epi32(words[0], words[1]), _mm256_packs_epi32(words[2], words[3]));
     const __m256i ordered = _mm256_permutevar8x32_epi32(pairs, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     const __m256i bytes = _mm256_and_si256(ordered, _mm256_set1_epi8(1));
     if constexpr (kStream) {
@@ -380,18 +382,19 @@ struct BlockArgument {
   static constexpr int kLanes = kMaskBlock / kBytes;
   const T* p;
   int64_t n;
+  int64_t step;  // 1, or 0 where one vector is repeated
 
-  ACCEL_LANES BlockArgument at(const T* p, int64_t n) { return {p, n}; }
+  ACCEL_LANES BlockArgument at(const T* p, int64_t n, int64_t step) { return {p, n, step}; }
   Vector<T> get(int v) const {
     const int64_t left = n - v * kLanes;
-    return left >= kLanes ? load<T>(p + v * kLanes) : load_some<T>(p + v * kLanes, left);
+    return left >= kLanes ? load<T>(p + v * kLanes * step) : load_some<T>(p + v * kLanes * step, left);
   }
 };
 template <int kBytes>
 struct BlockArgument<uint8_t, kBytes> {
   MaskBlock<kBytes> masks;
 
-  ACCEL_LANES BlockArgument at(const uint8_t* p, int64_t n) { return {MaskBlock<kBytes>::load(p, n)}; }
+  ACCEL_LANES BlockArgument at(const uint8_t* p, int64_t n, int64_t) { return {MaskBlock<kBytes>::load(p, n)}; }
   Mask<kBytes> get(int v) const { return masks.get(v); }
 };
 
@@ -402,66 +405,72 @@ struct LanesLoop;
 
 template <auto Lanes, class R, class... A>
 struct LanesLoop<Lanes, R (*)(A...)> {
-  template <bool kStream>
-  static void run(int64_t n, void* out, const void* const* args) {
-    run_typed<kStream>(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
+  static void run(int64_t n, void* out, const void* const* args) { run_with(n, out, args, 0); }
+
+  __attribute__((noinline)) static void run_with(int64_t n, void* out, const void* const* args, unsigned options) {
+    const auto indices = std::index_sequence_for<A...>{};
+    if (options & kStream) {
+      run_typed<true>(n, static_cast<R*>(out), args, options, indices);
+    } else {
+      run_typed<false>(n, static_cast<R*>(out), args, options, indices);
+    }
   }
 
  private:
   template <class T>
   static constexpr bool kIsBool = std::is_same_v<T, uint8_t>;
+  static constexpr bool kBlocks = kIsBool<R> || (kIsBool<A> || ...);
   static constexpr int kBytes = sizeof(R) > 1 ? sizeof(R) : (sizeof(A), ...);  // the last argument is never a bool
   static constexpr int kLanes = ACCEL_VECTOR_BYTES / kBytes;
+  static_assert(kMaskBlock == ACCEL_VECTOR_BYTES && kRepeatBytes >= ACCEL_VECTOR_BYTES);
 
-  template <bool kStream, size_t... I>
-  static void run_typed(int64_t n, R* out, const void* const* args, std::index_sequence<I...>) {
-    if constexpr (kIsBool<R> || (kIsBool<A> || ...)) {
-      run_blocks<kStream>(n, out, static_cast<const A*>(args[I])...);
-    } else {
-      run_vectors<kStream>(n, out, static_cast<const A*>(args[I])...);
-    }
+  template <bool kStreams, size_t... I>
+  static void run_typed(int64_t n, R* out, const void* const* args, unsigned options, std::index_sequence<I...>) {
+    // A repeated argument stays where it is.
+    run_steps<kStreams>(n, out, static_cast<const A*>(args[I])..., ~-static_cast<int64_t>(options >> I & 1)...);
   }
 
-  /// Elements before the first whole vector of the output.
-  static int64_t before_vector(const R* out) {
-    return static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % ACCEL_VECTOR_BYTES / sizeof(R));
-  }
+  template <class T>
+  using Keep = int64_t;  // of each argument: all ones, or 0 where it is repeated
 
-  template <bool kStream>
-  static void run_vectors(int64_t n, R* out, const A*... args) {
+  template <bool kStreams>
+  static void run_steps(int64_t n, R* out, const A*... args, Keep<A>... keep) {
     int64_t i = 0;
-    if constexpr (kStream) {
-      i = before_vector(out) < n ? before_vector(out) : n;
-      for (int64_t at = 0; at < i; at += kLanes) {
-        const int64_t some = i - at < kLanes ? i - at : kLanes;
-        store_some<R>(out + at, Lanes(load_some<A>(args + at, some)...), some);
-      }
-    }
-    for (; i + kLanes <= n; i += kLanes) {
-      if constexpr (kStream) {
-        stream_vector(out + i, Lanes(load<A>(args + i)...));
+    if constexpr (kStreams) {
+      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % ACCEL_VECTOR_BYTES / sizeof(R));
+      i = before < n ? before : n;
+      if constexpr (kBlocks) {
+        if (i > 0) run_block<false>(i, out, BlockArgument<A, kBytes>::at(args, i, keep & 1)...);
       } else {
-        store<R>(out + i, Lanes(load<A>(args + i)...));
+        if (i > 0) run_some(i, out, args...);
       }
     }
-    if (i < n) store_some<R>(out + i, Lanes(load_some<A>(args + i, n - i)...), n - i);
+    if constexpr (kBlocks) {
+      for (; i + kMaskBlock <= n; i += kMaskBlock) {
+        run_block<kStreams>(kMaskBlock, out + i,
+                            BlockArgument<A, kBytes>::at(args + (i & keep), kMaskBlock, keep & 1)...);
+      }
+      if (i < n) {
+        run_block<false>(n - i, out + i, BlockArgument<A, kBytes>::at(args + (i & keep), n - i, keep & 1)...);
+      }
+    } else {
+      for (; i + kLanes <= n; i += kLanes) {
+        const Vector<R> result = Lanes(load<A>(args + (i & keep))...);
+        if constexpr (kStreams) {
+          stream_vector(out + i, result);
+        } else {
+          store<R>(out + i, result);
+        }
+      }
+      if (i < n) run_some(n - i, out + i, (args + (i & keep))...);
+    }
   }
 
-  /// As many elements at a time as fill a vector with bools.
-  template <bool kStream>
-  static void run_blocks(int64_t n, R* out, const A*... args) {
-    int64_t i = 0;
-    if constexpr (kStream) {
-      i = before_vector(out) < n ? before_vector(out) : n;
-      if (i > 0) run_block<false>(i, out, BlockArgument<A, kBytes>::at(args, i)...);
-    }
-    for (; i + kMaskBlock <= n; i += kMaskBlock) {
-      run_block<kStream>(kMaskBlock, out + i, BlockArgument<A, kBytes>::at(args + i, kMaskBlock)...);
-    }
-    if (i < n) run_block<false>(n - i, out + i, BlockArgument<A, kBytes>::at(args + i, n - i)...);
-  }
+  /// Fewer than a vector.
+  static void run_some(int64_t n, R* out, const A*... args) { store_some<R>(out, Lanes(load_some<A>(args, n)...), n); }
 
-  template <bool kStream>
+  /// As many elements at most as fill a vector with bools.
+  template <bool kStreams>
   ACCEL_LANES void run_block(int64_t n, R* out, const BlockArgument<A, kBytes>&... args) {
     [[maybe_unused]] MaskBlock<kBytes> masks;
     for (int v = 0; v < kBytes; ++v) {
@@ -469,7 +478,7 @@ struct LanesLoop<Lanes, R (*)(A...)> {
       if (left <= 0) break;
       if constexpr (kIsBool<R>) {
         masks.set(v, Lanes(args.get(v)...));
-      } else if (kStream) {
+      } else if constexpr (kStreams) {
         stream_vector(out + v * kLanes, Lanes(args.get(v)...));
       } else if (left >= kLanes) {
         store<R>(out + v * kLanes, Lanes(args.get(v)...));
@@ -477,7 +486,7 @@ struct LanesLoop<Lanes, R (*)(A...)> {
         store_some<R>(out + v * kLanes, Lanes(args.get(v)...), left);
       }
     }
-    if constexpr (kIsBool<R>) masks.template store<kStream>(out, n);
+    if constexpr (kIsBool<R>) masks.template store<kStreams>(out, n);
   }
 };
 

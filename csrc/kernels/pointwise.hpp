@@ -45,9 +45,10 @@ struct Loop<F> {
     run_typed(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
   }
 
-  static constexpr FunctionRow row(const char* function, const char* dtype, ArrayKernel kernel, ArrayKernel stream) {
+  static constexpr FunctionRow row(const char* function, const char* dtype, ArrayKernel kernel,
+                                   OptionKernel with_options) {
     static_assert(sizeof...(A) <= kMaxArity);
-    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), kernel, stream};
+    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), kernel, with_options};
   }
 
  private:
@@ -63,15 +64,13 @@ struct Loop<F> {
 };
 
 #if defined(__AVX2__)
-#define ACCEL_LOOP(function, dtype) \
-  LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>
-#define ACCEL_LANES_ROW(function, dtype)                                                                           \
-  Loop<accel_##function##_##dtype>::row(#function, #dtype, ACCEL_LOOP(function, dtype)::template run<false>, \
-                                        ACCEL_LOOP(function, dtype)::template run<true>),
+#define ACCEL_LOOP(function, dtype) LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>
+#define ACCEL_LANES_ROW(function, dtype)                                                     \
+  Loop<accel_##function##_##dtype>::row(#function, #dtype, ACCEL_LOOP(function, dtype)::run, \
+                                        ACCEL_LOOP(function, dtype)::run_with),
 #define ACCEL_ROW(function, dtype) \
   Loop<accel_##function##_##dtype>::row(#function, #dtype, Loop<accel_##function##_##dtype>::run, nullptr),
-static constexpr FunctionRow kFunctions[] = {ACCEL_VECTOR_FUNCTIONS(ACCEL_LANES_ROW)
-                                                 ACCEL_SCALAR_FUNCTIONS(ACCEL_ROW)};
+static constexpr FunctionRow kFunctions[] = {ACCEL_VECTOR_FUNCTIONS(ACCEL_LANES_ROW) ACCEL_SCALAR_FUNCTIONS(ACCEL_ROW)};
 #undef ACCEL_LANES_ROW
 #undef ACCEL_LOOP
 #else

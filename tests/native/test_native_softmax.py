@@ -30,7 +30,7 @@ def run(
         out = np.empty(x.shape[:-1] if kind == "logsumexp" else x.shape, numpy_dtype(output))
     kept = x.ndim - 1
     cpu.Softmax(isa, kind, x.dtype.name, output).run(
-        x.shape[:-1], out.ctypes.data, strides(out)[:kept], x.ctypes.data, strides(x)[:kept], x.shape[-1], threads
+        [x.ctypes.data], out.ctypes.data, x.shape[:-1], strides(out)[:kept], strides(x)[:kept], x.shape[-1], threads
     )
     return out
 
@@ -144,9 +144,9 @@ def test_refuses_what_does_not_fit(cpu, isa):
             cpu.Softmax(isa, kind, dtype, output)
     x, out = np.zeros((4, 6), np.float32), np.zeros((4, 6), np.float32)
     kernel = cpu.Softmax(isa, "softmax", "float32", "float32")
-    good = [[4], out.ctypes.data, [6], x.ctypes.data, [6], 6, 1]
+    good = [[x.ctypes.data], out.ctypes.data, [4], [6], [6], 6, 1]
     kernel.run(*good)
-    for position, value in [(0, [-4]), (0, [4, 1]), (1, 0), (2, []), (3, 1), (4, [6, 1]), (5, 0), (5, 2**62), (6, 0)]:
+    for position, value in [(0, []), (0, [1]), (1, 0), (2, [-4]), (2, [4, 1]), (3, []), (4, [6, 1]), (5, 0), (5, 2**62), (6, 0)]:
         bad = list(good)
         bad[position] = value
         with pytest.raises(ValueError):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .binary_format import infinity, power_of_two, with_sign_of
+from .binary_format import format_of, infinity, power_of_two, with_sign_of
 from .coefficients import ERF, ERFC_LOG, GELU_TANH_CUBIC, GELU_TANH_LINEAR, MILLS, MILLS_LOW
-from .exponential import EXP_LOW, exp_factors, exp_fraction, exp_of_negative, expm1
-from .expr import FLOATS, Expr, const, fma, ne, select
+from .exponential import EXP_LOW, exp_factors, exp_fraction, exp_of_negative, expm1_inside
+from .expr import FLOATS, Expr, const, fma, ne, rarely, select
 from .extended import polynomial, polynomial_by_halves, two_product
 from .scalar_function import ScalarFunction
 
@@ -24,7 +24,8 @@ def at_most(x: Expr, limit: float) -> Expr:
 
 def tanh(x: Expr) -> Expr:
     """e / (e + 2) with e = expm1(2 |x|), which loses nothing near 0."""
-    e = expm1(at_most(abs(x), TANH_END[x.dtype]) * 2.0)
+    a = at_most(abs(x), TANH_END[x.dtype]) * 2.0
+    e = rarely(a < 2.0 ** -(format_of(x).fraction + 2), a, expm1_inside(a))
     return with_sign_of(e / (e + 2.0), x)
 
 

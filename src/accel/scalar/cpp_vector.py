@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import convert
-from .binary_format import nearest_integer
+from .binary_format import nearest_integer, raw
 from .c_dialect import COMPARE, INFIX
 from .cpp import DIALECT, TYPES
 from .exponential import power_factors
@@ -161,7 +160,7 @@ class _Function:
                 if shifted.op == "add" and nearest_integer(shifted.args[0])[0] is node:
                     yield nearest_integer(shifted.args[0])
                 elif shifted.op == "fma" and node.args[1] is shifted.args[2]:
-                    yield node, _raw(shifted)
+                    yield node, raw(shifted)
 
     def _plain(self, node: Expr) -> Form:
         op, dtype, args = node.op, node.dtype, node.args
@@ -185,12 +184,6 @@ class _Function:
             return f"{{}} {INFIX[op]} {{}}", args
         names = {"and": "both", "or": "either", "xor": "differ"} if dtype == "bool" else {}
         return f"{names.get(op, op)}({', '.join(['{}'] * len(args))})", args
-
-
-def _raw(node: Expr) -> Expr:
-    from .binary_format import raw
-
-    return raw(node)
 
 
 def _is_rare(node: Expr) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .binary_format import format_of, nearest_integer, power_of_two
 from .coefficients import EXP, EXP2, LN2, LOG2_E
-from .expr import Expr, const, fma, select
+from .expr import Expr, const, fma, rarely, select
 from .extended import polynomial
 from .scalar_function import ScalarFunction
 
@@ -80,13 +80,18 @@ def exp2(x: Expr) -> Expr:
     return value * scale
 
 
-def expm1(x: Expr) -> Expr:
-    """2**k (exp(r) - 1) + (2**k - 1), with 2**(k - 1) in place of 2**k, which may overflow."""
-    r, rest, _, bits = reduce(clamp(x, EXPM1_LOW[x.dtype], EXP_HIGH[x.dtype]))
+def expm1_inside(x: Expr) -> Expr:
+    """expm1 for EXPM1_LOW <= x <= EXP_HIGH, but +0 for -0: 2**k (exp(r) - 1) + (2**k - 1), with 2**(k - 1) in place of
+    2**k, which may overflow."""
+    r, rest, _, bits = reduce(x)
     q = fma(r * polynomial(r, EXP[x.dtype]), r, rest) + r
     half = power_of_two(bits - 1, x.dtype)
-    value = fma(half, q, half - 0.5) * 2.0
-    return select(abs(x) < 2.0 ** -(format_of(x).fraction + 2), x, value)
+    return fma(half, q, half - 0.5) * 2.0
+
+
+def expm1(x: Expr) -> Expr:
+    value = expm1_inside(clamp(x, EXPM1_LOW[x.dtype], EXP_HIGH[x.dtype]))
+    return rarely(abs(x) < 2.0 ** -(format_of(x).fraction + 2), x, value)
 
 
 FLOAT = ("float",)

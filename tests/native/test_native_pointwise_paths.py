@@ -1,0 +1,170 @@
+"""accel._cpu.Pointwise about the sizes and layouts at which it changes its way: whole vectors and their rests, rows and
+blocks of them, repeated elements, squares transposed in registers, stores around the caches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from native_reference import numpy_dtype, random, run_pointwise, same
+
+SIZES = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 1023, 1024, 1025, 65535, 65536, 65537)
+GUARD = 77
+LARGE = (32 << 20) // 4  # elements of float32 past which, with the inputs, results are stored around the caches
+
+
+def program(cpu, isa, name, dtypes, output, steps=None):
+    """One function of numbers of the last dtype, or the given steps."""
+    return cpu.Pointwise(isa, list(dtypes), steps or [(name, dtypes[-1], list(range(len(dtypes))))], output)
+
+
+def inside(shape: tuple[int, ...], dtype: str, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """An array, and a part of it of the given shape that begins `shift` elements after a line of 64 bytes."""
+    size = int(np.prod(shape))
+    whole = np.full(size + 256, GUARD).astype(numpy_dtype(dtype))
+    begin = -whole.ctypes.data % 64 // whole.itemsize + 64 + shift
+    return whole, whole[begin : begin + size].reshape(shape)
+
+
+def untouched(whole: np.ndarray, part: np.ndarray) -> bool:
+    begin = (part.ctypes.data - whole.ctypes.data) // whole.itemsize if part.size else 0
+    outside = np.concatenate([whole[:begin], whole[begin + part.size :]])
+    return bool((outside == np.array(GUARD).astype(whole.dtype)).all())
+
+
+CASES = (
+    ("add", ("float32", "float32"), "float32", np.add),
+    ("multiply", ("float64", "float64"), "float64", np.multiply),
+    ("subtract", ("int64", "int64"), "int64", np.subtract),
+    ("add", ("int8", "int8"), "int8", np.add),
+    ("less", ("float32", "float32"), "bool", np.less),
+    ("greater_equal", ("float64", "float64"), "bool", np.greater_equal),
+    ("equal", ("uint32", "uint32"), "bool", np.equal),
+    ("where", ("bool", "float32", "float32"), "float32", np.where),
+    ("where", ("bool", "int64", "int64"), "int64", np.where),
+)
+IDS = [f"{name}-{dtypes[-1]}" for name, dtypes, _, _ in CASES]
+
+
+def data(dtypes, shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return [random(rng, dtype, shape) for dtype in dtypes]
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_sizes_and_alignments(cpu, isa, case):
+    name, dtypes, output, reference = case
+    run = program(cpu, isa, name, dtypes, output)
+    for n in SIZES:
+        inputs = data(dtypes, (n,), n)
+        for shift in (0, 1, 13):
+            whole, out = inside((n,), output, shift)
+            got = run_pointwise(run, out, inputs)
+            assert same(got, reference(*inputs).astype(out.dtype)), (n, shift)
+            assert untouched(whole, out), (n, shift)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("inner", [1, 3, 64, 255, 256, 257, 1030, 66000])
+def test_repeated_elements_and_rows(cpu, isa, case, inner):
+    """Each operand in turn is a scalar, a row, a column, or a row for every third dimension."""
+    name, dtypes, output, reference = case
+    outer = max(2, min(40, 9000 // inner))
+    shape = (3, outer, inner)
+    run = program(cpu, isa, name, dtypes, output)
+    for k in range(len(dtypes)):
+        for form in ((1, 1, 1), (1, 1, inner), (1, outer, 1), (3, 1, inner), (3, outer, 1)):
+            inputs = data(dtypes, shape)
+            inputs[k] = data(dtypes, form, 5)[k]
+            stretched = [np.broadcast_to(x, shape) for x in inputs]
+            whole, out = inside(shape, output, 3)
+            got = run_pointwise(run, out, stretched)
+            assert same(got, reference(*stretched).astype(out.dtype)), (k, form)
+            assert untouched(whole, out)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 5), (4, 4), (15, 33), (17, 16), (64, 31), (200, 300), (257, 1025)])
+def test_crossing_dimensions(cpu, isa, dtype, shape):
+    """Transposed, reversed and skipping operands and outputs, copied and added."""
+    copy = cpu.Pointwise(isa, [dtype], [], dtype)
+    total = program(cpu, isa, "add", (dtype, dtype), dtype)
+    rows, columns = shape
+    (x,) = data((dtype,), (2 * max(shape), 2 * max(shape)))
+    views = {
+        "transposed": x.T[:rows, :columns],
+        "reversed": x[rows - 1 :: -1, columns - 1 :: -1] if rows > 1 else x[:1, columns - 1 :: -1],
+        "skipping": x[: 2 * rows : 2, : 2 * columns : 2],
+        "transposed and skipping": x.T[:rows, : 2 * columns : 2],
+    }
+    plain = np.ascontiguousarray(x[:rows, :columns])
+    for kind, view in views.items():
+        want = np.ascontiguousarray(view)
+        assert same(run_pointwise(copy, np.empty(shape, x.dtype), [view]), want), kind
+        assert same(run_pointwise(total, np.empty(shape, x.dtype), [view, plain]), want + plain), kind
+        base = np.full_like(x, GUARD)
+        out = {"transposed": base.T, "skipping": base[::2, ::2]}.get(kind, base)[:rows, :columns]
+        assert same(run_pointwise(copy, out, [plain]), plain), kind
+        assert (base == np.array(GUARD, x.dtype)).sum() >= base.size - plain.size
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_large_results(cpu, isa, case):
+    """What is stored around the caches, from any alignment and by any number of threads, is what small calls give."""
+    name, dtypes, output, reference = case
+    n = LARGE // np.dtype(numpy_dtype(dtypes[-1])).itemsize * 2 + 4099
+    run = program(cpu, isa, name, dtypes, output)
+    inputs = data(dtypes, (n,))
+    want = reference(*inputs).astype(numpy_dtype(output))
+    for shift, threads in ((0, 1), (5, 2)):
+        whole, out = inside((n,), output, shift)
+        assert same(run_pointwise(run, out, inputs, threads), want)
+        assert untouched(whole, out)
+    if dtypes[-1] == output:  # in place
+        target = inputs[-1].copy()
+        assert same(run_pointwise(run, target, [*inputs[:-1], target]), want)
+
+
+def test_a_large_copy_and_a_large_program(cpu, isa):
+    n = LARGE + 1001
+    (x,) = data(("float32",), (n,))
+    for shift in (0, 3):
+        whole, out = inside((n,), "float32", shift)
+        assert same(run_pointwise(cpu.Pointwise(isa, ["float32"], [], "float32"), out, [x]), x)
+        assert untouched(whole, out)
+        steps = [("negative", "float32", [0]), ("multiply", "float32", [1, 0]), ("less", "float32", [2, 0])]
+        whole, out = inside((n,), "bool", shift)
+        got = run_pointwise(cpu.Pointwise(isa, ["float32"], steps, "bool"), out, [x])
+        assert same(got, -x * x < x) and untouched(whole, out)
+
+
+RARE = {
+    "log": ([0, -0.0, -1, np.inf, np.nan, 1e-310], 1),
+    "log2": ([0, -1, np.inf, np.nan, 1e-310], 1),
+    "log10": ([0, -1, np.inf, np.nan, 1e-310], 1),
+    "log1p": ([-1, -2, np.inf, np.nan, 0, -0.0, 1e30], 1),
+    "expm1": ([0, -0.0, np.inf, -np.inf, np.nan], 1),
+    "tanh": ([0, -0.0, np.inf, -np.inf, np.nan], 1),
+    "pow": ([0, -0.0, -1, -2, np.inf, -np.inf, np.nan, 1e-310], 2),
+    "remainder": ([0, np.inf, np.nan, 1e-310, 1e300, 1e30], 2),
+}
+
+
+@pytest.mark.parametrize("name", RARE)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rare_arguments_change_no_other_lane(cpu, scalar, evaluate, isa, name, dtype):
+    """One special argument, in every lane and alone; a vector without one leaves out the work for it."""
+    values, arity = RARE[name]
+    with np.errstate(over="ignore"):
+        special = np.array(values).astype(dtype)
+    rng = np.random.default_rng(3)
+    usual = np.abs(random(rng, dtype, (arity, 40))) + np.array(0.5, dtype)
+    run = program(cpu, isa, name, (dtype,) * arity, dtype)
+    spec = scalar.Program((dtype,) * arity, (scalar.Step(name, dtype, tuple(range(arity))),), dtype)
+    batch = [usual]
+    for value in special:
+        for k in range(arity):
+            for lane in range(33):
+                batch.append(usual.copy())
+                batch[-1][k, lane] = value
+    for arguments in batch:
+        assert same(run_pointwise(run, np.empty(40, dtype), list(arguments)), evaluate(spec, *arguments))
