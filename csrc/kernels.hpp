@@ -143,7 +143,7 @@ struct FewProblem {
 /// Matrix multiply of few rows of one dtype, which B is read in as it is stored.
 struct FewRow {
   DType dtype;
-  CType type;                     // of the accumulators; 32 bits of an integer's
+  CType type;                      // of the accumulators; 32 bits of an integer's
   int64_t (*row_size)(int64_t k);  // accumulators' worth of prepared factors of a row
   /// Prepares m rows of A, up to few_rows_padded(m) of factors.
   void (*prepare)(int64_t m, int64_t k, const void* a, int64_t a_row, int64_t a_col, void* factors);
@@ -185,8 +185,8 @@ struct PackRow {
 /// or float64 for float64. Each rounds as the scalar functions do that the operation is composed of.
 struct SoftmaxRow {
   DType from, to;
-  /// powers[i] = exp(x[i] - shift), of type A. Meanwhile asks for as many elements at `soon_read`, and at `soon_written`
-  /// for as many results that will be written, if not null; nothing is read there or written.
+  /// powers[i] = exp(x[i] - shift), of type A. Meanwhile asks for as many elements at `soon_read`, and at
+  /// `soon_written` for as many results that will be written, if not null; nothing is read there or written.
   void (*powers)(int64_t n, const void* x, const void* shift, void* powers, const void* soon_read,
                  const void* soon_written);
   /// out[i] = powers[i] / total. `stream`: past the caches, where the instruction set can.

@@ -419,7 +419,8 @@ void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t
   for (int64_t at = begin; at < end; at += step) {
     const int64_t n = std::min(end - at, step);
     if (columns) {
-      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, at == begin, winners.best, winners.index);
+      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, at == begin, winners.best,
+                    winners.index);
     } else {
       search_rows(group.width, n, gather_block(call, group, at, at + n), n, at, at == begin, winners);
     }

@@ -244,12 +244,12 @@ struct Fold {
   }
 
   /// At most 64 rows, each a lane, to out. Lanes l, l + 8, l + 16, ... fold in halves to lane l of 8, in `eight`.
-  static void fold_columns(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* eight, A* out, bool packed) {
+  static void fold_columns(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* eight, A* out,
+                           bool packed) {
     if (rows <= 8) return tree_rows(rows, width, x, row_stride, kE * 16, out, packed);
     const int64_t padded = (width + kE - 1) / kE * kE;
     for (int64_t l = 0; l < 8; ++l) {
-      tree_rows((rows - l + 7) / 8, width, x + l * row_stride, 8 * row_stride, row_stride, eight + l * padded,
-                false);
+      tree_rows((rows - l + 7) / 8, width, x + l * row_stride, 8 * row_stride, row_stride, eight + l * padded, false);
     }
     Fold<Op, A, A>::unpack(8, width, eight, padded, out, packed);
   }
@@ -342,23 +342,23 @@ struct Fold {
 /// and extremes of 16-bit floats, in float32 at least.
 template <class Op>
 static constexpr FoldRow kWide[] = {
-    Fold<Op, uint8_t, int64_t>::row(DType::kBool),    Fold<Op, int8_t, int64_t>::row(DType::kInt8),
-    Fold<Op, int16_t, int64_t>::row(DType::kInt16),   Fold<Op, int32_t, int64_t>::row(DType::kInt32),
-    Fold<Op, int64_t, int64_t>::row(DType::kInt64),   Fold<Op, uint8_t, int64_t>::row(DType::kUint8),
-    Fold<Op, uint16_t, int64_t>::row(DType::kUint16), Fold<Op, uint32_t, int64_t>::row(DType::kUint32),
-    Fold<Op, int64_t, int64_t>::row(DType::kUint64),  Fold<Op, Float16Bits, float>::row(DType::kFloat16),
+    Fold<Op, uint8_t, int64_t>::row(DType::kBool),        Fold<Op, int8_t, int64_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int64_t>::row(DType::kInt16),       Fold<Op, int32_t, int64_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),       Fold<Op, uint8_t, int64_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, int64_t>::row(DType::kUint16),     Fold<Op, uint32_t, int64_t>::row(DType::kUint32),
+    Fold<Op, int64_t, int64_t>::row(DType::kUint64),      Fold<Op, Float16Bits, float>::row(DType::kFloat16),
     Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Fold<Op, float, float>::row(DType::kFloat32),
     Fold<Op, double, double>::row(DType::kFloat64),
 };
 
 template <class Op>
 static constexpr FoldRow kExtremes[] = {
-    Fold<Op, uint8_t, uint8_t>::row(DType::kBool),     Fold<Op, int8_t, int8_t>::row(DType::kInt8),
-    Fold<Op, int16_t, int16_t>::row(DType::kInt16),    Fold<Op, int32_t, int32_t>::row(DType::kInt32),
-    Fold<Op, int64_t, int64_t>::row(DType::kInt64),    Fold<Op, uint8_t, uint8_t>::row(DType::kUint8),
-    Fold<Op, uint16_t, uint16_t>::row(DType::kUint16), Fold<Op, uint32_t, uint32_t>::row(DType::kUint32),
-    Fold<Op, uint64_t, uint64_t>::row(DType::kUint64), Fold<Op, Float16Bits, float>::row(DType::kFloat16),
-    Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16),  Fold<Op, float, float>::row(DType::kFloat32),
+    Fold<Op, uint8_t, uint8_t>::row(DType::kBool),        Fold<Op, int8_t, int8_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int16_t>::row(DType::kInt16),       Fold<Op, int32_t, int32_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),       Fold<Op, uint8_t, uint8_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, uint16_t>::row(DType::kUint16),    Fold<Op, uint32_t, uint32_t>::row(DType::kUint32),
+    Fold<Op, uint64_t, uint64_t>::row(DType::kUint64),    Fold<Op, Float16Bits, float>::row(DType::kFloat16),
+    Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Fold<Op, float, float>::row(DType::kFloat32),
     Fold<Op, double, double>::row(DType::kFloat64),
 };
 
