@@ -8,7 +8,7 @@
 #include "../kernels.hpp"
 #include "ieee.hpp"
 #if defined(__AVX2__)
-#include "lanes.hpp"
+#include "lanes_loop.hpp"
 #endif
 
 namespace accel::ACCEL_ISA {
