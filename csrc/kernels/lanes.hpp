@@ -1,5 +1,5 @@
-// The operations that the generated vector functions (accel.scalar.cpp_vector) are written in, on AVX2 and AVX-512, and
-// the array loops over them. Each gives every lane the bits of the operation of its name in ieee.hpp or the language.
+// The operations that the generated vector functions (accel.scalar.cpp_vector) are written in, on AVX2 and AVX-512.
+// Each gives every lane the bits of the operation of its name in ieee.hpp or the language.
 //
 // A mask says true or false of each lane: with AVX-512 a bit per lane in a mask register, else a lane of all ones or 0.
 #pragma once
@@ -7,9 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
-#include <utility>
 
-#include "../kernels.hpp"
 #include "vector.hpp"
 
 #define ACCEL_LANES static inline __attribute__((always_inline))
@@ -375,119 +373,5 @@ struct MaskBlock {
 };
 
 #endif
-
-/// One argument of a block of kMaskBlock elements (or the first n) next to lanes of kBytes: numbers, or bools.
-template <class T, int kBytes>
-struct BlockArgument {
-  static constexpr int kLanes = kMaskBlock / kBytes;
-  const T* p;
-  int64_t n;
-  int64_t step;  // 1, or 0 where one vector is repeated
-
-  ACCEL_LANES BlockArgument at(const T* p, int64_t n, int64_t step) { return {p, n, step}; }
-  Vector<T> get(int v) const {
-    const int64_t left = n - v * kLanes;
-    return left >= kLanes ? load<T>(p + v * kLanes * step) : load_some<T>(p + v * kLanes * step, left);
-  }
-};
-template <int kBytes>
-struct BlockArgument<uint8_t, kBytes> {
-  MaskBlock<kBytes> masks;
-
-  ACCEL_LANES BlockArgument at(const uint8_t* p, int64_t n, int64_t) { return {MaskBlock<kBytes>::load(p, n)}; }
-  Mask<kBytes> get(int v) const { return masks.get(v); }
-};
-
-/// The loop of Lanes over arrays: a function of vectors of lanes, and of masks where the scalar function of the type
-/// R (*)(A...) has uint8_t, which is a bool in memory.
-template <auto Lanes, class Scalar>
-struct LanesLoop;
-
-template <auto Lanes, class R, class... A>
-struct LanesLoop<Lanes, R (*)(A...)> {
-  static void run(int64_t n, void* out, const void* const* args) { run_with(n, out, args, 0); }
-
-  __attribute__((noinline)) static void run_with(int64_t n, void* out, const void* const* args, unsigned options) {
-    const auto indices = std::index_sequence_for<A...>{};
-    if (options & kStream) {
-      run_typed<true>(n, static_cast<R*>(out), args, options, indices);
-    } else {
-      run_typed<false>(n, static_cast<R*>(out), args, options, indices);
-    }
-  }
-
- private:
-  template <class T>
-  static constexpr bool kIsBool = std::is_same_v<T, uint8_t>;
-  static constexpr bool kBlocks = kIsBool<R> || (kIsBool<A> || ...);
-  static constexpr int kBytes = sizeof(R) > 1 ? sizeof(R) : (sizeof(A), ...);  // the last argument is never a bool
-  static constexpr int kLanes = ACCEL_VECTOR_BYTES / kBytes;
-  static_assert(kMaskBlock == ACCEL_VECTOR_BYTES && kRepeatBytes >= ACCEL_VECTOR_BYTES);
-
-  template <bool kStreams, size_t... I>
-  static void run_typed(int64_t n, R* out, const void* const* args, unsigned options, std::index_sequence<I...>) {
-    // A repeated argument stays where it is.
-    run_steps<kStreams>(n, out, static_cast<const A*>(args[I])..., ~-static_cast<int64_t>(options >> I & 1)...);
-  }
-
-  template <class T>
-  using Keep = int64_t;  // of each argument: all ones, or 0 where it is repeated
-
-  template <bool kStreams>
-  static void run_steps(int64_t n, R* out, const A*... args, Keep<A>... keep) {
-    int64_t i = 0;
-    if constexpr (kStreams) {
-      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % ACCEL_VECTOR_BYTES / sizeof(R));
-      i = before < n ? before : n;
-      if constexpr (kBlocks) {
-        if (i > 0) run_block<false>(i, out, BlockArgument<A, kBytes>::at(args, i, keep & 1)...);
-      } else {
-        if (i > 0) run_some(i, out, args...);
-      }
-    }
-    if constexpr (kBlocks) {
-      for (; i + kMaskBlock <= n; i += kMaskBlock) {
-        run_block<kStreams>(kMaskBlock, out + i,
-                            BlockArgument<A, kBytes>::at(args + (i & keep), kMaskBlock, keep & 1)...);
-      }
-      if (i < n) {
-        run_block<false>(n - i, out + i, BlockArgument<A, kBytes>::at(args + (i & keep), n - i, keep & 1)...);
-      }
-    } else {
-      for (; i + kLanes <= n; i += kLanes) {
-        const Vector<R> result = Lanes(load<A>(args + (i & keep))...);
-        if constexpr (kStreams) {
-          stream_vector(out + i, result);
-        } else {
-          store<R>(out + i, result);
-        }
-      }
-      if (i < n) run_some(n - i, out + i, (args + (i & keep))...);
-    }
-  }
-
-  /// Fewer than a vector.
-  static void run_some(int64_t n, R* out, const A*... args) { store_some<R>(out, Lanes(load_some<A>(args, n)...), n); }
-
-  /// As many elements at most as fill a vector with bools.
-  template <bool kStreams>
-  ACCEL_LANES void run_block(int64_t n, R* out, const BlockArgument<A, kBytes>&... args) {
-    [[maybe_unused]] MaskBlock<kBytes> masks;
-    for (int v = 0; v < kBytes; ++v) {
-      const int64_t left = n - v * kLanes;
-      if (left <= 0) break;
-      if constexpr (kIsBool<R>) {
-        masks.set(v, Lanes(args.get(v)...));
-      } else if constexpr (kStreams) {
-        stream_vector(out + v * kLanes, Lanes(args.get(v)...));
-      } else if (left >= kLanes) {
-        store<R>(out + v * kLanes, Lanes(args.get(v)...));
-      } else {
-        store_some<R>(out + v * kLanes, Lanes(args.get(v)...), left);
-      }
-    }
-    if constexpr (kIsBool<R>) masks.template store<kStreams>(out, n);
-  }
-};
 
 }  // namespace accel::ACCEL_ISA

@@ -8,7 +8,7 @@
 #include "../kernels.hpp"
 #include "ieee.hpp"
 #if defined(__AVX2__)
-#include "lanes.hpp"
+#include "lanes_loop.hpp"
 #endif
 
 namespace accel::ACCEL_ISA {
@@ -81,7 +81,19 @@ static constexpr FunctionRow kFunctions[] = {ACCEL_FUNCTIONS_1(ACCEL_ROW) ACCEL_
 #endif
 #undef ACCEL_ROW
 
+}  // namespace accel::ACCEL_ISA
+
+#if defined(__AVX2__)
+#include "casts.hpp"
+#endif
+
+namespace accel::ACCEL_ISA {
+
+#if defined(__AVX2__)
+#define ACCEL_ROW(from, to, ...) CastRow{#from, #to, CastLoop<accel_cast_##from##_##to>::run},
+#else
 #define ACCEL_ROW(from, to, ...) CastRow{#from, #to, Loop<accel_cast_##from##_##to>::run},
+#endif
 static constexpr CastRow kCasts[] = {ACCEL_CASTS(ACCEL_ROW)};
 #undef ACCEL_ROW
 

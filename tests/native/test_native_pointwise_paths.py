@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from native_reference import numpy_dtype, random, run_pointwise, same
+from native_reference import DTYPES, numpy_dtype, random, run_pointwise, same
 
 SIZES = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 1023, 1024, 1025, 65535, 65536, 65537)
 GUARD = 77
@@ -168,3 +168,31 @@ def test_rare_arguments_change_no_other_lane(cpu, scalar, evaluate, isa, name, d
                 batch[-1][k, lane] = value
     for arguments in batch:
         assert same(run_pointwise(run, np.empty(40, dtype), list(arguments)), evaluate(spec, *arguments))
+
+
+@pytest.mark.parametrize("source", ["float16", "bfloat16", "float32", "float64"])
+def test_casts_of_every_magnitude(cpu, scalar, evaluate, isa, source):
+    """Every 16-bit float; and of wider ones those about the numbers and midpoints of narrower dtypes."""
+    every = np.arange(1 << 16, dtype=np.uint16)
+    if source in ("float16", "bfloat16"):
+        x = every.view(numpy_dtype(source))
+    else:
+        with np.errstate(all="ignore"):
+            halves = [every.view(numpy_dtype(h)).astype(source) for h in ("float16", "bfloat16")]
+            near = np.concatenate([*halves, *((h[1:] + h[:-1]) / 2 for h in halves)])
+            whole = (2.0 ** np.arange(65))[:, None] + np.array([-1.5, -1, -0.5, 0, 0.5, 1])
+            near = np.concatenate([near, whole.ravel().astype(source), -whole.ravel().astype(source)])
+            x = np.concatenate([near, np.nextafter(near, np.inf), np.nextafter(near, -np.inf)])
+    for target in DTYPES:
+        if target == source:
+            continue
+        spec = scalar.Program((source,), (scalar.Step("cast", target, (0,)),), target)
+        run = cpu.Pointwise(isa, [source], [("cast", target, [0])], target)
+        if (source, target) not in EXPECTED:
+            EXPECTED[source, target] = evaluate(spec, x)
+        got = run_pointwise(run, np.empty(x.shape, numpy_dtype(target)), [x])
+        assert same(got, EXPECTED[source, target]), target
+
+
+EXPECTED: dict[tuple[str, str], np.ndarray] = {}
+"""Evaluated once for all instruction sets."""
