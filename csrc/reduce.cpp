@@ -12,8 +12,9 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kLaneBytes = 1 << 18;    // accumulators of one group of columns, in L2
-constexpr int64_t kShortBytes = 1 << 15;   // the same of at most 64 rows, which need eight accumulators, in L1
+constexpr int64_t kLaneBytes =
+    1 << 20;  // accumulators of one group of columns, of which each takes eight rows at a time
+constexpr int64_t kShortBytes = 1 << 16;   // the same of at most 64 rows, which need eight accumulators
 constexpr int64_t kGatherBytes = 1 << 17;  // gathered elements of a group, in L2
 constexpr int64_t kRowElements = 1 << 16;  // elements of a group of rows, in L2; and between two checkpoints
 constexpr int64_t kMinWidth = 64;          // columns in a group, where there are so many
@@ -307,7 +308,8 @@ const char* Reduce::gather_block(const Call& call, const Group& group, int64_t b
   int64_t column = begin % inner, count;
   for (int64_t at = 0; at < n; at += count, column = 0) {
     count = std::min(n - at, inner - column);
-    // Runs of the innermost reduced dimension, several at once; of all outputs in turn, since those are near each other.
+    // Runs of the innermost reduced dimension, several at once; of all outputs in turn, since those are near each
+    // other.
     const int64_t runs = count == inner ? std::min(cursor.run(), (n - at) / inner) : 1;
     const int64_t run_stride = call.reduced.rank() > 1 ? call.reduced.strides[0][call.reduced.rank() - 2] : 0;
     const char* const source = group.in + (cursor.offset(0) + column * stride) * size;
@@ -402,7 +404,8 @@ void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t
   const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
   const int64_t stride = call.reduced.inner_stride(0), apart = call.kept.inner_stride(0);
   if (call.along == Along::kRows && call.blocks == 1) {
-    const int64_t batch = std::max<int64_t>(16, 2 * kBlock / call.length);  // rows that are still in cache to be searched
+    const int64_t batch =
+        std::max<int64_t>(16, 2 * kBlock / call.length);  // rows that are still in cache to be searched
     for (int64_t r = 0; r < group.width; r += batch) {
       const int64_t count = std::min(batch, group.width - r);
       search_rows(count, call.length, group.in + r * apart * size, apart, 0, true,
@@ -417,7 +420,8 @@ void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t
   for (int64_t at = begin; at < end; at += step) {
     const int64_t n = std::min(end - at, step);
     if (columns) {
-      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, at == begin, winners.best, winners.index);
+      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, at == begin, winners.best,
+                    winners.index);
     } else {
       search_rows(group.width, n, gather_block(call, group, at, at + n), n, at, at == begin, winners);
     }

@@ -12,9 +12,9 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kGroup = 1 << 13;         // elements of the rows that go through all steps together, in L1 and L2
-constexpr int64_t kKept = 1 << 18;          // elements of a longer row whose powers are kept; else they are computed again
-constexpr int64_t kGrain = 1 << 15;         // elements that are worth a task
+constexpr int64_t kGroup = 1 << 13;  // elements of the rows that go through all steps together, in L1 and L2
+constexpr int64_t kKept = 1 << 18;   // elements of a longer row whose powers are kept; else they are computed again
+constexpr int64_t kGrain = 1 << 15;  // elements that are worth a task
 constexpr int64_t kStreamBytes = 32 << 20;  // of a result that no cache holds
 
 const SoftmaxRow* find_row(const KernelTable& table, DType from, DType to) {
@@ -81,8 +81,9 @@ void Softmax::run(const Extents& kept, const Operand& out, const Operand& in, in
     RowCursor cursor(nest, first / segments);
     for (int64_t g = first, segment = first % segments; g < last; ++g) {
       const int64_t row = segment * width, in_step = nest.inner_stride(0), out_step = nest.inner_stride(1);
-      run_rows({std::min(width, nest.inner() - row), length, in.data + (cursor.offset(0) + row * in_step) * size_of(dtype_),
-                in_step, out.data + (cursor.offset(1) + row * out_step) * size_of(output_), out_step, stream, worker});
+      run_rows({std::min(width, nest.inner() - row), length,
+                in.data + (cursor.offset(0) + row * in_step) * size_of(dtype_), in_step,
+                out.data + (cursor.offset(1) + row * out_step) * size_of(output_), out_step, stream, worker});
       if (++segment < segments) continue;
       segment = 0;
       cursor.next();
@@ -114,14 +115,11 @@ void Softmax::run_rows(const Rows& rows) const {
   // The powers and their sums. Where a row's powers are not kept, each block's take the place of the last one's.
   const bool kept = kind_ == Kind::kSoftmax && n <= kKept;
   const int64_t span = blocks == 1 ? n : kBlock;
-  char* const powers = static_cast<char*>(scratch(ScratchUse::kLanes, (kept ? rows.count * n : rows.count * span) * acc_size));
+  char* const powers =
+      static_cast<char*>(scratch(ScratchUse::kLanes, (kept ? rows.count * n : rows.count * span) * acc_size));
   if (blocks == 1) {
     for (int64_t r = 0; r < rows.count; ++r) {
-      const char* const in = rows.in + r * rows.in_stride * size;
-      const char* const soon_written =
-          kind_ == Kind::kSoftmax && !rows.stream ? rows.out + r * rows.out_stride * out_size : nullptr;
-      row_->powers(n, in, shifts + r * acc_size, powers + r * n * acc_size, in + rows.count * rows.in_stride * size,
-                   soon_written);
+      row_->powers(n, rows.in + r * rows.in_stride * size, shifts + r * acc_size, powers + r * n * acc_size);
     }
     sum_->rows(rows.count, n, powers, n, totals);
     rows.worker.checkpoint(rows.count * n / 2);
@@ -130,7 +128,7 @@ void Softmax::run_rows(const Rows& rows) const {
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t count = std::min<int64_t>(kBlock, n - b * kBlock);
       char* const its_powers = powers + (kept ? b * kBlock * acc_size : 0);
-      row_->powers(count, rows.in + b * kBlock * size, shifts, its_powers, nullptr, nullptr);
+      row_->powers(count, rows.in + b * kBlock * size, shifts, its_powers);
       sum_->rows(1, count, its_powers, count, partials + b * acc_size);
       rows.worker.checkpoint(count / 2);
     }
@@ -160,7 +158,7 @@ void Softmax::run_rows(const Rows& rows) const {
         row_->distances(count, in + at * size, shifts + r * acc_size, logs + r * acc_size, rows.stream,
                         out + at * out_size);
       } else {
-        if (!kept) row_->powers(count, in + at * size, shifts, powers, nullptr, nullptr);
+        if (!kept) row_->powers(count, in + at * size, shifts, powers);
         row_->quotients(count, kept ? powers + (r * n + at) * acc_size : powers, totals + r * acc_size, rows.stream,
                         out + at * out_size);
       }

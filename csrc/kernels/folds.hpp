@@ -96,7 +96,7 @@ struct Quick {
   using V = Vector<T>;
   static constexpr bool kMax = std::is_same_v<Op, Max>, kDouble = sizeof(T) == 8;
 #if defined(__AVX512F__)
-  using Flags = unsigned;  // elements that met a NaN
+  using Flags = unsigned;                      // elements that met a NaN
   static constexpr int kRange = kMax ? 5 : 4;  // the sign of the result as it comes; maximum or minimum
   static V apply(V a, V b) {
     if constexpr (kDouble) {
