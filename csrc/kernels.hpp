@@ -66,15 +66,15 @@ inline constexpr int64_t columns_scratch(int64_t rows, int64_t width) {
   return lanes * ((width + 63) / 64 * 64);
 }
 
-/// argmax or argmin of one dtype: a NaN beats every number, then the extreme value; the first of equals wins. Values are
-/// of the accumulator type of the fold (max or min) of the same dtype.
+/// argmax or argmin of one dtype: a NaN beats every number, then the extreme value; the first of equals wins. Values
+/// are of the accumulator type of the fold (max or min) of the same dtype.
 struct ArgRow {
   const char* kind;
   DType from;
   /// Whether value a beats value b strictly.
   bool (*beats)(const void* a, const void* b);
-  /// index[r] = the first i in [0, n) whose x[r * row_stride + i] equals values[r] (or is NaN where that is); n if there
-  /// is none.
+  /// index[r] = the first i in [0, n) whose x[r * row_stride + i] equals values[r] (or is NaN where that is); n if
+  /// there is none.
   void (*find)(int64_t count, int64_t n, const void* x, int64_t row_stride, const void* values, int64_t* index);
   /// Merges rows [0, rows) of x, which have indices from first_index on, into the winners (best, index) of `width`
   /// columns; `fresh`: there are none yet.
