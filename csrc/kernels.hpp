@@ -185,10 +185,8 @@ struct PackRow {
 /// or float64 for float64. Each rounds as the scalar functions do that the operation is composed of.
 struct SoftmaxRow {
   DType from, to;
-  /// powers[i] = exp(x[i] - shift), of type A. Meanwhile asks for as many elements at `soon_read`, and at
-  /// `soon_written` for as many results that will be written, if not null; nothing is read there or written.
-  void (*powers)(int64_t n, const void* x, const void* shift, void* powers, const void* soon_read,
-                 const void* soon_written);
+  /// powers[i] = exp(x[i] - shift), of type A.
+  void (*powers)(int64_t n, const void* x, const void* shift, void* powers);
   /// out[i] = powers[i] / total. `stream`: past the caches, where the instruction set can.
   void (*quotients)(int64_t n, const void* powers, const void* total, bool stream, void* out);
   /// out[i] = x[i] - shift - log_total.

@@ -7,15 +7,16 @@
 #include <stdexcept>
 
 #include "contract.hpp"
+#include "reduce_call.hpp"
 
 namespace accel {
 
 namespace {
 
-constexpr int64_t kLaneBytes = 1 << 18;    // accumulators of one group of columns, in L2
-constexpr int64_t kShortBytes = 1 << 15;   // the same of at most 64 rows, which need eight accumulators, in L1
+constexpr int64_t kLaneBytes =
+    1 << 20;  // accumulators of one group of columns, of which each takes eight rows at a time
+constexpr int64_t kShortBytes = 1 << 16;   // the same of at most 64 rows, which need eight accumulators
 constexpr int64_t kGatherBytes = 1 << 17;  // gathered elements of a group, in L2
-constexpr int64_t kRowElements = 1 << 16;  // elements of a group of rows, in L2; and between two checkpoints
 constexpr int64_t kMinWidth = 64;          // columns in a group, where there are so many
 constexpr int64_t kFewColumns = 8;         // fewer columns are gathered, unless they are adjacent
 constexpr int64_t kGrain = 1 << 18;        // elements that are worth a task
@@ -73,71 +74,6 @@ Reduce::Reduce(const KernelTable& table, const std::string& kind, DType dtype, D
   next_ = &find_fold(table, fold, accumulator_);
   if (!arg_) narrow_ = find_cast(table, accumulator_, output);
 }
-
-/// How the elements of a group of outputs lie, and which kernel takes them.
-enum class Along {
-  kRows,      // those of one output are neighbours
-  kColumns,   // those of neighbouring outputs are
-  kGathered,  // any other way: copied together, as rows
-};
-
-/// The flattened problem. Operand 0 of `kept` is the input, operand 1 the output; `reduced` moves the input.
-struct Reduce::Call {
-  Nest kept, reduced;
-  const char* in;
-  char* out;
-  int64_t length;  // elements reduced to one
-  int64_t blocks;  // of the first level
-  Along along;
-  int64_t width;     // outputs in a group; 1 where rows have several blocks
-  int64_t segments;  // groups in a row of `kept`
-  int64_t groups;
-  std::atomic<bool>* found = nullptr;  // of any and all: the one output is settled
-};
-
-/// Outputs that are reduced together.
-struct Reduce::Group {
-  const char* in;
-  char* out;
-  int64_t out_stride;
-  int64_t width;
-};
-
-/// The best value so far of each output of a group, and its index in the reduced axes.
-struct Reduce::Winners {
-  char* best;
-  int64_t* index;
-};
-
-/// Goes from group to group.
-class Reduce::Walk {
- public:
-  Walk(const Reduce& reduce, const Call& call, int64_t group)
-      : call_(call),
-        in_size_(size_of(reduce.dtype_)),
-        out_size_(size_of(reduce.output_)),
-        cursor_(call.kept, group / call.segments),
-        segment_(group % call.segments) {}
-
-  Group group() const {
-    const int64_t column = segment_ * call_.width;
-    return {call_.in + (cursor_.offset(0) + column * call_.kept.inner_stride(0)) * in_size_,
-            call_.out + (cursor_.offset(1) + column * call_.kept.inner_stride(1)) * out_size_,
-            call_.kept.inner_stride(1), std::min(call_.width, call_.kept.inner() - column)};
-  }
-
-  void next() {
-    if (++segment_ < call_.segments) return;
-    segment_ = 0;
-    cursor_.next();
-  }
-
- private:
-  const Call& call_;
-  const int in_size_, out_size_;
-  RowCursor cursor_;
-  int64_t segment_;
-};
 
 void Reduce::run(const Extents& kept, const Operand& out, const char* in, const Extents& in_kept,
                  const Extents& reduced, const Extents& in_reduced, int threads, Interrupt& interrupt) const {
@@ -285,18 +221,6 @@ void Reduce::run_split(const Call& whole, int threads, int64_t tasks, Interrupt&
   }
 }
 
-/// The winners among the winners of a group's parts, which ascend in the reduced axes.
-void Reduce::merge_parts(const Group& group, int64_t parts, const char* values, const int64_t* indices) const {
-  const int64_t size = size_of(accumulator_);
-  for (int64_t c = 0; c < group.width; ++c) {
-    int64_t winner = c;
-    for (int64_t other = c + group.width; other < parts * group.width; other += group.width) {
-      if (arg_->beats(values + other * size, values + winner * size)) winner = other;
-    }
-    std::memcpy(group.out + c * group.out_stride * 8, &indices[winner], 8);
-  }
-}
-
 /// Elements [begin, end) of every output of a group, one output after the other.
 const char* Reduce::gather_block(const Call& call, const Group& group, int64_t begin, int64_t end) const {
   const int64_t n = end - begin, size = size_of(dtype_);
@@ -395,78 +319,6 @@ void Reduce::finish(const Group& group, int64_t count, char* partials) const {
     result = narrowed;
   }
   scatter(size_of(output_), width, group.out, group.out_stride, result);
-}
-
-/// Finds the winners among elements [begin, end), at least one.
-void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners,
-                    Worker& worker) const {
-  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
-  const int64_t stride = call.reduced.inner_stride(0), apart = call.kept.inner_stride(0);
-  if (call.along == Along::kRows && call.blocks == 1) {
-    const int64_t batch =
-        std::max<int64_t>(16, 2 * kBlock / call.length);  // rows that are still in cache to be searched
-    for (int64_t r = 0; r < group.width; r += batch) {
-      const int64_t count = std::min(batch, group.width - r);
-      search_rows(count, call.length, group.in + r * apart * size, apart, 0, true,
-                  {winners.best + r * acc_size, winners.index + r});
-      worker.checkpoint(count * call.length / 4);
-    }
-    return;
-  }
-  if (call.along == Along::kRows) return search_long_row(group, begin, end, winners, worker);
-  const bool columns = call.along == Along::kColumns;
-  const int64_t step = columns ? std::max<int64_t>(kBlock, kRowElements / group.width) : kBlock;
-  for (int64_t at = begin; at < end; at += step) {
-    const int64_t n = std::min(end - at, step);
-    if (columns) {
-      arg_->columns(n, group.width, group.in + at * stride * size, stride, at, at == begin, winners.best,
-                    winners.index);
-    } else {
-      search_rows(group.width, n, gather_block(call, group, at, at + n), n, at, at == begin, winners);
-    }
-    worker.checkpoint(n * group.width / 2);
-  }
-}
-
-/// Elements [begin, end) of one output, which are neighbours: the best of several blocks, then the index in those that
-/// have a better one.
-void Reduce::search_long_row(const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const {
-  constexpr int64_t kBatch = kRowElements / kBlock;
-  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
-  char values[kBatch * 8];
-  for (int64_t at = begin, n, count; at < end; at += n * count) {
-    n = std::min<int64_t>(end - at, kBlock);
-    count = std::clamp<int64_t>((end - at) / kBlock, 1, kBatch);
-    first_->rows(count, n, group.in + at * size, n, values);
-    for (int64_t b = 0; b < count; ++b) {
-      const int64_t first = at + b * n;
-      if (first > begin && !arg_->beats(values + b * acc_size, winners.best)) continue;
-      std::memcpy(winners.best, values + b * acc_size, acc_size);
-      arg_->find(1, n, group.in + first * size, n, winners.best, winners.index);
-      *winners.index += first;
-    }
-    worker.checkpoint(n * count / 4);
-  }
-}
-
-/// Merges rows of n elements, one block of as many outputs, into their winners.
-void Reduce::search_rows(int64_t count, int64_t n, const char* x, int64_t row_stride, int64_t first_index, bool fresh,
-                         Winners winners) const {
-  const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
-  if (fresh) {
-    first_->rows(count, n, x, row_stride, winners.best);
-    arg_->find(count, n, x, row_stride, winners.best, winners.index);
-    for (int64_t r = 0; r < count; ++r) winners.index[r] += first_index;
-    return;
-  }
-  char* const values = static_cast<char*>(scratch(ScratchUse::kRows, count * acc_size));
-  first_->rows(count, n, x, row_stride, values);
-  for (int64_t r = 0; r < count; ++r) {
-    if (!arg_->beats(values + r * acc_size, winners.best + r * acc_size)) continue;
-    std::memcpy(winners.best + r * acc_size, values + r * acc_size, acc_size);
-    arg_->find(1, n, x + r * row_stride * size, n, values + r * acc_size, winners.index + r);
-    winners.index[r] += first_index;
-  }
 }
 
 }  // namespace accel

@@ -119,11 +119,7 @@ void Softmax::run_rows(const Rows& rows) const {
       static_cast<char*>(scratch(ScratchUse::kLanes, (kept ? rows.count * n : rows.count * span) * acc_size));
   if (blocks == 1) {
     for (int64_t r = 0; r < rows.count; ++r) {
-      const char* const in = rows.in + r * rows.in_stride * size;
-      const char* const soon_written =
-          kind_ == Kind::kSoftmax && !rows.stream ? rows.out + r * rows.out_stride * out_size : nullptr;
-      row_->powers(n, in, shifts + r * acc_size, powers + r * n * acc_size, in + rows.count * rows.in_stride * size,
-                   soon_written);
+      row_->powers(n, rows.in + r * rows.in_stride * size, shifts + r * acc_size, powers + r * n * acc_size);
     }
     sum_->rows(rows.count, n, powers, n, totals);
     rows.worker.checkpoint(rows.count * n / 2);
@@ -132,7 +128,7 @@ void Softmax::run_rows(const Rows& rows) const {
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t count = std::min<int64_t>(kBlock, n - b * kBlock);
       char* const its_powers = powers + (kept ? b * kBlock * acc_size : 0);
-      row_->powers(count, rows.in + b * kBlock * size, shifts, its_powers, nullptr, nullptr);
+      row_->powers(count, rows.in + b * kBlock * size, shifts, its_powers);
       sum_->rows(1, count, its_powers, count, partials + b * acc_size);
       rows.worker.checkpoint(count / 2);
     }
@@ -162,7 +158,7 @@ void Softmax::run_rows(const Rows& rows) const {
         row_->distances(count, in + at * size, shifts + r * acc_size, logs + r * acc_size, rows.stream,
                         out + at * out_size);
       } else {
-        if (!kept) row_->powers(count, in + at * size, shifts, powers, nullptr, nullptr);
+        if (!kept) row_->powers(count, in + at * size, shifts, powers);
         row_->quotients(count, kept ? powers + (r * n + at) * acc_size : powers, totals + r * acc_size, rows.stream,
                         out + at * out_size);
       }

@@ -45,19 +45,18 @@ struct Arg {
       return i;
     }
     const Vector<A> wanted = splat(value);
-    constexpr int kStep = 4;
-    for (; i + kStep * kE <= n; i += kStep * kE) {
-      auto hits = From::vector(x + i) == wanted;
-#pragma GCC unroll 4
-      for (int j = 1; j < kStep; ++j) hits |= From::vector(x + i + j * kE) == wanted;
-      if (any_true(hits)) break;
+    for (; i + 64 <= n; i += 64) {  // no branch on which vector it is in
+      uint64_t hits = 0;
+#pragma GCC unroll 8
+      for (int j = 0; j < 64; j += kE) hits |= bits_of<A>(From::vector(x + i + j) == wanted) << j;
+      if (hits) return i + __builtin_ctzll(hits);
     }
     for (; i + kE <= n; i += kE) {
-      const int64_t at = first_true<A>(From::vector(x + i) == wanted);
-      if (at < kE) return i + at;
+      const uint64_t hits = bits_of<A>(From::vector(x + i) == wanted);
+      if (hits) return i + __builtin_ctzll(hits);
     }
     if constexpr (sizeof(A) >= 4) {  // beyond the end too there may be the value, but not before it
-      return i < n ? i + first_true<A>(vector_of_some<S, A>(x + i, n - i, value) == wanted) : n;
+      return i < n ? i + __builtin_ctzll(bits_of<A>(vector_of_some<S, A>(x + i, n - i, value) == wanted)) : n;
     } else {
       while (i < n && From::one(x + i) != value) ++i;
       return i;
@@ -156,12 +155,12 @@ struct Arg {
 
 template <class Op>
 static constexpr ArgRow kArgs[] = {
-    Arg<Op, int8_t, int8_t>::row(DType::kInt8),          Arg<Op, int16_t, int16_t>::row(DType::kInt16),
-    Arg<Op, int32_t, int32_t>::row(DType::kInt32),       Arg<Op, int64_t, int64_t>::row(DType::kInt64),
-    Arg<Op, uint8_t, uint8_t>::row(DType::kUint8),       Arg<Op, uint8_t, uint8_t>::row(DType::kBool),
-    Arg<Op, uint16_t, uint16_t>::row(DType::kUint16),    Arg<Op, uint32_t, uint32_t>::row(DType::kUint32),
-    Arg<Op, uint64_t, uint64_t>::row(DType::kUint64),    Arg<Op, Float16Bits, float>::row(DType::kFloat16),
-    Arg<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Arg<Op, float, float>::row(DType::kFloat32),
+    Arg<Op, int8_t, int8_t>::row(DType::kInt8),       Arg<Op, int16_t, int16_t>::row(DType::kInt16),
+    Arg<Op, int32_t, int32_t>::row(DType::kInt32),    Arg<Op, int64_t, int64_t>::row(DType::kInt64),
+    Arg<Op, uint8_t, uint8_t>::row(DType::kUint8),    Arg<Op, uint8_t, uint8_t>::row(DType::kBool),
+    Arg<Op, uint16_t, uint16_t>::row(DType::kUint16), Arg<Op, uint32_t, uint32_t>::row(DType::kUint32),
+    Arg<Op, uint64_t, uint64_t>::row(DType::kUint64), Arg<Op, Float16Bits, float>::row(DType::kFloat16),
+    Arg<Op, Bfloat16Bits, float>::row(DType::kBfloat16),  Arg<Op, float, float>::row(DType::kFloat32),
     Arg<Op, double, double>::row(DType::kFloat64),
 };
 

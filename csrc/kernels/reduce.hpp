@@ -30,9 +30,9 @@ struct Fold {
 
   // Rows.
 
-  /// Asks for the cache lines of n elements, `ahead` bytes beyond them. They may be past the end: nothing is read.
-  static void prefetch(const In* x, int64_t ahead, int n) {
-    const uintptr_t at = reinterpret_cast<uintptr_t>(x) + static_cast<uintptr_t>(ahead);
+  /// Asks for the cache lines of n elements, kAhead bytes beyond them. They may be past the end: nothing is read.
+  static void prefetch(const In* x, int n) {
+    const uintptr_t at = reinterpret_cast<uintptr_t>(x) + kAhead;
     for (int byte = 0; byte < n * static_cast<int>(sizeof(In)); byte += 64) {
       __builtin_prefetch(reinterpret_cast<const void*>(at + byte));
     }
@@ -62,7 +62,7 @@ struct Fold {
       for (const In* at = x + first * kE; at < x + whole; at += kLanes) {
 #pragma GCC unroll 8
         for (int j = 0; j < kGroup; j += 2) {
-          if constexpr (kGroup * kE * sizeof(In) >= 256) prefetch(at + j * kE, kAhead, 2 * kE);
+          if constexpr (kGroup * kE * sizeof(In) >= 256) prefetch(at + j * kE, 2 * kE);
           const V a = From::vector(at + j * kE);
           v[j] = apply(a, v[j]);
           if constexpr (kGroup > 1) {
@@ -177,34 +177,29 @@ struct Fold {
 
   /// Columns [0, width) of K rows to accumulators, vector by vector; width >= kE, and the last vector may overlap the
   /// one before it in the columns, never in the accumulators.
-  /// The same columns `ahead` elements on are asked for.
   template <int K>
-  static void chain_rows(bool fresh, int64_t width, const In* x, int64_t row_stride, int64_t ahead, A* acc) {
+  static void chain_rows(bool fresh, int64_t width, const In* x, int64_t row_stride, A* acc) {
     const int64_t last = (width - 1) / kE;
     for (int64_t v = 0; v < last; ++v) {
-#pragma GCC unroll 8
-      for (int k = 0; k < K; ++k) prefetch(x + v * kE + k * row_stride, ahead * sizeof(In), kE);
       store(acc + v * kE, chain<K>(fresh, acc + v * kE, x + v * kE, row_stride));
     }
     store(acc + last * kE, chain<K>(fresh, acc + last * kE, x + width - kE, row_stride));
   }
 
-  /// The same for any number of rows, at least one. ahead 0: the rows that follow are those `kChain` on.
-  static void chain_rows(bool fresh, int64_t rows, int64_t width, const In* x, int64_t row_stride, int64_t ahead,
-                         A* acc) {
-    if (ahead == 0) ahead = kChain * row_stride;
+  /// The same for any number of rows, at least one.
+  static void chain_rows(bool fresh, int64_t rows, int64_t width, const In* x, int64_t row_stride, A* acc) {
     for (; rows >= kChain; rows -= kChain, x += kChain * row_stride, fresh = false) {
-      chain_rows<kChain>(fresh, width, x, row_stride, ahead, acc);
+      chain_rows<kChain>(fresh, width, x, row_stride, acc);
     }
     if (rows & 4) {
-      chain_rows<4>(fresh, width, x, row_stride, ahead, acc);
+      chain_rows<4>(fresh, width, x, row_stride, acc);
       x += 4 * row_stride, fresh = false;
     }
     if (rows & 2) {
-      chain_rows<2>(fresh, width, x, row_stride, ahead, acc);
+      chain_rows<2>(fresh, width, x, row_stride, acc);
       x += 2 * row_stride, fresh = false;
     }
-    if (rows & 1) chain_rows<1>(fresh, width, x, row_stride, ahead, acc);
+    if (rows & 1) chain_rows<1>(fresh, width, x, row_stride, acc);
   }
 
   /// The fold in halves of K rows, of which row k is lane k of 8.
@@ -226,40 +221,35 @@ struct Fold {
   /// The same for columns [0, width) to out, vector by vector, as in chain_rows. `packed`: the last vector overlaps in
   /// out as well.
   template <int K>
-  static void tree_rows(int64_t width, const In* x, int64_t row_stride, int64_t ahead, A* out, bool packed) {
+  static void tree_rows(int64_t width, const In* x, int64_t row_stride, A* out, bool packed) {
     const int64_t last = (width - 1) / kE;
-    for (int64_t v = 0; v < last; ++v) {
-#pragma GCC unroll 8
-      for (int k = 0; k < K; ++k) prefetch(x + v * kE + k * row_stride, ahead * sizeof(In), kE);
-      store(out + v * kE, tree<K>(x + v * kE, row_stride));
-    }
+    for (int64_t v = 0; v < last; ++v) store(out + v * kE, tree<K>(x + v * kE, row_stride));
     store(out + (packed ? width - kE : last * kE), tree<K>(x + width - kE, row_stride));
   }
 
-  static void tree_rows(int64_t rows, int64_t width, const In* x, int64_t row_stride, int64_t ahead, A* out,
-                        bool packed) {
+  static void tree_rows(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* out, bool packed) {
     constexpr decltype(&tree_rows<1>) kTrees[] = {tree_rows<1>, tree_rows<2>, tree_rows<3>, tree_rows<4>,
                                                   tree_rows<5>, tree_rows<6>, tree_rows<7>, tree_rows<8>};
-    kTrees[rows - 1](width, x, row_stride, ahead, out, packed);
+    kTrees[rows - 1](width, x, row_stride, out, packed);
   }
 
   /// At most 64 rows, each a lane, to out. Lanes l, l + 8, l + 16, ... fold in halves to lane l of 8, in `eight`.
   static void fold_columns(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* eight, A* out,
                            bool packed) {
-    if (rows <= 8) return tree_rows(rows, width, x, row_stride, kE * 16, out, packed);
+    if (rows <= 8) return tree_rows(rows, width, x, row_stride, out, packed);
     const int64_t padded = (width + kE - 1) / kE * kE;
     for (int64_t l = 0; l < 8; ++l) {
-      tree_rows((rows - l + 7) / 8, width, x + l * row_stride, 8 * row_stride, row_stride, eight + l * padded, false);
+      tree_rows((rows - l + 7) / 8, width, x + l * row_stride, 8 * row_stride, eight + l * padded, false);
     }
     Fold<Op, A, A>::unpack(8, width, eight, padded, out, packed);
   }
 
   /// The fold of rows whose last vectors do not overlap, packed or not.
   static void unpack(int64_t rows, int64_t width, const A* x, int64_t padded, A* out, bool packed) {
-    if (!packed) return tree_rows(rows, padded, x, padded, 0, out, false);
+    if (!packed) return tree_rows(rows, padded, x, padded, out, false);
     const int64_t last = padded - kE;
-    if (last > 0) tree_rows(rows, last, x, padded, 0, out, false);
-    tree_rows(rows, kE, x + last, padded, 0, out + width - kE, false);
+    if (last > 0) tree_rows(rows, last, x, padded, out, false);
+    tree_rows(rows, kE, x + last, padded, out + width - kE, false);
   }
 
   /// Lanes of `width` accumulators each, in halves, into lane 0.
@@ -291,7 +281,7 @@ struct Fold {
       few_columns(rows, width, x, row_stride, acc);
       memcpy(out, acc, width * sizeof(A));
     } else if (!Op::kOrdered) {
-      chain_rows(true, rows, width, x, row_stride, 0, acc);
+      chain_rows(true, rows, width, x, row_stride, acc);
       Fold<Op, A, A>::unpack(1, width, acc, padded, out, true);
     } else if (rows <= kLanes) {
       fold_columns(rows, width, x, row_stride, acc, out, true);
@@ -309,7 +299,7 @@ struct Fold {
       const int64_t here = rows - first < kLanes * kChain ? rows - first : kLanes * kChain;
       for (int64_t l = 0; l < kLanes && l < here; ++l) {
         chain_rows(first == 0, (here - l + kLanes - 1) / kLanes, width, x + (first + l) * row_stride,
-                   kLanes * row_stride, row_stride, acc + l * padded);
+                   kLanes * row_stride, acc + l * padded);
       }
     }
   }
@@ -317,7 +307,7 @@ struct Fold {
   /// Adjacent rows: 64 of them are one long row, whose elements each have an accumulator.
   static void narrow_columns(int64_t rows, int64_t width, const In* x, A* acc) {
     const int64_t length = kLanes * width, whole = rows / kLanes, rest = rows % kLanes * width;
-    if (whole > 0) chain_rows(true, whole, length, x, length, 0, acc);
+    if (whole > 0) chain_rows(true, whole, length, x, length, acc);
     const In* const last = x + whole * length;
     for (int64_t i = 0; i < rest; ++i)
       acc[i] = whole > 0 ? Op::apply(acc[i], From::one(last + i)) : From::one(last + i);
@@ -342,23 +332,23 @@ struct Fold {
 /// and extremes of 16-bit floats, in float32 at least.
 template <class Op>
 static constexpr FoldRow kWide[] = {
-    Fold<Op, uint8_t, int64_t>::row(DType::kBool),        Fold<Op, int8_t, int64_t>::row(DType::kInt8),
-    Fold<Op, int16_t, int64_t>::row(DType::kInt16),       Fold<Op, int32_t, int64_t>::row(DType::kInt32),
-    Fold<Op, int64_t, int64_t>::row(DType::kInt64),       Fold<Op, uint8_t, int64_t>::row(DType::kUint8),
-    Fold<Op, uint16_t, int64_t>::row(DType::kUint16),     Fold<Op, uint32_t, int64_t>::row(DType::kUint32),
-    Fold<Op, int64_t, int64_t>::row(DType::kUint64),      Fold<Op, Float16Bits, float>::row(DType::kFloat16),
+    Fold<Op, uint8_t, int64_t>::row(DType::kBool),    Fold<Op, int8_t, int64_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int64_t>::row(DType::kInt16),   Fold<Op, int32_t, int64_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),   Fold<Op, uint8_t, int64_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, int64_t>::row(DType::kUint16), Fold<Op, uint32_t, int64_t>::row(DType::kUint32),
+    Fold<Op, int64_t, int64_t>::row(DType::kUint64),  Fold<Op, Float16Bits, float>::row(DType::kFloat16),
     Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Fold<Op, float, float>::row(DType::kFloat32),
     Fold<Op, double, double>::row(DType::kFloat64),
 };
 
 template <class Op>
 static constexpr FoldRow kExtremes[] = {
-    Fold<Op, uint8_t, uint8_t>::row(DType::kBool),        Fold<Op, int8_t, int8_t>::row(DType::kInt8),
-    Fold<Op, int16_t, int16_t>::row(DType::kInt16),       Fold<Op, int32_t, int32_t>::row(DType::kInt32),
-    Fold<Op, int64_t, int64_t>::row(DType::kInt64),       Fold<Op, uint8_t, uint8_t>::row(DType::kUint8),
-    Fold<Op, uint16_t, uint16_t>::row(DType::kUint16),    Fold<Op, uint32_t, uint32_t>::row(DType::kUint32),
-    Fold<Op, uint64_t, uint64_t>::row(DType::kUint64),    Fold<Op, Float16Bits, float>::row(DType::kFloat16),
-    Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Fold<Op, float, float>::row(DType::kFloat32),
+    Fold<Op, uint8_t, uint8_t>::row(DType::kBool),     Fold<Op, int8_t, int8_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int16_t>::row(DType::kInt16),    Fold<Op, int32_t, int32_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),    Fold<Op, uint8_t, uint8_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, uint16_t>::row(DType::kUint16), Fold<Op, uint32_t, uint32_t>::row(DType::kUint32),
+    Fold<Op, uint64_t, uint64_t>::row(DType::kUint64), Fold<Op, Float16Bits, float>::row(DType::kFloat16),
+    Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16),  Fold<Op, float, float>::row(DType::kFloat32),
     Fold<Op, double, double>::row(DType::kFloat64),
 };
 

@@ -6,7 +6,7 @@
 
 namespace accel::ACCEL_ISA {
 
-inline constexpr int64_t kSpan = 256;  // elements that are widened, asked for or streamed at a time
+inline constexpr int64_t kSpan = 256;  // elements that are widened, or streamed, at a time
 
 static inline float exponential(float x) { return accel_exp_float32(x); }
 static inline double exponential(double x) { return accel_exp_float64(x); }
@@ -62,7 +62,6 @@ static inline void produce(int64_t n, T* out, bool past_caches, At&& at) {
       for (int64_t j = 0; j < kSpan; ++j) span[j] = at(i + j);
       stream(out + i, span, sizeof span);
     }
-    stream_fence();
   }
 #pragma GCC ivdep
   for (; i < n; ++i) out[i] = at(i);
@@ -74,13 +73,10 @@ struct Softmax {
   using In = typename Source<S, A>::Storage;
   using Out = typename Target<R, A>::Storage;
 
-  static void powers(int64_t n, const void* data, const void* shift_at, void* result, const void* soon_read,
-                     const void* soon_written) {
+  static void powers(int64_t n, const void* data, const void* shift_at, void* result) {
     const A shift = *static_cast<const A*>(shift_at);
     A* const out = static_cast<A*>(result);
     widened(n, data, [&](int64_t first, int64_t count, const A* x) {
-      ask<0>(soon_read, first * sizeof(In), (first + count) * sizeof(In));
-      ask<1>(soon_written, first * sizeof(Out), (first + count) * sizeof(Out));
 #pragma GCC ivdep
       for (int64_t i = 0; i < count; ++i) out[first + i] = exponential(x[i] - shift);
     });
@@ -90,6 +86,7 @@ struct Softmax {
     const A* const x = static_cast<const A*>(data);
     const A total = *static_cast<const A*>(total_at);
     produce(n, static_cast<Out*>(result), past_caches, [&](int64_t i) { return Target<R, A>::narrow(x[i] / total); });
+    if (past_caches) stream_fence();
   }
 
   static void distances(int64_t n, const void* data, const void* shift_at, const void* log_at, bool past_caches,
@@ -101,27 +98,18 @@ struct Softmax {
               [&](int64_t i) { return Target<R, A>::narrow((x[i] - shift) - log_total); });
     };
     widened(n, data, write);
+    if (past_caches) stream_fence();
   }
 
   static constexpr SoftmaxRow row(DType from, DType to) { return {from, to, powers, quotients, distances}; }
 
  private:
-  /// Asks for the cache lines of bytes [begin, end) from a place on.
-  template <int kWrite>
-  static void ask(const void* from, int64_t begin, int64_t end) {
-    if (!from) return;
-    const uintptr_t at = reinterpret_cast<uintptr_t>(from);
-    for (int64_t byte = begin; byte < end; byte += 64) {
-      __builtin_prefetch(reinterpret_cast<const void*>(at + static_cast<uintptr_t>(byte)), kWrite);
-    }
-  }
-
   /// Calls body(first, count, elements first to first + count, as A).
   template <class Body>
   static void widened(int64_t n, const void* data, Body&& body) {
     const In* const x = static_cast<const In*>(data);
     if constexpr (std::is_same_v<In, A>) {
-      for (int64_t first = 0; first < n; first += kSpan) body(first, n - first < kSpan ? n - first : kSpan, x + first);
+      body(0, n, x);
     } else {
       constexpr int kE = kElements<A>;
       for (int64_t first = 0; first < n; first += kSpan) {

@@ -37,9 +37,16 @@ struct Source<Bfloat16Bits, float> {
 
   static float one(const uint16_t* p) { return accel_cast_bfloat16_float32(*p); }
   static Vector<float> vector(const uint16_t* p) {
+#if defined(__AVX512F__)
+    const __m512i wide = _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+#elif defined(__AVX2__)
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#else
     Narrow v;
     memcpy(&v, p, sizeof v);
-    return bitcast<Vector<float>>(__builtin_convertvector(v, Vector<uint32_t>) << 16);
+    const Vector<uint32_t> wide = __builtin_convertvector(v, Vector<uint32_t>);
+#endif
+    return bitcast<Vector<float>>((Vector<uint32_t>)wide << 16);
   }
 };
 
@@ -102,23 +109,27 @@ static inline bool any_true(M mask) {
 #endif
 }
 
-/// The first element of a comparison's result (of elements like A) that is set; kElements<A> where none is.
+/// A bit for each element of a comparison's result (of elements like A).
 template <class A, class M>
-static inline int64_t first_true(M mask) {
+static inline uint64_t bits_of(M mask) {
 #if defined(__AVX512F__)
-  uint64_t bits;
-  if constexpr (sizeof(A) == 1) bits = _mm512_movepi8_mask((__m512i)mask);
-  if constexpr (sizeof(A) == 2) bits = _mm512_movepi16_mask((__m512i)mask);
-  if constexpr (sizeof(A) == 4) bits = _mm512_movepi32_mask((__m512i)mask);
-  if constexpr (sizeof(A) == 8) bits = _mm512_movepi64_mask((__m512i)mask);
-  return bits ? __builtin_ctzll(bits) : kElements<A>;
-#elif defined(__AVX2__)
-  const unsigned bits = static_cast<unsigned>(_mm256_movemask_epi8((__m256i)mask));  // one for each byte
-  return bits ? __builtin_ctz(bits) / static_cast<int>(sizeof(A)) : kElements<A>;
+  if constexpr (sizeof(A) == 1) return _mm512_movepi8_mask((__m512i)mask);
+  if constexpr (sizeof(A) == 2) return _mm512_movepi16_mask((__m512i)mask);
+  if constexpr (sizeof(A) == 4) return _mm512_movepi32_mask((__m512i)mask);
+  if constexpr (sizeof(A) == 8) return _mm512_movepi64_mask((__m512i)mask);
 #else
-  int64_t i = 0;
-  while (i < kElements<A> && !mask[i]) ++i;
-  return i;
+#if defined(__AVX2__)
+  if constexpr (sizeof(A) == 1) return static_cast<unsigned>(_mm256_movemask_epi8((__m256i)mask));
+  if constexpr (sizeof(A) == 4) return static_cast<unsigned>(_mm256_movemask_ps((__m256)mask));
+  if constexpr (sizeof(A) == 8) return static_cast<unsigned>(_mm256_movemask_pd((__m256d)mask));
+#elif defined(__SSE2__)
+  if constexpr (sizeof(A) == 1) return static_cast<unsigned>(_mm_movemask_epi8((__m128i)mask));
+  if constexpr (sizeof(A) == 4) return static_cast<unsigned>(_mm_movemask_ps((__m128)mask));
+  if constexpr (sizeof(A) == 8) return static_cast<unsigned>(_mm_movemask_pd((__m128d)mask));
+#endif
+  uint64_t bits = 0;
+  for (int i = 0; i < kElements<A>; ++i) bits |= static_cast<uint64_t>(mask[i] & 1) << i;
+  return bits;
 #endif
 }
 
