@@ -106,7 +106,7 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   const Call call(*this, problem);
   if (call.entries == 0 || call.m == 0 || call.n == 0) return;
   const double work = static_cast<double>(call.entries) * call.m * call.n * std::max<int64_t>(call.k, 1);
-  threads = static_cast<int>(std::clamp(work / kThreadWork, 1.0, static_cast<double>(threads)));
+  threads = worthwhile(work, kThreadWork, threads);
   const bool small = static_cast<double>(call.m) * call.n * call.k <= kDirectWork;
   const bool few = few_ && call.m <= kFewRows && (call.b_col == 1 || call.b_row == 1);
   if (call.m == 1 && call.n == 1 && call.k > 0) {

@@ -19,7 +19,8 @@ constexpr int64_t kTile = 32;                        // elements by elements of 
 // a store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
 // system reports (384 MiB on a Zen 5 of 32 MiB) may be that of several sockets or slices.
 constexpr int64_t kStreamBytes = 32 << 20;
-constexpr int64_t kGrain = 1 << 18;  // elements x steps that are worth a task
+constexpr int64_t kGrain = 1 << 18;  // elements x steps of a task
+constexpr double kThreadWork = 1 << 19;  // the same that are worth a thread
 
 }  // namespace
 
@@ -353,14 +354,45 @@ class Pointwise::Pass {
   bool direct_ = false;       // a single step, whose operands need no slot but for repeated elements
 };
 
+/// A call of one block of contiguous operands, which needs no way through them. False where it is none.
+bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::vector<Operand>& in) const {
+  constexpr size_t kValues = 16;
+  const auto dense = [&shape](const Operand& operand) {
+    int64_t step = 1;
+    for (int d = shape.rank - 1; d >= 0; step *= shape[d--]) {
+      if (operand.strides[d] != step && shape[d] != 1) return false;
+    }
+    return true;
+  };
+  const int64_t n = shape.product();
+  if (n == 0 || n > kBatch || slots_.size() > kValues || !dense(out) || !std::all_of(in.begin(), in.end(), dense)) {
+    return false;
+  }
+  const void* values[kValues];
+  for (size_t i = 0; i < in.size(); ++i) values[i] = in[i].data;
+  char* const slots =
+      steps_.size() > 1 ? static_cast<char*>(scratch(ScratchUse::kBlocks, slot_count_ * kSlotBytes)) : nullptr;
+  for (const Step& step : steps_) {
+    const void* args[kMaxArity];
+    for (int a = 0; a < step.arity; ++a) args[a] = values[step.args[a]];
+    char* const result = step.result == result_ ? out.data : slots + slots_[step.result] * kSlotBytes;
+    step.kernel(n, result, args);
+    values[step.result] = result;
+  }
+  if (values[result_] != out.data) std::memmove(out.data, values[result_], static_cast<size_t>(n) * size_of(output_));
+  return true;
+}
+
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,
                     Interrupt& interrupt) const {
+  if (run_block(shape, out, in)) return;
   Region region(*this, shape, out, in);
   const auto run_one = [&](const Region& part) {
     const int64_t work = part.elements * static_cast<int64_t>(steps_.size() + 1);
-    const int64_t tasks = std::clamp<int64_t>(work / kGrain, 1, threads == 1 ? 1 : int64_t{8} * threads);
+    const int used = worthwhile(static_cast<double>(work), kThreadWork, threads);
+    const int64_t tasks = used == 1 ? 1 : std::clamp<int64_t>(work / kGrain, 1, int64_t{8} * used);
     const int64_t share = ((part.elements + tasks - 1) / tasks + kBatch - 1) / kBatch * kBatch;
-    parallel_for((part.elements + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
+    parallel_for((part.elements + share - 1) / share, used, interrupt, [&](int64_t task, Worker& worker) {
       Pass(*this, part, task * share, std::min(part.elements, (task + 1) * share)).run(worker);
     });
   };

@@ -19,7 +19,8 @@ constexpr int64_t kShortBytes = 1 << 16;   // the same of at most 64 rows, which
 constexpr int64_t kGatherBytes = 1 << 17;  // gathered elements of a group, in L2
 constexpr int64_t kMinWidth = 64;          // columns in a group, where there are so many
 constexpr int64_t kFewColumns = 8;         // fewer columns are gathered, unless they are adjacent
-constexpr int64_t kGrain = 1 << 18;        // elements that are worth a task
+constexpr int64_t kGrain = 1 << 18;        // elements of a task
+constexpr double kThreadWork = 1 << 20;    // elements that are worth a thread
 
 /// Room for the results of all levels, from that of the blocks on.
 constexpr int64_t partial_results(int64_t blocks) { return blocks + blocks / kBlock + 8; }
@@ -88,6 +89,7 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   call.reduced = {reduced, {in_reduced}};
   call.reduced.collapse();
   call.blocks = (call.length + kBlock - 1) / kBlock;
+  threads = worthwhile(static_cast<double>(kept.product()) * static_cast<double>(call.length), kThreadWork, threads);
   choose_groups(call, threads);
 
   const int64_t elements = kept.product() * call.length;

@@ -14,7 +14,8 @@ namespace {
 
 constexpr int64_t kGroup = 1 << 13;  // elements of the rows that go through all steps together, in L1 and L2
 constexpr int64_t kKept = 1 << 18;   // elements of a longer row whose powers are kept; else they are computed again
-constexpr int64_t kGrain = 1 << 15;  // elements that are worth a task
+constexpr int64_t kGrain = 1 << 15;  // elements of a task
+constexpr double kThreadWork = 1 << 17;  // elements that are worth a thread
 constexpr int64_t kStreamBytes = 32 << 20;  // of a result that no cache holds
 
 const SoftmaxRow* find_row(const KernelTable& table, DType from, DType to) {
@@ -74,6 +75,7 @@ void Softmax::run(const Extents& kept, const Operand& out, const Operand& in, in
   const int64_t width = std::clamp<int64_t>(kGroup / length, 1, nest.inner());
   const int64_t segments = (nest.inner() + width - 1) / width, groups = rows / nest.inner() * segments;
   const bool stream = !reduces() && rows * length * size_of(output_) > kStreamBytes;
+  threads = worthwhile(static_cast<double>(rows) * static_cast<double>(length), kThreadWork, threads);
   const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(rows * length / kGrain, 1, int64_t{8} * threads);
   const int64_t share = (groups + tasks - 1) / tasks;
   parallel_for((groups + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {

@@ -1,6 +1,7 @@
 // A thread pool for kernels: one job at a time, tasks handed out through a counter, safe after fork.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -53,6 +54,12 @@ void parallel_for(int64_t tasks, int threads, Interrupt& interrupt, Body&& body)
   run_tasks(
       tasks, threads, interrupt,
       [](void* context, int64_t task, Worker& worker) { (*static_cast<Callable*>(context))(task, worker); }, &body);
+}
+
+/// How many of `threads` threads to use for `work`, of which `share` keeps one busy for about 100 us: a thread is awake
+/// some 50 us after it was called.
+inline int worthwhile(double work, double share, int threads) {
+  return static_cast<int>(std::clamp(work / share, 1.0, static_cast<double>(threads)));
 }
 
 /// A buffer of at least `bytes` bytes, 64-byte aligned, that belongs to the calling thread and to `use` until the same

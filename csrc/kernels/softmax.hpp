@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../kernels.hpp"
+#include "copy.hpp"
 #include "source.hpp"
 
 namespace accel::ACCEL_ISA {
@@ -10,6 +11,10 @@ inline constexpr int64_t kSpan = 256;  // elements that are widened, or streamed
 
 static inline float exponential(float x) { return accel_exp_float32(x); }
 static inline double exponential(double x) { return accel_exp_float64(x); }
+#if defined(__AVX2__)
+ACCEL_LANES Vector<float> exponentials(Vector<float> x) { return accel_lanes_exp_float32(x); }
+ACCEL_LANES Vector<double> exponentials(Vector<double> x) { return accel_lanes_exp_float64(x); }
+#endif
 
 /// A result's storage, rounded once from A.
 template <class R, class A>
@@ -32,24 +37,6 @@ struct Target<Bfloat16Bits, float> {
   }
 };
 
-/// Writes past the caches; dst is 64-byte aligned, bytes a multiple of 64. The stores are ordered by `stream_fence`.
-static inline void stream(void* dst, const void* src, int64_t bytes) {
-#if defined(__SSE2__)
-  for (int64_t i = 0; i < bytes; i += 16) {
-    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const char*>(src) + i));
-    _mm_stream_si128(reinterpret_cast<__m128i*>(static_cast<char*>(dst) + i), v);
-  }
-#else
-  memcpy(dst, src, bytes);
-#endif
-}
-
-static inline void stream_fence() {
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
-}
-
 /// out[i] = at(i).
 template <class T, class At>
 static inline void produce(int64_t n, T* out, bool past_caches, At&& at) {
@@ -60,7 +47,7 @@ static inline void produce(int64_t n, T* out, bool past_caches, At&& at) {
     for (; i + kSpan <= n; i += kSpan) {
       alignas(64) T span[kSpan];
       for (int64_t j = 0; j < kSpan; ++j) span[j] = at(i + j);
-      stream(out + i, span, sizeof span);
+      stream(sizeof span, out + i, span);
     }
   }
 #pragma GCC ivdep
@@ -77,8 +64,14 @@ struct Softmax {
     const A shift = *static_cast<const A*>(shift_at);
     A* const out = static_cast<A*>(result);
     widened(n, data, [&](int64_t first, int64_t count, const A* x) {
+      int64_t i = 0;
+#if defined(__AVX2__)
+      constexpr int kE = kElements<A>;
+      const Vector<A> shifts = splat(shift);
+      for (; i + kE <= count; i += kE) store(out + first + i, exponentials(load(x + i) - shifts));
+#endif
 #pragma GCC ivdep
-      for (int64_t i = 0; i < count; ++i) out[first + i] = exponential(x[i] - shift);
+      for (; i < count; ++i) out[first + i] = exponential(x[i] - shift);
     });
   }
 
@@ -86,7 +79,7 @@ struct Softmax {
     const A* const x = static_cast<const A*>(data);
     const A total = *static_cast<const A*>(total_at);
     produce(n, static_cast<Out*>(result), past_caches, [&](int64_t i) { return Target<R, A>::narrow(x[i] / total); });
-    if (past_caches) stream_fence();
+    if (past_caches) fence_stream();
   }
 
   static void distances(int64_t n, const void* data, const void* shift_at, const void* log_at, bool past_caches,
@@ -98,7 +91,7 @@ struct Softmax {
               [&](int64_t i) { return Target<R, A>::narrow((x[i] - shift) - log_total); });
     };
     widened(n, data, write);
-    if (past_caches) stream_fence();
+    if (past_caches) fence_stream();
   }
 
   static constexpr SoftmaxRow row(DType from, DType to) { return {from, to, powers, quotients, distances}; }
