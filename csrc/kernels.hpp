@@ -125,7 +125,7 @@ struct FewProblem {
 /// Matrix multiply of few rows of one dtype, which B is read in as it is stored.
 struct FewRow {
   DType dtype;
-  CType type;                     // of the accumulators; 32 bits of an integer's
+  CType type;                      // of the accumulators; 32 bits of an integer's
   int64_t (*row_size)(int64_t k);  // accumulators' worth of prepared factors of a row
   /// Prepares m rows of A, up to few_rows_padded(m) of factors.
   void (*prepare)(int64_t m, int64_t k, const void* a, int64_t a_row, int64_t a_col, void* factors);

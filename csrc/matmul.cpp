@@ -107,7 +107,9 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   if (call.entries == 0 || call.m == 0 || call.n == 0) return;
   const double work = static_cast<double>(call.entries) * call.m * call.n * std::max<int64_t>(call.k, 1);
   threads = static_cast<int>(std::clamp(work / kThreadWork, 1.0, static_cast<double>(threads)));
-  const bool small = static_cast<double>(call.m) * call.n * call.k <= kDirectWork;
+  // The direct kernel widens what is not stored as it is computed.
+  const int64_t direct_work = native_ ? kDirectWork : kDirectWork / 16;
+  const bool small = static_cast<double>(call.m) * call.n * call.k <= direct_work;
   const bool across = call.b_col == 1 && call.n >= kFewColumns;
   const bool few = few_ && call.m <= kFewRows && (across || (call.b_row == 1 && call.n > 1));
   const bool narrow = native_ && call.m <= kFewRows && call.b_col == 1 && call.n < kFewColumns;

@@ -48,12 +48,13 @@ class Matmul {
   void run_pairs(const Call& call, int threads, Interrupt& interrupt) const;
   bool exact_on_matrix_units(const Call& call, int threads, Interrupt& interrupt) const;
   void run_packed(const Call& call, int threads, Interrupt& interrupt) const;
-  void few(const Call& call, const Entry& entry, const Region& region, char* factors, bool prepared, Worker& worker) const;
+  void few(const Call& call, const Entry& entry, const Region& region, char* factors, bool prepared,
+           Worker& worker) const;
   void direct(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
   void finish_dot(const Call& call, const Entry& entry, int64_t chunks, char* sums, Worker& worker) const;
   void packed(const Call& call, const Panels& panels, const Entry& entry, const Region& region, Worker& worker) const;
-  void macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
-                  bool add, bool padded, Worker& worker) const;
+  void macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c,
+                  int64_t ldc, bool add, bool padded, Worker& worker) const;
   void finish(const Call& call, const Entry& entry, const Region& region, char* acc, int64_t ldc, Worker& worker) const;
 
   /// How A and B are packed, and multiplied by tiles.
@@ -71,7 +72,7 @@ class Matmul {
   int size_;  // bytes of the compute type
   const MatmulRow* kernel_ = nullptr;
   const PackRow* pack_ = nullptr;
-  const FewRow* few_ = nullptr;      // null where B's dtype is not multiplied as it is stored
+  const FewRow* few_ = nullptr;  // null where B's dtype is not multiplied as it is stored
   Panels panels_;
   Panels matrix_panels_;
   const MatrixKernels* matrix_ = nullptr;

@@ -5,9 +5,9 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kPairs = 64;           // chunks of dot products side by side
-constexpr int64_t kDotChunks = 256;      // chunks of one task of a long dot product
-constexpr int64_t kStep = 64 * kKC;      // k between checkpoints of the direct kernel
+constexpr int64_t kPairs = 64;       // chunks of dot products side by side
+constexpr int64_t kDotChunks = 256;  // chunks of one task of a long dot product
+constexpr int64_t kStep = 64 * kKC;  // k between checkpoints of the direct kernel
 
 template <class Body>
 void with_type(CType type, Body&& body) {

@@ -25,8 +25,7 @@ void Matmul::run_few(const Call& call, int threads, Interrupt& interrupt) const 
     const int64_t e = task / parts, column = task % parts * width;
     const Region region{0, call.m, column, std::min(width, call.n - column)};
     char* const own = prepared ? factors : static_cast<char*>(scratch(ScratchUse::kFactors, bytes));
-    for_entries(call, e, e + 1,
-                [&](const Entry& entry) { few(call, entry, region, own, prepared, worker); });
+    for_entries(call, e, e + 1, [&](const Entry& entry) { few(call, entry, region, own, prepared, worker); });
   });
 }
 

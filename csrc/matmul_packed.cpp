@@ -101,7 +101,8 @@ void Matmul::packed(const Call& call, const Panels& panels, const Entry& entry, 
                     Worker& worker) const {
   const int64_t mr = panels.mr, nr = panels.nr, depth = panels.depth, in_size = size_of(dtype_);
   const int64_t columns = round_up(region.columns, nr);
-  const int64_t block = std::min(round_up(region.rows, mr), std::max(mr, kPackABytes / (panels.a_size(depth) * size_) / mr * mr));
+  const int64_t block =
+      std::min(round_up(region.rows, mr), std::max(mr, kPackABytes / (panels.a_size(depth) * size_) / mr * mr));
   char* const packed_a = static_cast<char*>(scratch(ScratchUse::kPackA, block * panels.a_size(depth) * size_ + 64));
   char* const packed_b = static_cast<char*>(scratch(ScratchUse::kPackB, columns * panels.b_size(depth) * size_ + 64));
   char* c = entry.out + (region.row * call.out_row + region.column) * size_;
@@ -135,8 +136,8 @@ void Matmul::packed(const Call& call, const Panels& panels, const Entry& entry, 
 }
 
 /// Multiplies packed panels. Where `padded`, c has room for whole tiles.
-void Matmul::macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c, int64_t ldc,
-                        bool add, bool padded, Worker& worker) const {
+void Matmul::macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t columns, const char* a, const char* b,
+                        char* c, int64_t ldc, bool add, bool padded, Worker& worker) const {
   const int64_t mr = panels.mr, nr = panels.nr;
   const int64_t a_size = panels.a_size(k) * size_, b_size = panels.b_size(k) * size_;
   alignas(64) char edge[kMaxTileBytes];

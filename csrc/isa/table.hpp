@@ -22,11 +22,16 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
 }
 
 static constexpr FewRow kFews[] = {
-    Few<Native<float>>::row(DType::kFloat32, CType::kF32),    Few<Native<double>>::row(DType::kFloat64, CType::kF64),
-    Few<Float16>::row(DType::kFloat16, CType::kF32),          Few<Bfloat16>::row(DType::kBfloat16, CType::kF32),
-    Few<Bytes<int8_t>>::row(DType::kInt8, CType::kU32),       Few<Bytes<uint8_t>>::row(DType::kUint8, CType::kU32),
-    Few<Int16>::row(DType::kInt16, CType::kU32),              Few<Native<uint32_t>>::row(DType::kInt32, CType::kU32),
-    Few<Native<uint32_t>>::row(DType::kUint32, CType::kU32),  Few<Native<uint64_t>>::row(DType::kInt64, CType::kU64),
+    Few<Native<float>>::row(DType::kFloat32, CType::kF32),
+    Few<Native<double>>::row(DType::kFloat64, CType::kF64),
+    Few<Float16>::row(DType::kFloat16, CType::kF32),
+    Few<Bfloat16>::row(DType::kBfloat16, CType::kF32),
+    Few<Bytes<int8_t>>::row(DType::kInt8, CType::kU32),
+    Few<Bytes<uint8_t>>::row(DType::kUint8, CType::kU32),
+    Few<Int16>::row(DType::kInt16, CType::kU32),
+    Few<Native<uint32_t>>::row(DType::kInt32, CType::kU32),
+    Few<Native<uint32_t>>::row(DType::kUint32, CType::kU32),
+    Few<Native<uint64_t>>::row(DType::kInt64, CType::kU64),
     Few<Native<uint64_t>>::row(DType::kUint64, CType::kU64),
 };
 
@@ -39,8 +44,15 @@ static constexpr UnitRow kUnits[] = {
 };
 
 extern const KernelTable kTable;
-const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA), rows(kFunctions), rows(kCasts), rows(kFolds), rows(kArgs),
-                            rows(kMatmuls),          rows(kPacks),
-                            {rows(kFews), rows(kUnits)},   nullptr, nullptr};
+const KernelTable kTable = {ACCEL_STRING(ACCEL_ISA),
+                            rows(kFunctions),
+                            rows(kCasts),
+                            rows(kFolds),
+                            rows(kArgs),
+                            rows(kMatmuls),
+                            rows(kPacks),
+                            {rows(kFews), rows(kUnits)},
+                            nullptr,
+                            nullptr};
 
 }  // namespace accel::ACCEL_ISA

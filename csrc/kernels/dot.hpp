@@ -44,6 +44,15 @@ struct Columns {
   __attribute__((always_inline)) static typename Piece<N>::type load_pieces(const Rows& rows, int64_t p,
                                                                             int64_t first) {
     typename Piece<N>::type v;
+#if defined(__AVX512F__)
+    // Loads that broadcast under a mask take no shuffle, as inserting a piece does.
+    if constexpr (N == kE && sizeof(T) == 4) {
+      __m512 all = _mm512_maskz_broadcast_f32x4(0xffff, piece(rows[first] + p));
+      all = _mm512_mask_broadcast_f32x4(all, 0x00f0, piece(rows[first + kGroup] + p));
+      all = _mm512_mask_broadcast_f32x4(all, 0x0f00, piece(rows[first + 2 * kGroup] + p));
+      return (Vector<T>)_mm512_mask_broadcast_f32x4(all, 0xf000, piece(rows[first + 3 * kGroup] + p));
+    }
+#endif
     if constexpr (N == kGroup) {
       memcpy(&v, rows[first] + p, sizeof v);
       return v;
@@ -81,6 +90,10 @@ struct Columns {
   }
 
  private:
+#if defined(__AVX512F__)
+  static __m128 piece(const T* p) { return _mm_loadu_ps(reinterpret_cast<const float*>(p)); }
+#endif
+
   template <int N, class Half, size_t... I>
   __attribute__((always_inline)) static typename Piece<N>::type join(Half a, Half b, std::index_sequence<I...>) {
     return __builtin_shufflevector(a, b, static_cast<int>(I)...);

@@ -16,11 +16,11 @@ struct Few {
   using Acc = typename F::Acc;
   static constexpr int kE = kElements<Unit>;
   static constexpr int kGroup = F::kGroup, kParts = F::kParts;
-  static constexpr int kPiece = kE * kGroup;     // k of a vector of units
+  static constexpr int kPiece = kE * kGroup;  // k of a vector of units
   static constexpr int kLine = 64 / sizeof(Stored);
-  static constexpr int kAhead = 1024 / sizeof(Stored);  // k from a load to its prefetch, along k
-  static constexpr int kSumBytes = 16 << 10;            // sums of a block of columns, in L1
-  static constexpr int kRowBytes = 2 << 10;             // the most of one row's
+  static constexpr int kAhead = 1024 / sizeof(Stored);                    // k from a load to its prefetch, along k
+  static constexpr int kSumBytes = 16 << 10;                              // sums of a block of columns, in L1
+  static constexpr int kRowBytes = 2 << 10;                               // the most of one row's
   static constexpr int kDepth = (kParts == 2 ? 4 : kGroup == 1 ? 8 : 4);  // units of k at a time, across k
   static_assert(kKC % kPiece == 0 && sizeof(Unit) == sizeof(Acc) && sizeof(Factor) == sizeof(Acc));
 
@@ -78,9 +78,7 @@ struct Few {
     }
   }
 
-  static constexpr FewRow row(DType dtype, CType type) {
-    return {dtype, type, row_size, prepare, along, across};
-  }
+  static constexpr FewRow row(DType dtype, CType type) { return {dtype, type, row_size, prepare, along, across}; }
 
  private:
   template <int N>
@@ -326,9 +324,8 @@ struct Few {
     Stored copy[kKC * kE] = {};
     const int64_t k = chunk(x, p), columns = x.n - j;
     for (int64_t q = 0; q < k; ++q) memcpy(copy + q * kE, column(x, p + q, j), columns * sizeof(Stored));
-    for_blocks(x, [&](auto rows, int64_t i, int64_t m) {
-      across_block<rows.value, kE>(x, i, m, j, columns, p, copy, kE);
-    });
+    for_blocks(
+        x, [&](auto rows, int64_t i, int64_t m) { across_block<rows.value, kE>(x, i, m, j, columns, p, copy, kE); });
   }
 };
 

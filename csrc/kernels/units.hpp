@@ -8,7 +8,8 @@
 namespace accel::ACCEL_ISA {
 
 /// Calls emit(u, lane, units) for the units u of a panel of `Width` rows or columns, ascending, and for every
-/// kElements<Unit> of its lanes; element p of lane i is at src[i * across + p * along]. Lanes past `valid` hold anything.
+/// kElements<Unit> of its lanes; element p of lane i is at src[i * across + p * along]. Lanes past `valid` hold
+/// anything.
 template <class F, int Width, class Emit>
 static inline void for_units(int64_t k, int64_t valid, const typename F::Stored* src, int64_t across, int64_t along,
                              Emit&& emit) {
@@ -86,14 +87,14 @@ struct UnitTile {
       Vector<Acc> start = {};
       const int64_t lanes = valid - lane0;
       if (lanes <= 0) break;
-      for_units<F, (MR < kE ? MR : kE)>(
-          k, lanes < kE ? lanes : kE, static_cast<const Stored*>(src) + lane0 * across, across, along,
-          [&](int64_t u, int64_t, Vector<Unit> unit) {
-            Vector<Factor> parts[kParts];
-            F::split_a(unit, parts);
-            start = F::add_starts(parts[0], start);
-            for (int g = 0; g < kParts; ++g) put(out + (u * kParts + g) * MR + lane0, parts[g], MR - lane0);
-          });
+      for_units<F, (MR < kE ? MR : kE)>(k, lanes < kE ? lanes : kE, static_cast<const Stored*>(src) + lane0 * across,
+                                        across, along, [&](int64_t u, int64_t, Vector<Unit> unit) {
+                                          Vector<Factor> parts[kParts];
+                                          F::split_a(unit, parts);
+                                          start = F::add_starts(parts[0], start);
+                                          for (int g = 0; g < kParts; ++g)
+                                            put(out + (u * kParts + g) * MR + lane0, parts[g], MR - lane0);
+                                        });
       put(reinterpret_cast<Acc*>(out + units(k) * kParts * MR + lane0), start, MR - lane0);
     }
   }

@@ -161,7 +161,7 @@ uint64_t run_matmul(std::istream& in, const KernelTable& table) {
   problem.b = {bytes(b), strides(b_layout, k, n)};
   problem.out = {bytes(out), extents({n, 1})};
   NoInterrupt interrupt;
-  Matmul(table, dtype, output, nullptr).run(problem, 2, interrupt);
+  Matmul(table, dtype, output, nullptr, false).run(problem, 2, interrupt);
   return hash(output, m * n, bytes(out));
 }
 
