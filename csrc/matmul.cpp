@@ -107,12 +107,16 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   if (call.entries == 0 || call.m == 0 || call.n == 0) return;
   const double work = static_cast<double>(call.entries) * call.m * call.n * std::max<int64_t>(call.k, 1);
   threads = worthwhile(work, kThreadWork, threads);
-  const bool small = static_cast<double>(call.m) * call.n * call.k <= kDirectWork;
-  const bool few = few_ && call.m <= kFewRows && (call.b_col == 1 || call.b_row == 1);
+  // The direct kernel widens what is not stored as it is computed.
+  const int64_t direct_work = native_ ? kDirectWork : kDirectWork / 16;
+  const bool small = static_cast<double>(call.m) * call.n * call.k <= direct_work;
+  const bool across = call.b_col == 1 && call.n >= kFewColumns;
+  const bool few = few_ && call.m <= kFewRows && (across || (call.b_row == 1 && call.n > 1));
+  const bool narrow = native_ && call.m <= kFewRows && call.b_col == 1 && call.n < kFewColumns;
   if (call.m == 1 && call.n == 1 && call.k > 0) {
     const bool lies = native_ && call.a_col == 1 && call.b_row == 1 && call.k >= kLongDot;
     lies ? run_dots(call, threads, interrupt) : run_pairs(call, threads, interrupt);
-  } else if (call.k > 0 && small) {
+  } else if (call.k > 0 && (small || narrow)) {
     run_direct(call, threads, interrupt);
   } else if (call.k > 0 && few) {
     run_few(call, threads, interrupt);

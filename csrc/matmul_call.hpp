@@ -12,6 +12,7 @@ namespace accel {
 inline constexpr int64_t kTileBytes = 1 << 20;        // accumulators that are not in the output
 inline constexpr int64_t kRegionWork = 1 << 26;       // multiply-adds between two checkpoints
 inline constexpr int64_t kDirectWork = 40 * 40 * 40;  // multiply-adds up to which packing costs more than it saves
+inline constexpr int64_t kFewColumns = 64;            // of B, from which reading its rows end to end pays
 inline constexpr int64_t kFewRows = 32;               // of A, up to which B is read as it is stored
 
 inline int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }

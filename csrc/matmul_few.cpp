@@ -6,7 +6,7 @@ namespace accel {
 namespace {
 
 constexpr int64_t kFactorBytes = 256 << 10;  // of A that one pass over columns multiplies by, in L2
-constexpr int64_t kFewColumns = 2048;        // columns of a call of the kernel
+constexpr int64_t kCallColumns = 2048;       // columns of a call of the kernel
 
 }  // namespace
 
@@ -45,8 +45,8 @@ void Matmul::few(const Call& call, const Entry& entry, const Region& region, cha
   for (int64_t p = 0; p < call.k; p += step) {
     problem.k_begin = p;
     problem.k_end = std::min(call.k, p + step);
-    for (int64_t j = 0; j < region.columns; j += kFewColumns) {
-      problem.n = std::min(kFewColumns, region.columns - j);
+    for (int64_t j = 0; j < region.columns; j += kCallColumns) {
+      problem.n = std::min(kCallColumns, region.columns - j);
       problem.b = entry.b + (region.column + j) * call.b_col * in_size;
       problem.c = c + j * size_;
       (across ? few_->across : few_->along)(problem);

@@ -34,6 +34,11 @@ struct Few {
     const int64_t size = row_size(k);
     for (int64_t i = 0; i < m;) {
       const int rows = few_rows(m - i);
+      if (kGroup == 1 && a_col == 1 && rows <= m - i) {
+        interleave(rows, k, a + i * a_row, a_row, static_cast<Factor*>(factors) + i * size);
+        i += rows;
+        continue;
+      }
       for (int r = 0; r < rows; ++r) {
         Factor* const out = static_cast<Factor*>(factors) + i * size + r;
         const Stored* const row = a + (i + (i + r < m ? r : 0)) * a_row;
@@ -145,6 +150,42 @@ struct Few {
     }
   }
 
+  /// prepare_row for `rows` rows of elements that are factors already.
+  static void interleave(int rows, int64_t k, const Stored* a, int64_t a_row, Factor* out) {
+    if constexpr (kGroup == 1) {
+      for (int64_t p = 0; p < k; p += kKC) {
+        const int64_t length = k - p < kKC ? k - p : kKC, units = chunk_size(length) - 1;
+        const Stored* const from = a + p;
+        switch (rows) {
+          case 1:
+            memcpy(out, from, length * sizeof(Factor));
+            break;
+          case 2:
+            interleave_rows<2>(length, from, a_row, out);
+            break;
+          case 4:
+            interleave_rows<4>(length, from, a_row, out);
+            break;
+          case 8:
+            interleave_rows<8>(length, from, a_row, out);
+            break;
+          default:
+            interleave_rows<16>(length, from, a_row, out);
+        }
+        for (int64_t q = length * rows; q < units * rows; ++q) out[q] = static_cast<Factor>(-0.0);
+        for (int64_t q = units * rows; q < (units + 1) * rows; ++q) out[q] = Factor(0);
+        out += (units + 1) * rows;
+      }
+    }
+  }
+  template <int M>
+  static void interleave_rows(int64_t k, const Stored* a, int64_t a_row, Factor* out) {
+    for (int64_t p = 0; p < k; ++p, out += M) {
+#pragma GCC unroll 16
+      for (int r = 0; r < M; ++r) out[r] = static_cast<Factor>(a[r * a_row + p]);
+    }
+  }
+
   static Acc start(const Factor* end, int row) {
     Acc value;
     memcpy(&value, end + row, sizeof value);
@@ -163,7 +204,8 @@ struct Few {
   template <int M>
   static void along_block(const FewProblem& x, int64_t i, int64_t m, int64_t j, int64_t columns, int64_t p) {
     const Stored* const b = static_cast<const Stored*>(x.b) + j * x.b_stride + p;
-    const int64_t k = chunk(x, p), whole = columns == kE ? k / kPiece * kPiece : 0;
+    const int64_t k = chunk(x, p), whole = k / kPiece * kPiece;
+    int64_t last = columns - 1;  // columns that do not exist repeat it
     const Factor* a = factors(x, M, i, p);
     Vector<Acc> sums[M];
     for (int r = 0; r < M; ++r) sums[r] = splat(start(a + (chunk_size(k) - 1) * M, r));
@@ -184,10 +226,11 @@ struct Few {
         for (int64_t l = 0; l < columns; ++l) memcpy(piece[l], from + l * step, valid * sizeof(Stored));
         from = piece[0];
         step = kPiece;
+        last = kE - 1;
       }
       Vector<Unit> units[kE];
 #pragma GCC unroll 16
-      for (int l = 0; l < kE; ++l) memcpy(&units[l], from + l * step, sizeof units[l]);
+      for (int l = 0; l < kE; ++l) memcpy(&units[l], from + (l < last ? l : last) * step, sizeof units[l]);
       Transpose<Unit>::run(units);
       const auto multiply = [&](Vector<Unit> unit) __attribute__((always_inline)) {
         Vector<Factor> parts[kParts];

@@ -99,11 +99,13 @@ def cases(scalar: ModuleType) -> list[str]:
             found += [f"reduce {kind} {dtype} int64 {shape}" for kind in ("sum", "prod", "argmax", "argmin")]
             found.append(f"reduce max {dtype} {dtype} {shape}")
         found += [f"reduce argmax float32 int64 {shape}", f"reduce all bool bool {shape}"]
-    for m, n, k in [(1, 1, 900), (3, 5, 7), (30, 40, 300), (61, 75, 550), (1, 600, 40), (100, 3, 300)]:
+    for m, n, k in [(1, 1, 900), (3, 5, 7), (30, 40, 300), (61, 75, 550), (1, 600, 40), (100, 3, 300), (20, 90, 301)]:
         for dtype in FLOATS:
             for layouts in ("rows rows", "columns columns", "rows columns"):
                 found.append(f"matmul {dtype} {dtype} {m} {n} {k} {layouts}")
-        found += [f"matmul int8 int32 {m} {n} {k} rows rows", f"matmul uint32 uint64 {m} {n} {k} rows columns"]
+        for dtype in ("int8", "uint8", "int16"):
+            found += [f"matmul {dtype} int32 {m} {n} {k} rows {layout}" for layout in ("rows", "columns")]
+        found.append(f"matmul uint32 uint64 {m} {n} {k} rows columns")
     return found
 
 
