@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from native_reference import KC, matmul, numpy_dtype, operand, random, run_matmul, same
+from native_reference import KC, matmul, numpy_dtype, random, run_matmul, same, strides
 
 FEW = (1, 2, 3, 4, 5, 8, 9, 16, 17, 31, 32, 33)
 """Rows: every number that is computed together, one more and one less, and one more than counts as few."""
@@ -88,7 +88,8 @@ def on_matrix_units(cpu, isa, a, b, threads=1):
     m, k, n = *a.shape, b.shape[1]
     out = np.full((m, n), 7, np.float32)
     kernel = cpu.Matmul(isa, "bfloat16", "float32", None, True)
-    kernel.run([], m, n, k, *operand(a), *operand(b), *operand(out), [], threads)
+    at = [x.ctypes.data for x in (a, b)]
+    kernel.run(at, out.ctypes.data, [], m, n, k, strides(a), strides(b), strides(out), [], threads)
     return out
 
 

@@ -146,7 +146,18 @@ def test_refuses_what_does_not_fit(cpu, isa):
     kernel = cpu.Softmax(isa, "softmax", "float32", "float32")
     good = [[x.ctypes.data], out.ctypes.data, [4], [6], [6], 6, 1]
     kernel.run(*good)
-    for position, value in [(0, []), (0, [1]), (1, 0), (2, [-4]), (2, [4, 1]), (3, []), (4, [6, 1]), (5, 0), (5, 2**62), (6, 0)]:
+    for position, value in [
+        (0, []),
+        (0, [1]),
+        (1, 0),
+        (2, [-4]),
+        (2, [4, 1]),
+        (3, []),
+        (4, [6, 1]),
+        (5, 0),
+        (5, 2**62),
+        (6, 0),
+    ]:
         bad = list(good)
         bad[position] = value
         with pytest.raises(ValueError):
