@@ -365,7 +365,8 @@ bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::v
     return true;
   };
   const int64_t n = shape.product();
-  if (n == 0 || n > kBatch || slots_.size() > kValues || !dense(out) || !std::all_of(in.begin(), in.end(), dense)) {
+  const int64_t longest = steps_.size() > 1 ? kBatch : kDirect;
+  if (n == 0 || n > longest || slots_.size() > kValues || !dense(out) || !std::all_of(in.begin(), in.end(), dense)) {
     return false;
   }
   const void* values[kValues];

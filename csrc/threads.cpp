@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <chrono>
@@ -196,15 +197,19 @@ void run_tasks(int64_t tasks, int threads, Interrupt& interrupt, Task task, void
 }
 
 void* scratch(ScratchUse use, int64_t bytes) {
-  constexpr int64_t kGranule = 4096;
+  constexpr int64_t kGranule = 4096, kHugePage = 2 << 20;
   thread_local Buffer buffers[static_cast<int>(ScratchUse::kCount)];
   Buffer& buffer = buffers[static_cast<int>(use)];
   if (buffer.bytes < bytes) {
     std::free(buffer.data);
     buffer.bytes = 0;
-    const int64_t rounded = (bytes + kGranule - 1) / kGranule * kGranule;
-    buffer.data = std::aligned_alloc(64, static_cast<size_t>(rounded));
+    const int64_t page = bytes < kHugePage ? kGranule : kHugePage;
+    const int64_t rounded = (bytes + page - 1) / page * page;
+    buffer.data = std::aligned_alloc(static_cast<size_t>(page), static_cast<size_t>(rounded));
     if (!buffer.data) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    if (page == kHugePage) madvise(buffer.data, static_cast<size_t>(rounded), MADV_HUGEPAGE);
+#endif
     buffer.bytes = rounded;
   }
   return buffer.data;

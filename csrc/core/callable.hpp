@@ -5,7 +5,7 @@
 
 namespace accel::core {
 
-inline constexpr int kMaxParts = 8;
+inline constexpr int kMaxParts = 9;
 
 struct Callable {
   PyObject_HEAD vectorcallfunc vectorcall;

@@ -1,7 +1,9 @@
 #include "door.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "buffer.hpp"
 #include "callable.hpp"
@@ -18,7 +20,7 @@ namespace {
 
 constexpr Py_ssize_t kMaxAxes = 64;
 
-enum DoorPart { kDispatcher, kSlow, kToNumpy, kScope, kSettings, kDevices, kDTypes, kLayouts, kDoorParts };
+enum DoorPart { kDispatcher, kSlow, kToNumpy, kScope, kSettings, kDevices, kDTypes, kLayouts, kScalars, kDoorParts };
 
 /// The row-major layout of an array's dtype and shape. Null, perhaps without an exception, for one that is new.
 Ref find_layout(const Callable& self, PyArrayObject* source, PyObject* device) {
@@ -115,21 +117,72 @@ PyObject* to_numpy(PyObject* array) {
   return view;
 }
 
-/// The operands, all plain NumPy arrays, as accel's arrays on the default device. Null, perhaps without an exception,
-/// where one is not simple.
-Ref adopt(const Callable& self, PyObject* operands) {
+/// The device that NumPy arrays go to, where its memory is the host's. Null, perhaps without an exception.
+Ref host_device(const Callable& self) {
   static PyObject* const kHost = PyUnicode_InternFromString("host");
   const Ref settings = current_settings(self.parts[kScope], self.parts[kSettings]);
   if (!settings) return Ref();
-  const Ref device = lookup(self.parts[kDevices], settings.get());
+  Ref device = lookup(self.parts[kDevices], settings.get());
   if (!device || attribute(device.get(), kHost).get() != Py_True) return Ref();
+  return device;
+}
+
+bool is_scalar(PyObject* x) { return PyFloat_CheckExact(x) || PyLong_CheckExact(x) || PyBool_Check(x); }
+
+/// A Python scalar beside arrays of one dtype and device, as the array that it stood for before. Null, perhaps without
+/// an exception, where it is new, or is -0.0, which equals 0.0.
+Ref known_scalar(const Callable& self, PyObject* value, PyObject* dtype, PyObject* device) {
+  if (PyFloat_CheckExact(value)) {
+    const double x = PyFloat_AS_DOUBLE(value);
+    if (x == 0 && std::signbit(x)) return Ref();
+  }
+  const Ref key(PyTuple_Pack(4, value, reinterpret_cast<PyObject*>(Py_TYPE(value)), dtype, device));
+  return key ? lookup(self.parts[kScalars], key.get()) : Ref();
+}
+
+/// The operands as accel's arrays: arrays of one kind (`kind`, or none were given), and Python scalars beside them. Null,
+/// perhaps without an exception, where that is not simple.
+Ref adopt(const Callable& self, PyObject* spec, PyObject* operands, PyTypeObject* kind) {
+  static PyObject* const kTakesScalars = PyUnicode_InternFromString("scalars");
+  static PyObject* const kDType = PyUnicode_InternFromString("dtype");
+  static PyObject* const kDevice = PyUnicode_InternFromString("device");
+  const bool foreign = kind == &PyArray_Type;
+  Ref device = foreign ? host_device(self) : Ref();
+  if (foreign && !device) return Ref();
   const Py_ssize_t count = PyTuple_GET_SIZE(operands);
   Ref adopted(PyTuple_New(count));
   if (!adopted) return Ref();
+  Ref dtype;  // of all arrays, where a scalar is to take it
+  bool scalars = false;
   for (Py_ssize_t i = 0; i < count; ++i) {
-    Ref array = from_numpy(self, reinterpret_cast<PyArrayObject*>(PyTuple_GET_ITEM(operands, i)), device.get());
+    PyObject* const operand = PyTuple_GET_ITEM(operands, i);
+    if (Py_TYPE(operand) != kind) {
+      scalars = true;
+      continue;
+    }
+    Ref array = foreign ? from_numpy(self, reinterpret_cast<PyArrayObject*>(operand), device.get())
+                        : Ref::borrowed(operand);
     if (!array) return Ref();
     PyTuple_SET_ITEM(adopted.get(), i, array.release());
+  }
+  if (!scalars) return adopted;
+  if (attribute(spec, kTakesScalars).get() != Py_True) return Ref();
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* const array = PyTuple_GET_ITEM(adopted.get(), i);
+    if (!array) continue;
+    PyObject* const layout = slot(array, api.array_layout);
+    if (!layout) return Ref();
+    Ref its_dtype = attribute(layout, kDType);
+    if (!its_dtype || (dtype && dtype.get() != its_dtype.get())) return Ref();
+    dtype = std::move(its_dtype);
+    if (!device) device = attribute(layout, kDevice);
+  }
+  if (!dtype || !device) return Ref();
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    if (PyTuple_GET_ITEM(adopted.get(), i)) continue;
+    Ref scalar = known_scalar(self, PyTuple_GET_ITEM(operands, i), dtype.get(), device.get());
+    if (!scalar) return Ref();
+    PyTuple_SET_ITEM(adopted.get(), i, scalar.release());
   }
   return adopted;
 }
@@ -143,15 +196,26 @@ PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObjec
     PyErr_SetString(PyExc_TypeError, "operands: expected a tuple with at least one operand");
     return nullptr;
   }
-  PyTypeObject* const kind = Py_TYPE(PyTuple_GET_ITEM(operands, 0));
-  bool alike = kind == api.array || kind == &PyArray_Type;
-  for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(operands); ++i) alike &= Py_TYPE(PyTuple_GET_ITEM(operands, i)) == kind;
-  if (alike && kind == api.array) return PyObject_Vectorcall(self.parts[kDispatcher], given, 3, nullptr);
-  if (alike) {
-    if (const Ref adopted = adopt(self, operands)) {
+  PyTypeObject* kind = nullptr;  // of the arrays
+  bool simple = true, scalars = false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(operands); ++i) {
+    PyObject* const operand = PyTuple_GET_ITEM(operands, i);
+    PyTypeObject* const its = Py_TYPE(operand);
+    if (its == api.array || its == &PyArray_Type) {
+      simple &= !kind || kind == its;
+      kind = its;
+    } else {
+      scalars = true;
+      simple &= is_scalar(operand);
+    }
+  }
+  simple &= kind != nullptr;
+  if (simple && kind == api.array && !scalars) return PyObject_Vectorcall(self.parts[kDispatcher], given, 3, nullptr);
+  if (simple) {
+    if (const Ref adopted = adopt(self, given[0], operands, kind)) {
       PyObject* const call[] = {given[0], adopted.get(), given[2]};
-      const Ref result(PyObject_Vectorcall(self.parts[kDispatcher], call, 3, nullptr));
-      if (!result) return nullptr;
+      Ref result(PyObject_Vectorcall(self.parts[kDispatcher], call, 3, nullptr));
+      if (!result || kind == api.array) return result.release();
       PyObject* const view = Py_TYPE(result.get()) == api.array ? to_numpy(result.get()) : nullptr;
       if (view || PyErr_Occurred()) return view;
       return PyObject_CallOneArg(self.parts[kToNumpy], result.get());
@@ -165,8 +229,8 @@ PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObjec
 
 PyTypeObject* make_door_type() {
   return make_callable_type("accel._core.Door",
-                            "Door(dispatcher, slow, to_numpy, scope, settings, devices, dtypes, layouts): the entry of "
-                            "public functions.",
+                            "Door(dispatcher, slow, to_numpy, scope, settings, devices, dtypes, layouts, scalars): the "
+                            "entry of public functions.",
                             construct<enter, kDoorParts>);
 }
 

@@ -6,13 +6,15 @@
 namespace accel::core {
 
 /// A callable (spec, operands, params=None) for public functions: arrays go to the dispatcher, plain NumPy arrays are
-/// wrapped and the result turned back, anything else goes to slow(spec, operands, params). Made of
-/// (dispatcher, slow, to_numpy, scope, settings, devices, dtypes, layouts):
+/// wrapped and the result turned back, Python scalars beside either take the arrays' dtype where the op takes scalars;
+/// anything else goes to slow(spec, operands, params). Made of
+/// (dispatcher, slow, to_numpy, scope, settings, devices, dtypes, layouts, scalars):
 ///   to_numpy  turns a result back where it is not simple
 ///   scope, settings   as in Dispatcher
 ///   devices   dict: settings -> the device of host arrays
 ///   dtypes    dict: numpy.dtype -> DType
 ///   layouts   dict: (dtype, shape, strides or None, device) -> Layout
+///   scalars   dict: (value, its type, dtype of the arrays, device) -> accel.Array
 PyTypeObject* make_door_type();
 
 /// Loads NumPy's C API. False with an exception set.

@@ -174,9 +174,13 @@ def _enter(spec: Any, operands: tuple[Any, ...], params: Any) -> Any:
     return restore(dispatch.call(spec, arrays, params))
 
 
-enter = _core.Door(dispatch.call, _enter, to_numpy, config.scope, config.snapshots, DEFAULTS, BY_NUMPY, layout.INTERNED)
-"""enter(spec, operands, params=None): what a public function does whose operands go to its op as they are. `Array`s and
-plain NumPy arrays take a short way; `_enter` does the rest."""
+_scalars: dict[tuple[Any, ...], Array] = {}
+
+enter = _core.Door(
+    dispatch.call, _enter, to_numpy, config.scope, config.snapshots, DEFAULTS, BY_NUMPY, layout.INTERNED, _scalars
+)
+"""enter(spec, operands, params=None): what a public function does whose operands go to its op as they are. `Array`s or
+plain NumPy arrays, and Python scalars beside them that were met before, take a short way; `_enter` does the rest."""
 
 
 def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]:
@@ -191,6 +195,11 @@ def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]
         if not isinstance(value, Array):
             dtype = scalar_dtype(value, common)
             check_scalar(value, dtype, f"{op}: {name}")
-            value = constant(value, dtype, device)
+            found = constant(value, dtype, device)
+            if value or not isinstance(value, float) or not np.signbit(value):  # -0.0 would be found as 0.0
+                if len(_scalars) >= 1024:
+                    _scalars.clear()
+                _scalars[value, type(value), common, device] = found
+            value = found
         result.append(value)
     return result
