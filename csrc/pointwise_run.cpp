@@ -19,7 +19,7 @@ constexpr int64_t kTile = 32;                        // elements by elements of 
 // a store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
 // system reports (384 MiB on a Zen 5 of 32 MiB) may be that of several sockets or slices.
 constexpr int64_t kStreamBytes = 32 << 20;
-constexpr int64_t kGrain = 1 << 18;  // elements x steps of a task
+constexpr int64_t kGrain = 1 << 18;      // elements x steps of a task
 constexpr double kThreadWork = 1 << 19;  // the same that are worth a thread
 
 }  // namespace

@@ -12,9 +12,9 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kGroup = 1 << 13;  // elements of the rows that go through all steps together, in L1 and L2
-constexpr int64_t kKept = 1 << 18;   // elements of a longer row whose powers are kept; else they are computed again
-constexpr int64_t kGrain = 1 << 15;  // elements of a task
+constexpr int64_t kGroup = 1 << 13;      // elements of the rows that go through all steps together, in L1 and L2
+constexpr int64_t kKept = 1 << 18;       // elements of a longer row whose powers are kept; else they are computed again
+constexpr int64_t kGrain = 1 << 15;      // elements of a task
 constexpr double kThreadWork = 1 << 17;  // elements that are worth a thread
 constexpr int64_t kStreamBytes = 32 << 20;  // of a result that no cache holds
 

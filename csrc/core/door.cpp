@@ -140,8 +140,8 @@ Ref known_scalar(const Callable& self, PyObject* value, PyObject* dtype, PyObjec
   return key ? lookup(self.parts[kScalars], key.get()) : Ref();
 }
 
-/// The operands as accel's arrays: arrays of one kind (`kind`, or none were given), and Python scalars beside them. Null,
-/// perhaps without an exception, where that is not simple.
+/// The operands as accel's arrays: arrays of one kind (`kind`, or none were given), and Python scalars beside them.
+/// Null, perhaps without an exception, where that is not simple.
 Ref adopt(const Callable& self, PyObject* spec, PyObject* operands, PyTypeObject* kind) {
   static PyObject* const kTakesScalars = PyUnicode_InternFromString("scalars");
   static PyObject* const kDType = PyUnicode_InternFromString("dtype");
@@ -160,8 +160,8 @@ Ref adopt(const Callable& self, PyObject* spec, PyObject* operands, PyTypeObject
       scalars = true;
       continue;
     }
-    Ref array = foreign ? from_numpy(self, reinterpret_cast<PyArrayObject*>(operand), device.get())
-                        : Ref::borrowed(operand);
+    Ref array =
+        foreign ? from_numpy(self, reinterpret_cast<PyArrayObject*>(operand), device.get()) : Ref::borrowed(operand);
     if (!array) return Ref();
     PyTuple_SET_ITEM(adopted.get(), i, array.release());
   }

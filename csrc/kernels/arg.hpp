@@ -155,12 +155,12 @@ struct Arg {
 
 template <class Op>
 static constexpr ArgRow kArgs[] = {
-    Arg<Op, int8_t, int8_t>::row(DType::kInt8),       Arg<Op, int16_t, int16_t>::row(DType::kInt16),
-    Arg<Op, int32_t, int32_t>::row(DType::kInt32),    Arg<Op, int64_t, int64_t>::row(DType::kInt64),
-    Arg<Op, uint8_t, uint8_t>::row(DType::kUint8),    Arg<Op, uint8_t, uint8_t>::row(DType::kBool),
-    Arg<Op, uint16_t, uint16_t>::row(DType::kUint16), Arg<Op, uint32_t, uint32_t>::row(DType::kUint32),
-    Arg<Op, uint64_t, uint64_t>::row(DType::kUint64), Arg<Op, Float16Bits, float>::row(DType::kFloat16),
-    Arg<Op, Bfloat16Bits, float>::row(DType::kBfloat16),  Arg<Op, float, float>::row(DType::kFloat32),
+    Arg<Op, int8_t, int8_t>::row(DType::kInt8),          Arg<Op, int16_t, int16_t>::row(DType::kInt16),
+    Arg<Op, int32_t, int32_t>::row(DType::kInt32),       Arg<Op, int64_t, int64_t>::row(DType::kInt64),
+    Arg<Op, uint8_t, uint8_t>::row(DType::kUint8),       Arg<Op, uint8_t, uint8_t>::row(DType::kBool),
+    Arg<Op, uint16_t, uint16_t>::row(DType::kUint16),    Arg<Op, uint32_t, uint32_t>::row(DType::kUint32),
+    Arg<Op, uint64_t, uint64_t>::row(DType::kUint64),    Arg<Op, Float16Bits, float>::row(DType::kFloat16),
+    Arg<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Arg<Op, float, float>::row(DType::kFloat32),
     Arg<Op, double, double>::row(DType::kFloat64),
 };
 

@@ -332,23 +332,23 @@ struct Fold {
 /// and extremes of 16-bit floats, in float32 at least.
 template <class Op>
 static constexpr FoldRow kWide[] = {
-    Fold<Op, uint8_t, int64_t>::row(DType::kBool),    Fold<Op, int8_t, int64_t>::row(DType::kInt8),
-    Fold<Op, int16_t, int64_t>::row(DType::kInt16),   Fold<Op, int32_t, int64_t>::row(DType::kInt32),
-    Fold<Op, int64_t, int64_t>::row(DType::kInt64),   Fold<Op, uint8_t, int64_t>::row(DType::kUint8),
-    Fold<Op, uint16_t, int64_t>::row(DType::kUint16), Fold<Op, uint32_t, int64_t>::row(DType::kUint32),
-    Fold<Op, int64_t, int64_t>::row(DType::kUint64),  Fold<Op, Float16Bits, float>::row(DType::kFloat16),
+    Fold<Op, uint8_t, int64_t>::row(DType::kBool),        Fold<Op, int8_t, int64_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int64_t>::row(DType::kInt16),       Fold<Op, int32_t, int64_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),       Fold<Op, uint8_t, int64_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, int64_t>::row(DType::kUint16),     Fold<Op, uint32_t, int64_t>::row(DType::kUint32),
+    Fold<Op, int64_t, int64_t>::row(DType::kUint64),      Fold<Op, Float16Bits, float>::row(DType::kFloat16),
     Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Fold<Op, float, float>::row(DType::kFloat32),
     Fold<Op, double, double>::row(DType::kFloat64),
 };
 
 template <class Op>
 static constexpr FoldRow kExtremes[] = {
-    Fold<Op, uint8_t, uint8_t>::row(DType::kBool),     Fold<Op, int8_t, int8_t>::row(DType::kInt8),
-    Fold<Op, int16_t, int16_t>::row(DType::kInt16),    Fold<Op, int32_t, int32_t>::row(DType::kInt32),
-    Fold<Op, int64_t, int64_t>::row(DType::kInt64),    Fold<Op, uint8_t, uint8_t>::row(DType::kUint8),
-    Fold<Op, uint16_t, uint16_t>::row(DType::kUint16), Fold<Op, uint32_t, uint32_t>::row(DType::kUint32),
-    Fold<Op, uint64_t, uint64_t>::row(DType::kUint64), Fold<Op, Float16Bits, float>::row(DType::kFloat16),
-    Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16),  Fold<Op, float, float>::row(DType::kFloat32),
+    Fold<Op, uint8_t, uint8_t>::row(DType::kBool),        Fold<Op, int8_t, int8_t>::row(DType::kInt8),
+    Fold<Op, int16_t, int16_t>::row(DType::kInt16),       Fold<Op, int32_t, int32_t>::row(DType::kInt32),
+    Fold<Op, int64_t, int64_t>::row(DType::kInt64),       Fold<Op, uint8_t, uint8_t>::row(DType::kUint8),
+    Fold<Op, uint16_t, uint16_t>::row(DType::kUint16),    Fold<Op, uint32_t, uint32_t>::row(DType::kUint32),
+    Fold<Op, uint64_t, uint64_t>::row(DType::kUint64),    Fold<Op, Float16Bits, float>::row(DType::kFloat16),
+    Fold<Op, Bfloat16Bits, float>::row(DType::kBfloat16), Fold<Op, float, float>::row(DType::kFloat32),
     Fold<Op, double, double>::row(DType::kFloat64),
 };
 
