@@ -17,6 +17,21 @@ inline constexpr int64_t kFewRows = 32;               // of A, up to which B is 
 
 inline int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
+/// Calls body(T{}) for the compute type.
+template <class Body>
+void with_type(CType type, Body&& body) {
+  switch (type) {
+    case CType::kF32:
+      return body(float{});
+    case CType::kF64:
+      return body(double{});
+    case CType::kU32:
+      return body(uint32_t{});
+    default:
+      return body(uint64_t{});
+  }
+}
+
 /// The problem with strides apart for batch and matrix, transposed where that makes the output's rows contiguous.
 struct Matmul::Call {
   Nest batch;  // operands: a, b, out, extras...

@@ -9,20 +9,6 @@ constexpr int64_t kPairs = 64;       // chunks of dot products side by side
 constexpr int64_t kDotChunks = 256;  // chunks of one task of a long dot product
 constexpr int64_t kStep = 64 * kKC;  // k between checkpoints of the direct kernel
 
-template <class Body>
-void with_type(CType type, Body&& body) {
-  switch (type) {
-    case CType::kF32:
-      return body(float{});
-    case CType::kF64:
-      return body(double{});
-    case CType::kU32:
-      return body(uint32_t{});
-    default:
-      return body(uint64_t{});
-  }
-}
-
 /// Factors whose product, -0, leaves every sum as it is.
 void fill_identity(CType type, int64_t n, void* a, void* b) {
   with_type(type, [&](auto zero) {

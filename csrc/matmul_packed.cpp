@@ -18,20 +18,6 @@ void merge_tile(int64_t rows, int64_t columns, const T* tile, int64_t ld, T* c, 
   }
 }
 
-template <class Body>
-void with_type(CType type, Body&& body) {
-  switch (type) {
-    case CType::kF32:
-      return body(float{});
-    case CType::kF64:
-      return body(double{});
-    case CType::kU32:
-      return body(uint32_t{});
-    default:
-      return body(uint64_t{});
-  }
-}
-
 void merge_tile(CType type, int64_t rows, int64_t columns, const void* tile, int64_t ld, void* c, int64_t ldc,
                 bool add) {
   with_type(type, [&](auto zero) {
