@@ -33,13 +33,21 @@ ISA_FLAGS = {
         "baseline": [],
         "avx2": AVX2,
         "avx512": AVX512,
-        "probe_vnni": [*AVX512, "-mavx512vnni"],
-        "probe_bfloat16": [*AVX512, "-mavx512bf16"],
-        "avx512vnni": [*AVX512, "-mavx512vnni"],
-        "avx512bf16": [*AVX512, "-mavx512bf16"],
     },
     "aarch64": {"baseline": [], "neon": []},
 }
+"""Instruction sets that csrc/families is compiled for, each behind its csrc/isa/<name>.hpp."""
+
+EXTENSIONS = {
+    "probe_vnni": [*AVX512, "-mavx512vnni"],
+    "probe_bfloat16": [*AVX512, "-mavx512bf16"],
+    "avx512vnni": [*AVX512, "-mavx512vnni"],
+    "avx512bf16": [*AVX512, "-mavx512bf16"],
+}
+"""Sources of csrc/isa for extensions of x86-64 that some CPUs have beside AVX-512."""
+
+FAMILIES = ("functions", "casts", "folds", "searches", "softmax", "matmul", "memory", "table")
+"""Sources of csrc/families, the slowest first."""
 
 
 class BuildNative(build_ext):
@@ -49,25 +57,21 @@ class BuildNative(build_ext):
         build = Path(self.build_temp)
         generated = build / "generated"
         generate(generated)
-        # The slowest first.
-        kernels = ISA_FLAGS.get(machine(), {"baseline": []}) if ext is CPU else {}
-        jobs = [(f"csrc/isa/{isa}.cpp", flags) for isa, flags in kernels.items()]
-        jobs += [(source, []) for source in ext.sources]
-        headers = [*ROOT.glob("csrc/**/*.hpp"), *generated.glob("*.hpp"), Path(__file__)]
-        newest_header = max(header.stat().st_mtime for header in headers)
+        jobs = [(source, build, []) for source in ext.sources]
+        if ext is CPU:
+            jobs = [*kernel_jobs(build), *jobs]
 
-        def compile_one(job: tuple[str, list[str]]) -> str:
-            source, flags = job
-            target = str(build / source.replace(".cpp", self.compiler.obj_extension))
-            newest = max(newest_header, Path(source).stat().st_mtime)
-            if self.force or not os.path.exists(target) or os.path.getmtime(target) < newest:
+        def compile_one(job: tuple[str, Path, list[str]]) -> str:
+            source, folder, flags = job
+            target = folder / source.replace(".cpp", self.compiler.obj_extension)
+            if self.force or outdated(target):
                 self.compiler.compile(
                     [source],
-                    output_dir=str(build),
-                    include_dirs=[str(generated), *ext.include_dirs],
-                    extra_postargs=[*FLAGS, *flags, *EXTRA_FLAGS],
+                    output_dir=str(folder),
+                    include_dirs=["csrc", str(generated), *ext.include_dirs],
+                    extra_postargs=[*FLAGS, "-MMD", *flags, *EXTRA_FLAGS],
                 )
-            return target
+            return str(target)
 
         with ThreadPoolExecutor(JOBS) as pool:
             objects = list(pool.map(compile_one, jobs))
@@ -77,6 +81,29 @@ class BuildNative(build_ext):
             objects, partial, libraries=["pthread"], extra_postargs=EXTRA_FLAGS, target_lang="c++"
         )
         os.replace(partial, target)  # a process that has the old module loaded keeps it
+
+
+def kernel_jobs(build: Path) -> list[tuple[str, Path, list[str]]]:
+    """Source, folder of its object and flags of what is compiled for an instruction set."""
+    isas = ISA_FLAGS.get(machine(), {"baseline": []})
+    jobs = [
+        (f"csrc/families/{family}.cpp", build / isa, [*flags, "-include", f"csrc/isa/{isa}.hpp"])
+        for family in FAMILIES
+        for isa, flags in isas.items()
+    ]
+    if machine() == "x86_64":
+        jobs += [(f"csrc/isa/{name}.cpp", build, flags) for name, flags in EXTENSIONS.items()]
+    return jobs
+
+
+def outdated(target: Path) -> bool:
+    """Whether an object is missing, or older than a file that it was made from (the compiler lists them beside it)."""
+    listed = target.with_suffix(".d")
+    if not target.exists() or not listed.exists():
+        return True
+    made_from = [Path(__file__), *map(Path, listed.read_text().replace("\\\n", " ").split()[1:])]
+    made = target.stat().st_mtime
+    return not all(path.exists() and path.stat().st_mtime <= made for path in made_from)
 
 
 def machine() -> str:

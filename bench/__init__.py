@@ -1,1 +1,1 @@
-"""The bench suite, of which this version has nothing yet."""
+"""The bench suite: `accel bench`."""

@@ -5,14 +5,14 @@
 namespace accel {
 
 namespace baseline {
-extern const KernelTable kTable;
+KernelTable make_table();
 }
 #if defined(__x86_64__)
 namespace avx2 {
-extern const KernelTable kTable;
+KernelTable make_table();
 }
 namespace avx512 {
-extern const KernelTable kTable;
+KernelTable make_table();
 }
 namespace avx512vnni {
 extern const UnitKernels kKernels;
@@ -22,7 +22,7 @@ extern const MatrixKernels kKernels;
 }
 #elif defined(__aarch64__)
 namespace neon {
-extern const KernelTable kTable;
+KernelTable make_table();
 }
 #endif
 
@@ -35,17 +35,22 @@ const std::vector<const KernelTable*>& supported_isas() {
         __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
     if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-      static KernelTable table = avx512::kTable;
+      static KernelTable table = avx512::make_table();
       if (__builtin_cpu_supports("avx512vnni")) table.integer_dots = &avx512vnni::kKernels;
       // AMD's (from Zen 4 on) do twice the products of fma; Intel's without AMX half of them.
       if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_is("amd")) table.matrix = &avx512bf16::kKernels;
       found.push_back(&table);
     }
-    if (has_avx2) found.push_back(&avx2::kTable);
+    if (has_avx2) {
+      static const KernelTable table = avx2::make_table();
+      found.push_back(&table);
+    }
 #elif defined(__aarch64__)
-    found.push_back(&neon::kTable);
+    static const KernelTable neon_table = neon::make_table();
+    found.push_back(&neon_table);
 #endif
-    found.push_back(&baseline::kTable);
+    static const KernelTable baseline_table = baseline::make_table();
+    found.push_back(&baseline_table);
     return found;
   }();
   return tables;

@@ -1,7 +1,7 @@
 // The contract between the drivers (compiled once, for any CPU) and the kernels (compiled once per instruction set).
 //
-// Every isa/<name>.cpp compiles the headers of kernels/ inside its own namespace, with its own -m flags, and fills one
-// KernelTable. Nothing in kernels/ may instantiate a standard-library template: the linker keeps one copy of such a
+// Every source of families/ compiles headers of kernels/ once per instruction set, in that one's namespace and with its
+// -m flags, and adds rows to its KernelTable. Nothing in kernels/ may instantiate a standard-library template: the linker keeps one copy of such a
 // function for the whole module, and it could be the one compiled for an instruction set this CPU lacks.
 #pragma once
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accel.bench import bars, matrix, overhead, peers, pointwise, reductions, worker
-from accel.bench.case import Case, wrong
-from accel.bench.data import Data, host
-from accel.bench.limits import Limit
+from accel.bench import peers
+from accel.bench.cpu import bars, matrix, overhead, pointwise, reductions, worker
+from accel.bench.cpu.case import Case, wrong
+from accel.bench.cpu.data import Data, host
+from accel.bench.cpu.limits import Limit
 from accel.scalar import FUNCTIONS
 
 KINDS = (("sum", "float32"), ("mean", "float32"), ("max", "float32"), ("any", "bool"), ("argmax", "float32"))

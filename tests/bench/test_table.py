@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from accel.bench import bars, report, result, run, worker
-from accel.bench.bars import Row
-from accel.bench.case import Calls, Case
-from accel.bench.data import Data
-from accel.bench.limits import Limit
+from accel.bench.cpu import bars, report, result, run, worker
+from accel.bench.cpu.bars import Row
+from accel.bench.cpu.case import Calls, Case
+from accel.bench.cpu.data import Data
+from accel.bench.cpu.limits import Limit
 from accel.cli import run as command_line
 from accel.errors import UnsupportedError
 

@@ -37,7 +37,7 @@ def test_the_baseline_uses_no_newer_instruction(cpu):
     functions = listing.split("\n\n")
     wide = [f.split("\n")[0] for f in functions if "%zmm" in f or "%ymm" in f]
     assert len(wide) > 100 if "avx512" in cpu.isas() else True
-    compiled_for_it = [f"accel::{p.stem}" for p in (ROOT / "csrc" / "isa").glob("*.cpp") if p.stem != "baseline"]
+    compiled_for_it = [f"accel::{p.stem}" for p in (ROOT / "csrc" / "isa").iterdir() if p.stem != "baseline"]
     strangers = [name for name in wide if not any(namespace in name for namespace in compiled_for_it)]
     assert not strangers, strangers[:5]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -16,14 +17,22 @@ COMMANDS = ("bench", "conform", "demo", "devices", "doctor", "explain")
 """Names of the commands, which are the names of their modules; each module has its click command as ``command``."""
 
 
-class _Commands(click.Group):
-    """The commands, each imported at its first use."""
+class Commands(click.Group):
+    """Commands that are modules of a package, each imported at its first use; its click command is named ``command``.
+
+    package: its name. names: of its modules, with ``_`` where the command has ``-``.
+    """
+
+    def __init__(self, *arguments: Any, package: str = __name__, names: Sequence[str] = COMMANDS, **keywords: Any):
+        super().__init__(*arguments, **keywords)
+        self.package, self.names = package, [name.replace("_", "-") for name in names]
 
     def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return self.names
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        return importlib.import_module(f"{__name__}.{name}").command if name in COMMANDS else None
+        module = f"{self.package}.{name.replace('-', '_')}"
+        return importlib.import_module(module).command if name in self.names else None
 
 
 def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -35,7 +44,7 @@ def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -
 
 
 @click.group(
-    name="accel", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    name="accel", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def commands() -> None:

@@ -113,16 +113,20 @@ def build(folder: Path) -> Path:
     """hashes.cpp with the drivers and the kernels of aarch64, linked statically."""
     subprocess.run([sys.executable, ROOT / "csrc" / "generate.py", folder], check=True)
     csrc = ROOT / "csrc"
-    sources = [csrc / "isa" / "neon.cpp", csrc / "isa" / "baseline.cpp", Path(__file__).parent / "hashes.cpp"]
-    sources += sorted(csrc.glob("*.cpp"))
+    jobs = [(source, isa) for source in sorted(csrc.glob("families/*.cpp")) for isa in ("neon", "baseline")]
+    jobs += [(source, None) for source in (Path(__file__).parent / "hashes.cpp", *sorted(csrc.glob("*.cpp")))]
 
-    def compile_one(source: Path) -> Path:
-        target = folder / f"{source.parent.name}-{source.stem}.o"
-        subprocess.run([COMPILER, *FLAGS, "-I", folder, "-I", csrc, "-c", source, "-o", target], check=True)
+    def compile_one(job: tuple[Path, str | None]) -> Path:
+        source, isa = job
+        target = folder / f"{source.parent.name}-{source.stem}-{isa}.o"
+        flags = [*FLAGS, "-I", folder, "-I", csrc]
+        if isa is not None:
+            flags += ["-include", csrc / "isa" / f"{isa}.hpp"]
+        subprocess.run([COMPILER, *flags, "-c", source, "-o", target], check=True)
         return target
 
     with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, sources))
+        objects = list(pool.map(compile_one, jobs))
     program = folder / "hashes"
     subprocess.run([COMPILER, *FLAGS, *objects, "-o", program], check=True)
     return program

@@ -11,9 +11,9 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from ..backends.cpu import native, usable_cores
-from ..devices import device
-from ..errors import AccelError
+from ...backends.cpu import native, usable_cores
+from ...devices import device
+from ...errors import AccelError
 from .bars import Row
 from .result import CaseResult, Verdict, judge
 
@@ -45,7 +45,7 @@ def launch(task: dict[str, Any]) -> Findings:
     variables = {name: str(task["threads"]) for name in THREAD_VARIABLES}
     if task["isa"] != native().isas()[0]:
         variables |= PEERS_ISA.get(task["isa"], {})
-    command = ["env", *(f"{k}={v}" for k, v in variables.items()), sys.executable, "-P", "-m", "accel.bench.worker"]
+    command = ["env", *(f"{k}={v}" for k, v in variables.items()), sys.executable, "-P", "-m", "accel.bench.cpu.worker"]
     with subprocess.Popen([*command, json.dumps(task)], stdout=subprocess.PIPE, text=True) as process:
         try:
             for line in process.stdout or ():

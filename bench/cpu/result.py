@@ -8,7 +8,7 @@ from math import exp, fsum, log
 from statistics import median
 from typing import Any
 
-from . import measure
+from .. import measure
 from .bars import Row
 from .limits import SHARES
 

@@ -1,6 +1,6 @@
 """The process that measures, with one number of threads from its start to its end.
 
-    python -m accel.bench.worker '{"rows": […], "threads": 1, "isa": "avx512", "seconds": 0.3, "cases": ""}'
+    python -m accel.bench.cpu.worker '{"rows": […], "threads": 1, "isa": "avx512", "seconds": 0.3, "cases": ""}'
 
 Each finding is one line of JSON on stdout: first {"probes": …}, then each case's result.
 """
@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import config
-from ..errors import AccelError
-from . import limits, measure
+from ... import config
+from ...errors import AccelError
+from .. import measure
+from . import limits
 from .bars import ROWS, Row
 from .case import Calls, Case, wrong
 from .data import Data, host

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..backends.cpu import native
+from ...backends.cpu import native
 
 MILLISECONDS = 8.0
 """Of one probe; the better of one before and one after the case counts."""

@@ -10,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .. import asarray
+from ... import asarray
 
 MAX_BYTES = 1 << 30
 """Operands that are kept for the next case; those of one case always are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import add, matmul
+from ... import add, matmul
 from .case import Calls, Case
 from .data import Data
 

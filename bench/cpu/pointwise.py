@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import astype
-from ..dtypes import TABLE
-from ..registry import OPS
-from ..scalar import FUNCTIONS
+from ... import astype
+from ...dtypes import TABLE
+from ...registry import OPS
+from ...scalar import FUNCTIONS
+from ..peers import DOMAINS, LOWER, UPPER, answer, numpy_function, operand_dtypes, operations, torch_function
 from .case import Calls, Case, sampled
 from .data import Data
 from .limits import Limit
-from .peers import DOMAINS, LOWER, UPPER, answer, numpy_function, operand_dtypes, operations, torch_function
 
 CHEAP = 30
 """Functions of fewer operations per element should run at the speed of memory where their operands are not cached."""

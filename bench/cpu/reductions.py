@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn, special
-from ..errors import UnsupportedError
-from ..registry import OPS
+from ... import nn, special
+from ...errors import UnsupportedError
+from ...registry import OPS
 from .case import Calls, Case
 from .data import Data
 

@@ -1,4 +1,4 @@
-"""``accel bench``: how fast accel is, against NumPy, torch and the machine's limits."""
+"""``accel bench cpu``: how fast the CPU backend is, against NumPy, torch and the machine's limits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..bench.bars import Row
+    from ...bench.cpu.bars import Row
 
 
 def matching(rows: str, cases: str) -> list[Row]:
     """The rows whose names a regular expression is found in, and that have a case of which that holds for the other
     one. Raises click.BadParameter for a bad one or no row."""
-    from ..bench.bars import ROWS
+    from ...bench.cpu.bars import ROWS
 
     for option, pattern in (("--rows", rows), ("--cases", cases)):
         try:
@@ -36,7 +36,7 @@ def matching(rows: str, cases: str) -> list[Row]:
 
 def thread_counts(text: str | None) -> list[int]:
     """Numbers of threads from "1,2"; by default 1 and all usable cores. Raises click.BadParameter."""
-    from ..backends.cpu import usable_cores
+    from ...backends.cpu import usable_cores
 
     if text is None:
         return sorted({1, usable_cores()})
@@ -46,12 +46,7 @@ def thread_counts(text: str | None) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
-@click.group(short_help="How fast is accel, against others and the machine?")
-def command() -> None:
-    """Measures accel against NumPy, torch and the machine's limits."""
-
-
-@command.command(short_help="The CPU backend against its bars.")
+@click.command(short_help="The CPU backend against its bars.")
 @click.option("--rows", default="", metavar="PATTERN", help="Only rows whose name has this regular expression.")
 @click.option("--cases", default="", metavar="PATTERN", help="Only cases whose name has this regular expression.")
 @click.option("--threads", default=None, metavar="N[,N…]", help="Numbers of threads. [default: 1 and all usable cores]")
@@ -60,7 +55,7 @@ def command() -> None:
 @click.option("--json", "file", default=None, type=click.Path(dir_okay=False), help="Write the samples here.")
 @click.option("--list", "listed", is_flag=True, help="List the rows and their bars, and measure nothing.")
 @click.option("--verbose", is_flag=True, help="Print every case.")
-def cpu(
+def command(
     rows: str,
     cases: str,
     threads: str | None,
@@ -75,14 +70,14 @@ def cpu(
     A ratio above 1 means that accel is faster than the better of the two. Exit code 0 if every row is at or above its
     bar, 1 if one is below, 2 for bad arguments.
     """
-    from . import console
+    from .. import console
 
     chosen, counts = matching(rows, cases), thread_counts(threads)
     if listed:
         _list(chosen)
         return 0
-    from ..backends.cpu import isa as choose
-    from ..bench import report, result, run
+    from ...backends.cpu import isa as choose
+    from ...bench.cpu import report, result, run
 
     name = choose(isa)
     header = run.header(name)
@@ -116,8 +111,8 @@ def cpu(
 
 def _list(rows: list[Row]) -> None:
     """The rows and their bars."""
-    from ..bench import report
-    from . import console
+    from ...bench.cpu import report
+    from .. import console
 
     console.table(
         ("row", "bar", "of limit", "peers", "work"),

@@ -1,0 +1,1 @@
+"""The CPU backend against its bars: what `accel bench cpu` prints."""

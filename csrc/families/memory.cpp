@@ -1,0 +1,12 @@
+#include "kernels/copy.hpp"
+#include "kernels/probe.hpp"
+#include "table.hpp"
+
+namespace accel::ACCEL_ISA {
+
+void add_memory(KernelTable& table) {
+  table.probes = rows(kProbes);
+  table.stream = {stream, fence_stream};
+}
+
+}  // namespace accel::ACCEL_ISA
