@@ -123,6 +123,12 @@ ACCEL_LANES V greater(V a, V b) {
   if constexpr (std::is_same_v<T, uint64_t>) return (V)_mm512_max_epu64((__m512i)a, (__m512i)b);
 }
 
+/// The larger and the smaller of ordered floats, with +0 above -0.
+ACCEL_LANES Vector<float> larger(Vector<float> a, Vector<float> b) { return _mm512_range_ps(a, b, 5); }
+ACCEL_LANES Vector<double> larger(Vector<double> a, Vector<double> b) { return _mm512_range_pd(a, b, 5); }
+ACCEL_LANES Vector<float> smaller(Vector<float> a, Vector<float> b) { return _mm512_range_ps(a, b, 4); }
+ACCEL_LANES Vector<double> smaller(Vector<double> a, Vector<double> b) { return _mm512_range_pd(a, b, 4); }
+
 #define ACCEL_FLOAT_PAIR(name, OP, ...)                                                                    \
   ACCEL_LANES Vector<float> name(Vector<float> a) { return (Vector<float>)_mm512_##OP##_ps(__VA_ARGS__); } \
   ACCEL_LANES Vector<double> name(Vector<double> a) { return (Vector<double>)_mm512_##OP##_pd(__VA_ARGS__); }
@@ -272,6 +278,18 @@ ACCEL_LANES V greater(V a, V b) {
   } else {
     return a > b ? a : b;
   }
+}
+
+/// The larger and the smaller of ordered floats, with +0 above -0.
+template <class V>
+ACCEL_LANES V larger(V a, V b) {
+  using Bits = Vector<std::conditional_t<sizeof(LaneOf<V>) == 4, uint32_t, uint64_t>>;
+  return select(eq(a, b), (V)((Bits)a & (Bits)b), greater(a, b));
+}
+template <class V>
+ACCEL_LANES V smaller(V a, V b) {
+  using Bits = Vector<std::conditional_t<sizeof(LaneOf<V>) == 4, uint32_t, uint64_t>>;
+  return select(eq(a, b), (V)((Bits)a | (Bits)b), lesser(a, b));
 }
 
 #define ACCEL_FLOAT_PAIR(name, OP, ...)                                                                    \

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import _core, devices, registry
@@ -21,7 +21,7 @@ from .array import Array, empty, from_numpy, to_numpy
 from .backends.base import Call, Device
 from .config import Settings, config
 from .errors import ConfigError, DeviceError, UnsupportedError
-from .layout import Layout, layout, row_major
+from .layout import Layout, broadcast_strides, common_order, layout, permuted, row_major
 from .ops.spec import Inferred, OpSpec
 
 Plan = Callable[[Sequence[Array], "Array | None"], Array]
@@ -129,6 +129,10 @@ def _local(
     if its_layout.size == 0:
         return (lambda arrays, out: empty(shape, dtype, device) if out is None else out), "empty"
     request = Call(spec.primitive, inputs, (its_layout,), inferred.params, device, settings)
+    order = common_order(inputs, shape) if out is None and spec.keeps_order else None
+    if order is not None:
+        request = _in_order_of_memory(request, order)
+        its_layout = permuted(request.outputs[0], tuple(order.index(axis) for axis in range(len(order))))
     refusals = []
     for kernel in registry.kernels(device.backend):
         if kernel.op == spec.primitive:
@@ -140,6 +144,16 @@ def _local(
         return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
     reason = "; ".join(refusals) or f"{device.backend} has no kernel for {spec.primitive}"
     return _fallback(spec, params, device, reason, settings), "fallback:cpu"
+
+
+def _in_order_of_memory(request: Call, order: tuple[int, ...]) -> Call:
+    """The same elementwise work with its axes in another order, in which the output is row-major. Launches are given
+    addresses only, so the arrays' own layouts need not follow."""
+    (output,) = request.outputs
+    inputs = (layout(x.dtype, output.shape, broadcast_strides(x, output.shape), x.device) for x in request.inputs)
+    shape = tuple(output.shape[axis] for axis in order)
+    rows = layout(output.dtype, shape, None, output.device)
+    return replace(request, inputs=tuple(permuted(x, order) for x in inputs), outputs=(rows,))
 
 
 def _refusal(kernel: Any, request: Call) -> str | None:

@@ -72,6 +72,22 @@ def layout(dtype: DType, shape: Shape, strides: Shape | None, device: Device) ->
     return found
 
 
+def common_order(layouts: Sequence[Layout], shape: Shape) -> tuple[int, ...] | None:
+    """The axes from the longest stride to the shortest, where all layouts of that shape lie alike, without gaps and not
+    row-major; else None."""
+    full = [x for x in layouts if x.shape == shape]
+    if not full or full[0].contiguous or any(x.strides != full[0].strides for x in full):
+        return None
+    order = tuple(sorted(range(len(shape)), key=lambda axis: -full[0].strides[axis]))
+    return order if permuted(full[0], order).contiguous else None
+
+
+def permuted(source: Layout, order: tuple[int, ...]) -> Layout:
+    """The layout with its axes in another order."""
+    shape, strides = (tuple(values[axis] for axis in order) for values in (source.shape, source.strides))
+    return layout(source.dtype, shape, strides, source.device)
+
+
 def span(shape: Shape, strides: Shape) -> tuple[int, int]:
     """Lowest and one past the highest element offset that an array touches, relative to its first element."""
     if 0 in shape:

@@ -105,6 +105,7 @@ PROGRAM = registry.register(
         samples=_program_samples,
         dtypes=tuple(TABLE.values()),
         namespace="internal",
+        keeps_order=True,
         flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
     )
 )
@@ -161,6 +162,7 @@ def _spec(row: ScalarFunction) -> OpSpec:
         arguments=names,
         scalars=True,
         namespace=NAMESPACES.get(row.name, ""),
+        keeps_order=True,
         flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
     )
     return registry.register(spec)
@@ -302,6 +304,7 @@ COPY, ASTYPE = (
             bits=lambda dtype, numerics: "exact",
             samples=samples,
             dtypes=tuple(TABLE.values()),
+            keeps_order=function is astype,
         )
     )
     for function, summary, samples in (

@@ -41,6 +41,8 @@ class OpSpec:
     that
     brings them there and calls the op again. Raises ShapeError or DtypeError.
     samples(dtype): a hypothesis strategy of (NumPy operands, keywords); only tests and the conformance kit call it.
+    keeps_order: whether the result lies in memory as its operands do, where these lie alike without gaps; else it is
+    row-major.
     dtypes: operand dtypes that it takes. flops, bytes: of one call, from operand layouts and outputs.
     """
 
@@ -58,6 +60,7 @@ class OpSpec:
     arguments: tuple[str, ...] = ("x",)
     scalars: bool = False
     namespace: str = ""
+    keeps_order: bool = False
     adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0

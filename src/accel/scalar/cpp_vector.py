@@ -117,6 +117,8 @@ class _Function:
 
     def _pattern(self, node: Expr) -> Form | None:
         a = node.args
+        if (extreme := _ordered_extreme(node)) is not None:
+            return extreme
         if node.op == "select" and a[0].op in ("lt", "gt") and set(a[0].args) == set(a[1:]) and a[1] is not a[2]:
             # a < b ? a : b is one instruction, zeros and NaN included
             smaller = (a[0].op == "lt") == (a[0].args[0] is a[1])
@@ -188,6 +190,27 @@ class _Function:
 
 def _is_rare(node: Expr) -> bool:
     return node.op == "select" and bool(node.value)
+
+
+def _ordered_extreme(node: Expr) -> Form | None:
+    """The larger or smaller of ordered floats, of zeros too: a == b ? the sign bits joined : a > b ? a : b."""
+    if node.op != "select" or node.args[0].op != "eq" or node.args[1].op != "bitcast" or node.args[2].op != "select":
+        return None
+    equal, joined, unequal = node.args
+    bits, less = joined.args[0], unequal.args[0]
+    x, y = equal.args
+    sides = [side.args[0] for side in bits.args if side.op == "bitcast"]
+    if (
+        less.op not in ("lt", "gt")
+        or {x, y} != set(less.args)
+        or {x, y} != set(unequal.args[1:])
+        or {x, y} != set(sides)
+    ):
+        return None
+    smaller = (less.op == "lt") == (less.args[0] is unequal.args[1])
+    if x.dtype not in FLOATS or bits.op != ("or" if smaller else "and"):
+        return None
+    return f"{'smaller' if smaller else 'larger'}({{}}, {{}})", (x, y)
 
 
 def _is_nan_test(node: Expr) -> bool:
