@@ -3,7 +3,9 @@
 // Every output element is one chain of fma over ascending k from +0 within a chunk of KC, whatever the tile.
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "../kernels.hpp"
 #include "contract.hpp"
@@ -32,6 +34,14 @@ struct Tile {
       Vector<T> row[V];
 #pragma GCC unroll 16
       for (int j = 0; j < V; ++j) row[j] = Partial && j == V - 1 ? load_some(b + j * kE, rest) : load(b + j * kE);
+#if defined(__aarch64__)
+      if constexpr (M % kE == 0 && (std::is_same_v<T, float> || std::is_same_v<T, double>)) {
+        if (a_row == 1) {
+          multiply_lanes(a, row, std::make_index_sequence<M>{});
+          continue;
+        }
+      }
+#endif
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i) {
         const Vector<T> x = splat(a[i * a_row]);
@@ -40,6 +50,29 @@ struct Tile {
       }
     }
   }
+
+#if defined(__aarch64__)
+  /// fmla takes a factor from any lane of a register: neighbours of a column of A are loaded together.
+  template <size_t... I>
+  __attribute__((always_inline)) void multiply_lanes(const T* a, const Vector<T> (&row)[V], std::index_sequence<I...>) {
+    Vector<T> column[M / kE];
+#pragma GCC unroll 16
+    for (int i = 0; i < M / kE; ++i) column[i] = load(a + i * kE);
+    (multiply_lane<I % kE>(column[I / kE], row, acc[I]), ...);
+  }
+  template <int Lane>
+  __attribute__((always_inline)) static void multiply_lane(Vector<T> column, const Vector<T> (&row)[V],
+                                                           Vector<T> (&sums)[V]) {
+#pragma GCC unroll 16
+    for (int j = 0; j < V; ++j) {
+      if constexpr (sizeof(T) == 4) {
+        sums[j] = vfmaq_laneq_f32(sums[j], row[j], column, Lane);
+      } else {
+        sums[j] = vfmaq_laneq_f64(sums[j], row[j], column, Lane);
+      }
+    }
+  }
+#endif
 
   /// c = acc, or c + acc where `add`.
   __attribute__((always_inline)) void write(T* c, int64_t ldc, bool add, int64_t columns) {
