@@ -127,8 +127,9 @@ void Matmul::macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t c
   const int64_t mr = panels.mr, nr = panels.nr;
   const int64_t a_size = panels.a_size(k) * size_, b_size = panels.b_size(k) * size_;
   alignas(64) char edge[kMaxTileBytes];
-  for (int64_t j = 0; j < columns; j += nr) {
-    for (int64_t i = 0; i < rows; i += mr) {
+  // A panel of A stays in L1 while B's pass, which are in L2 or beyond: its rows of C are written from end to end.
+  for (int64_t i = 0; i < rows; i += mr) {
+    for (int64_t j = 0; j < columns; j += nr) {
       char* const tile = c + (i * ldc + j) * size_;
       // Needed at the end of the tile, thousands of cycles from now.
       for (int64_t r = 0; r < std::min(mr, rows - i); ++r) {
@@ -141,7 +142,7 @@ void Matmul::macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t c
         merge_tile(kernel_->type, std::min(mr, rows - i), std::min(nr, columns - j), edge, nr, tile, ldc, add);
       }
     }
-    worker.checkpoint(rows * nr * k / 8);
+    worker.checkpoint(mr * columns * k / 8);
   }
 }
 
