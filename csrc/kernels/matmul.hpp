@@ -198,12 +198,24 @@ static inline To widen_native(From x) {
   return static_cast<To>(x);
 }
 
-/// Writes four rows of k elements as four columns of a panel: dst[p * width + i] = rows[i][p].
+/// Asks for the cache line of an element, which need not exist.
 template <class T>
-static void transpose_four(int64_t k, const T* const* rows, T* dst, int64_t width) {
+static inline void fetch(const T* x, int64_t offset) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(x) + static_cast<uintptr_t>(offset) * sizeof(T);
+  __builtin_prefetch(reinterpret_cast<const void*>(at));
+}
+
+/// Writes four rows of k elements as four columns of a panel: dst[p * width + i] = rows[i][p]. Asks for the rows that
+/// lie `next` elements on: each is too short for the hardware to foresee the following one.
+template <class T>
+static void transpose_four(int64_t k, const T* const* rows, int64_t next, T* dst, int64_t width) {
   typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+  constexpr int kLine = 64 / sizeof(T);
   int64_t p = 0;
   for (; p + 4 <= k; p += 4) {
+    if (p % kLine == 0) {
+      for (int i = 0; i < 4; ++i) fetch(rows[i], next + p);
+    }
     Four r[4];
     for (int i = 0; i < 4; ++i) memcpy(&r[i], rows[i] + p, sizeof(Four));
     const Four low0 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
@@ -239,16 +251,17 @@ static void pack(int64_t k, int64_t valid, const void* src, int64_t across, int6
       const To* rows[4];
       if constexpr (std::is_same_v<From, To>) {
         for (int l = 0; l < 4; ++l) rows[l] = x + (i + l) * across;
-        transpose_four(k, rows, out + i, Width);
+        transpose_four(k, rows, 4 * across, out + i, Width);
       } else {
         To widened[4][kKC];
         for (int l = 0; l < 4; ++l) {
           const From* const row = x + (i + l) * across;
+          for (int64_t p = 0; p < k; p += 64 / sizeof(From)) fetch(row, 4 * across + p);
 #pragma GCC ivdep
           for (int64_t p = 0; p < k; ++p) widened[l][p] = Widen(row[p]);
           rows[l] = widened[l];
         }
-        transpose_four(k, rows, out + i, Width);
+        transpose_four(k, rows, 0, out + i, Width);
       }
     }
   }
