@@ -147,8 +147,9 @@ struct FewRow {
   int64_t (*row_size)(int64_t k);  // accumulators' worth of prepared factors of a row
   /// Prepares m rows of A, up to few_rows_padded(m) of factors.
   void (*prepare)(int64_t m, int64_t k, const void* a, int64_t a_row, int64_t a_col, void* factors);
-  void (*along)(const FewProblem& problem);   // b[j * b_stride + p]
-  void (*across)(const FewProblem& problem);  // b[p * b_stride + j]
+  // False where an element of B could meet a number that is flushed: the results do not count (matrix units only).
+  bool (*along)(const FewProblem& problem);   // b[j * b_stride + p]
+  bool (*across)(const FewProblem& problem);  // b[p * b_stride + j]
 };
 
 /// Matrix multiply of one dtype by panels of units: groups of products as wide as an accumulator.
@@ -224,6 +225,7 @@ struct UnitKernels {
 
 /// Kernels of matrix units, whose order of additions is their own.
 struct MatrixKernels {
+  Rows<FewRow> fews;
   Rows<UnitRow> units;
   bool (*exact)(int64_t n, const void* x);  // whether operands of these elements cannot meet a number that is flushed
 };

@@ -93,6 +93,9 @@ Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointw
       matrix_ = table.matrix;
       matrix_panels_ = panels_of(row);
     }
+    for (const FewRow& row : table.matrix->fews) {
+      if (row.dtype == dtype && row.type == type) matrix_few_ = &row;
+    }
   }
   if (epilogue) {
     finish_.emplace(result == accumulator ? *epilogue : after_cast(table, accumulator, *epilogue));
