@@ -45,6 +45,8 @@ class Matmul {
   void run_few(const Call& call, int threads, Interrupt& interrupt) const;
   bool run_few(const Call& call, const FewRow& kernels, int threads, Interrupt& interrupt) const;
   void run_direct(const Call& call, int threads, Interrupt& interrupt) const;
+  bool batches(const Call& call) const;
+  void run_batch(const Call& call, int threads, Interrupt& interrupt) const;
   void run_dots(const Call& call, int threads, Interrupt& interrupt) const;
   void run_pairs(const Call& call, int threads, Interrupt& interrupt) const;
   bool exact_on_matrix_units(const Call& call, int threads, Interrupt& interrupt) const;

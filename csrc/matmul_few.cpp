@@ -8,7 +8,7 @@ namespace accel {
 namespace {
 
 constexpr int64_t kFactorBytes = 256 << 10;  // of A that one pass over columns multiplies by, in L2
-constexpr int64_t kCallColumns = 2048;       // columns of a call of the kernel
+constexpr int64_t kCallColumns = 4096;       // columns of a call of the kernel
 
 }  // namespace
 
@@ -58,7 +58,7 @@ bool Matmul::few(const Call& call, const FewRow& kernels, const Entry& entry, co
   }
   const bool across = call.b_col == 1;
   FewProblem problem{call.m, 0, call.k, 0, 0, factors, nullptr, across ? call.b_row : call.b_col, nullptr, ldc};
-  const int64_t step = std::max<int64_t>(kFactorBytes / (call.m * size_) / kKC, 1) * kKC;
+  const int64_t step = std::max<int64_t>(kFactorBytes / (call.m * size_) / kernels.chunk, 1) * kernels.chunk;
   for (int64_t p = 0; p < call.k; p += step) {
     problem.k_begin = p;
     problem.k_end = std::min(call.k, p + step);

@@ -33,7 +33,7 @@ struct Bfloat16Dot {
   using Factor = uint32_t;
   using Acc = float;
   using Doubt = Subnormals;
-  static constexpr int kGroup = 2, kParts = 1, kTogether = kGroup;
+  static constexpr int kGroup = 2, kParts = 1, kChunk = kKC, kTogether = kGroup;
 
   static Words units(const Stored* const (&rows)[kGroup]) { return interleave_columns(rows); }
   static void split(Words unit, Words (&factors)[kParts]) { factors[0] = unit; }

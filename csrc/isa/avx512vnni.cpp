@@ -13,7 +13,7 @@ struct Int8 {
   using Factor = uint32_t;
   using Acc = uint32_t;
   using Doubt = NoDoubt;
-  static constexpr int kGroup = 4, kParts = 1, kTogether = kGroup;
+  static constexpr int kGroup = 4, kParts = 1, kChunk = 4 * kKC, kTogether = kGroup;
 
   static Words units(const Stored* const (&rows)[kGroup]) { return interleave_columns(rows); }
   static void split(Words unit, Words (&factors)[kParts]) { factors[0] = unit ^ 0x80808080u; }

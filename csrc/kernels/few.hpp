@@ -8,7 +8,7 @@ namespace accel::ACCEL_ISA {
 
 template <class F>
 static constexpr FewRow few_row(DType dtype, CType type) {
-  return {dtype, type, FewFactors<F>::row_size, FewFactors<F>::prepare, FewAlong<F>::run, FewAcross<F>::run};
+  return {dtype, type, F::kChunk, FewFactors<F>::row_size, FewFactors<F>::prepare, FewAlong<F>::run, FewAcross<F>::run};
 }
 
 }  // namespace accel::ACCEL_ISA

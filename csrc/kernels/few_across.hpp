@@ -8,8 +8,8 @@ namespace accel::ACCEL_ISA {
 template <class F>
 struct FewAcross : FewFactors<F> {
   using Base = FewFactors<F>;
+  using Base::kChunk, Base::kE, Base::kGroup, Base::kParts;
   using typename Base::Acc, typename Base::Factor, typename Base::Stored;
-  using Base::kE, Base::kGroup, Base::kParts;
   static constexpr int kTogether = F::kTogether;
   // Registers that hold factors of B. Every factor of A that is loaded meets kVectors of them.
   static constexpr int kRegisters = ACCEL_VECTOR_BYTES == 64 ? 16 : 8;
@@ -18,7 +18,7 @@ struct FewAcross : FewFactors<F> {
   static constexpr int kMost = kRegisters / (kVectors * kParts);
   static constexpr int kDepth = kMost < 1 ? 1 : kMost > 8 ? 8 : kMost;  // units of k at a time
   static constexpr int kLine = 64 / sizeof(Stored);
-  static constexpr int kSumBytes = 16 << 10;                      // sums of a block of columns, in L1
+  static constexpr int kSumBytes = 16 << 10;  // sums of a block of columns, in L1
   static constexpr int kMostColumns = (8 << 10) / sizeof(Stored) < kSumBytes / sizeof(Acc)
                                           ? (8 << 10) / sizeof(Stored)
                                           : kSumBytes / sizeof(Acc);  // of a row that are read end to end
@@ -27,7 +27,7 @@ struct FewAcross : FewFactors<F> {
   static bool run(const FewProblem& x) {
     typename F::Doubt doubt;
     const int64_t head = columns_to_line(x), whole = head + (x.n - head) / kWide * kWide;
-    for (int64_t p = x.k_begin; p < x.k_end; p += kKC) {
+    for (int64_t p = x.k_begin; p < x.k_end; p += kChunk) {
       if (head > 0) edge(x, p, 0, head, doubt);
       for (int64_t j = head; j < whole; j += kMostColumns) {
         const int64_t columns = whole - j < kMostColumns ? whole - j : kMostColumns;
@@ -35,7 +35,7 @@ struct FewAcross : FewFactors<F> {
           constexpr int kColumns = columns_at_once<rows.value>();
           for (int64_t c = 0; c < columns; c += kColumns) {
             const int64_t width = columns - c < kColumns ? columns - c : kColumns;
-            block<rows.value, kColumns>(x, i, m, j + c, width, 0, p, column(x, p, j + c), x.b_stride, doubt);
+            block<rows.value>(x, i, m, j + c, width, 0, p, column(x, p, j + c), x.b_stride, doubt);
           }
         });
       }
@@ -55,7 +55,7 @@ struct FewAcross : FewFactors<F> {
     return static_cast<const Stored*>(x.b) + p * x.b_stride + j;
   }
 
-  /// Columns before the first whole vector of memory, where it is the same in all rows: see FewAlong::head.
+  /// kColumns before the first whole vector of memory, where it is the same in all rows: see FewAlong::head.
   static int64_t columns_to_line(const FewProblem& x) {
     const uintptr_t past = reinterpret_cast<uintptr_t>(x.b) % ACCEL_VECTOR_BYTES;
     if (past % sizeof(Stored) != 0 || x.b_stride * sizeof(Stored) % ACCEL_VECTOR_BYTES != 0) return 0;
@@ -66,13 +66,15 @@ struct FewAcross : FewFactors<F> {
   /// One chunk of columns whose rows are contiguous: read row by row from end to end, several rows at a time, with the
   /// sums in L1. Reads whole multiples of kWide columns of b, of which `columns` from `skip` on are column j of c and
   /// those after it.
-  template <int M, int Columns>
-  static void block(const FewProblem& x, int64_t i, int64_t m, int64_t j, int64_t columns, int64_t skip, int64_t p,
-                    const Stored* b, int64_t b_row, typename F::Doubt& doubt) {
+  template <int M>
+  __attribute__((noinline)) static void block(const FewProblem& x, int64_t i, int64_t m, int64_t j, int64_t columns,
+                                              int64_t skip, int64_t p, const Stored* b, int64_t b_row,
+                                              typename F::Doubt& doubt) {
     const int64_t k = Base::chunk(x, p), units = (k + kGroup - 1) / kGroup;
     const int64_t width = (skip + columns + kWide - 1) / kWide * kWide;
     const Factor* a = Base::factors(x, M, i, p);
-    Acc sums[M][Columns];
+    constexpr int kColumns = columns_at_once<M>();
+    Acc sums[M][kColumns];
     for (int r = 0; r < M; ++r) {
       const Vector<Acc> first = splat(Base::start(a + (Base::chunk_size(k) - 1) * M, r));
       for (int64_t c = 0; c < width; c += kE) store(&sums[r][c], first);
@@ -89,7 +91,7 @@ struct FewAcross : FewFactors<F> {
     }
     Acc* const c = static_cast<Acc*>(x.c) + i * x.ldc + j;
     for (int r = 0; r < m; ++r) {
-      Acc ordered[kTogether > 1 ? Columns : 1];
+      Acc ordered[kTogether > 1 ? kColumns : 1];
       if constexpr (kTogether > 1) in_order(width, sums[r], ordered);
       const Acc* const sum = kTogether > 1 ? ordered : sums[r];
       for (int64_t l = 0; l < columns; l += kE) {
@@ -101,7 +103,7 @@ struct FewAcross : FewFactors<F> {
     }
   }
 
-  /// Columns of sums as they lie in memory, from the order of F::columns.
+  /// kColumns of sums as they lie in memory, from the order of F::columns.
   static void in_order(int64_t width, const Acc* sums, Acc* out) {
     constexpr int kPieceSize = 16 / sizeof(Acc), kPieces = kE / kPieceSize;
     for (int64_t c = 0; c < width; c += kWide) {
@@ -112,9 +114,9 @@ struct FewAcross : FewFactors<F> {
     }
   }
 
-  template <int M, int Depth, int Columns>
+  template <int M, int Depth, int kColumns>
   __attribute__((always_inline)) static void rows(int64_t width, const Stored* b, int64_t b_row, int64_t k,
-                                                  int64_t ahead, const Factor* a, Acc (&sums)[M][Columns],
+                                                  int64_t ahead, const Factor* a, Acc (&sums)[M][kColumns],
                                                   typename F::Doubt& doubt) {
     static constexpr Stored kZeros[kMostColumns] = {};
     for (int64_t c = 0; c < width; c += kWide) {
@@ -171,19 +173,21 @@ struct FewAcross : FewFactors<F> {
   /// Less than kWide columns at the beginning or the end: as part of kWide that exist, or by way of a copy that is.
   static void edge(const FewProblem& x, int64_t p, int64_t j, int64_t columns, typename F::Doubt& doubt) {
     const int64_t first = j + kWide <= x.n ? j : x.n - kWide;
+    Stored copy[kChunk * kWide];
+    const Stored* b = copy;
+    int64_t b_row = kWide, skip = 0;
     if (first >= 0) {
-      Base::for_blocks(x, [&](auto rows, int64_t i, int64_t m) {
-        block<rows.value, kWide>(x, i, m, j, columns, j - first, p, column(x, p, first), x.b_stride, doubt);
-      });
-      return;
+      b = column(x, p, first);
+      b_row = x.b_stride;
+      skip = j - first;
+    } else {
+      memset(copy, 0, sizeof copy);
+      for (int64_t q = 0; q < Base::chunk(x, p); ++q) {
+        memcpy(copy + q * kWide, column(x, p + q, j), columns * sizeof(Stored));
+      }
     }
-    Stored copy[kKC * kWide] = {};
-    for (int64_t q = 0; q < Base::chunk(x, p); ++q) {
-      memcpy(copy + q * kWide, column(x, p + q, j), columns * sizeof(Stored));
-    }
-    Base::for_blocks(x, [&](auto rows, int64_t i, int64_t m) {
-      block<rows.value, kWide>(x, i, m, j, columns, 0, p, copy, kWide, doubt);
-    });
+    Base::for_blocks(
+        x, [&](auto rows, int64_t i, int64_t m) { block<rows.value>(x, i, m, j, columns, skip, p, b, b_row, doubt); });
   }
 };
 

@@ -17,12 +17,15 @@ struct FewFactors {
   static constexpr int kE = kElements<Unit>;
   static constexpr int kGroup = F::kGroup, kParts = F::kParts;
   static constexpr int kPiece = kE * kGroup;  // k of a vector of units
-  static_assert(kKC % kPiece == 0 && sizeof(Unit) == sizeof(Acc) && sizeof(Factor) == sizeof(Acc));
+  static constexpr int kChunk = F::kChunk;    // k that are added up before they are added to c
+  static_assert(kChunk % kPiece == 0 && sizeof(Unit) == sizeof(Acc) && sizeof(Factor) == sizeof(Acc));
 
   /// Factors of a row of A: chunk by chunk its units, up to a whole number of vectors of them, then what its sum starts
   /// from.
   static constexpr int64_t chunk_size(int64_t k) { return (k + kPiece - 1) / kPiece * kE * kParts + 1; }
-  static int64_t row_size(int64_t k) { return k / kKC * chunk_size(kKC) + (k % kKC ? chunk_size(k % kKC) : 0); }
+  static int64_t row_size(int64_t k) {
+    return k / kChunk * chunk_size(kChunk) + (k % kChunk ? chunk_size(k % kChunk) : 0);
+  }
 
   static void prepare(int64_t m, int64_t k, const void* a_data, int64_t a_row, int64_t a_col, void* factors) {
     const Stored* const a = static_cast<const Stored*>(a_data);
@@ -81,9 +84,9 @@ struct FewFactors {
 
   /// The factors of chunk p of the `rows` rows from i on.
   static const Factor* factors(const FewProblem& x, int rows, int64_t i, int64_t p) {
-    return static_cast<const Factor*>(x.factors) + i * row_size(x.k) + p / kKC * chunk_size(kKC) * rows;
+    return static_cast<const Factor*>(x.factors) + i * row_size(x.k) + p / kChunk * chunk_size(kChunk) * rows;
   }
-  static int64_t chunk(const FewProblem& x, int64_t p) { return x.k - p < kKC ? x.k - p : kKC; }
+  static int64_t chunk(const FewProblem& x, int64_t p) { return x.k - p < kChunk ? x.k - p : kChunk; }
 
   static Acc start(const Factor* end, int row) {
     Acc value;
@@ -102,8 +105,8 @@ struct FewFactors {
  private:
   __attribute__((always_inline)) static void prepare_row(int64_t k, const Stored* x, int64_t step, Factor* out,
                                                          int64_t width) {
-    for (int64_t p = 0; p < k; p += kKC) {
-      const int64_t length = k - p < kKC ? k - p : kKC, units = (length + kPiece - 1) / kPiece * kE;
+    for (int64_t p = 0; p < k; p += kChunk) {
+      const int64_t length = k - p < kChunk ? k - p : kChunk, units = (length + kPiece - 1) / kPiece * kE;
       Acc start = 0;
       for (int64_t u = 0; u < units; ++u) {
         Stored group[kGroup] = {};
@@ -127,8 +130,8 @@ struct FewFactors {
   /// prepare_row for `rows` rows of elements that are factors already.
   static void interleave(int rows, int64_t k, const Stored* a, int64_t a_row, Factor* out) {
     if constexpr (kGroup == 1) {
-      for (int64_t p = 0; p < k; p += kKC) {
-        const int64_t length = k - p < kKC ? k - p : kKC, units = chunk_size(length) - 1;
+      for (int64_t p = 0; p < k; p += kChunk) {
+        const int64_t length = k - p < kChunk ? k - p : kChunk, units = chunk_size(length) - 1;
         const Stored* const from = a + p;
         switch (rows) {
           case 1:

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "contract.hpp"
 #include "transpose.hpp"
 
 namespace accel::ACCEL_ISA {
@@ -25,7 +26,7 @@ struct Native {
   using Factor = T;
   using Acc = T;
   using Doubt = NoDoubt;
-  static constexpr int kGroup = 1, kParts = 1;
+  static constexpr int kGroup = 1, kParts = 1, kChunk = kKC;
   static constexpr int kTogether = 1;  // vectors that `columns` gives
 
   /// Units of contiguous columns, from kGroup rows.
@@ -129,7 +130,7 @@ struct Half {
   using Factor = float;
   using Acc = float;
   using Doubt = NoDoubt;
-  static constexpr int kGroup = 2, kParts = 2, kTogether = 1;
+  static constexpr int kGroup = 2, kParts = 2, kChunk = kKC, kTogether = 1;
 
   static void columns(const Stored* const (&rows)[kGroup], Vector<Factor> (&factors)[kTogether][kParts]) {
     for (int r = 0; r < kGroup; ++r) factors[0][r] = Self::row(rows[r]);
@@ -178,7 +179,7 @@ struct Int16 {
   using Factor = uint32_t;
   using Acc = uint32_t;
   using Doubt = NoDoubt;
-  static constexpr int kGroup = 2, kParts = 1, kTogether = kGroup;
+  static constexpr int kGroup = 2, kParts = 1, kChunk = 2 * kKC, kTogether = kGroup;
 
   static Words units(const Stored* const (&rows)[kGroup]) { return interleave_columns(rows); }
   static void split(Words unit, Words (&factors)[kParts]) { factors[0] = unit; }
@@ -202,7 +203,7 @@ struct Bytes {
   using Factor = uint32_t;
   using Acc = uint32_t;
   using Doubt = NoDoubt;
-  static constexpr int kGroup = 4, kParts = 2, kTogether = kGroup;
+  static constexpr int kGroup = 4, kParts = 2, kChunk = 4 * kKC, kTogether = kGroup;
   static constexpr bool kSigned = static_cast<T>(-1) < 0;
   typedef uint16_t Unsigned __attribute__((vector_size(ACCEL_VECTOR_BYTES)));
 

@@ -12,8 +12,8 @@ namespace accel::ACCEL_ISA {
 template <bool High, class T, size_t... I>
 __attribute__((always_inline)) static inline Vector<T> zip_lanes(Vector<T> a, Vector<T> b, std::index_sequence<I...>) {
   constexpr size_t kGroup = 16 / sizeof(T);
-  return __builtin_shufflevector(
-      a, b, (I / kGroup * kGroup + High * kGroup / 2 + I % kGroup / 2 + I % 2 * kElements<T>)...);
+  return __builtin_shufflevector(a, b,
+                                 (I / kGroup * kGroup + High * kGroup / 2 + I % kGroup / 2 + I % 2 * kElements<T>)...);
 }
 template <bool High, class T>
 __attribute__((always_inline)) static inline Vector<T> zip(Vector<T> a, Vector<T> b) {
