@@ -1,8 +1,9 @@
 // The contract between the drivers (compiled once, for any CPU) and the kernels (compiled once per instruction set).
 //
 // Every source of families/ compiles headers of kernels/ once per instruction set, in that one's namespace and with its
-// -m flags, and adds rows to its KernelTable. Nothing in kernels/ may instantiate a standard-library template: the linker keeps one copy of such a
-// function for the whole module, and it could be the one compiled for an instruction set this CPU lacks.
+// -m flags, and adds rows to its KernelTable. Nothing in kernels/ may instantiate a standard-library template: the
+// linker keeps one copy of such a function for the whole module, and it could be the one compiled for an instruction
+// set this CPU lacks.
 #pragma once
 
 #include <cstddef>
@@ -94,6 +95,18 @@ struct ArgRow {
 /// No tile is larger: where its columns do not all exist, it is computed aside in so many bytes.
 inline constexpr int kMaxTileBytes = 1 << 13;
 
+/// c = a b for each of `count` entries, which are a_step, b_step and c_step elements apart; one chunk, 0 < k <= KC:
+/// a[i * a_row + p * a_col], b[p * b_row + j], c[i * ldc + j].
+struct BatchProblem {
+  int64_t count, m, n, k;
+  const void* a;
+  int64_t a_step, a_row, a_col;
+  const void* b;
+  int64_t b_step, b_row;
+  void* c;
+  int64_t c_step, ldc;
+};
+
 /// Matrix multiply in one compute type (float32, float64, uint32 or uint64).
 ///
 /// A packed panel of A holds mr rows, k-major:   a[p * mr + i]
@@ -118,6 +131,8 @@ struct MatmulRow {
   /// The first chunk is added to c where `add`.
   void (*direct)(int64_t m, int64_t n, int64_t k, const void* a, int64_t a_row, int64_t a_col, const void* b,
                  int64_t b_row, void* c, int64_t ldc, bool add);
+  /// The same for many products of one chunk.
+  void (*batch)(const BatchProblem& problem);
   /// n dot products of one chunk each: out[j] = the sum of a[j * a_step + p] * b[j * b_step + p].
   void (*pairs)(int64_t n, int64_t k, const void* a, int64_t a_step, const void* b, int64_t b_step, void* out);
 };
@@ -129,7 +144,7 @@ inline constexpr int few_rows(int64_t m) { return m > 8 ? 16 : m > 4 ? 8 : m > 2
 inline constexpr int64_t few_rows_padded(int64_t m) { return m / 16 * 16 + (m % 16 ? few_rows(m % 16) : 0); }
 
 /// c[i * ldc + j] = the canonical product of A's prepared row i and column j of B, for k in [k_begin, k_end): added to
-/// c where k_begin > 0. Both ends are multiples of KC, or k_end is k.
+/// c where k_begin > 0. Both ends are multiples of FewRow::chunk, or k_end is k.
 struct FewProblem {
   int64_t m, n, k;
   int64_t k_begin, k_end;
@@ -144,11 +159,13 @@ struct FewProblem {
 struct FewRow {
   DType dtype;
   CType type;                      // of the accumulators; 32 bits of an integer's
+  int chunk;                       // k that are added up before they are added to c: KC for floats
   int64_t (*row_size)(int64_t k);  // accumulators' worth of prepared factors of a row
   /// Prepares m rows of A, up to few_rows_padded(m) of factors.
   void (*prepare)(int64_t m, int64_t k, const void* a, int64_t a_row, int64_t a_col, void* factors);
-  void (*along)(const FewProblem& problem);   // b[j * b_stride + p]
-  void (*across)(const FewProblem& problem);  // b[p * b_stride + j]
+  // False where an element of B could meet a number that is flushed: the results do not count (matrix units only).
+  bool (*along)(const FewProblem& problem);   // b[j * b_stride + p]
+  bool (*across)(const FewProblem& problem);  // b[p * b_stride + j]
 };
 
 /// Matrix multiply of one dtype by panels of units: groups of products as wide as an accumulator.
@@ -224,6 +241,7 @@ struct UnitKernels {
 
 /// Kernels of matrix units, whose order of additions is their own.
 struct MatrixKernels {
+  Rows<FewRow> fews;
   Rows<UnitRow> units;
   bool (*exact)(int64_t n, const void* x);  // whether operands of these elements cannot meet a number that is flushed
 };

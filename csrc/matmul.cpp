@@ -93,6 +93,9 @@ Matmul::Matmul(const KernelTable& table, DType dtype, DType output, const Pointw
       matrix_ = table.matrix;
       matrix_panels_ = panels_of(row);
     }
+    for (const FewRow& row : table.matrix->fews) {
+      if (row.dtype == dtype && row.type == type) matrix_few_ = &row;
+    }
   }
   if (epilogue) {
     finish_.emplace(result == accumulator ? *epilogue : after_cast(table, accumulator, *epilogue));
@@ -117,7 +120,7 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
     const bool lies = native_ && call.a_col == 1 && call.b_row == 1 && call.k >= kLongDot;
     lies ? run_dots(call, threads, interrupt) : run_pairs(call, threads, interrupt);
   } else if (call.k > 0 && (small || narrow)) {
-    run_direct(call, threads, interrupt);
+    batches(call) ? run_batch(call, threads, interrupt) : run_direct(call, threads, interrupt);
   } else if (call.k > 0 && few) {
     run_few(call, threads, interrupt);
   } else {

@@ -43,13 +43,17 @@ class Matmul {
   template <class Body>
   void for_entries(const Call& call, int64_t begin, int64_t end, Body&& body) const;
   void run_few(const Call& call, int threads, Interrupt& interrupt) const;
+  bool run_few(const Call& call, const FewRow& kernels, int threads, Interrupt& interrupt) const;
   void run_direct(const Call& call, int threads, Interrupt& interrupt) const;
+  bool batches(const Call& call) const;
+  void run_batch(const Call& call, int threads, Interrupt& interrupt) const;
   void run_dots(const Call& call, int threads, Interrupt& interrupt) const;
   void run_pairs(const Call& call, int threads, Interrupt& interrupt) const;
   bool exact_on_matrix_units(const Call& call, int threads, Interrupt& interrupt) const;
+  bool exact_a(const Call& call, const Entry& entry) const;
   void run_packed(const Call& call, int threads, Interrupt& interrupt) const;
-  void few(const Call& call, const Entry& entry, const Region& region, char* factors, bool prepared,
-           Worker& worker) const;
+  bool few(const Call& call, const FewRow& kernels, const Entry& entry, const Region& region, char* factors,
+           bool prepared, Worker& worker) const;
   void direct(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
   void finish_dot(const Call& call, const Entry& entry, int64_t chunks, char* sums, Worker& worker) const;
   void packed(const Call& call, const Panels& panels, const Entry& entry, const Region& region, Worker& worker) const;
@@ -76,6 +80,7 @@ class Matmul {
   Panels panels_;
   Panels matrix_panels_;
   const MatrixKernels* matrix_ = nullptr;
+  const FewRow* matrix_few_ = nullptr;
   bool native_;                      // dtype is stored as the compute type
   std::optional<Pointwise> finish_;  // accumulator to output; none where they are the same bits
 };

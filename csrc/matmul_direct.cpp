@@ -32,6 +32,27 @@ void add_chunks(CType type, int64_t entries, int64_t chunks, const void* sums, v
 
 }  // namespace
 
+/// Whether the products are one chunk each, of operands as they lie, in even steps.
+bool Matmul::batches(const Call& call) const {
+  return native_ && !finish_ && call.in_place && call.entries > 1 && call.batch.rank() == 1 && call.k <= kKC &&
+         (call.b_col == 1 || call.n == 1);
+}
+
+/// Many small products: the loop over them is in the kernel.
+void Matmul::run_batch(const Call& call, int threads, Interrupt& interrupt) const {
+  const int64_t wanted = threads == 1 ? 1 : int64_t{4} * threads;
+  const int64_t most = std::max<int64_t>(1, kRegionWork / (call.m * call.n * call.k));
+  const int64_t per_task = std::min(most, (call.entries + wanted - 1) / wanted);
+  const auto step = [&](int operand) { return call.batch.inner_stride(operand); };
+  parallel_for((call.entries + per_task - 1) / per_task, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t begin = task * per_task, count = std::min(per_task, call.entries - begin);
+    kernel_->batch({count, call.m, call.n, call.k, call.a + begin * step(0) * size_, step(0), call.a_row, call.a_col,
+                    call.b + begin * step(1) * size_, step(1), call.b_row, call.out + begin * step(2) * size_, step(2),
+                    call.out_row});
+    worker.checkpoint(count * call.m * call.n * call.k / 8);
+  });
+}
+
 void Matmul::run_direct(const Call& call, int threads, Interrupt& interrupt) const {
   // Many entries share out by entries, few by columns.
   const int64_t wanted = threads == 1 ? 1 : int64_t{4} * threads;

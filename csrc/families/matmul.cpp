@@ -8,17 +8,17 @@
 namespace accel::ACCEL_ISA {
 
 static constexpr FewRow kFews[] = {
-    Few<Native<float>>::row(DType::kFloat32, CType::kF32),
-    Few<Native<double>>::row(DType::kFloat64, CType::kF64),
-    Few<Float16>::row(DType::kFloat16, CType::kF32),
-    Few<Bfloat16>::row(DType::kBfloat16, CType::kF32),
-    Few<Bytes<int8_t>>::row(DType::kInt8, CType::kU32),
-    Few<Bytes<uint8_t>>::row(DType::kUint8, CType::kU32),
-    Few<Int16>::row(DType::kInt16, CType::kU32),
-    Few<Native<uint32_t>>::row(DType::kInt32, CType::kU32),
-    Few<Native<uint32_t>>::row(DType::kUint32, CType::kU32),
-    Few<Native<uint64_t>>::row(DType::kInt64, CType::kU64),
-    Few<Native<uint64_t>>::row(DType::kUint64, CType::kU64),
+    few_row<Native<float>>(DType::kFloat32, CType::kF32),
+    few_row<Native<double>>(DType::kFloat64, CType::kF64),
+    few_row<Float16>(DType::kFloat16, CType::kF32),
+    few_row<Bfloat16>(DType::kBfloat16, CType::kF32),
+    few_row<Bytes<int8_t>>(DType::kInt8, CType::kU32),
+    few_row<Bytes<uint8_t>>(DType::kUint8, CType::kU32),
+    few_row<Int16>(DType::kInt16, CType::kU32),
+    few_row<Native<uint32_t>>(DType::kInt32, CType::kU32),
+    few_row<Native<uint32_t>>(DType::kUint32, CType::kU32),
+    few_row<Native<uint64_t>>(DType::kInt64, CType::kU64),
+    few_row<Native<uint64_t>>(DType::kUint64, CType::kU64),
 };
 
 template <class F>

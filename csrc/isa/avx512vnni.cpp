@@ -12,12 +12,15 @@ struct Int8 {
   using Unit = uint32_t;
   using Factor = uint32_t;
   using Acc = uint32_t;
-  static constexpr int kGroup = 4, kParts = 1;
+  using Doubt = NoDoubt;
+  static constexpr int kGroup = 4, kParts = 1, kChunk = 4 * kKC, kTogether = kGroup;
 
   static Words units(const Stored* const (&rows)[kGroup]) { return interleave_columns(rows); }
   static void split(Words unit, Words (&factors)[kParts]) { factors[0] = unit ^ 0x80808080u; }
   static void split_a(Words unit, Words (&factors)[kParts]) { factors[0] = unit; }
-  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kParts]) { split(units(rows), factors); }
+  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kTogether][kParts]) {
+    split_columns<Int8>(rows, factors);
+  }
   static void prepare(const Stored (&x)[kGroup], int valid, Factor (&factors)[kParts]) {
     uint32_t unit = 0;
     for (int i = 0; i < valid; ++i) unit |= static_cast<uint32_t>(static_cast<uint8_t>(x[i])) << 8 * i;
@@ -39,9 +42,9 @@ struct Int8 {
 };
 
 static constexpr FewRow kFews[] = {
-    Few<Int8>::row(DType::kInt8, CType::kU32),
-    Few<Bytes<uint8_t>>::row(DType::kUint8, CType::kU32),
-    Few<Int16>::row(DType::kInt16, CType::kU32),
+    few_row<Int8>(DType::kInt8, CType::kU32),
+    few_row<Bytes<uint8_t>>(DType::kUint8, CType::kU32),
+    few_row<Int16>(DType::kInt16, CType::kU32),
 };
 static constexpr UnitRow kUnits[] = {
     UnitTile<Int8, 12, 2>::row(DType::kInt8, CType::kU32, 4 * kKC),

@@ -6,9 +6,17 @@
 
 #include <cstring>
 
-#include "vector.hpp"
+#include "contract.hpp"
+#include "transpose.hpp"
 
 namespace accel::ACCEL_ISA {
+
+/// What a format watches B's elements for: nothing.
+struct NoDoubt {
+  template <class V>
+  void look(V) {}
+  bool any() const { return false; }
+};
 
 /// Elements stored as what they are computed in: one product a unit.
 template <class T>
@@ -17,15 +25,18 @@ struct Native {
   using Unit = T;
   using Factor = T;
   using Acc = T;
-  static constexpr int kGroup = 1, kParts = 1;
+  using Doubt = NoDoubt;
+  static constexpr int kGroup = 1, kParts = 1, kChunk = kKC;
+  static constexpr int kTogether = 1;  // vectors that `columns` gives
 
   /// Units of contiguous columns, from kGroup rows.
   static Vector<Unit> units(const Stored* const (&rows)[kGroup]) { return load(rows[0]); }
   /// B's factors of a vector of units.
   static void split(Vector<Unit> unit, Vector<Factor> (&factors)[kParts]) { factors[0] = unit; }
-  /// B's factors of contiguous columns, from kGroup rows.
-  static void columns(const Stored* const (&rows)[kGroup], Vector<Factor> (&factors)[kParts]) {
-    factors[0] = load(rows[0]);
+  /// B's factors of contiguous columns, from kGroup rows. Where there are several vectors, each takes every
+  /// kTogether-th group of 16 bytes of sums.
+  static void columns(const Stored* const (&rows)[kGroup], Vector<Factor> (&factors)[kTogether][kParts]) {
+    factors[0][0] = load(rows[0]);
   }
   /// A's factors of a unit of `valid` products; the missing ones leave every sum as it is.
   static void prepare(const Stored (&x)[kGroup], int valid, Factor (&factors)[kParts]) {
@@ -78,6 +89,39 @@ static inline Words interleave_columns(const T* const (&rows)[Rows]) {
   return unit;
 }
 
+/// The same from whole vectors of every row: unit vector t takes every Rows-th group of four columns from t on.
+template <class T>
+static inline void zip_columns(const T* const (&rows)[2], Words (&units)[2]) {
+  using Bits = uint16_t;
+  static_assert(sizeof(T) == sizeof(Bits));
+  const Vector<Bits> a = load(reinterpret_cast<const Bits*>(rows[0])), b = load(reinterpret_cast<const Bits*>(rows[1]));
+  units[0] = (Words)zip<false, Bits>(a, b);
+  units[1] = (Words)zip<true, Bits>(a, b);
+}
+template <class T>
+static inline void zip_columns(const T* const (&rows)[4], Words (&units)[4]) {
+  static_assert(sizeof(T) == 1);
+  Vector<uint8_t> v[4];
+  for (int r = 0; r < 4; ++r) v[r] = load(reinterpret_cast<const uint8_t*>(rows[r]));
+  using Pairs = Vector<uint16_t>;
+  const Pairs low0 = (Pairs)zip<false, uint8_t>(v[0], v[1]), low1 = (Pairs)zip<false, uint8_t>(v[2], v[3]);
+  const Pairs high0 = (Pairs)zip<true, uint8_t>(v[0], v[1]), high1 = (Pairs)zip<true, uint8_t>(v[2], v[3]);
+  units[0] = (Words)zip<false, uint16_t>(low0, low1);
+  units[1] = (Words)zip<true, uint16_t>(low0, low1);
+  units[2] = (Words)zip<false, uint16_t>(high0, high1);
+  units[3] = (Words)zip<true, uint16_t>(high0, high1);
+}
+
+/// zip_columns, split into factors as F splits units.
+template <class F>
+static inline void split_columns(const typename F::Stored* const (&rows)[F::kGroup],
+                                 Vector<typename F::Factor> (&factors)[F::kGroup][F::kParts]) {
+  Words units[F::kGroup];
+  zip_columns(rows, units);
+#pragma GCC unroll 4
+  for (int t = 0; t < F::kGroup; ++t) F::split(units[t], factors[t]);
+}
+
 /// float16 and bfloat16: two products a unit, in float32.
 template <class Self>
 struct Half {
@@ -85,10 +129,11 @@ struct Half {
   using Unit = uint32_t;
   using Factor = float;
   using Acc = float;
-  static constexpr int kGroup = 2, kParts = 2;
+  using Doubt = NoDoubt;
+  static constexpr int kGroup = 2, kParts = 2, kChunk = kKC, kTogether = 1;
 
-  static void columns(const Stored* const (&rows)[kGroup], Vector<Factor> (&factors)[kParts]) {
-    for (int r = 0; r < kGroup; ++r) factors[r] = Self::row(rows[r]);
+  static void columns(const Stored* const (&rows)[kGroup], Vector<Factor> (&factors)[kTogether][kParts]) {
+    for (int r = 0; r < kGroup; ++r) factors[0][r] = Self::row(rows[r]);
   }
   static void prepare(const Stored (&x)[kGroup], int valid, Factor (&factors)[kParts]) {
     for (int i = 0; i < kGroup; ++i) factors[i] = i < valid ? Self::widen(x[i]) : -0.0f;
@@ -133,12 +178,15 @@ struct Int16 {
   using Unit = uint32_t;
   using Factor = uint32_t;
   using Acc = uint32_t;
-  static constexpr int kGroup = 2, kParts = 1;
+  using Doubt = NoDoubt;
+  static constexpr int kGroup = 2, kParts = 1, kChunk = 2 * kKC, kTogether = kGroup;
 
   static Words units(const Stored* const (&rows)[kGroup]) { return interleave_columns(rows); }
   static void split(Words unit, Words (&factors)[kParts]) { factors[0] = unit; }
   static void split_a(Words unit, Words (&factors)[kParts]) { factors[0] = unit; }
-  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kParts]) { split(units(rows), factors); }
+  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kTogether][kParts]) {
+    split_columns<Int16>(rows, factors);
+  }
   static void prepare(const Stored (&x)[kGroup], int valid, Factor (&factors)[kParts]) {
     factors[0] = pair(x[0], valid > 1 ? x[1] : 0);
   }
@@ -154,7 +202,8 @@ struct Bytes {
   using Unit = uint32_t;
   using Factor = uint32_t;
   using Acc = uint32_t;
-  static constexpr int kGroup = 4, kParts = 2;
+  using Doubt = NoDoubt;
+  static constexpr int kGroup = 4, kParts = 2, kChunk = 4 * kKC, kTogether = kGroup;
   static constexpr bool kSigned = static_cast<T>(-1) < 0;
   typedef uint16_t Unsigned __attribute__((vector_size(ACCEL_VECTOR_BYTES)));
 
@@ -169,7 +218,9 @@ struct Bytes {
     }
   }
   static void split_a(Words unit, Words (&factors)[kParts]) { split(unit, factors); }
-  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kParts]) { split(units(rows), factors); }
+  static void columns(const Stored* const (&rows)[kGroup], Words (&factors)[kTogether][kParts]) {
+    split_columns<Bytes>(rows, factors);
+  }
   static void prepare(const Stored (&x)[kGroup], int valid, Factor (&factors)[kParts]) {
     for (int p = 0; p < kParts; ++p) factors[p] = pair(p < valid ? x[p] : 0, p + 2 < valid ? x[p + 2] : 0);
   }

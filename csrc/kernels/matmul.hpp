@@ -98,6 +98,7 @@ struct Matmul {
   static constexpr int kNR = NV * kE;
   static_assert(MR * kNR * sizeof(T) <= kMaxTileBytes);
   static constexpr int kWide = 8;  // vectors of a strip for very few rows, where nothing else hides the latency of fma
+  static constexpr int kTall = ACCEL_VECTOR_BYTES == 64 ? 16 : 8;  // rows of one vector of columns
   // Fewer rows in a panel than MR: smaller tiles, so that less is computed in vain.
   static constexpr int kFewer = 2 * MR / 3, kFewest = MR / 3;
 
@@ -136,7 +137,24 @@ struct Matmul {
     }
   }
 
-  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct, Pairs<T>::run}; }
+  static void batch(const BatchProblem& x) {
+    const auto each = [&](auto&& product) __attribute__((always_inline)) {
+      Operands y{x.k,     static_cast<const T*>(x.a), x.a_row, x.a_col, static_cast<const T*>(x.b),
+                 x.b_row, static_cast<T*>(x.c),       x.ldc,   false};
+      for (int64_t e = 0; e < x.count; ++e, y.a += x.a_step, y.b += x.b_step, y.c += x.c_step) product(y);
+    };
+    if (x.n > kE) {
+      each([&](const Operands& y) { direct(x.m, x.n, x.k, y.a, y.a_row, y.a_col, y.b, y.b_row, y.c, y.ldc, false); });
+    } else if (x.n == kE) {
+      each([&](const Operands& y) { strip<kTall, 1, false>(x.m, x.n, y); });
+    } else if (x.m > 4) {
+      each([&](const Operands& y) { strip<8, 1, true>(x.m, x.n, y); });
+    } else {
+      each([&](const Operands& y) { strip<4, 1, true>(x.m, x.n, y); });
+    }
+  }
+
+  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct, batch, Pairs<T>::run}; }
 
  private:
   /// One chunk (k <= KC).

@@ -8,6 +8,18 @@
 
 namespace accel::ACCEL_ISA {
 
+/// In every group of 16 bytes: the elements of a and b in turn, of their lower or, where High, their upper halves.
+template <bool High, class T, size_t... I>
+__attribute__((always_inline)) static inline Vector<T> zip_lanes(Vector<T> a, Vector<T> b, std::index_sequence<I...>) {
+  constexpr size_t kGroup = 16 / sizeof(T);
+  return __builtin_shufflevector(a, b,
+                                 (I / kGroup * kGroup + High * kGroup / 2 + I % kGroup / 2 + I % 2 * kElements<T>)...);
+}
+template <bool High, class T>
+__attribute__((always_inline)) static inline Vector<T> zip(Vector<T> a, Vector<T> b) {
+  return zip_lanes<High, T>(a, b, std::make_index_sequence<kElements<T>>{});
+}
+
 /// Transposes kElements<T> vectors of kElements<T> elements: first within groups of 16 bytes, then the groups.
 template <class T>
 struct Transpose {
