@@ -21,6 +21,7 @@ constexpr int64_t kMinWidth = 64;          // columns in a group, where there ar
 constexpr int64_t kFewColumns = 8;         // fewer columns are gathered, unless they are adjacent
 constexpr int64_t kGrain = 1 << 18;        // elements of a task
 constexpr double kThreadWork = 1 << 20;    // elements that are worth a thread
+constexpr int64_t kFarBytes = 32 << 20;    // of an operand that no cache holds
 
 /// Room for the results of all levels, from that of the blocks on.
 constexpr int64_t partial_results(int64_t blocks) { return blocks + blocks / kBlock + 8; }
@@ -93,6 +94,7 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   choose_groups(call, threads);
 
   const int64_t elements = kept.product() * call.length;
+  call.far = elements * size_of(dtype_) > kFarBytes;
   const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(elements / kGrain, 1, int64_t{8} * threads);
   if (call.groups < std::min<int64_t>(tasks, int64_t{2} * threads) && call.blocks > 1) {
     run_split(call, threads, tasks, interrupt);
@@ -254,7 +256,7 @@ void Reduce::fold_blocks(const Call& call, const Group& group, int64_t first, in
   const int64_t size = size_of(dtype_), row = group.width * size_of(accumulator_);
   if (call.along == Along::kRows) {
     if (call.blocks > 1) return fold_long_row(call, group, first, last, partials, worker);
-    first_->rows(group.width, call.length, group.in, call.kept.inner_stride(0), partials);
+    first_->rows(group.width, call.length, group.in, call.kept.inner_stride(0), call.far, partials);
     worker.checkpoint(group.width * call.length / 4);
     return;
   }
@@ -265,7 +267,7 @@ void Reduce::fold_blocks(const Call& call, const Group& group, int64_t first, in
       const int64_t stride = call.reduced.inner_stride(0);
       first_->columns(n, group.width, group.in + begin * stride * size, stride, lanes, partials + b * row);
     } else {
-      first_->rows(group.width, n, gather_block(call, group, begin, begin + n), n, partials + b * row);
+      first_->rows(group.width, n, gather_block(call, group, begin, begin + n), n, false, partials + b * row);
     }
     worker.checkpoint(n * group.width / 4);
   }
@@ -282,7 +284,7 @@ void Reduce::fold_long_row(const Call& call, const Group& group, int64_t first, 
     count = b < whole ? std::min({kBatch, last - b, whole - b}) : 1;
     char* const results = partials + b * acc_size;
     const int64_t n = std::min<int64_t>(call.length - b * kBlock, kBlock);
-    first_->rows(count, n, group.in + b * kBlock * size, kBlock, results);
+    first_->rows(count, n, group.in + b * kBlock * size, kBlock, call.far, results);
     worker.checkpoint(count * n / 4);
     if (!settles) continue;
     const char settled = kind_ == "any";
@@ -305,7 +307,7 @@ void Reduce::finish(const Group& group, int64_t count, char* partials) const {
       const int64_t n = std::min<int64_t>(count - b * kBlock, kBlock);
       const char* const source = partials + b * kBlock * row;
       if (width == 1) {
-        next_->rows(1, n, source, n, results + b * row);
+        next_->rows(1, n, source, n, false, results + b * row);
       } else {
         void* const lanes = scratch(ScratchUse::kLanes, columns_scratch(n, width) * 8);
         next_->columns(n, width, source, width, lanes, results + b * row);

@@ -38,9 +38,10 @@ class Reduce {
                      Worker& worker) const;
   void finish(const Group& group, int64_t count, char* partials) const;
   void search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const;
-  void search_long_row(const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const;
-  void search_rows(int64_t count, int64_t n, const char* x, int64_t row_stride, int64_t first_index, bool fresh,
-                   Winners winners) const;
+  void search_long_row(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners,
+                       Worker& worker) const;
+  void search_rows(int64_t count, int64_t n, const char* x, int64_t row_stride, bool far, int64_t first_index,
+                   bool fresh, Winners winners) const;
   void run_groups(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
   void run_split(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
   void merge_parts(const Group& group, int64_t parts, const char* values, const int64_t* indices) const;
