@@ -294,7 +294,7 @@ struct Fold {
       few_columns(rows, width, x, row_stride, acc);
       memcpy(out, acc, width * sizeof(A));
     } else if (!Op::kOrdered) {
-      chain_rows(true, rows, width, x, row_stride, acc);
+      chain_parts(rows, width, x, row_stride, acc);
       Fold<Op, A, A>::unpack(1, width, acc, padded, out, true);
     } else if (rows <= kLanes) {
       fold_columns(rows, width, x, row_stride, acc, out, true);
@@ -304,6 +304,15 @@ struct Fold {
       Fold<Op, A, A>::fold_columns(kLanes, padded, acc, padded, eight, eight, false);
       Fold<Op, A, A>::unpack(1, width, eight, padded, out, true);
     }
+  }
+
+  /// Rows in any order: one from each eighth of them at a time, as each eighth is then read from end to end.
+  static void chain_parts(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* acc) {
+    const int64_t part = rows / kChain, rest = rows % kChain;
+    for (int64_t r = 0; r < part; ++r) {
+      chain_rows<kChain>(r == 0, width, x + r * row_stride, part * row_stride, acc);
+    }
+    if (rest > 0) chain_rows(part == 0, rest, width, x + (rows - rest) * row_stride, row_stride, acc);
   }
 
   /// More than 64 rows to 64 lanes of `padded` accumulators.
