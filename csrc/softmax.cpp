@@ -25,13 +25,6 @@ const SoftmaxRow* find_row(const KernelTable& table, DType from, DType to) {
   return nullptr;
 }
 
-ArrayKernel find_function(const KernelTable& table, const std::string& function, DType dtype) {
-  for (const FunctionRow& row : table.functions) {
-    if (row.function == function && row.dtype == std::string(info(dtype).name)) return row.kernel;
-  }
-  throw std::invalid_argument("there is no function " + function + " of " + info(dtype).name);
-}
-
 }  // namespace
 
 Softmax::Softmax(const KernelTable& table, const std::string& kind, DType dtype, DType output)
