@@ -52,16 +52,39 @@ struct Fold {
     return lanes_by<Op::template apply<V>, false>(n, x, [](V, V) {});
   }
 
+  /// Elements before the first that lies at a vector's boundary, where loads from there on, which cross no cache line,
+  /// are worth it. These elements take the last lanes, and all others lanes that are so many lower: lanes that fold in
+  /// halves meet the same others wherever the count of them starts.
+  static int64_t before_boundary(int64_t n, const In* x) {
+    if constexpr (std::is_same_v<S, A> && sizeof(A) >= 4 && sizeof(V) >= 32) {
+      if (n >= 4 * kLanes) return static_cast<int64_t>(-reinterpret_cast<uintptr_t>(x) % sizeof(V) / sizeof(A));
+    }
+    return 0;
+  }
+
+  /// The first n elements of v to the end, the others before them.
+  static V to_last_lanes(V v, int64_t n) {
+    using I = SignedOf<A>;
+    return __builtin_shuffle(v, (iota<I>() + static_cast<I>(n)) & static_cast<I>(kE - 1));
+  }
+
   /// Calls note(a, b) for pairs of loaded vectors.
   template <V (*apply)(V, V), bool kFar, class Note>
   static V lanes_by(int64_t n, const In* x, Note&& note) {
     constexpr int kVectors = kLanes / kE;
     constexpr int kGroup = kVectors < 8 ? kVectors : 8;  // accumulators that stay in registers
     V lane[kVectors];
+    const int64_t head = before_boundary(n, x);
+    V start = splat(identity());
+    if (head > 0) {
+      start = to_last_lanes(vector_of_some<S, A>(x, head, identity()), head);
+      note(start, start);
+      x += head, n -= head;
+    }
     const int64_t whole = n / kLanes * kLanes, rest = n - whole;
     for (int first = 0; first < kVectors; first += kGroup) {
       V v[kGroup];
-      for (int j = 0; j < kGroup; ++j) v[j] = splat(identity());
+      for (int j = 0; j < kGroup; ++j) v[j] = first + j + 1 < kVectors ? splat(identity()) : start;
       for (const In* at = x + first * kE; at < x + whole; at += kLanes) {
 #pragma GCC unroll 8
         for (int j = 0; j < kGroup; j += 2) {

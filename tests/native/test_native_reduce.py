@@ -171,6 +171,23 @@ def test_more_than_caches_hold(cpu, isa, dtype):
         assert same(run_reduce(cpu, isa, "argmax", x, (1,), "int64"), x.argmax(-1))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+def test_rows_at_every_place_in_a_vector(cpu, isa, dtype):
+    """The elements before a vector's boundary go to other lanes: neither an order nor an extreme among them is lost."""
+    rng = np.random.default_rng(15)
+    total = dtype if dtype in FLOATS else "int64"
+    for n in (255, 256, 257, 300, 1000):
+        memory = random(rng, dtype, (n + 32,), 6)
+        for start in range(17):
+            x = memory[start : start + n].reshape(1, n)
+            assert same(run_reduce(cpu, isa, "sum", x, (1,), total), fold("sum", x.astype(total))), (n, start)
+            for value in (np.nan, 0) if dtype in FLOATS else (0,):
+                low = np.minimum(x, -1)
+                low[0, start % 16] = value
+                moved = np.concatenate([memory[:start], low[0]])[start:].reshape(1, n)
+                assert same(run_reduce(cpu, isa, "max", moved, (1,), dtype), moved.max(-1)), (n, start)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["max", "min"])
 def test_special_values_in_every_row_of_columns(cpu, isa, dtype, kind):
