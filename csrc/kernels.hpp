@@ -63,8 +63,8 @@ struct FoldRow {
   const char* kind;
   DType from;
   CType accumulator;
-  /// out[r] = the fold of x[r * row_stride + i] over i in [0, n).
-  void (*rows)(int64_t count, int64_t n, const void* x, int64_t row_stride, void* out);
+  /// out[r] = the fold of x[r * row_stride + i] over i in [0, n). `far`: x is part of more than a cache holds.
+  void (*rows)(int64_t count, int64_t n, const void* x, int64_t row_stride, bool far, void* out);
   /// out[c] = the fold of x[r * row_stride + c] over r in [0, rows). scratch: for
   /// columns_scratch(rows, width) accumulators. out does not overlap x.
   void (*columns)(int64_t rows, int64_t width, const void* x, int64_t row_stride, void* scratch, void* out);

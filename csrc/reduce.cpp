@@ -21,6 +21,7 @@ constexpr int64_t kMinWidth = 64;          // columns in a group, where there ar
 constexpr int64_t kFewColumns = 8;         // fewer columns are gathered, unless they are adjacent
 constexpr int64_t kGrain = 1 << 18;        // elements of a task
 constexpr double kThreadWork = 1 << 20;    // elements that are worth a thread
+constexpr int64_t kFarBytes = 32 << 20;    // of an operand that no cache holds
 
 /// Room for the results of all levels, from that of the blocks on.
 constexpr int64_t partial_results(int64_t blocks) { return blocks + blocks / kBlock + 8; }
@@ -33,6 +34,13 @@ ArrayKernel find_cast(const KernelTable& table, DType from, DType to) {
     if (row.from == std::string(info(from).name) && row.to == std::string(info(to).name)) return row.kernel;
   }
   throw std::invalid_argument(std::string("no cast from ") + info(from).name + " to " + info(to).name);
+}
+
+ArrayKernel find_function(const KernelTable& table, const std::string& function, DType dtype) {
+  for (const FunctionRow& row : table.functions) {
+    if (row.function == function && row.dtype == std::string(info(dtype).name)) return row.kernel;
+  }
+  throw std::invalid_argument("there is no function " + function + " of " + info(dtype).name);
 }
 
 const FoldRow& find_fold(const KernelTable& table, const std::string& kind, DType from) {
@@ -49,7 +57,10 @@ Reduce::Reduce(const KernelTable& table, const std::string& kind, DType dtype, D
   std::string fold = kind;
   bool fits = output == dtype;
   accumulator_ = is_half(dtype) ? DType::kFloat32 : dtype;
-  if (kind == "sum" || kind == "prod") {
+  if (kind == "mean") {
+    fold = "sum";
+    fits &= accumulator_ == DType::kFloat32 || accumulator_ == DType::kFloat64;
+  } else if (kind == "sum" || kind == "prod") {
     if (dtype == DType::kBool || is_integer(dtype)) {
       accumulator_ = DType::kInt64;
       fits = is_integer(output);
@@ -74,6 +85,7 @@ Reduce::Reduce(const KernelTable& table, const std::string& kind, DType dtype, D
   first_ = &find_fold(table, fold, dtype);
   next_ = &find_fold(table, fold, accumulator_);
   if (!arg_) narrow_ = find_cast(table, accumulator_, output);
+  if (kind == "mean") divide_ = find_function(table, "divide", accumulator_);
 }
 
 void Reduce::run(const Extents& kept, const Operand& out, const char* in, const Extents& in_kept,
@@ -93,6 +105,7 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   choose_groups(call, threads);
 
   const int64_t elements = kept.product() * call.length;
+  call.far = elements * size_of(dtype_) > kFarBytes;
   const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(elements / kGrain, 1, int64_t{8} * threads);
   if (call.groups < std::min<int64_t>(tasks, int64_t{2} * threads) && call.blocks > 1) {
     run_split(call, threads, tasks, interrupt);
@@ -128,7 +141,8 @@ void Reduce::choose_groups(Call& call, int threads) const {
 }
 
 void Reduce::write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const {
-  if (kind_ == "max" || kind_ == "min" || arg_) throw std::invalid_argument(kind_ + " of no elements");
+  if (kind_ == "max" || kind_ == "min" || kind_ == "mean" || arg_)
+    throw std::invalid_argument(kind_ + " of no elements");
   // The identity of each kind, except that an empty sum is +0.0.
   const bool one = kind_ == "prod" || kind_ == "all";
   alignas(8) char value[8] = {}, narrowed[8];
@@ -179,11 +193,11 @@ void Reduce::run_groups(const Call& call, int threads, int64_t tasks, Interrupt&
         int64_t* const index = reinterpret_cast<int64_t*>(direct ? group.out : partials + call.width * 8);
         search(call, group, 0, call.length, {partials, index}, worker);
         if (!direct) scatter(8, group.width, group.out, group.out_stride, index);
-      } else if (call.blocks == 1 && !narrow_ && direct) {
+      } else if (call.blocks == 1 && !narrow_ && !divide_ && direct) {
         fold_blocks(call, group, 0, 1, group.out, worker);
       } else {
         fold_blocks(call, group, 0, call.blocks, partials, worker);
-        finish(group, call.blocks, partials);
+        finish(call, group, partials);
       }
     }
   });
@@ -218,7 +232,7 @@ void Reduce::run_split(const Call& whole, int threads, int64_t tasks, Interrupt&
     if (arg_) {
       merge_parts(walk.group(), parts, &values[g * results * size], &indices[g * results]);
     } else {
-      finish(walk.group(), call.blocks, &values[g * results * size]);
+      finish(call, walk.group(), &values[g * results * size]);
     }
   }
 }
@@ -254,7 +268,7 @@ void Reduce::fold_blocks(const Call& call, const Group& group, int64_t first, in
   const int64_t size = size_of(dtype_), row = group.width * size_of(accumulator_);
   if (call.along == Along::kRows) {
     if (call.blocks > 1) return fold_long_row(call, group, first, last, partials, worker);
-    first_->rows(group.width, call.length, group.in, call.kept.inner_stride(0), partials);
+    first_->rows(group.width, call.length, group.in, call.kept.inner_stride(0), call.far, partials);
     worker.checkpoint(group.width * call.length / 4);
     return;
   }
@@ -265,7 +279,7 @@ void Reduce::fold_blocks(const Call& call, const Group& group, int64_t first, in
       const int64_t stride = call.reduced.inner_stride(0);
       first_->columns(n, group.width, group.in + begin * stride * size, stride, lanes, partials + b * row);
     } else {
-      first_->rows(group.width, n, gather_block(call, group, begin, begin + n), n, partials + b * row);
+      first_->rows(group.width, n, gather_block(call, group, begin, begin + n), n, false, partials + b * row);
     }
     worker.checkpoint(n * group.width / 4);
   }
@@ -282,7 +296,7 @@ void Reduce::fold_long_row(const Call& call, const Group& group, int64_t first, 
     count = b < whole ? std::min({kBatch, last - b, whole - b}) : 1;
     char* const results = partials + b * acc_size;
     const int64_t n = std::min<int64_t>(call.length - b * kBlock, kBlock);
-    first_->rows(count, n, group.in + b * kBlock * size, kBlock, results);
+    first_->rows(count, n, group.in + b * kBlock * size, kBlock, call.far, results);
     worker.checkpoint(count * n / 4);
     if (!settles) continue;
     const char settled = kind_ == "any";
@@ -295,8 +309,21 @@ void Reduce::fold_long_row(const Call& call, const Group& group, int64_t first, 
   }
 }
 
-/// Reduces `count` block results to one, level by level, and writes it as the group's output.
-void Reduce::finish(const Group& group, int64_t count, char* partials) const {
+/// Sums, each of `length` elements, to means.
+void Reduce::divide(int64_t width, int64_t length, char* sums) const {
+  void* const lengths = scratch(ScratchUse::kRows, width * size_of(accumulator_));
+  if (accumulator_ == DType::kFloat64) {
+    std::fill_n(static_cast<double*>(lengths), width, static_cast<double>(length));
+  } else {
+    std::fill_n(static_cast<float*>(lengths), width, static_cast<float>(length));
+  }
+  const void* const args[] = {sums, lengths};
+  divide_(width, sums, args);
+}
+
+/// Reduces block results to one, level by level, and writes it as the group's output.
+void Reduce::finish(const Call& call, const Group& group, char* partials) const {
+  int64_t count = call.blocks;
   const int64_t width = group.width, row = width * size_of(accumulator_);
   while (count > 1) {
     char* const results = partials + count * row;
@@ -305,7 +332,7 @@ void Reduce::finish(const Group& group, int64_t count, char* partials) const {
       const int64_t n = std::min<int64_t>(count - b * kBlock, kBlock);
       const char* const source = partials + b * kBlock * row;
       if (width == 1) {
-        next_->rows(1, n, source, n, results + b * row);
+        next_->rows(1, n, source, n, false, results + b * row);
       } else {
         void* const lanes = scratch(ScratchUse::kLanes, columns_scratch(n, width) * 8);
         next_->columns(n, width, source, width, lanes, results + b * row);
@@ -314,6 +341,7 @@ void Reduce::finish(const Group& group, int64_t count, char* partials) const {
     partials = results;
     count = blocks;
   }
+  if (divide_) divide(width, call.length, partials);
   const void* result = partials;
   if (narrow_) {
     void* const narrowed = scratch(ScratchUse::kRows, width * size_of(output_));

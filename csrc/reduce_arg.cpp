@@ -17,13 +17,13 @@ void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t
         std::max<int64_t>(16, 2 * kBlock / call.length);  // rows that are still in cache to be searched
     for (int64_t r = 0; r < group.width; r += batch) {
       const int64_t count = std::min(batch, group.width - r);
-      search_rows(count, call.length, group.in + r * apart * size, apart, 0, true,
+      search_rows(count, call.length, group.in + r * apart * size, apart, call.far, 0, true,
                   {winners.best + r * acc_size, winners.index + r});
       worker.checkpoint(count * call.length / 4);
     }
     return;
   }
-  if (call.along == Along::kRows) return search_long_row(group, begin, end, winners, worker);
+  if (call.along == Along::kRows) return search_long_row(call, group, begin, end, winners, worker);
   const bool columns = call.along == Along::kColumns;
   const int64_t step = columns ? std::max<int64_t>(kBlock, kRowElements / group.width) : kBlock;
   for (int64_t at = begin; at < end; at += step) {
@@ -32,7 +32,7 @@ void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t
       arg_->columns(n, group.width, group.in + at * stride * size, stride, at, at == begin, winners.best,
                     winners.index);
     } else {
-      search_rows(group.width, n, gather_block(call, group, at, at + n), n, at, at == begin, winners);
+      search_rows(group.width, n, gather_block(call, group, at, at + n), n, false, at, at == begin, winners);
     }
     worker.checkpoint(n * group.width / 2);
   }
@@ -40,14 +40,15 @@ void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t
 
 /// Elements [begin, end) of one output, which are neighbours: the best of several blocks, then the index in those that
 /// have a better one.
-void Reduce::search_long_row(const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const {
+void Reduce::search_long_row(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners,
+                             Worker& worker) const {
   constexpr int64_t kBatch = kRowElements / kBlock;
   const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
   char values[kBatch * 8];
   for (int64_t at = begin, n, count; at < end; at += n * count) {
     n = std::min<int64_t>(end - at, kBlock);
     count = std::clamp<int64_t>((end - at) / kBlock, 1, kBatch);
-    first_->rows(count, n, group.in + at * size, n, values);
+    first_->rows(count, n, group.in + at * size, n, call.far, values);
     for (int64_t b = 0; b < count; ++b) {
       const int64_t first = at + b * n;
       if (first > begin && !arg_->beats(values + b * acc_size, winners.best)) continue;
@@ -60,17 +61,17 @@ void Reduce::search_long_row(const Group& group, int64_t begin, int64_t end, Win
 }
 
 /// Merges rows of n elements, one block of as many outputs, into their winners.
-void Reduce::search_rows(int64_t count, int64_t n, const char* x, int64_t row_stride, int64_t first_index, bool fresh,
-                         Winners winners) const {
+void Reduce::search_rows(int64_t count, int64_t n, const char* x, int64_t row_stride, bool far, int64_t first_index,
+                         bool fresh, Winners winners) const {
   const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
   if (fresh) {
-    first_->rows(count, n, x, row_stride, winners.best);
+    first_->rows(count, n, x, row_stride, far, winners.best);
     arg_->find(count, n, x, row_stride, winners.best, winners.index);
     for (int64_t r = 0; r < count; ++r) winners.index[r] += first_index;
     return;
   }
   char* const values = static_cast<char*>(scratch(ScratchUse::kRows, count * acc_size));
-  first_->rows(count, n, x, row_stride, values);
+  first_->rows(count, n, x, row_stride, far, values);
   for (int64_t r = 0; r < count; ++r) {
     if (!arg_->beats(values + r * acc_size, winners.best + r * acc_size)) continue;
     std::memcpy(winners.best + r * acc_size, values + r * acc_size, acc_size);

@@ -29,6 +29,7 @@ struct Reduce::Call {
   int64_t width;     // outputs in a group; 1 where rows have several blocks
   int64_t segments;  // groups in a row of `kept`
   int64_t groups;
+  bool far = false;                    // the input is longer than caches
   std::atomic<bool>* found = nullptr;  // of any and all: the one output is settled
 };
 

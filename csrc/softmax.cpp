@@ -16,20 +16,13 @@ constexpr int64_t kGroup = 1 << 13;      // elements of the rows that go through
 constexpr int64_t kKept = 1 << 18;       // elements of a longer row whose powers are kept; else they are computed again
 constexpr int64_t kGrain = 1 << 15;      // elements of a task
 constexpr double kThreadWork = 1 << 17;  // elements that are worth a thread
-constexpr int64_t kStreamBytes = 32 << 20;  // of a result that no cache holds
+constexpr int64_t kFarBytes = 32 << 20;  // of an operand or a result that no cache holds
 
 const SoftmaxRow* find_row(const KernelTable& table, DType from, DType to) {
   for (const SoftmaxRow& row : table.softmaxes) {
     if (row.from == from && row.to == to) return &row;
   }
   return nullptr;
-}
-
-ArrayKernel find_function(const KernelTable& table, const std::string& function, DType dtype) {
-  for (const FunctionRow& row : table.functions) {
-    if (row.function == function && row.dtype == std::string(info(dtype).name)) return row.kernel;
-  }
-  throw std::invalid_argument("there is no function " + function + " of " + info(dtype).name);
 }
 
 }  // namespace
@@ -62,7 +55,7 @@ struct Softmax::Rows {
   int64_t in_stride;
   char* out;
   int64_t out_stride;
-  bool stream;
+  bool far, stream;
   Worker& worker;
 };
 
@@ -74,7 +67,8 @@ void Softmax::run(const Extents& kept, const Operand& out, const Operand& in, in
   nest.sort_and_collapse();
   const int64_t width = std::clamp<int64_t>(kGroup / length, 1, nest.inner());
   const int64_t segments = (nest.inner() + width - 1) / width, groups = rows / nest.inner() * segments;
-  const bool stream = !reduces() && rows * length * size_of(output_) > kStreamBytes;
+  const bool stream = !reduces() && rows * length * size_of(output_) > kFarBytes;
+  const bool far = rows * length * size_of(dtype_) > kFarBytes;
   threads = worthwhile(static_cast<double>(rows) * static_cast<double>(length), kThreadWork, threads);
   const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(rows * length / kGrain, 1, int64_t{8} * threads);
   const int64_t share = (groups + tasks - 1) / tasks;
@@ -85,7 +79,7 @@ void Softmax::run(const Extents& kept, const Operand& out, const Operand& in, in
       const int64_t row = segment * width, in_step = nest.inner_stride(0), out_step = nest.inner_stride(1);
       run_rows({std::min(width, nest.inner() - row), length,
                 in.data + (cursor.offset(0) + row * in_step) * size_of(dtype_), in_step,
-                out.data + (cursor.offset(1) + row * out_step) * size_of(output_), out_step, stream, worker});
+                out.data + (cursor.offset(1) + row * out_step) * size_of(output_), out_step, far, stream, worker});
       if (++segment < segments) continue;
       segment = 0;
       cursor.next();
@@ -95,13 +89,13 @@ void Softmax::run(const Extents& kept, const Operand& out, const Operand& in, in
 
 /// result[r] = row r folded in the canonical order; several rows only where they have one block.
 void Softmax::fold(const FoldRow& first, const FoldRow& next, int64_t count, int64_t n, const char* x,
-                   int64_t row_stride, int64_t size, char* result) const {
-  if (n <= kBlock) return first.rows(count, n, x, row_stride, result);
+                   int64_t row_stride, bool far, int64_t size, char* result) const {
+  if (n <= kBlock) return first.rows(count, n, x, row_stride, far, result);
   const int64_t acc_size = size_of(accumulator_), whole = n / kBlock, rest = n % kBlock;
   char* const partials = static_cast<char*>(scratch(ScratchUse::kPartials, (whole + 1) * acc_size));
-  first.rows(whole, kBlock, x, kBlock, partials);
-  if (rest > 0) first.rows(1, rest, x + whole * kBlock * size, rest, partials + whole * acc_size);
-  fold(next, next, 1, whole + (rest > 0), partials, 0, acc_size, result);
+  first.rows(whole, kBlock, x, kBlock, far, partials);
+  if (rest > 0) first.rows(1, rest, x + whole * kBlock * size, rest, far, partials + whole * acc_size);
+  fold(next, next, 1, whole + (rest > 0), partials, 0, false, acc_size, result);
 }
 
 void Softmax::run_rows(const Rows& rows) const {
@@ -110,7 +104,7 @@ void Softmax::run_rows(const Rows& rows) const {
   char* const shifts = static_cast<char*>(scratch(ScratchUse::kRows, 3 * rows.count * acc_size));
   char* const totals = shifts + rows.count * acc_size;
   char* const logs = totals + rows.count * acc_size;
-  fold(*peak_, *next_peak_, rows.count, n, rows.in, rows.in_stride, size, shifts);
+  fold(*peak_, *next_peak_, rows.count, n, rows.in, rows.in_stride, rows.far, size, shifts);
   if (reduces()) finite_shifts(rows.count, shifts);
   rows.worker.checkpoint(rows.count * n / 8);
 
@@ -123,7 +117,7 @@ void Softmax::run_rows(const Rows& rows) const {
     for (int64_t r = 0; r < rows.count; ++r) {
       row_->powers(n, rows.in + r * rows.in_stride * size, shifts + r * acc_size, powers + r * n * acc_size);
     }
-    sum_->rows(rows.count, n, powers, n, totals);
+    sum_->rows(rows.count, n, powers, n, false, totals);
     rows.worker.checkpoint(rows.count * n / 2);
   } else {
     char* const partials = static_cast<char*>(scratch(ScratchUse::kTile, blocks * acc_size));
@@ -131,10 +125,10 @@ void Softmax::run_rows(const Rows& rows) const {
       const int64_t count = std::min<int64_t>(kBlock, n - b * kBlock);
       char* const its_powers = powers + (kept ? b * kBlock * acc_size : 0);
       row_->powers(count, rows.in + b * kBlock * size, shifts, its_powers);
-      sum_->rows(1, count, its_powers, count, partials + b * acc_size);
+      sum_->rows(1, count, its_powers, count, false, partials + b * acc_size);
       rows.worker.checkpoint(count / 2);
     }
-    fold(*sum_, *sum_, 1, blocks, partials, 0, acc_size, totals);
+    fold(*sum_, *sum_, 1, blocks, partials, 0, false, acc_size, totals);
   }
 
   if (kind_ != Kind::kSoftmax) {

@@ -30,7 +30,7 @@ class Softmax {
 
   void run_rows(const Rows& rows) const;
   void fold(const FoldRow& first, const FoldRow& next, int64_t count, int64_t n, const char* x, int64_t row_stride,
-            int64_t size, char* result) const;
+            bool far, int64_t size, char* result) const;
   void finite_shifts(int64_t count, char* shifts) const;
 
   Kind kind_;

@@ -58,7 +58,7 @@ struct Search {
     return Op::found(seen) != 0;
   }
 
-  static void rows(int64_t count, int64_t n, const void* data, int64_t row_stride, void* results) {
+  static void rows(int64_t count, int64_t n, const void* data, int64_t row_stride, bool, void* results) {
     const U* x = static_cast<const U*>(data);
     uint8_t* const out = static_cast<uint8_t*>(results);
     if (row_stride == n && n <= 4) return short_rows(count, n, x, out);

@@ -96,7 +96,7 @@ struct Quick {
   using V = Vector<T>;
   static constexpr bool kMax = std::is_same_v<Op, Max>, kDouble = sizeof(T) == 8;
 #if defined(__AVX512F__)
-  using Flags = unsigned;                      // elements that met a NaN
+  using Flags = __mmask16;                     // elements that met a NaN
   static constexpr int kRange = kMax ? 5 : 4;  // the sign of the result as it comes; maximum or minimum
   static V apply(V a, V b) {
     if constexpr (kDouble) {
@@ -107,9 +107,9 @@ struct Quick {
   }
   static void note(Flags& flags, V a, V b) {
     if constexpr (kDouble) {
-      flags |= _mm512_cmp_pd_mask(a, b, _CMP_UNORD_Q);
+      flags = _kor_mask16(flags, _mm512_cmp_pd_mask(a, b, _CMP_UNORD_Q));
     } else {
-      flags |= _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q);
+      flags = _kor_mask16(flags, _mm512_cmp_ps_mask(a, b, _CMP_UNORD_Q));
     }
   }
   static bool doubtful(Flags flags, V) { return flags != 0; }

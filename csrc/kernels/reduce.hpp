@@ -13,7 +13,7 @@ namespace accel::ACCEL_ISA {
 
 inline constexpr int64_t kShortRow = 8;  // elements of a row of which several are in a vector
 inline constexpr int64_t kNarrow = 64;   // so few adjacent columns are taken as parts of longer rows
-inline constexpr int kAhead = 1024;      // bytes between what is read and what is asked for
+inline constexpr int kAhead = 2048;      // bytes between what is read from memory and what is asked for
 inline constexpr int64_t kChain = 8;     // rows that go to an accumulator while it is in a register
 
 /// Elements stored as S, accumulated as A by Op. A block is at most BLOCK elements (of a row) or rows (of columns).
@@ -24,45 +24,71 @@ struct Fold {
   using V = Vector<A>;
   static constexpr int kE = kElements<A>;
   static constexpr bool kQuick = !Op::kOrdered && kIsFloat<A>;
+  static constexpr bool kAsks = 2 * kE * sizeof(In) >= 64;  // whether two vectors are a cache line or more
   static_assert(kLanes % kE == 0);
 
   static A identity() { return Op::template identity<A>(); }
 
   // Rows.
 
-  /// Asks for the cache lines of n elements, kAhead bytes beyond them. They may be past the end: nothing is read.
+  /// Asks for the cache lines of n elements, kAhead bytes beyond them, but not for a place in the first level. They may
+  /// be past the end: nothing is read.
   static void prefetch(const In* x, int n) {
     const uintptr_t at = reinterpret_cast<uintptr_t>(x) + kAhead;
     for (int byte = 0; byte < n * static_cast<int>(sizeof(In)); byte += 64) {
-      __builtin_prefetch(reinterpret_cast<const void*>(at + byte));
+      __builtin_prefetch(reinterpret_cast<const void*>(at + byte), 0, 1);
     }
   }
 
   /// The lanes of a block, folded to one vector.
+  template <bool kFar>
   static V lanes(int64_t n, const In* x) {
     if constexpr (kQuick) {
       using Fast = Quick<Op, A>;
       typename Fast::Flags flags{};
-      const V v = lanes_by<Fast::apply>(n, x, [&](V a, V b) { Fast::note(flags, a, b); });
+      const V v = lanes_by<Fast::apply, kFar>(n, x, [&](V a, V b) { Fast::note(flags, a, b); });
       if (!__builtin_expect(Fast::doubtful(flags, v), 0)) return v;
     }
-    return lanes_by<Op::template apply<V>>(n, x, [](V, V) {});
+    return lanes_by<Op::template apply<V>, false>(n, x, [](V, V) {});
+  }
+
+  /// Elements before the first that lies at a vector's boundary, where loads from there on, which cross no cache line,
+  /// are worth it. These elements take the last lanes, and all others lanes that are so many lower: lanes that fold in
+  /// halves meet the same others wherever the count of them starts.
+  static int64_t before_boundary(int64_t n, const In* x) {
+    if constexpr (std::is_same_v<S, A> && sizeof(A) >= 4 && sizeof(V) >= 32) {
+      if (n >= 4 * kLanes) return static_cast<int64_t>(-reinterpret_cast<uintptr_t>(x) % sizeof(V) / sizeof(A));
+    }
+    return 0;
+  }
+
+  /// The first n elements of v to the end, the others before them.
+  static V to_last_lanes(V v, int64_t n) {
+    using I = SignedOf<A>;
+    return __builtin_shuffle(v, (iota<I>() + static_cast<I>(n)) & static_cast<I>(kE - 1));
   }
 
   /// Calls note(a, b) for pairs of loaded vectors.
-  template <V (*apply)(V, V), class Note>
+  template <V (*apply)(V, V), bool kFar, class Note>
   static V lanes_by(int64_t n, const In* x, Note&& note) {
     constexpr int kVectors = kLanes / kE;
     constexpr int kGroup = kVectors < 8 ? kVectors : 8;  // accumulators that stay in registers
     V lane[kVectors];
+    const int64_t head = before_boundary(n, x);
+    V start = splat(identity());
+    if (head > 0) {
+      start = to_last_lanes(vector_of_some<S, A>(x, head, identity()), head);
+      note(start, start);
+      x += head, n -= head;
+    }
     const int64_t whole = n / kLanes * kLanes, rest = n - whole;
     for (int first = 0; first < kVectors; first += kGroup) {
       V v[kGroup];
-      for (int j = 0; j < kGroup; ++j) v[j] = splat(identity());
+      for (int j = 0; j < kGroup; ++j) v[j] = first + j + 1 < kVectors ? splat(identity()) : start;
       for (const In* at = x + first * kE; at < x + whole; at += kLanes) {
 #pragma GCC unroll 8
         for (int j = 0; j < kGroup; j += 2) {
-          if constexpr (kGroup * kE * sizeof(In) >= 256) prefetch(at + j * kE, 2 * kE);
+          if constexpr (kFar) prefetch(at + j * kE, 2 * kE);
           const V a = From::vector(at + j * kE);
           v[j] = apply(a, v[j]);
           if constexpr (kGroup > 1) {
@@ -94,8 +120,8 @@ struct Fold {
     return lane[0];
   }
 
-  /// out[r] = row r folded, of n elements.
-  static void rows(int64_t count, int64_t n, const void* data, int64_t row_stride, void* results) {
+  /// out[r] = row r folded, of n elements. `far`: they are in memory, not in a cache.
+  static void rows(int64_t count, int64_t n, const void* data, int64_t row_stride, bool far, void* results) {
     const In* x = static_cast<const In*>(data);
     A* const out = static_cast<A*>(results);
     int64_t r = 0;
@@ -105,15 +131,25 @@ struct Fold {
     }
     if (row_stride == n && n <= kE && n <= kShortRow) r = short_rows(count, n, x, out);
     x += r * row_stride;
+    if (kAsks && far) {
+      long_rows<true>(count - r, n, x, row_stride, out + r);
+    } else {
+      long_rows<false>(count - r, n, x, row_stride, out + r);
+    }
+  }
+
+  template <bool kFar>
+  static void long_rows(int64_t count, int64_t n, const In* x, int64_t row_stride, A* out) {
+    int64_t r = 0;
     if constexpr (sizeof(A) >= 4) {  // shuffles of smaller elements are slow
       for (; r + kE <= count; r += kE, x += kE * row_stride) {
         V t[kE];
-        for (int j = 0; j < kE; ++j) t[j] = lanes(n, x + j * row_stride);
+        for (int j = 0; j < kE; ++j) t[j] = lanes<kFar>(n, x + j * row_stride);
         Halves<Op, A, kE>::fold_rows(t, kE);
         store(out + r, t[0]);
       }
     }
-    for (; r < count; ++r, x += row_stride) out[r] = Halves<Op, A, kE>::fold_one(lanes(n, x));
+    for (; r < count; ++r, x += row_stride) out[r] = Halves<Op, A, kE>::fold_one(lanes<kFar>(n, x));
   }
 
   /// Adjacent rows of 2, 4 or 8 elements, several to a vector. Returns how many rows are done.
@@ -281,7 +317,7 @@ struct Fold {
       few_columns(rows, width, x, row_stride, acc);
       memcpy(out, acc, width * sizeof(A));
     } else if (!Op::kOrdered) {
-      chain_rows(true, rows, width, x, row_stride, acc);
+      chain_parts(rows, width, x, row_stride, acc);
       Fold<Op, A, A>::unpack(1, width, acc, padded, out, true);
     } else if (rows <= kLanes) {
       fold_columns(rows, width, x, row_stride, acc, out, true);
@@ -291,6 +327,15 @@ struct Fold {
       Fold<Op, A, A>::fold_columns(kLanes, padded, acc, padded, eight, eight, false);
       Fold<Op, A, A>::unpack(1, width, eight, padded, out, true);
     }
+  }
+
+  /// Rows in any order: one from each eighth of them at a time, as each eighth is then read from end to end.
+  static void chain_parts(int64_t rows, int64_t width, const In* x, int64_t row_stride, A* acc) {
+    const int64_t part = rows / kChain, rest = rows % kChain;
+    for (int64_t r = 0; r < part; ++r) {
+      chain_rows<kChain>(r == 0, width, x + r * row_stride, part * row_stride, acc);
+    }
+    if (rest > 0) chain_rows(part == 0, rest, width, x + (rows - rest) * row_stride, row_stride, acc);
   }
 
   /// More than 64 rows to 64 lanes of `padded` accumulators.

@@ -37,21 +37,82 @@ struct Target<Bfloat16Bits, float> {
   }
 };
 
-/// out[i] = at(i).
-template <class T, class At>
-static inline void produce(int64_t n, T* out, bool past_caches, At&& at) {
+/// fill(first, count, out + first) for elements [first, first + count), until all n are written.
+template <class T, class Fill>
+static inline void produce(int64_t n, T* out, bool past_caches, Fill&& fill) {
   int64_t i = 0;
   if (past_caches) {
     const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % 64 / sizeof(T));
-    for (; i < before && i < n; ++i) out[i] = at(i);
+    i = before < n ? before : n;
+    fill(0, i, out);
     for (; i + kSpan <= n; i += kSpan) {
       alignas(64) T span[kSpan];
-      for (int64_t j = 0; j < kSpan; ++j) span[j] = at(i + j);
+      fill(i, kSpan, span);
       stream(sizeof span, out + i, span);
     }
   }
+  fill(i, n - i, out + i);
+}
+
+#if defined(__FMA__) || defined(__aarch64__)
+#define ACCEL_QUICK_FMA
+#endif
+
+#ifdef ACCEL_QUICK_FMA
+/// Quotients by one denominator, rounded as division rounds, in four operations (P. Markstein, Computation of
+/// elementary functions on the IBM RISC System/6000 processor, IBM J. Res. Dev. 34, 1990, theorem 8): where y is 1 / b
+/// rounded, q is one of the two neighbours of a / b, and r = a - q b is exact, q + r y rounds to the quotient.
+template <class A>
+struct Quotient {
+  using U = std::conditional_t<sizeof(A) == 4, uint32_t, uint64_t>;
+  // Numerators from kLeast to 1 and denominators from 1 to kMost: nothing that is rounded on the way is subnormal.
+  static constexpr A kLeast = sizeof(A) == 4 ? A(0x1p-70) : A(0x1p-500), kMost = A(0x1p30);
+  Vector<A> b, y, rest;  // 1 / b is y + rest, nearly
+
+  explicit Quotient(A denominator) : b(splat(denominator)), y(splat(A(1) / denominator)) {
+    rest = fma<A>(-b, y, splat(A(1))) * y;
+  }
+
+  static bool takes(A denominator) { return denominator >= 1 && denominator <= kMost; }
+
+  Vector<A> of(Vector<A> a) const {
+    const Vector<A> q = fma<A>(a, y, a * rest);
+    return fma<A>(fma<A>(-q, b, a), y, q);
+  }
+
+  /// out[i] = x[i] / b, x not negative.
+  void all(int64_t n, const A* x, A* out) const {
+    constexpr int kE = kElements<A>;
+    int64_t i = 0;
+    for (; i + 4 * kE <= n; i += 4 * kE) {
+      Vector<U> least = splat(static_cast<U>(~U{0}));
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        const Vector<U> below =
+            bitcast<Vector<U>>(load(x + i + j * kE)) - 1;  // zero, which any way gives, is above all
+        least = below < least ? below : least;
+      }
+      const bool small = any_true(least < bitcast<U>(kLeast) - 1);
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) {
+        const Vector<A> a = load(x + i + j * kE);
+        store(out + i + j * kE, __builtin_expect(small, 0) ? a / b : of(a));
+      }
+    }
+    for (; i + kE <= n; i += kE) store(out + i, load(x + i) / b);
+    if (i < n) store_some(out + i, load_some(x + i, n - i) / b, n - i);
+  }
+};
+#endif
+
+/// out[i] = x[i] / total, x not negative.
+template <class A>
+static inline void divide(int64_t n, const A* x, A total, A* out) {
+#ifdef ACCEL_QUICK_FMA
+  if (Quotient<A>::takes(total)) return Quotient<A>(total).all(n, x, out);
+#endif
 #pragma GCC ivdep
-  for (; i < n; ++i) out[i] = at(i);
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] / total;
 }
 
 /// Operand elements stored as S, computed as A, results stored as R.
@@ -78,7 +139,19 @@ struct Softmax {
   static void quotients(int64_t n, const void* data, const void* total_at, bool past_caches, void* result) {
     const A* const x = static_cast<const A*>(data);
     const A total = *static_cast<const A*>(total_at);
-    produce(n, static_cast<Out*>(result), past_caches, [&](int64_t i) { return Target<R, A>::narrow(x[i] / total); });
+    produce(n, static_cast<Out*>(result), past_caches, [&](int64_t first, int64_t count, Out* out) {
+      if constexpr (std::is_same_v<Out, A>) {
+        divide(count, x + first, total, out);
+      } else {
+        A span[kSpan];
+        for (int64_t done = 0, here; done < count; done += here) {
+          here = count - done < kSpan ? count - done : kSpan;
+          divide(here, x + first + done, total, span);
+#pragma GCC ivdep
+          for (int64_t i = 0; i < here; ++i) out[done + i] = Target<R, A>::narrow(span[i]);
+        }
+      }
+    });
     if (past_caches) fence_stream();
   }
 
@@ -87,8 +160,10 @@ struct Softmax {
     const A shift = *static_cast<const A*>(shift_at), log_total = *static_cast<const A*>(log_at);
     Out* const out = static_cast<Out*>(result);
     const auto write = [&](int64_t first, int64_t count, const A* x) {
-      produce(count, out + first, past_caches,
-              [&](int64_t i) { return Target<R, A>::narrow((x[i] - shift) - log_total); });
+      produce(count, out + first, past_caches, [&](int64_t begin, int64_t length, Out* to) {
+#pragma GCC ivdep
+        for (int64_t i = 0; i < length; ++i) to[i] = Target<R, A>::narrow((x[begin + i] - shift) - log_total);
+      });
     };
     widened(n, data, write);
     if (past_caches) fence_stream();

@@ -320,7 +320,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   pointwise.def(py::init(&make_pointwise), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("output"));
   add_launch(pointwise, &prepare_pointwise, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("threads"));
-  py::class_<Reduce> reduce(m, "Reduce", "sum prod max min any all argmax argmin in the canonical order.");
+  py::class_<Reduce> reduce(m, "Reduce", "sum prod mean max min any all argmax argmin in the canonical order.");
   reduce.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype,
                          const std::string& output) {
                return Reduce(find_isa(isa), kind, parse_dtype(dtype), parse_dtype(output));

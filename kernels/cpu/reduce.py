@@ -10,6 +10,10 @@ def _supports(call: Call) -> str | None:
     return None
 
 
+def _supports_mean(call: Call) -> str | None:
+    return "there are no elements" if call.inputs[0].size == 0 else None
+
+
 def _prepare(call: Call) -> Launch:
     (x,), (out,) = call.inputs, call.outputs
     kernel = native().Reduce(isa(call.settings.cpu_isa), call.params.kind, x.dtype.name, out.dtype.name)
@@ -23,4 +27,7 @@ def _prepare(call: Call) -> Launch:
     return kernel.launch(out.shape, out.strides, kept_strides, reduced_shape, reduced_strides, threads(call.settings))
 
 
-KERNELS = (Kernel("reduce", "cpu.reduce", "csrc/reduce.hpp", _supports, _prepare),)
+KERNELS = (
+    Kernel("reduce", "cpu.reduce", "csrc/reduce.hpp", _supports, _prepare),
+    Kernel("mean", "cpu.mean", "csrc/reduce.hpp", _supports_mean, _prepare),
+)

@@ -143,6 +143,68 @@ def test_extremes(cpu, isa, dtype, kind):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+def test_means(cpu, isa, dtype):
+    """The sum, divided once in the accumulator's type and rounded once: rows, columns, and blocks shared by threads."""
+    rng = np.random.default_rng(11)
+    wide = accumulator(dtype)
+    for shape in [(1, 1), (3, 7), (20, 300), (300, 20), (2, 9000), (9000, 2), (1, 300_001)]:
+        x = random(rng, dtype, shape)
+        x[0, 0] = np.nan
+        for axes in [(0,), (1,), (0, 1)]:
+            lanes = arrange(x, axes).astype(wide)
+            want = (fold("sum", lanes) / wide.type(lanes.shape[-1])).astype(x.dtype)
+            for view, threads in zip(layouts(x), (1, 2, 3, 2), strict=True):
+                assert same(run_reduce(cpu, isa, "mean", view, axes, dtype, threads), want), (shape, axes)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "uint8"])
+def test_more_than_caches_hold(cpu, isa, dtype):
+    """Where cache lines are asked for ahead, up to and beyond the end; the last elements count."""
+    rng = np.random.default_rng(12)
+    n = (33 << 20) // numpy_dtype(dtype).itemsize
+    few = random(rng, dtype, (n // 1000,))
+    for x in (np.resize(few, (1, n)), np.resize(few, (n // 1025, 1025))):
+        x[-1, -1] = 100
+        total = "int64" if dtype == "uint8" else accumulator(dtype).name
+        assert same(run_reduce(cpu, isa, "sum", x, (1,), total), fold("sum", x.astype(total)))
+        assert same(run_reduce(cpu, isa, "max", x, (1,), dtype), x.max(-1))
+        assert same(run_reduce(cpu, isa, "argmax", x, (1,), "int64"), x.argmax(-1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
+def test_rows_at_every_place_in_a_vector(cpu, isa, dtype):
+    """The elements before a vector's boundary go to other lanes: neither an order nor an extreme among them is lost."""
+    rng = np.random.default_rng(15)
+    total = dtype if dtype in FLOATS else "int64"
+    for n in (255, 256, 257, 300, 1000):
+        memory = random(rng, dtype, (n + 32,), 6)
+        for start in range(17):
+            x = memory[start : start + n].reshape(1, n)
+            assert same(run_reduce(cpu, isa, "sum", x, (1,), total), fold("sum", x.astype(total))), (n, start)
+            for value in (np.nan, 0) if dtype in FLOATS else (0,):
+                low = np.minimum(x, -1)
+                low[0, start % 16] = value
+                moved = np.concatenate([memory[:start], low[0]])[start:].reshape(1, n)
+                assert same(run_reduce(cpu, isa, "max", moved, (1,), dtype), moved.max(-1)), (n, start)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["max", "min"])
+def test_special_values_in_every_row_of_columns(cpu, isa, dtype, kind):
+    """Eighths of the rows go together, and the rest: each may hold the NaN, or the only zero of the other sign."""
+    rng = np.random.default_rng(13)
+    sign = -1.0 if kind == "max" else 1.0
+    for rows, columns in [(1, 40), (7, 40), (8, 33), (9, 40), (16, 130), (31, 17)]:
+        for row in range(rows):
+            x = random(rng, dtype, (rows, columns))
+            x[row, ::2] = np.nan
+            assert same(run_reduce(cpu, isa, kind, x, (0,), dtype), getattr(x, kind)(0)), (rows, row)
+            zeros = np.full((rows, columns), sign * 0.0, dtype)
+            zeros[row, ::2] = -sign * 0.0
+            assert same(run_reduce(cpu, isa, kind, zeros, (0,), dtype), zeros[row]), (rows, row)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("kind", ["max", "min"])
 def test_extremes_of_special_values(cpu, isa, dtype, kind):
     rng = np.random.default_rng(4)
@@ -218,7 +280,7 @@ def test_nothing_to_reduce(cpu, isa):
         for kind, output, value in [("sum", total, 0), ("prod", total, 1), ("any", "bool", 0), ("all", "bool", 1)]:
             got = run_reduce(cpu, isa, kind, x, (1,), output)
             assert got.shape == (3,) and (got == value).all() and not np.signbit(got.astype(np.float32)).any()
-        for kind in ("max", "min", "argmax", "argmin"):
+        for kind in ("max", "min", "argmax", "argmin", *(["mean"] if dtype in FLOATS else [])):
             output = "int64" if kind.startswith("arg") else dtype
             with pytest.raises(ValueError, match="no elements"):
                 run_reduce(cpu, isa, kind, x, (1,), output)
@@ -252,7 +314,9 @@ def test_refuses_what_does_not_fit(cpu, isa):
         ("max", "float32", "float64"),
         ("argmax", "float32", "int32"),
         ("any", "int8", "int8"),
-        ("mean", "float32", "float32"),
+        ("mean", "int32", "int32"),
+        ("mean", "float16", "float32"),
+        ("median", "float32", "float32"),
         ("sum", "complex64", "complex64"),
     ]:
         with pytest.raises(ValueError):

@@ -64,6 +64,21 @@ def composed(cpu: ModuleType, isa: str, kind: str, x: np.ndarray, output: str) -
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+def test_quotients_of_every_size(cpu, isa, dtype):
+    """Powers down to the subnormal and zero: where a quotient is rounded without a division, and where it is not."""
+    rng = np.random.default_rng(14)
+    lowest = 750 if dtype == "float64" else 110
+    for n in (17, 64, 100, 1000, 5000):
+        for low in (lowest, lowest / 2):
+            x = (rng.random((6, n)) * -low).astype(numpy_dtype(dtype))
+            x[:3, ::7] = -np.inf
+            x[1, 0] = 3
+            for output in results(dtype):
+                want = composed(cpu, isa, "softmax", x, output)
+                assert same(run(cpu, isa, "softmax", x, output), want), (n, low, output)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_bits_of_its_steps(cpu, isa, kind, dtype):
     rng = np.random.default_rng(1)

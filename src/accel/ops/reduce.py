@@ -66,8 +66,11 @@ def _result_dtype(kind: str, operand: DType, asked: DType | None) -> DType:
     return operand if kind in ("max", "min") else asked or sum_dtype(operand)
 
 
-def _infer(kind: str, inputs: tuple[Layout, ...], params: tuple[Shape, DType | None]) -> Inferred:
-    (x,), (axes, asked) = inputs, params
+def _infer(kind: str, inputs: tuple[Layout, ...], params: tuple[Axes, DType | None]) -> Inferred:
+    (x,), (axis, asked) = inputs, params
+    if kind in ("argmax", "argmin") and x.dtype is BOOL:
+        raise DtypeError(f"{kind}: x: takes integer and floating dtypes, got bool")
+    axes = normalize_axes(kind, axis, x.ndim)
     if kind in ("max", "min", "argmax", "argmin") and product(x.shape[a] for a in axes) == 0:
         kept = product(x.shape[a] for a in range(x.ndim) if a not in axes)
         if kept:
@@ -78,6 +81,12 @@ def _infer(kind: str, inputs: tuple[Layout, ...], params: tuple[Shape, DType | N
 
 def _run(kind: str, x: Array, axes: Shape, asked: DType | None, keepdims: bool) -> Array:
     return keep(dispatch.call(registry.OPS[kind], (x,), (axes, asked)), x.shape, axes, keepdims)
+
+
+def is_plain(axis: Axes, keepdims: bool = False) -> bool:
+    """Whether an op takes an axis as it is given, as the key of its plan: True would be found as 1, and a kept axis is
+    a view of the result."""
+    return (axis is None or type(axis) is int) and not keepdims
 
 
 def keep(result: Array, shape: Shape, axes: Shape, keepdims: bool) -> Array:
@@ -92,6 +101,8 @@ def keep(result: Array, shape: Shape, axes: Shape, keepdims: bool) -> Array:
 
 
 def _sum_like(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool) -> Any:
+    if dtype is None and is_plain(axis, keepdims):
+        return interop.enter(registry.OPS[kind], (x,), (axis, None))
     (array,), restore = interop.adopt(kind, x=x)
     asked = None if dtype is None else as_dtype(dtype)
     axes = normalize_axes(kind, axis, array.ndim)
@@ -148,6 +159,8 @@ def all(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
 
 
 def _choose(kind: str, x: Any, axis: Axes, keepdims: bool) -> Any:
+    if is_plain(axis, keepdims):
+        return interop.enter(registry.OPS[kind], (x,), (axis, None))
     (array,), restore = interop.adopt(kind, x=x)
     return restore(_run(kind, array, normalize_axes(kind, axis, array.ndim), None, keepdims))
 
@@ -163,12 +176,9 @@ def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any
 
 
 def _index(kind: str, x: Any, axis: int | None, keepdims: bool) -> Any:
-    (array,), restore = interop.adopt(kind, x=x)
     if isinstance(axis, (tuple, list)):
         raise ArgumentError(f"{kind}: axis: expected an integer or None, got {axis!r}")
-    if array.dtype is BOOL:
-        raise DtypeError(f"{kind}: x: takes integer and floating dtypes, got bool")
-    return restore(_run(kind, array, normalize_axes(kind, axis, array.ndim), None, keepdims))
+    return _choose(kind, x, axis, keepdims)
 
 
 def mean(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -176,16 +186,19 @@ def mean(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
 
     Raises DtypeError for other dtypes, AxisError, ArgumentError.
     """
+    if is_plain(axis, keepdims):
+        return interop.enter(MEAN, (x,), (axis, None))
     (array,), restore = interop.adopt("mean", x=x)
     axes = normalize_axes("mean", axis, array.ndim)
     result = dispatch.call(MEAN, (array,), (axes, None))
     return restore(keep(result, array.shape, axes, keepdims))
 
 
-def _infer_mean(inputs: tuple[Layout, ...], params: tuple[Shape, None]) -> Inferred:
-    (x,), (axes, _) = inputs, params
+def _infer_mean(inputs: tuple[Layout, ...], params: tuple[Axes, None]) -> Inferred:
+    (x,), (axis, _) = inputs, params
     if x.dtype.kind != "f":
         raise DtypeError(f"mean: x: takes floating dtypes, got {x.dtype}; cast with astype")
+    axes = normalize_axes("mean", axis, x.ndim)
     shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
     return Inferred(((shape, x.dtype),), Reduction("mean", axes))
 
@@ -195,8 +208,8 @@ def divide_program(accumulator: DType, output: DType) -> Program:
     return program_for("divide", (accumulator.name, accumulator.name), output.name)
 
 
-def _decompose_mean(x: Array, params: tuple[Shape, None]) -> Array:
-    axes, _ = params
+def _decompose_mean(x: Array, params: tuple[Axes, None]) -> Array:
+    axes = normalize_axes("mean", params[0], x.ndim)
     accumulator = TABLE[x.dtype.accumulator]
     total = _run("sum", x, axes, accumulator, False)
     count = constant(product(x.shape[a] for a in axes), accumulator, x.device)

@@ -18,20 +18,19 @@ from ..layout import Layout, Shape
 from ..scalar import Program, ProgramBuilder, program_for
 from . import bounds, canonical
 from .pointwise import apply
-from .reduce import MAX, SUM, Axes, divide_program, keep, normalize_axes
+from .reduce import MAX, SUM, Axes, divide_program, is_plain, keep, normalize_axes
 from .spec import Inferred, OpSpec
 
 
 @dataclass(frozen=True)
 class Exponents:
     """Parameters of the primitives ``softmax``, ``log_softmax`` and ``logsumexp``: the axes along which powers are
-    summed, ascending and not negative, and the result's dtype that was asked for, or None.
+    summed, ascending and not negative.
 
     softmax and log_softmax have one axis and keep the operand's shape; logsumexp drops its axes.
     """
 
     axes: Shape
-    asked: DType | None
 
 
 def softmax(x: Any, axis: int = -1, *, dtype: Any = None) -> Any:
@@ -60,18 +59,22 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False, *, dtype: Any =
     Where the maximum is infinite, 0 takes its place: inf gives inf, nothing but -inf gives -inf, as does nothing at
     all; NaN gives NaN. Raises AxisError, DtypeError, ArgumentError.
     """
+    asked = None if dtype is None else as_dtype(dtype)
+    if is_plain(axis, keepdims):
+        return interop.enter(LOGSUMEXP, (x,), (axis, asked))
     (array,), restore = interop.adopt("logsumexp", x=x)
     axes = normalize_axes("logsumexp", axis, array.ndim)
-    params = Exponents(axes, None if dtype is None else as_dtype(dtype))
-    return restore(keep(dispatch.call(LOGSUMEXP, (array,), params), array.shape, axes, keepdims))
+    return restore(keep(dispatch.call(LOGSUMEXP, (array,), (axes, asked)), array.shape, axes, keepdims))
 
 
 def _along(kind: str, x: Any, axis: int, dtype: Any) -> Any:
-    (array,), restore = interop.adopt(kind, x=x)
     if isinstance(axis, (tuple, list)) or axis is None:
         raise ArgumentError(f"{kind}: axis: expected an integer, got {axis!r}")
-    params = Exponents(normalize_axes(kind, axis, array.ndim), None if dtype is None else as_dtype(dtype))
-    return restore(dispatch.call(registry.OPS[kind], (array,), params))
+    asked = None if dtype is None else as_dtype(dtype)
+    if is_plain(axis):
+        return interop.enter(registry.OPS[kind], (x,), (axis, asked))
+    (array,), restore = interop.adopt(kind, x=x)
+    return restore(dispatch.call(registry.OPS[kind], (array,), (normalize_axes(kind, axis, array.ndim), asked)))
 
 
 def _output(kind: str, operand: DType, asked: DType | None) -> DType:
@@ -82,11 +85,12 @@ def _output(kind: str, operand: DType, asked: DType | None) -> DType:
     return asked or operand
 
 
-def _infer(kind: str, inputs: tuple[Layout, ...], params: Exponents) -> Inferred:
-    (x,) = inputs
-    dropped = params.axes if kind == "logsumexp" else ()
+def _infer(kind: str, inputs: tuple[Layout, ...], params: tuple[Axes, DType | None]) -> Inferred:
+    (x,), (axis, asked) = inputs, params
+    axes = normalize_axes(kind, axis, x.ndim)
+    dropped = axes if kind == "logsumexp" else ()
     shape = tuple(n for a, n in enumerate(x.shape) if a not in dropped)
-    return Inferred(((shape, _output(kind, x.dtype, params.asked)),), params)
+    return Inferred(((shape, _output(kind, x.dtype, asked)),), Exponents(axes))
 
 
 def exponential_program(operand: DType, shift: DType) -> Program:
@@ -118,8 +122,9 @@ def _logarithm_program(accumulator: DType, output: DType) -> Program:
     return build.finish(build.apply("add", build.apply("log", total), shift), output.name)
 
 
-def _decompose(kind: str, x: Array, params: Exponents) -> Array:
-    axes, accumulator, output = params.axes, TABLE[x.dtype.accumulator], _output(kind, x.dtype, params.asked)
+def _decompose(kind: str, x: Array, params: tuple[Axes, DType | None]) -> Array:
+    axes = normalize_axes(kind, params[0], x.ndim)
+    accumulator, output = TABLE[x.dtype.accumulator], _output(kind, x.dtype, params[1])
     if x.size == 0:
         return registry.OPS["astype"].function(x, output)
     peak = keep(dispatch.call(MAX, (x,), (axes, None)), x.shape, axes, True)
@@ -131,9 +136,9 @@ def _decompose(kind: str, x: Array, params: Exponents) -> Array:
     return apply(_distance_program(x.dtype, output), x, peak, logarithm)
 
 
-def _decompose_logsumexp(x: Array, params: Exponents) -> Array:
-    axes, accumulator = params.axes, TABLE[x.dtype.accumulator]
-    output = _output("logsumexp", x.dtype, params.asked)
+def _decompose_logsumexp(x: Array, params: tuple[Axes, DType | None]) -> Array:
+    axes, accumulator = normalize_axes("logsumexp", params[0], x.ndim), TABLE[x.dtype.accumulator]
+    output = _output("logsumexp", x.dtype, params[1])
     zero = constant(0.0, accumulator, x.device)
     if x.size == 0:  # along the reduced axes: a result without elements is not computed
         total, shift = dispatch.call(SUM, (x,), (axes, accumulator)), zero
