@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..config import config
 from ..errors import AccelError
 from . import probes, verify
+from .privacy import anonymous
 from .result import MAX_SHARE, TIMED
 from .workload import Workload, op_spec
 
@@ -59,27 +58,17 @@ def with_roof(record: dict[str, Any], found: Sequence[dict[str, Any]]) -> dict[s
     roof = probes.roof(found, record)
     if roof is None:
         return record | {"roof": None}
-    share = roof["seconds"] / record["median_s"] if record["median_s"] > 0 else math.inf
-    if not math.isfinite(share):
-        return record | {"roof": None, "status": "SUSPECT", "detail": "the clock saw no time pass"}
+    share = roof["seconds"] / record["median_s"]
     record = record | {"roof": {**roof, "share": share}}
     if roof["bound"] == "launch" and "launch-bound" not in record["flags"]:
         record["flags"] = [*record["flags"], "launch-bound"]
-    if share > MAX_SHARE and record["status"] in ("PASS", "FALLBACK"):
-        was = "" if record["status"] == "PASS" else f"; it is a {record['status']}, too"
-        detail = f"{share:.2f} of the limit that probe {roof['probe']} measured{was}"
-        record |= {"status": "SUSPECT", "detail": detail}
+    if share > MAX_SHARE and record["status"] == "PASS":
+        record |= {"status": "SUSPECT", "detail": f"{share:.3g} of the limit that probe {roof['probe']} measured"}
     return record
 
 
-_PATH = re.compile(r"(?<![\w.])~?(?:/[^\s/:'\"]+)+/([^\s/:'\"]+)")
-
-
-def without_paths(value: Any) -> Any:
-    """A text, or all texts of a JSON value, with only the last part of each path: the others tell of the machine and
-    its user."""
-    if isinstance(value, str):
-        return _PATH.sub(r"\1", value)
-    if isinstance(value, dict):
-        return {key: without_paths(each) for key, each in value.items()}
-    return [without_paths(each) for each in value] if isinstance(value, list) else value
+def without_names(record: dict[str, Any]) -> dict[str, Any]:
+    """The entry without paths and names of the machine in what others wrote: messages of kernels and libraries."""
+    peers = {name: row | {"note": anonymous(row["note"])} for name, row in record["baselines"].items()}
+    words = {name: anonymous(record[name]) for name in ("detail", "reason")}
+    return record | words | {"baselines": peers}

@@ -21,7 +21,7 @@ from .child import Child, Ending
 from .group import START_SECONDS, Group, groups, variables
 from .journal import Journal
 from .plan import Plan
-from .record import blank, with_roof, without_paths
+from .record import blank, with_roof, without_names
 from .workload import SUITES, Workload, op_spec, select
 
 PROBE_SECONDS = {True: 120.0, False: 600.0}
@@ -153,7 +153,7 @@ class Run:
 
     def keep(self, record: dict[str, Any]) -> None:
         """A case's entry, into the journal."""
-        record = without_paths(record)
+        record = without_names(record)
         self.journal.append({"case": record, "elapsed": self.elapsed()})
         self.done[record["id"]] = record
         self.tell("case", record["id"], record)
@@ -166,7 +166,7 @@ class Run:
             if isinstance(message, Ending):
                 self.tell("notice", f"not all limits of the device are known: the probes ended early: {message.why()}")
             elif "probe" in message:
-                found.append(without_paths(message["probe"]))
+                found.append(message["probe"])
                 self.tell("probe", found[-1]["id"], found[-1])
         self.journal.append({"probed": found, "elapsed": self.elapsed()})
         self.probes = found

@@ -96,7 +96,7 @@ class Trial:
         problem = self.check_again(imagined, before)
         if problem is not None:
             self.record |= {"status": "INCORRECT", "detail": problem, "samples_s": [], "median_s": None}
-            self.record |= {"interval_s": None, "flags": [], "baselines": {}}
+            self.record |= {"interval_s": None, "flags": [], "baselines": {}, "hash": None}
             return
         self.record["energy"] = energy(self.options.meter, self.call)
         if mistrusted is not None:
