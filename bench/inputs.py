@@ -46,7 +46,7 @@ def array(operand: Operand, seed: int, stream: int) -> np.ndarray:
     if operand.layout == "transposed":
         shape = (*shape[:-2], shape[-1], shape[-2])
     made = np.empty(prod(shape), dtype.numpy)
-    origin = _mixed(np.array([seed & (2**64 - 1)], np.uint64) + _GAMMA * np.uint64(stream + 1))[0]
+    origin = _mixed(np.array([seed + (stream + 1) * int(_GAMMA) & (2**64 - 1)], np.uint64))
     drawn = min(made.size, BLOCK)
     for start in range(0, drawn, CHUNK):
         part = made[start : min(start + CHUNK, drawn)]
@@ -109,11 +109,17 @@ def _unit(bits: np.ndarray) -> np.ndarray:
     return ((2 * whole + 1 - (1 << 20)) * 15).astype(np.float32) * np.float32(2.0**-24)
 
 
+def _near_one(bits: np.ndarray) -> np.ndarray:
+    """1 plus a uniform one between -2**-9 and 2**-9: products of millions stay in range."""
+    return ((bits >> np.uint64(49)).view(np.int64) - (1 << 14) + (1 << 23)).astype(np.float32) * np.float32(2.0**-23)
+
+
 _FLOAT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "normal": _normal,
     "positive": lambda bits: np.abs(_normal(bits)) + np.float32(0.125),
     "unit": _unit,
     "above-one": lambda bits: np.abs(_normal(bits)) + np.float32(1 + 2.0**-7),
+    "near-one": _near_one,
     "sparse": lambda bits: np.where(bits % np.uint64(4096) == 0, _normal(bits), np.float32(0)),
     "small-integers": lambda bits: (bits % np.uint64(9)).view(np.int64).astype(np.float32) - np.float32(4),
     "lower": lambda bits: np.full(bits.shape, LOWER, np.float32),

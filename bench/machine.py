@@ -131,7 +131,13 @@ def about(device: Device, root: Path = Path("/"), library: Any = None) -> dict[s
     if (megahertz := getattr(getattr(device, "cl_device", None), "max_clock_frequency", None)) is not None:
         found["clock_hz"]["max"] = megahertz * 1e6
     gpu = vendor_gpu.entry(device, library)
-    return found if isinstance(gpu, str) else found | {k: v for k, v in gpu.state().items() if v is not None}
+    return found if isinstance(gpu, str) else _known(found, gpu.state())
+
+
+def _known(stated: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The first with everything of the second that is not None."""
+    nested = {key: _known(stated[key], value) for key, value in found.items() if isinstance(value, dict)}
+    return stated | {key: value for key, value in found.items() if value is not None} | nested
 
 
 # the tools

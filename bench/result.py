@@ -280,3 +280,13 @@ CHECKS: tuple[Callable[[Record], Iterator[str]], ...] = (_unique, _whole, _case_
 def work(case: Record) -> tuple[Any, ...]:
     """What a case computes: cases of two files are compared where this is equal."""
     return (case["op"], case["dtype"], json.dumps([case["operands"], case["keywords"]], sort_keys=True), case["cache"])
+
+
+def same_device(a: Record, b: Record) -> bool:
+    """Whether two records tell of one kind of device under one backend."""
+    return device(a) == device(b)
+
+
+def device(record: Record) -> tuple[str, str | None, str]:
+    """What a device is to those who compare runs: its description, instruction set or architecture, and backend."""
+    return record["device"]["description"], record["device"]["isa"], record["device"]["backend"]

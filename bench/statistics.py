@@ -157,8 +157,8 @@ def _last_over_first(samples: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind: of b against a: faster, slower, same or ambiguous. ratio: b's median time over a's; low, high: its
-    interval, which includes the variation between runs."""
+    """kind: of b against a: faster, slower, same or ambiguous. ratio: b's median time over a's; low, high: its 95%
+    interval, from the samples alone."""
 
     kind: str
     ratio: float
@@ -172,10 +172,11 @@ def verdict(
     """Whether the samples b are slower or faster than the samples a, with an interval of the ratio of their medians.
 
     The interval joins, in logarithms, the order-statistic intervals of both medians (MOVER: Zou and Donner 2008), each
-    widened for the correlation of neighbouring samples, and the variation between runs.
+    widened for the correlation of neighbouring samples. For a change, the variation between runs is joined too.
 
-    slower     the interval is above 1 and reaches 1 + threshold; faster: the same of the inverse
-    same       the interval is within a factor 1 + threshold of 1
+    slower     the interval, with the variation between runs, is above 1 and reaches 1 + threshold
+    faster     the same of the inverse
+    same       neither, and the interval from the samples is within a factor 1 + threshold of 1
     ambiguous  anything else: more samples, or a quieter machine, would tell
 
     So a true change of exactly the threshold is found, and a smaller one is not called a change unless the interval
@@ -190,22 +191,23 @@ def verdict(
     noise 2%, each run off by 1% as a whole          3.5% |   84% | 100%
     noise 2%, each run off by 2%                      23% |   72% | 99.5%
 
-    What is missed is ambiguous, almost never the same. The last line is why `between_runs` exists.
+    What is missed is ambiguous, or the same where whole runs are off. The last line is why `between_runs` exists.
     Raises ValueError for no samples.
     """
     if not a or not b:
         raise ValueError("verdict: no samples")
     below_a, above_a = _widths(a)
     below_b, above_b = _widths(b)
-    middle, floor = log(median(b) / median(a)), log(1 + between_runs)
-    low, high = middle - hypot(below_b, above_a, floor), middle + hypot(above_b, below_a, floor)
-    bar = log(1 + threshold)
-    if -bar <= low and high <= bar:
-        kind = "same"
-    elif low > 0 and high >= bar:
+    middle, floor, bar = log(median(b) / median(a)), log(1 + between_runs), log(1 + threshold)
+    down, up = hypot(below_b, above_a), hypot(above_b, below_a)
+    low, high = middle - down, middle + up
+    least, most = middle - hypot(down, floor), middle + hypot(up, floor)
+    if least > 0 and most >= bar:
         kind = "slower"
-    elif high < 0 and low <= -bar:
+    elif most < 0 and least <= -bar:
         kind = "faster"
+    elif -bar <= low and high <= bar:
+        kind = "same"
     else:
         kind = "ambiguous"
     return Verdict(kind, exp(middle), exp(low) if low > -inf else 0.0, exp(high) if high < 700 else inf)
@@ -215,15 +217,15 @@ def between_runs(ratios: Sequence[float], threshold: float = 0.05) -> float:
     """Half-width of the variation between two runs, from the ratios of all their rows.
 
     What rows differ by beside a shift common to all: 2.5 standard deviations, from the median absolute deviation, which
-    some changed rows do not move. At least BETWEEN_RUNS, which also serves fewer than 20 rows; at most the threshold,
-    since rows of different devices differ for better reasons.
+    some changed rows do not move. At least BETWEEN_RUNS, which also serves fewer than 20 rows; at most twice the
+    threshold, since rows of different devices differ for better reasons.
     """
     if len(ratios) < BETWEEN_RUNS_ROWS:
-        return min(BETWEEN_RUNS, threshold)
+        return BETWEEN_RUNS
     logs = [log(r) for r in ratios]
     centre = median(logs)
     deviation = 1.4826 * median(abs(x - centre) for x in logs)
-    return min(max(BETWEEN_RUNS, exp(BETWEEN_RUNS_WIDTH * deviation) - 1), threshold)
+    return max(BETWEEN_RUNS, min(exp(BETWEEN_RUNS_WIDTH * deviation) - 1, 2 * threshold))
 
 
 def _widths(samples: Sequence[float]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..dtypes import FLOATS
 from ..ops.spec import OpSpec
 from ..registry import OPS
 from ..scalar import FUNCTIONS
@@ -122,7 +123,9 @@ def _along(
         for dtype in ["bool"] if spec.name in ALL_TRUE and dtypes is None else _takes(spec, dtypes):
             sparse = spec.name in ALL_TRUE and dtype == "bool"
             for shape in shapes:
-                operand = Operand(tuple(shape), dtype, values="sparse" if sparse else "normal")
+                near_one = spec.name == "prod" and dtype in {d.name for d in FLOATS}
+                values = "sparse" if sparse else "near-one" if near_one else "normal"
+                operand = Operand(tuple(shape), dtype, values=values)
                 for axis in axes:
                     yield _case(f"{_by(shape)}/{axis}", spec.name, dtype, cache, [operand], {"axis": SUBSCRIPTS[axis]})
 

@@ -62,14 +62,16 @@ def call(workload: Workload) -> Callable[..., Any]:
     spec = op_spec(workload)
     if spec is None:
         raise UnsupportedError(f"accel has no op {workload.op!r}")
-    function, given = spec.function, dict(workload.keywords)
-    positional = [  # astype's dtype has no name
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.kind is p.POSITIONAL_ONLY and p.name in given
-    ]
-    last = [given.pop(name) for name in positional]
-    return lambda *operands: function(*operands, *last, **given)
+    last, given = positional(spec, dict(workload.keywords))
+    return lambda *operands: spec.function(*operands, *last, **given)
+
+
+def positional(spec: OpSpec, given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The keywords whose parameters have no name for callers (astype's dtype), which follow the operands, and the
+    others."""
+    parameters = inspect.signature(spec.function).parameters.values()
+    nameless = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in given]
+    return tuple(given[name] for name in nameless), {k: v for k, v in given.items() if k not in nameless}
 
 
 def known_ops() -> tuple[str, ...]:

@@ -66,10 +66,10 @@ def cache_bytes(device: Device) -> int:
     if device.kind == "cpu":
         return last_level_cache() or UNKNOWN_CACHE
     reported = getattr(getattr(device, "cl_device", None), "global_mem_cache_size", 0)
-    if device.backend == "triton":
+    if hasattr(device, "torch_device"):
         import torch
 
-        reported = getattr(torch.cuda.get_device_properties(device.name.replace("triton", "cuda")), "L2_cache_size", 0)
+        reported = torch.cuda.get_device_properties(device.torch_device).L2_cache_size
     return max(reported or 0, UNKNOWN_CACHE)
 
 

@@ -29,30 +29,31 @@ def roof(probes: Sequence[Record], workload_record: Record) -> dict[str, Any] | 
 
     F: the best arithmetic probe of the case's dtype; float32's for a 16-bit float that has none. B: of the kind
     `memory_kind`; for a cold case of the largest rung, for a warm one of the smallest that holds the case's bytes, or a
-    larger one that is faster (programs over little data are bound by their launch, not by memory). A dtype without arithmetic probe is bound by memory, unless even float32's rate would be the tighter bound: then,
-    and without probes, None.
+    larger one that is faster (programs over little data are bound by their launch, not by memory). A dtype without
+    arithmetic probe is bound by memory, unless even float32's rate would be the tighter bound: then, and without
+    probes, None.
     """
     moved = workload_record["bytes"] or 0.0
     flops = workload_record["flops"] or 0.0
     known = [probe for probe in probes if probe["value"]]
-    if not flops and not moved:  # nothing is known of its work
-        return None
     rate, rung = _arithmetic(known, workload_record["dtype"]), _rung(known, workload_record)
     bounds = []
     if rung is not None and moved:
         bounds.append((moved / rung["value"], "memory", rung["id"]))
     if rate is not None and flops:
         bounds.append((flops / rate["value"], "compute", rate["id"]))
-    elif flops:
+    elif flops and bounds:
         stand_in = _fastest(known, "float32")
-        if not bounds or (stand_in is not None and flops / stand_in["value"] > bounds[0][0]):
+        if stand_in is not None and flops / stand_in["value"] > bounds[0][0]:
             return None
-    seconds, bound, name = max(bounds, default=(0.0, None, None))
+    if not bounds:
+        return None
+    seconds, bound, name = max(bounds)
     latency = next((probe for probe in known if probe["id"] == "launch/latency"), None)
     if latency is not None and seconds < latency["value"]:
         # a limit is what no case can be below: the fastest sample, as a share above 1 makes a case suspect
         seconds, bound, name = min(latency["samples"], default=latency["value"]), "launch", latency["id"]
-    return None if bound is None else {"bound": bound, "probe": name, "seconds": seconds}
+    return {"bound": bound, "probe": name, "seconds": seconds}
 
 
 def memory_kind(workload_record: Record) -> str:
