@@ -184,12 +184,15 @@ class Trial:
             self.mark({"baseline": name, "patience": patience})
             begin = time.perf_counter()
             try:
-                call()
+                result = call()
+                took = time.perf_counter() - begin
+                why = baselines.problem(self.workload, self.operands, result)
             except Exception as error:  # whatever a library raises for what it lacks
-                alone[name] = baseline([], f"left out: {said(error)}")
-                continue
-            took = time.perf_counter() - begin
-            if took > max(HOPELESS_SECONDS, HOPELESS * steady):
+                why = said(error)
+            result = None
+            if why is not None:
+                alone[name] = baseline([], f"left out: {why}")
+            elif took > max(HOPELESS_SECONDS, HOPELESS * steady):
                 alone[name] = baseline([took], f"called once: it takes {took / steady:.0f} times as long as accel")
             else:
                 timed[name] = call

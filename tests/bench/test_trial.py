@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
+from functools import partial
+from statistics import median
 
 import numpy as np
 import pytest
@@ -140,40 +143,43 @@ def test_peak_memory_is_what_the_call_takes():
     assert 0.9 * (32 << 20) < record["peak_bytes"] < 1.6 * (32 << 20)
 
 
-def offered(**calls):
-    return lambda workload, operands, kind, threads: calls
+def offered(**functions):
+    """What stands for `baselines.calls`: functions of the operands."""
+    return lambda workload, operands, kind, threads: {name: partial(f, *operands) for name, f in functions.items()}
 
 
 def test_baselines_are_timed_in_the_same_rounds(monkeypatch):
-    def lacking():
+    def lacking(a, b):
         raise NotImplementedError("no such thing\nand a second line")
 
-    monkeypatch.setattr(trial.baselines, "calls", offered(good=lambda: None, lacking=lacking))
+    monkeypatch.setattr(trial.baselines, "calls", offered(good=np.add, lacking=lacking, wrong=np.subtract))
     messages = []
     options = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=True)
     record = trial.measure(addition(), accel.device("cpu"), options, messages.append)
     good, bad = record["baselines"]["good"], record["baselines"]["lacking"]
     assert len(good["samples_s"]) == len(record["samples_s"])
-    assert good["median_s"] == sorted(good["samples_s"])[len(good["samples_s"]) // 2] or good["median_s"] > 0
+    assert good["median_s"] == median(good["samples_s"])
+    assert good["note"] is None
     assert bad == {"samples_s": [], "median_s": None, "note": "left out: NotImplementedError: no such thing"}
-    assert [message["baseline"] for message in messages] == ["good", "lacking", None]
+    assert record["baselines"]["wrong"]["samples_s"] == []
+    assert "are wrong" in record["baselines"]["wrong"]["note"]
+    assert [message["baseline"] for message in messages] == ["good", "lacking", "wrong", None]
 
 
 def test_a_baseline_that_is_to_be_left_out_is_not_called(monkeypatch):
-    monkeypatch.setattr(trial.baselines, "calls", offered(bad=lambda: pytest.fail("it was called")))
+    monkeypatch.setattr(trial.baselines, "calls", offered(bad=lambda a, b: pytest.fail("it was called")))
     options = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=True, without={"bad": "it crashed"})
     record = trial.measure(addition(), accel.device("cpu"), options, lambda message: None)
     assert record["baselines"] == {"bad": {"samples_s": [], "median_s": None, "note": "it crashed"}}
 
 
 def test_a_hopeless_baseline_is_called_once(monkeypatch):
-    import time
-
     calls = []
 
-    def slow():
+    def slow(a, b):
         calls.append(1)
         time.sleep(0.25)
+        return a + b
 
     monkeypatch.setattr(trial.baselines, "calls", offered(slow=slow))
     options = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=True)
