@@ -118,13 +118,7 @@ class Group:
         return blank(case, self.plan.device, "CRASH", ending.why())
 
 
-def groups(cases: Sequence[Workload]) -> Iterator[list[Workload]]:
-    """Cases of one model, or of the sweeps, `SIZE` at most, in order."""
-    group: list[Workload] = []
-    for case in cases:
-        if group and (len(group) == SIZE or case.model != group[0].model):
-            yield group
-            group = []
-        group.append(case)
-    if group:
-        yield group
+def groups(cases: Sequence[Workload]) -> Iterator[Sequence[Workload]]:
+    """Cases in order, `SIZE` at most together."""
+    for start in range(0, len(cases), SIZE):
+        yield cases[start : start + SIZE]

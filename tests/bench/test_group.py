@@ -124,7 +124,9 @@ def test_a_process_that_does_not_start_once_is_started_again(measured):
     assert len(script.tasks) == 2
 
 
-def test_groups_are_of_one_model_and_not_too_large():
+def test_no_process_gets_too_many_cases():
     many = [case("right", copy) for copy in range(group.SIZE + 3)]
-    assert [len(part) for part in group.groups(many)] == [group.SIZE, 3]
+    parts = list(group.groups(many))
+    assert [len(part) for part in parts] == [group.SIZE, 3]
+    assert [each for part in parts for each in part] == many
     assert list(group.groups([])) == []
