@@ -74,21 +74,22 @@ class Group:
         }
         child = Child(task, variables())
         limit, done = None, 0
-        current = baseline = None
-        of_case = deadline = time.monotonic() + START_SECONDS
+        current = baseline = step = None
+        deadline = time.monotonic() + START_SECONDS
         try:
             while not isinstance(message := child.next(deadline, limit), Ending):
                 now = time.monotonic()
                 if "begin" in message:
-                    current, of_case = message["begin"], now + self.plan.timeout
-                    deadline, limit = of_case, limit or child.resident() + self.budget
+                    current, step = message["begin"], "at its begin"
+                    deadline, limit = now + self.plan.timeout, limit or child.resident() + self.budget
                     self.on_begin(current)
+                elif "step" in message:
+                    baseline, step, deadline = None, message["step"], now + self.plan.timeout
                 elif "baseline" in message:
-                    baseline = message["baseline"]
-                    deadline = of_case if baseline is None else min(of_case, now + message["patience"])
+                    baseline, deadline = message["baseline"], now + min(self.plan.timeout, message["patience"])
                 elif "case" in message:
                     self.finish(message["case"])
-                    current, done = None, done + 1
+                    current, baseline, done = None, None, done + 1
                     deadline = now + START_SECONDS
                 elif "error" in message:
                     raise AccelError(f"bench: {message['error']}")
@@ -100,7 +101,7 @@ class Group:
         if baseline is not None and baseline not in left_out:  # it costs only itself: the case is measured without it
             left_out[baseline] = f"left out: its first call ended the process: {message.why()}"
         else:
-            self.finish(self.failed(current, message))
+            self.finish(self.failed(current, step, message))
         return None
 
     def finish(self, record: dict[str, Any]) -> None:
@@ -108,14 +109,16 @@ class Group:
         self.todo = [case for case in self.todo if case.id != record["id"]]
         self.keep(record)
 
-    def failed(self, identity: str, ending: Ending) -> dict[str, Any]:
+    def failed(self, identity: str, step: str, ending: Ending) -> dict[str, Any]:
         """The entry of a case that its process did not survive."""
         case = next(case for case in self.todo if case.id == identity)
         if ending.how == "timeout":
-            return blank(case, self.plan.device, "TIMEOUT", f"no result within {self.plan.timeout:g} s")
-        if ending.how == "memory":
-            return blank(case, self.plan.device, "OOM", f"{ending.why()}; {self.budget} bytes are allowed for a case")
-        return blank(case, self.plan.device, "CRASH", ending.why())
+            status, detail = "TIMEOUT", f"given up after {self.plan.timeout:g} s {step}"
+        elif ending.how == "memory":
+            status, detail = "OOM", f"{ending.why()} {step}; {self.budget} bytes are allowed for a case"
+        else:
+            status, detail = "CRASH", f"{step}: {ending.why()}"
+        return blank(case, self.plan.device, status, detail)
 
 
 def groups(cases: Sequence[Workload]) -> Iterator[Sequence[Workload]]:

@@ -19,10 +19,11 @@ class Plan:
     """A run of a suite, or of a part of it, on one device.
 
     device: a name that `accel.device` accepts. ops, models, dtypes: what is taken of the suite; empty: all.
-    patterns: see `workload.select`; a case that any of them matches is taken. budget: seconds of timing per case.
-    max_noise: half width of the 95% interval of the median, as a share of it, at which timing ends. timeout: seconds
-    until a case is given up. memory: bytes of host memory for one case; None: `MEMORY_SHARE` of what is available when
-    the run starts. baselines, probes: whether those are measured.
+    patterns: ids, or regular expressions that ids have; a case that any of them matches is taken. budget: seconds of
+    timing per case. max_noise: half width of the 95% interval of the median, as a share of it, at which timing ends.
+    timeout: seconds of one step of a case (its first call, its check, a round) until it is given up. memory: bytes of
+    host memory for one case; None: `runner.MEMORY_SHARE` of what is available when the run starts. baselines, probes:
+    whether those are measured.
     """
 
     suite: str

@@ -24,7 +24,7 @@ SAMPLE_SECONDS = 1e-3
 MIN_ROUNDS, MAX_ROUNDS = 5, 200
 """Rounds at least, and at most."""
 
-LONG_SECONDS, FEW_ROUNDS = 30.0, 3
+LONG_SECONDS, FEW_ROUNDS = 20.0, 3
 """Rounds that take longer than this together are so few at least."""
 
 SETTLE_SECONDS = 2e-3
@@ -38,6 +38,7 @@ def rounds(
     max_noise: float,
     evict: Call | None = None,
     settle: float = 0.0,
+    on_round: Call | None = None,
     clock: Callable[[], float] = time.perf_counter,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, list[float]]:
@@ -45,7 +46,7 @@ def rounds(
 
     budget: seconds; exceeded only by the rounds that are needed at least. max_noise: of accel's samples, at which the
     rounds end; see `statistics.noise`. evict: empties the caches; where given, each sample is one call, after it.
-    settle: seconds of a pause before each sample.
+    settle: seconds of a pause before each sample. on_round: is called before each round.
     """
     calls = {OWN: own, **baselines}
     names, start = list(calls), clock()
@@ -57,6 +58,8 @@ def rounds(
             break
         if done >= MIN_ROUNDS and noise(samples[OWN]) <= max_noise:
             break
+        if on_round:
+            on_round()
         first = done % len(names)
         for name in names[first:] + names[:first]:
             if evict:

@@ -34,6 +34,12 @@ PATIENCE_SECONDS, PATIENCE = 10.0, 10
 HOPELESS_SECONDS, HOPELESS = 0.2, 10
 """A baseline whose first call took so long, and so many times accel's time, is not called again."""
 
+LONG_SECONDS = 2.0
+"""Nor is one whose first call took so long: it is known well enough."""
+
+STEP_SECONDS = 1.0
+"""How often the rounds of a case say that they go on."""
+
 Mark = Callable[[dict[str, Any]], None]
 
 
@@ -51,8 +57,11 @@ class Options:
 
 
 def measure(workload: Workload, device: Device, options: Options, mark: Mark) -> dict[str, Any]:
-    """The entry of a case that accel has the op of. mark: is told before and after each baseline's first call, which
-    may take the process with it. options.without: baselines that are not called, and why."""
+    """The entry of a case that accel has the op of.
+
+    mark: is told {"step": what} when a step of the case begins, and {"baseline": name, "patience": seconds} before a
+    baseline's first call, which may take the process with it. options.without: baselines that are not called, and why.
+    """
     record = blank(workload, str(device), "CRASH")
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"), config(fallback="allow"):
@@ -81,8 +90,13 @@ class Trial:
         self, workload: Workload, device: Device, options: Options, mark: Mark, record: dict[str, Any]
     ) -> None:
         self.workload, self.device, self.options, self.mark, self.record = workload, device, options, mark, record
+        self.step("making the operands")
         self.operands = inputs.arrays(workload, options.seed)
         self.result: Callable[[], Array] = partial(workloads.call(workload), *(place(x, device) for x in self.operands))
+
+    def step(self, what: str) -> None:
+        """What begins now, for the parent: it waits for each step for itself."""
+        self.mark({"step": what})
 
     def run(self) -> None:
         """Status, and what belongs to it."""
@@ -111,12 +125,14 @@ class Trial:
     def first_call(self, imagined: Array) -> str | None:
         """Makes and checks the first call, on poisoned memory: the result's hash, or None where it is wrong."""
         poison(self.device, imagined.dtype, imagined.nbytes)
+        self.step("in the first call")
         begin = time.perf_counter()
         with dispatch.recording(run=True) as recorder:
             result = self.result()
             self.device.synchronize()
         self.record["first_call_s"] = time.perf_counter() - begin
         self.record |= served(recorder, self.device)
+        self.step("checking the result")
         got = to_numpy(result)
         digest = verify.result_hash(got)
         try:
@@ -134,8 +150,10 @@ class Trial:
     def check_again(self, imagined: Array, before: str) -> str | None:
         """What is wrong with a further call's result, or None."""
         poison(self.device, imagined.dtype, imagined.nbytes)
+        self.step("in the last call")
         result = self.result()
         self.device.synchronize()
+        self.step("checking the result of the last call")
         got = to_numpy(result)
         if verify.result_hash(got) == before:
             return None
@@ -152,26 +170,36 @@ class Trial:
     def time(self) -> None:
         """Rounds of accel and the baselines."""
         options, count = self.options, threads(config.current())
-        self.record["peak_bytes"] = self.peak()
-        steady = timing.sample(self.call, 1)
+        self.step("in the second call")
+        steady = self.second_call()
         peers, alone = self.peers(steady, count) if options.baselines else ({}, {})
         evict = options.evict if self.workload.cache == "cold" else None
         settle = timing.SETTLE_SECONDS if count > 1 and self.device.kind not in ("gpu", "accelerator") else 0.0
-        found = timing.rounds(self.call, peers, options.budget, options.max_noise, evict, settle)
+        self.said = -math.inf
+        found = timing.rounds(self.call, peers, options.budget, options.max_noise, evict, settle, self.going_on)
         own = found.pop(timing.OWN)
         first = self.record["first_call_s"]
         self.record["flags"] = statistics.flags(own, options.max_noise, first_call_s=first)
         self.record |= {"samples_s": own, "median_s": median(own), "interval_s": list(statistics.interval(own))}
         self.record["baselines"] = alone | {name: baseline(samples, None) for name, samples in found.items()}
 
-    def peak(self) -> int | None:
-        """Makes a call; the memory that it took beside its operands, where the device's memory is the host's."""
+    def second_call(self) -> float:
+        """Seconds of a call; the memory that it takes beside its operands goes to the record, where the device's memory
+        is the host's."""
         kept = config.current().pool_limit
         config.pool_limit = 0  # or idle memory would be used, and nothing grow
         config.pool_limit = kept
         peak = Peak()
-        self.call()
-        return peak.growth() if self.device.host else None
+        seconds = timing.sample(self.call, 1)
+        self.record["peak_bytes"] = peak.growth() if self.device.host else None
+        return seconds
+
+    def going_on(self) -> None:
+        """Says now and then that the rounds go on."""
+        now = time.perf_counter()
+        if now - self.said >= STEP_SECONDS:
+            self.said = now
+            self.step("being timed")
 
     def peers(self, steady: float, count: int) -> tuple[dict[str, Callable[[], Any]], dict[str, dict[str, Any]]]:
         """The baselines to be timed in the rounds, and the entries of those that are not. steady: accel's seconds."""
@@ -192,11 +220,10 @@ class Trial:
             result = None
             if why is not None:
                 alone[name] = baseline([], f"left out: {why}")
-            elif took > max(HOPELESS_SECONDS, HOPELESS * steady):
-                alone[name] = baseline([took], f"called once: it takes {took / steady:.0f} times as long as accel")
+            elif took > min(LONG_SECONDS, max(HOPELESS_SECONDS, HOPELESS * steady)):
+                alone[name] = baseline([took], f"called once, as it takes {took:.3g} s")
             else:
                 timed[name] = call
-        self.mark({"baseline": None})
         return timed, alone
 
 

@@ -4,8 +4,10 @@
 
     {"do": "describe", "device": null}                    {"machine": …}
     {"do": "probe", "device": "cpu", "quick": true}       {"probe": …} for each probe, then {"probed": true}
-    {"do": "measure", "device": "cpu", "cases": […], "seed": 0, "budget": 0.3, "max_noise": 0.02,
-     "baselines": true, "cache": 33554432, "without": {}} for each case {"begin": id}, then {"case": …}; see `trial`
+    {"do": "measure", "device": "cpu", "cases": […],      for each case {"begin": id}, what `trial.measure` marks, and
+     "seed": 0, "budget": 0.5, "max_noise": 0.02,         {"case": …}, its entry
+     "baselines": true, "cache": 33554432,
+     "without": {id: {baseline: reason}}}
 
 Messages are lines of JSON on stdout; what libraries print goes to stderr. An `AccelError` that is not a case's own is
 the last message: {"error": text}.

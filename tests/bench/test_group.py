@@ -80,7 +80,7 @@ def test_the_rest_goes_on_in_a_new_process(measured):
         [{"begin": THIRD}, entry(THIRD), DONE],
     )
     assert {name: row["status"] for name, row in kept.items()} == {FIRST: "PASS", SECOND: "CRASH", THIRD: "PASS"}
-    assert kept[SECOND]["detail"] == "signal 11 (SIGSEGV); its last words: gone"
+    assert kept[SECOND]["detail"] == "at its begin: signal 11 (SIGSEGV); its last words: gone"
     assert [[c["id"] for c in task["cases"]] for task in script.tasks] == [[FIRST, SECOND, THIRD], [THIRD]]
 
 
@@ -88,7 +88,7 @@ def test_a_baseline_that_takes_the_process_with_it_costs_only_itself(measured):
     rest = [m for name in (SECOND, THIRD) for m in ({"begin": name}, entry(name))]
     script, kept = measured(
         [{"begin": FIRST}, {"baseline": "torch", "patience": 7.0}, Ending("timeout")],
-        [{"begin": FIRST}, {"baseline": None}, entry(FIRST), *rest, DONE],
+        [{"begin": FIRST}, entry(FIRST), *rest, DONE],
     )
     assert kept[FIRST]["status"] == "PASS"
     assert script.waits[2][0] == pytest.approx(7, abs=1)
@@ -96,11 +96,20 @@ def test_a_baseline_that_takes_the_process_with_it_costs_only_itself(measured):
     assert reason == "left out: its first call ended the process: out of time"
 
 
-def test_after_the_baselines_the_case_has_its_own_time_again(measured):
+def test_each_step_has_its_own_time(measured):
     rest = [m for name in (SECOND, THIRD) for m in ({"begin": name}, entry(name))]
-    first = [{"begin": FIRST}, {"baseline": "torch", "patience": 7.0}, {"baseline": None}, entry(FIRST)]
+    patience = {"baseline": "torch", "patience": 7.0}
+    first = [{"begin": FIRST}, {"step": "in the first call"}, patience, {"step": "being timed"}, entry(FIRST)]
     script, _ = measured([*first, *rest, DONE])
-    assert script.waits[3][0] == pytest.approx(50, abs=1)
+    assert [seconds for seconds, _ in script.waits[1:5]] == [pytest.approx(each, abs=1) for each in (50, 50, 7, 50)]
+
+
+def test_a_step_after_a_baseline_is_accels_own(measured):
+    begun = [{"begin": FIRST}, {"baseline": "torch", "patience": 7.0}, {"step": "being timed"}]
+    rest = [m for name in (SECOND, THIRD) for m in ({"begin": name}, entry(name))]
+    script, kept = measured([*begun, Ending("timeout")], [*rest, DONE])
+    assert (kept[FIRST]["status"], kept[FIRST]["detail"]) == ("TIMEOUT", "given up after 50 s being timed")
+    assert script.tasks[1]["without"] in ({}, {FIRST: {}})
 
 
 def test_a_process_that_ends_between_cases_is_replaced(measured):

@@ -48,17 +48,17 @@ def run(tmp_path, on_event=lambda event: None, resume=False, **keywords):
 
 ENDINGS = {
     "right": ("PASS", None),
-    "abort": ("CRASH", r"signal 6 \(SIGABRT\); its last words: kernel \(a path\): it is over"),
+    "abort": ("CRASH", r"in the first call: signal 6 \(SIGABRT\); its last words: kernel \(a path\): it is over"),
     "slow": ("PASS", None),
-    "exit": ("CRASH", "exit code 3"),
+    "exit": ("CRASH", "in the first call: exit code 3"),
     "wrong": ("INCORRECT", r"."),
-    "hang": ("TIMEOUT", "no result within 2 s"),
+    "hang": ("TIMEOUT", "given up after 2 s in the first call"),
     "wrong-later": ("INCORRECT", "the result's bits changed"),
-    "hang-with-lock": ("TIMEOUT", "no result within 2 s"),
+    "hang-with-lock": ("TIMEOUT", "given up after 2 s in the first call"),
     "out-of-memory": ("OOM", "OutOfMemoryError: faulty:0: 8 bytes"),
-    "eat": ("OOM", r"the process held \d+ bytes; 300000000 bytes are allowed for a case"),
+    "eat": ("OOM", r"the process held \d+ bytes in the first call; 300000000 bytes are allowed for a case"),
     "raise": ("CRASH", "RuntimeError: the kernel is broken"),
-    "spawn": ("TIMEOUT", "no result within 2 s"),
+    "spawn": ("TIMEOUT", "given up after 2 s in the first call"),
     "refuse": ("FALLBACK", None),
 }
 
@@ -98,9 +98,9 @@ def test_what_a_case_started_ends_with_it(tmp_path, faulty, monkeypatch, capfd):
     words = []
     ended = runner.Group.failed
 
-    def failed(self, identity, ending):
+    def failed(self, identity, step, ending):
         words.append(ending.words)
-        return ended(self, identity, ending)
+        return ended(self, identity, step, ending)
 
     monkeypatch.setattr(runner.Group, "failed", failed)
     run(tmp_path, timeout=2.0)

@@ -77,7 +77,7 @@ class Failures(click.ParamType):
     default=None,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="Until a case is given up. [default: 120]",
+    help="Until a case that does not get on is given up. [default: 120]",
 )
 @click.option(
     "--memory",
