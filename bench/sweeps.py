@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..dtypes import FLOATS
+from ..dtypes import TABLE
 from ..ops.spec import OpSpec
 from ..registry import OPS
 from ..scalar import FUNCTIONS
@@ -28,8 +28,8 @@ DIVISORS = ("floor_divide", "remainder", "divide")
 MIXED = {"where": ("bool", None, None)}
 """Operand dtypes that are not the case's."""
 
-ALL_TRUE = ("any", "all")
-"""Reductions that could end early: their operand is true at few places."""
+REDUCED = {"any": {"b": "only-last"}, "all": {"b": "but-last"}, "prod": {"f": "near-one"}}
+"""Values of reductions' operands, by kind of dtype. any and all must not end early, nor products overflow."""
 
 SUBSCRIPTS = {"first": 0, "last": -1, "all": None}
 
@@ -120,11 +120,9 @@ def _along(
     wanted: str, cache: str, shapes: Shapes, axes: Sequence[str], dtypes: Names, names: Names
 ) -> Iterator[Workload]:
     for spec in ops(wanted, names):
-        for dtype in ["bool"] if spec.name in ALL_TRUE and dtypes is None else _takes(spec, dtypes):
-            sparse = spec.name in ALL_TRUE and dtype == "bool"
+        for dtype in ["bool"] if spec.name in ("any", "all") and dtypes is None else _takes(spec, dtypes):
+            values = REDUCED.get(spec.name, {}).get(TABLE[dtype].kind, "normal")
             for shape in shapes:
-                near_one = spec.name == "prod" and dtype in {d.name for d in FLOATS}
-                values = "sparse" if sparse else "near-one" if near_one else "normal"
                 operand = Operand(tuple(shape), dtype, values=values)
                 for axis in axes:
                     yield _case(f"{_by(shape)}/{axis}", spec.name, dtype, cache, [operand], {"axis": SUBSCRIPTS[axis]})
