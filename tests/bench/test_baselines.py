@@ -190,7 +190,7 @@ def stand_in() -> tuple[Any, Any]:
     return SimpleNamespace(
         device_type=SimpleNamespace(CPU=2, GPU=4, ACCELERATOR=8),
         Error=RuntimeError,
-        get_platforms=lambda: [SimpleNamespace(get_devices=lambda: []), SimpleNamespace(get_devices=lambda: [gpu])],
+        get_platforms=lambda: [SimpleNamespace(get_devices=list), SimpleNamespace(get_devices=lambda: [gpu])],
         Context=lambda devices: devices,
         CommandQueue=lambda context: SimpleNamespace(finish=lambda: None),
         array=SimpleNamespace(
