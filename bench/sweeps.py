@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..dtypes import TABLE
+from ..errors import ConfigError
 from ..ops.spec import OpSpec
 from ..registry import OPS
 from ..scalar import FUNCTIONS
@@ -41,8 +42,10 @@ def family(spec: OpSpec) -> str:
 
 
 def ops(wanted: str, names: Names = None) -> list[OpSpec]:
-    """The public ops of a family, of which some may be chosen by name."""
-    public = (spec for spec in OPS.values() if spec.namespace != "internal" and family(spec) == wanted)
+    """The public ops of a family, of which some may be chosen by name. Raises ConfigError for one that is not there."""
+    public = [spec for spec in OPS.values() if spec.namespace != "internal" and family(spec) == wanted]
+    if missing := set(names or ()) - {spec.name for spec in public}:
+        raise ConfigError(f"sweep of {wanted}: there is no {', '.join(sorted(missing))}")
     return [spec for spec in public if names is None or spec.name in names]
 
 
@@ -61,6 +64,8 @@ def _takes(spec: OpSpec, dtypes: Names) -> list[str]:
     have = [dtype.name for dtype in spec.dtypes]
     if dtypes is None:
         return [next((d for d in ("float32", "int32", "bool") if d in have), have[0])]
+    if unknown := set(dtypes) - TABLE.keys():
+        raise ConfigError(f"sweep of {spec.name}: unknown dtype {', '.join(sorted(unknown))}")
     return [dtype for dtype in dtypes if dtype in have]
 
 

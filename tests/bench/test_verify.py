@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tracemalloc
 from dataclasses import replace
 from math import inf, prod
 
@@ -295,6 +296,36 @@ def test_memory_counts_operands_results_and_the_check():
     everything = case("sum", [Operand((1 << 20,), "float32")])
     one_axis = case("sum", [Operand((1 << 10, 1 << 10), "float32")], axis=0)
     assert verify.needs_bytes(everything) > 4 * verify.needs_bytes(one_axis) > 4 * (8 << 20)
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        case("sum", [Operand((1 << 22,), "float32")], axis=None),
+        case("sum", [Operand((1 << 22,), "float64")], axis=None),
+        case("prod", [Operand((1 << 21,), "bfloat16", values="near-one")], axis=None),
+        case("logsumexp", [Operand((1 << 21,), "float32")], axis=None),
+        case("mean", [Operand((100, 1 << 15), "float32")], axis=-1),
+        case("softmax", [Operand((1000, 4096), "float64")]),
+        case("exp", [Operand((1 << 21,), "float32")]),
+        case("linear", [Operand((256, 1024), "float32"), Operand((2048, 1024), "float32")], activation="gelu"),
+        case("matmul", [Operand((700, 700), "float64"), Operand((700, 700), "float64", "transposed")]),
+    ],
+    ids=lambda w: f"{w.op} {w.dtype}",
+)
+def test_memory_is_not_underestimated(workload: Workload):
+    """accel's own arrays are not traced: the operands on the device and the result."""
+    tracemalloc.start()
+    try:
+        operands = inputs.arrays(workload, 0)
+        result = on_cpu(workload, operands)
+        assert verify.check(workload, operands, result, "default").ok
+        verify.result_hash(result)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    untraced = sum(x.nbytes for x in operands) + result.nbytes
+    assert peak + untraced <= verify.needs_bytes(workload) + (8 << 20), "8 MiB: what every check takes"
 
 
 def test_the_null_device_keeps_no_record():

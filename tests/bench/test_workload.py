@@ -123,6 +123,14 @@ def test_a_known_name_that_a_suite_has_not_gives_nothing():
     assert "attention" in known_ops() and "pointwise" not in known_ops()
 
 
+def test_sweeps_refuse_what_there_is_not():
+    with pytest.raises(ConfigError, match="sweep of pointwise: there is no sum, tan"):
+        list(sweeps.pointwise("warm", [4], names=["add", "tan", "sum"]))
+    with pytest.raises(ConfigError, match="sweep of add: unknown dtype fp8"):
+        list(sweeps.pointwise("warm", [4], ["fp8"], names=["add"]))
+    assert not list(sweeps.pointwise("warm", [4], ["bool"], names=["exp"])), "exp takes no bool"
+
+
 # the op table
 
 
@@ -256,4 +264,4 @@ def test_a_suite_that_names_what_there_is_not_is_refused():
     with pytest.raises(ConfigError, match="unknown sweep 'none'"):
         workloads.cases(replace(SUITES["quick"], sweeps=("none",)))
     with pytest.raises(ConfigError, match="resnet-50 has no layer conv9"):
-        workloads.cases(replace(SUITES["quick"], parts=({"model": "resnet-50", "layers": ["conv9"]},)))
+        workloads.cases(replace(SUITES["quick"], sweeps=(), parts=({"model": "resnet-50", "layers": ["conv9"]},)))
