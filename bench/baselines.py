@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from . import clblast
+from . import clblast, numpy_calls, torch_calls
 from .cost import known, output
 from .cpu.case import wrong
 from .cpu.data import host, torch_module
-from .peers import numpy_function, torch_function
 from .subproblem import part
 from .sweeps import family
 from .workload import Workload, op_spec
 
 Call = Callable[[], Any]
-Keywords = dict[str, Any]
+
+About = tuple[str, str, dict[str, Any]]
+"""Family, name and keywords of an op."""
 
 
 def calls(workload: Workload, operands: list[np.ndarray], device_kind: str, threads: int) -> dict[str, Call]:
@@ -35,164 +35,37 @@ def calls(workload: Workload, operands: list[np.ndarray], device_kind: str, thre
     spec = op_spec(workload)
     if spec is None:
         return {}
-    kind, keywords = family(spec), dict(workload.keywords)
-    found: dict[str, Call] = {}
-    torch = torch_module()
+    about = (family(spec), spec.name, dict(workload.keywords))
+    found: dict[str, Call | None] = {}
     if device_kind in ("gpu", "accelerator"):
-        if torch is not None and (device := torch_device(torch)) is not None:
-            tensors = [tensor(torch, x).to(device) for x in operands]
-            if (function := of_torch(torch, kind, spec.name, keywords)) is not None:
-                found[f"torch-{device}"] = _synchronised(getattr(torch, device), partial(function, *tensors))
+        found |= _torch_gpu(about, operands)
     else:
-        if (function := of_numpy(kind, spec.name, keywords, workload.dtype)) is not None:
-            found["numpy"] = partial(function, *operands)
-        if torch is not None and (function := of_torch(torch, kind, spec.name, keywords)) is not None:
-            torch.set_num_threads(threads)
-            found["torch"] = partial(function, *(tensor(torch, x) for x in operands))
-    if kind == "matmul" and (product := clblast.gemm(operands, device_kind)) is not None:
-        found["clblast"] = product
-    return found
+        of_numpy = numpy_calls.function(*about, workload.dtype)
+        found["numpy"] = None if of_numpy is None else partial(of_numpy, *operands)
+        found["torch"] = _torch(about, operands, threads)
+    if family(spec) == "matmul":
+        found["clblast"] = clblast.gemm(operands, device_kind)
+    return {name: call for name, call in found.items() if call is not None}
 
 
-def torch_device(torch: ModuleType) -> str | None:
-    """``cuda`` or ``xpu``, where torch sees such a device."""
-    for name in ("cuda", "xpu"):
-        module = getattr(torch, name, None)
-        if module is not None and module.is_available():
-            return name
-    return None
-
-
-def _synchronised(module: Any, call: Call) -> Call:
-    def run() -> Any:
-        result = call()
-        module.synchronize()
-        return result
-
-    return run
-
-
-def tensor(torch: ModuleType, x: np.ndarray) -> Any:
-    """A tensor over an array's memory; torch takes bfloat16 as the integers of its bits."""
-    if x.dtype.name == "bfloat16":
-        return torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(x)
-
-
-# NumPy
-
-BLAS = ("float32", "float64")
-"""NumPy's products of other dtypes are loops that nobody would use, or do not give the same dtype."""
-
-
-def of_numpy(kind: str, name: str, keywords: Keywords, dtype: str) -> Callable[..., Any] | None:
-    """NumPy's function of the operands, or None. NumPy has no bfloat16: only casts of it are timed."""
-    if kind == "casts":
-        target = _numpy_dtype(keywords["dtype"])
-        return lambda x: x.astype(target)
-    if dtype == "bfloat16":
+def _torch(about: About, operands: list[np.ndarray], threads: int) -> Call | None:
+    torch = torch_module()
+    if torch is None or (function := torch_calls.function(torch, *about)) is None:
         return None
-    if kind == "matmul":
-        return np.matmul if dtype in BLAS else None
-    if kind == "linear":
-        return _numpy_linear(keywords.get("activation")) if dtype in BLAS else None
-    if kind == "reductions":
-        return partial(getattr(np, name), **keywords) if hasattr(np, name) else None
-    if kind == "softmax":
-        return partial(COMPOSED[name], axis=keywords.get("axis", None if name == "logsumexp" else -1))
-    if name in ("copy", "relu"):
-        return np.copy if name == "copy" else _relu
-    return np.clip if name == "clip" else numpy_function(name) if kind == "pointwise" else None
+    torch.set_num_threads(threads)
+    return partial(function, *(torch_calls.tensor(torch, x) for x in operands))
 
 
-def _numpy_dtype(name: str) -> np.dtype:
-    from ..dtypes import TABLE
-
-    return TABLE[name].numpy
-
-
-def _numpy_linear(activation: str | None) -> Callable[..., Any] | None:
-    function = None if activation is None else _relu if activation == "relu" else numpy_function(activation)
-    if activation is not None and function is None:
-        return None
-
-    def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-        result = np.matmul(x, weight.T)
-        if bias is not None:
-            np.add(result, bias, out=result)
-        return result if function is None else function(result)
-
-    return linear
-
-
-def _relu(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, x.dtype.type(0))
-
-
-def _softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    powers = np.exp(x - x.max(axis, keepdims=True))
-    return np.divide(powers, powers.sum(axis, keepdims=True), out=powers)
-
-
-def _log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    distance = x - x.max(axis, keepdims=True)
-    return np.subtract(distance, np.log(np.exp(distance).sum(axis, keepdims=True)), out=distance)
-
-
-def _logsumexp(x: np.ndarray, axis: Any) -> np.ndarray:
-    peak = x.max(axis, keepdims=True)
-    return np.log(np.exp(x - peak).sum(axis)) + peak.squeeze(axis)
-
-
-COMPOSED = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
-"""What a user of NumPy writes."""
-
-# torch
-
-EXTREMES = {"max": "amax", "min": "amin"}
-"""torch's names: its max along an axis gives indices too."""
-
-
-def of_torch(torch: ModuleType, kind: str, name: str, keywords: Keywords) -> Callable[..., Any] | None:
-    """torch's function of the tensors, or None."""
-    functional = torch.nn.functional
-    if kind == "casts":
-        target = getattr(torch, keywords["dtype"])
-        return lambda x: x.to(target)
-    if kind == "matmul":
-        return torch._int_mm if keywords.get("dtype") == "int32" else torch.matmul
-    if kind == "linear":
-        activation = keywords.get("activation")
-        function = None if activation is None else torch_function(torch, activation)
-        if activation is not None and function is None:
-            return None
-        return lambda *tensors: (function or _same)(functional.linear(*tensors))
-    if kind in ("reductions", "softmax"):
-        of_name = getattr(torch, EXTREMES.get(name, name), None)
-        return None if of_name is None else partial(_along, torch, of_name, name, keywords)
-    if name == "copy":
-        return torch.clone
-    return torch.clip if name == "clip" else torch_function(torch, name) if kind == "pointwise" else None
-
-
-def _same(x: Any) -> Any:
-    return x
-
-
-def _along(torch: ModuleType, function: Callable[..., Any], name: str, keywords: Keywords, x: Any) -> Any:
-    """A reduction or softmax with torch's arguments: dim for axis; no dim at all for all of them."""
-    given = {"dtype": getattr(torch, keywords["dtype"])} if keywords.get("dtype") else {}
-    axis = keywords.get("axis", -1 if name in ("softmax", "log_softmax") else None)
-    if axis is None and name == "logsumexp":
-        axis = tuple(range(x.ndim))
-    if axis is None:
-        return function(x, **given)
-    if keywords.get("keepdims"):
-        given["keepdim"] = True
-    return function(x, axis, **given)
-
-
-# whether they are right
+def _torch_gpu(about: About, operands: list[np.ndarray]) -> dict[str, Call]:
+    """By the name of the kind of GPU, so that nobody takes one for another."""
+    torch = torch_module()
+    if torch is None or (function := torch_calls.function(torch, *about)) is None:
+        return {}
+    kind = torch_calls.gpu(torch)
+    if kind is None:
+        return {}
+    tensors = [torch_calls.tensor(torch, x).to(kind) for x in operands]
+    return {f"torch-{kind}": torch_calls.synchronised(getattr(torch, kind), partial(function, *tensors))}
 
 
 def problem(workload: Workload, operands: list[np.ndarray], result: Any) -> str | None:

@@ -55,6 +55,8 @@ def array(operand: Operand, seed: int, stream: int) -> np.ndarray:
     for start in range(drawn, made.size, BLOCK):
         part = made[start : start + BLOCK]
         part[...] = made[: part.size]
+    if operand.values in ("only-last", "but-last"):
+        made[-1:] = operand.values == "only-last"
     shaped = made.reshape(shape)
     return shaped.swapaxes(-1, -2) if operand.layout == "transposed" else shaped
 
@@ -80,10 +82,7 @@ def _draw(operand: Operand, dtype: DType) -> Callable[[np.ndarray], np.ndarray]:
     if values not in table:
         known = ", ".join([*table, *(["below-N"] if dtype.kind in "iu" else [])])
         raise ArgumentError(f"operand: values: no {values!r} of {dtype}; there are {known}")
-    if dtype.kind == "f" and dtype.itemsize == 8:
-        fine = _FLOAT64[values]
-        return lambda bits: fine(bits)
-    return table[values]
+    return (_FLOAT64 if dtype.itemsize == 8 and dtype.kind == "f" else table)[values]
 
 
 # floats. Every value below is an integer of at most 24 bits over a power of two: exact in float32.
@@ -120,7 +119,6 @@ _FLOAT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "unit": _unit,
     "above-one": lambda bits: np.abs(_normal(bits)) + np.float32(1 + 2.0**-7),
     "near-one": _near_one,
-    "sparse": lambda bits: np.where(bits % np.uint64(4096) == 0, _normal(bits), np.float32(0)),
     "small-integers": lambda bits: (bits % np.uint64(9)).view(np.int64).astype(np.float32) - np.float32(4),
     "lower": lambda bits: np.full(bits.shape, LOWER, np.float32),
     "upper": lambda bits: np.full(bits.shape, UPPER, np.float32),
@@ -128,17 +126,17 @@ _FLOAT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def _finer(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """28 further bits below those of the float32 value, so that sums and products of float64 have to round."""
+    """26 further bits below those of the float32 value, so that sums and products of float64 have to round."""
 
     def drawn(bits: np.ndarray) -> np.ndarray:
         coarse = function(bits).astype(np.float64)
-        further = (_mixed(bits + _GAMMA) >> np.uint64(36)).view(np.int64)
-        return coarse + further.astype(np.float64) * 2.0**-52
+        further = (_mixed(bits + _GAMMA) >> np.uint64(38)).view(np.int64)
+        return coarse + further.astype(np.float64) * 2.0**-50
 
     return drawn
 
 
-_ROUND = ("sparse", "small-integers", "lower", "upper")
+_ROUND = ("small-integers", "lower", "upper")
 """Values whose zeros or whole numbers are the point."""
 
 _FLOAT64 = {name: f if name in _ROUND else _finer(f) for name, f in _FLOAT.items()}
@@ -153,7 +151,6 @@ def _integers(dtype: DType) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     return {
         "normal": lambda bits: (bits % np.uint64(101 + low)).view(np.int64) - low,
         "positive": lambda bits: bits % np.uint64(100) + np.uint64(1),
-        "sparse": lambda bits: (bits % np.uint64(4096) == 0).astype(np.uint64),
         "shift": lambda bits: bits >> np.uint64(61),
         "small-integers": lambda bits: (bits % np.uint64(9)).view(np.int64) - (4 if low else 0),
         "lower": lambda bits: np.full(bits.shape, int(100 * LOWER) if low else 0),
@@ -164,9 +161,11 @@ def _integers(dtype: DType) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
 _BOOL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "normal": lambda bits: bits >> np.uint64(63) != 0,
     "sparse": lambda bits: bits % np.uint64(4096) == 0,
+    "only-last": lambda bits: np.zeros(bits.shape, bool),
+    "but-last": lambda bits: np.ones(bits.shape, bool),
     "lower": lambda bits: np.zeros(bits.shape, bool),
     "upper": lambda bits: np.ones(bits.shape, bool),
 }
 
-VALUES = tuple(dict.fromkeys([*_FLOAT, *_integers(TABLE["int8"])]))
+VALUES = tuple(dict.fromkeys([*_FLOAT, *_integers(TABLE["int8"]), *_BOOL]))
 """Names of values, beside ``below-N``."""

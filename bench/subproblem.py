@@ -31,7 +31,9 @@ ELEMENTS = 1 << 16
 """Results of pointwise functions."""
 
 ROWS = 64
-"""Rows of reductions and softmax."""
+"""Rows of reductions and softmax; fewer, but FEWEST, where they would have more than SUMMED elements together."""
+
+FEWEST, SUMMED = 4, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,11 @@ def _linear(operands: Sequence[np.ndarray], keywords: dict[str, Any], most: int)
     return Part((_pick(x, rows, x.ndim - 1), weight[columns], *(v[columns] for v in bias)), keywords, take)
 
 
+def _rows(count: int, length: int) -> np.ndarray:
+    """Of so many rows of a length those that are taken."""
+    return spread(count, min(ROWS, max(FEWEST, SUMMED // max(1, length))))
+
+
 def _reduction(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
     """The kept axes are the first axis of the part; all elements where no axis is kept."""
     (x,) = operands
@@ -144,7 +151,7 @@ def _reduction(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part
         return Part((x,), keywords, _all)
     axes = normalize_axes("reduce", axis, x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]
-    places = spread(prod(x.shape[a] for a in kept), ROWS)
+    places = _rows(prod(x.shape[a] for a in kept), prod(x.shape[a] for a in axes))
     some = _pick(x.transpose(*kept, *axes), places, len(kept))
     inner = tuple(range(1, 1 + len(axes))) if isinstance(axis, tuple) else 1
 
@@ -159,7 +166,7 @@ def _along(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
     (x,) = operands
     axis = keywords.get("axis", -1) % x.ndim
     others = x.ndim - 1
-    places = spread(x.size // max(1, x.shape[axis]), ROWS)
+    places = _rows(prod(n for a, n in enumerate(x.shape) if a != axis), x.shape[axis])
 
     def take(result: np.ndarray) -> np.ndarray:
         return _pick(np.moveaxis(result, axis, -1), places, others)

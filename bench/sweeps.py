@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..dtypes import FLOATS
+from ..dtypes import TABLE
+from ..errors import ConfigError
 from ..ops.spec import OpSpec
 from ..registry import OPS
 from ..scalar import FUNCTIONS
@@ -28,8 +29,8 @@ DIVISORS = ("floor_divide", "remainder", "divide")
 MIXED = {"where": ("bool", None, None)}
 """Operand dtypes that are not the case's."""
 
-ALL_TRUE = ("any", "all")
-"""Reductions that could end early: their operand is true at few places."""
+REDUCED = {"any": {"b": "only-last"}, "all": {"b": "but-last"}, "prod": {"f": "near-one"}}
+"""Values of reductions' operands, by kind of dtype. any and all must not end early, nor products overflow."""
 
 SUBSCRIPTS = {"first": 0, "last": -1, "all": None}
 
@@ -41,8 +42,10 @@ def family(spec: OpSpec) -> str:
 
 
 def ops(wanted: str, names: Names = None) -> list[OpSpec]:
-    """The public ops of a family, of which some may be chosen by name."""
-    public = (spec for spec in OPS.values() if spec.namespace != "internal" and family(spec) == wanted)
+    """The public ops of a family, of which some may be chosen by name. Raises ConfigError for one that is not there."""
+    public = [spec for spec in OPS.values() if spec.namespace != "internal" and family(spec) == wanted]
+    if missing := set(names or ()) - {spec.name for spec in public}:
+        raise ConfigError(f"sweep of {wanted}: there is no {', '.join(sorted(missing))}")
     return [spec for spec in public if names is None or spec.name in names]
 
 
@@ -61,6 +64,8 @@ def _takes(spec: OpSpec, dtypes: Names) -> list[str]:
     have = [dtype.name for dtype in spec.dtypes]
     if dtypes is None:
         return [next((d for d in ("float32", "int32", "bool") if d in have), have[0])]
+    if unknown := set(dtypes) - TABLE.keys():
+        raise ConfigError(f"sweep of {spec.name}: unknown dtype {', '.join(sorted(unknown))}")
     return [dtype for dtype in dtypes if dtype in have]
 
 
@@ -120,11 +125,9 @@ def _along(
     wanted: str, cache: str, shapes: Shapes, axes: Sequence[str], dtypes: Names, names: Names
 ) -> Iterator[Workload]:
     for spec in ops(wanted, names):
-        for dtype in ["bool"] if spec.name in ALL_TRUE and dtypes is None else _takes(spec, dtypes):
-            sparse = spec.name in ALL_TRUE and dtype == "bool"
+        for dtype in ["bool"] if spec.name in ("any", "all") and dtypes is None else _takes(spec, dtypes):
+            values = REDUCED.get(spec.name, {}).get(TABLE[dtype].kind, "normal")
             for shape in shapes:
-                near_one = spec.name == "prod" and dtype in {d.name for d in FLOATS}
-                values = "sparse" if sparse else "near-one" if near_one else "normal"
                 operand = Operand(tuple(shape), dtype, values=values)
                 for axis in axes:
                     yield _case(f"{_by(shape)}/{axis}", spec.name, dtype, cache, [operand], {"axis": SUBSCRIPTS[axis]})
