@@ -14,13 +14,16 @@ from ...errors import AccelError
 from ...ops.pointwise import apply
 from ...scalar import Program, Step
 from ...scalar.expr import Expr, arg, fma
-from .record import Effort, Probe, best, refused, seconds_per_call
+from .record import Effort, Probe, best, refused, rounds, seconds_per_call
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int8")
 """Dtypes whose best matmul is sought."""
 
 SIDES = (512, 1024, 2048, 4096, 8192)
 """Of the square matrices tried, as far as one call takes no longer than the effort allows."""
+
+TRIALS = 3
+"""Samples of each side, before the best one gets its own."""
 
 CHAINS, LENGTH = 8, 32
 """Chains of fma of one element, and their steps: enough of them for two units of four cycles."""
@@ -78,31 +81,39 @@ def _chain_rates(device: Device, dtype: str, effort: Effort) -> list[float]:
 
 def reachable(device: Device, effort: Effort) -> Iterator[Probe]:
     """The best rate of `accel.matmul` over square matrices, by dtype."""
+    sides: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    calls: dict[str, Callable[[], object]] = {}
     for dtype in DTYPES:
-        id = f"matmul/{dtype}"
         try:
-            side, samples = _best_side(device, dtype, effort)
+            sides[dtype] = best_side(device, dtype, effort)
+            calls[dtype] = product(device, dtype, sides[dtype])
         except AccelError as error:
-            yield refused(id, "matmul", "op/s", dtype, str(error))
+            reasons[dtype] = str(error)
+    times = rounds(calls, device.synchronize, effort.samples)
+    for dtype in DTYPES:
+        id, found = f"matmul/{dtype}", times.get(dtype)
+        if found is None or isinstance(found, AccelError):
+            yield refused(id, "matmul", "op/s", dtype, reasons.get(dtype, str(found)))
             continue
-        yield best(id, "op/s", samples, "program", dtype=dtype, note=f"best of the sides tried: {side}")
+        rates = [2 * sides[dtype] ** 3 / t for t in found]
+        yield best(id, "op/s", rates, "program", dtype=dtype, note=f"best of the sides tried: {sides[dtype]}")
 
 
-def _best_side(device: Device, dtype: str, effort: Effort) -> tuple[int, list[float]]:
-    """The side at which the rate was best, and its samples in operations per second."""
-    found: dict[int, list[float]] = {}
+def best_side(device: Device, dtype: str, effort: Effort) -> int:
+    """The side at which the rate is best."""
+    found: dict[int, float] = {}
     for side in SIDES:
         try:
-            times = seconds_per_call(product(device, dtype, side), device.synchronize, effort.samples)
+            took = min(seconds_per_call(product(device, dtype, side), device.synchronize, TRIALS))
         except MemoryError:
             if not found:
                 raise
             break
-        found[side] = [2 * side**3 / t for t in times]
-        if 8 * min(times) > effort.call_s:
+        found[side] = side**3 / took
+        if 8 * took > effort.call_s:
             break
-    side = max(found, key=lambda s: max(found[s]))
-    return side, found[side]
+    return max(found, key=lambda side: found[side])
 
 
 def product(device: Device, dtype: str, side: int) -> Callable[[], object]:

@@ -15,7 +15,7 @@ from ...backends.base import Device
 from ...errors import AccelError
 from ...ops.pointwise import apply
 from ...scalar import program_for
-from .record import Effort, Probe, best, refused, seconds_per_call
+from .record import Effort, Probe, best, refused, rounds
 
 ARRAYS = {"read": 1, "copy": 2, "triad": 3}
 """Arrays that a pass goes over, by kind."""
@@ -39,16 +39,20 @@ def probes(device: Device, effort: Effort) -> Iterator[Probe]:
         for kind in ARRAYS:
             yield refused(f"{kind}/{sets[0]}", kind, "B/s", None, str(error))
         return
-    for kind, arrays in ARRAYS.items():
-        for size in sets:
-            call, moved = _pass(kind, operands, size // (4 * arrays))
-            try:
-                times = seconds_per_call(call, device.synchronize, effort.samples)
-            except AccelError as error:
-                yield refused(f"{kind}/{size}", kind, "B/s", None, str(error))
-                continue
-            rates = [moved / t for t in times]
-            yield best(f"{kind}/{size}", "B/s", rates, "program", working_set=size, note=NOTES[kind])
+    passes = {
+        (kind, size): _pass(kind, operands, size // (4 * count)) for kind, count in ARRAYS.items() for size in sets
+    }
+    times = rounds(
+        {f"{kind}/{size}": call for (kind, size), (call, _) in passes.items()}, device.synchronize, effort.samples
+    )
+    for (kind, size), (_, moved) in passes.items():
+        id = f"{kind}/{size}"
+        found = times[id]
+        if isinstance(found, AccelError):
+            yield refused(id, kind, "B/s", None, str(found))
+            continue
+        rates = [moved / t for t in found]
+        yield best(id, "B/s", rates, "program", working_set=size, note=NOTES[kind])
 
 
 def rungs(cache: int, memory: int | None) -> list[int]:

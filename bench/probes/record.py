@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
+
+from ...errors import AccelError
 
 Clock = Callable[[], float]
 
@@ -72,23 +74,47 @@ SAMPLE_SECONDS, SAMPLE_CALLS = 10e-3, 50
 """A sample repeats its call until it has taken so long, or so many times."""
 
 
+def rounds(
+    calls: Mapping[str, Callable[[], object]],
+    synchronize: Callable[[], None],
+    samples: int,
+    clock: Clock = time.perf_counter,
+) -> dict[str, list[float] | AccelError]:
+    """Seconds of one call in each sample, the device's work included, or what the call raised.
+
+    A round takes one sample of each call, so that whatever disturbs the machine for a while does not meet every sample
+    of one. The first call, which may compile, is not counted, nor is one before each sample, which brings the call's
+    own data back into the caches.
+    """
+    found: dict[str, list[float] | AccelError] = {}
+    repeats: dict[str, int] = {}
+    for name, call in calls.items():
+        try:
+            _seconds(call, synchronize, 1, clock)
+            took = max(_seconds(call, synchronize, 1, clock), 1e-9)
+            repeats[name], found[name] = max(1, min(SAMPLE_CALLS, math.ceil(SAMPLE_SECONDS / took))), []
+        except AccelError as error:
+            found[name] = error
+    for _ in range(samples):
+        for name, count in repeats.items():
+            _seconds(calls[name], synchronize, 1, clock)
+            found[name].append(_seconds(calls[name], synchronize, count, clock))  # type: ignore[union-attr]
+    return found
+
+
 def seconds_per_call(
     call: Callable[[], object], synchronize: Callable[[], None], samples: int, clock: Clock = time.perf_counter
 ) -> list[float]:
-    """Seconds of one call in each sample, the device's work included; the first call, which may compile, is not
-    counted."""
-    call()
-    synchronize()
-    begin = clock()
-    call()
-    synchronize()
-    took = max(clock() - begin, 1e-9)
-    repeats = max(1, min(SAMPLE_CALLS, math.ceil(SAMPLE_SECONDS / took)))
-    found = []
-    for _ in range(samples):
-        begin = clock()
-        for _ in range(repeats):
-            call()
-        synchronize()
-        found.append((clock() - begin) / repeats)
+    """The same of a single call, which may raise."""
+    (found,) = rounds({"": call}, synchronize, samples, clock).values()
+    if isinstance(found, AccelError):
+        raise found
     return found
+
+
+def _seconds(call: Callable[[], object], synchronize: Callable[[], None], count: int, clock: Clock) -> float:
+    begin = clock()
+    for _ in range(count):
+        call()
+    synchronize()
+    return (clock() - begin) / count
