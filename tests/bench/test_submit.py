@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import synthetic
@@ -11,6 +12,7 @@ from test_result import bad_file  # noqa: F401  a fixture
 from accel.bench import result, submit
 
 IDS = [f"matmul {64 + n}x64 float32 warm" for n in range(24)]
+REAL_CURRENT = submit.current
 NOW = submit.Current({"quick": 1, "core": 1}, lambda name: IDS, 1)
 
 
@@ -222,6 +224,16 @@ def test_the_command_against_another_file(files, accel_bench):
     assert "may become" not in out, "only what may be published at all is labelled"
 
 
+def test_the_standard_states_every_rule_and_status():
+    text = (Path(__file__).parents[2] / "docs" / "benchmark-standard.md").read_text()
+    for rule in submit.RULES:
+        assert f"| {rule.name} |" in text
+    for status in result.schema()["$defs"]["case"]["properties"]["status"]["enum"]:
+        assert status in text
+    for flag in result.schema()["$defs"]["case"]["properties"]["flags"]["items"]["enum"]:
+        assert f"| {flag} |" in text
+
+
 def test_json(files, accel_bench):
     a, b = files(a=good(), b=other())
     code, out, _ = accel_bench("submit-check", a, "--against", b, "--json")
@@ -251,3 +263,15 @@ def test_bad_files(bad_file, files, accel_bench):  # noqa: F811
         code, _, err = accel_bench("submit-check", *arguments)
         assert code == 2
         assert "none.json' does not exist" in err
+
+
+def test_what_is_current_is_that_of_the_installed_suites_and_probes():
+    """Skips, with the reason, only where the suites and probes are not part of the package."""
+    workload = pytest.importorskip("accel.bench.workload", reason="accel.bench has no suites yet")
+    probes = pytest.importorskip("accel.bench.probes", reason="accel.bench has no probes yet")
+    now = REAL_CURRENT()
+    assert now.probe_version == probes.PROBE_VERSION
+    assert set(now.suites) == set(workload.SUITES) >= set(submit.SHORT)
+    for name, suite in workload.SUITES.items():
+        assert now.suites[name] == suite.version
+        assert list(now.cases(name)) == [case.id for case in workload.select(name)]
