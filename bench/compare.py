@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from math import exp, fsum, log
 from statistics import median
 from typing import Any
@@ -62,6 +63,14 @@ class Comparison:
     between_runs: float
     complete: tuple[bool, bool]
     notes: tuple[str, ...]
+
+    def row(self, name: str) -> Row:
+        """The case of an id that is in both files. Raises KeyError."""
+        return self._by_id[name]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Row]:
+        return {row.id: row for row in self.rows}
 
     @property
     def judged(self) -> list[tuple[Row, Verdict]]:

@@ -42,6 +42,9 @@ PATH = re.compile(
 )
 """What looks like a path of the machine that measured."""
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but for tabs and ends of lines."""
+
 Record = dict[str, Any]
 
 
@@ -78,7 +81,9 @@ def read(path: str | Path) -> Record:
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{path}: not a text in UTF-8: {error.reason} at byte {error.start}") from None
     try:
-        record = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        record = json.loads(text, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
+        if "\\ud" in text.lower():  # half of a surrogate pair is no text, and could not be written again
+            json.dumps(record, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         where = "it ends in the middle; " if _truncated(error, text) else ""
         raise ArgumentError(f"{path}: not JSON: {where}{error}") from None
@@ -90,12 +95,17 @@ def read(path: str | Path) -> Record:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a number in JSON")
+    raise ValueError(f"{constant} is not a number that a result file may have")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     return number if isfinite(number) else _refuse(digits)
+
+
+def _integer(digits: str) -> int:
+    number = int(digits) if len(digits) <= 20 else _refuse(f"{digits[:20]}…")
+    return number if abs(number) < 2**64 else _refuse(digits)
 
 
 def _truncated(error: Exception, text: str) -> bool:
@@ -145,11 +155,11 @@ def problems(record: Record) -> list[str]:
 def _validator(jsonschema: Any) -> Any:
     """Its rule for items, but that an array of plain numbers is looked at as a whole: a file has very many samples."""
     base = jsonschema.Draft202012Validator
-    least = schema()["$defs"]["seconds"]["exclusiveMinimum"]
+    least, most = (schema()["$defs"]["seconds"][name] for name in ("minimum", "maximum"))
 
     def items(validator: Any, rule: Any, instance: Any, parent: Any) -> Iterator[Any]:
         plain = rule.get("$ref") == "#/$defs/seconds" and isinstance(instance, list)
-        if plain and all(type(x) is float and x > least for x in instance):
+        if plain and all(type(x) is float and least <= x <= most for x in instance):
             return
         yield from base.VALIDATORS["items"](validator, rule, instance, parent)
 
@@ -157,7 +167,12 @@ def _validator(jsonschema: Any) -> Any:
 
 
 def _place(steps: Any) -> str:
-    return "".join(f"[{s}]" if isinstance(s, int) else f".{s}" for s in steps).lstrip(".") or "the file"
+    return "".join(f"[{s}]" if isinstance(s, int) else f".{_shown(s)}" for s in steps).lstrip(".") or "the file"
+
+
+def _shown(text: str) -> str:
+    """A text of a file that nobody has checked: it must not steer the terminal."""
+    return text if text.isprintable() else repr(text)
 
 
 def _message(error: Any) -> str:
@@ -172,7 +187,7 @@ def _unique(record: Record) -> Iterator[str]:
                 yield f"{rows}: the id {name!r} is used {count} times"
 
 
-def _whole(record: Record) -> Iterator[str]:
+def _complete(record: Record) -> Iterator[str]:
     """A complete run has every case, and no run has more."""
     there, asked = len(record["cases"]), record["suite"]["cases"]
     if record["run"]["complete"] and there != asked:
@@ -185,7 +200,7 @@ def _case_by_case(record: Record) -> Iterator[str]:
     probes = {probe["id"] for probe in record["probes"]}
     for number, case in enumerate(record["cases"]):
         for text in (*_timing(case), *_outcome(case), *_roof(case, probes)):
-            yield f"cases[{number}] ({case['id']}): {text}"
+            yield f"cases[{number}] ({_shown(case['id'])}): {text}"
 
 
 def _timing(case: Record) -> Iterator[str]:
@@ -259,8 +274,8 @@ def _in_time(record: Record) -> Iterator[str]:
         yield f"samples_s: sorted in {ascending} of {len(many)} cases; they belong in the order of their time"
 
 
-def _no_paths(record: Record) -> Iterator[str]:
-    """Nothing tells where on the machine something lies."""
+def _texts(record: Record) -> Iterator[str]:
+    """Nothing tells where on the machine something lies, and nothing steers the terminal that shows it."""
     stack: list[tuple[tuple[Any, ...], Any]] = [((), record)]
     while stack:
         place, value = stack.pop()
@@ -271,9 +286,11 @@ def _no_paths(record: Record) -> Iterator[str]:
             stack += [((*place, number), inner) for number, inner in enumerate(value) if not isinstance(inner, float)]
         elif isinstance(value, str) and PATH.search(value):
             yield f"{_place(place)}: {value!r} looks like a path, which a result file must not have"
+        elif isinstance(value, str) and CONTROL.search(value):
+            yield f"{_place(place)}: {value!r} has a control character"
 
 
-CHECKS: tuple[Callable[[Record], Iterator[str]], ...] = (_unique, _whole, _case_by_case, _in_time, _no_paths)
+CHECKS: tuple[Callable[[Record], Iterator[str]], ...] = (_unique, _complete, _case_by_case, _in_time, _texts)
 """What is checked of a record whose form is right."""
 
 

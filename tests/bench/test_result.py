@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
@@ -9,13 +10,16 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
 import synthetic
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from accel.bench import result
+from accel.bench import compare, history, result, submit
 from accel.dtypes import TABLE
 from accel.errors import AccelError, ArgumentError
 
@@ -91,12 +95,61 @@ def test_round_trip(tmp_path):
 def test_the_validator_is_the_published_schema():
     """The shortcut for samples changes no answer."""
     plain = jsonschema.Draft202012Validator(result.schema())
-    for bad in (0, -1.0, "1", None, True, [1.0], 1):
+    for bad in (0, -1.0, 1e-16, 1e10, "1", None, True, [1.0], 1):
         record = synthetic.result()
         record["cases"][0]["samples_s"][3] = bad
         assert bool(list(plain.iter_errors(record))) == (bad != 1 or bad is True)
         found = [text for text in result.problems(record) if "samples_s[3]" in text]
         assert bool(found) == (bad != 1 or bad is True)
+
+
+def leaves(node: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of all entries below a node."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for name, inner in items:
+        yield (*place, name)
+        yield from leaves(inner, (*place, name))
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FEW = synthetic.result([synthetic.case(f"x {s}", [1e-3, 2e-3], status=s) for s in ("PASS", "SUSPECT", "OOM")])
+PLACES = sorted(leaves(FEW), key=repr)
+
+
+def test_whatever_an_entry_is_replaced_with_is_judged_and_never_raises():
+    """And where the record stays valid, everything that reads it can."""
+    kept = 0
+
+    @settings(max_examples=300)
+    @given(st.sampled_from(PLACES), JSON)
+    def replaced(place, value):
+        nonlocal kept
+        record = copy.deepcopy(FEW)
+        node = record
+        for step in place[:-1]:
+            node = node[step]
+        node[place[-1]] = value
+        if result.problems(record):
+            return
+        kept += 1
+        now = submit.Current({"quick": 1}, lambda name: [case["id"] for case in FEW["cases"]], 1)
+        for a, b in ((FEW, record), (record, FEW)):
+            with contextlib.suppress(result.IncompatibleError):
+                compare.compare(a, b).to_json()
+            submit.reproduce(a, b)
+        submit.check(record, now)
+        history.history([history.Entry("a", FEW), history.Entry("b", record)])
+
+    replaced()
+    assert kept > 10, "some replacements leave a valid record"
 
 
 @pytest.mark.parametrize("place", ["", "suite", "run", "accel", "host", "device", "suite.filters", "device.clock_hz"])
@@ -254,12 +307,27 @@ def test_slashes_alone_are_no_path(text):
     assert result.problems(synthetic.result([synthetic.case(source=text)])) == []
 
 
+def test_texts_do_not_steer_the_terminal(accel_bench, tmp_path):
+    record = synthetic.result([synthetic.case("a\x1b[2J", op="add", detail="two\nlines\tand a tab")])
+    assert result.problems(record) == ["cases[0].id: 'a\\x1b[2J' has a control character"]
+    record["cases"][0]["hash"] = None
+    record["device"]["details"]["\x1b[31m"] = "/home/x"
+    result.save(tmp_path / "a.json", record)
+    code, out, err = accel_bench("validate", tmp_path / "a.json")
+    assert code == 2
+    assert out.count("looks like a path") == 1
+    assert "\x1b" not in out + err
+
+
 NOT_FILES = [
     ("not JSON", "hello", 2, "not JSON: Expecting value"),
     ("empty", "", 2, "not JSON"),
     ("truncated", None, 2, "not JSON: it ends in the middle"),
-    ("NaN", '{"schema": NaN}', 2, "NaN is not a number in JSON"),
-    ("infinity", '{"schema": 1e999}', 2, "1e999 is not a number in JSON"),
+    ("NaN", '{"schema": NaN}', 2, "NaN is not a number"),
+    ("infinity", '{"schema": 1e999}', 2, "1e999 is not a number"),
+    ("huge", '{"schema": ' + "9" * 5000 + "}", 2, "99999999999999999999… is not a number"),
+    ("too large", '{"schema": 18446744073709551616}', 2, "18446744073709551616 is not a number"),
+    ("half a character", '{"schema": "\\ud800"}', 2, "surrogates not allowed"),
     ("too deep", "[" * 100000, 2, "not JSON"),
     ("another schema", '{"schema": "accel-bench/2"}', 6, "schema 'accel-bench/2', expected 'accel-bench/1'"),
     ("another number", '{"schema": 1}', 6, "schema 1, expected 'accel-bench/1'"),
