@@ -131,6 +131,7 @@ def _heat(cases: Sequence[Record]) -> Heat:
         words.append(f"{units.percent(min(found))} to {units.percent(max(found))}")
     if fallback:
         words.append("fallback" if len(fallback) == len(cases) else f"{len(fallback)} of {len(cases)} fallback")
+    words += [status for status in ("SUSPECT", "MISTRUSTED") if any(case["status"] == status for case in cases)]
     bound = sum(map(launch_bound, cases))
     without = len(cases) - bound - len(found)
     if found:

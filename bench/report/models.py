@@ -26,9 +26,9 @@ class Layer:
 class Sum:
     """A model in one record.
 
-    seconds: of all layers with a time. missing: why the sum is not the model's, one text for each reason; where there is
-    one, `seconds` is the time of the rest and no time of the model. share: time of the limits over the time. ratios: of
-    those baselines that every layer has. remarks: what a complete sum rests on (fallback, doubtful layers).
+    seconds: of all layers with a time. missing: why that is not the model's time, one text for each reason. share: time
+    of the limits over the time. ratios: of those baselines that every layer has. remarks: what a complete sum rests on
+    (fallback, doubtful layers).
     """
 
     seconds: float

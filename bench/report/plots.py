@@ -34,7 +34,7 @@ def ladder(limits: Limits, fastest: float) -> str:
             sizes.append(size)
         size *= 4
     parts = [
-        frame.y_axis(y, [(v, units.bandwidth(v) if v else "0") for v in steps(fastest * 1.08)]),
+        frame.y_axis(y, [(v, units.tick(units.bandwidth(v)) if v else "0") for v in steps(fastest * 1.08)]),
         frame.x_axis(
             x, [(v, units.size(v)) for v in sizes[:: 1 + len(sizes) // 9]], "working set of all arrays together"
         ),
@@ -55,8 +55,9 @@ def ladder(limits: Limits, fastest: float) -> str:
 def swatch(number: int, shape: str, drawn: bool = True) -> str:
     """A marker for a legend, on a piece of its line where there is one."""
     piece = line([(0, 7), (30, 7)], f"line c{number} dash{number}") if drawn else ""
-    return element("svg", piece, marker(shape, 15 if drawn else 8, 7, f"mark c{number}"), viewBox="0 0 30 14" if drawn else
-                   "0 0 16 14", class_="swatch", aria_hidden="true")  # fmt: skip
+    width = 30 if drawn else 16
+    mark = marker(shape, width / 2, 7, f"mark c{number}")
+    return element("svg", piece, mark, viewBox=f"0 0 {width} 14", class_="swatch", aria_hidden="true")
 
 
 def ladder_legend() -> list[tuple[str, str]]:
@@ -101,13 +102,17 @@ def roofline(limits: Limits, cases: Sequence[Record], bounds: tuple[float, float
     x, y = frame.x(*bounds[:2], log=True), frame.y(*bounds[2:], log=True)
     ticks_x, ticks_y = decades(*bounds[:2]), decades(*bounds[2:])
     parts = [
-        frame.y_axis(y, [(v, units.compute(v, None)) for v in ticks_y[:: 1 + len(ticks_y) // 9]]),
+        frame.y_axis(y, [(v, units.tick(units.compute(v, None))) for v in ticks_y[:: 1 + len(ticks_y) // 9]]),
         frame.x_axis(x, [(v, f"{v:g}") for v in ticks_x[:: 1 + len(ticks_x) // 9]], "operations per byte"),
     ]
     lines = roofs(limits)
-    top = max((roof.value for roof in lines if roof.kind == "compute"), default=bounds[3])
-    parts += [_steep(roof, x, y, top) for roof in lines if roof.kind == "bandwidth"]
-    parts += _flats([roof for roof in lines if roof.kind == "compute"], x, y, lines)
+    steep = [roof for roof in lines if roof.kind == "bandwidth"]
+    flat = [roof for roof in lines if roof.kind == "compute"]
+    top = max((roof.value for roof in flat), default=bounds[3])
+    labels = []
+    for drawn, words in (*(_steep(roof, x, y, top) for roof in steep), *_flats(flat, x, y, steep)):
+        parts.append(drawn)
+        labels.append(words)
     names = list(FAMILY_MARKERS)
     for case in roofline_cases(cases):
         kind = family(case["op"])
@@ -117,35 +122,33 @@ def roofline(limits: Limits, cases: Sequence[Record], bounds: tuple[float, float
         )
         at_x, at_y = x(case["flops"] / case["bytes"]), y(case["flops"] / case["median_s"])
         parts.append(marker(FAMILY_MARKERS[kind], at_x, at_y, f"point c{names.index(kind)}{warm}", title))
-    return frame.draw("Roofline: operations per second over operations per byte", *parts)
+    return frame.draw("Roofline: operations per second over operations per byte", *parts, *labels)
 
 
-def _steep(roof: Roof, x: Scale, y: Scale, top: float) -> str:
-    """A bandwidth: rate = intensity * bandwidth, up to the highest compute."""
-    low = max(x.low, y.low / roof.value)
-    high = min(x.high, top / roof.value)
+def _steep(roof: Roof, x: Scale, y: Scale, top: float) -> tuple[str, str]:
+    """A bandwidth and its name: rate = intensity * bandwidth, up to the highest compute."""
+    low, high = max(x.low, y.low / roof.value), min(x.high, top / roof.value)
     if high <= low:
-        return ""
+        return "", ""
     angle = degrees(atan2(y.per_decade, x.per_decade))
-    at = low * (high / low) ** 0.04
-    words = text(
-        f"{roof.name} {roof.text}", 0, -5, "roof-name",
-        transform=f"translate({x(at):.1f},{y(at * roof.value):.1f}) rotate({angle:.1f})",
-    )  # fmt: skip
-    return line([(x(v), y(v * roof.value)) for v in (low, high)], "roof" if roof.hard else "roof soft") + words
+    at = low * (high / low) ** 0.03
+    place = f"translate({x(at):.1f},{y(at * roof.value):.1f}) rotate({angle:.1f})"
+    drawn = line([(x(v), y(v * roof.value)) for v in (low, high)], "roof" if roof.hard else "roof soft")
+    return drawn, text(f"{roof.name} {roof.text}", 0, -4, "roof-name", transform=place)
 
 
-def _flats(flat: Sequence[Roof], x: Scale, y: Scale, lines: Sequence[Roof]) -> list[str]:
-    """Compute rates: from where the fastest bandwidth reaches them; names that would collide are moved up."""
-    fastest = max((roof.value for roof in lines if roof.kind == "bandwidth"), default=None)
+def _flats(flat: Sequence[Roof], x: Scale, y: Scale, steep: Sequence[Roof]) -> list[tuple[str, str]]:
+    """Compute rates from where the fastest bandwidth reaches them, and their names left of that, where no case can be;
+    of names that would touch the upper ones are moved up."""
+    fastest = max((roof.value for roof in steep), default=None)
     parts, last = [], y.start
     for roof in sorted(flat, key=lambda roof: roof.value):
         low = max(x.low, min(roof.value / fastest, x.high)) if fastest else x.low
         at = y(roof.value)
-        parts.append(line([(x(low), at), (x.end, at)], "roof" if roof.hard else "roof soft"))
-        place = min(at - 4, last - 12)
-        parts.append(text(f"{roof.name} {roof.text}", x.end - 2, place, "roof-name", text_anchor="end"))
-        last = place
+        last = min(at + 3, last - 12)
+        place = {"x": x(low) - 6, "text_anchor": "end"} if fastest else {"x": x(low) + 6}
+        drawn = line([(x(low), at), (x.end, at)], "roof" if roof.hard else "roof soft")
+        parts.append((drawn, text(f"{roof.name} {roof.text}", y=last, class_="roof-name", **place)))
     return parts
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
+from typing import Any
 
 MARKERS = {
     "circle": "M0,-4.2A4.2,4.2 0 1 1 0,4.2A4.2,4.2 0 1 1 0,-4.2Z",
@@ -18,7 +19,7 @@ MARKERS = {
 """Shapes around the origin, of about one area."""
 
 
-def element(name: str, *children: str, **attributes: object) -> str:
+def element(name: str, *children: str, **attributes: Any) -> str:
     """An element; children are markup already, attributes are text (``class_`` is ``class``, ``x_y`` is ``x-y``)."""
     words = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
@@ -32,7 +33,7 @@ def _number(value: object) -> str:
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def text(content: str, x: float, y: float, class_: str, **attributes: object) -> str:
+def text(content: str, x: float, y: float, class_: str, **attributes: Any) -> str:
     """A text element; the content is escaped."""
     return element("text", escape(content), x=x, y=y, class_=class_, **attributes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import floor, isfinite, log10
 
 UNKNOWN = "–"
@@ -40,6 +41,11 @@ def prefixed(value: float | None, unit: str, prefixes: tuple[tuple[float, str], 
 def time(seconds: float | None) -> str:
     """Seconds as s, ms, µs or ns."""
     return prefixed(seconds, "s", SMALL)
+
+
+def tick(words: str) -> str:
+    """A number at an axis, which is round: 50 GB/s for 50.0 GB/s."""
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", words).replace(". ", " ")
 
 
 def bandwidth(rate: float | None) -> str:

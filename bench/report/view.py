@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import grid, lists, models, units
+from . import card, grid, lists, models, units
 from . import limits as probes
 from .case import Record, at, half_width, settings, timed
-
-Fact = tuple[str, str]
-"""What a thing is called, and what it is."""
 
 MAX_NOISE = 0.02
 """The aim of a run that does not tell its own: half the interval of the median, as a share of the median."""
@@ -21,9 +18,9 @@ MAX_NOISE = 0.02
 class Run:
     """One result file.
 
-    letter: A, B and so on. name: of the device. warnings: what a reader must know before any number. complete: whether the
-    file has every case of its suite, unfiltered. facts: the device card, groups in the same order in every run. steady, timed: how many timed cases are known within `noise`, of how many.
-    hashed: how many cases have a hash.
+    letter: A, B and so on. name: of the device. warnings: what a reader must know before any number. complete: whether
+    the file has every case of its suite, unfiltered. steady, timed: how many timed cases are known within `noise`, of
+    how many. hashed: how many cases have a hash.
     """
 
     record: Record
@@ -31,7 +28,6 @@ class Run:
     name: str
     warnings: tuple[str, ...]
     complete: bool
-    facts: tuple[tuple[str, tuple[Fact, ...]], ...]
     limits: probes.Limits
     matrix: grid.Grid
     heat: grid.Grid
@@ -54,21 +50,13 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Card:
-    """A group of the device card: (label, the value of each run, whether they differ)."""
-
-    title: str
-    rows: tuple[tuple[str, tuple[str, ...], bool], ...]
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything. same, differing: cases of which two records' hashes are equal or not."""
 
     title: str
     subtitle: str
     runs: tuple[Run, ...]
-    card: tuple[Card, ...]
+    card: tuple[card.Card, ...]
     models: tuple[models.Model, ...]
     baselines: tuple[str, ...]
     against: tuple[Any, ...]
@@ -85,7 +73,7 @@ class Report:
 def build(records: Sequence[Record]) -> Report:
     """The report on the records, which are result files that `accel.bench.result.load` took."""
     runs = tuple(_run(record, chr(ord("A") + number % 26)) for number, record in enumerate(records))
-    suites = dict.fromkeys(_suite(record) for record in records)
+    suites = dict.fromkeys(card.suite(record) for record in records)
     labels = dict.fromkeys(str(at(record, "label") or "unverified") for record in records)
     dates = dict.fromkeys((at(record, "run", "started") or "no date")[:10] for record in records)
     rows = lists.hashes(records)
@@ -93,7 +81,7 @@ def build(records: Sequence[Record]) -> Report:
         f"accel bench, suite {', '.join(suites)}",
         " · ".join([", ".join(run.name for run in runs), ", ".join(labels), ", ".join(dates)]),
         runs,
-        _card(runs),
+        tuple(card.build(records)),
         tuple(models.build(records)),
         tuple(lists.baselines(records)),
         tuple(lists.against(records)),
@@ -102,11 +90,6 @@ def build(records: Sequence[Record]) -> Report:
         sum(row.verdict == "same" for row in rows),
         sum(row.verdict == "differs" for row in rows),
     )
-
-
-def _suite(record: Record) -> str:
-    version = at(record, "suite", "version")
-    return f"{at(record, 'suite', 'name') or 'of no name'}" + (f" {version}" if version is not None else "")
 
 
 def _run(record: Record, letter: str) -> Run:
@@ -119,7 +102,6 @@ def _run(record: Record, letter: str) -> Run:
         str(at(record, "device", "name") or "unknown device"),
         tuple(_warnings(record)),
         bool(cases) and not _lacking(record),
-        tuple(_facts(record)),
         probes.build(record),
         grid.matrix(cases),
         grid.heat(cases),
@@ -163,98 +145,3 @@ def _warnings(record: Record) -> list[str]:
     if not cases:
         found.append("No case in this file.")
     return found
-
-
-def _facts(record: Record) -> list[tuple[str, tuple[Fact, ...]]]:
-    device, host, run = (record.get(key) or {} for key in ("device", "host", "run"))
-    clock, limit = device.get("clock_hz") or {}, device.get("power_limit_w")
-    commit = at(record, "accel", "commit")
-    return [
-        (
-            "Device",
-            (
-                ("name", _text(device.get("name"))),
-                ("backend, kind", f"{_text(device.get('backend'))}, {_text(device.get('kind'))}"),
-                ("vendor", _text(device.get("vendor"))),
-                ("description", _text(device.get("description"))),
-                ("driver", _text(device.get("driver"))),
-                ("memory", units.size(device.get("memory"))),
-                ("threads", _text(device.get("threads"))),
-                ("instruction set", _text(device.get("isa"))),
-                ("clock, now", units.prefixed(clock.get("now"), "Hz")),
-                ("clock, highest", units.prefixed(clock.get("max"), "Hz")),
-                ("power limit", units.UNKNOWN if limit is None else f"{limit:g} W"),
-                ("ECC", _text(device.get("ecc"))),
-                *_mapping(device.get("details")),
-            ),
-        ),
-        (
-            "Host",
-            (
-                ("system", f"{_text(host.get('system'))} {_text(host.get('kernel'))}"),
-                ("CPU", _text(host.get("cpu"))),
-                ("architecture", _text(host.get("architecture"))),
-                ("cores", _text(host.get("cores"))),
-                ("memory", units.size(host.get("memory"))),
-                *((f"cache {name}", units.size(size)) for name, size in (host.get("caches") or {}).items()),
-                ("virtual", _text(host.get("virtual"))),
-                ("governor", _text(host.get("governor"))),
-                ("load", _text(host.get("load"))),
-            ),
-        ),
-        ("Toolchain", _mapping(record.get("toolchain"))),
-        (
-            "accel",
-            (
-                ("version", _text(at(record, "accel", "version"))),
-                ("commit", _text(commit) + (" with changes" if at(record, "accel", "dirty") else "")),
-                ("bit contract", _text(at(record, "accel", "bit_contract"))),
-                ("suite", _suite(record)),
-                ("probes' version", _text(record.get("probe_version"))),
-                ("schema", _text(record.get("schema"))),
-                ("label", _text(record.get("label"))),
-            ),
-        ),
-        ("Environment", _mapping(record.get("environment"))),
-        (
-            "Run",
-            (
-                ("started", _text(run.get("started"))),
-                ("took", units.time(run.get("seconds"))),
-                ("arguments", " ".join(map(str, run.get("arguments") or ())) or units.UNKNOWN),
-                ("complete", _text(run.get("complete"))),
-                ("resumed", _text(run.get("resumed"))),
-                ("seed", _text(run.get("seed"))),
-                ("noise aimed at", units.percent(run.get("max_noise"))),
-                ("time per case", units.time(run.get("case_budget_s"))),
-                ("time-out", units.time(run.get("timeout_s"))),
-            ),
-        ),
-    ]
-
-
-def _text(value: Any) -> str:
-    if value is None or value == "":
-        return units.UNKNOWN
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _mapping(values: Mapping[str, Any] | None) -> tuple[Fact, ...]:
-    return tuple((str(name), _text(value)) for name, value in (values or {}).items())
-
-
-def _card(runs: Sequence[Run]) -> tuple[Card, ...]:
-    """The facts of all runs side by side; a fact that a run lacks is unknown there."""
-    cards = []
-    for number, (title, _) in enumerate(runs[0].facts if runs else ()):
-        tables = [dict(run.facts[number][1]) for run in runs]
-        labels = dict.fromkeys(label for table in tables for label in table)
-        rows = []
-        for label in labels:
-            values = tuple(table.get(label, units.UNKNOWN) for table in tables)
-            rows.append((label, values, len(set(values)) > 1))
-        if rows:
-            cards.append(Card(title, tuple(rows)))
-    return tuple(cards)
