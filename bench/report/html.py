@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def environment() -> Environment:
     """The templates, with what they call."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
-        from markupsafe import Markup
+        from markupsafe import Markup, escape
     except ImportError as error:
         raise AccelError(f'an HTML report needs jinja2: pip install "accel[bench]" ({error})') from None
     found = Environment(
@@ -41,6 +42,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    found.filters["breakable"] = lambda words: Markup(re.sub(r"([./_,])(?=\w)", r"\1<wbr>", str(escape(words))))
     found.globals.update(units=units, case=case, kinds=grid.KINDS, ladder_kinds=limits.LADDER, roofs=limits.roofs)
     found.globals.update(
         ladder=lambda *args: Markup(plots.ladder(*args)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import limits, lists, models, units, view
@@ -46,15 +46,14 @@ def plain(words: str) -> str:
     return words if re.fullmatch(r"[A-Za-z0-9 ,.:;'()·-]+", words) else code(words)
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], most: int | None = None) -> list[str]:
-    """A table; of more rows than ``most`` it says how many it leaves out. Cells are markup already."""
-    cells = list(rows)
-    if not cells:
+def _table(titles: Sequence[str], rows: Sequence[Any], cells: Callable[[Any], Sequence[str]], most: int) -> list[str]:
+    """A table of what ``cells`` makes of the rows; of more than ``most`` it says how many it leaves out."""
+    if not rows:
         return []
-    shown = cells if most is None else cells[:most]
-    lines = [_row(titles), _row(["---"] * len(titles)), *map(_row, shown)] if shown else []
-    if len(shown) < len(cells):
-        lines += ["", f"and {len(cells) - len(shown)} more, in the file."]
+    shown = rows[:most]
+    lines = [_row(titles), _row(["---"] * len(titles)), *(_row(cells(row)) for row in shown)] if shown else []
+    if len(shown) < len(rows):
+        lines += ["", f"and {len(rows) - len(shown)} more, in the file."]
     return [*lines, ""]
 
 
@@ -65,7 +64,7 @@ def _row(cells: Sequence[str]) -> str:
 def _lines(report: view.Report, most: int) -> list[str]:
     lines = [f"# {plain(report.title)}", "", plain(report.subtitle), ""]
     for run in report.runs:
-        lines += [f"> **{_letter(report, run)}{plain(text)}**" for text in run.warnings]
+        lines += [f"- **{_letter(report, run)}{plain(text)}**" for text in run.warnings]
         lines += [""] if run.warnings else []
     lines += ["## Device", "", *_device(report, most), "## Limits", "", *_limits(report, most)]
     lines += ["## Statuses", "", *_statuses(report, most)]
@@ -92,12 +91,12 @@ def _names(report: view.Report) -> list[str]:
 
 def _device(report: view.Report, most: int) -> list[str]:
     rows = [
-        [f"{card.title}: {plain(label)}", *(code(value) for value in values)]
+        (f"{card.title}: {plain(label)}", *map(code, values))
         for card in report.card
         for label, values, _ in card.rows
         if set(values) != {units.UNKNOWN}
     ]
-    return _table(["", *_names(report)], rows, most)
+    return _table(["", *_names(report)], rows, list, most)
 
 
 def _limits(report: view.Report, most: int) -> list[str]:
@@ -109,7 +108,7 @@ def _limits(report: view.Report, most: int) -> list[str]:
             rows.append([f"{plain(peak.dtype)}: hard, dot, reachable", rates])
         rows += [[plain(figure.name), figure.value] for figure in run.limits.figures]
         lines += [f"### {name}", ""] if report.several else []
-        lines += _table(["limit", "measured"], rows, most) or ["No probe in this file.", ""]
+        lines += _table(["limit", "measured"], rows, list, most) or ["No probe in this file.", ""]
     return lines
 
 
@@ -118,8 +117,12 @@ def _statuses(report: view.Report, most: int) -> list[str]:
     for run in report.runs:
         counts = ", ".join(f"{count} {plain(status)}" for status, count in run.counts) or "no case"
         lines += [f"{_letter(report, run)}{counts}", ""]
-        rows = [[plain(c["status"]), code(c["id"]), code(c.get("detail") or "")] for c in run.not_passed]
-        lines += _table(["status", "case", "detail"], rows, most)
+        lines += _table(
+            ["status", "case", "detail"],
+            run.not_passed,
+            lambda case: [plain(case["status"]), code(case["id"]), code(case.get("detail") or "")],
+            most,
+        )
     return lines
 
 
@@ -128,28 +131,30 @@ def _worst(report: view.Report, most: int) -> list[str]:
     for run in report.runs:
         for title, slow in (("", run.worst), ("bound by a launch", run.launch)):
             name = ", ".join(text for text in (_letter(report, run).rstrip(": "), title) if text)
-            rows = [
-                [units.percent(s.share), units.time(s.case["median_s"]), units.time(s.limit), code(s.case["id"])]
-                for s in slow
-            ]
-            if rows and name:
+            if slow and name:
                 lines += [f"{name}:", ""]
-            lines += _table(["of limit", "time", "limit", "case"], rows, most)
+            lines += _table(["of limit", "time", "limit", "case"], slow, _slow, most)
         if run.worst and most:
             commands = [text for text in (run.settings, *(s.command for s in run.worst[:most])) if text]
             lines += ["To reproduce these:", "", *(f"    {' '.join(text.split())}" for text in commands), ""]
     return lines or ["No timed case has a limit.", ""]
 
 
+def _slow(row: lists.Slow) -> list[str]:
+    return [units.percent(row.share), units.time(row.case["median_s"]), units.time(row.limit), code(row.case["id"])]
+
+
 def _models(report: view.Report, most: int) -> list[str]:
     titles = ["model"]
     for run in report.runs:
         titles += [f"{_letter(report, run)}time", "of limit", *(f"{plain(name)} / accel" for name in report.baselines)]
-    rows = [
-        [code(model.title), *(text for each in model.sums for text in _sum(each, report.baselines))]
-        for model in report.models
-    ]
-    return _table(titles, rows, most) or ["No case of a model.", ""]
+    lines = _table(
+        titles,
+        report.models,
+        lambda model: [code(model.title), *(text for each in model.sums for text in _sum(each, report.baselines))],
+        most,
+    )
+    return lines or ["No case of a model.", ""]
 
 
 def _sum(found: models.Sum | None, baselines: Sequence[str]) -> list[str]:

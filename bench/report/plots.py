@@ -21,7 +21,7 @@ FAMILY_MARKERS = {
 
 def ladder(limits: Limits, fastest: float) -> str:
     """Bytes per second over working sets. fastest: the top of the axis, so that several devices share one."""
-    frame = Frame(600, 320)
+    frame = Frame(600, 340)
     rungs = [rung for rung in limits.ladder if rung.working_set > 0 and any(rung.rates.values())]
     if not rungs or fastest <= 0:
         return ""
@@ -34,7 +34,7 @@ def ladder(limits: Limits, fastest: float) -> str:
             sizes.append(size)
         size *= 4
     parts = [
-        frame.y_axis(y, [(v, units.tick(units.bandwidth(v)) if v else "0") for v in steps(fastest * 1.08)]),
+        frame.y_axis(y, [(v, units.tick(units.prefixed(v, ""))) for v in steps(fastest * 1.08)], "B/s"),
         frame.x_axis(
             x, [(v, units.size(v)) for v in sizes[:: 1 + len(sizes) // 9]], "working set of all arrays together"
         ),
@@ -88,6 +88,8 @@ def extent(limits: Sequence[Limits], cases: Sequence[Record]) -> tuple[float, fl
     ys = [case["flops"] / case["median_s"] for case in shown]
     ridges = [max(flat) / min(steep)] if flat and steep else []
     left, right = min([*xs, *ridges, 1.0]) / 2, max([*xs, *ridges, 1.0]) * 3
+    if ridges:  # room for the names of the compute rates: 0.3 of the width, left of the lowest one's start
+        left = min(left, (min(flat) / max(steep) / right**0.3) ** (1 / 0.7))
     top = max([*ys, *flat, 1.0]) * 2
     bottom = min([*ys, *(b * left for b in steep), top / 100]) / 2
     return left, right, bottom, top
@@ -98,11 +100,11 @@ def roofline(limits: Limits, cases: Sequence[Record], bounds: tuple[float, float
 
     Williams, Waterman and Patterson, Roofline, Communications of the ACM 52(4), 2009.
     """
-    frame = Frame(640, 420, left=86)
+    frame = Frame(640, 430)
     x, y = frame.x(*bounds[:2], log=True), frame.y(*bounds[2:], log=True)
     ticks_x, ticks_y = decades(*bounds[:2]), decades(*bounds[2:])
     parts = [
-        frame.y_axis(y, [(v, units.tick(units.compute(v, None))) for v in ticks_y[:: 1 + len(ticks_y) // 9]]),
+        frame.y_axis(y, [(v, units.tick(units.prefixed(v, ""))) for v in ticks_y[:: 1 + len(ticks_y) // 9]], "FLOP/s"),
         frame.x_axis(x, [(v, f"{v:g}") for v in ticks_x[:: 1 + len(ticks_x) // 9]], "operations per byte"),
     ]
     lines = roofs(limits)

@@ -92,10 +92,10 @@ class Frame:
 
     width: float
     height: float
-    left: float = 74
+    left: float = 52
     right: float = 14
-    top: float = 12
-    bottom: float = 48
+    top: float = 30
+    bottom: float = 56
 
     def draw(self, label: str, *inside: str) -> str:
         """The drawing; label: what it shows, for those who cannot see it."""
@@ -109,14 +109,14 @@ class Frame:
         for number, (value, words) in enumerate(ticks):
             x = scale(value)
             marks.append(element("path", d=f"M{x:.1f},{self.top:.1f}V{bottom:.1f}", class_="grid"))
-            class_ = "tick minor" if number % 2 else "tick"
+            class_ = "tick x minor" if number % 2 else "tick x"
             marks.append(text(words, x, bottom + 17, class_, text_anchor="middle"))
         middle = (self.left + self.width - self.right) / 2
-        return "".join(marks) + text(title, middle, self.height - 8, "axis", text_anchor="middle")
+        return "".join(marks) + text(title, middle, self.height - 14, "axis x", text_anchor="middle")
 
-    def y_axis(self, scale: Scale, ticks: Sequence[tuple[float, str]]) -> str:
-        """Grid lines and numbers with their units."""
-        marks = []
+    def y_axis(self, scale: Scale, ticks: Sequence[tuple[float, str]], unit: str) -> str:
+        """Grid lines, numbers, and their unit above them."""
+        marks = [text(unit, self.left, 16, "axis", text_anchor="middle")]
         for value, words in ticks:
             y = scale(value)
             marks.append(element("path", d=f"M{self.left:.1f},{y:.1f}H{self.width - self.right:.1f}", class_="grid"))

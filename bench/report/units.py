@@ -14,24 +14,24 @@ BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B
 
 
 def digits(value: float, count: int = 3) -> str:
-    """A number with so many significant digits and no exponent: 1.20, 12.0, 120, 1200."""
+    """A number with at least so many significant digits and no exponent: 1.20, 12.0, 120, 1234."""
     if not isfinite(value):
         return str(value)
     if value == 0:
         return "0"
-    places = count - 1 - floor(log10(abs(value)))
+    places = max(count - 1 - floor(log10(abs(value))), 0)
     rounded = round(value, places)
-    if floor(log10(abs(rounded))) > floor(log10(abs(value))):  # 9.999 became 10.00
-        places -= 1
-    return f"{rounded:.{max(places, 0)}f}"
+    if rounded and floor(log10(abs(rounded))) > floor(log10(abs(value))):  # 9.999 became 10.00
+        places = max(places - 1, 0)
+    return f"{rounded:.{places}f}"
 
 
 def prefixed(value: float | None, unit: str, prefixes: tuple[tuple[float, str], ...] = DECIMAL) -> str:
     """A number with the largest prefix that leaves at least 1 before the point, after rounding."""
     if value is None:
         return UNKNOWN
-    if not isfinite(value):
-        return f"{value} {unit}".rstrip()
+    if not isfinite(value) or value == 0:
+        return f"{value:g} {unit}".rstrip()
     for size, prefix in prefixes:
         if abs(value) >= size * 0.9995 or size == prefixes[-1][0]:
             return f"{digits(value / size)} {prefix}{unit}".rstrip()

@@ -45,8 +45,8 @@ class Run:
     hashed: int
 
     @property
-    def cases(self) -> Sequence[Record]:
-        return self.record.get("cases") or ()
+    def cases(self) -> list[Record]:
+        return list(self.record.get("cases") or ())
 
 
 @dataclass(frozen=True)

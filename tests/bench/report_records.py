@@ -259,3 +259,67 @@ def slower(each: Record) -> Record:
         "interval_s": [end * 1.25 for end in each["interval_s"]],
         "roof": roof,
     }
+
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=\"alert('2')\">&amp;'\"|`\n@everyone"
+"""Text that would be markup in HTML, in a script element, in an attribute, in Markdown and in a shell."""
+
+
+def evil() -> Record:
+    """A record whose every text is `EVIL`."""
+    found = record("x" + EVIL)
+    found["device"].update(description=EVIL, driver=EVIL, details={EVIL: EVIL})
+    found["environment"] = {"ACCEL_NUMERICS": EVIL}
+    found["suite"].update(name=EVIL, filters={"ops": [EVIL], "models": [], "dtypes": []})
+    found["label"] = EVIL
+    found["probes"] += [
+        probe(EVIL, EVIL, None, None, "s", 1.0, note=EVIL),
+        probe("fma/" + EVIL, "fma", EVIL, None, "op/s", 1e9, note=EVIL),
+    ]
+    for n, each in enumerate(found["cases"]):
+        each.update(id=f"{n} {EVIL}", detail=EVIL, reason=EVIL, kernel=EVIL, op=each["op"] + EVIL * (n == 0))
+        each["baselines"] = (
+            {EVIL: {"samples_s": [], "median_s": None, "note": EVIL}} if n % 9 == 0 else each["baselines"]
+        )
+        if each["model"]:
+            each.update(model=EVIL, layer=EVIL, source=EVIL, phase=EVIL)
+        if each["roof"]:
+            each["roof"]["probe"] = EVIL
+    found["cases"][5]["dtype"] = EVIL
+    found["cases"][6].update(status=EVIL, flags=[EVIL, "noisy"], hash=EVIL)
+    return found  # fmt: skip
+
+
+def bare() -> Record:
+    """A record in which all that may be null is null."""
+    found = record()
+    for each in found["probes"]:
+        each.update(value=None, samples=[], note="could not be measured")
+    for each in found["cases"]:
+        each.update(roof=None, hash=None, error=None, baselines={}, kernel=None, reason=None, path=None, detail=None)
+        each.update(model=None, layer=None, phase=None, source=None, count=None, samples_s=[], median_s=None)
+        each.update(interval_s=None, flops=None, bytes=None, first_call_s=None, peak_bytes=None, executed=None)
+        each["class"] = None
+    found["host"] = dict.fromkeys(found["host"])
+    found["device"] = {**dict.fromkeys(found["device"]), "name": "cpu"}
+    found["toolchain"] = dict.fromkeys(found["toolchain"])
+    found["accel"] = dict.fromkeys(found["accel"])
+    found["environment"] = {}
+    found["run"] = {**dict.fromkeys(found["run"]), "complete": False}
+    return found
+
+
+def no_roofs() -> Record:
+    """A record without probes."""
+    found = record(probes=[])
+    for each in found["cases"]:
+        each["roof"] = None
+    return found
+
+
+def incomplete() -> Record:
+    """A record of a run that was interrupted, and of a part of the suite."""
+    found = record()
+    found["run"]["complete"] = False
+    found["suite"].update(cases=400, filters={"ops": ["matmul", "exp"], "models": [], "dtypes": []})
+    return found
