@@ -126,7 +126,11 @@ setup(
         for name in (package, *(f"{package}.{below}" for below in find_packages(ROOT / folder)))
     ],
     package_dir=folders,
-    package_data={"accel": ["py.typed", "testing/known_failures/*.txt"], "accel.kernels": ["**/*.cl", "**/*.json"]},
+    package_data={
+        "accel": ["py.typed", "testing/known_failures/*.txt"],
+        "accel.kernels": ["**/*.cl", "**/*.json"],
+        "accel.bench": ["schema.json", "report/templates/*", "workloads/*.toml", "suites.toml"],
+    },
     ext_modules=[CORE, CPU],
     cmdclass={"build_ext": BuildNative},
 )

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from math import comb, inf
+from math import inf
 from statistics import median
+
+from .statistics import interval as interval
+from .statistics import noise as noise
 
 SAMPLE_SECONDS = 1e-3
 """A sample repeats its call until it takes about this long, so that the clock's own cost does not count."""
@@ -25,29 +28,6 @@ NOISE_GOAL = 0.02
 
 SETTLE_SECONDS = 2e-3
 """Pause before a sample where several threads work: the pool of the library timed before may still spin."""
-
-
-def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """An interval of the median that needs no assumption on the distribution: order statistics l and n + 1 - l with
-    the largest l for which the binomial distribution (n, 1/2) gives at least the confidence (David and Nagaraja,
-    Order Statistics, 2003, 7.1). All of the samples where they are too few."""
-    ordered = sorted(samples)
-    n = len(ordered)
-    outside, rank = 0.0, 0
-    while rank < n // 2:
-        outside += 2 * comb(n, rank) / 2**n
-        if outside > 1 - confidence:
-            break
-        rank += 1
-    rank = max(rank, 1)
-    return ordered[rank - 1], ordered[n - rank]
-
-
-def noise(samples: Sequence[float]) -> float:
-    """Half the width of the 95% interval of the median, as a share of the median."""
-    low, high = interval(samples)
-    middle = median(samples)
-    return (high - low) / 2 / middle if middle > 0 else inf
 
 
 def ratios(peer: Sequence[float], own: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ import click
 
 from .. import Commands
 
-COMMANDS = ("cpu",)
+COMMANDS = ("compare", "cpu", "history", "list", "probe", "report", "run", "submit_check", "validate")
 
 
 @click.group(

@@ -1,0 +1,74 @@
+"""The entry of a case in a result file: before anything is measured, and when its limit is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..config import config
+from ..errors import AccelError
+from . import probes, verify
+from .privacy import anonymous
+from .result import MAX_SHARE, TIMED
+from .workload import Workload, op_spec
+
+
+def blank(workload: Workload, requested: str, status: str, detail: str | None = None) -> dict[str, Any]:
+    """The entry of a case that was not measured. requested: the device. status, detail: why not."""
+    known = op_spec(workload) is not None
+    return workload.to_json() | {
+        "requested": requested,
+        "executed": None,
+        "path": None,
+        "kernel": None,
+        "reason": None,
+        "status": status,
+        "detail": detail,
+        "class": verify.contract_class(workload, config.numerics) if known else None,
+        "error": None,
+        "hash": None,
+        "flops": _work(verify.flops, workload) if known else None,
+        "bytes": _work(verify.moved_bytes, workload) if known else None,
+        "first_call_s": None,
+        "compile_s": None,
+        "samples_s": [],
+        "median_s": None,
+        "interval_s": None,
+        "flags": [],
+        "baselines": {},
+        "roof": None,
+        "peak_bytes": None,
+        "energy": None,
+    }
+
+
+def _work(measure: Any, workload: Workload) -> float | None:
+    """Operations or bytes of a case; None where the op refuses its operands."""
+    try:
+        return float(measure(workload))
+    except (AccelError, NotImplementedError):
+        return None
+
+
+def with_roof(record: dict[str, Any], found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The entry with its share of the device's limit. found: what the probes of the run found. A share that is not
+    possible makes it SUSPECT; it is not clamped."""
+    if record["status"] not in TIMED:
+        return record
+    roof = probes.roof(found, record)
+    if roof is None:
+        return record | {"roof": None}
+    share = roof["seconds"] / record["median_s"]
+    record = record | {"roof": {**roof, "share": share}}
+    if roof["bound"] == "launch" and "launch-bound" not in record["flags"]:
+        record["flags"] = [*record["flags"], "launch-bound"]
+    if share > MAX_SHARE and record["status"] == "PASS":
+        record |= {"status": "SUSPECT", "detail": f"{share:.3g} of the limit that probe {roof['probe']} measured"}
+    return record
+
+
+def without_names(record: dict[str, Any]) -> dict[str, Any]:
+    """The entry without paths and names of the machine in what others wrote: messages of kernels and libraries."""
+    peers = {name: row | {"note": anonymous(row["note"])} for name, row in record["baselines"].items()}
+    words = {name: anonymous(record[name]) for name in ("detail", "reason")}
+    return record | words | {"baselines": peers}

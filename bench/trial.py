@@ -1,0 +1,278 @@
+"""One case on one device, in the process that measures: build, check, time, check again."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from .. import dispatch
+from ..array import Array, to_numpy
+from ..backends.base import Device
+from ..backends.cpu import threads
+from ..config import config
+from ..errors import AccelError, CompileError
+from ..testing.compare import place
+from . import baselines, inputs, statistics, timing, verify
+from . import workload as workloads
+from .energy import Meter
+from .peak import Peak
+from .poison import poison
+from .record import blank
+from .workload import Workload
+
+PATIENCE_SECONDS, PATIENCE = 10.0, 10
+"""A baseline's first call is given up after so many seconds, or so many times accel's time where that is longer."""
+
+HOPELESS_SECONDS, HOPELESS = 0.2, 10
+"""A baseline whose first call took so long, and so many times accel's time, is not called again."""
+
+LONG_SECONDS = 2.0
+"""Nor is one whose first call took so long: it is known well enough."""
+
+STEP_SECONDS = 1.0
+"""How often the rounds of a case say that they go on."""
+
+Mark = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure. See `Plan`; evict: empties the caches; meter: or the reason why there is none."""
+
+    seed: int
+    budget: float
+    max_noise: float
+    baselines: bool
+    evict: Callable[[], None] | None = None
+    meter: Meter | str = "not asked for"
+    without: Mapping[str, str] = field(default_factory=dict)
+
+
+def measure(workload: Workload, device: Device, options: Options, mark: Mark) -> dict[str, Any]:
+    """The entry of a case that accel has the op of.
+
+    mark: is told {"step": what} when a step of the case begins, and {"baseline": name, "patience": seconds} before a
+    baseline's first call, which may take the process with it. options.without: baselines that are not called, and why.
+    """
+    record = blank(workload, str(device), "CRASH")
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"), config(fallback="allow"):
+            warnings.simplefilter("ignore")
+            Trial(workload, device, options, mark, record).run()
+    except MemoryError as error:
+        record |= {"status": "OOM", "detail": said(error)}
+    except CompileError as error:
+        record |= {"status": "CRASH", "detail": said(error)}
+    except (AccelError, NotImplementedError) as error:
+        record |= {"status": "UNSUPPORTED", "detail": said(error)}
+    except Exception as error:  # whatever a kernel raises
+        record |= {"status": "CRASH", "detail": said(error)}
+    return record
+
+
+def said(error: BaseException) -> str:
+    """An exception's type and the first line of its message."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}".rstrip(": ")
+
+
+class Trial:
+    """The steps of `measure`, which fill the record as they go."""
+
+    def __init__(
+        self, workload: Workload, device: Device, options: Options, mark: Mark, record: dict[str, Any]
+    ) -> None:
+        self.workload, self.device, self.options, self.mark, self.record = workload, device, options, mark, record
+        self.step("making the operands")
+        self.operands = inputs.arrays(workload, options.seed)
+        self.result: Callable[[], Array] = partial(workloads.call(workload), *(place(x, device) for x in self.operands))
+
+    def step(self, what: str) -> None:
+        """What begins now, for the parent: it waits for each step for itself."""
+        self.mark({"step": what})
+
+    def run(self) -> None:
+        """Status, and what belongs to it."""
+        with dispatch.recording(run=False):
+            imagined = self.result()
+        before = self.first_call(imagined)
+        if before is None:
+            return
+        mistrusted = self.record["detail"]
+        self.time()
+        problem = self.check_again(imagined, before)
+        if problem is not None:
+            self.record |= {"status": "INCORRECT", "detail": problem, "samples_s": [], "median_s": None}
+            self.record |= {"interval_s": None, "flags": [], "baselines": {}, "hash": None}
+            return
+        self.record["energy"] = energy(self.options.meter, self.call)
+        if mistrusted is not None:
+            self.record["status"] = "MISTRUSTED"
+        else:
+            self.record["status"] = "PASS" if self.record["executed"] == self.record["requested"] else "FALLBACK"
+
+    def call(self) -> None:
+        """The call, until the device is done."""
+        self.result().device.synchronize()
+
+    def first_call(self, imagined: Array) -> str | None:
+        """Makes and checks the first call, on poisoned memory: the result's hash, or None where it is wrong."""
+        poison(self.device, imagined.dtype, imagined.nbytes)
+        self.step("in the first call")
+        begin = time.perf_counter()
+        with dispatch.recording(run=True) as recorder:
+            result = self.result()
+            self.device.synchronize()
+        self.record["first_call_s"] = time.perf_counter() - begin
+        self.record |= served(recorder, self.device)
+        self.step("checking the result")
+        got = to_numpy(result)
+        digest = verify.result_hash(got)
+        try:
+            found = verify.check(self.workload, self.operands, got, config.numerics)
+        except Exception as error:
+            self.record["detail"] = f"it could not be checked: {said(error)}"
+            return digest
+        self.record["error"] = error_of(found)
+        if not found.ok:
+            self.record |= {"status": "INCORRECT", "detail": found.detail}
+            return None
+        self.record["hash"] = None if self.record["class"] == "bound" else digest
+        return digest
+
+    def check_again(self, imagined: Array, before: str) -> str | None:
+        """What is wrong with a further call's result, or None."""
+        poison(self.device, imagined.dtype, imagined.nbytes)
+        self.step("in the last call")
+        result = self.result()
+        self.device.synchronize()
+        self.step("checking the result of the last call")
+        got = to_numpy(result)
+        if verify.result_hash(got) == before:
+            return None
+        if self.record["class"] != "bound":
+            return "the result's bits changed from the first call to the last"
+        if self.record["error"] is None:
+            return None
+        found = verify.check(self.workload, self.operands, got, config.numerics)
+        if found.ok:
+            return None
+        self.record["error"] = error_of(found)
+        return f"wrong in the last call, right in the first: {found.detail}"
+
+    def time(self) -> None:
+        """Rounds of accel and the baselines."""
+        options, count = self.options, threads(config.current())
+        self.step("in the second call")
+        steady = self.second_call()
+        peers, alone = self.peers(steady, count) if options.baselines else ({}, {})
+        evict = options.evict if self.workload.cache == "cold" else None
+        settle = timing.SETTLE_SECONDS if count > 1 and self.device.kind not in ("gpu", "accelerator") else 0.0
+        self.said = -math.inf
+        found = timing.rounds(self.call, peers, options.budget, options.max_noise, evict, settle, self.going_on)
+        own = found.pop(timing.OWN)
+        first = self.record["first_call_s"]
+        self.record["flags"] = statistics.flags(own, options.max_noise, first_call_s=first)
+        self.record |= {"samples_s": own, "median_s": median(own), "interval_s": list(statistics.interval(own))}
+        self.record["baselines"] = alone | {name: baseline(samples, None) for name, samples in found.items()}
+
+    def second_call(self) -> float:
+        """Seconds of a call; the memory that it takes beside its operands goes to the record, where the device's memory
+        is the host's."""
+        kept = config.current().pool_limit
+        config.pool_limit = 0  # or idle memory would be used, and nothing grow
+        config.pool_limit = kept
+        peak = Peak()
+        seconds = timing.sample(self.call, 1)
+        self.record["peak_bytes"] = peak.growth() if self.device.host else None
+        return seconds
+
+    def going_on(self) -> None:
+        """Says now and then that the rounds go on."""
+        now = time.perf_counter()
+        if now - self.said >= STEP_SECONDS:
+            self.said = now
+            self.step("being timed")
+
+    def peers(self, steady: float, count: int) -> tuple[dict[str, Callable[[], Any]], dict[str, dict[str, Any]]]:
+        """The baselines to be timed in the rounds, and the entries of those that are not. steady: accel's seconds."""
+        timed, alone = {}, {}
+        patience = max(PATIENCE_SECONDS, PATIENCE * steady)
+        for name, call in baselines.calls(self.workload, self.operands, self.device.kind, count).items():
+            if name in self.options.without:
+                alone[name] = baseline([], self.options.without[name])
+                continue
+            self.mark({"baseline": name, "patience": patience})
+            begin = time.perf_counter()
+            try:
+                result = call()
+                took = time.perf_counter() - begin
+                why = baselines.problem(self.workload, self.operands, result)
+            except Exception as error:  # whatever a library raises for what it lacks
+                why = said(error)
+            result = None
+            if why is not None:
+                alone[name] = baseline([], f"left out: {why}")
+            elif took > min(LONG_SECONDS, max(HOPELESS_SECONDS, HOPELESS * steady)):
+                alone[name] = baseline([took], f"called once, as it takes {took:.3g} s")
+            else:
+                timed[name] = call
+        return timed, alone
+
+
+def baseline(samples: list[float], note: str | None) -> dict[str, Any]:
+    """A baseline's entry."""
+    return {"samples_s": samples, "median_s": median(samples) if samples else None, "note": note}
+
+
+def error_of(found: verify.Check) -> dict[str, Any]:
+    """A check's entry; JSON has no infinity."""
+    return {"worst": found.worst if math.isfinite(found.worst) else None, "checked": found.checked, "of": found.of}
+
+
+def served(recorder: dispatch.Recorder, device: Device) -> dict[str, Any]:
+    """What ran a call, and where: the entries ``path``, ``executed``, ``kernel`` and ``reason``."""
+    chosen = [(where, found, _chosen(found)) for where, found in recorder.calls]
+    whats = [what for _, _, what in chosen]
+    moved = [each for each in chosen if each[2] == dispatch.FALLBACK or each[2].startswith("override: ")]
+    made = (dispatch.DECOMPOSITION, dispatch.FALLBACK)
+    kernels = list(dict.fromkeys(what for what in whats if what not in made and not what.startswith("override: ")))
+    executed = str(device)
+    if moved:
+        last = next((where for where, _, what in reversed(chosen) if what in kernels), moved[-1][0])
+        executed = last.rpartition(" on ")[2]
+    path = "fallback" if moved else "decomposition" if dispatch.DECOMPOSITION in whats else "native" if whats else None
+    reasons = [f"{c.what}: {c.refusal}" for _, found, what in moved for c in found if c.refusal and c.what != what]
+    reasons += [what for _, _, what in moved if what != dispatch.FALLBACK]
+    return {
+        "path": path,
+        "executed": executed,
+        "kernel": ", ".join(kernels) or None,
+        "reason": "; ".join(dict.fromkeys(reasons)) or ("no kernel" if moved else None),
+    }
+
+
+def _chosen(found: list[dispatch.Candidate]) -> str:
+    return next((c.what for c in found if c.refusal is None), "nothing")
+
+
+def energy(meter: Meter | str, call: Callable[[], None]) -> dict[str, Any]:
+    """Joules of one call, from a window of many; null with the reason where there is no meter."""
+    if isinstance(meter, str):
+        return {"joules": None, "source": None, "window_s": None, "reason": meter}
+    count, begin, before = 0, time.perf_counter(), meter.joules()
+    while not count or time.perf_counter() - begin < meter.shortest_s:
+        call()
+        count += 1
+    used, window = meter.joules() - before, time.perf_counter() - begin
+    found = {"source": meter.source, "window_s": window}
+    if not used > 0:  # or NaN
+        return found | {"joules": None, "reason": "the meter could not be read, or did not move"}
+    return found | {"joules": used / count, "reason": None}

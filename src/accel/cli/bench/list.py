@@ -1,0 +1,53 @@
+"""``accel bench list``: the cases of a suite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command(short_help="List the cases of a suite, and measure nothing.")
+@click.option("--suite", default="quick", show_default=True, metavar="NAME", help="quick, core, models or science.")
+@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only cases of this op (may be repeated).")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Only cases of this model (may be repeated).")
+@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only cases of this dtype (may be repeated).")
+@click.option("--case", "patterns", multiple=True, metavar="PATTERN", help="As in accel bench run.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(
+    suite: str,
+    ops: tuple[str, ...],
+    models: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    patterns: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Says of each case that `accel bench run` would measure which bytes it has to move and how many operations it
+    needs at least. Exit code 2 for bad arguments, or where no case matches."""
+    from ...bench.plan import Plan
+    from ...bench.runner import chosen
+    from .. import console
+
+    rows = [_row(case) for case in chosen(Plan(suite, "", ops, models, dtypes, patterns))]
+    if as_json:
+        console.print_json({"suite": suite, "cases": rows})
+        return 0
+    console.table(
+        ("op", "bytes", "flops", "case"),
+        [(row["op"], _number(row["bytes"]), _number(row["flops"]), row["id"]) for row in rows],
+    )
+    console.say(f"{len(rows)} cases")
+    return 0
+
+
+def _row(case: Any) -> dict[str, Any]:
+    """A case as it is before anything is measured."""
+    from ...bench.record import blank
+
+    kept = ("id", "model", "layer", "phase", "count", "op", "dtype", "cache", "class", "bytes", "flops")
+    record = blank(case, "", "UNSUPPORTED")
+    return {name: record[name] for name in kept} | {"supported": record["class"] is not None}
+
+
+def _number(value: float | None) -> str:
+    return "no such op" if value is None else f"{value:.3g}"

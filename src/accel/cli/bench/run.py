@@ -1,0 +1,203 @@
+"""``accel bench run``: measures a suite on a device and writes one result file."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ...bench.plan import Plan
+
+FAILURES = ("incorrect", "fallback", "incomplete")
+"""What --fail-on takes."""
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+class Bytes(click.ParamType):
+    """A whole number of bytes, or of K, M or G of 1024."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"(\d+)([KMG]?)", str(value).upper())
+        if found is None or int(found[1]) == 0:
+            self.fail(f"{value!r}: expected bytes from 1 on, or a number with K, M or G", param, ctx)
+        return int(found[1]) * UNITS[found[2]]
+
+
+class Failures(click.ParamType):
+    """Words of `FAILURES` with commas between them; or nothing."""
+
+    name = "what"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        words = tuple(word.strip() for word in str(value).split(",") if word.strip())
+        for word in words:
+            if word not in FAILURES:
+                self.fail(f"{word!r}: expected some of {', '.join(FAILURES)}", param, ctx)
+        return words
+
+
+@click.command(short_help="Measure a suite on a device; one result file.")
+@click.option("--suite", default="quick", show_default=True, metavar="NAME", help="quick, core, models or science.")
+@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only cases of this op (may be repeated).")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Only cases of this model (may be repeated).")
+@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only cases of this dtype (may be repeated).")
+@click.option(
+    "--case",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only the case of this id, or those whose id has this regular expression (may be repeated).",
+)
+@click.option("--device", default=None, metavar="NAME", help="The device. [default: accel's]")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the operands' values.")
+@click.option(
+    "--budget",
+    default=None,
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Of timing per case. [default: 0.5 in quick, else 1]",
+)
+@click.option(
+    "--max-noise",
+    default=None,
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    help="Timing ends when the 95% interval of the median is so narrow. [default: 0.02]",
+)
+@click.option(
+    "--timeout",
+    default=None,
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Until a case that does not get on is given up. [default: 120]",
+)
+@click.option(
+    "--memory",
+    default=None,
+    type=Bytes(),
+    metavar="BYTES",
+    help="Of the host, for one case; larger ones are skipped. [default: 60% of what is available]",
+)
+@click.option("--resume", is_flag=True, help="Continue an interrupted run of the same options.")
+@click.option(
+    "--fail-on",
+    default="incorrect",
+    show_default=True,
+    type=Failures(),
+    metavar="WHAT[,WHAT…]",
+    help="What the exit code tells: incorrect, fallback, incomplete.",
+)
+@click.option(
+    "-o",
+    "--output",
+    default=None,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The result file. [default: accel-bench-<suite>-<device>.json]",
+)
+@click.option("--no-baselines", is_flag=True, help="Do not time NumPy, torch and others.")
+@click.option("--no-probes", is_flag=True, help="Do not measure the device's limits; no case gets a share of one.")
+def command(
+    suite: str,
+    ops: tuple[str, ...],
+    models: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    patterns: tuple[str, ...],
+    device: str | None,
+    seed: int,
+    budget: float | None,
+    max_noise: float | None,
+    timeout: float | None,
+    memory: int | None,
+    resume: bool,
+    fail_on: tuple[str, ...],
+    output: Path | None,
+    no_baselines: bool,
+    no_probes: bool,
+) -> int:
+    """Measures the device's limits, then every case of a suite: checked, timed beside the same calls of other
+    libraries, and checked again.
+
+    Each case runs in a child process with a timeout. What is measured goes to a journal beside the result file at once;
+    a run that was interrupted is continued with --resume.
+
+    Exit code 0 well; 1 a result is wrong, could not be checked, or took its process down; 2 bad arguments, or no case
+    matches; 4 cases were not measured (with --fail-on incomplete); 5 a case ran on another device (with --fail-on
+    fallback); 6 the journal to resume is of another run; 130 interrupted.
+    """
+    from ...bench import plan as plans
+    from ...bench import runner
+    from ...bench.journal import OtherRunError
+    from .progress import progress
+
+    made = plans.Plan(
+        suite=suite, device=device or "", ops=ops, models=models, dtypes=dtypes, patterns=patterns, seed=seed,
+        budget=budget or plans.BUDGETS.get(suite, plans.BUDGET), max_noise=max_noise or plans.MAX_NOISE,
+        timeout=timeout or plans.TIMEOUT, memory=memory, baselines=not no_baselines, probes=not no_probes,
+    )  # fmt: skip
+    runner.chosen(made)
+    machine = runner.identify(device)
+    made = made.on(machine["device"]["name"])
+    out = output or Path(f"accel-bench-{suite}-{made.device.replace(':', '-')}.json")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with progress() as on_event:
+            record = runner.run(made, out, on_event, resume, machine)
+    except OtherRunError as error:
+        click.echo(f"accel: error: {error}", err=True)
+        return 6
+    except KeyboardInterrupt:
+        _say_how_to_resume(made, out, output)
+        return 130
+    _summary(record, made, out)
+    return exit_code(record, fail_on)
+
+
+def exit_code(record: dict[str, Any], fail_on: tuple[str, ...]) -> int:
+    """See `command`. The lowest of those that apply, as the worst has the lowest."""
+    from ...bench.result import INCORRECT, TIMED
+
+    statuses = {case["status"] for case in record["cases"]}
+    if "incorrect" in fail_on and statuses & set(INCORRECT):
+        return 1
+    if "incomplete" in fail_on and (statuses - set(TIMED) or not record["run"]["complete"]):
+        return 4
+    fallbacks = any(case["path"] == "fallback" for case in record["cases"])
+    return 5 if "fallback" in fail_on and fallbacks else 0
+
+
+def _say_how_to_resume(plan: Plan, out: Path, output: Path | None) -> None:
+    from ...bench.runner import journal_of
+
+    if not journal_of(out).exists():
+        click.echo("accel: interrupted before anything was measured", err=True)
+        return
+    file = ["-o", str(output)] if output else []
+    line = join(["accel", "bench", "run", *plan.arguments(), *file, "--resume"])
+    click.echo(f"accel: interrupted; what was measured is kept. To go on:\n  {line}", err=True)
+
+
+def _summary(record: dict[str, Any], plan: Plan, out: Path) -> None:
+    """How the cases ended, and the ten that are farthest from their limit."""
+    from ...bench import summary
+    from ...bench.result import INCORRECT
+    from .. import console
+
+    for status, count, example in summary.statuses(record["cases"]):
+        style = console.BAD if status in INCORRECT else console.GOOD if status == "PASS" else console.WARN
+        console.say(f"{status:12} {count:5}  {example}".rstrip(), style=style)
+    rows = summary.worst(record["cases"])
+    if rows:
+        console.heading("Farthest from the device's own limit")
+        console.table(("of limit", "bound", "median", "best other", "case"), rows)
+        line = join(["accel", "bench", "run", "--suite", plan.suite, "--device", plan.device, "--case", rows[0][-1]])
+        console.say(f"To measure the first of them again: {line}")
+    console.say(f"\nwritten: {out} ({record['run']['seconds']:.0f} s)")
