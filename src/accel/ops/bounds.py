@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import ml_dtypes
 import numpy as np
 
@@ -27,8 +29,8 @@ def largest(dtype: DType) -> float:
 
 def gamma(n: int, u: float) -> float:
     """n u / (1 - n u): relative error of n roundings in a row (Higham, Accuracy and Stability of Numerical Algorithms,
-    3.1)."""
-    return n * u / (1 - n * u)
+    3.1). From n u = 1 on there is no bound: infinity."""
+    return n * u / (1 - n * u) if n * u < 1 else inf
 
 
 def tree_depth(n: int) -> int:

@@ -279,7 +279,7 @@ def _bound(
             underflow = np.where(small < 1e-30, np.inf, underflow)
             large = np.maximum(magnitude, 1).prod(axis=axes, keepdims=keepdims)
             underflow = np.where(large > 1e30, np.inf, underflow)
-        absolute = growth * total + underflow
+        absolute = np.where(total == 0, 0.0, growth * total) + underflow  # growth may be infinite
         if kind == "sum" and computed is have and bounds.integral(x):
             absolute = np.where(total < 1 / bounds.unit_roundoff(accumulator), 0, absolute)
         if kind == "mean":
