@@ -27,11 +27,11 @@ def roof(probes: Sequence[Record], workload_record: Record) -> dict[str, Any] | 
     """What bounds a case, the probe that says so, and the least seconds that it leaves: max(flops / F, bytes / B), or
     the launch latency where that is longer. Without the share, which needs the case's time.
 
-    F: the best arithmetic probe of the case's dtype; float32's for a 16-bit float that has none. B: of the kind
-    `memory_kind`; for a cold case of the largest rung, for a warm one of the smallest that holds the case's bytes, or a
-    larger one that is faster (programs over little data are bound by their launch, not by memory). A dtype without
-    arithmetic probe is bound by memory, unless even float32's rate would be the tighter bound: then, and without
-    probes, None.
+    F: the best arithmetic probe of the case's dtype; float32's count too for 16-bit floats, which most ops compute in
+    it. B: of the kind `memory_kind`; for a cold case of the largest rung, for a warm one of the smallest that holds the
+    case's bytes, or a larger one that is faster (programs over little data are bound by their launch, not by memory). A
+    dtype without arithmetic probe is bound by memory, unless even float32's rate would be the tighter bound: then, and
+    without probes, None.
     """
     moved = workload_record["bytes"] or 0.0
     flops = workload_record["flops"] or 0.0
@@ -68,14 +68,11 @@ def memory_kind(workload_record: Record) -> str:
 
 
 def _arithmetic(known: Iterable[Record], dtype: str) -> Record | None:
-    found = _fastest(known, dtype)
-    if found is None and dtype in ("float16", "bfloat16"):
-        found = _fastest(known, "float32")
-    return found
+    return _fastest(known, *((dtype, "float32") if dtype in ("float16", "bfloat16") else (dtype,)))
 
 
-def _fastest(known: Iterable[Record], dtype: str) -> Record | None:
-    fitting = [probe for probe in known if probe["kind"] in ARITHMETIC and probe["dtype"] == dtype]
+def _fastest(known: Iterable[Record], *dtypes: str) -> Record | None:
+    fitting = [probe for probe in known if probe["kind"] in ARITHMETIC and probe["dtype"] in dtypes]
     return max(fitting, key=lambda probe: probe["value"], default=None)
 
 
