@@ -92,7 +92,7 @@ class Frame:
 
     width: float
     height: float
-    left: float = 52
+    left: float = 66
     right: float = 14
     top: float = 30
     bottom: float = 56
