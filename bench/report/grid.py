@@ -114,7 +114,7 @@ def _exactness(cases: Sequence[Record]) -> str:
     errors = [error for case in cases if (error := at(case, "error", "worst")) is not None]
     words = ["/".join(classes)] if classes else []
     if errors and max(errors) > 0:
-        words.append(units.digits(max(errors), 2))
+        words.append(units.digits(max(errors), 2) if max(errors) >= 0.001 else "< 0.001")
     return " ".join(words)
 
 

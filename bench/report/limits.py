@@ -43,7 +43,6 @@ class Peak:
 
     dtype: str
     rates: dict[str, float | None]
-    notes: tuple[str, ...]
 
     @property
     def reached(self) -> float | None:
@@ -79,11 +78,12 @@ class Roof:
 
 @dataclass(frozen=True)
 class Limits:
-    """All probes of one record."""
+    """All probes of one record. notes: what is said of compute rates, each with the dtypes of which it is said."""
 
     ladder: tuple[Rung, ...]
     peaks: tuple[Peak, ...]
     figures: tuple[Figure, ...]
+    notes: tuple[tuple[str, tuple[str, ...]], ...]
     caches: tuple[tuple[str, float], ...]
 
     @property
@@ -114,10 +114,15 @@ def build(record: Record) -> Limits:
             peaks.setdefault(probe["dtype"], []).append(probe)
         else:
             figures.append(_figure(probe))
+    notes: dict[str, list[str]] = {}
+    for dtype in sorted(peaks, key=dtype_order):
+        for note in _notes(peaks[dtype]):
+            notes.setdefault(note, []).append(dtype)
     return Limits(
         tuple(Rung(size, _rates(found, LADDER), _notes(found)) for size, found in sorted(rungs.items())),
-        tuple(Peak(d, _rates(peaks[d], COMPUTE), _notes(peaks[d])) for d in sorted(peaks, key=dtype_order)),
+        tuple(Peak(d, _rates(peaks[d], COMPUTE)) for d in sorted(peaks, key=dtype_order)),
         tuple(figures),
+        tuple((note, tuple(dtypes)) for note, dtypes in notes.items()),
         _caches(record),
     )
 
@@ -131,7 +136,7 @@ def _notes(probes: Sequence[Any]) -> tuple[str, ...]:
     """How a rate was found where that is not by instructions, and what the probe says."""
     texts = []
     for probe in probes:
-        if probe.get("how") == "program":
+        if probe.get("how") == "program" and probe["kind"] == "fma":
             texts.append(f"{probe['kind']}: by a program of accel, not by instructions")
         if probe.get("note"):
             texts.append(f"{probe['kind']}: {probe['note']}")
@@ -154,7 +159,9 @@ def _caches(record: Record) -> tuple[tuple[str, float], ...]:
     found = at(record, "host", "caches") or {}
     if at(record, "device", "kind") != "cpu":
         return ()
-    return tuple((name.replace(" data", ""), size) for name, size in found.items() if size)
+    return tuple(
+        (name.replace(" data", ""), size) for name, size in found.items() if size and "instruction" not in name
+    )
 
 
 def roofs(limits: Limits) -> list[Roof]:

@@ -213,7 +213,9 @@ def record(device: str = "cpu", **more: Any) -> Record:
         "environment": {"ACCEL_NUMERICS": "reproducible"},
         "host": {
             "system": "Linux", "kernel": "6.1", "cpu": "AMD EPYC", "architecture": "x86_64", "cores": 2,
-            "memory": 25000000000, "caches": {"L1 data": 32768, "L2": 1048576, "L3": 33554432}, "virtual": True,
+            "memory": 25000000000,
+            "caches": {"L1 data": 32768, "L1 instruction": 32768, "L2": 1048576, "L3": 33554432},
+            "virtual": True,
             "governor": None, "load": 0.1,
         },
         "device": {
