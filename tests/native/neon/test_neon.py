@@ -11,11 +11,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from cross_compile import COMPILER, EMULATOR, FLAGS, ROOT
 from native_reference import FLOATS, INTEGERS, numpy_dtype, run_matmul, run_pointwise, run_reduce
-
-ROOT = Path(__file__).parents[3]
-COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
-FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-static"]
 
 # bits, bits of the fraction, bias of the exponent
 FORMATS = {"float16": (16, 10, 15), "bfloat16": (16, 7, 127), "float32": (32, 23, 127), "float64": (64, 52, 1023)}

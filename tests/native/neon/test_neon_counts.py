@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_neon import COMPILER, EMULATOR, FLAGS, ROOT
+from cross_compile import COMPILER, EMULATOR, FLAGS, ROOT
 
 LISTER = "aarch64-linux-gnu-objdump"
 SHARE = 0.7
