@@ -1,18 +1,26 @@
-"""Emptying the caches of a device, so that the next call finds its operands in memory."""
+"""Operands that come from memory: by calls that take turns with copies of them, or by emptying the caches.
+
+Turns are what a model does, layer after layer: threads and code stay warm, and calls may be repeated. They need copies
+that are together twice as large as the last-level cache; of small operands these would be too many.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from .. import dispatch, registry
-from ..array import from_numpy
+from ..array import Array, from_numpy
 from ..backends.base import Device
 
 UNKNOWN_CACHE = 64 << 20
 """Bytes taken for the last-level cache where neither the system nor a probe tells."""
+
+MAX_COPIES = 64
+"""Copies of the operands at most; where more would be needed, the caches are emptied before each call."""
 
 PLATEAU = 1.4
 """A rung whose read bandwidth is so many times that of the largest rung is in a cache."""
@@ -27,24 +35,43 @@ def last_level_cache(device: dict[str, Any], host: dict[str, Any], probes: Seque
     return max(told, *measured, 0) or UNKNOWN_CACHE
 
 
+def copies(nbytes: int, cache: int) -> int | None:
+    """How many copies of operands of so many bytes take turns: none but themselves (1) where they are twice as large as
+    the cache, None where there would be too many."""
+    if nbytes >= 2 * cache:
+        return 1
+    count = ceil(2 * cache / nbytes) + 1 if nbytes else MAX_COPIES + 1
+    return count if count <= MAX_COPIES else None
+
+
+def in_turn(calls: Sequence[Callable[[], object]], turns: Iterator[int]) -> Callable[[], object]:
+    """A call that makes the next of the calls each time. turns: counts from 0 on; one for all that are timed together,
+    so that each takes the copy that was used longest ago by any of them."""
+    count = len(calls)
+    return calls[0] if count == 1 else lambda: calls[next(turns) % count]()
+
+
 def evictor(device: Device, cache: int) -> Callable[[], None]:
     """A call that fills the caches with twice as many other bytes, by the device's own kernels and on all its threads.
 
     They are read, not written: lines that must be written back would cost the call that is timed after it.
     """
-    count = 2 * cache // 4
-    buffer = from_numpy(np.ones(count, np.float32), device, copy=True)
-    total, copy = registry.OPS["sum"], registry.OPS["copy"]
+    count, total, copy = 2 * cache // 4, registry.OPS["sum"], registry.OPS["copy"]
+
+    def ones(length: int) -> Array:
+        return from_numpy(np.ones(length, np.float32), device, copy=True)
+
     with dispatch.recording(run=False) as recorder:
-        total.function(buffer)
+        total.function(ones(16))
     if dispatch.FALLBACK not in recorder.served_by():
+        buffer = ones(count)
 
         def read() -> None:
             total.function(buffer)
             device.synchronize()
 
         return read
-    half, other = buffer[: count // 2], buffer[count // 2 :]
+    half, other = ones(count // 2), ones(count // 2)
 
     def move() -> None:  # a device that has only a pointwise kernel
         copy.function(half, out=other)

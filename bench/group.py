@@ -25,9 +25,18 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 """Numbers of threads of the other libraries, which are timed with as many as accel."""
 
 
+COPIES = 6
+"""Bytes beyond a case's own that its process may take, as a multiple of the cache: for `cold`, each twice the cache,
+copies of operands for accel and for the others, and what empties the caches."""
+
+IDLE = {"OPENBLAS_THREAD_TIMEOUT": "20"}
+"""Lets the idle threads of OpenBLAS, which computes NumPy's products, sleep after 2^20 cycles. By default they keep
+their cores for 2^26 after a call, into the next library's turn, whose barriers then take 15 ms."""
+
+
 def variables() -> dict[str, str]:
     """What a process that measures has in its environment beside its parent's."""
-    return dict.fromkeys(THREAD_VARIABLES, str(threads(config.current())))
+    return dict.fromkeys(THREAD_VARIABLES, str(threads(config.current()))) | IDLE
 
 
 class Group:
@@ -81,7 +90,10 @@ class Group:
                 now = time.monotonic()
                 if "begin" in message:
                     current, step = message["begin"], "at its begin"
-                    deadline, limit = now + self.plan.timeout, limit or child.resident() + self.budget
+                    deadline, limit = (
+                        now + self.plan.timeout,
+                        limit or child.resident() + self.budget + COPIES * self.cache,
+                    )
                     self.on_begin(current)
                 elif "step" in message:
                     baseline, step, deadline = None, message["step"], now + self.plan.timeout

@@ -30,6 +30,10 @@ LONG_SECONDS, FEW_ROUNDS = 20.0, 3
 SETTLE_SECONDS = 2e-3
 """Pause before a sample where several threads work: the pool of the library timed before may still spin."""
 
+WARM_SECONDS, WARM_SHARE = 10e-3, 0.1
+"""After the pause, calls are made for so long before the sample, because the system needs some milliseconds until the
+threads that it wakes run on cores of their own; none where that time is less than this share of one call."""
+
 
 def rounds(
     own: Call,
@@ -46,15 +50,17 @@ def rounds(
 
     budget: seconds; exceeded only by the rounds that are needed at least. max_noise: of accel's samples, at which the
     rounds end; see `statistics.noise`. evict: empties the caches; where given, each sample is one call, after it.
-    settle: seconds of a pause before each sample. on_round: is called before each round.
+    settle: seconds of a pause before each sample, which calls that warm up follow. on_round: is called before each
+    round.
     """
     calls = {OWN: own, **baselines}
     names, start = list(calls), clock()
     counts = dict.fromkeys(names, 1) if evict else {name: repeats(call, clock) for name, call in calls.items()}
+    warm = WARM_SECONDS if settle and not evict else 0.0
     samples: dict[str, list[float]] = {name: [] for name in names}
     for done in range(MAX_ROUNDS):
-        took = clock() - start
-        if took > budget and done >= (FEW_ROUNDS if took > LONG_SECONDS else MIN_ROUNDS):
+        elapsed = clock() - start
+        if elapsed > budget and done >= (FEW_ROUNDS if elapsed > LONG_SECONDS else MIN_ROUNDS):
             break
         if done >= MIN_ROUNDS and noise(samples[OWN]) <= max_noise:
             break
@@ -67,8 +73,12 @@ def rounds(
             if settle:
                 pause(settle)
             call, count = calls[name], counts[name]
-            if count > 1:  # after another library's turn: caches and threads as they are in a loop
+            took = samples[name][-1] if samples[name] else 0.0
+            if count > 1 or (warm and took * WARM_SHARE < warm):  # caches and threads as they are in a loop
+                begin = clock()
                 call()
+                while clock() - begin < warm:
+                    call()
             samples[name].append(sample(call, count, clock))
     return samples
 

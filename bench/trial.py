@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
@@ -20,12 +21,13 @@ from ..backends.cpu import threads
 from ..config import config
 from ..errors import AccelError, CompileError
 from ..testing.compare import place
-from . import baselines, inputs, statistics, timing, verify
+from . import baselines, cold, inputs, statistics, timing, verify
 from . import workload as workloads
 from .energy import Meter
 from .peak import Peak
 from .poison import poison
 from .record import blank
+from .route import route
 from .workload import Workload
 
 PATIENCE_SECONDS, PATIENCE = 10.0, 10
@@ -41,16 +43,19 @@ STEP_SECONDS = 1.0
 """How often the rounds of a case say that they go on."""
 
 Mark = Callable[[dict[str, Any]], None]
+Calls = dict[str, timing.Call]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure. See `Plan`; evict: empties the caches; meter: or the reason why there is none."""
+    """How to measure. See `Plan`; cache: bytes of the last-level cache; evict: empties the caches; meter: or the reason
+    why there is none."""
 
     seed: int
     budget: float
     max_noise: float
     baselines: bool
+    cache: int = 0
     evict: Callable[[], None] | None = None
     meter: Meter | str = "not asked for"
     without: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +97,7 @@ class Trial:
         self.workload, self.device, self.options, self.mark, self.record = workload, device, options, mark, record
         self.step("making the operands")
         self.operands = inputs.arrays(workload, options.seed)
-        self.result: Callable[[], Array] = partial(workloads.call(workload), *(place(x, device) for x in self.operands))
+        self.result = self.call_of(self.operands)
 
     def step(self, what: str) -> None:
         """What begins now, for the parent: it waits for each step for itself."""
@@ -118,9 +123,13 @@ class Trial:
         else:
             self.record["status"] = "PASS" if self.record["executed"] == self.record["requested"] else "FALLBACK"
 
+    def call_of(self, operands: Sequence[np.ndarray]) -> Callable[[], Array]:
+        """The call on operands that are placed on the device."""
+        return partial(workloads.call(self.workload), *(place(x, self.device) for x in operands))
+
     def call(self) -> None:
         """The call, until the device is done."""
-        self.result().device.synchronize()
+        _finish(self.result)
 
     def first_call(self, imagined: Array) -> str | None:
         """Makes and checks the first call, on poisoned memory: the result's hash, or None where it is wrong."""
@@ -131,7 +140,7 @@ class Trial:
             result = self.result()
             self.device.synchronize()
         self.record["first_call_s"] = time.perf_counter() - begin
-        self.record |= served(recorder, self.device)
+        self.record |= route(recorder, self.device)
         self.step("checking the result")
         got = to_numpy(result)
         digest = verify.result_hash(got)
@@ -173,15 +182,31 @@ class Trial:
         self.step("in the second call")
         steady = self.second_call()
         peers, alone = self.peers(steady, count) if options.baselines else ({}, {})
-        evict = options.evict if self.workload.cache == "cold" else None
+        own, peers, evict = self.cooled(peers, count) if self.workload.cache == "cold" else (self.call, peers, None)
         settle = timing.SETTLE_SECONDS if count > 1 and self.device.kind not in ("gpu", "accelerator") else 0.0
         self.said = -math.inf
-        found = timing.rounds(self.call, peers, options.budget, options.max_noise, evict, settle, self.going_on)
-        own = found.pop(timing.OWN)
+        found = timing.rounds(own, peers, options.budget, options.max_noise, evict, settle, self.going_on)
+        times = found.pop(timing.OWN)
         first = self.record["first_call_s"]
-        self.record["flags"] = statistics.flags(own, options.max_noise, first_call_s=first)
-        self.record |= {"samples_s": own, "median_s": median(own), "interval_s": list(statistics.interval(own))}
+        self.record["flags"] = statistics.flags(times, options.max_noise, first_call_s=first)
+        self.record |= {"samples_s": times, "median_s": median(times), "interval_s": list(statistics.interval(times))}
         self.record["baselines"] = alone | {name: baseline(samples, None) for name, samples in found.items()}
+
+    def cooled(self, peers: Calls, count: int) -> tuple[timing.Call, Calls, timing.Call | None]:
+        """The call and the baselines' with operands that come from memory, or what empties the caches before each."""
+        number = cold.copies(sum(x.nbytes for x in self.operands), self.options.cache)
+        if number is None:
+            return self.call, peers, self.options.evict
+        turns, own = itertools.count(), [self.call]
+        others = {name: [call] for name, call in peers.items()}
+        for _ in range(number - 1):
+            copy = [x.copy(order="K") for x in self.operands]
+            own.append(partial(_finish, self.call_of(copy)))
+            offered = baselines.calls(self.workload, copy, self.device.kind, count) if peers else {}
+            for name in peers:
+                others[name].append(offered[name])
+        rotated = {name: cold.in_turn(calls, turns) for name, calls in others.items()}
+        return cold.in_turn(own, turns), rotated, None
 
     def second_call(self) -> float:
         """Seconds of a call; the memory that it takes beside its operands goes to the record, where the device's memory
@@ -201,7 +226,7 @@ class Trial:
             self.said = now
             self.step("being timed")
 
-    def peers(self, steady: float, count: int) -> tuple[dict[str, Callable[[], Any]], dict[str, dict[str, Any]]]:
+    def peers(self, steady: float, count: int) -> tuple[Calls, dict[str, dict[str, Any]]]:
         """The baselines to be timed in the rounds, and the entries of those that are not. steady: accel's seconds."""
         timed, alone = {}, {}
         patience = max(PATIENCE_SECONDS, PATIENCE * steady)
@@ -227,6 +252,11 @@ class Trial:
         return timed, alone
 
 
+def _finish(call: Callable[[], Array]) -> None:
+    """Makes a call and waits until the device is done."""
+    call().device.synchronize()
+
+
 def baseline(samples: list[float], note: str | None) -> dict[str, Any]:
     """A baseline's entry."""
     return {"samples_s": samples, "median_s": median(samples) if samples else None, "note": note}
@@ -235,32 +265,6 @@ def baseline(samples: list[float], note: str | None) -> dict[str, Any]:
 def error_of(found: verify.Check) -> dict[str, Any]:
     """A check's entry; JSON has no infinity."""
     return {"worst": found.worst if math.isfinite(found.worst) else None, "checked": found.checked, "of": found.of}
-
-
-def served(recorder: dispatch.Recorder, device: Device) -> dict[str, Any]:
-    """What ran a call, and where: the entries ``path``, ``executed``, ``kernel`` and ``reason``."""
-    chosen = [(where, found, _chosen(found)) for where, found in recorder.calls]
-    whats = [what for _, _, what in chosen]
-    moved = [each for each in chosen if each[2] == dispatch.FALLBACK or each[2].startswith("override: ")]
-    made = (dispatch.DECOMPOSITION, dispatch.FALLBACK)
-    kernels = list(dict.fromkeys(what for what in whats if what not in made and not what.startswith("override: ")))
-    executed = str(device)
-    if moved:
-        last = next((where for where, _, what in reversed(chosen) if what in kernels), moved[-1][0])
-        executed = last.rpartition(" on ")[2]
-    path = "fallback" if moved else "decomposition" if dispatch.DECOMPOSITION in whats else "native" if whats else None
-    reasons = [f"{c.what}: {c.refusal}" for _, found, what in moved for c in found if c.refusal and c.what != what]
-    reasons += [what for _, _, what in moved if what != dispatch.FALLBACK]
-    return {
-        "path": path,
-        "executed": executed,
-        "kernel": ", ".join(kernels) or None,
-        "reason": "; ".join(dict.fromkeys(reasons)) or ("no kernel" if moved else None),
-    }
-
-
-def _chosen(found: list[dispatch.Candidate]) -> str:
-    return next((c.what for c in found if c.refusal is None), "nothing")
 
 
 def energy(meter: Meter | str, call: Callable[[], None]) -> dict[str, Any]:

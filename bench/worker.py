@@ -5,7 +5,7 @@
     {"do": "describe", "device": null}                    {"machine": …}
     {"do": "probe", "device": "cpu", "quick": true}       {"probe": …} for each probe, then {"probed": true}
     {"do": "measure", "device": "cpu", "cases": […],      for each case {"begin": id}, what `trial.measure` marks, and
-     "seed": 0, "budget": 0.5, "max_noise": 0.02,         {"case": …}, its entry
+     "seed": 0, "budget": 0.8, "max_noise": 0.02,         {"case": …}, its entry
      "baselines": true, "cache": 33554432,
      "without": {id: {baseline: reason}}}
 
@@ -74,6 +74,7 @@ def measure(target: Device, task: dict[str, Any], emit: Emit) -> None:
             budget=task["budget"],
             max_noise=task["max_noise"],
             baselines=task["baselines"],
+            cache=task["cache"],
             evict=evict,
             meter=meter,
             without=task["without"].get(case.id, {}),

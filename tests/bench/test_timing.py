@@ -116,6 +116,18 @@ def test_a_pause_comes_before_each_sample_and_is_not_counted():
     assert found["accel"] == pytest.approx([0.01] * 5)
 
 
+def test_calls_warm_up_after_a_pause():
+    """For 10 ms, but not where one call takes much longer; and not at all where nothing was paused for."""
+    machine = Machine()
+    machine.rounds(machine.call("own", 1e-3), settle=0.002)
+    tries, warm, sampled = 1, 5 * 10, 5
+    assert len(machine.order) == pytest.approx(tries + warm + sampled, abs=5)
+    for seconds, settle in ((0.2, 0.002), (1e-3, 0.0)):
+        other = Machine()
+        other.rounds(other.call("own", seconds), budget=10.0, settle=settle)
+        assert len(other.order) <= 1 + 5 + 1
+
+
 def test_the_clock_is_read_twice_in_a_sample():
     """What a sample costs beside its calls: two readings for about a millisecond of calls."""
     machine = Machine()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -10,37 +9,21 @@ from statistics import median
 
 import numpy as np
 import pytest
-from faults import FOLDER, case
+from faults import case
 
 import accel
-from accel import registry
 from accel.bench import trial
 from accel.bench.workload import Operand, Workload
 
 OPTIONS = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=False)
 
 
-@pytest.fixture
-def faulty(monkeypatch):
-    """The faulty device, in this process."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    from accel_faulty_backend.backend import FaultyBackend
-
-    backend = FaultyBackend()
-    monkeypatch.setitem(registry._backends, "faulty", backend)
-    yield backend.devices()[0]
-    registry.kernels.cache_clear()
-    accel.dispatch.forget()
-    for name in [name for name in sys.modules if name.startswith("accel_faulty_backend")]:
-        del sys.modules[name]
-
-
 def measured(workload, device, options=OPTIONS):
     return trial.measure(workload, device, options, lambda message: None)
 
 
-def test_a_right_kernel_passes(faulty):
-    record = measured(case("right"), faulty)
+def test_a_right_kernel_passes(faulty_device):
+    record = measured(case("right"), faulty_device)
     assert record["status"] == "PASS"
     assert record["detail"] is None
     assert (record["requested"], record["executed"]) == ("faulty:0", "faulty:0")
@@ -54,16 +37,16 @@ def test_a_right_kernel_passes(faulty):
     assert record["energy"]["reason"] == "not asked for"
 
 
-def test_a_slow_kernel_is_right_and_slow(faulty):
-    record = measured(case("slow"), faulty)
+def test_a_slow_kernel_is_right_and_slow(faulty_device):
+    record = measured(case("slow"), faulty_device)
     assert record["status"] == "PASS"
     assert record["median_s"] >= 0.05
     assert len(record["samples_s"]) == 5
 
 
 @pytest.mark.parametrize("fault", ["wrong", "nothing"])
-def test_a_wrong_result_is_found_before_it_is_timed(fault, faulty):
-    record = measured(case(fault), faulty)
+def test_a_wrong_result_is_found_before_it_is_timed(fault, faulty_device):
+    record = measured(case(fault), faulty_device)
     assert record["status"] == "INCORRECT"
     assert record["samples_s"] == []
     assert record["detail"]
@@ -71,17 +54,17 @@ def test_a_wrong_result_is_found_before_it_is_timed(fault, faulty):
 
 
 @pytest.mark.parametrize("fault", ["wrong-later", "nothing-later"])
-def test_a_result_that_turns_wrong_is_found_after_the_timing(fault, faulty):
-    record = measured(case(fault), faulty)
+def test_a_result_that_turns_wrong_is_found_after_the_timing(fault, faulty_device):
+    record = measured(case(fault), faulty_device)
     assert record["status"] == "INCORRECT"
     assert record["detail"] == "the result's bits changed from the first call to the last"
     assert (record["samples_s"], record["median_s"], record["hash"]) == ([], None, None)
 
 
-def test_without_poison_an_idle_kernel_would_pass(faulty, monkeypatch):
+def test_without_poison_an_idle_kernel_would_pass(faulty_device, monkeypatch):
     """The control: the result of a call before is still in memory."""
     monkeypatch.setattr(trial, "poison", lambda device, dtype, nbytes: None)
-    assert measured(case("nothing-later"), faulty)["status"] == "PASS"
+    assert measured(case("nothing-later"), faulty_device)["status"] == "PASS"
 
 
 @pytest.mark.parametrize(
@@ -92,14 +75,14 @@ def test_without_poison_an_idle_kernel_would_pass(faulty, monkeypatch):
         ("compile", "CRASH", "CompileError: add: expected ';'"),
     ],
 )
-def test_what_a_kernel_raises(fault, status, detail, faulty):
-    record = measured(case(fault), faulty)
+def test_what_a_kernel_raises(fault, status, detail, faulty_device):
+    record = measured(case(fault), faulty_device)
     assert (record["status"], record["detail"]) == (status, detail)
     assert record["samples_s"] == []
 
 
-def test_a_refused_call_falls_back(faulty):
-    record = measured(case("refuse"), faulty)
+def test_a_refused_call_falls_back(faulty_device):
+    record = measured(case("refuse"), faulty_device)
     assert record["status"] == "FALLBACK"
     assert (record["path"], record["executed"], record["kernel"]) == ("fallback", "cpu", "cpu.pointwise")
     assert "faulty.pointwise: it is told to refuse" in record["reason"]
@@ -196,7 +179,7 @@ def test_a_hopeless_baseline_is_called_once(monkeypatch):
 @pytest.mark.parametrize(("cache", "evictions"), [("warm", False), ("cold", True)])
 def test_caches_are_emptied_for_cold_cases_only(cache, evictions):
     calls = []
-    options = trial.Options(0, 0.02, 0.5, False, evict=lambda: calls.append(1))
+    options = trial.Options(0, 0.02, 0.5, False, cache=1 << 30, evict=lambda: calls.append(1))
     record = measured(addition(cache=cache), accel.device("cpu"), options)
     assert len(calls) == (len(record["samples_s"]) if evictions else 0)
 

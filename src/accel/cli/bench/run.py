@@ -63,7 +63,7 @@ class Failures(click.ParamType):
     default=None,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="Of timing per case. [default: 0.5 in quick, else 1]",
+    help="Of timing per case. [default: 0.8 in quick, else 1]",
 )
 @click.option(
     "--max-noise",
