@@ -27,6 +27,10 @@ from .workload import SUITES, Workload, op_spec, select
 PROBE_SECONDS = {True: 120.0, False: 600.0}
 """How long all probes may take, quick or not."""
 
+BUSY = 0.5
+"""Runnable processes per core at which a machine is called busy: baselines that wait for all their threads may then
+take a thousand times as long as alone."""
+
 MEMORY_SHARE = 0.6
 """Part of the available memory that a case may take where the plan does not say."""
 
@@ -131,6 +135,9 @@ class Run:
         else:
             self.journal.append({"resumed": now})
         self.tell("plan", f"{len(self.done)} of {len(self.cases)} cases are done already" if self.done else "")
+        load = self.machine["host"].get("load") or 0.0
+        if load > BUSY:
+            self.tell("notice", f"this machine is busy ({load:.1f} runnable processes per core): times will be wrong")
         if self.plan.probes and not any("probed" in entry for entry in self.journal.entries):
             self.probe()
         self.measure()

@@ -112,6 +112,17 @@ def test_what_a_case_started_ends_with_it(tmp_path, faulty, monkeypatch, capfd):
     assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+@pytest.mark.parametrize(("load", "said"), [(1.7, ["this machine is busy (1.7 "]), (0.1, []), (None, [])])
+def test_a_busy_machine_is_told_of(load, said, tmp_path, faulty, monkeypatch):
+    only(monkeypatch, [case("right")])
+    machine = runner.identify("faulty:0")
+    machine["host"]["load"] = load
+    notices = []
+    plan = Plan("quick", "faulty:0", **QUICK)
+    runner.run(plan, tmp_path / "out.json", lambda e: notices.append(e) if e.kind == "notice" else None, False, machine)
+    assert [notice.text[:26] for notice in notices] == said
+
+
 def test_a_device_that_is_not_there(tmp_path):
     with pytest.raises(AccelError, match="nonsense"):
         runner.run(Plan("quick", "nonsense:0", **QUICK), tmp_path / "out.json", lambda event: None)
