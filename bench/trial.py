@@ -34,10 +34,10 @@ PATIENCE_SECONDS, PATIENCE = 10.0, 10
 """A baseline's first call is given up after so many seconds, or so many times accel's time where that is longer."""
 
 HOPELESS_SECONDS, HOPELESS = 0.2, 10
-"""A baseline whose first call took so long, and so many times accel's time, is not called again."""
+"""A baseline that takes so long, and so many times accel's time, is not timed in the rounds."""
 
 LONG_SECONDS = 2.0
-"""Nor is one whose first call took so long: it is known well enough."""
+"""Nor is one whose first call took so long: it is known well enough, and not called again."""
 
 STEP_SECONDS = 1.0
 """How often the rounds of a case say that they go on."""
@@ -240,13 +240,15 @@ class Trial:
                 result = call()
                 took = time.perf_counter() - begin
                 why = baselines.problem(self.workload, self.operands, result)
+                if HOPELESS_SECONDS < took < LONG_SECONDS:  # the first call may have loaded libraries
+                    took = timing.sample(call, 1)
             except Exception as error:  # whatever a library raises for what it lacks
                 why = said(error)
             result = None
             if why is not None:
                 alone[name] = baseline([], f"left out: {why}")
             elif took > min(LONG_SECONDS, max(HOPELESS_SECONDS, HOPELESS * steady)):
-                alone[name] = baseline([took], f"called once, as it takes {took:.3g} s")
+                alone[name] = baseline([took], f"timed once, as it takes {took:.3g} s")
             else:
                 timed[name] = call
         return timed, alone
