@@ -168,6 +168,10 @@ struct FewRow {
   bool (*across)(const FewProblem& problem);  // b[p * b_stride + j]
 };
 
+/// Packs a panel: `valid` rows of A or columns of B, of length k; element p of the i-th is at src[i * across + p *
+/// along]. False where one of them could meet a number that is flushed: the panel does not count (matrix units only).
+using PackPanel = bool (*)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);
+
 /// Matrix multiply of one dtype by panels of units: groups of products as wide as an accumulator.
 ///
 /// A panel of A holds, unit by unit, `parts` times mr factors, and after them `starts` times mr values that the sums
@@ -182,20 +186,18 @@ struct UnitRow {
   int parts;
   int starts;
   void (*tile)(int64_t k, int64_t rows, const void* a, const void* b, void* c, int64_t ldc, bool add);
-  void (*a)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);
-  void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);
+  PackPanel a, b;
 };
 
 /// Conversion of A and B from a dtype to the compute type.
 ///
-/// a and b pack one panel of `width` (mr or nr) vectors of length k:
+/// a and b pack one panel of `width` (mr or nr) vectors:
 /// dst[p * width + i] = src[i * across + p * along] for i < valid, 0 for valid <= i < width.
 struct PackRow {
   DType from;
   CType to;
   void (*row)(int64_t n, const void* src, int64_t stride, void* dst);  // dst[i] = src[i * stride]
-  void (*a)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = mr
-  void (*b)(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst);  // width = nr
+  PackPanel a, b;                                                      // width = mr, nr
 };
 
 /// The steps of softmax and its kin over contiguous elements, of one operand dtype and one result dtype; A is float32,

@@ -110,11 +110,11 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   if (call.entries == 0 || call.m == 0 || call.n == 0) return;
   const double work = static_cast<double>(call.entries) * call.m * call.n * std::max<int64_t>(call.k, 1);
   threads = worthwhile(work, kThreadWork, threads);
-  // The direct kernel widens what is not stored as it is computed.
-  const int64_t direct_work = native_ ? kDirectWork : kDirectWork / 16;
-  const bool small = static_cast<double>(call.m) * call.n * call.k <= direct_work;
   const bool across = call.b_col == 1 && call.n >= kFewColumns;
   const bool few = few_ && call.m <= kFewRows && (across || (call.b_row == 1 && call.n > 1));
+  // The direct kernel widens what is not stored as it is computed.
+  const int64_t direct_work = !native_ ? kWidenedWork : few ? kFewWork : kDirectWork;
+  const bool small = static_cast<double>(call.m) * call.n * call.k <= direct_work;
   const bool narrow = native_ && call.m <= kFewRows && call.b_col == 1 && call.n < kFewColumns;
   if (call.m == 1 && call.n == 1 && call.k > 0) {
     const bool lies = native_ && call.a_col == 1 && call.b_row == 1 && call.k >= kLongDot;
@@ -126,6 +126,13 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   } else {
     run_packed(call, threads, interrupt);
   }
+}
+
+/// Whether the call can be computed again, as it has to be where matrix units meet an element that they do not allow:
+/// what the epilogue reads has to be there still.
+bool Matmul::repeatable(const Call& call) const {
+  return std::none_of(call.extras.begin(), call.extras.end(),
+                      [&](const Call::Extra& extra) { return extra.data == call.out; });
 }
 
 /// Turns a region's accumulators into the output, where they are not that already.

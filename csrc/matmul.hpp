@@ -49,14 +49,17 @@ class Matmul {
   void run_batch(const Call& call, int threads, Interrupt& interrupt) const;
   void run_dots(const Call& call, int threads, Interrupt& interrupt) const;
   void run_pairs(const Call& call, int threads, Interrupt& interrupt) const;
-  bool exact_on_matrix_units(const Call& call, int threads, Interrupt& interrupt) const;
   bool exact_a(const Call& call, const Entry& entry) const;
+  bool repeatable(const Call& call) const;
   void run_packed(const Call& call, int threads, Interrupt& interrupt) const;
+  bool run_packed(const Call& call, const Panels& panels, int threads, Interrupt& interrupt) const;
   bool few(const Call& call, const FewRow& kernels, const Entry& entry, const Region& region, char* factors,
            bool prepared, Worker& worker) const;
   void direct(const Call& call, const Entry& entry, const Region& region, Worker& worker) const;
+  void direct_panels(const Call& call, int64_t m, int64_t n, int64_t k, const char* a, const char* b, char* c,
+                     int64_t ldc, bool add) const;
   void finish_dot(const Call& call, const Entry& entry, int64_t chunks, char* sums, Worker& worker) const;
-  void packed(const Call& call, const Panels& panels, const Entry& entry, const Region& region, Worker& worker) const;
+  bool packed(const Call& call, const Panels& panels, const Entry& entry, const Region& region, Worker& worker) const;
   void macro_tile(const Panels& panels, int64_t k, int64_t rows, int64_t columns, const char* a, const char* b, char* c,
                   int64_t ldc, bool add, bool padded, Worker& worker) const;
   void finish(const Call& call, const Entry& entry, const Region& region, char* acc, int64_t ldc, Worker& worker) const;
@@ -66,7 +69,7 @@ class Matmul {
     int64_t mr, nr, depth;
     int64_t group, parts, starts;  // as in UnitRow
     decltype(MatmulRow::tile) tile;
-    decltype(PackRow::a) a, b;
+    PackPanel a, b;
 
     int64_t a_size(int64_t k) const { return (k + group - 1) / group * parts + starts; }  // of a row, in accumulators
     int64_t b_size(int64_t k) const { return (k + group - 1) / group; }                   // of a column

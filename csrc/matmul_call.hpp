@@ -9,11 +9,13 @@
 
 namespace accel {
 
-inline constexpr int64_t kTileBytes = 1 << 20;        // accumulators that are not in the output
-inline constexpr int64_t kRegionWork = 1 << 26;       // multiply-adds between two checkpoints
-inline constexpr int64_t kDirectWork = 40 * 40 * 40;  // multiply-adds up to which packing costs more than it saves
-inline constexpr int64_t kFewColumns = 64;            // of B, from which reading its rows end to end pays
-inline constexpr int64_t kFewRows = 32;               // of A, up to which B is read as it is stored
+inline constexpr int64_t kTileBytes = 1 << 20;         // accumulators that are not in the output
+inline constexpr int64_t kRegionWork = 1 << 26;        // multiply-adds between two checkpoints
+inline constexpr int64_t kDirectWork = 64 * 64 * 64;   // multiply-adds up to which packing A costs more than it saves,
+inline constexpr int64_t kFewWork = 40 * 40 * 40;      // laying out the factors of few rows
+inline constexpr int64_t kWidenedWork = 16 * 16 * 16;  // or doing so for elements that are widened for it
+inline constexpr int64_t kFewColumns = 64;             // of B, from which reading its rows end to end pays
+inline constexpr int64_t kFewRows = 32;                // of A, up to which B is read as it is stored
 
 inline int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
@@ -74,7 +76,7 @@ struct Matmul::Call {
       for (int d = 0; d < rank; ++d) batch.strides[0][d] = batch.strides[1][d] = 0;
     }
     // Few columns are few rows transposed.
-    const bool few_columns = n == 1 || (n <= kFewRows && m * n * k > kDirectWork && (a_col == 1 || a_row == 1));
+    const bool few_columns = n == 1 || (n <= kFewRows && m * n * k > kFewWork && (a_col == 1 || a_row == 1));
     if ((few_columns && n < m) || (n > 1 && m > 1 && out_col != 1 && out_row == 1)) transpose();
     batch.collapse();
     fold_batch();

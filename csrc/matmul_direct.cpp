@@ -94,6 +94,11 @@ void Matmul::direct(const Call& call, const Entry& entry, const Region& region, 
       a_row = k;
       a_col = 1;
     }
+    if (native_ && call.b_row == 1 && call.b_col != 1 && n > 1) {
+      direct_panels(call, m, n, k, a, b, c, ldc, p > 0);
+      worker.checkpoint(m * n * k / 8);
+      continue;
+    }
     if (!native_ || (call.b_col != 1 && n > 1)) {
       char* const widened = static_cast<char*>(scratch(ScratchUse::kPackB, k * n * size_));
       for (int64_t q = 0; q < k; ++q) pack_->row(n, b + q * b_row * in_size, call.b_col, widened + q * n * size_);
@@ -104,6 +109,22 @@ void Matmul::direct(const Call& call, const Entry& entry, const Region& region, 
     worker.checkpoint(m * n * k / 8);
   }
   finish(call, entry, region, c, ldc, worker);
+}
+
+/// The same for a B that is contiguous along k, which is transposed panel by panel.
+void Matmul::direct_panels(const Call& call, int64_t m, int64_t n, int64_t k, const char* a, const char* b, char* c,
+                           int64_t ldc, bool add) const {
+  const int64_t nr = kernel_->nr;
+  char* const panel = static_cast<char*>(scratch(ScratchUse::kPackB, nr * std::min<int64_t>(k, kKC) * size_ + 64));
+  for (int64_t p = 0; p < k; p += kKC, add = true) {
+    const int64_t depth = std::min<int64_t>(kKC, k - p);
+    for (int64_t j = 0; j < n; j += nr) {
+      const int64_t columns = std::min(nr, n - j);
+      pack_->b(depth, columns, b + (j * call.b_col + p) * size_, call.b_col, 1, panel);
+      kernel_->direct(m, columns, depth, a + p * call.a_col * size_, call.a_row, call.a_col, panel, nr, c + j * size_,
+                      ldc, add);
+    }
+  }
 }
 
 /// Long dot products of operands that are read as they lie: chunks side by side, then added in order.

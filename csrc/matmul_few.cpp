@@ -13,11 +13,8 @@ constexpr int64_t kCallColumns = 4096;       // columns of a call of the kernel
 }  // namespace
 
 void Matmul::run_few(const Call& call, int threads, Interrupt& interrupt) const {
-  // Matrix units first: their kernels look whether B's elements allow them while they multiply, and where one does not,
-  // the whole call is computed again. So what the epilogue reads has to be there still.
-  bool again = true;
-  for (const Call::Extra& extra : call.extras) again &= extra.data != call.out;
-  if (matrix_few_ && again && run_few(call, *matrix_few_, threads, interrupt)) return;
+  // Matrix units first: their kernels look whether B's elements allow them while they multiply.
+  if (matrix_few_ && repeatable(call) && run_few(call, *matrix_few_, threads, interrupt)) return;
   run_few(call, *few_, threads, interrupt);
 }
 

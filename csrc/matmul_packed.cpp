@@ -7,9 +7,10 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kPackABytes = 192 << 10;  // packed rows of A, in L2
-constexpr int64_t kPackBBytes = 4 << 20;    // packed columns of B, in the last-level cache
-constexpr int64_t kScanParts = 8;           // of an operand's rows
+constexpr int64_t kPackABytes = 192 << 10;      // packed rows of A, in L2
+constexpr int64_t kPackBBytes = 4 << 20;        // packed columns of B, in the last-level cache
+constexpr int64_t kPackWholeBytes = 512 << 10;  // one block of A with all of k
+constexpr int64_t kPackFewBytes = 256 << 10;    // the same for one block of rows, in L2
 
 template <class T>
 void merge_tile(int64_t rows, int64_t columns, const T* tile, int64_t ld, T* c, int64_t ldc, bool add) {
@@ -28,32 +29,15 @@ void merge_tile(CType type, int64_t rows, int64_t columns, const void* tile, int
 
 }  // namespace
 
-/// Reads both operands once, row by row of what is contiguous.
-bool Matmul::exact_on_matrix_units(const Call& call, int threads, Interrupt& interrupt) const {
-  if ((call.a_row != 1 && call.a_col != 1) || (call.b_row != 1 && call.b_col != 1)) return false;
-  std::atomic<bool> exact{true};
-  const auto scan = [&](const char* x, int64_t rows, int64_t n, int64_t row, int64_t part) {
-    for (int64_t i = rows * part / kScanParts; i < rows * (part + 1) / kScanParts && exact; ++i) {
-      if (!matrix_->exact(n, x + i * row * size_of(dtype_))) exact = false;
-    }
-  };
-  parallel_for(call.entries * kScanParts, threads, interrupt, [&](int64_t task, Worker& worker) {
-    const int64_t e = task / kScanParts, part = task % kScanParts;
-    for_entries(call, e, e + 1, [&](const Entry& entry) {
-      call.a_col == 1 ? scan(entry.a, call.m, call.k, call.a_row, part)
-                      : scan(entry.a, call.k, call.m, call.a_col, part);
-      call.b_col == 1 ? scan(entry.b, call.k, call.n, call.b_row, part)
-                      : scan(entry.b, call.n, call.k, call.b_col, part);
-    });
-    worker.checkpoint((call.m + call.n) * call.k / kScanParts / 16);
-  });
-  return exact;
+void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) const {
+  // Matrix units first: packing looks whether the elements allow them.
+  if (matrix_ && repeatable(call) && run_packed(call, matrix_panels_, threads, interrupt)) return;
+  run_packed(call, panels_, threads, interrupt);
 }
 
-void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) const {
+/// Returns whether the panels could be packed; where not, the output holds anything.
+bool Matmul::run_packed(const Call& call, const Panels& panels, int threads, Interrupt& interrupt) const {
   // One task computes a region of one entry's output, over all of k: the bits do not depend on the division.
-  const Panels& panels =
-      matrix_ && call.k > 0 && exact_on_matrix_units(call, threads, interrupt) ? matrix_panels_ : panels_;
   const int64_t mr = panels.mr, nr = panels.nr;
   int64_t columns = std::max(nr, kPackBBytes / (panels.b_size(panels.depth) * size_) / nr * nr);
   int64_t rows = call.m;
@@ -76,21 +60,33 @@ void Matmul::run_packed(const Call& call, int threads, Interrupt& interrupt) con
     }
   }
   const int64_t down = parts(call.m, rows), across = parts(call.n, columns);
+  std::atomic<bool> sound{true};
   parallel_for(call.entries * down * across, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t e = task / (down * across), row = task / across % down * rows, column = task % across * columns;
     const Region region{row, std::min(rows, call.m - row), column, std::min(columns, call.n - column)};
-    for_entries(call, e, e + 1, [&](const Entry& entry) { packed(call, panels, entry, region, worker); });
+    for_entries(call, e, e + 1, [&](const Entry& entry) {
+      if (sound && !packed(call, panels, entry, region, worker)) sound = false;
+    });
   });
+  return sound;
 }
 
-void Matmul::packed(const Call& call, const Panels& panels, const Entry& entry, const Region& region,
+bool Matmul::packed(const Call& call, const Panels& panels, const Entry& entry, const Region& region,
                     Worker& worker) const {
   const int64_t mr = panels.mr, nr = panels.nr, depth = panels.depth, in_size = size_of(dtype_);
   const int64_t columns = round_up(region.columns, nr);
   const int64_t block =
       std::min(round_up(region.rows, mr), std::max(mr, kPackABytes / (panels.a_size(depth) * size_) / mr * mr));
-  char* const packed_a = static_cast<char*>(scratch(ScratchUse::kPackA, block * panels.a_size(depth) * size_ + 64));
-  char* const packed_b = static_cast<char*>(scratch(ScratchUse::kPackB, columns * panels.b_size(depth) * size_ + 64));
+  // Several blocks of rows meet all of B's panels. One block meets each of them once: these need not outlive L2; and if
+  // its rows fit with all of k, it goes along k first, so that its sums stay in L2 too.
+  const bool one = region.rows <= block;
+  const int64_t slice = block * panels.a_size(depth) * size_;  // of packed A, a chunk of k
+  const int64_t slices = one ? (call.k + depth - 1) / depth : 1;
+  const bool whole = one && slices * slice <= kPackWholeBytes;
+  const int64_t few = std::max(nr, kPackFewBytes / (panels.b_size(depth) * size_) / nr * nr);
+  const int64_t group = one ? std::min(columns, few) : columns;
+  char* const packed_a = static_cast<char*>(scratch(ScratchUse::kPackA, (whole ? slices : 1) * slice + 64));
+  char* const packed_b = static_cast<char*>(scratch(ScratchUse::kPackB, group * panels.b_size(depth) * size_ + 64));
   char* c = entry.out + (region.row * call.out_row + region.column) * size_;
   int64_t ldc = call.out_row;
   if (!call.in_place) {
@@ -101,24 +97,37 @@ void Matmul::packed(const Call& call, const Panels& panels, const Entry& entry, 
     for (int64_t i = 0; i < region.rows; ++i) std::memset(c + i * ldc * size_, 0, region.columns * size_);
     finish(call, entry, region, c, ldc, worker);
   }
-  for (int64_t p = 0; p < call.k; p += depth) {
+  /// A chunk of k for a group of columns.
+  const auto multiply = [&](int64_t p, int64_t j) {
     const int64_t k = std::min(depth, call.k - p), a_size = panels.a_size(k) * size_, b_size = panels.b_size(k) * size_;
-    const bool last = p + k == call.k;
-    for (int64_t j = 0; j < region.columns; j += nr) {
-      const char* const source = entry.b + (p * call.b_row + (region.column + j) * call.b_col) * in_size;
-      panels.b(k, std::min(nr, region.columns - j), source, call.b_col, call.b_row, packed_b + j * b_size);
+    const int64_t width = std::min(group, region.columns - j);
+    for (int64_t q = 0; q < width; q += nr) {
+      const char* const source = entry.b + (p * call.b_row + (region.column + j + q) * call.b_col) * in_size;
+      if (!panels.b(k, std::min(nr, width - q), source, call.b_col, call.b_row, packed_b + q * b_size)) return false;
     }
+    char* const panels_a = packed_a + (whole ? p / depth * slice : 0);
     for (int64_t i = 0; i < region.rows; i += block) {
       const int64_t rows = std::min(block, region.rows - i);
-      for (int64_t r = 0; r < rows; r += mr) {
+      for (int64_t r = 0; r < rows && j == 0; r += mr) {  // for further groups the one block is there
         const char* const source = entry.a + ((region.row + i + r) * call.a_row + p * call.a_col) * in_size;
-        panels.a(k, std::min(mr, rows - r), source, call.a_row, call.a_col, packed_a + r * a_size);
+        if (!panels.a(k, std::min(mr, rows - r), source, call.a_row, call.a_col, panels_a + r * a_size)) return false;
       }
-      char* const out = c + i * ldc * size_;
-      macro_tile(panels, k, rows, region.columns, packed_a, packed_b, out, ldc, p > 0, !call.in_place, worker);
-      if (last) finish(call, entry, {region.row + i, rows, region.column, region.columns}, out, ldc, worker);
+      char* const out = c + (i * ldc + j) * size_;
+      macro_tile(panels, k, rows, width, panels_a, packed_b, out, ldc, p > 0, !call.in_place, worker);
+      if (p + k == call.k) finish(call, entry, {region.row + i, rows, region.column + j, width}, out, ldc, worker);
+    }
+    return true;
+  };
+  const int64_t stretch = whole ? group : region.columns;  // columns that go through all of k before the next do
+  for (int64_t begin = 0; begin < region.columns; begin += stretch) {
+    const int64_t end = std::min(region.columns, begin + stretch);
+    for (int64_t p = 0; p < call.k; p += depth) {
+      for (int64_t j = begin; j < end; j += group) {
+        if (!multiply(p, j)) return false;
+      }
     }
   }
+  return true;
 }
 
 /// Multiplies packed panels. Where `padded`, c has room for whole tiles.

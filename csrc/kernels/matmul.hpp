@@ -11,6 +11,7 @@
 #include "contract.hpp"
 #include "dot.hpp"
 #include "pointwise.hpp"
+#include "transpose.hpp"
 #include "vector.hpp"
 
 namespace accel::ACCEL_ISA {
@@ -216,13 +217,6 @@ static inline To widen_native(From x) {
   return static_cast<To>(x);
 }
 
-/// Asks for the cache line of an element, which need not exist.
-template <class T>
-static inline void fetch(const T* x, int64_t offset) {
-  const uintptr_t at = reinterpret_cast<uintptr_t>(x) + static_cast<uintptr_t>(offset) * sizeof(T);
-  __builtin_prefetch(reinterpret_cast<const void*>(at));
-}
-
 /// Writes four rows of k elements as four columns of a panel: dst[p * width + i] = rows[i][p]. Asks for the rows that
 /// lie `next` elements on: each is too short for the hardware to foresee the following one.
 template <class T>
@@ -250,21 +244,49 @@ static void transpose_four(int64_t k, const T* const* rows, int64_t next, T* dst
   }
 }
 
+/// The same of kElements<T> rows by square transposes, for all k but the last k % kElements<T>.
+template <class T>
+static void transpose_square(int64_t k, const T* x, int64_t across, T* dst, int64_t width) {
+  constexpr int kE = kElements<T>;
+  for (int64_t p = 0; p + kE <= k; p += kE) {
+    Vector<T> v[kE];
+#pragma GCC unroll 16
+    for (int l = 0; l < kE; ++l) fetch<2>(x, (l + kE) * across + p);
+#pragma GCC unroll 16
+    for (int l = 0; l < kE; ++l) v[l] = load(x + l * across + p);
+    Transpose<T>::run(v);
+#pragma GCC unroll 16
+    for (int l = 0; l < kE; ++l) store(dst + (p + l) * width, v[l]);
+  }
+}
+
 /// k <= KC.
 template <class From, class To, To (*Widen)(From), int Width>
-static void pack(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst) {
+static bool pack(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst) {
+  constexpr int kLine = 64 / sizeof(From);
   const From* const x = static_cast<const From*>(src);
   To* const out = static_cast<To*>(dst);
   int64_t i = 0;
   if (across == 1) {
     if (valid == Width) {
       for (int64_t p = 0; p < k; ++p) {
+        // The next panel, into L2: each row is too short for the hardware to foresee it.
+        for (int l = 0; l < Width; l += kLine) fetch<2>(x, p * along + Width + l);
 #pragma GCC ivdep
         for (int l = 0; l < Width; ++l) out[p * Width + l] = Widen(x[p * along + l]);
       }
-      return;
+      return true;
     }
   } else if (along == 1) {
+    if constexpr (std::is_same_v<From, To> && Width % kElements<To> == 0 && kElements<To> > 4) {
+      constexpr int kE = kElements<To>;
+      for (; i + kE <= valid; i += kE) {
+        transpose_square(k, x + i * across, across, out + i, Width);
+        for (int64_t p = k / kE * kE; p < k; ++p) {
+          for (int l = 0; l < kE; ++l) out[p * Width + i + l] = x[(i + l) * across + p];
+        }
+      }
+    }
     for (; i + 4 <= valid; i += 4) {
       const To* rows[4];
       if constexpr (std::is_same_v<From, To>) {
@@ -289,6 +311,7 @@ static void pack(int64_t k, int64_t valid, const void* src, int64_t across, int6
   for (; i < Width; ++i) {
     for (int64_t p = 0; p < k; ++p) out[p * Width + i] = To(0);
   }
+  return true;
 }
 
 template <class From, class To, To (*Widen)(From)>

@@ -9,10 +9,10 @@ namespace accel::ACCEL_ISA {
 
 /// Calls emit(u, lane, units) for the units u of a panel of `Width` rows or columns, ascending, and for every
 /// kElements<Unit> of its lanes; element p of lane i is at src[i * across + p * along]. Lanes past `valid` hold
-/// anything.
+/// zeros, or other elements of the panel.
 template <class F, int Width, class Emit>
-static inline void for_units(int64_t k, int64_t valid, const typename F::Stored* src, int64_t across, int64_t along,
-                             Emit&& emit) {
+__attribute__((always_inline)) static inline void for_units(int64_t k, int64_t valid, const typename F::Stored* src,
+                                                            int64_t across, int64_t along, Emit&& emit) {
   using Stored = typename F::Stored;
   using Unit = typename F::Unit;
   constexpr int kE = kElements<Unit>, kGroup = F::kGroup, kPiece = kE * kGroup;
@@ -21,12 +21,17 @@ static inline void for_units(int64_t k, int64_t valid, const typename F::Stored*
     if (lanes <= 0) {
       for (int64_t u = 0; u * kGroup < k; ++u) emit(u, lane, Vector<Unit>{});
     } else if (across == 1) {
+      // Up to here, a whole vector from each step of k lies between the first and the last element of the panel.
+      const int64_t whole = lanes == kE ? k : along >= kE ? k - 1 : 0;
+      Vector<Unit> keep;
+      for (int l = 0; l < kE; ++l) keep[l] = l < lanes ? ~Unit(0) : Unit(0);
       for (int64_t p = 0; p < k; p += kGroup) {
         Stored copies[kGroup][kE];
         const Stored* rows[kGroup];
         for (int g = 0; g < kGroup; ++g) {
           rows[g] = src + (p + g) * along + lane;
-          if (lanes == kE && p + g < k) continue;
+          fetch<2>(rows[g], Width);
+          if (p + g < whole) continue;
           memset(copies[g], 0, sizeof copies[g]);
           if (p + g < k) {
             if (lanes == Width) {
@@ -37,7 +42,7 @@ static inline void for_units(int64_t k, int64_t valid, const typename F::Stored*
           }
           rows[g] = copies[g];
         }
-        emit(p / kGroup, lane, F::units(rows));
+        emit(p / kGroup, lane, F::units(rows) & keep);
       }
     } else {
       const Stored* const first = src + lane * across;
@@ -55,6 +60,9 @@ static inline void for_units(int64_t k, int64_t valid, const typename F::Stored*
           step = kPiece;
           last = kE - 1;
         }
+        // The next rows, into L2: each row is too short for the hardware to foresee the next one.
+#pragma GCC unroll 16
+        for (int l = 0; l < kE; ++l) fetch<2>(first, (l + kE) * across + p * along);
         Vector<Unit> units[kE];
 #pragma GCC unroll 16
         for (int l = 0; l < kE; ++l) memcpy(&units[l], from + (l < last ? l : last) * step, sizeof units[l]);
@@ -80,16 +88,19 @@ struct UnitTile {
 
   static int64_t units(int64_t k) { return (k + kGroup - 1) / kGroup; }
 
-  static void pack_a(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst) {
+  static bool pack_a(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst) {
     Factor* const out = static_cast<Factor*>(dst);
+    typename F::Doubt doubt;
     // Stores of whole vectors, each of which is overwritten by the next beyond its first MR lanes.
     for (int lane0 = 0; lane0 < MR; lane0 += kE) {
       Vector<Acc> start = {};
       const int64_t lanes = valid - lane0;
       if (lanes <= 0) break;
       for_units<F, (MR < kE ? MR : kE)>(k, lanes < kE ? lanes : kE, static_cast<const Stored*>(src) + lane0 * across,
-                                        across, along, [&](int64_t u, int64_t, Vector<Unit> unit) {
+                                        across, along,
+                                        [&](int64_t u, int64_t, Vector<Unit> unit) __attribute__((always_inline)) {
                                           Vector<Factor> parts[kParts];
+                                          doubt.look(unit);
                                           F::split_a(unit, parts);
                                           start = F::add_starts(parts[0], start);
                                           for (int g = 0; g < kParts; ++g)
@@ -97,22 +108,32 @@ struct UnitTile {
                                         });
       put(reinterpret_cast<Acc*>(out + units(k) * kParts * MR + lane0), start, MR - lane0);
     }
+    return !doubt.any();
   }
 
-  static void pack_b(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst) {
+  static bool pack_b(int64_t k, int64_t valid, const void* src, int64_t across, int64_t along, void* dst) {
     Unit* const out = static_cast<Unit*>(dst);
+    typename F::Doubt doubt;
     for_units<F, kNR>(k, valid, static_cast<const Stored*>(src), across, along,
-                      [&](int64_t u, int64_t lane, Vector<Unit> unit) { store(out + u * kNR + lane, unit); });
+                      [&](int64_t u, int64_t lane, Vector<Unit> unit) __attribute__((always_inline)) {
+                        doubt.look(unit);
+                        store(out + u * kNR + lane, unit);
+                      });
+    return !doubt.any();
   }
 
   static void tile(int64_t k, int64_t rows, const void* a, const void* b, void* c, int64_t ldc, bool add) {
-    constexpr int kHalf = (MR + 1) / 2;
+    // Fewer rows in a panel than MR: smaller tiles, so that less is computed in vain.
+    constexpr int kFewer = 2 * MR / 3, kFewest = MR / 3;
     const Factor* const x = static_cast<const Factor*>(a);
     const Unit* const y = static_cast<const Unit*>(b);
-    if (rows > kHalf) {
-      panels<MR>(units(k), x, y, static_cast<Acc*>(c), ldc, add);
+    Acc* const out = static_cast<Acc*>(c);
+    if (rows > kFewer) {
+      panels<MR>(units(k), x, y, out, ldc, add);
+    } else if (rows > kFewest) {
+      panels<kFewer>(units(k), x, y, out, ldc, add);
     } else {
-      panels<kHalf>(units(k), x, y, static_cast<Acc*>(c), ldc, add);
+      panels<kFewest>(units(k), x, y, out, ldc, add);
     }
   }
 

@@ -39,6 +39,13 @@ static inline void store(T* p, Vector<T> v) {
   memcpy(p, &v, sizeof v);
 }
 
+/// Asks for the cache line of an element, which need not exist, into L1 or L2.
+template <int Level = 1, class T>
+static inline void fetch(const T* x, int64_t offset) {
+  const uintptr_t at = reinterpret_cast<uintptr_t>(x) + static_cast<uintptr_t>(offset) * sizeof(T);
+  __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 4 - Level);
+}
+
 template <class T>
 static inline Vector<T> splat(T x) {
   return x - Vector<T>{};  // x - 0 keeps -0.0 and NaN, where x + 0 would not

@@ -315,6 +315,11 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
         return names;
       },
       "Instruction sets compiled in and supported by this CPU, best first.");
+#ifdef __clang__
+  m.attr("compiler") = __VERSION__;
+#else
+  m.attr("compiler") = "GCC " __VERSION__;
+#endif
   if (!make_launch_type()) throw py::error_already_set();
   py::class_<Pointwise> pointwise(m, "Pointwise", "A scalar program resolved to array kernels.");
   pointwise.def(py::init(&make_pointwise), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("output"));

@@ -121,3 +121,34 @@ def test_matrix_units_stay_within_the_bound_and_flush_nothing(cpu, isa):
     assert same(on_matrix_units(cpu, isa, a, b), run_matmul(cpu, isa, a, b, np.empty((40, 40), np.float32)))
     a[:, 1] = dtype.type(-(2.0**-56) * (1 + 2.0**-7))  # the smallest difference that there can be: 2**-119
     assert (on_matrix_units(cpu, isa, a, b) == -(2.0**-119)).all()
+
+
+@pytest.mark.parametrize("k", [64, 257])
+def test_what_lies_beside_an_operand_decides_nothing(cpu, isa, k):
+    """A's rows, or B's columns, are the first of a wider array's, whose others are too small for matrix units."""
+    rng = np.random.default_rng(15)
+    used = isa == "avx512" and has_matrix_units()
+    dtype = numpy_dtype("bfloat16")
+    a, b = random(rng, "bfloat16", (41, k)), random(rng, "bfloat16", (k, 70))
+    canonical = run_matmul(cpu, isa, a, b, np.empty((41, 70), np.float32))
+    want = on_matrix_units(cpu, isa, columns(a), b)
+    assert same(want, canonical) == (not used), "matrix units take these"
+    beside = np.full((k, 41 + 64), 2.0**-130, dtype)
+    beside[:, :41] = a.T
+    assert same(on_matrix_units(cpu, isa, beside[:, :41].T, b), want)
+    beside = np.full((k, 70 + 64), 2.0**-130, dtype)
+    beside[:, :70] = b
+    assert same(on_matrix_units(cpu, isa, columns(a), beside[:, :70]), want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_one_block_of_rows_meets_columns_in_groups(cpu, isa, ieee, dtype):
+    """Rows that are packed once, for one chunk of k or for all, beside more columns of B than are packed at a time."""
+    rng = np.random.default_rng(16)
+    fma = ieee.fma64 if dtype == "float64" else ieee.fma32
+    for m, n, k in [(41, 590, 2 * KC + 9), (64, 310, 8 * KC + 1)]:
+        a, b = random(rng, dtype, (m, k)), random(rng, dtype, (k, n))
+        want = (a.astype(np.int64) @ b.astype(np.int64)).astype(dtype) if dtype == "int32" else matmul(a, b, fma)
+        for right in (b, columns(b)):
+            for threads in (1, 2):
+                assert same(run_matmul(cpu, isa, a, right, np.full((m, n), 7, dtype), threads), want), (m, n, k)
