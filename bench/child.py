@@ -24,6 +24,18 @@ EXIT_SECONDS = 10.0
 WORDS = 4096
 """Bytes of what the child printed last that are kept."""
 
+THREAD_VARIABLES = ("ACCEL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Numbers of threads: the other libraries are timed with as many as accel."""
+
+IDLE = {"OPENBLAS_THREAD_TIMEOUT": "20"}
+"""Lets the idle threads of OpenBLAS, which computes NumPy's products, sleep after 2^20 cycles. By default they keep
+their cores for 2^26 after a call, into the next library's turn, whose barriers then take 15 ms."""
+
+
+def variables(threads: int) -> dict[str, str]:
+    """What a process that measures has in its environment beside its parent's."""
+    return dict.fromkeys(THREAD_VARIABLES, str(threads)) | IDLE
+
 
 @dataclass(frozen=True)
 class Ending:

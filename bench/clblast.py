@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -29,10 +30,9 @@ def gemm(operands: Sequence[np.ndarray], device_kind: str) -> Callable[[], Any] 
     if a.ndim != 2 or b.ndim != 2 or a.dtype.name not in DTYPES or (found := modules()) is None:
         return None
     cl, blas = found
-    device = _device(cl, device_kind)
-    if device is None:
+    queue = _queue(cl, device_kind)
+    if queue is None:
         return None
-    queue = cl.CommandQueue(cl.Context([device]))
     (m, k), n = a.shape, b.shape[1]
     turned = [not x.flags.c_contiguous for x in (a, b)]
     left, right = (cl.array.to_device(queue, x.T if t else x) for x, t in zip((a, b), turned, strict=True))
@@ -49,8 +49,9 @@ def gemm(operands: Sequence[np.ndarray], device_kind: str) -> Callable[[], Any] 
     return product
 
 
-def _device(cl: ModuleType, kind: str) -> Any:
-    """The first device of a kind, or None."""
+@cache
+def _queue(cl: ModuleType, kind: str) -> Any:
+    """A queue of the first device of a kind, one for the process; None where there is none."""
     wanted = getattr(cl.device_type, kind.upper(), None)
     if wanted is None:
         return None
@@ -58,4 +59,5 @@ def _device(cl: ModuleType, kind: str) -> Any:
         platforms = cl.get_platforms()
     except cl.Error:
         return None
-    return next((d for p in platforms for d in p.get_devices() if d.type & wanted), None)
+    device = next((d for p in platforms for d in p.get_devices() if d.type & wanted), None)
+    return None if device is None else cl.CommandQueue(cl.Context([device]))

@@ -14,8 +14,6 @@ from ..errors import AccelError, UnsupportedError
 from ..layout import Layout, Shape
 from ..ops.spec import OpSpec
 from ..scalar import FUNCTIONS, convert
-from ..scalar.expr import schedule
-from .peers import FREE
 from .subproblem import part
 from .workload import Workload, call, op_spec
 
@@ -57,18 +55,30 @@ def output(workload: Workload) -> tuple[Shape, DType]:
 
 
 def flops(workload: Workload) -> float:
-    """Operations of one call: the spec's; for a scalar function the nodes of its expression that compute, an fma being
-    two. Raises as `output` does."""
+    """Operations of one call: the spec's; for a scalar function see `operations`. Raises as `output` does."""
     spec, (inputs, result) = known(workload), _layouts(workload)
     if spec.name in FUNCTIONS:
         return float(prod(result[0]) * operations(spec.name, workload.dtype))
     return float(spec.flops(inputs, (result,)))
 
 
+ARITHMETIC = {"add": 1, "sub": 1, "mul": 1, "div": 1, "idiv": 1, "sqrt": 1, "fma": 2}
+"""Operations of the nodes of an expression that count as such: what an arithmetic probe's rate limits."""
+
+
 def operations(name: str, dtype: str) -> int:
-    """Operations of a scalar function per element of a dtype, casts of 16-bit floats not counted."""
-    nodes = schedule(FUNCTIONS[name].expression(convert.compute_dtype(dtype)))
-    return sum(2 if node.op == "fma" else 1 for node in nodes if node.op not in FREE)
+    """Arithmetic operations of a scalar function that every element of a dtype needs, in the dtype in which it is
+    computed: the least, so that a limit made from them is one. Comparisons, selections and the handling of bits are
+    none; nor is what only rare elements need."""
+    compute = convert.compute_dtype(dtype)
+    needed, todo = set(), [FUNCTIONS[name].expression(compute)]
+    while todo:
+        node = todo.pop()
+        if node not in needed:
+            needed.add(node)
+            rare = node.op == "select" and node.value
+            todo += (node.args[0], node.args[2]) if rare else node.args
+    return sum(ARITHMETIC.get(node.op, 0) for node in needed if node.dtype == compute)
 
 
 def moved_bytes(workload: Workload) -> float:

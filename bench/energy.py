@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -125,15 +127,19 @@ def _rapl(powercap: Path) -> Meter | str:
         return f"no meter: RAPL's counters cannot be read ({type(error).__name__})"
 
 
-def measure(meter: Meter | str, window_s: float, joules0: float, joules1: float) -> dict[str, Any]:
-    """The ``energy`` entry of a case from what a meter said before and after a window. joules is None, with the reason,
-    where there is no meter, the window was too short for it, or it failed."""
+def measure(
+    meter: Meter | str, call: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> dict[str, Any]:
+    """The ``energy`` entry of a case: joules of one call, from a window of as many as the meter needs. joules is None,
+    with the reason, where there is no meter, or it failed."""
     if isinstance(meter, str):
         return {"joules": None, "source": None, "window_s": None, "reason": meter}
-    entry = {"joules": None, "source": meter.source, "window_s": window_s, "reason": None}
-    if window_s < meter.shortest_s:
-        return entry | {"reason": f"a window of {window_s:.3g} s; {meter.source} needs {meter.shortest_s:g} s"}
-    spent = joules1 - joules0
-    if not math.isfinite(spent) or spent < 0:
-        return entry | {"reason": f"{meter.source}: the counter could not be read, or went backwards"}
-    return entry | {"joules": spent}
+    count, begin, before = 0, clock(), meter.joules()
+    while not count or clock() - begin < meter.shortest_s:
+        call()
+        count += 1
+    used, window = meter.joules() - before, clock() - begin
+    entry = {"joules": None, "source": meter.source, "window_s": window, "reason": None}
+    if not (math.isfinite(used) and used > 0):
+        return entry | {"reason": f"{meter.source}: the counter could not be read, stood still, or went backwards"}
+    return entry | {"joules": used / count}

@@ -9,7 +9,7 @@ from typing import Any
 from ..backends.cpu import threads
 from ..config import config
 from ..errors import AccelError
-from .child import Child, Ending
+from .child import Child, Ending, variables
 from .plan import Plan
 from .record import blank
 from .workload import Workload
@@ -21,22 +21,9 @@ start where torch is a baseline."""
 START_SECONDS = 120.0
 """How long a process may take to its first case: imports, and the start of a driver."""
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Numbers of threads of the other libraries, which are timed with as many as accel."""
-
-
 COPIES = 6
 """Bytes beyond a case's own that its process may take, as a multiple of the cache: for `cold`, each twice the cache,
 copies of operands for accel and for the others, and what empties the caches."""
-
-IDLE = {"OPENBLAS_THREAD_TIMEOUT": "20"}
-"""Lets the idle threads of OpenBLAS, which computes NumPy's products, sleep after 2^20 cycles. By default they keep
-their cores for 2^26 after a call, into the next library's turn, whose barriers then take 15 ms."""
-
-
-def variables() -> dict[str, str]:
-    """What a process that measures has in its environment beside its parent's."""
-    return dict.fromkeys(THREAD_VARIABLES, str(threads(config.current()))) | IDLE
 
 
 class Group:
@@ -81,7 +68,7 @@ class Group:
             "cache": self.cache,
             "without": self.without,
         }
-        child = Child(task, variables())
+        child = Child(task, variables(threads(config.current())))
         limit, done = None, 0
         current = baseline = step = None
         deadline = time.monotonic() + START_SECONDS

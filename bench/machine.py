@@ -153,7 +153,7 @@ def toolchain() -> dict[str, str | None]:
         "python": platform.python_version(),
         **packages,
         "blas": _blas(),
-        "compiler": getattr(native(), "compiler", None),
+        "compiler": native().compiler,
     }
 
 

@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..backends.cpu import threads
+from ..config import config
 from ..errors import AccelError, ArgumentError
 from . import cold, probes, result, verify
-from .child import Child, Ending
-from .group import START_SECONDS, Group, groups, variables
+from .child import Child, Ending, variables
+from .group import START_SECONDS, Group, groups
 from .journal import Journal
 from .plan import Plan
 from .record import blank, with_roof, without_names
@@ -169,7 +171,7 @@ class Run:
         """The limits of the device. What a probe that crashes or hangs leaves unknown stays unknown."""
         quick, found = self.plan.suite == "quick", []
         task = {"do": "probe", "device": self.plan.device, "quick": quick}
-        for message in _messages(task, variables(), PROBE_SECONDS[quick]):
+        for message in _messages(task, variables(threads(config.current())), PROBE_SECONDS[quick]):
             if isinstance(message, Ending):
                 self.tell("notice", f"not all limits of the device are known: the probes ended early: {message.why()}")
             elif "probe" in message:

@@ -57,6 +57,11 @@ def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float,
     return ordered[rank - 1], ordered[n - rank]
 
 
+def ratios(baseline: Sequence[float], own: Sequence[float]) -> list[float]:
+    """The baseline's time over accel's in each round: what slows down both leaves them as they are."""
+    return [theirs / ours if ours > 0 else inf for theirs, ours in zip(baseline, own, strict=True)]
+
+
 def noise(samples: Sequence[float]) -> float:
     """Half the width of the 95% interval of the median, as a share of the median."""
     low, high = interval(samples)

@@ -16,14 +16,14 @@ import numpy as np
 
 from .. import dispatch
 from ..array import Array, to_numpy
+from ..backends import compiling
 from ..backends.base import Device
 from ..backends.cpu import threads
 from ..config import config
 from ..errors import AccelError, CompileError
 from ..testing.compare import place
-from . import baselines, cold, inputs, statistics, timing, verify
+from . import baselines, cold, energy, inputs, statistics, timing, verify
 from . import workload as workloads
-from .energy import Meter
 from .peak import Peak
 from .poison import poison
 from .record import blank
@@ -57,7 +57,7 @@ class Options:
     baselines: bool
     cache: int = 0
     evict: Callable[[], None] | None = None
-    meter: Meter | str = "not asked for"
+    meter: energy.Meter | str = "not asked for"
     without: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -117,7 +117,7 @@ class Trial:
             self.record |= {"status": "INCORRECT", "detail": problem, "samples_s": [], "median_s": None}
             self.record |= {"interval_s": None, "flags": [], "baselines": {}, "hash": None}
             return
-        self.record["energy"] = energy(self.options.meter, self.call)
+        self.record["energy"] = energy.measure(self.options.meter, self.call)
         if mistrusted is not None:
             self.record["status"] = "MISTRUSTED"
         else:
@@ -135,11 +135,13 @@ class Trial:
         """Makes and checks the first call, on poisoned memory: the result's hash, or None where it is wrong."""
         poison(self.device, imagined.dtype, imagined.nbytes)
         self.step("in the first call")
-        begin = time.perf_counter()
+        compiled, begin = compiling.seconds(), time.perf_counter()
         with dispatch.recording(run=True) as recorder:
             result = self.result()
             self.device.synchronize()
         self.record["first_call_s"] = time.perf_counter() - begin
+        if compiling.seconds() or self.device.backend == "cpu":  # else the backend may not say when it compiles
+            self.record["compile_s"] = compiling.seconds() - compiled
         self.record |= route(recorder, self.device)
         self.step("checking the result")
         got = to_numpy(result)
@@ -153,6 +155,8 @@ class Trial:
         if not found.ok:
             self.record |= {"status": "INCORRECT", "detail": found.detail}
             return None
+        if found.checked == 0:
+            self.record["detail"] = "nothing of it could be checked: no element has a finite bound"
         self.record["hash"] = None if self.record["class"] == "bound" else digest
         return digest
 
@@ -267,18 +271,3 @@ def baseline(samples: list[float], note: str | None) -> dict[str, Any]:
 def error_of(found: verify.Check) -> dict[str, Any]:
     """A check's entry; JSON has no infinity."""
     return {"worst": found.worst if math.isfinite(found.worst) else None, "checked": found.checked, "of": found.of}
-
-
-def energy(meter: Meter | str, call: Callable[[], None]) -> dict[str, Any]:
-    """Joules of one call, from a window of many; null with the reason where there is no meter."""
-    if isinstance(meter, str):
-        return {"joules": None, "source": None, "window_s": None, "reason": meter}
-    count, begin, before = 0, time.perf_counter(), meter.joules()
-    while not count or time.perf_counter() - begin < meter.shortest_s:
-        call()
-        count += 1
-    used, window = meter.joules() - before, time.perf_counter() - begin
-    found = {"source": meter.source, "window_s": window}
-    if not used > 0:  # or NaN
-        return found | {"joules": None, "reason": "the meter could not be read, or did not move"}
-    return found | {"joules": used / count, "reason": None}

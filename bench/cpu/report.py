@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from .. import measure
+from ..statistics import noise
 from .bars import Row
 from .result import CaseResult, Verdict
 
@@ -89,7 +89,7 @@ def _figures(of: Row, case: CaseResult | None, bar_text: str, limited: CaseResul
     return [
         "-" if ratios is None else f"{median(ratios):.2f}",
         bar_text,
-        f"{measure.noise(ratios or case.samples['accel']):.1%}",
+        f"{noise(ratios or case.samples['accel']):.1%}",
         share,
         time(case.seconds),
         "no peer" if peer is None else f"{peer} {time(median(case.samples[peer]))}",

@@ -8,7 +8,7 @@ from math import exp, fsum, log
 from statistics import median
 from typing import Any
 
-from .. import measure
+from ..statistics import ratios
 from .bars import Row
 from .limits import SHARES
 
@@ -49,7 +49,7 @@ class CaseResult:
     def ratios(self, counted: Sequence[str]) -> list[float] | None:
         """The better peer's time over accel's, round by round; None without a peer."""
         peer = self.peer(counted)
-        return None if peer is None else measure.ratios(self.samples[peer], self.samples["accel"])
+        return None if peer is None else ratios(self.samples[peer], self.samples["accel"])
 
 
 @dataclass(frozen=True)

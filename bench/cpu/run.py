@@ -14,11 +14,9 @@ from typing import Any
 from ...backends.cpu import native, usable_cores
 from ...devices import device
 from ...errors import AccelError
+from ..child import variables
 from .bars import Row
 from .result import CaseResult, Verdict, judge
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ACCEL_NUM_THREADS")
-"""Numbers of threads of all libraries."""
 
 PEERS_ISA = {
     "avx2": {
@@ -42,10 +40,17 @@ Launch = Callable[[dict[str, Any]], Findings]
 
 def launch(task: dict[str, Any]) -> Findings:
     """The findings of a worker process as they come. Raises AccelError where it does not end well."""
-    variables = {name: str(task["threads"]) for name in THREAD_VARIABLES}
+    environment = variables(task["threads"])
     if task["isa"] != native().isas()[0]:
-        variables |= PEERS_ISA.get(task["isa"], {})
-    command = ["env", *(f"{k}={v}" for k, v in variables.items()), sys.executable, "-P", "-m", "accel.bench.cpu.worker"]
+        environment |= PEERS_ISA.get(task["isa"], {})
+    command = [
+        "env",
+        *(f"{k}={v}" for k, v in environment.items()),
+        sys.executable,
+        "-P",
+        "-m",
+        "accel.bench.cpu.worker",
+    ]
     with subprocess.Popen([*command, json.dumps(task)], stdout=subprocess.PIPE, text=True) as process:
         try:
             for line in process.stdout or ():

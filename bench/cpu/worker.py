@@ -21,7 +21,8 @@ import numpy as np
 
 from ... import config
 from ...errors import AccelError
-from .. import measure
+from .. import timing
+from ..statistics import MAX_NOISE
 from . import limits
 from .bars import ROWS, Row
 from .case import Calls, Case, wrong
@@ -62,11 +63,11 @@ def measure_case(
     peers, took, notes = sound(calls, want, dtype, clock)
     hopeless = {name for name in peers if took[name] > HOPELESS_SECONDS and took[name] > HOPELESS_RATIO * own}
     notes += [f"{name} timed once" for name in sorted(hopeless)]
-    timed = {"accel": calls.accel} | {name: call for name, call in peers.items() if name not in hopeless}
+    timed = {name: call for name, call in peers.items() if name not in hopeless}
     probe = case.limit
     before = probe.rate(isa, threads) if probe else None
-    settle = measure.SETTLE_SECONDS if threads > 1 else 0.0
-    samples = measure.interleave(timed, seconds, settle, clock)
+    settle = timing.SETTLE_SECONDS if threads > 1 else 0.0
+    samples = timing.rounds(calls.accel, timed, seconds, MAX_NOISE, settle=settle, clock=clock)
     samples |= {name: [took[name]] * len(samples["accel"]) for name in sorted(hopeless)}
     result = CaseResult(**about, samples=samples, notes=tuple(notes))
     if probe is None or before is None:

@@ -103,7 +103,7 @@ def _sum(cases: dict[str, Record], record: Record, all_layers: dict[str, Record]
     missing = [f"{_name(case)} {case['status']}" for case in cases.values() if not timed(case)]
     missing += [f"{_name(case)} not in this file" for id, case in all_layers.items() if id not in cases]
     if at(record, "run", "complete") is not True:
-        missing.append("the run was not finished")
+        missing.append("not every case was run")
     filters = at(record, "suite", "filters") or {}
     if filters.get("ops"):
         missing.append(f"only {', '.join(filters['ops'])} were run")

@@ -125,7 +125,7 @@ def _lacking(record: Record) -> list[str]:
     found, count, planned = [], len(record.get("cases") or ()), at(record, "suite", "cases")
     if at(record, "run", "complete") is not True:
         of = f" of {planned}" if planned is not None else ""
-        found.append(f"Incomplete: the run was not finished; {units.whole(count, 'case')}{of} in this file.")
+        found.append(f"Incomplete: not every case was run; {units.whole(count, 'case')}{of} in this file.")
     elif planned is not None and planned != count:
         found.append(f"Incomplete: {units.whole(count, 'case')} in this file, {planned} in the suite.")
     for kind, words in (at(record, "suite", "filters") or {}).items():

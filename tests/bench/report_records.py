@@ -8,7 +8,7 @@ import random
 from statistics import median
 from typing import Any
 
-from accel.bench.measure import interval
+from accel.bench.statistics import interval
 
 Record = dict[str, Any]
 

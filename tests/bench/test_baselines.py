@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import cache
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -185,9 +186,16 @@ def gemm(queue: Any, m: int, n: int, k: int, a: OnDevice, b: OnDevice, c: OnDevi
     matrix(c, m, n, c_ld, False)[...] = alpha * matrix(a, m, k, a_ld, a_transp) @ matrix(b, k, n, b_ld, b_transp)
 
 
+class Module(SimpleNamespace):
+    """A module's stand-in: itself alone, as modules are."""
+
+    __hash__, __eq__ = object.__hash__, object.__eq__
+
+
+@cache
 def stand_in() -> tuple[Any, Any]:
     gpu = SimpleNamespace(type=4)
-    return SimpleNamespace(
+    return Module(
         device_type=SimpleNamespace(CPU=2, GPU=4, ACCELERATOR=8),
         Error=RuntimeError,
         get_platforms=lambda: [SimpleNamespace(get_devices=list), SimpleNamespace(get_devices=lambda: [gpu])],
@@ -217,6 +225,7 @@ def test_clblast_where_it_cannot_be_used(monkeypatch: pytest.MonkeyPatch):
     assert clblast.modules() is None and clblast.gemm(square, "gpu") is None
     monkeypatch.setattr(clblast, "modules", stand_in)
     assert clblast.gemm(square, "gpu") is not None
+    assert clblast._queue(stand_in()[0], "gpu") is clblast._queue(stand_in()[0], "gpu"), "one for the process"
     assert clblast.gemm(square, "cpu") is None, "there is no such device"
     assert clblast.gemm(square, "null") is None
     assert clblast.gemm([x.astype(np.int32) for x in square], "gpu") is None

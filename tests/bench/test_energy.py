@@ -91,9 +91,7 @@ def test_a_closed_counter_names_the_remedy(tmp_path, monkeypatch):
 def test_a_counter_that_vanishes_gives_no_figure(tmp_path):
     package = zone(tmp_path, "intel-rapl:0", "package-0", 5)
     meter = energy.meter(CPU, tmp_path)
-    before = meter.joules()
-    shutil.rmtree(package)
-    entry = energy.measure(meter, 1.0, before, meter.joules())
+    entry = energy.measure(meter, lambda: shutil.rmtree(package, ignore_errors=True))
     assert entry["joules"] is None
     assert "could not be read" in entry["reason"]
 
@@ -145,12 +143,6 @@ def test_nvml_counts_joules():
     before = meter.joules()
     library.millijoules[0] += 2500
     assert (meter.source, before, meter.joules()) == ("NVML", 1.0, 3.5)
-    assert energy.measure(meter, 2.0, before, meter.joules()) == {
-        "joules": 2.5,
-        "source": "NVML",
-        "window_s": 2.0,
-        "reason": None,
-    }
 
 
 def test_nvml_finds_the_gpu_by_its_address():
@@ -230,22 +222,38 @@ def test_other_devices_have_a_reason(kind):
 
 def test_no_meter_is_passed_on():
     expected = {"joules": None, "source": None, "window_s": None, "reason": "no meter: none"}
-    assert energy.measure("no meter: none", 3.0, 0.0, 1.0) == expected
+    assert energy.measure("no meter: none", lambda: pytest.fail("called")) == expected
 
 
-@pytest.mark.parametrize(("made", "shortest"), [(energy.Rapl, 0.010), (energy.Nvml, 1.0), (energy.AmdSmi, 1.0)])
-def test_short_windows_give_no_figure(made, shortest):
-    meter = SimpleNamespace(source=made.source, shortest_s=made.shortest_s)
-    assert energy.measure(meter, shortest, 1.0, 3.0)["joules"] == 2.0
-    entry = energy.measure(meter, 0.99 * shortest, 1.0, 3.0)
-    assert entry["joules"] is None
-    assert f"needs {shortest:g} s" in entry["reason"]
-    assert entry["window_s"] == 0.99 * shortest
+class Counter:
+    """A meter that says these joules in turn, and a clock on which a call takes so many seconds."""
+
+    source, shortest_s = "NVML", 1.0
+
+    def __init__(self, *said: float, seconds: float = 0.3):
+        self.said, self.seconds, self.now, self.calls = list(said), seconds, 0.0, 0
+
+    def joules(self) -> float:
+        return self.said.pop(0)
+
+    def call(self) -> None:
+        self.now += self.seconds
+        self.calls += 1
+
+    def measure(self):
+        return energy.measure(self, self.call, lambda: self.now)
 
 
-@pytest.mark.parametrize(("before", "after"), [(math.nan, 1.0), (1.0, math.nan), (2.0, 1.0)])
-def test_a_counter_that_failed_gives_no_figure(before, after):
-    meter = SimpleNamespace(source="NVML", shortest_s=1.0)
-    entry = energy.measure(meter, 2.0, before, after)
+@pytest.mark.parametrize(("seconds", "calls"), [(0.3, 4), (5.0, 1)])
+def test_energy_is_that_of_one_call_in_a_window_that_the_meter_can_resolve(seconds, calls):
+    counter = Counter(10.0, 16.0, seconds=seconds)
+    window = pytest.approx(calls * seconds)
+    assert counter.measure() == {"joules": 6.0 / calls, "source": "NVML", "window_s": window, "reason": None}
+    assert counter.calls == calls
+
+
+@pytest.mark.parametrize(("before", "after"), [(math.nan, 1.0), (1.0, math.nan), (2.0, 1.0), (2.0, 2.0)])
+def test_a_counter_that_failed_or_stood_still_gives_no_figure(before, after):
+    entry = Counter(before, after).measure()
     assert entry["joules"] is None
     assert "NVML" in entry["reason"]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accel.bench import measure, statistics
+from accel.bench import statistics
 
 SEEDS = 200
 TIMES = st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=60)
@@ -44,9 +44,25 @@ def two_modes(draw: np.random.Generator, n: int, apart: float = 0.1, share: floa
     return list(np.where(draw.random(n) < share, 1 + apart, 1.0) * draw.lognormal(0, 0.01, n))
 
 
-def test_measure_has_the_interval_and_the_noise_of_this_module():
-    assert measure.interval is statistics.interval
-    assert measure.noise is statistics.noise
+@pytest.mark.parametrize(
+    ("n", "low", "high"), [(3, 1, 3), (5, 1, 5), (7, 1, 7), (10, 2, 9), (20, 6, 15), (100, 40, 61)]
+)
+def test_the_interval_is_that_of_the_tables(n, low, high):
+    """Ranks for 95 %; David and Nagaraja 2003, 7.1. Below 6 samples the whole range has less."""
+    assert statistics.interval(np.random.default_rng(1).permutation(np.arange(1, n + 1)).tolist()) == (low, high)
+
+
+def test_drift_that_meets_both_alike_leaves_the_ratio():
+    own = [1.0 + 0.1 * i for i in range(20)]
+    found = statistics.ratios([1.5 * x for x in own], own)
+    assert found == pytest.approx([1.5] * 20)
+    assert statistics.noise(own) > 0.1, "the times themselves are far from steady"
+
+
+def test_outliers_move_neither_the_ratio_nor_its_noise():
+    found = statistics.ratios([2.0] * 17 + [50.0, 80.0, 90.0], [1.0] * 20)
+    assert median(found) == 2
+    assert statistics.noise(found) == 0
 
 
 @given(TIMES)

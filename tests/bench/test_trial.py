@@ -192,29 +192,3 @@ def test_caches_are_emptied_for_cold_cases_only(cache, evictions):
     options = trial.Options(0, 0.02, 0.5, False, cache=1 << 30, evict=lambda: calls.append(1))
     record = measured(addition(cache=cache), accel.device("cpu"), options)
     assert len(calls) == (len(record["samples_s"]) if evictions else 0)
-
-
-class Meter:
-    source, shortest_s = "test", 0.01
-
-    def __init__(self, per_reading):
-        self.total, self.per_reading = 0.0, per_reading
-
-    def joules(self):
-        self.total += self.per_reading
-        return self.total
-
-
-def test_energy_is_that_of_one_call():
-    calls = []
-    found = trial.energy(Meter(6.0), lambda: calls.append(np.zeros(1000)))
-    assert found["joules"] == 6.0 / len(calls)
-    assert found["window_s"] >= 0.01
-    assert (found["source"], found["reason"]) == ("test", None)
-
-
-@pytest.mark.parametrize("per_reading", [0.0, float("nan")])
-def test_a_meter_that_stands_still_gives_no_figure(per_reading):
-    found = trial.energy(Meter(per_reading), lambda: None)
-    assert found["joules"] is None
-    assert found["reason"]

@@ -279,6 +279,9 @@ def test_operations_bytes_and_outputs():
     assert verify.moved_bytes(cast) == 500 and cost.output(cast)[1].name == "int8"
     assert verify.flops(case("exp", [Operand((10,), "float32")])) > 100
     assert cost.operations("add", "float32") == 1 and cost.operations("positive", "float32") == 0
+    assert cost.operations("add", "int8") == 1 and cost.operations("less", "float32") == 0
+    assert cost.operations("bitwise_and", "int32") == cost.operations("abs", "float32") == 0
+    assert cost.operations("log", "float32") < 30, "what only subnormals need is not counted"
     assert cost.operations("exp", "bfloat16") == cost.operations("exp", "float32") < cost.operations("exp", "float64")
     bad = case("bitwise_and", [Operand((3,), "float32")] * 2)
     with pytest.raises(accel.DtypeError):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import cache_folder
 from ..errors import AccelError, CompileError
+from .compiling import compiling
 
 if TYPE_CHECKING:
     import pyopencl
@@ -47,7 +48,7 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
 
     file = _store() / f"{digest(source, *options, *identity(device))}.bin"
     binary = _read(file)
-    with warnings.catch_warnings():
+    with compiling(), warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # pyopencl warns of every log that is not empty; some compilers always write one

@@ -25,6 +25,7 @@ from ..config import cache_folder
 from ..errors import CompileError
 from ..scalar import Program
 from ..scalar.triton import print_program
+from .compiling import compiling
 
 LANGUAGE = threading.RLock()
 """Held while a kernel is loaded, compiled or interpreted: while the interpreter runs, triton.language is another."""
@@ -103,7 +104,7 @@ class Specialization:
         signature, constants, attributes = self._describe(aligned)
         options = {"num_warps": self.num_warps, "num_stages": self.num_stages, "enable_fp_fusion": fusion}
         try:
-            with LANGUAGE:
+            with LANGUAGE, compiling():
                 source = ASTSource(self.function, signature, constants, attributes)
                 return triton.compile(source, target=target, options=options)
         except Exception as error:

@@ -259,13 +259,13 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     Raises DtypeError, DeviceError, ArgumentError.
     """
     target = as_dtype(dtype)
-    if device is not None:
+    if device is not None or not copy:
         (array,), _ = interop.adopt("astype", x=x)
-        return astype(array.to_device(device), target, copy=copy)
-    (array,), restore = interop.adopt("astype", x=x)
-    if not copy and array.dtype is target:
-        return x
-    return restore(dispatch.call(ASTYPE, (array,), target))
+        if device is not None:
+            return astype(array.to_device(device), target, copy=copy)
+        if array.dtype is target:
+            return x
+    return interop.enter(ASTYPE, (x,), target)
 
 
 def _infer_cast(inputs: tuple[Layout, ...], dtype: DType | None) -> Inferred:

@@ -6,13 +6,11 @@ from typing import Any
 
 import click
 
+from .filters import chooses_cases
+
 
 @click.command(short_help="List the cases of a suite, and measure nothing.")
-@click.option("--suite", default="quick", show_default=True, metavar="NAME", help="quick, core, models or science.")
-@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only cases of this op (may be repeated).")
-@click.option("--model", "models", multiple=True, metavar="NAME", help="Only cases of this model (may be repeated).")
-@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only cases of this dtype (may be repeated).")
-@click.option("--case", "patterns", multiple=True, metavar="PATTERN", help="As in accel bench run.")
+@chooses_cases
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(
     suite: str,

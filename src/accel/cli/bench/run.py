@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .filters import chooses_cases
+
 if TYPE_CHECKING:
     from ...bench.plan import Plan
 
@@ -45,17 +47,7 @@ class Failures(click.ParamType):
 
 
 @click.command(short_help="Measure a suite on a device; one result file.")
-@click.option("--suite", default="quick", show_default=True, metavar="NAME", help="quick, core, models or science.")
-@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only cases of this op (may be repeated).")
-@click.option("--model", "models", multiple=True, metavar="NAME", help="Only cases of this model (may be repeated).")
-@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only cases of this dtype (may be repeated).")
-@click.option(
-    "--case",
-    "patterns",
-    multiple=True,
-    metavar="PATTERN",
-    help="Only the case of this id, or those whose id has this regular expression (may be repeated).",
-)
+@chooses_cases
 @click.option("--device", default=None, metavar="NAME", help="The device. [default: accel's]")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the operands' values.")
 @click.option(
