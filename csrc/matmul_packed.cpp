@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kPackABytes = 192 << 10;      // packed rows of A, in L2
 constexpr int64_t kPackBBytes = 4 << 20;        // packed columns of B, in the last-level cache
+constexpr double kTaskWork = 1 << 26;           // multiply-adds of a task: of fewer, packing is too large a part
 constexpr int64_t kPackWholeBytes = 512 << 10;  // one block of A with all of k
 constexpr int64_t kPackFewBytes = 256 << 10;    // the same for one block of rows, in L2
 
@@ -49,7 +50,8 @@ bool Matmul::run_packed(const Call& call, const Panels& panels, int threads, Int
   rows = std::min(rows, round_up(call.m, mr));
   const auto parts = [](int64_t whole, int64_t part) { return (whole + part - 1) / part; };
   if (threads > 1) {
-    while (call.entries * parts(call.m, rows) * parts(call.n, columns) < 4 * threads) {
+    const int64_t wanted = tasks_of(static_cast<double>(call.entries) * call.m * call.n * call.k, kTaskWork, threads);
+    while (call.entries * parts(call.m, rows) * parts(call.n, columns) < wanted) {
       if (rows >= columns && rows > 4 * mr) {
         rows = round_up((rows + 1) / 2, mr);
       } else if (columns > 2 * nr) {

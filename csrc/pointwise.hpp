@@ -45,7 +45,7 @@ class Pointwise {
   struct Region;
   class Pass;
 
-  bool run_block(const Extents& shape, const Operand& out, const std::vector<Operand>& in) const;
+  bool run_block(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads) const;
   void drop_dead_steps();
   bool streams() const;  // the last step, or a copy, can store around the caches
   void assign_slots();

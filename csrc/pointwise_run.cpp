@@ -14,6 +14,7 @@ constexpr int64_t kBatch = 1024;                     // elements that go through
 constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do not share the low bits of addresses
 constexpr int64_t kMinRow = 256;                     // shorter rows are gathered, several to a block
 constexpr int64_t kDirect = 1 << 16;                 // elements between checkpoints where no block is in L1
+constexpr int64_t kSharedBytes = 1 << 16;            // of one operand, past which a thread that is awake may help
 constexpr int64_t kTile = 32;                        // elements by elements of a block that crosses two dimensions
 // Bytes of all operands past which the output is stored around the caches: it would not be found there afterwards, and
 // a store into a line that is not in the cache first reads it. A last-level cache as one core has it, since what the
@@ -355,7 +356,7 @@ class Pointwise::Pass {
 };
 
 /// A call of one block of contiguous operands, which needs no way through them. False where it is none.
-bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::vector<Operand>& in) const {
+bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads) const {
   constexpr size_t kValues = 16;
   const auto dense = [&shape](const Operand& operand) {
     int64_t step = 1;
@@ -365,7 +366,12 @@ bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::v
     return true;
   };
   const int64_t n = shape.product();
-  const int64_t longest = steps_.size() > 1 ? kBatch : kDirect;
+  int64_t longest = steps_.size() > 1 ? kBatch : kDirect;
+  if (threads > 1) {
+    int widest = size_of(output_);
+    for (DType input : inputs_) widest = std::max(widest, size_of(input));
+    longest = std::min(longest, kSharedBytes / widest);
+  }
   if (n == 0 || n > longest || slots_.size() > kValues || !dense(out) || !std::all_of(in.begin(), in.end(), dense)) {
     return false;
   }
@@ -386,12 +392,12 @@ bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::v
 
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,
                     Interrupt& interrupt) const {
-  if (run_block(shape, out, in)) return;
+  if (run_block(shape, out, in, threads)) return;
   Region region(*this, shape, out, in);
   const auto run_one = [&](const Region& part) {
-    const int64_t work = part.elements * static_cast<int64_t>(steps_.size() + 1);
-    const int used = worthwhile(static_cast<double>(work), kThreadWork, threads);
-    const int64_t tasks = used == 1 ? 1 : std::clamp<int64_t>(work / kGrain, 1, int64_t{8} * used);
+    const double work = static_cast<double>(part.elements) * static_cast<double>(steps_.size() + 1);
+    const int used = worthwhile(work, kThreadWork, threads);
+    const int64_t tasks = tasks_of(work, kGrain, used);
     const int64_t share = ((part.elements + tasks - 1) / tasks + kBatch - 1) / kBatch * kBatch;
     parallel_for((part.elements + share - 1) / share, used, interrupt, [&](int64_t task, Worker& worker) {
       Pass(*this, part, task * share, std::min(part.elements, (task + 1) * share)).run(worker);

@@ -18,6 +18,7 @@ constexpr int64_t kLaneBytes =
 constexpr int64_t kShortBytes = 1 << 16;   // the same of at most 64 rows, which need eight accumulators
 constexpr int64_t kGatherBytes = 1 << 17;  // gathered elements of a group, in L2
 constexpr int64_t kMinWidth = 64;          // columns in a group, where there are so many
+constexpr int64_t kWideBytes = 2048;       // of a row of columns, up to which narrower groups are slower
 constexpr int64_t kFewColumns = 8;         // fewer columns are gathered, unless they are adjacent
 constexpr int64_t kGrain = 1 << 18;        // elements of a task
 constexpr double kThreadWork = 1 << 20;    // elements that are worth a thread
@@ -101,17 +102,28 @@ void Reduce::run(const Extents& kept, const Operand& out, const char* in, const 
   call.reduced = {reduced, {in_reduced}};
   call.reduced.collapse();
   call.blocks = (call.length + kBlock - 1) / kBlock;
-  threads = worthwhile(static_cast<double>(kept.product()) * static_cast<double>(call.length), kThreadWork, threads);
-  choose_groups(call, threads);
-
   const int64_t elements = kept.product() * call.length;
   call.far = elements * size_of(dtype_) > kFarBytes;
-  const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(elements / kGrain, 1, int64_t{8} * threads);
+  threads = worthwhile(static_cast<double>(elements), kThreadWork, threads);
+  choose_groups(call, threads);
+  if (threads > 1 && settled_early(call, interrupt)) return;
+
+  const int64_t tasks = tasks_of(static_cast<double>(elements), kGrain, threads);
   if (call.groups < std::min<int64_t>(tasks, int64_t{2} * threads) && call.blocks > 1) {
     run_split(call, threads, tasks, interrupt);
   } else {
     run_groups(call, threads, std::min(tasks, call.groups), interrupt);
   }
+}
+
+/// Whether any's or all's one output is settled by the first elements, as it mostly is: no other thread is needed.
+bool Reduce::settled_early(const Call& whole, Interrupt& interrupt) const {
+  if ((kind_ != "any" && kind_ != "all") || whole.groups != 1 || whole.length <= kRowElements) return false;
+  Call call = whole;
+  call.length = kRowElements;
+  call.blocks = kRowElements / kBlock;
+  run_groups(call, 1, 1, interrupt);
+  return (*call.out != 0) == (kind_ == "any");
 }
 
 /// The way of the elements, and outputs in a group: as many as cache and threads allow. No result depends on either.
@@ -132,7 +144,11 @@ void Reduce::choose_groups(Call& call, int threads) const {
     call.width = std::max<int64_t>(1, kGatherBytes / (std::min<int64_t>(call.length, kBlock) * size));
   }
   if (call.along == Along::kColumns || (call.along == Along::kRows && call.width > 1)) {
-    if (threads > 1) call.width = std::min(call.width, call.kept.shape.product() / (int64_t{4} * threads) + 1);
+    if (threads > 1) {
+      const int64_t outputs = call.kept.shape.product();
+      const int64_t fair = std::max(outputs / (int64_t{4} * threads) + 1, kWideBytes / size);
+      call.width = std::min({call.width, fair, outputs / threads + 1});
+    }
     call.width = std::max(call.width, kMinWidth);
   }
   call.width = std::min(columns, call.width);

@@ -30,6 +30,7 @@ class Reduce {
   struct Winners;
   class Walk;
 
+  bool settled_early(const Call& call, Interrupt& interrupt) const;
   void choose_groups(Call& call, int threads) const;
   void write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const;
   const char* gather_block(const Call& call, const Group& group, int64_t begin, int64_t end) const;

@@ -69,9 +69,9 @@ void Softmax::run(const Extents& kept, const Operand& out, const Operand& in, in
   const int64_t segments = (nest.inner() + width - 1) / width, groups = rows / nest.inner() * segments;
   const bool stream = !reduces() && rows * length * size_of(output_) > kFarBytes;
   const bool far = rows * length * size_of(dtype_) > kFarBytes;
-  threads = worthwhile(static_cast<double>(rows) * static_cast<double>(length), kThreadWork, threads);
-  const int64_t tasks = threads == 1 ? 1 : std::clamp<int64_t>(rows * length / kGrain, 1, int64_t{8} * threads);
-  const int64_t share = (groups + tasks - 1) / tasks;
+  const double work = static_cast<double>(rows) * static_cast<double>(length);
+  threads = worthwhile(work, kThreadWork, threads);
+  const int64_t tasks = tasks_of(work, kGrain, threads), share = (groups + tasks - 1) / tasks;
   parallel_for((groups + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t first = task * share, last = std::min(groups, first + share);
     RowCursor cursor(nest, first / segments);

@@ -1,6 +1,7 @@
 #include "threads.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -19,6 +20,17 @@ namespace accel {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
+constexpr auto kLinger = std::chrono::microseconds(300);  // how long a thread looks out before it sleeps
+constexpr int kLooks = 32;                                // looks, about 0.5 us, before it lets others run
+constexpr double kAwakeShare = 0.1;  // of a sleeping thread's break-even that one needs that is awake
+
+static inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
 
 class Job {
  public:
@@ -85,8 +97,28 @@ void Worker::poll() {
 
 namespace {
 
-/// Threads that sleep until a job is posted. A pool is never destroyed: its threads may be asleep in it while the
-/// process exits, and after a fork the child abandons its copy, whose threads do not exist there.
+/// Nobody's interrupt.
+class Never : public Interrupt {
+  bool pending() override { return false; }
+};
+
+/// Looks for so long whether a condition holds, and gives the core to whoever else could run on it meanwhile.
+template <class Condition>
+bool look_out(Condition&& condition) {
+  const auto end = Clock::now() + kLinger;
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      if (condition()) return true;
+      pause();
+    }
+    sched_yield();
+  } while (Clock::now() < end);
+  return condition();
+}
+
+/// Threads that join a job when it is posted. After it they look out for the next one for a while, then they sleep. A
+/// pool is never destroyed: its threads may be asleep in it while the process exits, and after a fork the child
+/// abandons its copy, whose threads do not exist there.
 class Pool {
  public:
   /// Runs the job on the calling thread and up to threads - 1 of the pool's.
@@ -96,19 +128,22 @@ class Pool {
       job.work(true);
       return;
     }
-    {
-      const std::lock_guard lock(mutex_);
-      grow(threads - 1);
-      job_ = &job;
-      seats_ = threads - 1;
-    }
-    if (threads == 2) {
-      posted_.notify_one();
-    } else {
-      posted_.notify_all();
-    }
+    post(job, threads - 1);
     const Posted posted{*this, job};
     job.work(true);
+  }
+
+  /// How many threads, `wanted` at most, would join a job at once. Where calls follow one another so soon that threads
+  /// would still look out, but fewer do than are wanted, wakes others for the next call.
+  int awake(int wanted) {
+    const int found = std::min(wanted, looking_.load(std::memory_order_relaxed));
+    const int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
+    const int64_t before = asked_.exchange(now, std::memory_order_relaxed);
+    if (found < wanted && now - before < std::chrono::nanoseconds(kLinger).count()) {
+      const std::unique_lock busy(busy_, std::try_to_lock);
+      if (busy) post(nothing_, wanted);
+    }
+    return found;
   }
 
  private:
@@ -118,12 +153,31 @@ class Pool {
     Job& job;
 
     ~Posted() {
-      std::unique_lock lock(pool.mutex_);
-      pool.job_ = nullptr;  // a thread that wakes only now has nothing to join
+      {
+        const std::lock_guard lock(pool.mutex_);
+        pool.seats_.store(0, std::memory_order_relaxed);  // a thread that comes only now has nothing to join
+      }
       if (!job.finished()) job.stop();
-      pool.left_.wait(lock, [this] { return pool.working_ == 0; });
+      const auto left = [this] { return pool.working_.load(std::memory_order_acquire) == 0; };
+      if (look_out(left)) return;
+      std::unique_lock lock(pool.mutex_);
+      pool.left_.wait(lock, left);
     }
   };
+
+  void post(Job& job, int seats) {
+    {
+      const std::lock_guard lock(mutex_);
+      grow(seats);
+      job_ = &job;
+      seats_.store(seats, std::memory_order_relaxed);
+    }
+    if (seats == 1) {
+      posted_.notify_one();
+    } else {
+      posted_.notify_all();
+    }
+  }
 
   /// Fewer threads than asked for, or none, is not an error: the calling thread does what they do not.
   void grow(int count) {
@@ -141,16 +195,20 @@ class Pool {
   }
 
   [[noreturn]] void serve() {
-    std::unique_lock lock(mutex_);
+    const auto called = [this] { return seats_.load(std::memory_order_relaxed) > 0; };
     for (;;) {
-      posted_.wait(lock, [this] { return job_ != nullptr && seats_ > 0; });
+      looking_.fetch_add(1, std::memory_order_relaxed);
+      look_out(called);
+      looking_.fetch_sub(1, std::memory_order_relaxed);
+      std::unique_lock lock(mutex_);
+      posted_.wait(lock, called);
       Job& job = *job_;
-      --seats_;
-      ++working_;
+      seats_.fetch_sub(1, std::memory_order_relaxed);
+      working_.fetch_add(1, std::memory_order_relaxed);
       lock.unlock();
       job.work(false);
       lock.lock();
-      if (--working_ == 0) left_.notify_one();
+      if (working_.fetch_sub(1, std::memory_order_release) == 1) left_.notify_one();
     }
   }
 
@@ -158,9 +216,15 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable posted_, left_;
   Job* job_ = nullptr;
-  int seats_ = 0;    // threads that may still join the job
-  int working_ = 0;  // threads that have joined it and not left
+  // Changed with the mutex held:
+  std::atomic<int> seats_{0};    // threads that may still join the job
+  std::atomic<int> working_{0};  // threads that have joined a job and not left it
   int started_ = 0;
+  // Changed without:
+  std::atomic<int> looking_{0};    // threads that would join at once
+  std::atomic<int64_t> asked_{0};  // when `awake` was last called, in nanoseconds
+  Never never_;
+  Job nothing_{0, never_, nullptr, nullptr};  // a job only to be awake for
 };
 
 std::atomic<Pool*> current_pool{nullptr};
@@ -184,6 +248,12 @@ struct Buffer {
 };
 
 }  // namespace
+
+int worthwhile(double work, double share, int threads) {
+  const auto limited = [&](double count) { return static_cast<int>(std::clamp(count, 1.0, double(threads))); };
+  const int called = limited(work / share), awake = limited(work / (share * kAwakeShare));
+  return awake <= called ? called : std::max(called, 1 + pool().awake(awake - 1));
+}
 
 void run_tasks(int64_t tasks, int threads, Interrupt& interrupt, Task task, void* context) {
   Job job(tasks, interrupt, task, context);

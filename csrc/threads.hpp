@@ -56,10 +56,15 @@ void parallel_for(int64_t tasks, int threads, Interrupt& interrupt, Body&& body)
       [](void* context, int64_t task, Worker& worker) { (*static_cast<Callable*>(context))(task, worker); }, &body);
 }
 
-/// How many of `threads` threads to use for `work`, of which `share` keeps one busy for about 100 us: a thread is awake
-/// some 50 us after it was called.
-inline int worthwhile(double work, double share, int threads) {
-  return static_cast<int>(std::clamp(work / share, 1.0, static_cast<double>(threads)));
+/// How many of `threads` threads to use for `work`, of which `share` keeps one busy for about 100 us: a thread that
+/// sleeps is awake some 50 us after it was called. One that still looks out for work, as it does for a while after its
+/// last, is worth a tenth of that.
+int worthwhile(double work, double share, int threads);
+
+/// How many tasks to cut `work` into: as many for each thread, of `grain` or more each, but one at least and eight at
+/// most, so that a thread that is held up leaves some to the others.
+inline int64_t tasks_of(double work, double grain, int threads) {
+  return threads == 1 ? 1 : threads * static_cast<int64_t>(std::clamp(work / (grain * threads), 1.0, 8.0));
 }
 
 /// A buffer of at least `bytes` bytes, 64-byte aligned, that belongs to the calling thread and to `use` until the same

@@ -145,3 +145,20 @@ def test_a_large_product_needs_little_beside_its_operands_and_output():
             env=os.environ | {"ACCEL_NUM_THREADS": threads, "ACCEL_DEVICE": "cpu"},
         )
         assert 0 <= int(run.stdout) <= 16 << 20, run.stderr
+
+
+def test_idle_threads_sleep():
+    """They look out for another job for a fraction of a millisecond, not for longer."""
+    run = python(
+        """
+        import time, numpy, accel
+        x = numpy.random.default_rng(0).standard_normal((600, 600)).astype("f4")
+        accel.config.num_threads = 2
+        for _ in range(20):
+            accel.matmul(x, x)
+        before = time.process_time()
+        time.sleep(0.5)
+        print(time.process_time() - before)
+        """
+    )
+    assert float(run.stdout) < 0.1, run.stderr

@@ -341,3 +341,15 @@ def test_refuses_what_does_not_fit(cpu, isa):
         bad[position] = value
         with pytest.raises(ValueError):
             kernel.run(*bad)
+
+
+@pytest.mark.parametrize("kind", ["any", "all"])
+@pytest.mark.parametrize("at", [None, 0, 65_535, 65_536, 3_199_999])
+def test_what_settles_a_long_row_may_be_anywhere(cpu, isa, kind, at):
+    """The first elements are looked at alone before threads share the rest."""
+    x = np.full(3_200_000, kind == "all")  # worth three threads
+    if at is not None:
+        x[at] = not x[at]
+    want = x.any() if kind == "any" else x.all()
+    for threads in (1, 2, 3):
+        assert run_reduce(cpu, isa, kind, x, (0,), "bool", threads).item() == want
