@@ -1,12 +1,12 @@
 """The same call of other libraries: NumPy and torch on the CPU; torch and CLBlast on a GPU.
 
 On a GPU a library's CPU path is no baseline: a ratio to it says nothing. What a library lacks is left out; what it
-gives in another dtype, or wrong, `sound` leaves out with a note.
+gives in another dtype, or wrong, is left out with a note; see `problem`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ def calls(workload: Workload, operands: list[np.ndarray], device_kind: str, thre
     """A call of each library that has the op, by its name; each returns when the work is done. On a CPU the operands'
     memory is shared, on a GPU they are copied there first. threads: of torch on the CPU.
 
-    The first call may raise whatever a library raises for what it lacks; see `sound`.
+    The first call may raise whatever a library raises for what it lacks.
     """
     spec = op_spec(workload)
     if spec is None:
@@ -89,20 +89,3 @@ def _host(result: Any) -> np.ndarray:
         if not isinstance(result, np.ndarray) and hasattr(result, method):
             result = getattr(result, method)()
     return host(result)
-
-
-def sound(
-    workload: Workload, operands: list[np.ndarray], calls: Mapping[str, Call]
-) -> tuple[dict[str, Call], list[str]]:
-    """Those calls that give accel's dtype and shape and are right, and a note on each other one. Calls each once."""
-    kept, notes = {}, []
-    for name, call in calls.items():
-        try:
-            why = problem(workload, operands, call())
-        except Exception as error:  # whatever a library raises for what it lacks
-            why = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        if why is None:
-            kept[name] = call
-        else:
-            notes.append(f"{name} left out: {why}")
-    return kept, notes

@@ -50,6 +50,8 @@ bool Matmul::run_packed(const Call& call, const Panels& panels, int threads, Int
   rows = std::min(rows, round_up(call.m, mr));
   const auto parts = [](int64_t whole, int64_t part) { return (whole + part - 1) / part; };
   if (threads > 1) {
+    rows = round_up(parts(call.m, parts(call.m, rows)), mr);  // of about the same size
+    columns = round_up(parts(call.n, parts(call.n, columns)), nr);
     const int64_t wanted = tasks_of(static_cast<double>(call.entries) * call.m * call.n * call.k, kTaskWork, threads);
     while (call.entries * parts(call.m, rows) * parts(call.n, columns) < wanted) {
       if (rows >= columns && rows > 4 * mr) {

@@ -7,14 +7,17 @@
 
 namespace accel {
 
+constexpr int64_t kSearchBytes = 16 << 10;
+constexpr int64_t kShortRow = 256;
+
 /// Finds the winners among elements [begin, end), at least one.
 void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners,
                     Worker& worker) const {
   const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
   const int64_t stride = call.reduced.inner_stride(0), apart = call.kept.inner_stride(0);
   if (call.along == Along::kRows && call.blocks == 1) {
-    const int64_t batch =
-        std::max<int64_t>(16, 2 * kBlock / call.length);  // rows that are still in cache to be searched
+    // Rows that are still in L1 to be searched; short ones fold together.
+    const int64_t batch = std::max<int64_t>(call.length <= kShortRow ? 16 : 1, kSearchBytes / (call.length * size));
     for (int64_t r = 0; r < group.width; r += batch) {
       const int64_t count = std::min(batch, group.width - r);
       search_rows(count, call.length, group.in + r * apart * size, apart, call.far, 0, true,
