@@ -90,7 +90,7 @@ class Kernel:
     op: the primitive it computes. name: what `accel explain` prints. source: file name of its source, relative to
     accel.kernels.
     supports(call): None, or the reason why this row does not serve the call; never raises for a call it does not like.
-    prepare(call): compiles, chooses launch geometry, returns the launch.
+    prepare(call): compiles (within `compiling`, which `accel bench` asks), chooses launch geometry, returns the launch.
     """
 
     op: str
