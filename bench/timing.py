@@ -7,7 +7,7 @@ of them alike. Every sample is kept, in order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from math import ceil
 
@@ -36,8 +36,8 @@ threads that it wakes run on cores of their own; none where that time is less th
 
 
 def rounds(
-    own: Call,
-    baselines: Mapping[str, Call],
+    own: Sequence[Call],
+    baselines: Mapping[str, Sequence[Call]],
     budget: float,
     max_noise: float,
     evict: Call | None = None,
@@ -48,6 +48,8 @@ def rounds(
 ) -> dict[str, list[float]]:
     """Seconds per call, by rounds, of accel (under `OWN`) and of each baseline. All of them have run before.
 
+    own, and each baseline: the call, or several that do the same elsewhere in memory, which take turns from round to
+    round: where operands lie may cost a call more than any change of its code.
     budget: seconds; exceeded only by the rounds that are needed at least. max_noise: of accel's samples, at which the
     rounds end; see `statistics.noise`. evict: empties the caches; where given, each sample is one call, after it.
     settle: seconds of a pause before each sample, which calls that warm up follow. on_round: is called before each
@@ -55,7 +57,7 @@ def rounds(
     """
     calls = {OWN: own, **baselines}
     names, start = list(calls), clock()
-    counts = dict.fromkeys(names, 1) if evict else {name: repeats(call, clock) for name, call in calls.items()}
+    counts = dict.fromkeys(names, 1) if evict else {name: repeats(each[0], clock) for name, each in calls.items()}
     warm = WARM_SECONDS if settle and not evict else 0.0
     samples: dict[str, list[float]] = {name: [] for name in names}
     for done in range(MAX_ROUNDS):
@@ -72,7 +74,7 @@ def rounds(
                 evict()
             if settle:
                 pause(settle)
-            call, count = calls[name], counts[name]
+            call, count = calls[name][done % len(calls[name])], counts[name]
             took = samples[name][-1] if samples[name] else 0.0
             if count > 1 or (warm and took * WARM_SHARE < warm):  # caches and threads as they are in a loop
                 begin = clock()

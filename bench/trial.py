@@ -42,8 +42,12 @@ LONG_SECONDS = 2.0
 STEP_SECONDS = 1.0
 """How often the rounds of a case say that they go on."""
 
+PLACEMENTS = 4
+"""Copies of the operands of a warm case, which take turns from round to round, where all of them fit the cache."""
+
 Mark = Callable[[dict[str, Any]], None]
 Calls = dict[str, timing.Call]
+Turns = list[timing.Call]
 
 
 @dataclass(frozen=True)
@@ -186,31 +190,40 @@ class Trial:
         self.step("in the second call")
         steady = self.second_call()
         peers, alone = self.peers(steady, count) if options.baselines else ({}, {})
-        own, peers, evict = self.cooled(peers, count) if self.workload.cache == "cold" else (self.call, peers, None)
+        own, others, evict = self.placed(peers, count)
         settle = timing.SETTLE_SECONDS if count > 1 and self.device.kind not in ("gpu", "accelerator") else 0.0
         self.said = -math.inf
-        found = timing.rounds(own, peers, options.budget, options.max_noise, evict, settle, self.going_on)
+        found = timing.rounds(own, others, options.budget, options.max_noise, evict, settle, self.going_on)
         times = found.pop(timing.OWN)
         first = self.record["first_call_s"]
         self.record["flags"] = statistics.flags(times, options.max_noise, first_call_s=first)
         self.record |= {"samples_s": times, "median_s": median(times), "interval_s": list(statistics.interval(times))}
         self.record["baselines"] = alone | {name: baseline(samples, None) for name, samples in found.items()}
 
-    def cooled(self, peers: Calls, count: int) -> tuple[timing.Call, Calls, timing.Call | None]:
-        """The call and the baselines' with operands that come from memory, or what empties the caches before each."""
-        number = cold.copies(sum(x.nbytes for x in self.operands), self.options.cache)
+    def placed(self, peers: Calls, count: int) -> tuple[Turns, dict[str, Turns], timing.Call | None]:
+        """The call and the baselines' for the rounds, with copies of the operands that take turns: from round to round
+        where they are warm, from call to call where they are to come from memory; or what empties the caches before
+        each."""
+        nbytes, cache = sum(x.nbytes for x in self.operands), self.options.cache
+        if self.workload.cache == "warm":
+            return *self.copies(peers, count, PLACEMENTS if PLACEMENTS * nbytes <= cache else 1), None
+        number = cold.copies(nbytes, cache)
         if number is None:
-            return self.call, peers, self.options.evict
-        turns, own = itertools.count(), [self.call]
-        others = {name: [call] for name, call in peers.items()}
+            return [self.call], {name: [call] for name, call in peers.items()}, self.options.evict
+        turns = itertools.count()
+        own, others = self.copies(peers, count, number)
+        return [cold.in_turn(own, turns)], {name: [cold.in_turn(each, turns)] for name, each in others.items()}, None
+
+    def copies(self, peers: Calls, count: int, number: int) -> tuple[Turns, dict[str, Turns]]:
+        """The call and the baselines' on the operands and on copies of them, so many in all."""
+        own, others = [self.call], {name: [call] for name, call in peers.items()}
         for _ in range(number - 1):
             copy = [x.copy(order="K") for x in self.operands]
             own.append(partial(_finish, self.call_of(copy)))
             offered = baselines.calls(self.workload, copy, self.device.kind, count) if peers else {}
             for name in peers:
                 others[name].append(offered[name])
-        rotated = {name: cold.in_turn(calls, turns) for name, calls in others.items()}
-        return cold.in_turn(own, turns), rotated, None
+        return own, others
 
     def second_call(self) -> float:
         """Seconds of a call; the memory that it takes beside its operands goes to the record, where the device's memory

@@ -63,11 +63,11 @@ def measure_case(
     peers, took, notes = sound(calls, want, dtype, clock)
     hopeless = {name for name in peers if took[name] > HOPELESS_SECONDS and took[name] > HOPELESS_RATIO * own}
     notes += [f"{name} timed once" for name in sorted(hopeless)]
-    timed = {name: call for name, call in peers.items() if name not in hopeless}
+    timed = {name: [call] for name, call in peers.items() if name not in hopeless}
     probe = case.limit
     before = probe.rate(isa, threads) if probe else None
     settle = timing.SETTLE_SECONDS if threads > 1 else 0.0
-    samples = timing.rounds(calls.accel, timed, seconds, MAX_NOISE, settle=settle, clock=clock)
+    samples = timing.rounds([calls.accel], timed, seconds, MAX_NOISE, settle=settle, clock=clock)
     samples |= {name: [took[name]] * len(samples["accel"]) for name in sorted(hopeless)}
     result = CaseResult(**about, samples=samples, notes=tuple(notes))
     if probe is None or before is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,3 +103,21 @@ def test_a_device_without_reductions_moves_them(faulty_device):
     with accel.dispatch.recording(run=True) as recorder:
         evict()
     assert [what for what, _ in recorder.calls] == [f"pointwise(float32[{MIB // 4}]) on faulty:0"]
+
+
+@pytest.mark.parametrize(("side", "number"), [(64, trial.PLACEMENTS), (512, 1)])
+def test_warm_operands_lie_in_several_places_where_these_fit_the_cache(side, number, monkeypatch):
+    given = []
+    offered = trial.baselines.calls
+
+    def calls(workload, operands, kind, threads):
+        given.append(operands)
+        return {name: call for name, call in offered(workload, operands, kind, threads).items() if name == "numpy"}
+
+    monkeypatch.setattr(trial.baselines, "calls", calls)
+    options = trial.Options(0, 0.02, 0.9, True, cache=2 * MIB)
+    warm = replace(case(side, "row-major"), cache="warm")
+    record = trial.measure(warm, accel.device("cpu"), options, lambda message: None)
+    assert record["status"] == "PASS"
+    assert len(given) == number
+    assert not any(np.shares_memory(given[0][0], other[0]) for other in given[1:])
