@@ -7,8 +7,8 @@
 
 namespace accel {
 
-constexpr int64_t kSearchBytes = 16 << 10;
-constexpr int64_t kShortRow = 256;
+constexpr int64_t kSearchBytes = 16 << 10;  // of rows that are folded and then searched, half of L1
+constexpr int64_t kShortRow = 256;          // elements of a row, up to which 16 rows fold together faster
 
 /// Finds the winners among elements [begin, end), at least one.
 void Reduce::search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners,
