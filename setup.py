@@ -26,6 +26,8 @@ FLAGS += ["-g0", "-fvisibility=hidden", "-Wall", "-Wextra"]
 EXTRA_FLAGS = os.environ.get("ACCEL_BUILD_FLAGS", "").split()
 JOBS = int(os.environ.get("ACCEL_BUILD_JOBS", "2"))
 
+# Loops of kernels begin with a cache line: without it the same loop ran up to 5 % slower wherever it happened to lie.
+KERNEL_FLAGS = ["-falign-loops=64"]
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 ISA_FLAGS = {
@@ -87,12 +89,12 @@ def kernel_jobs(build: Path) -> list[tuple[str, Path, list[str]]]:
     """Source, folder of its object and flags of what is compiled for an instruction set."""
     isas = ISA_FLAGS.get(machine(), {"baseline": []})
     jobs = [
-        (f"csrc/families/{family}.cpp", build / isa, [*flags, "-include", f"csrc/isa/{isa}.hpp"])
+        (f"csrc/families/{family}.cpp", build / isa, [*KERNEL_FLAGS, *flags, "-include", f"csrc/isa/{isa}.hpp"])
         for family in FAMILIES
         for isa, flags in isas.items()
     ]
     if machine() == "x86_64":
-        jobs += [(f"csrc/isa/{name}.cpp", build, flags) for name, flags in EXTENSIONS.items()]
+        jobs += [(f"csrc/isa/{name}.cpp", build, [*KERNEL_FLAGS, *flags]) for name, flags in EXTENSIONS.items()]
     return jobs
 
 

@@ -229,15 +229,22 @@ static void transpose_four(int64_t k, const T* const* rows, int64_t next, T* dst
       for (int i = 0; i < 4; ++i) fetch(rows[i], next + p);
     }
     Four r[4];
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) memcpy(&r[i], rows[i] + p, sizeof(Four));
-    const Four low0 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
-    const Four low1 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
-    const Four high0 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
-    const Four high1 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
-    const Four columns[4] = {
-        __builtin_shufflevector(low0, low1, 0, 1, 4, 5), __builtin_shufflevector(low0, low1, 2, 3, 6, 7),
-        __builtin_shufflevector(high0, high1, 0, 1, 4, 5), __builtin_shufflevector(high0, high1, 2, 3, 6, 7)};
-    for (int q = 0; q < 4; ++q) memcpy(dst + (p + q) * width, &columns[q], sizeof(Four));
+    if constexpr (kElements<T> == 4) {
+      Transpose<T>::run(r);
+    } else {
+      const Four low0 = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+      const Four low1 = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+      const Four high0 = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+      const Four high1 = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+      r[0] = __builtin_shufflevector(low0, low1, 0, 1, 4, 5);
+      r[1] = __builtin_shufflevector(low0, low1, 2, 3, 6, 7);
+      r[2] = __builtin_shufflevector(high0, high1, 0, 1, 4, 5);
+      r[3] = __builtin_shufflevector(high0, high1, 2, 3, 6, 7);
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) memcpy(dst + (p + q) * width, &r[q], sizeof(Four));
   }
   for (; p < k; ++p) {
     for (int i = 0; i < 4; ++i) dst[p * width + i] = rows[i][p];
@@ -272,8 +279,12 @@ static bool pack(int64_t k, int64_t valid, const void* src, int64_t across, int6
       for (int64_t p = 0; p < k; ++p) {
         // The next panel, into L2: each row is too short for the hardware to foresee it.
         for (int l = 0; l < Width; l += kLine) fetch<2>(x, p * along + Width + l);
+        if constexpr (std::is_same_v<From, To>) {
+          memcpy(out + p * Width, x + p * along, Width * sizeof(To));  // the compiler leaves a width of 6 to scalars
+        } else {
 #pragma GCC ivdep
-        for (int l = 0; l < Width; ++l) out[p * Width + l] = Widen(x[p * along + l]);
+          for (int l = 0; l < Width; ++l) out[p * Width + l] = Widen(x[p * along + l]);
+        }
       }
       return true;
     }
@@ -287,22 +298,27 @@ static bool pack(int64_t k, int64_t valid, const void* src, int64_t across, int6
         }
       }
     }
-    for (; i + 4 <= valid; i += 4) {
+    const auto four = [&](int64_t first) {
       const To* rows[4];
       if constexpr (std::is_same_v<From, To>) {
-        for (int l = 0; l < 4; ++l) rows[l] = x + (i + l) * across;
-        transpose_four(k, rows, 4 * across, out + i, Width);
+        for (int l = 0; l < 4; ++l) rows[l] = x + (first + l) * across;
+        transpose_four(k, rows, 4 * across, out + first, Width);
       } else {
         To widened[4][kKC];
         for (int l = 0; l < 4; ++l) {
-          const From* const row = x + (i + l) * across;
+          const From* const row = x + (first + l) * across;
           for (int64_t p = 0; p < k; p += 64 / sizeof(From)) fetch(row, 4 * across + p);
 #pragma GCC ivdep
           for (int64_t p = 0; p < k; ++p) widened[l][p] = Widen(row[p]);
           rows[l] = widened[l];
         }
-        transpose_four(k, rows, 0, out + i, Width);
+        transpose_four(k, rows, 0, out + first, Width);
       }
+    };
+    for (; i + 4 <= valid; i += 4) four(i);
+    if (valid > 4 && i < valid) {
+      four(valid - 4);  // some rows once more: sooner done than the rest one by one
+      i = valid;
     }
   }
   for (; i < valid; ++i) {

@@ -8,9 +8,8 @@
 
 namespace accel::ACCEL_ISA {
 
-/// n steps of x = m * c + x in every element of every chain. Baseline x86 has no fma: it multiplies, then adds, x = x *
-/// m
-/// + c, of which no part can be taken out of the loop.
+/// n steps of x = m * c + x in every element of every chain. Baseline x86 has no fma: it multiplies, then adds, as
+/// x = x * m + c, of which no part can be taken out of the loop.
 template <class T>
 static void probe_fma(int64_t n, void*, const void*, const void*) {
   Vector<T> m = splat(T(0.5)), c = splat(T(0.75));
