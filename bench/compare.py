@@ -10,7 +10,7 @@ from math import exp, fsum, log
 from statistics import median
 from typing import Any
 
-from .result import INCORRECT, IncompatibleError, Record, device, same_device, work
+from .result import INCORRECT, IncompatibleError, Record, by_process, device, same_device, work
 from .statistics import Verdict, between_runs, verdict
 
 VERDICTS = ("slower", "faster", "ambiguous", "same")
@@ -206,7 +206,10 @@ def _row(
     judged = None
     if why is None:
         limits = [case["roof"]["seconds"] if normalise else 1.0 for case in (x, y)]
-        own, other = ([s / limit for s in case["samples_s"]] for case, limit in zip((x, y), limits, strict=True))
+        own, other = (
+            [[s / limit for s in samples] for samples in by_process(case)]
+            for case, limit in zip((x, y), limits, strict=True)
+        )
         judged = verdict(own, other, threshold, floor)
     bits, bits_why = compare_bits(a, x, b, y)
     shown = [case["roof"] and case["roof"]["share"] if normalise else case["median_s"] for case in (x, y)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..backends.cpu import threads
@@ -11,7 +11,7 @@ from ..config import config
 from ..errors import AccelError
 from .child import Child, Ending, variables
 from .plan import Plan
-from .record import blank
+from .record import blank, in_rounds
 from .workload import Workload
 
 SIZE = 32
@@ -29,8 +29,8 @@ copies of operands for accel and for the others, and what empties the caches."""
 class Group:
     """Cases that are measured in one process, and in further ones where that ends early.
 
-    budget: bytes that a case may take. cache: of the device, in bytes. on_begin: is told the id of a case that begins.
-    keep: takes each entry.
+    budget: bytes that a case may take. cache: of the device, in bytes. earlier: entries of the cases that a process has
+    timed before. on_begin: is told the id of a case that begins. keep: takes each entry.
     """
 
     def __init__(
@@ -39,12 +39,17 @@ class Group:
         cases: Sequence[Workload],
         budget: int,
         cache: int,
+        earlier: Mapping[str, dict[str, Any]],
         on_begin: Callable[[str], None],
         keep: Callable[[dict[str, Any]], None],
     ) -> None:
         self.plan, self.todo, self.budget, self.cache = plan, list(cases), budget, cache
-        self.on_begin, self.keep = on_begin, keep
-        self.without: dict[str, dict[str, str]] = {}
+        self.earlier, self.on_begin, self.keep = earlier, on_begin, keep
+        self.without = {
+            case.id: {name: "not timed in rounds" for name in entry["baselines"] if not in_rounds(entry, name)}
+            for case in cases
+            if (entry := earlier.get(case.id)) is not None
+        }
 
     def measure(self) -> None:
         """All of them. Raises AccelError where twice in a row no case begins."""
@@ -62,11 +67,12 @@ class Group:
             "device": self.plan.device,
             "cases": [case.to_json() for case in self.todo],
             "seed": self.plan.seed,
-            "budget": self.plan.budget,
+            "budget": self.plan.budget / self.plan.processes,
             "max_noise": self.plan.max_noise,
             "baselines": self.plan.baselines,
             "cache": self.cache,
             "without": self.without,
+            "earlier": {case.id: self.earlier[case.id]["hash"] for case in self.todo if case.id in self.earlier},
         }
         child = Child(task, variables(threads(config.current())))
         limit, done = None, 0

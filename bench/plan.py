@@ -8,10 +8,13 @@ from typing import Any
 
 from .workload import SUITES
 
-BUDGETS = {"quick": 0.8}
+BUDGETS = {"quick": 0.6}
 """Seconds of timing per case, by suite; `BUDGET` for the others."""
 
-BUDGET, MAX_NOISE, TIMEOUT = 1.0, 0.02, 120.0
+PROCESSES = {"quick": 3}
+"""Processes that time each case, by suite; `FEW_PROCESSES` for the others, which take long."""
+
+BUDGET, FEW_PROCESSES, MAX_NOISE, TIMEOUT = 1.0, 2, 0.02, 120.0
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Plan:
 
     device: a name that `accel.device` accepts. ops, models, dtypes: what is taken of the suite; empty: all.
     patterns: ids, or regular expressions that ids have; a case that any of them matches is taken. budget: seconds of
-    timing per case. max_noise: half width of the 95% interval of the median, as a share of it, at which timing ends.
+    timing per case, in all processes. processes: that time each case, each when the one before has timed all cases.
+    max_noise: half width of the 95% interval of the median, as a share of it, at which timing ends.
     timeout: seconds of one step of a case (its first call, its check, a round) until it is given up. memory: bytes of
     host memory for one case; None: `runner.MEMORY_SHARE` of what is available when the run starts. baselines, probes:
     whether those are measured.
@@ -34,6 +38,7 @@ class Plan:
     patterns: tuple[str, ...] = ()
     seed: int = 0
     budget: float = BUDGET
+    processes: int = FEW_PROCESSES
     max_noise: float = MAX_NOISE
     timeout: float = TIMEOUT
     memory: int | None = None
@@ -56,6 +61,7 @@ class Plan:
             "cases": list(self.patterns),
             "seed": self.seed,
             "budget": self.budget,
+            "processes": self.processes,
             "max_noise": self.max_noise,
             "timeout": self.timeout,
             "memory": self.memory,
@@ -81,6 +87,7 @@ class Plan:
         numbers = (
             ("--seed", self.seed, 0),
             ("--budget", self.budget, BUDGETS.get(self.suite, BUDGET)),
+            ("--processes", self.processes, PROCESSES.get(self.suite, FEW_PROCESSES)),
             ("--max-noise", self.max_noise, MAX_NOISE),
             ("--timeout", self.timeout, TIMEOUT),
             ("--memory", self.memory, None),

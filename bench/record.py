@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from ..config import config
 from ..errors import AccelError
-from . import probes, verify
+from . import probes, statistics, verify
 from .privacy import anonymous
-from .result import MAX_SHARE, TIMED
+from .result import MAX_SHARE, TIMED, by_process
 from .workload import Workload, op_spec
 
 
@@ -32,6 +33,7 @@ def blank(workload: Workload, requested: str, status: str, detail: str | None = 
         "first_call_s": None,
         "compile_s": None,
         "samples_s": [],
+        "processes": [],
         "median_s": None,
         "interval_s": None,
         "flags": [],
@@ -48,6 +50,56 @@ def _work(measure: Any, workload: Workload) -> float | None:
         return float(measure(workload))
     except (AccelError, NotImplementedError):
         return None
+
+
+def timed(record: dict[str, Any], samples: list[float], max_noise: float) -> dict[str, Any]:
+    """The entry with what one process measured."""
+    return record | {
+        "samples_s": samples,
+        "processes": [len(samples)],
+        "median_s": median(samples),
+        "interval_s": list(statistics.interval(samples)),
+        "flags": statistics.flags(samples, max_noise, first_call_s=record["first_call_s"]),
+    }
+
+
+def baseline(samples: list[float], note: str | None) -> dict[str, Any]:
+    """A baseline's entry."""
+    return {"samples_s": samples, "median_s": median(samples) if samples else None, "note": note}
+
+
+def joined(record: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:
+    """The entry of a case with what a further process measured. The further one's where that failed."""
+    if further["status"] not in TIMED:
+        return further
+    both = record | {key: record[key] + further[key] for key in ("samples_s", "processes")}
+    parts = by_process(both)
+    flags = [*record["flags"], *(flag for flag in further["flags"] if flag not in record["flags"])]
+    if statistics.unsteady(parts) and "unsteady" not in flags:
+        flags.append("unsteady")
+    return both | {
+        "median_s": median(both["samples_s"]),
+        "interval_s": list(statistics.joint_interval(parts)),
+        "flags": flags,
+        "baselines": {name: _joined(record, further, name) for name in record["baselines"]},
+    }
+
+
+def in_rounds(record: dict[str, Any], name: str) -> bool:
+    """Whether a baseline was timed beside accel in every round, and can go on."""
+    row = record["baselines"].get(name)
+    return row is not None and len(row["samples_s"]) == len(record["samples_s"]) > 1
+
+
+def _joined(record: dict[str, Any], further: dict[str, Any], name: str) -> dict[str, Any]:
+    """A baseline's entry."""
+    row = record["baselines"][name]
+    if not in_rounds(record, name):
+        return row
+    other = further["baselines"].get(name, row)
+    if in_rounds(further, name):
+        return baseline(row["samples_s"] + other["samples_s"], row["note"])
+    return row if other["samples_s"] else other
 
 
 def with_roof(record: dict[str, Any], found: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from ..errors import AccelError, ArgumentError
-from .statistics import interval
+from .statistics import joint_interval
 
 SCHEMA = "accel-bench/1"
 
@@ -211,10 +211,12 @@ def _timing(case: Record) -> Iterator[str]:
     elif samples and not timed:
         yield f"samples_s: {len(samples)} of them, but {case['status']} is not timed"
     yield from _agreement("", case["median_s"], samples)
-    if not samples and case["interval_s"] is not None:
+    if sum(case.get("processes", [len(samples)])) != len(samples):
+        yield f"processes: {case['processes']}, but there are {len(samples)} samples"
+    elif not samples and case["interval_s"] is not None:
         yield "interval_s: there, but there are no samples"
-    elif samples and (case["interval_s"] is None or not _close(case["interval_s"], interval(samples))):
-        yield f"interval_s: {case['interval_s']}, but that of the samples is {list(interval(samples))}"
+    elif samples and not _close(case["interval_s"] or (), found := joint_interval(by_process(case))):
+        yield f"interval_s: {case['interval_s']}, but that of the samples is {list(found)}"
     for name, peer in case["baselines"].items():
         yield from _agreement(f"baselines.{name}.", peer["median_s"], peer["samples_s"])
 
@@ -297,6 +299,15 @@ CHECKS: tuple[Callable[[Record], Iterator[str]], ...] = (_unique, _complete, _ca
 def work(case: Record) -> tuple[Any, ...]:
     """What a case computes: cases of two files are compared where this is equal."""
     return (case["op"], case["dtype"], json.dumps([case["operands"], case["keywords"]], sort_keys=True), case["cache"])
+
+
+def by_process(case: Record) -> list[list[float]]:
+    """The samples of each process that timed a case."""
+    samples, found, at = case["samples_s"], [], 0
+    for count in case.get("processes", [len(samples)]):
+        found.append(samples[at : at + count])
+        at += count
+    return found
 
 
 def same_device(a: Record, b: Record) -> bool:

@@ -1,8 +1,10 @@
 """A run, as the parent of the processes that measure: it survives them, keeps the journal and makes the result record.
 
-    describe -> probe -> groups of cases, each in a child process -> limits -> record
+    describe -> turns of: probe -> groups of cases, each in a child process -> limits -> record
 
-A case that crashes, hangs or eats the memory ends its process; the rest of its group goes on in a new one.
+Each turn times every case once more, in another process than before and minutes later, as a process has a place in
+memory and neighbours of its own. A case that crashes, hangs or eats the memory ends its process; the rest of its group
+goes on in a new one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .child import Child, Ending, variables
 from .group import START_SECONDS, Group, groups
 from .journal import Journal
 from .plan import Plan
-from .record import blank, with_roof, without_names
+from .record import blank, joined, with_roof, without_names
 from .workload import SUITES, Workload, op_spec, select
 
 PROBE_SECONDS = {True: 120.0, False: 600.0}
@@ -41,7 +43,7 @@ MEMORY_SHARE = 0.6
 class Event:
     """What a run tells while it goes on. kind: ``plan`` (text: what is resumed), ``probe``, ``begin``, ``case`` or
     ``notice`` (something went wrong that is no case's). text: a probe's or a case's id, or the notice. entry: the
-    probe's or the case's. done, total: cases."""
+    probe's or the case's. done, total: of cases, each as often as it is timed in a process of its own."""
 
     kind: str
     text: str
@@ -119,9 +121,21 @@ class Run:
     ) -> None:
         self.plan, self.cases, self.machine, self.journal, self.on_event = plan, cases, machine, journal, on_event
         self.done: dict[str, dict[str, Any]] = {}
-        self.probes: list[dict[str, Any]] = []
+        self.probed: list[list[dict[str, Any]]] = []
         self.begin = time.monotonic()
         self.before = max((entry.get("elapsed", 0.0) for entry in journal.entries), default=0.0)
+
+    @property
+    def probes(self) -> list[dict[str, Any]]:
+        """The limits of the device, from all turns."""
+        return probes.joined(self.probed)
+
+    def turns(self, name: str) -> int:
+        """How many turns a case is through with."""
+        entry = self.done.get(name)
+        if entry is None:
+            return 0
+        return len(entry["processes"]) if entry["status"] in result.TIMED else self.plan.processes
 
     def elapsed(self) -> float:
         """Seconds of the run, those before its interruptions among them."""
@@ -140,9 +154,10 @@ class Run:
         load = self.machine["host"].get("load") or 0.0
         if load > BUSY:
             self.tell("notice", f"this machine is busy ({load:.1f} runnable processes per core): times will be wrong")
-        if self.plan.probes and not any("probed" in entry for entry in self.journal.entries):
-            self.probe()
-        self.measure()
+        for turn in range(self.plan.processes):
+            if self.plan.probes and len(self.probed) <= turn:
+                self.probe()
+            self.measure([case for case in self.cases if self.turns(case.id) <= turn])
         return self.record(started or now)
 
     def take(self, entries: Sequence[dict[str, Any]]) -> None:
@@ -152,17 +167,20 @@ class Run:
             if "machine" in entry:
                 self.machine = entry["machine"]
             elif "probed" in entry:
-                self.probes = entry["probed"]
+                self.probed.append(entry["probed"])
             elif "case" in entry and entry["case"]["id"] in wanted:
                 self.done[entry["case"]["id"]] = entry["case"]
 
     def tell(self, kind: str, text: str, entry: dict[str, Any] | None = None) -> None:
         """An event."""
-        self.on_event(Event(kind, text, entry, len(self.done), len(self.cases)))
+        done = sum(self.turns(name) for name in self.done)
+        self.on_event(Event(kind, text, entry, done, len(self.cases) * self.plan.processes))
 
     def keep(self, record: dict[str, Any]) -> None:
-        """A case's entry, into the journal."""
+        """What a process found of a case, into the journal."""
         record = without_names(record)
+        if record["id"] in self.done:
+            record = joined(self.done[record["id"]], record)
         self.journal.append({"case": record, "elapsed": self.elapsed()})
         self.done[record["id"]] = record
         self.tell("case", record["id"], record)
@@ -170,7 +188,7 @@ class Run:
     def probe(self) -> None:
         """The limits of the device. What a probe that crashes or hangs leaves unknown stays unknown."""
         quick, found = self.plan.suite == "quick", []
-        task = {"do": "probe", "device": self.plan.device, "quick": quick}
+        task = {"do": "probe", "device": self.plan.device, "quick": quick, "again": bool(self.probed)}
         for message in _messages(task, variables(threads(config.current())), PROBE_SECONDS[quick]):
             if isinstance(message, Ending):
                 self.tell("notice", f"not all limits of the device are known: the probes ended early: {message.why()}")
@@ -178,15 +196,13 @@ class Run:
                 found.append(message["probe"])
                 self.tell("probe", found[-1]["id"], found[-1])
         self.journal.append({"probed": found, "elapsed": self.elapsed()})
-        self.probes = found
+        self.probed.append(found)
 
-    def measure(self) -> None:
-        """Every case that is not done yet."""
+    def measure(self, cases: Sequence[Workload]) -> None:
+        """Every one of the cases, once."""
         budget = memory_budget() if self.plan.memory is None else self.plan.memory
         todo = []
-        for case in self.cases:
-            if case.id in self.done:
-                continue
+        for case in cases:
             if op_spec(case) is None:
                 self.keep(blank(case, self.plan.device, "UNSUPPORTED", f"accel has no op {case.op!r}"))
             elif (needed := verify.needs_bytes(case)) > budget:
@@ -196,7 +212,8 @@ class Run:
                 todo.append(case)
         cache = cold.last_level_cache(self.machine["device"], self.machine["host"], self.probes)
         for group in groups(todo):
-            Group(self.plan, group, budget, cache, lambda name: self.tell("begin", name), self.keep).measure()
+            begin, earlier = (lambda name: self.tell("begin", name)), dict(self.done)
+            Group(self.plan, group, budget, cache, earlier, begin, self.keep).measure()
 
     def record(self, started: str) -> dict[str, Any]:
         """The whole, when every case has its entry."""
@@ -222,6 +239,7 @@ class Run:
                 "resumed": resumed,
                 "max_noise": plan.max_noise,
                 "case_budget_s": plan.budget,
+                "processes": plan.processes,
                 "timeout_s": plan.timeout,
             },
             **self.machine,

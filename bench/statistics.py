@@ -33,6 +33,13 @@ BETWEEN_RUNS = 0.03
 """Half-width of what two runs of one build on one quiet machine differ by, as a share: memory placement, clocks and
 neighbours change between processes, and no number of samples within one process shows it."""
 
+PROCESS_SPREAD = 1.5
+"""In a verdict, the median of each process counts so many times as far from that of all, as two or three processes
+seldom show how far apart others would be."""
+
+UNSTEADY = 0.05
+"""How far the intervals of two processes are apart, as a share, from which on a case is unsteady."""
+
 BETWEEN_RUNS_ROWS, BETWEEN_RUNS_WIDTH = 20, 2.5
 """Rows from which the variation between two runs is estimated from the rows themselves, and its width in standard
 deviations."""
@@ -57,6 +64,13 @@ def interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float,
     return ordered[rank - 1], ordered[n - rank]
 
 
+def joint_interval(processes: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """What the intervals of all processes that timed a case lie in. Each process has a place in memory, a clock and
+    neighbours of its own, which its samples share, so that their number says nothing of them."""
+    ends = [interval(samples) for samples in processes]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
 def ratios(baseline: Sequence[float], own: Sequence[float]) -> list[float]:
     """The baseline's time over accel's in each round: what slows down both leaves them as they are."""
     return [theirs / ours if ours > 0 else inf for theirs, ours in zip(baseline, own, strict=True)]
@@ -69,13 +83,19 @@ def noise(samples: Sequence[float]) -> float:
     return (high - low) / 2 / middle if middle > 0 else inf
 
 
+def unsteady(processes: Sequence[Sequence[float]]) -> bool:
+    """Whether the processes that timed a case differ by more than `UNSTEADY` beyond their intervals."""
+    ends = [interval(samples) for samples in processes]
+    return max(low for low, _ in ends) > (1 + UNSTEADY) * min(high for _, high in ends)
+
+
 def flags(
     samples: Sequence[float],
     max_noise: float = MAX_NOISE,
     clocks: Sequence[float] = (),
     first_call_s: float | None = None,
 ) -> list[str]:
-    """What disturbs a case: of noisy, drift, bimodal, throttled, slow-first-call.
+    """What disturbs a case within one process: of noisy, drift, bimodal, throttled, slow-first-call.
 
     clocks: readings of the device's clock in Hz while the samples were taken, in their order. first_call_s: seconds.
     """
@@ -172,12 +192,18 @@ class Verdict:
 
 
 def verdict(
-    a: Sequence[float], b: Sequence[float], threshold: float = 0.05, between_runs: float = BETWEEN_RUNS
+    a: Sequence[Sequence[float]],
+    b: Sequence[Sequence[float]],
+    threshold: float = 0.05,
+    between_runs: float = BETWEEN_RUNS,
 ) -> Verdict:
     """Whether the samples b are slower or faster than the samples a, with an interval of the ratio of their medians.
+    a, b: the samples of each process of a run.
 
     The interval joins, in logarithms, the order-statistic intervals of both medians (MOVER: Zou and Donner 2008), each
-    widened for the correlation of neighbouring samples. For a change, the variation between runs is joined too.
+    widened for the correlation of neighbouring samples, and reaching over those of all processes of its run (see
+    `PROCESS_SPREAD`): what differs from process to process is no change. For a change, the variation between runs is
+    joined too.
 
     slower     the interval, with the variation between runs, is above 1 and reaches 1 + threshold
     faster     the same of the inverse
@@ -196,14 +222,15 @@ def verdict(
     noise 2%, each run off by 1% as a whole          3.5% |   84% | 100%
     noise 2%, each run off by 2%                      23% |   72% | 99.5%
 
-    What is missed is ambiguous, or the same where whole runs are off. The last line is why `between_runs` exists.
+    What is missed is ambiguous, or the same where whole runs are off. The last line is why `between_runs` exists, and
+    why a run times each case in several processes.
     Raises ValueError for no samples.
     """
-    if not a or not b:
+    if not a or not b or not all((*a, *b)):
         raise ValueError("verdict: no samples")
-    below_a, above_a = _widths(a)
-    below_b, above_b = _widths(b)
-    middle, floor, bar = log(median(b) / median(a)), log(1 + between_runs), log(1 + threshold)
+    own, below_a, above_a = _reach(a)
+    other, below_b, above_b = _reach(b)
+    middle, floor, bar = other - own, log(1 + between_runs), log(1 + threshold)
     down, up = hypot(below_b, above_a), hypot(above_b, below_a)
     low, high = middle - down, middle + up
     least, most = middle - hypot(down, floor), middle + hypot(up, floor)
@@ -231,6 +258,19 @@ def between_runs(ratios: Sequence[float], threshold: float = 0.05) -> float:
     centre = median(logs)
     deviation = 1.4826 * median(abs(x - centre) for x in logs)
     return max(BETWEEN_RUNS, min(exp(BETWEEN_RUNS_WIDTH * deviation) - 1, 2 * threshold))
+
+
+def _reach(processes: Sequence[Sequence[float]]) -> tuple[float, float, float]:
+    """The logarithm of the median of all samples, and how far the intervals of the processes reach below and above,
+    each moved by `PROCESS_SPREAD`."""
+    middle = log(median([s for samples in processes for s in samples]))
+    below, above = zip(*(_widths(samples) for samples in processes), strict=True)
+    offs = [PROCESS_SPREAD * (log(median(samples)) - middle) for samples in processes]
+    return (
+        middle,
+        max(width - off for width, off in zip(below, offs, strict=True)),
+        max(width + off for width, off in zip(above, offs, strict=True)),
+    )
 
 
 def _widths(samples: Sequence[float]) -> tuple[float, float]:

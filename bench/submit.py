@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .compare import compare_bits
-from .result import SCHEMA, Record, problems
+from .result import SCHEMA, Record, by_process, problems
 from .statistics import MAX_NOISE, noise
 
 FORBIDDEN = ("INCORRECT", "MISTRUSTED", "CRASH", "TIMEOUT")
@@ -117,7 +117,7 @@ def _probes(record: Record, now: Current) -> Iterator[str]:
 
 def _quiet(record: Record, now: Current) -> Iterator[str]:
     """Noise is computed from the samples: flags depend on the goal that the run had."""
-    noises = {case["id"]: noise(case["samples_s"]) for case in record["cases"] if case["samples_s"]}
+    noises = {case["id"]: max(map(noise, by_process(case))) for case in record["cases"] if case["samples_s"]}
     if not noises:
         yield "nothing was timed"
         return

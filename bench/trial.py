@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,11 @@ from ..backends.cpu import threads
 from ..config import config
 from ..errors import AccelError, CompileError
 from ..testing.compare import place
-from . import baselines, cold, energy, inputs, statistics, timing, verify
+from . import baselines, cold, energy, inputs, timing, verify
 from . import workload as workloads
 from .peak import Peak
 from .poison import poison
-from .record import blank
+from .record import baseline, blank, timed
 from .route import route
 from .workload import Workload
 
@@ -52,8 +51,9 @@ Turns = list[timing.Call]
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure. See `Plan`; cache: bytes of the last-level cache; evict: empties the caches; meter: or the reason
-    why there is none."""
+    """How to measure. See `Plan`; budget: of this process; cache: bytes of the last-level cache; evict: empties the
+    caches; meter: or the reason why there is none; further: whether a process before this one has measured the case;
+    hash: of the result that it checked."""
 
     seed: int
     budget: float
@@ -63,6 +63,8 @@ class Options:
     evict: Callable[[], None] | None = None
     meter: energy.Meter | str = "not asked for"
     without: Mapping[str, str] = field(default_factory=dict)
+    further: bool = False
+    hash: str | None = None
 
 
 def measure(workload: Workload, device: Device, options: Options, mark: Mark) -> dict[str, Any]:
@@ -118,10 +120,10 @@ class Trial:
         self.time()
         problem = self.check_again(imagined, before)
         if problem is not None:
-            self.record |= {"status": "INCORRECT", "detail": problem, "samples_s": [], "median_s": None}
-            self.record |= {"interval_s": None, "flags": [], "baselines": {}, "hash": None}
+            self.record |= blank(self.workload, str(self.device), "INCORRECT", problem)
             return
-        self.record["energy"] = energy.measure(self.options.meter, self.call)
+        if not self.options.further:
+            self.record["energy"] = energy.measure(self.options.meter, self.call)
         if mistrusted is not None:
             self.record["status"] = "MISTRUSTED"
         else:
@@ -150,6 +152,12 @@ class Trial:
         self.step("checking the result")
         got = to_numpy(result)
         digest = verify.result_hash(got)
+        if self.options.hash is not None:
+            if digest == self.options.hash:
+                return digest
+            changed = "the result's bits changed from one process to the next"
+            self.record |= {"status": "INCORRECT", "detail": changed}
+            return None
         try:
             found = verify.check(self.workload, self.operands, got, config.numerics)
         except Exception as error:
@@ -194,10 +202,7 @@ class Trial:
         settle = timing.SETTLE_SECONDS if count > 1 and self.device.kind not in ("gpu", "accelerator") else 0.0
         self.said = -math.inf
         found = timing.rounds(own, others, options.budget, options.max_noise, evict, settle, self.going_on)
-        times = found.pop(timing.OWN)
-        first = self.record["first_call_s"]
-        self.record["flags"] = statistics.flags(times, options.max_noise, first_call_s=first)
-        self.record |= {"samples_s": times, "median_s": median(times), "interval_s": list(statistics.interval(times))}
+        self.record |= timed(self.record, found.pop(timing.OWN), options.max_noise)
         self.record["baselines"] = alone | {name: baseline(samples, None) for name, samples in found.items()}
 
     def placed(self, peers: Calls, count: int) -> tuple[Turns, dict[str, Turns], timing.Call | None]:
@@ -274,11 +279,6 @@ class Trial:
 def _finish(call: Callable[[], Array]) -> None:
     """Makes a call and waits until the device is done."""
     call().device.synchronize()
-
-
-def baseline(samples: list[float], note: str | None) -> dict[str, Any]:
-    """A baseline's entry."""
-    return {"samples_s": samples, "median_s": median(samples) if samples else None, "note": note}
 
 
 def error_of(found: verify.Check) -> dict[str, Any]:

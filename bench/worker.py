@@ -3,11 +3,13 @@
     python -P -m accel.bench.worker    reads a task, one JSON object, on stdin
 
     {"do": "describe", "device": null}                    {"machine": …}
-    {"do": "probe", "device": "cpu", "quick": true}       {"probe": …} for each probe, then {"probed": true}
+    {"do": "probe", "device": "cpu", "quick": true,       {"probe": …} for each probe, then {"probed": true}
+     "again": false}
     {"do": "measure", "device": "cpu", "cases": […],      for each case {"begin": id}, what `trial.measure` marks, and
      "seed": 0, "budget": 0.8, "max_noise": 0.02,         {"case": …}, its entry
      "baselines": true, "cache": 33554432,
-     "without": {id: {baseline: reason}}}
+     "without": {id: {baseline: reason}},
+     "earlier": {id: hash or null}}
 
 Messages are lines of JSON on stdout; what libraries print goes to stderr. An `AccelError` that is not a case's own is
 the last message: {"error": text}.
@@ -55,7 +57,7 @@ def probe(target: Device, task: dict[str, Any], emit: Emit) -> None:
     """Emits the device's limits as they are found."""
     from . import probes
 
-    probes.run(target, lambda found: emit({"probe": found}), task["quick"])
+    probes.run(target, lambda found: emit({"probe": found}), task["quick"], task["again"])
     emit({"probed": True})
 
 
@@ -78,6 +80,8 @@ def measure(target: Device, task: dict[str, Any], emit: Emit) -> None:
             evict=evict,
             meter=meter,
             without=task["without"].get(case.id, {}),
+            further=case.id in task["earlier"],
+            hash=task["earlier"].get(case.id),
         )
         emit({"case": trial.measure(case, target, options, emit)})
 

@@ -14,7 +14,7 @@ from ...errors import AccelError
 from ...ops.pointwise import apply
 from ...scalar import Program, Step
 from ...scalar.expr import Expr, arg, fma
-from .record import Effort, Probe, best, refused, rounds, seconds_per_call
+from .record import Effort, Probe, measured, refused, rounds, seconds_per_call
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int8")
 """Dtypes whose best matmul is sought."""
@@ -37,7 +37,7 @@ def hard(device: Device, effort: Effort) -> Iterator[Probe]:
     for dtype in ("float32", "float64"):
         id = f"fma/{dtype}"
         try:
-            yield best(id, "op/s", _chain_rates(device, dtype, effort), "program", dtype=dtype)
+            yield measured(id, "op/s", _chain_rates(device, dtype, effort), "program", dtype=dtype)
         except AccelError as error:
             yield refused(id, "fma", "op/s", dtype, str(error))
 
@@ -97,7 +97,7 @@ def reachable(device: Device, effort: Effort) -> Iterator[Probe]:
             yield refused(id, "matmul", "op/s", dtype, reasons.get(dtype, str(found)))
             continue
         rates = [2 * sides[dtype] ** 3 / t for t in found]
-        yield best(id, "op/s", rates, "program", dtype=dtype, note=f"best of the sides tried: {sides[dtype]}")
+        yield measured(id, "op/s", rates, "program", dtype=dtype, note=f"best of the sides tried: {sides[dtype]}")
 
 
 def best_side(device: Device, dtype: str, effort: Effort) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...backends.base import Device
 from ...errors import AccelError
-from .record import Effort, Probe, best, refused, seconds_per_call
+from .record import Effort, Probe, measured, refused, seconds_per_call
 
 BYTES = 64 << 20
 """Of one copy; an eighth of the device's memory where that is less."""
@@ -27,6 +27,6 @@ def probes(device: Device, effort: Effort) -> Iterator[Probe]:
         }
         for name, call in calls.items():
             samples = [nbytes / t for t in seconds_per_call(call, device.synchronize, effort.samples)]
-            yield best(name, "B/s", samples, None, working_set=nbytes)
+            yield measured(name, "B/s", samples, None, working_set=nbytes)
     except AccelError as error:
         yield refused("copy-out" if calls else "copy-in", "copy-out" if calls else "copy-in", "B/s", None, str(error))

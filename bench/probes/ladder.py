@@ -15,7 +15,7 @@ from ...backends.base import Device
 from ...errors import AccelError
 from ...ops.pointwise import apply
 from ...scalar import program_for
-from .record import Effort, Probe, best, refused, rounds
+from .record import Effort, Probe, measured, refused, rounds
 
 ARRAYS = {"read": 1, "copy": 2, "triad": 3}
 """Arrays that a pass goes over, by kind."""
@@ -52,7 +52,7 @@ def probes(device: Device, effort: Effort) -> Iterator[Probe]:
             yield refused(id, kind, "B/s", None, str(found))
             continue
         rates = [moved / t for t in found]
-        yield best(id, "B/s", rates, "program", working_set=size, note=NOTES[kind])
+        yield measured(id, "B/s", rates, "program", working_set=size, note=NOTES[kind])
 
 
 def rungs(cache: int, memory: int | None) -> list[int]:

@@ -11,7 +11,7 @@ from ... import add, asarray
 from ...backends.base import Device
 from ...devices import device as find
 from ...errors import AccelError
-from .record import Effort, Probe, refused, typical
+from .record import Effort, Probe, measured, refused
 
 LATENCIES = 51
 """Samples of the latency; each is the mean of `CALLS` calls, so that the clock's own cost does not count."""
@@ -32,11 +32,11 @@ def probes(device: Device, effort: Effort) -> Iterator[Probe]:
             synchronize()
 
         _per_call(answered, lambda: None, LATENCIES)  # compiles
-        yield typical(
+        yield measured(
             "launch/latency", "s", [_per_call(answered, lambda: None, CALLS) for _ in range(LATENCIES)], "program"
         )
         rates = [1 / _per_call(call, synchronize, LAUNCHES) for _ in range(effort.samples)]
-        yield typical("launch/rate", "1/s", rates, "program", note=f"{LAUNCHES} calls, synchronised once")
+        yield measured("launch/rate", "1/s", rates, "program", note=f"{LAUNCHES} calls, synchronised once")
     except AccelError as error:
         yield refused("launch/latency", "launch", "s", None, str(error))
     yield _overhead(effort)
@@ -54,7 +54,7 @@ def _overhead(effort: Effort) -> Probe:
             del null.launches[before:]  # type: ignore[attr-defined]
     except AccelError as error:
         return refused("overhead/dispatch", "overhead", "s", None, str(error))
-    return typical("overhead/dispatch", "s", samples, "program", note="the same call on the null backend's device")
+    return measured("overhead/dispatch", "s", samples, "program", note="the same call on the null backend's device")
 
 
 def _addition(device: Device) -> Callable[[], object]:

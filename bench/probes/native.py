@@ -13,7 +13,7 @@ from ...backends.cpu import isa, native, threads
 from ...config import config
 from ..cpu.limits import AVX512_ONLY
 from . import ladder
-from .record import Effort, Probe, best, refused
+from .record import Effort, Probe, measured, refused
 
 ARITHMETIC = {
     "fma/float32": "fma_float32",
@@ -53,10 +53,10 @@ def probes(device: Device, effort: Effort) -> Iterator[Probe]:
     for id, (_, size) in chosen.items():
         kind, _, rest = id.partition("/")
         if size:
-            yield best(id, "B/s", rates[id], "instructions", working_set=size)
+            yield measured(id, "B/s", rates[id], "instructions", working_set=size)
         elif rates[id]:
             note = APART if name == "baseline" and kind == "fma" else None
-            yield best(id, "op/s", rates[id], "instructions", dtype=rest, note=note)
+            yield measured(id, "op/s", rates[id], "instructions", dtype=rest, note=note)
         else:
             yield refused(id, kind, "op/s", rest, f"{name} on this CPU has no such instruction")
 

@@ -40,17 +40,23 @@ class Probe:
         return asdict(self) | {"samples": list(self.samples)}
 
 
-def best(
+TYPICAL = ("launch", "overhead")
+"""Kinds of which the median counts: a latency, and the rate of launches. Of the others, which are limits, the largest
+sample does, because whatever disturbs one only lowers it."""
+
+
+def value(kind: str, samples: Sequence[float]) -> float:
+    """What the samples say."""
+    return median(samples) if kind in TYPICAL else max(samples)
+
+
+def measured(
     id: str, unit: str, samples: Sequence[float], how: str | None, *, dtype: str | None = None,
     working_set: int | None = None, note: str | None = None,
 ) -> Probe:  # fmt: skip
-    """A limit: the largest sample, because whatever disturbs one only lowers it."""
-    return Probe(id, id.partition("/")[0], dtype, working_set, unit, max(samples), tuple(samples), how, note)
-
-
-def typical(id: str, unit: str, samples: Sequence[float], how: str | None, *, note: str | None = None) -> Probe:
-    """A latency, or the rate of launches: the median."""
-    return Probe(id, id.partition("/")[0], None, None, unit, median(samples), tuple(samples), how, note)
+    """A probe's row."""
+    kind = id.partition("/")[0]
+    return Probe(id, kind, dtype, working_set, unit, value(kind, samples), tuple(samples), how, note)
 
 
 def refused(id: str, kind: str, unit: str, dtype: str | None, why: str) -> Probe:

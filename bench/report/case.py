@@ -17,7 +17,7 @@ STATUSES = (
 RIGHT = ("PASS", "FALLBACK", "SUSPECT")
 """Statuses of a case whose output was checked and found right."""
 
-NOISE_FLAGS = ("noisy", "drift", "bimodal", "throttled")
+NOISE_FLAGS = ("noisy", "drift", "bimodal", "throttled", "unsteady")
 """Flags that say that the samples are not of one steady thing."""
 
 DTYPES = (

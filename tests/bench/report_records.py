@@ -181,7 +181,7 @@ def others() -> list[Record]:
         untimed("conv2d", "float32", "sweep/56x56", "UNSUPPORTED", "accel has no op conv2d"),
         untimed("matmul", "int8", "sweep/512", "UNSUPPORTED", "matmul does not take int8 here"),
         case("abs", "float32", "sweep/2^20", 1e6, 8e6, flags=["drift"], samples_s=drift),
-        case("negative", "float32", "sweep/2^20", 1e6, 8e6, flags=["bimodal", "noisy"], samples_s=modes),
+        case("negative", "float32", "sweep/2^20", 1e6, 8e6, flags=["bimodal", "noisy", "unsteady"], samples_s=modes),
         case("square", "float32", "sweep/2^20", 1e6, 8e6, flags=["noisy"], samples_s=noise),
         case("sign", "float32", "sweep/2^20", 1e6, 8e6, flags=["throttled", "slow-first-call"], samples_s=hot),
         case("floor", "float32", "sweep/2^20", 1e6, 8e6, roof=None),

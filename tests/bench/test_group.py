@@ -9,7 +9,7 @@ from faults import case
 from accel.bench import group
 from accel.bench.child import Ending
 from accel.bench.plan import Plan
-from accel.bench.record import blank
+from accel.bench.record import baseline, blank, timed
 from accel.errors import AccelError
 
 CASES = [case("right", copy) for copy in range(3)]
@@ -45,11 +45,11 @@ def entry(name):
 
 @pytest.fixture
 def measured(monkeypatch):
-    def measure(*processes, timeout=50.0):
+    def measure(*processes, timeout=50.0, earlier=()):
         script, kept = Script(*processes), []
         monkeypatch.setattr(group, "Child", script)
         plan = Plan("quick", "cpu", timeout=timeout)
-        group.Group(plan, CASES, 500, 1 << 20, lambda name: None, kept.append).measure()
+        group.Group(plan, CASES, 500, 1 << 20, dict(earlier), lambda name: None, kept.append).measure()
         return script, {row["id"]: row for row in kept}
 
     return measure
@@ -139,3 +139,18 @@ def test_no_process_gets_too_many_cases():
     assert [len(part) for part in parts] == [group.SIZE, 3]
     assert [each for part in parts for each in part] == many
     assert list(group.groups([])) == []
+
+
+def test_a_further_process_has_its_share_of_the_budget_and_what_is_known(measured):
+    first = timed(entry(FIRST)["case"], [1.0, 2.0, 3.0], 1.0) | {"hash": "sha256:0"}
+    first["baselines"] = {
+        "numpy": baseline([2.0, 2.0, 2.0], None),
+        "torch": baseline([9.0], "timed once, as it takes 9 s"),
+        "clblast": baseline([], "left out: it has no such call"),
+    }
+    everything = [m for name in (FIRST, SECOND, THIRD) for m in ({"begin": name}, entry(name))]
+    script, _ = measured([*everything, DONE], earlier={FIRST: first, SECOND: entry(SECOND)["case"]})
+    (task,) = script.tasks
+    assert task["budget"] == Plan("quick", "cpu").budget / 2
+    assert task["earlier"] == {FIRST: "sha256:0", SECOND: None}
+    assert task["without"] == {FIRST: dict.fromkeys(("torch", "clblast"), "not timed in rounds"), SECOND: {}}

@@ -38,6 +38,7 @@ def everything() -> dict[str, Any]:
         synthetic.case("add baseline", baselines={"numpy": synthetic.baseline(synthetic.samples(3))}),
         synthetic.case("max energy", energy=ENERGY | {"joules": 0.5, "source": "RAPL", "window_s": 1.5}),
         synthetic.case("max keywords", keywords={"axis": [0, 1], "keepdims": True}),
+        synthetic.case("tan often", [1e-3] * 9, processes=[4, 5]),
         synthetic.case("sin unknown", status="UNSUPPORTED", **{"class": None}, cache="cold"),
     ]  # fmt: skip
     record = synthetic.result(cases)
@@ -215,6 +216,9 @@ BAD_CASES: list[tuple[str, dict[str, Any], str]] = [
     ("no median", {"median_s": None, "roof": None}, "median_s: None, but that of the samples"),
     ("interval", {"interval_s": [1e-4, 2e-3]}, "but that of the samples is ["),
     ("no interval", {"interval_s": None}, "interval_s: None, but"),
+    ("fewer in processes", {"processes": [4, 4]}, "processes: [4, 4], but there are 9 samples"),
+    ("an idle process", {"processes": [9, 0]}, "processes[1]: 0 is less than the minimum"),
+    ("interval of one process", {"samples_s": [1e-3] * 9 + [2e-3] * 3, "processes": [9, 3]}, "is [0.001, 0.002]"),
     ("hash of bits", {"hash": None}, "hash: null, but the class is bits"),
     ("hash of exact", {"hash": None, "class": "exact"}, "hash: null, but the class is exact"),
     ("hash of bound", {"hash": synthetic.digest("x"), "class": "bound"}, "which promises no bits"),

@@ -18,11 +18,12 @@ from faults import FOLDER, case, install, python_path
 from accel.bench import result, runner
 from accel.bench.journal import OtherRunError
 from accel.bench.plan import Plan
+from accel.bench.probes.record import measured as measured_probe
 from accel.bench.runner import journal_of
 from accel.bench.workload import Operand, Workload
 from accel.errors import AccelError, ArgumentError
 
-QUICK = {"budget": 0.01, "max_noise": 0.9, "baselines": False, "probes": False}
+QUICK = {"budget": 0.01, "processes": 1, "max_noise": 0.9, "baselines": False, "probes": False}
 
 
 @pytest.fixture
@@ -52,13 +53,13 @@ ENDINGS = {
     "slow": ("PASS", None),
     "exit": ("CRASH", "in the first call: exit code 3"),
     "wrong": ("INCORRECT", r"."),
-    "hang": ("TIMEOUT", "given up after 2 s in the first call"),
+    "hang": ("TIMEOUT", "given up after 3 s in the first call"),
     "wrong-later": ("INCORRECT", "the result's bits changed"),
-    "hang-with-lock": ("TIMEOUT", "given up after 2 s in the first call"),
+    "hang-with-lock": ("TIMEOUT", "given up after 3 s in the first call"),
     "out-of-memory": ("OOM", "OutOfMemoryError: faulty:0: 8 bytes"),
-    "eat": ("OOM", r"the process held \d+ bytes in the first call; 300000000 bytes are allowed for a case"),
+    "eat": ("OOM", r"the process held \d+ bytes in the first call; 100000000 bytes are allowed for a case"),
     "raise": ("CRASH", "RuntimeError: the kernel is broken"),
-    "spawn": ("TIMEOUT", "given up after 2 s in the first call"),
+    "spawn": ("TIMEOUT", "given up after 3 s in the first call"),
     "refuse": ("FALLBACK", None),
 }
 
@@ -71,7 +72,7 @@ def test_every_fault_has_its_status_and_the_run_goes_on(tmp_path, faulty, monkey
         cases.append(Workload(name, None, None, None, 1, None, op, "float32", operands, (), "warm"))
     only(monkeypatch, cases)
     events = []
-    record = run(tmp_path, events.append, timeout=2.0, memory=300_000_000)
+    record = run(tmp_path, events.append, timeout=3.0, memory=100_000_000)
 
     assert [row["id"] for row in record["cases"]] == [each.id for each in cases]
     found = {row["id"]: row for row in record["cases"]}
@@ -91,6 +92,48 @@ def test_every_fault_has_its_status_and_the_run_goes_on(tmp_path, faulty, monkey
     kinds = Counter(event.kind for event in events)
     assert kinds["case"] == len(cases)
     assert [event.done for event in events if event.kind == "case"] == list(range(1, len(cases) + 1))
+
+
+def test_each_case_is_timed_in_several_processes_one_after_all_others(tmp_path, faulty, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    cases = only(monkeypatch, [case("right"), case("raise"), case("wrong-anew"), case("right", 2)])
+    events = []
+    record = run(tmp_path, events.append, processes=3)
+    first, crashed, changed, last = record["cases"]
+    for row in (first, last):
+        assert row["status"] == "PASS"
+        assert row["processes"] == [5, 5, 5] and len(row["samples_s"]) == 15
+        assert row["error"]["checked"] > 0, "the first process's"
+    assert (crashed["status"], crashed["processes"]) == ("CRASH", [])
+    assert (changed["status"], changed["samples_s"]) == ("INCORRECT", [])
+    assert changed["detail"] == "the result's bits changed from one process to the next"
+    assert record["run"]["processes"] == 3
+    assert result.problems(record) == []
+    told = [(event.text, event.done) for event in events if event.kind == "case"]
+    right, failed, anew, further = (each.id for each in cases)
+    assert told == [(right, 1), (failed, 4), (anew, 5), (further, 6), (right, 7), (anew, 9), (further, 10),
+                    (right, 11), (further, 12)]  # fmt: skip
+
+
+def test_limits_are_probed_before_each_turn(tmp_path, faulty, monkeypatch):
+    only(monkeypatch, [case("right")])
+    takes = iter(([4.0, 6.0], [5.0, 7.0]))
+
+    def messages(task, variables, seconds):
+        if task["do"] != "probe":
+            return originally(task, variables, seconds)
+        asked.append(task["again"])
+        return iter([{"probe": probed("fma/float32", next(takes))}])
+
+    def probed(name, samples):
+        return measured_probe(name, "op/s", samples, "instructions", dtype="float32").to_json()
+
+    originally, asked = runner._messages, []
+    monkeypatch.setattr(runner, "_messages", messages)
+    record = run(tmp_path, processes=2, probes=True)
+    (row,) = record["probes"]
+    assert (row["samples"], row["value"]) == ([4.0, 6.0, 5.0, 7.0], 7.0)
+    assert asked == [False, True]
 
 
 def test_what_a_case_started_ends_with_it(tmp_path, faulty, monkeypatch, capfd):
@@ -151,7 +194,18 @@ def start(tmp_path, cases, *arguments):
     """`accel bench run` of these cases, in a process."""
     file = tmp_path / "cases.json"
     file.write_text(json.dumps([each.to_json() for each in cases]))
-    options = ["--budget", "0.01", "--max-noise", "0.9", "--no-baselines", "--no-probes", "--device", "faulty:0"]
+    options = [
+        "--budget",
+        "0.01",
+        "--processes",
+        "1",
+        "--max-noise",
+        "0.9",
+        "--no-baselines",
+        "--no-probes",
+        "--device",
+        "faulty:0",
+    ]
     command = [sys.executable, str(FOLDER / "run.py"), str(file), "bench", "run", *options]
     return subprocess.Popen(
         [*command, "-o", str(tmp_path / "out.json"), *arguments],
@@ -241,6 +295,33 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, faulty):
     assert line.startswith("accel bench run --suite quick --device faulty:0")
     assert line.endswith(f"-o {tmp_path / 'out.json'} --resume")
     finish(tmp_path, cases_in(journal_of(tmp_path / "out.json")))
+
+
+def test_a_run_goes_on_in_the_turn_in_which_it_was_interrupted(tmp_path, faulty, monkeypatch):
+    cases = only(monkeypatch, [case("right", copy) for copy in range(3)])
+    seen = []
+
+    def interrupt(event):
+        seen.append(event.kind)
+        if seen.count("case") == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, interrupt, processes=2)
+    kept = {}
+    for line in journal_of(tmp_path / "out.json").read_text().splitlines():
+        if line.startswith('{"case"'):
+            row = json.loads(line)["case"]
+            kept[row["id"]] = row
+    assert [len(row["processes"]) for row in kept.values()] == [2, 1, 1]
+    events = []
+    record = run(tmp_path, events.append, resume=True, processes=2)
+    assert [event.text for event in events if event.kind == "case"] == [cases[1].id, cases[2].id]
+    assert [row["processes"] for row in record["cases"]] == [[5, 5]] * 3
+    for row in record["cases"]:
+        before = kept[row["id"]]["samples_s"]
+        assert row["samples_s"][: len(before)] == before
+    assert result.problems(record) == []
 
 
 def test_a_journal_of_another_plan_is_refused(tmp_path, faulty, monkeypatch):

@@ -163,7 +163,7 @@ def kinds(
             list(autoregressive(draw, count, noise, correlated) * math.exp(draw.normal(0, between)) * scale)
             for scale in (1e-3, 1e-3 * (1 + change))
         )
-        found[statistics.verdict(a, b).kind] += 1
+        found[statistics.verdict([a], [b]).kind] += 1
     return Counter({kind: 100 * n / SEEDS for kind, n in found.items()})
 
 
@@ -209,37 +209,82 @@ def test_a_change_is_never_taken_for_its_opposite():
         assert kinds(0.10, **disturbed)["faster"] == 0
 
 
+def in_processes(count: int, change: float, off: float) -> Counter[str]:
+    """Verdicts over the seeds, in percent, of runs of so many processes. off: standard deviation of what each process
+    is off by."""
+    found: Counter[str] = Counter()
+    for seed in range(SEEDS):
+        draw = np.random.default_rng(seed)
+        a, b = (
+            [list(autoregressive(draw, 20, 0.01, 0.0) * math.exp(draw.normal(0, off)) * scale) for _ in range(count)]
+            for scale in (1e-3, 1e-3 * (1 + change))
+        )
+        found[statistics.verdict(a, b).kind] += 1
+    return Counter({kind: 100 * n / SEEDS for kind, n in found.items()})
+
+
+@pytest.mark.parametrize(("count", "least", "most"), [(1, 40, 100), (2, 0, 16), (3, 0, 6)])
+def test_what_differs_from_process_to_process_is_no_change(count, least, most):
+    """Each process is off by 5%: of runs of one process 73.5% are called changed, of two 13.5%, of three 4%."""
+    found = in_processes(count, 0.0, 0.05)
+    assert least <= found["faster"] + found["slower"] <= most
+
+
+def test_changes_that_all_processes_show_are_found():
+    for count in (1, 2, 3):
+        assert in_processes(count, 0.05, 0.0)["slower"] >= 99
+        assert in_processes(count, 0.15, 0.02)["slower"] >= 95
+
+
+def test_an_interval_reaches_over_all_processes():
+    steady, slow = [1.0] * 8, [1.2] * 8
+    assert statistics.joint_interval([steady]) == statistics.interval(steady) == (1.0, 1.0)
+    assert statistics.joint_interval([slow, steady]) == (1.0, 1.2)
+    assert not statistics.unsteady([steady])
+    assert not statistics.unsteady([steady, [1.04] * 8])
+    assert not statistics.unsteady([steady, [1.0, 1.2] * 4]), "their intervals meet"
+    assert statistics.unsteady([slow, steady, steady])
+    found = statistics.verdict([steady, slow], [[1.5] * 8, [1.5] * 8])
+    assert (found.kind, found.ratio) == ("slower", pytest.approx(1.5 / 1.1))
+    assert (found.low, found.high) == pytest.approx((1.5 / 1.1 * (1.1 / 1.2) ** 1.5, 1.5 / 1.1 * 1.1**1.5)), (
+        "further apart"
+    )
+    assert statistics.verdict([steady, slow], [[1.1] * 8, [1.5] * 8]).kind == "ambiguous"
+
+
 def test_verdict_states_the_ratio_and_its_interval():
     a, b = [1.0] * 20, [1.3] * 20
-    found = statistics.verdict(a, b)
+    found = statistics.verdict([a], [b])
     assert found.kind == "slower"
     assert (found.ratio, found.low, found.high) == pytest.approx((1.3, 1.3, 1.3))
-    assert statistics.verdict(b, a).kind == "faster"
-    assert statistics.verdict(a, a).kind == "same"
-    assert statistics.verdict(a, [1.025] * 20).kind == "same"
-    assert statistics.verdict(a, [1.04] * 20).kind == "slower", "it may be as much as 5%"
-    assert statistics.verdict(a, [1.04] * 20, threshold=0.1).kind == "same"
-    assert statistics.verdict(a, [1.04] * 20, between_runs=0.05).kind == "same", "the runs alone may differ by that"
-    found = statistics.verdict([0.9, 1.1] * 10, [1.0, 1.2] * 10)
+    assert statistics.verdict([b], [a]).kind == "faster"
+    assert statistics.verdict([a], [a]).kind == "same"
+    assert statistics.verdict([a], [[1.025] * 20]).kind == "same"
+    assert statistics.verdict([a], [[1.04] * 20]).kind == "slower", "it may be as much as 5%"
+    assert statistics.verdict([a], [[1.04] * 20], threshold=0.1).kind == "same"
+    assert statistics.verdict([a], [[1.04] * 20], between_runs=0.05).kind == "same", "the runs alone may differ by that"
+    found = statistics.verdict([[0.9, 1.1] * 10], [[1.0, 1.2] * 10])
     assert found.kind == "ambiguous"
     assert found.low < 1 < 1.05 < found.high
 
 
 def test_one_sample_says_nothing():
-    found = statistics.verdict([1.0], [3.0])
+    found = statistics.verdict([[1.0]], [[3.0]])
     assert (found.kind, found.low, found.high) == ("ambiguous", 0.0, math.inf)
     with pytest.raises(ValueError, match="no samples"):
-        statistics.verdict([], [1.0])
+        statistics.verdict([], [[1.0]])
+    with pytest.raises(ValueError, match="no samples"):
+        statistics.verdict([[1.0]], [[1.0], []])
 
 
 def test_too_few_samples_widen_the_interval():
-    wide = [statistics.verdict([1.0] * n, [1.1, 1.2] * (n // 2)) for n in (2, 4, 20)]
+    wide = [statistics.verdict([[1.0] * n], [[1.1, 1.2] * (n // 2)]) for n in (2, 4, 20)]
     assert wide[0].high > wide[1].high > wide[2].high
 
 
 @given(TIMES, TIMES)
 def test_verdicts_are_symmetric(a, b):
-    forward, back = statistics.verdict(a, b), statistics.verdict(b, a)
+    forward, back = statistics.verdict([a], [b]), statistics.verdict([b], [a])
     opposite = {"faster": "slower", "slower": "faster"}
     assert back.kind == opposite.get(forward.kind, forward.kind)
     assert forward.ratio * back.ratio == pytest.approx(1)

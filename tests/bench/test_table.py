@@ -134,14 +134,14 @@ def test_the_mean_may_hide_no_case_below_the_floor(table):
 
 def test_only_the_limit_counts_without_a_peer(table, monkeypatch):
     monkeypatch.setattr(Limit, "rate", lambda self, isa, threads: 100.0)
-    case = made_up(table.machine, "alone", {"accel": 1.0}, limit=Limit("fma_float64", 93e9))
+    case = made_up(table.machine, "alone", {"accel": 1.0}, limit=Limit("vnni_int8", 93e9))
     code, out, _ = table([row("limited", case, limit=0.92)])
     assert code == 0
     assert "no peer" in line_of(out, "limited")
-    assert "93% fma_float64" in line_of(out, "limited")
+    assert "93% vnni_int8" in line_of(out, "limited")
     code, out, _ = table([row("limited", case, limit=0.95)])
     assert code == 1
-    assert "alone: 93% of fma_float64, bar 95%" in out
+    assert "alone: 93% of vnni_int8, bar 95%" in out
 
 
 def test_a_peer_with_another_result_or_dtype_is_left_out(table):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...bench.runner import Event
 
 EVERY = 10
-"""Where there is no terminal, a line is printed after so many cases."""
+"""Where there is no terminal, a line is printed after so many."""
 
 
 @contextlib.contextmanager
@@ -56,6 +56,6 @@ def _print_event(event: Event) -> None:
     if event.kind == "notice" or (event.kind == "plan" and event.text):
         click.echo(f"accel: {event.text}", err=True)
     elif event.kind == "plan":
-        click.echo(f"accel: {event.total} cases", err=True)
+        click.echo(f"accel: {event.total} cases to time, each as often as there are processes for it", err=True)
     elif event.kind == "case" and (event.done % EVERY == 0 or event.done == event.total):
-        click.echo(f"accel: {event.done} of {event.total} cases, the last: {event.text}", err=True)
+        click.echo(f"accel: {event.done} of {event.total} timed, the last: {event.text}", err=True)

@@ -55,7 +55,14 @@ class Failures(click.ParamType):
     default=None,
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="Of timing per case. [default: 0.8 in quick, else 1]",
+    help="Of timing per case, in all processes. [default: 0.6 in quick, else 1]",
+)
+@click.option(
+    "--processes",
+    default=None,
+    type=click.IntRange(1),
+    metavar="N",
+    help="That time each case, one after another. [default: 3 in quick, else 2]",
 )
 @click.option(
     "--max-noise",
@@ -106,6 +113,7 @@ def command(
     device: str | None,
     seed: int,
     budget: float | None,
+    processes: int | None,
     max_noise: float | None,
     timeout: float | None,
     memory: int | None,
@@ -118,8 +126,9 @@ def command(
     """Measures the device's limits, then every case of a suite: checked, timed beside the same calls of other
     libraries, and checked again.
 
-    Each case runs in a child process with a timeout. What is measured goes to a journal beside the result file at once;
-    a run that was interrupted is continued with --resume.
+    Each case runs in a child process with a timeout, and is timed in several, one after all others: what differs from
+    process to process is noise that no number of samples in one shows. What is measured goes to a journal beside the
+    result file at once; a run that was interrupted is continued with --resume.
 
     Exit code 0 well; 1 a result is wrong, could not be checked, or took its process down; 2 bad arguments, or no case
     matches; 4 cases were not measured (with --fail-on incomplete); 5 a case ran on another device (with --fail-on
@@ -132,7 +141,8 @@ def command(
 
     made = plans.Plan(
         suite=suite, device=device or "", ops=ops, models=models, dtypes=dtypes, patterns=patterns, seed=seed,
-        budget=budget or plans.BUDGETS.get(suite, plans.BUDGET), max_noise=max_noise or plans.MAX_NOISE,
+        budget=budget or plans.BUDGETS.get(suite, plans.BUDGET),
+        processes=processes or plans.PROCESSES.get(suite, plans.FEW_PROCESSES), max_noise=max_noise or plans.MAX_NOISE,
         timeout=timeout or plans.TIMEOUT, memory=memory, baselines=not no_baselines, probes=not no_probes,
     )  # fmt: skip
     runner.chosen(made)

@@ -6,8 +6,10 @@ import ctypes
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -43,6 +45,14 @@ def _abort(out: np.ndarray, want: np.ndarray, calls: int) -> None:
     os.abort()
 
 
+def _anew(out: np.ndarray, want: np.ndarray, calls: int) -> None:
+    """Right in the first process that the parent starts, wrong in the next."""
+    mark = Path(tempfile.gettempdir(), f"accel-faulty-{os.getppid()}")
+    if not mark.exists():
+        mark.write_text(str(os.getpid()))
+    (_right if mark.read_text() == str(os.getpid()) else _flip)(out, want, calls)
+
+
 def _raise(error: Exception) -> Callable[[np.ndarray, np.ndarray, int], None]:
     def fault(out: np.ndarray, want: np.ndarray, calls: int) -> None:
         raise error
@@ -68,6 +78,7 @@ FAULTS: dict[str, Callable[[np.ndarray, np.ndarray, int], None]] = {
     "slow": _slow,
     "wrong": _flip,
     "wrong-later": lambda out, want, calls: (_right if calls <= FIRST_CALLS else _flip)(out, want, calls),
+    "wrong-anew": _anew,
     "nothing": _nothing,
     "nothing-later": lambda out, want, calls: (_right if calls <= FIRST_CALLS else _nothing)(out, want, calls),
     "abort": _abort,
