@@ -48,7 +48,7 @@ EXTENSIONS = {
 }
 """Sources of csrc/isa for extensions of x86-64 that some CPUs have beside AVX-512."""
 
-FAMILIES = ("functions", "casts", "folds", "searches", "softmax", "matmul", "memory", "table")
+FAMILIES = ("functions", "halves", "casts", "folds", "searches", "softmax", "matmul", "memory", "table")
 """Sources of csrc/families, the slowest first."""
 
 

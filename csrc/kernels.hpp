@@ -251,6 +251,7 @@ struct MatrixKernels {
 struct KernelTable {
   const char* isa;
   Rows<FunctionRow> functions;
+  Rows<FunctionRow> halves;  // functions of float32 on 16-bit floats: their dtype is what is read and written
   Rows<CastRow> casts;
   Rows<FoldRow> folds[6];  // by kind
   Rows<ArgRow> args[2];

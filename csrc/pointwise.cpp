@@ -1,6 +1,7 @@
 #include "pointwise.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 
 namespace accel {
@@ -16,6 +17,34 @@ bool gives_bool(const KernelTable& table, const std::string& function) {
 DType result_dtype(const KernelTable& table, const FunctionRow& row) {
   if (gives_bool(table, row.function)) return DType::kBool;
   return parse_dtype(row.dtype);
+}
+
+/// The step of a program that gives a value; null for an input.
+const ProgramStep* source(const std::vector<ProgramStep>& steps, size_t inputs, int64_t value) {
+  return value < static_cast<int64_t>(inputs) ? nullptr : &steps[static_cast<size_t>(value) - inputs];
+}
+
+/// A function of float32 whose arguments are widened from a 16-bit float, and whose result is rounded to it, in one.
+struct Fused {
+  const FunctionRow* row;
+  std::vector<int64_t> args;  // the values before they are widened
+};
+
+/// What a cast of a value to `to` closes; none where there is no such row, or another value.
+std::optional<Fused> fused(const KernelTable& table, const std::vector<ProgramStep>& steps,
+                           const std::vector<DType>& dtypes, size_t inputs, int64_t value, DType to) {
+  const ProgramStep* const function = source(steps, inputs, value);
+  if (!function || function->function == "cast" || function->dtype != "float32") return std::nullopt;
+  Fused found{};
+  for (const int64_t arg : function->args) {
+    const ProgramStep* const widened = source(steps, inputs, arg);
+    if (!widened || widened->function != "cast" || dtypes[widened->args[0]] != to) return std::nullopt;
+    found.args.push_back(widened->args[0]);
+  }
+  for (const FunctionRow& row : table.halves) {
+    if (row.function == function->function && row.dtype == std::string(info(to).name)) found.row = &row;
+  }
+  return found.row ? std::optional(found) : std::nullopt;
 }
 
 std::string describe(size_t index, const ProgramStep& step) {
@@ -37,6 +66,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
                                     std::to_string(dtypes.size()));
       }
     }
+    std::vector<int64_t> args = spec.args;
     Step step{nullptr, nullptr, static_cast<int>(dtypes.size()), static_cast<int>(spec.args.size()), {}};
     if (spec.function == "cast") {
       if (spec.args.size() != 1) throw std::invalid_argument(describe(s, spec) + " takes one argument");
@@ -51,6 +81,12 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
       }
       if (!step.kernel) throw std::invalid_argument(describe(s, spec) + ": no cast from " + info(from).name);
       dtypes.push_back(to);
+      if (const auto one = fused(table, spec_, dtypes, inputs_.size(), spec.args[0], to)) {
+        step.kernel = one->row->kernel;
+        step.with_options = one->row->with_options;
+        step.arity = one->row->arity;
+        args = one->args;
+      }
     } else {
       const auto row = std::find_if(table.functions.begin(), table.functions.end(), [&](const FunctionRow& r) {
         return r.function == spec.function && r.dtype == spec.dtype;
@@ -73,7 +109,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
       step.with_options = row->with_options;
       dtypes.push_back(result_dtype(table, *row));
     }
-    for (int a = 0; a < step.arity; ++a) step.args[a] = roots[spec.args[a]];
+    for (int a = 0; a < step.arity; ++a) step.args[a] = roots[args[a]];
     roots.push_back(step.result);
     steps_.push_back(step);
   }

@@ -26,6 +26,7 @@ class Pointwise {
   const std::vector<DType>& inputs() const { return inputs_; }
   const std::vector<ProgramStep>& steps() const { return spec_; }
   DType output() const { return output_; }
+  size_t passes() const { return steps_.size(); }
 
   /// out[...] = program(in[0][...], ...) over `shape`. out may be exactly the memory of an input, else apart from all.
   void run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,

@@ -9,6 +9,7 @@ KernelTable make_table() {
   KernelTable table{};
   table.isa = ACCEL_STRING(ACCEL_ISA);
   add_functions(table);
+  add_halves(table);
   add_casts(table);
   add_folds(table);
   add_searches(table);

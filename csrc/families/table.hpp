@@ -14,6 +14,7 @@ static constexpr Rows<Row> rows(const Row (&table)[N]) {
 }
 
 void add_functions(KernelTable& table);
+void add_halves(KernelTable& table);
 void add_casts(KernelTable& table);
 void add_folds(KernelTable& table);
 void add_searches(KernelTable& table);

@@ -1,5 +1,6 @@
-// Casts by conversion instructions, with the bits of the generated casts (NaN payloads aside): float16 by F16C, and
-// with AVX-512 floats to float16, bfloat16 and integers of at most 32 bits. Included after scalar_functions.hpp.
+// Casts by conversion instructions, with the bits of the generated casts (NaN payloads aside): between 16-bit floats
+// and float32, and with AVX-512 floats to 16-bit floats and integers of at most 32 bits. Included after
+// scalar_functions.hpp.
 #pragma once
 
 #include "vector.hpp"
@@ -14,12 +15,37 @@ enum class Format { kFloat32, kFloat64, kFloat16, kBfloat16, kInteger };
 
 inline constexpr int kCastLanes = 16;  // of float32
 
+template <Format kHalf>
+static inline Vector<float> read_half(const void* p) {
+  const __m256i bits = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  if constexpr (kHalf == Format::kFloat16) return (Vector<float>)_mm512_cvtph_ps(bits);
+  return (Vector<float>)_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
+}
+
+/// kStream: around the caches, to an address aligned to what is written.
+template <Format kHalf, bool kStream = false>
+static inline void write_half(void* p, Vector<float> lanes) {
+  __m256i half;
+  if constexpr (kHalf == Format::kFloat16) {
+    half = _mm512_cvtps_ph((__m512)lanes, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  } else {
+    const __m512i bits = (__m512i)lanes;
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    const __mmask16 nan = _mm512_cmp_ps_mask((__m512)lanes, (__m512)lanes, _CMP_UNORD_Q);
+    half = _mm512_cvtepi32_epi16(_mm512_mask_set1_epi32(_mm512_srli_epi32(rounded, 16), nan, 0x7fc0));
+  }
+  if constexpr (kStream) {
+    _mm256_stream_si256(static_cast<__m256i*>(p), half);
+  } else {
+    _mm256_storeu_si256(static_cast<__m256i*>(p), half);
+  }
+}
+
 template <Format kFrom>
 static inline __m512 read_lanes(const void* p) {
   if constexpr (kFrom == Format::kFloat32) return _mm512_loadu_ps(p);
-  const __m256i bits = _mm256_loadu_si256(static_cast<const __m256i*>(p));
-  if constexpr (kFrom == Format::kFloat16) return _mm512_cvtph_ps(bits);
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  return (__m512)read_half<kFrom>(p);
 }
 
 /// float64 to float32 rounded to odd, for a further rounding.
@@ -86,16 +112,8 @@ static inline void cast_lanes(const T* x, R* out) {
     const __m512 lanes = read_lanes<kFrom>(x);
     if constexpr (kTo == Format::kInteger) {
       write_integers(out, to_integers<R>(lanes));
-    } else if constexpr (kTo == Format::kFloat16) {
-      const __m256i bits = _mm512_cvtps_ph(lanes, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bits);
-    } else if constexpr (kTo == Format::kBfloat16) {
-      const __m512i bits = _mm512_castps_si512(lanes);
-      const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-      const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-      const __mmask16 nan = _mm512_cmp_ps_mask(lanes, lanes, _CMP_UNORD_Q);
-      const __m512i narrow = _mm512_mask_set1_epi32(_mm512_srli_epi32(rounded, 16), nan, 0x7fc0);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi32_epi16(narrow));
+    } else if constexpr (kTo == Format::kFloat16 || kTo == Format::kBfloat16) {
+      write_half<kTo>(out, (Vector<float>)lanes);
     } else {
       _mm512_storeu_ps(out, lanes);
     }
@@ -106,13 +124,42 @@ static inline void cast_lanes(const T* x, R* out) {
 
 inline constexpr int kCastLanes = 8;
 
+template <Format kHalf>
+static inline Vector<float> read_half(const void* p) {
+  const __m128i bits = _mm_loadu_si128(static_cast<const __m128i*>(p));
+  if constexpr (kHalf == Format::kFloat16) return (Vector<float>)_mm256_cvtph_ps(bits);
+  return (Vector<float>)_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16);
+}
+
+/// kStream: around the caches, to an address aligned to what is written.
+template <Format kHalf, bool kStream = false>
+static inline void write_half(void* p, Vector<float> lanes) {
+  __m128i half;
+  if constexpr (kHalf == Format::kFloat16) {
+    half = _mm256_cvtps_ph((__m256)lanes, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  } else {
+    const __m256i bits = (__m256i)lanes;
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i nan = (__m256i)_mm256_cmp_ps((__m256)lanes, (__m256)lanes, _CMP_UNORD_Q);
+    const __m256i narrow = _mm256_blendv_epi8(_mm256_srli_epi32(rounded, 16), _mm256_set1_epi32(0x7fc0), nan);
+    half = _mm_packus_epi32(_mm256_castsi256_si128(narrow), _mm256_extracti128_si256(narrow, 1));
+  }
+  if constexpr (kStream) {
+    _mm_stream_si128(static_cast<__m128i*>(p), half);
+  } else {
+    _mm_storeu_si128(static_cast<__m128i*>(p), half);
+  }
+}
+
 template <Format kFrom, Format kTo, class T, class R>
 static inline void cast_lanes(const T* x, R* out) {
-  if constexpr (kFrom == Format::kFloat16) {
-    _mm256_storeu_ps(out, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))));
+  if constexpr (kFrom == Format::kFloat32) {
+    write_half<kTo>(out, load(x));
+  } else if constexpr (kTo == Format::kFloat32) {
+    store(out, read_half<kFrom>(x));
   } else {
-    const __m128i bits = _mm256_cvtps_ph(_mm256_loadu_ps(x), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bits);
+    write_half<kTo>(out, read_half<kFrom>(x));
   }
 }
 
@@ -143,10 +190,10 @@ struct InstructionCastLoop {
   struct CastLoop<accel_cast_##from##_##to> : InstructionCastLoop<Format::From, Format::To, T, R> {};
 ACCEL_CAST(float16, float32, kFloat16, kFloat32, uint16_t, float)
 ACCEL_CAST(float32, float16, kFloat32, kFloat16, float, uint16_t)
-#if defined(__AVX512F__)
 ACCEL_CAST(bfloat16, float16, kBfloat16, kFloat16, uint16_t, uint16_t)
 ACCEL_CAST(float16, bfloat16, kFloat16, kBfloat16, uint16_t, uint16_t)
 ACCEL_CAST(float32, bfloat16, kFloat32, kBfloat16, float, uint16_t)
+#if defined(__AVX512F__)
 ACCEL_CAST(float64, float16, kFloat64, kFloat16, double, uint16_t)
 ACCEL_CAST(float64, bfloat16, kFloat64, kBfloat16, double, uint16_t)
 #define ACCEL_INTEGER_CASTS(from, From, T)              \

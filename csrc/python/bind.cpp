@@ -323,6 +323,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   if (!make_launch_type()) throw py::error_already_set();
   py::class_<Pointwise> pointwise(m, "Pointwise", "A scalar program resolved to array kernels.");
   pointwise.def(py::init(&make_pointwise), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("output"));
+  pointwise.def_property_readonly("passes", &Pointwise::passes, "How many kernels go over the elements in turn.");
   add_launch(pointwise, &prepare_pointwise, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("threads"));
   py::class_<Reduce> reduce(m, "Reduce", "sum prod mean max min any all argmax argmin in the canonical order.");

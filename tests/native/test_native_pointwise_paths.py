@@ -12,9 +12,20 @@ GUARD = 77
 LARGE = (32 << 20) // 4  # elements of float32 past which, with the inputs, results are stored around the caches
 
 
-def program(cpu, isa, name, dtypes, output, steps=None):
-    """One function of numbers of the last dtype, or the given steps."""
-    return cpu.Pointwise(isa, list(dtypes), steps or [(name, dtypes[-1], list(range(len(dtypes))))], output)
+HALVES = ("float16", "bfloat16")
+
+
+def steps_of(name, dtypes):
+    """One function of numbers of the last dtype; of a 16-bit float in float32, as accel's programs have it."""
+    count = len(dtypes)
+    if dtypes[-1] not in HALVES:
+        return [(name, dtypes[-1], list(range(count)))]
+    widened = [("cast", "float32", [k]) for k in range(count)]
+    return [*widened, (name, "float32", list(range(count, 2 * count))), ("cast", dtypes[-1], [2 * count])]
+
+
+def program(cpu, isa, name, dtypes, output):
+    return cpu.Pointwise(isa, list(dtypes), steps_of(name, dtypes), output)
 
 
 def inside(shape: tuple[int, ...], dtype: str, shift: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,6 +52,8 @@ CASES = (
     ("equal", ("uint32", "uint32"), "bool", np.equal),
     ("where", ("bool", "float32", "float32"), "float32", np.where),
     ("where", ("bool", "int64", "int64"), "int64", np.where),
+    ("add", ("float16", "float16"), "float16", np.add),
+    ("multiply", ("bfloat16", "bfloat16"), "bfloat16", np.multiply),
 )
 IDS = [f"{name}-{dtypes[-1]}" for name, dtypes, _, _ in CASES]
 
@@ -135,6 +148,60 @@ def test_a_large_copy_and_a_large_program(cpu, isa):
         whole, out = inside((n,), "bool", shift)
         got = run_pointwise(cpu.Pointwise(isa, ["float32"], steps, "bool"), out, [x])
         assert same(got, -x * x < x) and untouched(whole, out)
+
+
+def spec_of(scalar, name, dtypes):
+    steps = tuple(scalar.Step(function, dtype, tuple(args)) for function, dtype, args in steps_of(name, dtypes))
+    return scalar.Program(tuple(dtypes), steps, dtypes[-1])
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_functions_of_16_bit_floats(cpu, scalar, evaluate, isa, half):
+    """Functions of one number at every one, of two at many pairs; the short ones are one kernel where vectors are."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(numpy_dtype(half))
+    rng = np.random.default_rng(1)
+    once = 0
+    for row in scalar.FUNCTIONS.values():
+        if "float32" not in row.dtypes or set(row.argument_dtypes("float32")) != {"float32"}:
+            continue
+        if row.expression("float32").dtype != "float32" or row.arity > 2:
+            continue
+        dtypes = (half,) * row.arity
+        run = program(cpu, isa, row.name, dtypes, half)
+        inputs = [every, *(rng.permutation(every) for _ in range(row.arity - 1))]
+        if isa == "baseline":
+            inputs = [x[::16] for x in inputs]  # its fma is software
+        got = run_pointwise(run, np.empty(inputs[0].shape, every.dtype), inputs)
+        assert same(got, evaluate(spec_of(scalar, row.name, dtypes), *inputs)), row.name
+        once += run.passes == 1
+        assert run.passes in (1, row.arity + 2)
+    assert (once > 20) == (isa in ("avx2", "avx512"))
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_programs_that_are_no_function_of_16_bit_floats(cpu, scalar, evaluate, isa, half):
+    """Arguments of another dtype, results that are used once more, other dtypes of the result."""
+    other = HALVES[1 - HALVES.index(half)]
+    wide = ("cast", "float32", [0])
+    cases = {
+        "an argument is float32": ((half, "float32"), [wide, ("add", "float32", [2, 1]), ("cast", half, [3])], half),
+        "of two dtypes": ((half, other), [wide, ("cast", "float32", [1]), ("add", "float32", [2, 3]),
+                                          ("cast", half, [4])], half),
+        "rounded to the other": ((half,), [wide, ("negative", "float32", [1]), ("cast", other, [2])], other),
+        "used again": ((half,), [wide, ("exp", "float32", [1]), ("cast", half, [2]), ("cast", "float32", [3]),
+                                 ("subtract", "float32", [2, 4]), ("cast", half, [5])], half),
+        "a widened value twice": ((half,), [wide, ("multiply", "float32", [1, 1]), ("cast", half, [2])], half),
+        "two in a row": ((half,), [wide, ("sqrt", "float32", [1]), ("cast", half, [2]), ("cast", "float32", [3]),
+                                   ("negative", "float32", [4]), ("cast", half, [5])], half),
+        "no cast before": (("float32",), [("negative", "float32", [0]), ("cast", half, [1])], half),
+    }  # fmt: skip
+    for what, (dtypes, steps, output) in cases.items():
+        inputs = data(dtypes, (1500,), 3)
+        run = cpu.Pointwise(isa, list(dtypes), steps, output)
+        spec = scalar.Program(dtypes, tuple(scalar.Step(f, d, tuple(a)) for f, d, a in steps), output)
+        with np.errstate(all="ignore"):
+            want = evaluate(spec, *inputs)
+        assert same(run_pointwise(run, np.empty(1500, numpy_dtype(output)), inputs), want), what
 
 
 RARE = {
