@@ -30,6 +30,10 @@ LONG_SECONDS, FEW_ROUNDS = 20.0, 3
 SETTLE_SECONDS = 2e-3
 """Pause before a sample where several threads work: the pool of the library timed before may still spin."""
 
+HOPELESS_SECONDS, HOPELESS = 0.2, 10
+"""A baseline that takes so long, and so many times accel's time, is timed once and not in the rounds: torch's float16
+products take seconds."""
+
 WARM_SECONDS, WARM_SHARE = 10e-3, 0.1
 """After the pause, calls are made for so long before the sample, because the system needs some milliseconds until the
 threads that it wakes run on cores of their own; none where that time is less than this share of one call."""

@@ -32,9 +32,6 @@ from .workload import Workload
 PATIENCE_SECONDS, PATIENCE = 10.0, 10
 """A baseline's first call is given up after so many seconds, or so many times accel's time where that is longer."""
 
-HOPELESS_SECONDS, HOPELESS = 0.2, 10
-"""A baseline that takes so long, and so many times accel's time, is not timed in the rounds."""
-
 LONG_SECONDS = 2.0
 """Nor is one whose first call took so long: it is known well enough, and not called again."""
 
@@ -262,14 +259,14 @@ class Trial:
                 result = call()
                 took = time.perf_counter() - begin
                 why = baselines.problem(self.workload, self.operands, result)
-                if HOPELESS_SECONDS < took < LONG_SECONDS:  # the first call may have loaded libraries
+                if timing.HOPELESS_SECONDS < took < LONG_SECONDS:  # the first call may have loaded libraries
                     took = timing.sample(call, 1)
             except Exception as error:  # whatever a library raises for what it lacks
                 why = said(error)
             result = None
             if why is not None:
                 alone[name] = baseline([], f"left out: {why}")
-            elif took > min(LONG_SECONDS, max(HOPELESS_SECONDS, HOPELESS * steady)):
+            elif took > min(LONG_SECONDS, max(timing.HOPELESS_SECONDS, timing.HOPELESS * steady)):
                 alone[name] = baseline([took], f"timed once, as it takes {took:.3g} s")
             else:
                 timed[name] = call

@@ -155,6 +155,9 @@ struct FewProblem {
   int64_t ldc;
 };
 
+/// Rows of A at most that any kernel of few rows takes.
+inline constexpr int kFewRows = 32;
+
 /// Matrix multiply of few rows of one dtype, which B is read in as it is stored.
 struct FewRow {
   DType dtype;
@@ -166,6 +169,7 @@ struct FewRow {
   // False where an element of B could meet a number that is flushed: the results do not count (matrix units only).
   bool (*along)(const FewProblem& problem);   // b[j * b_stride + p]
   bool (*across)(const FewProblem& problem);  // b[p * b_stride + j]
+  int along_rows, across_rows;                // of A, up to which each is faster than packing
 };
 
 /// Packs a panel: `valid` rows of A or columns of B, of length k; element p of the i-th is at src[i * across + p *

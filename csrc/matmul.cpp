@@ -111,7 +111,9 @@ void Matmul::run(const MatmulProblem& problem, int threads, Interrupt& interrupt
   const double work = static_cast<double>(call.entries) * call.m * call.n * std::max<int64_t>(call.k, 1);
   threads = worthwhile(work, kThreadWork, threads);
   const bool across = call.b_col == 1 && call.n >= kFewColumns;
-  const bool few = few_ && call.m <= kFewRows && (across || (call.b_row == 1 && call.n > 1));
+  const bool along = call.b_row == 1 && call.n > 1;
+  const bool few =
+      few_ && ((across && call.m <= few_->across_rows) || (!across && along && call.m <= few_->along_rows));
   // The direct kernel widens what is not stored as it is computed.
   const int64_t direct_work = !native_ ? kWidenedWork : few ? kFewWork : kDirectWork;
   const bool small = static_cast<double>(call.m) * call.n * call.k <= direct_work;

@@ -15,7 +15,6 @@ inline constexpr int64_t kDirectWork = 64 * 64 * 64;   // multiply-adds up to wh
 inline constexpr int64_t kFewWork = 40 * 40 * 40;      // laying out the factors of few rows
 inline constexpr int64_t kWidenedWork = 16 * 16 * 16;  // or doing so for elements that are widened for it
 inline constexpr int64_t kFewColumns = 64;             // of B, from which reading its rows end to end pays
-inline constexpr int64_t kFewRows = 32;                // of A, up to which B is read as it is stored
 
 inline int64_t round_up(int64_t x, int64_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 

@@ -11,6 +11,7 @@ constexpr int64_t kPackABytes = 192 << 10;      // packed rows of A, in L2
 constexpr int64_t kPackBBytes = 4 << 20;        // packed columns of B, in the last-level cache
 constexpr double kTaskWork = 1 << 26;           // multiply-adds of a task: of fewer, packing is too large a part
 constexpr int64_t kPackWholeBytes = 512 << 10;  // one block of A with all of k
+constexpr int64_t kPackRows = 16;               // of B at a time, where they are contiguous: a multiple of every group
 constexpr int64_t kPackFewBytes = 256 << 10;    // the same for one block of rows, in L2
 
 template <class T>
@@ -103,11 +104,18 @@ bool Matmul::packed(const Call& call, const Panels& panels, const Entry& entry, 
   }
   /// A chunk of k for a group of columns.
   const auto multiply = [&](int64_t p, int64_t j) {
-    const int64_t k = std::min(depth, call.k - p), a_size = panels.a_size(k) * size_, b_size = panels.b_size(k) * size_;
+    const int64_t k = std::min(depth, call.k - p), a_size = panels.a_size(k) * size_;
     const int64_t width = std::min(group, region.columns - j);
-    for (int64_t q = 0; q < width; q += nr) {
-      const char* const source = entry.b + (p * call.b_row + (region.column + j + q) * call.b_col) * in_size;
-      if (!panels.b(k, std::min(nr, width - q), source, call.b_col, call.b_row, packed_b + q * b_size)) return false;
+    // Where B's rows are contiguous, some of them go to all panels before the next do: a row is read from end to end.
+    const int64_t step = call.b_col == 1 ? kPackRows : k;
+    for (int64_t r = 0; r < k; r += step) {
+      for (int64_t q = 0; q < width; q += nr) {
+        const char* const source = entry.b + ((p + r) * call.b_row + (region.column + j + q) * call.b_col) * in_size;
+        char* const target = packed_b + (q * panels.b_size(k) + panels.b_size(r) * nr) * size_;
+        if (!panels.b(std::min(step, k - r), std::min(nr, width - q), source, call.b_col, call.b_row, target)) {
+          return false;
+        }
+      }
     }
     char* const panels_a = packed_a + (whole ? p / depth * slice : 0);
     for (int64_t i = 0; i < region.rows; i += block) {

@@ -31,10 +31,6 @@ from .result import CaseResult
 
 Clock = Callable[[], float]
 
-HOPELESS_SECONDS, HOPELESS_RATIO = 0.2, 10
-"""A peer whose first call took so long, and so many times as long as accel's, is not called again: that time counts.
-torch's float16 products take seconds."""
-
 
 def measure_row(row: Row, data: Data, task: dict[str, Any], clock: Clock = time.perf_counter) -> Iterator[CaseResult]:
     """Each case of a row that the task asks for."""
@@ -61,7 +57,7 @@ def measure_case(
     if problem is not None:
         return CaseResult(**about, status="INCORRECT", detail=problem)
     peers, took, notes = sound(calls, want, dtype, clock)
-    hopeless = {name for name in peers if took[name] > HOPELESS_SECONDS and took[name] > HOPELESS_RATIO * own}
+    hopeless = {name for name in peers if took[name] > max(timing.HOPELESS_SECONDS, timing.HOPELESS * own)}
     notes += [f"{name} timed once" for name in sorted(hopeless)]
     timed = {name: [call] for name, call in peers.items() if name not in hopeless}
     probe = case.limit
