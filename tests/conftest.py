@@ -70,6 +70,7 @@ TARGETS = (
     Target("interpreter", "triton:interpreter", 2),
     Target("emulated-sm_80", "triton:emulated-sm_80", 2),
     Target("emulated-sm_90", "triton:emulated-sm_90", 2),
+    pytest.param(Target("gpu", "triton:0", 6), marks=pytest.mark.gpu),
 )
 
 

@@ -1,11 +1,11 @@
 """Matrix products: which kernel and tiles serve which dtypes, and whether a GPU's tl.dot keeps the canonical order.
 
 float32 (and 16-bit floats widened to it, in "reproducible") goes to tl.dot at full precision: a chain of fma over
-ascending k on NVIDIA GPUs of every architecture from sm_80 to sm_120, as executed in the emulator, and on gfx1100 by
-its machine code. On gfx90a and gfx942 it is compiled to float32 matrix instructions, which others found to be such a
-chain too. As no AMD code was executed, every real GPU is asked once per tile shape: where tl.dot differs from the
-written-out chain in a bit, the chain serves. float64 always takes the chain: the order inside a float64 matrix
-instruction is not documented.
+ascending k on NVIDIA GPUs of every architecture from sm_80 to sm_120, as executed in the emulator (and, for sm_90, on an
+H200), and on gfx1100 by its machine code. On gfx90a and gfx942 it is compiled to float32 matrix instructions, which
+others found to be such a chain too. float64 goes to NVIDIA's matrix instructions, whose order is not documented and is
+such a chain on an H200; elsewhere the chain is written out. As the rest was not executed, every real GPU is asked once
+per tile shape: where tl.dot differs from the written-out chain in a bit, the chain serves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import triton.language as tl
 from accel.array import Array, empty, from_numpy, to_numpy
 from accel.backends.base import Call, Kernel, Launch
 from accel.backends.triton_kernel import Pointer, Specialization, storage
-from accel.dtypes import FLOAT32, TABLE, DType
+from accel.dtypes import TABLE, DType
 from accel.kernels.triton.device import matmul as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same, wide
@@ -35,6 +35,15 @@ GROUP = 8
 
 UNCHUNKED = 1 << 30
 """Chunk length of products whose order is not promised."""
+
+MANY = 1 << 22
+"""Elements of an output from which on tiles of 128 by 256 are enough for all multiprocessors of an H200."""
+
+DOUBLE_UNITS = ("sm_80", "sm_90", "sm_100")
+"""Architectures whose matrix units take float64 at a rate worth using."""
+
+SUBNORMAL = {"float32": 1e-42, "float64": 1e-310}
+"""What makes numbers near 1 subnormal."""
 
 INT8_CHUNK = 1 << 16
 """Chunk length of int8 products: in one, no total leaves int32, where NVIDIA's matrix units saturate."""
@@ -62,7 +71,7 @@ class Config:
     @property
     def ordered(self) -> bool:
         """Whether its bits are promised to be those of the canonical order."""
-        return self.kc == KC and self.kernel == "dot" and self.accumulator == "float32"
+        return self.kc == KC and self.kernel == "dot" and TABLE[self.accumulator].kind == "f"
 
 
 def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str, finished: bool = False) -> Config:
@@ -74,7 +83,7 @@ def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics:
             tile, warps = _matrix_tile(device, m, n, 1, finished)
             return Config("dot", "int8", "int8", "int32", tile, warps, stages, kc=INT8_CHUNK)
         return Config("chain", name, wide(output), wide(output), *_vector_tile(device, m, n, 4), kc=UNCHUNKED)
-    if name == "float64":
+    if name == "float64" and not (device.kind == "gpu" and architecture in DOUBLE_UNITS):
         return Config("chain", name, name, name, *_vector_tile(device, m, n, 4))
     if operand.itemsize == 2 and numerics != "reproducible" and _has_matrix_units(architecture):
         tile, warps = _matrix_tile(device, m, n, 2, finished)
@@ -82,8 +91,9 @@ def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics:
     if name == "float32" and numerics == "fast" and _has_tf32(architecture):
         tile, warps = _matrix_tile(device, m, n, 4, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, "tf32", UNCHUNKED)
-    tile, warps = _vector_tile(device, m, n, 8 if stages == 3 else 16)
-    return Config("dot", storage(name), "float32", "float32", tile, 2 * warps if finished else warps, stages)
+    tile, warps = _vector_tile(device, m, n, 8 if architecture.startswith("sm_") and architecture != "sm_90" else 16)
+    total = operand.accumulator
+    return Config("dot", storage(name), total, total, tile, 2 * warps if finished else warps, stages)
 
 
 def _vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[tuple[int, int, int], int]:
@@ -99,6 +109,8 @@ def _matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> 
     if device.kind == "emulated" and device.architecture == "sm_90":
         return (32, 64, depth), 4
     if min(m, n) >= 128 and device.kind == "gpu":
+        if device.architecture == "sm_90" and not finished:  # as measured on an H200
+            return ((128, 128, 128) if itemsize == 1 else (128, 256 if m * n >= MANY else 128, depth)), 8
         return (128, 64 if finished else 128, depth), 8
     return (64, 64, depth), 4
 
@@ -134,7 +146,8 @@ def _prepare(call: Call) -> Launch:
     *_, m, n = out.shape
     finished = call.params.epilogue is not None
     config = choose(call.device, a.dtype, out.dtype, m, n, call.settings.numerics, finished)
-    if config.ordered and call.device.kind == "gpu" and not keeps_order(call.device, config):
+    # With one k, no loop stands between tl.dot and what is added next, and Triton adds that inside of it.
+    if config.ordered and (a.shape[-1] == 1 or (call.device.kind == "gpu" and not keeps_order(call.device, config))):
         config = written_out(config)
     return multiply(call, config)
 
@@ -200,29 +213,30 @@ def keeps_order(device: Any, config: Config) -> bool:
     One tile over a chunk and a half, of numbers whose exponents are spread so that nearly every addition rounds; in two
     rows the operands are subnormal, and in two columns of these the results.
     """
-    config = replace(config, load="float32")
+    dtype = TABLE[config.accumulator]
+    config = replace(config, load=dtype.name)
     key = (device, config)
     if key not in _orders:
         (height, width, _), k = config.tile, KC + KC // 2
         rng = np.random.default_rng(2)
         a, b = (rng.standard_normal(s) * 2.0 ** rng.integers(-20, 20, s) for s in ((height, k), (k, width)))
-        a[:2] *= 1e-42
+        a[:2] *= SUBNORMAL[dtype.name]
         b[:, :2] *= 1e-6
-        operands = [from_numpy(x.astype(np.float32), device) for x in (a, b)]
+        operands = [from_numpy(x.astype(dtype.numpy), device) for x in (a, b)]
         results = []
         for way in (config, written_out(config)):
-            result = empty((height, width), FLOAT32, device)
+            result = empty((height, width), dtype, device)
             call = Call(
                 "matmul",
                 tuple(x.layout for x in operands),
-                (layout(FLOAT32, (height, width), None, device),),
+                (layout(dtype, (height, width), None, device),),
                 Product(),
                 device,
                 None,  # type: ignore[arg-type]
             )
             multiply(call, way)(operands, [result])
-            results.append(to_numpy(result).view(np.uint32))
-        _orders[key] = bool(np.array_equal(*results))
+            results.append(to_numpy(result).tobytes())
+        _orders[key] = results[0] == results[1]
     return _orders[key]
 
 

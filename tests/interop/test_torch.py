@@ -328,7 +328,7 @@ class Elsewhere(Device):
     def allocate(self, nbytes):
         from accel.backends.triton_gpu import TorchBuffer
 
-        return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8))
+        return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8).untyped_storage())
 
     def copy_in(self, buffer, offset, source):
         buffer.tensor[offset : offset + source.size] = torch.from_numpy(source.copy())

@@ -91,14 +91,14 @@ def reduce_case(kind, source, target, shape, axis):
     return prepare
 
 
-def matmul_case(source, target, m, n, k, numerics="reproducible", epilogue=None, extras=()):
+def matmul_case(source, target, m, n, k, numerics="reproducible", epilogue=None, extras=(), chain=False):
     def prepare(device):
         a, b = layout(TABLE[source], (m, k), None, device), layout(TABLE[source], (k, n), None, device)
         rest = tuple(layout(TABLE[d], (m, n), (0, 1), device) for d in extras)
         out = layout(TABLE[target], (m, n), None, device)
         config = matmul.choose(device, TABLE[source], TABLE[target], m, n, numerics, epilogue is not None)
         call = Call("matmul", (a, b, *rest), (out,), Product(epilogue), device, accel.config.current())
-        matmul.multiply(call, config)
+        matmul.multiply(call, matmul.written_out(config) if chain else config)
 
     return prepare
 
@@ -144,11 +144,13 @@ EXACT = {
         "float64", "float64", 1024, 1024, 1024, epilogue=bias_gelu("float64", "float64"), extras=("float64",)
     ),
     "matmul float64": matmul_case("float64", "float64", 1024, 1024, 1024),
+    "matmul float64, chain": matmul_case("float64", "float64", 1024, 1024, 1024, chain=True),
     "matmul int8": matmul_case("int8", "int32", 1024, 1024, 1024),
     "matmul int32": matmul_case("int32", "int32", 1024, 1024, 1024),
 }
 MATRIX_UNITS = {
     "matmul float16": matmul_case("float16", "float16", 1024, 1024, 1024, "default"),
+    "matmul float16, many tiles": matmul_case("float16", "float16", 4096, 4096, 1024, "default"),
     "matmul float16, gelu": matmul_case(
         "float16", "float16", 1024, 1024, 1024, "default", bias_gelu("float32", "float16"), ("float16",)
     ),
@@ -257,8 +259,9 @@ def written(case, architecture):
 @pytest.mark.parametrize("architecture", TARGETS)
 @pytest.mark.parametrize(
     "case",
-    ["exp", "multiply float16", "x * x + x", "sum rows", "sum columns float16", "max, two passes", "matmul float64"],
-)
+    ["exp", "multiply float16", "x * x + x", "sum rows", "sum columns float16", "max, two passes",
+     "matmul float64, chain"],
+)  # fmt: skip
 def test_fused_only_where_written(case, architecture):
     """As many fused multiply-adds as the program has, for each element of a thread: contraction would add some."""
     for _, kernel in compiled(case, architecture):
@@ -361,6 +364,15 @@ def test_dot_uses_float32_matrix_instructions(architecture):
         found = Counter(re.findall(r"\bv_mfma_\w+", text(kernel)))
         assert found
         assert all(re.fullmatch(r"v_mfma_f32_\d+x\d+x\d+_?f32(?:_e64)?", name) for name in found), found
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+def test_float64_matrix_instructions(architecture):
+    """float64 products have no fma beside NVIDIA's matrix instructions. Whether these add in order, each GPU is
+    asked."""
+    ((_, kernel),) = compiled("matmul float64", architecture)
+    assert re.search(r"mma\.sync\.\S+\.f64\.f64\.f64\.f64", text(kernel))
+    assert fused(kernel) == 0
 
 
 @pytest.mark.parametrize("architecture", TARGETS)

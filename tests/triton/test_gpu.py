@@ -7,7 +7,6 @@ the very arguments that Triton's launcher would get.
 from __future__ import annotations
 
 import contextlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,7 +62,8 @@ def gpu(monkeypatch):
 
     monkeypatch.setattr(triton_gpu, "target_of", lambda index: GPUTarget("cuda", 80, 32))
     monkeypatch.setattr(torch.cuda, "device", lambda index: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: SimpleNamespace(cuda_stream=STREAM))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(triton_gpu, "current_stream", lambda: lambda index: STREAM)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda index: None)
     device = triton_gpu.GpuDevice("triton", "triton:0", "gpu", "a stand-in")
     device.torch_device = "cpu"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import replace
 
 import ml_dtypes
@@ -45,18 +46,19 @@ def test_chunks(device, k):
 
 def test_zero_keeps_its_sign(device):
     """A product that underflows to −0 stays −0 to the end of a chunk that k does not fill, and through their sum."""
-    tiny = np.float32(-1e-30)
-    for k in (1, 3, 257):
-        a, b = np.full((2, k), tiny, np.float32), np.full((k, 2), -tiny, np.float32)
+    for dtype, k in itertools.product((np.float32, np.float64), (1, 3, 257)):
+        tiny = dtype(-1e-30 if dtype is np.float32 else -1e-200)
+        a, b = np.full((2, k), tiny, dtype), np.full((k, 2), -tiny, dtype)
         a[1] = 0
         check(MATMUL, device, (a, b), {})
         assert np.signbit(to_numpy(accel.matmul(place(a, device), place(b, device)))[0]).all()
 
 
-def test_special_values(device):
-    a, b = numbers(np.float32, (6, 20)), numbers(np.float32, (20, 7))
-    a[1, 3], a[2, 4], a[3, 5], b[6, 1], b[7, 2] = np.nan, np.inf, 3e38, -np.inf, 1e-42
-    a[4], b[:, 3] = -0.0, 1e-40
+@pytest.mark.parametrize(("dtype", "large", "small"), [(np.float32, 3e38, 1e-42), (np.float64, 1.7e308, 1e-320)])
+def test_special_values(device, dtype, large, small):
+    a, b = numbers(dtype, (6, 20)), numbers(dtype, (20, 7))
+    a[1, 3], a[2, 4], a[3, 5], b[6, 1], b[7, 2] = np.nan, np.inf, large, -np.inf, small
+    a[4], b[:, 3] = -0.0, 100 * small
     check(MATMUL, device, (a, b), {})
 
 
@@ -77,6 +79,13 @@ def test_epilogue(device, dtype, activation):
     x, weight, bias = numbers(dtype, (7, 40)), numbers(dtype, (35, 40)), numbers(dtype, (35,))
     with accel.config(numerics="reproducible"):
         check(LINEAR, device, (x, weight, bias), {"activation": activation})
+
+
+@pytest.mark.parametrize("k", [1, 2, 8])
+def test_epilogue_of_few_products(device, k):
+    """The bias is added to the rounded product, also where no loop is left between the two."""
+    for dtype in (np.float32, np.float64):
+        check(LINEAR, device, (numbers(dtype, (3, k)), numbers(dtype, (64, k)), numbers(dtype, 64)), {})
 
 
 def test_integer_epilogue(device):
@@ -132,10 +141,15 @@ def test_another_order_has_other_bits(device, dtype):
         assert differing(got, canonical.matmul(a, b, **variant)).any(), variant
 
 
-def test_order_of_a_dot_is_found_out(device, monkeypatch):
+@pytest.mark.parametrize("dtype", [accel.float32, accel.float64])
+def test_order_of_a_dot_is_found_out(device, monkeypatch, dtype):
     """The check that a GPU goes through: tl.dot passes, and a config that adds in another order does not."""
-    config = rows.choose(device, accel.float32, accel.float32, 64, 64, "default")
-    assert config.ordered
+    config = rows.choose(device, dtype, dtype, 64, 64, "default")
+    if dtype is accel.float64 and config.kernel == "chain":  # the emulator has no float64 matrix instructions
+        config = replace(rows.choose(device, accel.float32, accel.float32, 64, 64, "default"), kernel="chain",
+                         load="float64", operand="float64", accumulator="float64")  # fmt: skip
+    else:
+        assert config.ordered
     assert rows.keeps_order(device, config)
     short = replace(config, kc=128)
     monkeypatch.setattr(rows, "written_out", lambda c: replace(c, kernel="chain", tile=(32, 32, 4), kc=256))

@@ -20,14 +20,14 @@ Launch = Callable[[Sequence[tuple["TorchBuffer", int]]], None]
 class TorchBuffer:
     """GPU memory that torch owns.
 
-    tensor: flat uint8 torch tensor of the whole memory. address: of its first byte. nbytes: its size.
+    storage: torch's, of the whole memory. address: of its first byte. nbytes: its size.
     An `accel.Array` on such a buffer starts ``offset * itemsize`` bytes after the address.
     """
 
-    __slots__ = ("address", "nbytes", "tensor")
+    __slots__ = ("address", "nbytes", "storage")
 
-    def __init__(self, tensor: Any) -> None:
-        self.tensor, self.address, self.nbytes = tensor, tensor.data_ptr(), tensor.numel()
+    def __init__(self, storage: Any) -> None:
+        self.storage, self.address, self.nbytes = storage, storage.data_ptr(), storage.nbytes()
 
     @classmethod
     def of(cls, tensor: Any) -> tuple[TorchBuffer, int]:
@@ -35,17 +35,21 @@ class TorchBuffer:
 
         The storage stays alive with the buffer. An Array of the tensor has the tensor's own strides.
         """
+        return cls(tensor.untyped_storage()), tensor.storage_offset()
+
+    @property
+    def tensor(self) -> Any:
+        """A flat uint8 torch tensor of the whole memory."""
         import torch
 
-        flat = torch.empty(0, dtype=torch.uint8, device=tensor.device).set_(tensor.untyped_storage())
-        return cls(flat), tensor.storage_offset()
+        return self.view(torch.uint8, (self.nbytes,), (1,), 0)
 
     def view(self, dtype: Any, shape: Sequence[int], strides: Sequence[int], offset: int) -> Any:
         """A torch tensor on this memory: torch dtype, shape, strides and offset in elements. No copy."""
         import torch
 
-        whole = torch.empty(0, dtype=dtype, device=self.tensor.device)
-        return whole.set_(self.tensor.untyped_storage(), offset, tuple(shape), tuple(strides))
+        whole = torch.empty(0, dtype=dtype, device=self.storage.device)
+        return whole.set_(self.storage, offset, tuple(shape), tuple(strides))
 
 
 class GpuDevice(Device):
@@ -66,7 +70,7 @@ class GpuDevice(Device):
         import torch
 
         try:
-            return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8, device=self.torch_device))
+            return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8, device=self.torch_device).untyped_storage())
         except torch.cuda.OutOfMemoryError as error:
             free, total = torch.cuda.mem_get_info(self.index)
             raise OutOfMemoryError(
@@ -107,20 +111,31 @@ class GpuDevice(Device):
         """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""
         import torch
 
-        kernels = {True: self.compiled(what)}
+        self.compiled(what)
+        index, bound, stream_of, starts = self.index, what.bound(), current_stream(), {}
+
+        def start(addresses: Sequence[int]) -> None:
+            aligned = all(address % 16 == 0 for address in addresses)
+            if aligned not in starts:
+                starts[aligned] = self.compiled(what, aligned)[grid, 1, 1]
+            starts[aligned](*bound(addresses), stream=stream_of(index))
 
         def launch(buffers: Sequence[tuple[TorchBuffer, int]]) -> None:
             addresses = [buffer.address + offset for buffer, offset in buffers]
-            aligned = all(address % 16 == 0 for address in addresses)
-            if aligned not in kernels:
-                kernels[aligned] = self.compiled(what, aligned)
-            left = iter(addresses)
-            arguments = what.bind(lambda _: next(left), int)
-            with torch.cuda.device(self.index):
-                stream = torch.cuda.current_stream(self.index).cuda_stream
-                kernels[aligned][(grid, 1, 1)](*arguments, stream=stream)
+            if torch.cuda.current_device() == index:
+                start(addresses)
+            else:
+                with torch.cuda.device(index):
+                    start(addresses)
 
         return launch
+
+
+def current_stream() -> Callable[[int], int]:
+    """What gives the handle of torch's current stream of a GPU, without making a torch object of it at each call."""
+    from triton.runtime import driver
+
+    return driver.active.get_current_stream
 
 
 def target_of(index: int) -> Any:

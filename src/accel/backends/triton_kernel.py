@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -91,6 +91,23 @@ class Specialization:
             self.arguments[name] if constant else replaced(self.arguments[name])
             for name, constant in _parameters(self.function).items()
         ]
+
+    def bound(self) -> Callable[[Sequence[int]], list[Any]]:
+        """What gives the arguments in the order of the parameters for the addresses of all pointers, which are
+        parameters or make up whole tuples. The rest is made once: this is most of what a small launch costs."""
+        made = self.bind(lambda pointer: pointer, int)
+        single = [(i, 0) for i, value in enumerate(made) if isinstance(value, Pointer)]
+        tuples = [(i, len(v)) for i, v in enumerate(made) if isinstance(v, tuple) and v and isinstance(v[0], Pointer)]
+        places = sorted(single + tuples)
+
+        def arguments(addresses: Sequence[int]) -> list[Any]:
+            result, at = made.copy(), 0
+            for i, length in places:
+                result[i] = tuple(addresses[at : at + length]) if length else addresses[at]
+                at += length or 1
+            return result
+
+        return arguments
 
     def compile(self, target: Any, aligned: bool, fusion: bool = False) -> Any:
         """Triton's CompiledKernel for a GPUTarget.

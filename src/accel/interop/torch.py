@@ -5,6 +5,8 @@ Imported only where the caller has imported torch.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch.autograd import forward_ad
@@ -155,4 +157,10 @@ def device_of(value: torch.Tensor) -> Device | None:
         raise ArgumentError("a tensor on the meta device has no elements")
     if not value.is_cuda:
         raise DeviceError(f"a tensor on {value.device}: accel reaches CUDA and ROCm tensors; move it with .cpu()")
-    return device_named(f"triton:{value.device.index}")
+    return _gpu(value.device.index)
+
+
+@cache
+def _gpu(index: int) -> Device:
+    """The device of torch's GPU of a number."""
+    return device_named(f"triton:{index}")
