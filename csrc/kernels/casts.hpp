@@ -1,6 +1,6 @@
 // Casts by conversion instructions, with the bits of the generated casts (NaN payloads aside): between 16-bit floats
-// and float32, and with AVX-512 floats to 16-bit floats and integers of at most 32 bits. Included after
-// scalar_functions.hpp.
+// and float32, from these to integers of at most 32 bits (uint32 with AVX-512 only), and with AVX-512 from float64 to
+// 16-bit floats and integers. Included after scalar_functions.hpp.
 #pragma once
 
 #include "vector.hpp"
@@ -11,9 +11,19 @@ namespace accel::ACCEL_ISA {
 /// float64.
 enum class Format { kFloat32, kFloat64, kFloat16, kBfloat16, kInteger };
 
+template <class T>
+inline constexpr bool kSigned = T(-1) < T(0);
+template <class T>
+inline constexpr double kHigh =
+    kSigned<T> ? double((uint64_t{1} << (8 * sizeof(T) - 1)) - 1) : double((uint64_t{1} << (8 * sizeof(T))) - 1);
+template <class T>
+inline constexpr double kLow = kSigned<T> ? -kHigh<T> - 1 : 0;
+
 #if defined(__AVX512F__)
 
-inline constexpr int kCastLanes = 16;  // of float32
+/// Elements that a step casts.
+template <Format kTo, class R>
+inline constexpr int kCastLanes = 16;
 
 template <Format kHalf>
 static inline Vector<float> read_half(const void* p) {
@@ -62,14 +72,6 @@ static inline void write_integers(T* p, __m512i lanes) {
   if constexpr (sizeof(T) == 2) _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(lanes));
   if constexpr (sizeof(T) == 4) _mm512_storeu_si512(p, lanes);
 }
-
-template <class T>
-inline constexpr bool kSigned = T(-1) < T(0);
-template <class T>
-inline constexpr double kHigh =
-    kSigned<T> ? double((uint64_t{1} << (8 * sizeof(T) - 1)) - 1) : double((uint64_t{1} << (8 * sizeof(T))) - 1);
-template <class T>
-inline constexpr double kLow = kSigned<T> ? -kHigh<T> - 1 : 0;
 
 /// Truncates and saturates; NaN gives 0.
 template <class T>
@@ -122,7 +124,9 @@ static inline void cast_lanes(const T* x, R* out) {
 
 #else
 
-inline constexpr int kCastLanes = 8;
+/// Elements that a step casts: one vector of integers, however narrow.
+template <Format kTo, class R>
+inline constexpr int kCastLanes = kTo == Format::kInteger ? 32 / sizeof(R) : 8;
 
 template <Format kHalf>
 static inline Vector<float> read_half(const void* p) {
@@ -152,14 +156,51 @@ static inline void write_half(void* p, Vector<float> lanes) {
   }
 }
 
+/// Truncates, and saturates but for what is too small for a narrow T: `write_integers` does that. NaN gives 0.
+template <class T>
+static inline __m256i to_integers(__m256 x) {
+  const __m256 number = _mm256_cmp_ps(x, x, _CMP_ORD_Q);
+  if constexpr (sizeof(T) == 4) {  // too small gives the smallest by the instruction, and so does too large
+    const __m256 too_large = _mm256_cmp_ps(x, _mm256_set1_ps(0x1p31f), _CMP_GE_OQ);
+    return _mm256_xor_si256(_mm256_cvttps_epi32(_mm256_and_ps(x, number)), _mm256_castps_si256(too_large));
+  }
+  return _mm256_cvttps_epi32(_mm256_and_ps(_mm256_min_ps(x, _mm256_set1_ps(float(kHigh<T>))), number));
+}
+
+/// The lanes of as many vectors as one of T is long.
+template <class T>
+static inline void write_integers(T* p, const __m256i* lanes) {
+  __m256i result = lanes[0];
+  if constexpr (sizeof(T) == 2) {
+    result = kSigned<T> ? _mm256_packs_epi32(lanes[0], lanes[1]) : _mm256_packus_epi32(lanes[0], lanes[1]);
+    result = _mm256_permute4x64_epi64(result, 0xd8);  // each half of a vector is packed by itself
+  } else if constexpr (sizeof(T) == 1) {
+    const __m256i low = _mm256_packs_epi32(lanes[0], lanes[1]), high = _mm256_packs_epi32(lanes[2], lanes[3]);
+    result = kSigned<T> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
+    result = _mm256_permutevar8x32_epi32(result, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), result);
+}
+
+template <Format kFrom, class T>
+static inline Vector<float> read_lanes(const T* x) {
+  if constexpr (kFrom == Format::kFloat32) {
+    return load(x);
+  } else {
+    return read_half<kFrom>(x);
+  }
+}
+
 template <Format kFrom, Format kTo, class T, class R>
 static inline void cast_lanes(const T* x, R* out) {
-  if constexpr (kFrom == Format::kFloat32) {
-    write_half<kTo>(out, load(x));
+  if constexpr (kTo == Format::kInteger) {
+    __m256i lanes[4 / sizeof(R)];
+    for (size_t v = 0; v < 4 / sizeof(R); ++v) lanes[v] = to_integers<R>((__m256)read_lanes<kFrom>(x + 8 * v));
+    write_integers(out, lanes);
   } else if constexpr (kTo == Format::kFloat32) {
-    store(out, read_half<kFrom>(x));
+    store(out, read_lanes<kFrom>(x));
   } else {
-    write_half<kTo>(out, read_half<kFrom>(x));
+    write_half<kTo>(out, read_lanes<kFrom>(x));
   }
 }
 
@@ -174,11 +215,12 @@ struct InstructionCastLoop {
   static void run(int64_t n, void* dst, const void* const* args) {
     const T* x = static_cast<const T*>(args[0]);
     R* out = static_cast<R*>(dst);
+    constexpr int kLanes = kCastLanes<kTo, R>;
     int64_t i = 0;
-    for (; i + kCastLanes <= n; i += kCastLanes) cast_lanes<kFrom, kTo>(x + i, out + i);
+    for (; i + kLanes <= n; i += kLanes) cast_lanes<kFrom, kTo>(x + i, out + i);
     if (i == n) return;
-    T rest[kCastLanes] = {};
-    R result[kCastLanes];
+    T rest[kLanes] = {};
+    R result[kLanes];
     memcpy(rest, x + i, static_cast<size_t>(n - i) * sizeof(T));
     cast_lanes<kFrom, kTo>(rest, result);
     memcpy(out + i, result, static_cast<size_t>(n - i) * sizeof(R));
@@ -193,22 +235,25 @@ ACCEL_CAST(float32, float16, kFloat32, kFloat16, float, uint16_t)
 ACCEL_CAST(bfloat16, float16, kBfloat16, kFloat16, uint16_t, uint16_t)
 ACCEL_CAST(float16, bfloat16, kFloat16, kBfloat16, uint16_t, uint16_t)
 ACCEL_CAST(float32, bfloat16, kFloat32, kBfloat16, float, uint16_t)
-#if defined(__AVX512F__)
-ACCEL_CAST(float64, float16, kFloat64, kFloat16, double, uint16_t)
-ACCEL_CAST(float64, bfloat16, kFloat64, kBfloat16, double, uint16_t)
-#define ACCEL_INTEGER_CASTS(from, From, T)              \
-  ACCEL_CAST(from, int8, From, kInteger, T, int8_t)     \
-  ACCEL_CAST(from, int16, From, kInteger, T, int16_t)   \
-  ACCEL_CAST(from, int32, From, kInteger, T, int32_t)   \
-  ACCEL_CAST(from, uint8, From, kInteger, T, uint8_t)   \
-  ACCEL_CAST(from, uint16, From, kInteger, T, uint16_t) \
-  ACCEL_CAST(from, uint32, From, kInteger, T, uint32_t)
+#define ACCEL_INTEGER_CASTS(from, From, T)            \
+  ACCEL_CAST(from, int8, From, kInteger, T, int8_t)   \
+  ACCEL_CAST(from, int16, From, kInteger, T, int16_t) \
+  ACCEL_CAST(from, int32, From, kInteger, T, int32_t) \
+  ACCEL_CAST(from, uint8, From, kInteger, T, uint8_t) \
+  ACCEL_CAST(from, uint16, From, kInteger, T, uint16_t)
 ACCEL_INTEGER_CASTS(float16, kFloat16, uint16_t)
 ACCEL_INTEGER_CASTS(bfloat16, kBfloat16, uint16_t)
 ACCEL_INTEGER_CASTS(float32, kFloat32, float)
+#if defined(__AVX512F__)
+ACCEL_CAST(float16, uint32, kFloat16, kInteger, uint16_t, uint32_t)
+ACCEL_CAST(bfloat16, uint32, kBfloat16, kInteger, uint16_t, uint32_t)
+ACCEL_CAST(float32, uint32, kFloat32, kInteger, float, uint32_t)
+ACCEL_CAST(float64, float16, kFloat64, kFloat16, double, uint16_t)
+ACCEL_CAST(float64, bfloat16, kFloat64, kBfloat16, double, uint16_t)
 ACCEL_INTEGER_CASTS(float64, kFloat64, double)
-#undef ACCEL_INTEGER_CASTS
+ACCEL_CAST(float64, uint32, kFloat64, kInteger, double, uint32_t)
 #endif
+#undef ACCEL_INTEGER_CASTS
 #undef ACCEL_CAST
 
 }  // namespace accel::ACCEL_ISA

@@ -1,8 +1,8 @@
 """Matrix products: which kernel and tiles serve which dtypes, and whether a GPU's tl.dot keeps the canonical order.
 
 float32 (and 16-bit floats widened to it, in "reproducible") goes to tl.dot at full precision: a chain of fma over
-ascending k on NVIDIA GPUs of every architecture from sm_80 to sm_120, as executed in the emulator (and, for sm_90, on an
-H200), and on gfx1100 by its machine code. On gfx90a and gfx942 it is compiled to float32 matrix instructions, which
+ascending k on NVIDIA GPUs of every architecture from sm_80 to sm_120, as executed in the emulator (and on an H200, for
+sm_90), and on gfx1100 by its machine code. On gfx90a and gfx942 it is compiled to float32 matrix instructions, which
 others found to be such a chain too. float64 goes to NVIDIA's matrix instructions, whose order is not documented and is
 such a chain on an H200; elsewhere the chain is written out. As the rest was not executed, every real GPU is asked once
 per tile shape: where tl.dot differs from the written-out chain in a bit, the chain serves.
