@@ -43,10 +43,11 @@ class Journal:
         return journal
 
     @classmethod
-    def resume(cls, path: Path, head: dict[str, Any]) -> Journal:
+    def resume(cls, path: Path, head: dict[str, Any] | None) -> Journal:
         """The journal of an interrupted run, at its end. A journal that has not even its first line starts anew.
 
-        Raises ArgumentError where there is none or a whole line is damaged, OtherRunError where its head is another.
+        head: None takes any. Raises ArgumentError where there is none, where a whole line is damaged, or where any head
+        would do and it has none; OtherRunError where its head is another.
         """
         try:
             file = path.open("r+", encoding="utf-8", newline="")
@@ -59,14 +60,17 @@ class Journal:
         file.truncate(size)
         file.seek(size)
         if not lines:
+            if head is None:
+                file.close()
+                raise ArgumentError(f"{path.name}: nothing was measured")
             journal = cls(path, file, head, [])
             journal._write({"head": head})
             return journal
         theirs = lines[0].get("head")
-        if theirs != head:
+        if head is not None and theirs != head:
             file.close()
             raise OtherRunError(f"{path.name} is the journal of another run: {difference(theirs, head)}")
-        return cls(path, file, head, lines[1:])
+        return cls(path, file, theirs, lines[1:])
 
     def append(self, entry: dict[str, Any]) -> None:
         """Adds a line, which is on the disk on return."""

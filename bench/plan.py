@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ..errors import ArgumentError
 from .workload import SUITES
 
 BUDGETS = {"quick": 0.6}
@@ -44,6 +45,20 @@ class Plan:
     memory: int | None = None
     baselines: bool = True
     probes: bool = True
+
+    @classmethod
+    def of(cls, head: Any, name: str) -> Plan:
+        """The plan of a journal's `head`. name: the journal's. Raises ArgumentError where this version of the bench
+        suite does not write such heads, or has another version of the run's suite."""
+        try:
+            given = head | {"patterns": head["cases"]}
+            values = {field.name: given[field.name] for field in fields(cls)}
+            current = given["version"] == SUITES[values["suite"]].version
+        except (KeyError, TypeError):
+            current = False
+        if not current:
+            raise ArgumentError(f"{name}: the journal was written by another version of the bench suite")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     def on(self, device: str) -> Plan:
         """The same on the device of that name."""

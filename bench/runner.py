@@ -113,6 +113,27 @@ def run(
     return record
 
 
+def finish(out: Path) -> dict[str, Any]:
+    """Writes the result file of an interrupted run as far as its journal goes, and returns what is in it: where the
+    machine is not there any more, say. Cases that were not reached are not in it. The journal stays.
+
+    Raises ArgumentError where there is no journal, where nothing was measured, or where another version wrote it.
+    """
+    journal = Journal.resume(journal_of(out), None)
+    try:
+        plan = Plan.of(journal.head, journal.path.name)
+        run = Run(plan, chosen(plan), {}, journal, lambda event: None)
+        run.take(journal.entries)
+        started = next((entry["started"] for entry in journal.entries if "started" in entry), None)
+        if started is None or not run.done:
+            raise ArgumentError(f"{journal.path.name}: no case was measured")
+        record = run.record(started)
+        result.save(out, record)
+    finally:
+        journal.close()
+    return record
+
+
 class Run:
     """A run and what is known of it so far."""
 
@@ -216,7 +237,7 @@ class Run:
             Group(self.plan, group, budget, cache, earlier, begin, self.keep).measure()
 
     def record(self, started: str) -> dict[str, Any]:
-        """The whole, when every case has its entry."""
+        """The whole, of the cases that have an entry."""
         plan, suite = self.plan, SUITES[self.plan.suite]
         whole = select(plan.suite, plan.ops, plan.models, plan.dtypes)
         resumed = sum("resumed" in entry for entry in self.journal.entries)
@@ -244,7 +265,7 @@ class Run:
             },
             **self.machine,
             "probes": self.probes,
-            "cases": [with_roof(self.done[case.id], self.probes) for case in self.cases],
+            "cases": [with_roof(self.done[case.id], self.probes) for case in self.cases if case.id in self.done],
         }
 
 

@@ -324,6 +324,62 @@ def test_a_run_goes_on_in_the_turn_in_which_it_was_interrupted(tmp_path, faulty,
     assert result.problems(record) == []
 
 
+def test_an_interrupted_run_can_be_finished_elsewhere(tmp_path, faulty, monkeypatch, accel_bench):
+    """Cases that were reached, by the processes that timed them; the run can go on afterwards."""
+    out = tmp_path / "out.json"
+    code, _, err = accel_bench("finish", out)
+    assert code == 2 and "there is no out.json.journal" in err
+    cases = only(monkeypatch, [case("right"), case("wrong"), *(case("right", copy) for copy in range(2, 4))])
+
+    def interrupt_at(count):
+        left = iter(range(count))
+
+        def on_event(event):
+            if event.kind == "case" and next(left) == count - 1:
+                raise KeyboardInterrupt
+
+        return on_event
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, interrupt_at(3), processes=2)
+    for name in ("PYTHONPATH", "ACCEL_DEVICE"):
+        monkeypatch.delenv(name, raising=False)  # the device is not to be found here
+    code, said, _ = accel_bench("finish", out)
+    assert code == 1, "one of them is INCORRECT"
+    assert "written: " in said
+    record = result.load(out)
+    assert [row["id"] for row in record["cases"]] == [each.id for each in cases[:3]]
+    assert [row["status"] for row in record["cases"]] == ["PASS", "INCORRECT", "PASS"]
+    assert not record["run"]["complete"]
+    assert result.problems(record) == []
+    assert record["device"]["name"] == "faulty:0"
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path / "site"))
+    assert run(tmp_path, resume=True, processes=2)["run"]["complete"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [([], "nothing was measured"), ([{"head": {}}], "another version"), ([{"head": 3}], "another version")],
+)
+def test_what_cannot_be_finished(tmp_path, lines, words):
+    journal_of(tmp_path / "out.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ArgumentError, match=words):
+        runner.finish(tmp_path / "out.json")
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_run_that_measured_nothing_cannot_be_finished(tmp_path, faulty, monkeypatch):
+    only(monkeypatch, [case("right")])
+
+    def interrupt(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, interrupt)
+    with pytest.raises(ArgumentError, match="no case was measured"):
+        runner.finish(tmp_path / "out.json")
+
+
 def test_a_journal_of_another_plan_is_refused(tmp_path, faulty, monkeypatch):
     only(monkeypatch, SOME[:3])
 

@@ -6,7 +6,7 @@ import click
 
 from .. import Commands
 
-COMMANDS = ("compare", "cpu", "history", "list", "probe", "report", "run", "submit_check", "validate")
+COMMANDS = ("compare", "cpu", "finish", "history", "list", "probe", "report", "run", "submit_check", "validate")
 
 
 @click.group(

@@ -128,7 +128,7 @@ def command(
 
     Each case runs in a child process with a timeout, and is timed in several, one after all others: what differs from
     process to process is noise that no number of samples in one shows. What is measured goes to a journal beside the
-    result file at once; a run that was interrupted is continued with --resume.
+    result file at once; a run that was interrupted is continued with --resume, or ended by accel bench finish.
 
     Exit code 0 well; 1 a result is wrong, could not be checked, or took its process down; 2 bad arguments, or no case
     matches; 4 cases were not measured (with --fail-on incomplete); 5 a case ran on another device (with --fail-on
@@ -159,7 +159,7 @@ def command(
     except KeyboardInterrupt:
         _say_how_to_resume(made, out, output)
         return 130
-    _summary(record, made, out)
+    summarize(record, made.suite, out)
     return exit_code(record, fail_on)
 
 
@@ -184,10 +184,14 @@ def _say_how_to_resume(plan: Plan, out: Path, output: Path | None) -> None:
         return
     file = ["-o", str(output)] if output else []
     line = join(["accel", "bench", "run", *plan.arguments(), *file, "--resume"])
-    click.echo(f"accel: interrupted; what was measured is kept. To go on:\n  {line}", err=True)
+    click.echo(
+        "accel: interrupted; what was measured is kept. For a result file of that alone:\n"
+        f"  {join(['accel', 'bench', 'finish', str(out)])}\nTo go on:\n  {line}",
+        err=True,
+    )
 
 
-def _summary(record: dict[str, Any], plan: Plan, out: Path) -> None:
+def summarize(record: dict[str, Any], suite: str, out: Path) -> None:
     """How the cases ended, and the ten that are farthest from their limit."""
     from ...bench import summary
     from ...bench.result import INCORRECT
@@ -200,6 +204,7 @@ def _summary(record: dict[str, Any], plan: Plan, out: Path) -> None:
     if rows:
         console.heading("Farthest from the device's own limit")
         console.table(("of limit", "bound", "median", "best other", "case"), rows)
-        line = join(["accel", "bench", "run", "--suite", plan.suite, "--device", plan.device, "--case", rows[0][-1]])
+        device = record["device"]["name"]
+        line = join(["accel", "bench", "run", "--suite", suite, "--device", device, "--case", rows[0][-1]])
         console.say(f"To measure the first of them again: {line}")
     console.say(f"\nwritten: {out} ({record['run']['seconds']:.0f} s)")
