@@ -124,10 +124,9 @@ def finish(out: Path) -> dict[str, Any]:
         plan = Plan.of(journal.head, journal.path.name)
         run = Run(plan, chosen(plan), {}, journal, lambda event: None)
         run.take(journal.entries)
-        started = next((entry["started"] for entry in journal.entries if "started" in entry), None)
-        if started is None or not run.done:
+        if not run.done:
             raise ArgumentError(f"{journal.path.name}: no case was measured")
-        record = run.record(started)
+        record = run.record()
         result.save(out, record)
     finally:
         journal.close()
@@ -151,6 +150,11 @@ class Run:
         """The limits of the device, from all turns."""
         return probes.joined(self.probed)
 
+    @property
+    def started(self) -> str | None:
+        """When the run began, as its journal has it."""
+        return next((entry["started"] for entry in self.journal.entries if "started" in entry), None)
+
     def turns(self, name: str) -> int:
         """How many turns a case is through with."""
         entry = self.done.get(name)
@@ -166,8 +170,7 @@ class Run:
         """The result record."""
         self.take(self.journal.entries)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        started = next((entry["started"] for entry in self.journal.entries if "started" in entry), None)
-        if started is None:
+        if self.started is None:
             self.journal.append({"started": now, "machine": self.machine})
         else:
             self.journal.append({"resumed": now})
@@ -179,7 +182,7 @@ class Run:
             if self.plan.probes and len(self.probed) <= turn:
                 self.probe()
             self.measure([case for case in self.cases if self.turns(case.id) <= turn])
-        return self.record(started or now)
+        return self.record()
 
     def take(self, entries: Sequence[dict[str, Any]]) -> None:
         """What the journal of an interrupted run has."""
@@ -236,7 +239,7 @@ class Run:
             begin, earlier = (lambda name: self.tell("begin", name)), dict(self.done)
             Group(self.plan, group, budget, cache, earlier, begin, self.keep).measure()
 
-    def record(self, started: str) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """The whole, of the cases that have an entry."""
         plan, suite = self.plan, SUITES[self.plan.suite]
         whole = select(plan.suite, plan.ops, plan.models, plan.dtypes)
@@ -252,7 +255,7 @@ class Run:
             "probe_version": probes.PROBE_VERSION,
             "label": "unverified",
             "run": {
-                "started": started,
+                "started": self.started,
                 "seconds": self.elapsed(),
                 "arguments": plan.arguments(),
                 "seed": plan.seed,
