@@ -28,6 +28,9 @@ JOBS = int(os.environ.get("ACCEL_BUILD_JOBS", "2"))
 
 # Loops of kernels begin with a cache line: without it the same loop ran up to 5 % slower wherever it happened to lie.
 KERNEL_FLAGS = ["-falign-loops=64"]
+# Scalar functions are computed of two vectors at a time: here their instructions take turns, as those of one wait for
+# each other. The kernels of matmul are written in the order that they should run in.
+INTERLEAVED = ["-fschedule-insns", "-fsched-pressure"]
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 ISA_FLAGS = {
@@ -48,8 +51,18 @@ EXTENSIONS = {
 }
 """Sources of csrc/isa for extensions of x86-64 that some CPUs have beside AVX-512."""
 
-FAMILIES = ("functions", "halves", "casts", "folds", "searches", "softmax", "matmul", "memory", "table")
-"""Sources of csrc/families, the slowest first."""
+FAMILIES = {
+    "functions": INTERLEAVED,
+    "halves": INTERLEAVED,
+    "casts": [],
+    "folds": [],
+    "searches": [],
+    "softmax": INTERLEAVED,
+    "matmul": [],
+    "memory": [],
+    "table": [],
+}
+"""Sources of csrc/families and their own flags, the slowest first."""
 
 
 class BuildNative(build_ext):
@@ -89,8 +102,8 @@ def kernel_jobs(build: Path) -> list[tuple[str, Path, list[str]]]:
     """Source, folder of its object and flags of what is compiled for an instruction set."""
     isas = ISA_FLAGS.get(machine(), {"baseline": []})
     jobs = [
-        (f"csrc/families/{family}.cpp", build / isa, [*KERNEL_FLAGS, *flags, "-include", f"csrc/isa/{isa}.hpp"])
-        for family in FAMILIES
+        (f"csrc/families/{family}.cpp", build / isa, [*KERNEL_FLAGS, *own, *flags, "-include", f"csrc/isa/{isa}.hpp"])
+        for family, own in FAMILIES.items()
         for isa, flags in isas.items()
     ]
     if machine() == "x86_64":

@@ -57,14 +57,22 @@ struct HalvesLoop<kHalf, Lanes, float (*)(A...)> {
       i = before < n ? before : n;
       if (i > 0) run_some(i, out, args...);
     }
-    for (; i + kLanes <= n; i += kLanes) {
+    // Two at a time, as the steps of one wait for each other.
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      const Vector<float> first = Lanes(read_half<kHalf>(args + (i & keep))...);
+      const Vector<float> second = Lanes(read_half<kHalf>(args + ((i + kLanes) & keep))...);
+      write_half<kHalf, kStreams>(out + i, first);
+      write_half<kHalf, kStreams>(out + i + kLanes, second);
+    }
+    if (i + kLanes <= n) {
       write_half<kHalf, kStreams>(out + i, Lanes(read_half<kHalf>(args + (i & keep))...));
+      i += kLanes;
     }
     if (i < n) run_some(n - i, out + i, (args + (i & keep))...);
   }
 
   /// Fewer than a vector; nothing beyond them is touched.
-  static void run_some(int64_t n, uint16_t* out, const Stored<A>*... args) {
+  __attribute__((noinline)) static void run_some(int64_t n, uint16_t* out, const Stored<A>*... args) {
     const auto widened = [n](const uint16_t* p) {
       uint16_t some[kLanes] = {};
       memcpy(some, p, static_cast<size_t>(n) * sizeof(uint16_t));

@@ -280,16 +280,17 @@ ACCEL_LANES V greater(V a, V b) {
   }
 }
 
-/// The larger and the smaller of ordered floats, with +0 above -0.
+/// The larger and the smaller of ordered floats, with +0 above -0. Of equal operands the instructions give the second,
+/// so both orders together have the signs of both.
 template <class V>
 ACCEL_LANES V larger(V a, V b) {
   using Bits = Vector<std::conditional_t<sizeof(LaneOf<V>) == 4, uint32_t, uint64_t>>;
-  return select(eq(a, b), (V)((Bits)a & (Bits)b), greater(a, b));
+  return (V)((Bits)greater(a, b) & (Bits)greater(b, a));
 }
 template <class V>
 ACCEL_LANES V smaller(V a, V b) {
   using Bits = Vector<std::conditional_t<sizeof(LaneOf<V>) == 4, uint32_t, uint64_t>>;
-  return select(eq(a, b), (V)((Bits)a | (Bits)b), lesser(a, b));
+  return (V)((Bits)lesser(a, b) | (Bits)lesser(b, a));
 }
 
 #define ACCEL_FLOAT_PAIR(name, OP, ...)                                                                    \

@@ -57,6 +57,7 @@ struct LanesLoop<Lanes, R (*)(A...)> {
   static constexpr bool kBlocks = kIsBool<R> || (kIsBool<A> || ...);
   static constexpr int kBytes = sizeof(R) > 1 ? sizeof(R) : (sizeof(A), ...);  // the last argument is never a bool
   static constexpr int kLanes = ACCEL_VECTOR_BYTES / kBytes;
+  static constexpr int kPair = 2 * kLanes;
   static_assert(kMaskBlock == ACCEL_VECTOR_BYTES && kRepeatBytes >= ACCEL_VECTOR_BYTES);
 
   template <bool kStreams, size_t... I>
@@ -89,20 +90,34 @@ struct LanesLoop<Lanes, R (*)(A...)> {
         run_block<false>(n - i, out + i, BlockArgument<A, kBytes>::at(args + (i & keep), n - i, keep & 1)...);
       }
     } else {
-      for (; i + kLanes <= n; i += kLanes) {
-        const Vector<R> result = Lanes(load<A>(args + (i & keep))...);
-        if constexpr (kStreams) {
-          stream_vector(out + i, result);
-        } else {
-          store<R>(out + i, result);
-        }
+      // Two at a time, as the steps of one wait for each other.
+      for (; i + kPair <= n; i += kPair) {
+        const Vector<R> first = Lanes(load<A>(args + (i & keep))...);
+        const Vector<R> second = Lanes(load<A>(args + ((i + kLanes) & keep))...);
+        write<kStreams>(out + i, first);
+        write<kStreams>(out + i + kLanes, second);
+      }
+      if (i + kLanes <= n) {
+        write<kStreams>(out + i, Lanes(load<A>(args + (i & keep))...));
+        i += kLanes;
       }
       if (i < n) run_some(n - i, out + i, (args + (i & keep))...);
     }
   }
 
+  template <bool kStreams>
+  ACCEL_LANES void write(R* out, Vector<R> result) {
+    if constexpr (kStreams) {
+      stream_vector(out, result);
+    } else {
+      store<R>(out, result);
+    }
+  }
+
   /// Fewer than a vector.
-  static void run_some(int64_t n, R* out, const A*... args) { store_some<R>(out, Lanes(load_some<A>(args, n)...), n); }
+  __attribute__((noinline)) static void run_some(int64_t n, R* out, const A*... args) {
+    store_some<R>(out, Lanes(load_some<A>(args, n)...), n);
+  }
 
   /// As many elements at most as fill a vector with bools.
   template <bool kStreams>
@@ -113,10 +128,8 @@ struct LanesLoop<Lanes, R (*)(A...)> {
       if (left <= 0) break;
       if constexpr (kIsBool<R>) {
         masks.set(v, Lanes(args.get(v)...));
-      } else if constexpr (kStreams) {
-        stream_vector(out + v * kLanes, Lanes(args.get(v)...));
       } else if (left >= kLanes) {
-        store<R>(out + v * kLanes, Lanes(args.get(v)...));
+        write<kStreams>(out + v * kLanes, Lanes(args.get(v)...));
       } else {
         store_some<R>(out + v * kLanes, Lanes(args.get(v)...), left);
       }

@@ -129,7 +129,15 @@ struct Softmax {
 #if defined(__AVX2__)
       constexpr int kE = kElements<A>;
       const Vector<A> shifts = splat(shift);
-      for (; i + kE <= count; i += kE) store(out + first + i, exponentials(load(x + i) - shifts));
+      for (; i + 2 * kE <= count; i += 2 * kE) {
+        const Vector<A> one = exponentials(load(x + i) - shifts), other = exponentials(load(x + i + kE) - shifts);
+        store(out + first + i, one);
+        store(out + first + i + kE, other);
+      }
+      if (i + kE <= count) {
+        store(out + first + i, exponentials(load(x + i) - shifts));
+        i += kE;
+      }
 #endif
 #pragma GCC ivdep
       for (; i < count; ++i) out[first + i] = exponential(x[i] - shift);

@@ -7,7 +7,8 @@
 #include "ieee.hpp"
 #if defined(__x86_64__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // what the intrinsics of GCC 12 start from on purpose
+#pragma GCC diagnostic ignored "-Wuninitialized"  // what the intrinsics of GCC 12 start from on purpose
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
 #endif
