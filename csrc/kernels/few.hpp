@@ -26,7 +26,7 @@ static constexpr FewRow few_row(DType dtype, CType type) {
           FewAlong<F>::run,
           FewAcross<F>::run,
           kFewRegisters ? 8 : kFewRows,
-          kFewRegisters && kFloats ? 16 : kFewRows};
+          kFewRegisters && kFloats ? 64 / static_cast<int>(sizeof(typename F::Acc)) : kFewRows};
 }
 
 }  // namespace accel::ACCEL_ISA

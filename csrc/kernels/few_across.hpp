@@ -18,7 +18,7 @@ struct FewAcross : FewFactors<F> {
   static constexpr int kMost = kRegisters / (kVectors * kParts);
   static constexpr int kDepth = kMost < 1 ? 1 : kMost > 8 ? 8 : kMost;  // units of k at a time
   static constexpr int kLine = 64 / sizeof(Stored);
-  // Whether to ask for the rows that come next. Zen 3 foresees eight at a time, and reads less where they are asked for.
+  // Whether to ask for the rows that come next. Zen 3 foresees eight at a time, and is slower where they are asked for.
   static constexpr bool kAsks = ACCEL_VECTOR_BYTES == 64 || kGroup > 2;
   static constexpr int kSumBytes = 16 << 10;  // sums of a block of columns, in L1
   static constexpr int kRowBytes = kAsks ? 8 << 10 : 16 << 10;
