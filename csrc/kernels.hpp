@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "dtypes.hpp"
 
@@ -15,6 +16,14 @@ namespace accel {
 
 /// C types that scalar functions take and return.
 enum class CType : uint8_t { kI8, kI16, kI32, kI64, kU8, kU16, kU32, kU64, kF32, kF64 };
+
+/// That of numbers of type T.
+template <class T>
+inline constexpr CType kCType = [] {
+  constexpr int kLogBytes = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
+  if (std::is_floating_point_v<T>) return sizeof(T) == 4 ? CType::kF32 : CType::kF64;
+  return static_cast<CType>(static_cast<int>(std::is_signed_v<T> ? CType::kI8 : CType::kU8) + kLogBytes);
+}();
 
 inline constexpr CType kStorage[kDTypes] = {
     CType::kU8,  CType::kI8,  CType::kI16, CType::kI32, CType::kI64, CType::kU8,  CType::kU16,

@@ -33,47 +33,82 @@ struct BlockArgument<uint8_t, kBytes> {
   Mask<kBytes> get(int v) const { return masks.get(v); }
 };
 
+/// How a loop reads and writes values of type T: as they are.
+struct AsComputed {
+  template <class T>
+  using Stored = T;
+
+  template <class T>
+  ACCEL_LANES Vector<T> read(const T* p) {
+    return load(p);
+  }
+  template <class T>
+  ACCEL_LANES Vector<T> read_some(const T* p, int64_t n) {
+    return load_some(p, n);
+  }
+  template <bool kStreams, class T>
+  ACCEL_LANES void write(T* p, Vector<T> lanes) {
+    if constexpr (kStreams) {
+      stream_vector(p, lanes);
+    } else {
+      store(p, lanes);
+    }
+  }
+  template <class T>
+  ACCEL_LANES void write_some(T* p, Vector<T> lanes, int64_t n) {
+    store_some(p, lanes, n);
+  }
+};
+
 /// The loop of Lanes over arrays: a function of vectors of lanes, and of masks where the scalar function of the type
-/// R (*)(A...) has uint8_t, which is a bool in memory.
-template <auto Lanes, class Scalar>
+/// R (*)(A...) has uint8_t, which is a bool in memory. Memory says how its values are stored.
+template <auto Lanes, class Scalar, class Memory = AsComputed>
 struct LanesLoop;
 
-template <auto Lanes, class R, class... A>
-struct LanesLoop<Lanes, R (*)(A...)> {
+template <auto Lanes, class R, class... A, class Memory>
+struct LanesLoop<Lanes, R (*)(A...), Memory> {
   static void run(int64_t n, void* out, const void* const* args) { run_with(n, out, args, 0); }
 
   __attribute__((noinline)) static void run_with(int64_t n, void* out, const void* const* args, unsigned options) {
     const auto indices = std::index_sequence_for<A...>{};
     if (options & kStream) {
-      run_typed<true>(n, static_cast<R*>(out), args, options, indices);
+      run_typed<true>(n, static_cast<Stored<R>*>(out), args, options, indices);
     } else {
-      run_typed<false>(n, static_cast<R*>(out), args, options, indices);
+      run_typed<false>(n, static_cast<Stored<R>*>(out), args, options, indices);
     }
   }
 
+  static constexpr FunctionRow row(const char* function, const char* dtype) {
+    static_assert(sizeof...(A) <= kMaxArity);
+    return {function, dtype, sizeof...(A), {kCType<Stored<A>>...}, kCType<Stored<R>>, run, run_with};
+  }
+
  private:
+  template <class T>
+  using Stored = typename Memory::template Stored<T>;
   template <class T>
   static constexpr bool kIsBool = std::is_same_v<T, uint8_t>;
   static constexpr bool kBlocks = kIsBool<R> || (kIsBool<A> || ...);
   static constexpr int kBytes = sizeof(R) > 1 ? sizeof(R) : (sizeof(A), ...);  // the last argument is never a bool
   static constexpr int kLanes = ACCEL_VECTOR_BYTES / kBytes;
-  static constexpr int kPair = 2 * kLanes;
+  static constexpr int64_t kWritten = kIsBool<R> ? kMaskBlock : kLanes * int64_t{sizeof(Stored<R>)};  // bytes at a time
   static_assert(kMaskBlock == ACCEL_VECTOR_BYTES && kRepeatBytes >= ACCEL_VECTOR_BYTES);
 
   template <bool kStreams, size_t... I>
-  static void run_typed(int64_t n, R* out, const void* const* args, unsigned options, std::index_sequence<I...>) {
+  static void run_typed(int64_t n, Stored<R>* out, const void* const* args, unsigned options,
+                        std::index_sequence<I...>) {
     // A repeated argument stays where it is.
-    run_steps<kStreams>(n, out, static_cast<const A*>(args[I])..., ~-static_cast<int64_t>(options >> I & 1)...);
+    run_steps<kStreams>(n, out, static_cast<const Stored<A>*>(args[I])..., ~-static_cast<int64_t>(options >> I & 1)...);
   }
 
   template <class T>
   using Keep = int64_t;  // of each argument: all ones, or 0 where it is repeated
 
   template <bool kStreams>
-  static void run_steps(int64_t n, R* out, const A*... args, Keep<A>... keep) {
+  static void run_steps(int64_t n, Stored<R>* out, const Stored<A>*... args, Keep<A>... keep) {
     int64_t i = 0;
     if constexpr (kStreams) {
-      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % ACCEL_VECTOR_BYTES / sizeof(R));
+      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % kWritten / sizeof(Stored<R>));
       i = before < n ? before : n;
       if constexpr (kBlocks) {
         if (i > 0) run_block<false>(i, out, BlockArgument<A, kBytes>::at(args, i, keep & 1)...);
@@ -90,33 +125,19 @@ struct LanesLoop<Lanes, R (*)(A...)> {
         run_block<false>(n - i, out + i, BlockArgument<A, kBytes>::at(args + (i & keep), n - i, keep & 1)...);
       }
     } else {
-      // Two at a time, as the steps of one wait for each other.
-      for (; i + kPair <= n; i += kPair) {
-        const Vector<R> first = Lanes(load<A>(args + (i & keep))...);
-        const Vector<R> second = Lanes(load<A>(args + ((i + kLanes) & keep))...);
-        write<kStreams>(out + i, first);
-        write<kStreams>(out + i + kLanes, second);
-      }
-      if (i + kLanes <= n) {
-        write<kStreams>(out + i, Lanes(load<A>(args + (i & keep))...));
-        i += kLanes;
-      }
+      i = in_pairs<kLanes>(
+          i, n,
+          [&](int64_t at)
+              __attribute__((always_inline)) { return Lanes(Memory::template read<A>(args + (at & keep))...); },
+          [&](int64_t at, Vector<R> lanes)
+              __attribute__((always_inline)) { Memory::template write<kStreams, R>(out + at, lanes); });
       if (i < n) run_some(n - i, out + i, (args + (i & keep))...);
     }
   }
 
-  template <bool kStreams>
-  ACCEL_LANES void write(R* out, Vector<R> result) {
-    if constexpr (kStreams) {
-      stream_vector(out, result);
-    } else {
-      store<R>(out, result);
-    }
-  }
-
-  /// Fewer than a vector.
-  __attribute__((noinline)) static void run_some(int64_t n, R* out, const A*... args) {
-    store_some<R>(out, Lanes(load_some<A>(args, n)...), n);
+  /// Fewer than a vector; nothing beyond them is touched.
+  __attribute__((noinline)) static void run_some(int64_t n, Stored<R>* out, const Stored<A>*... args) {
+    Memory::template write_some<R>(out, Lanes(Memory::template read_some<A>(args, n)...), n);
   }
 
   /// As many elements at most as fill a vector with bools.
@@ -129,9 +150,9 @@ struct LanesLoop<Lanes, R (*)(A...)> {
       if constexpr (kIsBool<R>) {
         masks.set(v, Lanes(args.get(v)...));
       } else if (left >= kLanes) {
-        write<kStreams>(out + v * kLanes, Lanes(args.get(v)...));
+        Memory::template write<kStreams, R>(out + v * kLanes, Lanes(args.get(v)...));
       } else {
-        store_some<R>(out + v * kLanes, Lanes(args.get(v)...), left);
+        Memory::template write_some<R>(out + v * kLanes, Lanes(args.get(v)...), left);
       }
     }
     if constexpr (kIsBool<R>) masks.template store<kStreams>(out, n);

@@ -155,7 +155,7 @@ struct Matmul {
     }
   }
 
-  static constexpr MatmulRow row() { return {ctype<T>(), MR, kNR, tile, direct, batch, Pairs<T>::run}; }
+  static constexpr MatmulRow row() { return {kCType<T>, MR, kNR, tile, direct, batch, Pairs<T>::run}; }
 
  private:
   /// One chunk (k <= KC).
@@ -351,7 +351,7 @@ static constexpr MatmulRow kMatmuls[] = {MatmulF32::row(), MatmulF64::row(), Mat
 
 template <class From, class To, To (*Widen)(From) = widen_native<From, To>>
 static constexpr PackRow pack_row(DType from) {
-  return {from, ctype<To>(), pack_line<From, To, Widen>, pack<From, To, Widen, ACCEL_TILE_ROWS>,
+  return {from, kCType<To>, pack_line<From, To, Widen>, pack<From, To, Widen, ACCEL_TILE_ROWS>,
           pack<From, To, Widen, ACCEL_TILE_VECTORS * kElements<To>>};
 }
 

@@ -21,20 +21,6 @@ namespace accel::ACCEL_ISA {
 #endif
 #pragma GCC diagnostic pop
 
-template <class T>
-constexpr CType ctype() {
-  if constexpr (std::is_same_v<T, float>) return CType::kF32;
-  if constexpr (std::is_same_v<T, double>) return CType::kF64;
-  if constexpr (std::is_same_v<T, int8_t>) return CType::kI8;
-  if constexpr (std::is_same_v<T, int16_t>) return CType::kI16;
-  if constexpr (std::is_same_v<T, int32_t>) return CType::kI32;
-  if constexpr (std::is_same_v<T, int64_t>) return CType::kI64;
-  if constexpr (std::is_same_v<T, uint8_t>) return CType::kU8;
-  if constexpr (std::is_same_v<T, uint16_t>) return CType::kU16;
-  if constexpr (std::is_same_v<T, uint32_t>) return CType::kU32;
-  if constexpr (std::is_same_v<T, uint64_t>) return CType::kU64;
-}
-
 template <auto F>
 struct Loop;
 
@@ -45,10 +31,9 @@ struct Loop<F> {
     run_typed(n, static_cast<R*>(out), args, std::index_sequence_for<A...>{});
   }
 
-  static constexpr FunctionRow row(const char* function, const char* dtype, ArrayKernel kernel,
-                                   OptionKernel with_options) {
+  static constexpr FunctionRow row(const char* function, const char* dtype) {
     static_assert(sizeof...(A) <= kMaxArity);
-    return {function, dtype, sizeof...(A), {ctype<A>()...}, ctype<R>(), kernel, with_options};
+    return {function, dtype, sizeof...(A), {kCType<A>...}, kCType<R>, run, nullptr};
   }
 
  private:
@@ -63,19 +48,13 @@ struct Loop<F> {
   }
 };
 
+#define ACCEL_ROW(function, dtype, ...) Loop<accel_##function##_##dtype>::row(#function, #dtype),
 #if defined(__AVX2__)
-#define ACCEL_LOOP(function, dtype) LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>
-#define ACCEL_LANES_ROW(function, dtype)                                                     \
-  Loop<accel_##function##_##dtype>::row(#function, #dtype, ACCEL_LOOP(function, dtype)::run, \
-                                        ACCEL_LOOP(function, dtype)::run_with),
-#define ACCEL_ROW(function, dtype) \
-  Loop<accel_##function##_##dtype>::row(#function, #dtype, Loop<accel_##function##_##dtype>::run, nullptr),
+#define ACCEL_LANES_ROW(function, dtype) \
+  LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>::row(#function, #dtype),
 static constexpr FunctionRow kFunctions[] = {ACCEL_VECTOR_FUNCTIONS(ACCEL_LANES_ROW) ACCEL_SCALAR_FUNCTIONS(ACCEL_ROW)};
 #undef ACCEL_LANES_ROW
-#undef ACCEL_LOOP
 #else
-#define ACCEL_ROW(function, dtype, ...) \
-  Loop<accel_##function##_##dtype>::row(#function, #dtype, Loop<accel_##function##_##dtype>::run, nullptr),
 static constexpr FunctionRow kFunctions[] = {ACCEL_FUNCTIONS_1(ACCEL_ROW) ACCEL_FUNCTIONS_2(ACCEL_ROW)
                                                  ACCEL_FUNCTIONS_3(ACCEL_ROW)};
 #endif

@@ -370,7 +370,7 @@ struct Fold {
     fold_lanes(rows < kLanes ? rows : kLanes, width, acc);
   }
 
-  static constexpr FoldRow row(DType from) { return {Op::kKind, from, ctype<A>(), rows, columns}; }
+  static constexpr FoldRow row(DType from) { return {Op::kKind, from, kCType<A>, rows, columns}; }
 };
 
 /// Integer sums and products are taken in 64 bits, from which every narrower wrapped result follows. Those of floats,

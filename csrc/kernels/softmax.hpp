@@ -127,17 +127,10 @@ struct Softmax {
     widened(n, data, [&](int64_t first, int64_t count, const A* x) {
       int64_t i = 0;
 #if defined(__AVX2__)
-      constexpr int kE = kElements<A>;
       const Vector<A> shifts = splat(shift);
-      for (; i + 2 * kE <= count; i += 2 * kE) {
-        const Vector<A> one = exponentials(load(x + i) - shifts), other = exponentials(load(x + i + kE) - shifts);
-        store(out + first + i, one);
-        store(out + first + i + kE, other);
-      }
-      if (i + kE <= count) {
-        store(out + first + i, exponentials(load(x + i) - shifts));
-        i += kE;
-      }
+      i = in_pairs<kElements<A>>(
+          0, count, [&](int64_t at) __attribute__((always_inline)) { return exponentials(load(x + at) - shifts); },
+          [&](int64_t at, Vector<A> lanes) __attribute__((always_inline)) { store(out + first + at, lanes); });
 #endif
 #pragma GCC ivdep
       for (; i < count; ++i) out[first + i] = exponential(x[i] - shift);

@@ -40,6 +40,24 @@ static inline void store(T* p, Vector<T> v) {
   memcpy(p, &v, sizeof v);
 }
 
+/// write(i, compute(i)) for each i at which kLanes whole elements begin, from `begin` to n; returns where they end. Two
+/// at a time, as the steps of one computation wait for each other.
+template <int kLanes, class Compute, class Write>
+__attribute__((always_inline)) static inline int64_t in_pairs(int64_t begin, int64_t n, Compute&& compute,
+                                                              Write&& write) {
+  int64_t i = begin;
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+    const auto first = compute(i), second = compute(i + kLanes);
+    write(i, first);
+    write(i + kLanes, second);
+  }
+  if (i + kLanes <= n) {
+    write(i, compute(i));
+    i += kLanes;
+  }
+  return i;
+}
+
 /// Asks for the cache line of an element, which need not exist, into L1 or L2.
 template <int Level = 1, class T>
 static inline void fetch(const T* x, int64_t offset) {
