@@ -99,6 +99,7 @@ class Trial:
     ) -> None:
         self.workload, self.device, self.options, self.mark, self.record = workload, device, options, mark, record
         self.step("making the operands")
+        _empty_pool()  # what the case before left there would count as this one's
         self.operands = inputs.arrays(workload, options.seed)
         self.result = self.call_of(self.operands)
 
@@ -230,9 +231,7 @@ class Trial:
     def second_call(self) -> float:
         """Seconds of a call; the memory that it takes beside its operands goes to the record, where the device's memory
         is the host's."""
-        kept = config.current().pool_limit
-        config.pool_limit = 0  # or idle memory would be used, and nothing grow
-        config.pool_limit = kept
+        _empty_pool()  # or idle memory would be used, and nothing grow
         peak = Peak()
         seconds = timing.sample(self.call, 1)
         self.record["peak_bytes"] = peak.growth() if self.device.host else None
@@ -271,6 +270,13 @@ class Trial:
             else:
                 timed[name] = call
         return timed, alone
+
+
+def _empty_pool() -> None:
+    """Returns to the system what lies idle in the pool of host memory."""
+    kept = config.current().pool_limit
+    config.pool_limit = 0
+    config.pool_limit = kept
 
 
 def _finish(call: Callable[[], Array]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from faults import case
 
 import accel
+from accel import _core
 from accel.bench import trial
 from accel.bench.workload import Operand, Workload
 
@@ -126,6 +127,18 @@ def test_a_reference_that_fails_leaves_a_mistrusted_time(monkeypatch):
 def test_peak_memory_is_what_the_call_takes():
     record = measured(addition(shape=(8 << 20,)), accel.device("cpu"))
     assert 0.9 * (32 << 20) < record["peak_bytes"] < 1.6 * (32 << 20)
+
+
+def test_what_the_case_before_left_idle_is_not_counted():
+    accel.zeros(64 << 20, dtype="uint8", device="cpu")
+    idle = {}
+
+    def note(message):
+        idle.setdefault(message.get("step"), _core.idle_bytes())
+
+    trial.measure(addition(), accel.device("cpu"), OPTIONS, note)
+    assert idle["making the operands"] >= 64 << 20
+    assert idle["in the first call"] < 1 << 20
 
 
 def offered(**functions):
