@@ -45,7 +45,13 @@ struct Arg {
       return i;
     }
     const Vector<A> wanted = splat(value);
-    for (; i + 64 <= n; i += 64) {  // no branch on which vector it is in
+    for (; i + 64 <= n; i += 64) {              // no branch on which vector it is in
+      if constexpr (ACCEL_VECTOR_BYTES < 64) {  // where a comparison gives no bits, they are made of the last 64 only
+        auto found = From::vector(x + i) == wanted;
+#pragma GCC unroll 16
+        for (int j = kE; j < 64; j += kE) found |= From::vector(x + i + j) == wanted;
+        if (!any_true(found)) continue;
+      }
       uint64_t hits = 0;
 #pragma GCC unroll 8
       for (int j = 0; j < 64; j += kE) hits |= bits_of<A>(From::vector(x + i + j) == wanted) << j;
