@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import runpy
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy
 from pybind11.setup_helpers import Pybind11Extension
 from setuptools import find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT / "csrc"))
@@ -98,6 +100,17 @@ class BuildNative(build_ext):
         os.replace(partial, target)  # a process that has the old module loaded keeps it
 
 
+class BuildPython(build_py):
+    """Copies the packages, and leaves in them the commit that they are of, for the benchmark's result files."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            runpy.run_path("bench/checkout.py")["leave"](
+                Path(self.build_lib, "accel", "bench"), Path(__file__).resolve()
+            )
+
+
 def kernel_jobs(build: Path) -> list[tuple[str, Path, list[str]]]:
     """Source, folder of its object and flags of what is compiled for an instruction set."""
     isas = ISA_FLAGS.get(machine(), {"baseline": []})
@@ -147,5 +160,5 @@ setup(
         "accel.bench": ["schema.json", "report/templates/*", "workloads/*.toml", "suites.toml"],
     },
     ext_modules=[CORE, CPU],
-    cmdclass={"build_ext": BuildNative},
+    cmdclass={"build_py": BuildPython, "build_ext": BuildNative},
 )

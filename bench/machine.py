@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +12,7 @@ from ..backends.base import Device
 from ..backends.cpu import isa, native, threads, usable_cores
 from ..config import config
 from ..devices import device as find
-from . import vendor_gpu
+from . import checkout, vendor_gpu
 from .cpu.run import caches
 from .privacy import anonymous, environment
 from .probes.ladder import size_in_bytes
@@ -23,7 +22,7 @@ def describe(device: Device) -> dict[str, Any]:
     """The keys accel, environment, host, device and toolchain of a result file."""
     from .. import BIT_CONTRACT, __version__
 
-    commit, dirty = checkout(Path(__file__).resolve())
+    commit, dirty = checkout.commit(Path(__file__).resolve())
     return {
         "accel": {"version": __version__, "commit": commit, "dirty": dirty, "bit_contract": BIT_CONTRACT},
         "environment": environment(),
@@ -31,21 +30,6 @@ def describe(device: Device) -> dict[str, Any]:
         "device": about(device),
         "toolchain": toolchain(),
     }
-
-
-def checkout(file: Path) -> tuple[str | None, bool | None]:
-    """The commit of the git checkout that a file is tracked in, and whether tracked files were changed; (None, None)
-    for an installed package, even one inside of somebody's checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(file.parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", file.name)
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return None, None
 
 
 # the host

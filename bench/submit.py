@@ -147,7 +147,7 @@ RULES = (
     Rule("right", f"no case is {', '.join(FORBIDDEN)}", _right),
     Rule("probes", "every limit was measured; but for quick, the sustained rate too", _probes),
     Rule("quiet", f"at most {NOISY_SHARE:.0%} of timed cases are noisier than {MAX_NOISE:.0%}", _quiet),
-    Rule("clean", "accel's source is that of its commit, or an installed package", _clean),
+    Rule("clean", "accel's source is that of its commit, where that is known", _clean),
     Rule("label", "the label is unverified", _label),
 )
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -144,37 +142,6 @@ def test_threads_and_instruction_set_are_those_in_force():
     with accel.config(num_threads=3, cpu_isa="baseline"):
         about = machine.about(accel.device("cpu"))
     assert (about["threads"], about["isa"]) == (3, "baseline")
-
-
-# the commit
-
-
-def git(folder: Path, *arguments: str) -> None:
-    names = ["-c", "user.name=Nobody", "-c", "user.email=nobody@example.org"]
-    subprocess.run(["git", "-C", str(folder), *names, *arguments], check=True, capture_output=True)
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git, which is not installed")
-def test_a_tracked_file_has_a_commit(tmp_path):
-    module = tmp_path / "package" / "module.py"
-    module.parent.mkdir()
-    module.write_text("")
-    assert machine.checkout(module) == (None, None), "no checkout at all"
-    git(tmp_path, "init", "-q")
-    assert machine.checkout(module) == (None, None), "a package installed inside of somebody's checkout"
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-q", "-m", "first")
-    commit, dirty = machine.checkout(module)
-    assert (len(commit), dirty) == (40, False)
-    (tmp_path / "result.json").write_text("{}")
-    assert machine.checkout(module) == (commit, False), "a result file does not change the source"
-    module.write_text("changed")
-    assert machine.checkout(module) == (commit, True)
-
-
-def test_without_git_there_is_no_commit(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert machine.checkout(Path(__file__)) == (None, None)
 
 
 # made-up /proc and /sys
