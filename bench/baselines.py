@@ -22,6 +22,9 @@ from .workload import Workload, op_spec
 
 Call = Callable[[], Any]
 
+COMPILED = ("numpy", "torch")
+"""Baselines that are compiled: a first call of seconds is what they take, where others' may have compiled kernels."""
+
 About = tuple[str, str, dict[str, Any]]
 """Family, name and keywords of an op."""
 
@@ -30,42 +33,59 @@ def calls(workload: Workload, operands: list[np.ndarray], device_kind: str, thre
     """A call of each library that has the op, by its name; each returns when the work is done. On a CPU the operands'
     memory is shared, on a GPU they are copied there first. threads: of torch on the CPU.
 
-    The first call may raise whatever a library raises for what it lacks.
+    The first call may raise whatever a library raises for what it lacks, or raised when the operands were placed.
     """
     spec = op_spec(workload)
     if spec is None:
         return {}
     about = (family(spec), spec.name, dict(workload.keywords))
-    found: dict[str, Call | None] = {}
-    if device_kind in ("gpu", "accelerator"):
-        found |= _torch_gpu(about, operands)
-    else:
-        of_numpy = numpy_calls.function(*about, workload.dtype)
-        found["numpy"] = None if of_numpy is None else partial(of_numpy, *operands)
-        found["torch"] = _torch(about, operands, threads)
-    if family(spec) == "matmul":
-        found["clblast"] = clblast.gemm(operands, device_kind)
-    return {name: call for name, call in found.items() if call is not None}
-
-
-def _torch(about: About, operands: list[np.ndarray], threads: int) -> Call | None:
     torch = torch_module()
-    if torch is None or (function := torch_calls.function(torch, *about)) is None:
+    makers: dict[str, Callable[[], Call | None]] = {}
+    if device_kind in ("gpu", "accelerator"):
+        kind = None if torch is None else torch_calls.gpu(torch)
+        if kind is not None:  # in the name, so that nobody takes one for another
+            makers[f"torch-{kind}"] = partial(_torch_gpu, torch, kind, about, operands)
+    else:
+        makers["numpy"] = partial(_numpy, about, workload.dtype, operands)
+        if torch is not None:
+            makers["torch"] = partial(_torch, torch, about, operands, threads)
+    if family(spec) == "matmul":
+        makers["clblast"] = partial(clblast.gemm, operands, device_kind)
+    made = {name: _made(make) for name, make in makers.items()}
+    return {name: call for name, call in made.items() if call is not None}
+
+
+def _made(make: Callable[[], Call | None]) -> Call | None:
+    """What `make` makes; where it fails, a call that raises the same."""
+    try:
+        return make()
+    except Exception as error:  # whatever a library raises
+        return partial(_raise, error)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _numpy(about: About, dtype: str, operands: list[np.ndarray]) -> Call | None:
+    function = numpy_calls.function(*about, dtype)
+    return None if function is None else partial(function, *operands)
+
+
+def _torch(torch: Any, about: About, operands: list[np.ndarray], threads: int) -> Call | None:
+    function = torch_calls.function(torch, *about)
+    if function is None:
         return None
     torch.set_num_threads(threads)
     return partial(function, *(torch_calls.tensor(torch, x) for x in operands))
 
 
-def _torch_gpu(about: About, operands: list[np.ndarray]) -> dict[str, Call]:
-    """By the name of the kind of GPU, so that nobody takes one for another."""
-    torch = torch_module()
-    if torch is None or (function := torch_calls.function(torch, *about)) is None:
-        return {}
-    kind = torch_calls.gpu(torch)
-    if kind is None:
-        return {}
+def _torch_gpu(torch: Any, kind: str, about: About, operands: list[np.ndarray]) -> Call | None:
+    function = torch_calls.function(torch, *about)
+    if function is None:
+        return None
     tensors = [torch_calls.tensor(torch, x).to(kind) for x in operands]
-    return {f"torch-{kind}": torch_calls.synchronised(getattr(torch, kind), partial(function, *tensors))}
+    return torch_calls.synchronised(getattr(torch, kind), partial(function, *tensors))
 
 
 def problem(workload: Workload, operands: list[np.ndarray], result: Any) -> str | None:

@@ -30,9 +30,10 @@ def gemm(operands: Sequence[np.ndarray], device_kind: str) -> Callable[[], Any] 
     if a.ndim != 2 or b.ndim != 2 or a.dtype.name not in DTYPES or (found := modules()) is None:
         return None
     cl, blas = found
-    queue = _queue(cl, device_kind)
-    if queue is None:
+    device = _device(cl, device_kind)
+    if device is None:
         return None
+    _, queue = device
     (m, k), n = a.shape, b.shape[1]
     turned = [not x.flags.c_contiguous for x in (a, b)]
     left, right = (cl.array.to_device(queue, x.T if t else x) for x, t in zip((a, b), turned, strict=True))
@@ -50,8 +51,9 @@ def gemm(operands: Sequence[np.ndarray], device_kind: str) -> Callable[[], Any] 
 
 
 @cache
-def _queue(cl: ModuleType, kind: str) -> Any:
-    """A queue of the first device of a kind, one for the process; None where there is none."""
+def _device(cl: ModuleType, kind: str) -> tuple[Any, Any] | None:
+    """A context of the first device of a kind, and a queue of it, one for the process; None where there is no device.
+    The context is kept, as Intel's runtime gives up one that only its queue holds."""
     wanted = getattr(cl.device_type, kind.upper(), None)
     if wanted is None:
         return None
@@ -60,4 +62,7 @@ def _queue(cl: ModuleType, kind: str) -> Any:
     except cl.Error:
         return None
     device = next((d for p in platforms for d in p.get_devices() if d.type & wanted), None)
-    return None if device is None else cl.CommandQueue(cl.Context([device]))
+    if device is None:
+        return None
+    context = cl.Context([device])
+    return context, cl.CommandQueue(context)

@@ -33,7 +33,7 @@ PATIENCE_SECONDS, PATIENCE = 10.0, 10
 """A baseline's first call is given up after so many seconds, or so many times accel's time where that is longer."""
 
 LONG_SECONDS = 2.0
-"""Nor is one whose first call took so long: it is known well enough, and not called again."""
+"""Nor is one whose call took so long: it is known well enough, and not called again."""
 
 STEP_SECONDS = 1.0
 """How often the rounds of a case say that they go on."""
@@ -258,8 +258,8 @@ class Trial:
                 result = call()
                 took = time.perf_counter() - begin
                 why = baselines.problem(self.workload, self.operands, result)
-                if timing.HOPELESS_SECONDS < took < LONG_SECONDS:  # the first call may have loaded libraries
-                    took = timing.sample(call, 1)
+                if took > timing.HOPELESS_SECONDS and not (took > LONG_SECONDS and name in baselines.COMPILED):
+                    took = timing.sample(call, 1)  # the first call may have loaded libraries, or compiled
             except Exception as error:  # whatever a library raises for what it lacks
                 why = said(error)
             result = None

@@ -174,9 +174,19 @@ def test_a_baseline_that_is_to_be_left_out_is_not_called(monkeypatch):
     assert record["baselines"] == {"bad": {"samples_s": [], "median_s": None, "note": "it crashed"}}
 
 
-@pytest.mark.parametrize(("seconds", "calls", "timed"), [((0.25, 0.25), 2, 1), ((0.25, 0.0), 7, 5), ((2.1,), 1, 1)])
-def test_a_hopeless_baseline_is_timed_once(seconds, calls, timed, monkeypatch):
-    """A first call alone that takes long, as it loads a library, is no sign of it; one of seconds is."""
+@pytest.mark.parametrize(
+    ("name", "seconds", "calls", "timed"),
+    [
+        ("torch", (0.25, 0.25), 2, 1),
+        ("torch", (0.25, 0.0), 7, 5),
+        ("torch", (2.1,), 1, 1),
+        ("clblast", (2.1, 0.25), 2, 1),
+        ("clblast", (2.1, 0.0), 7, 5),
+    ],
+)
+def test_a_hopeless_baseline_is_timed_once(name, seconds, calls, timed, monkeypatch):
+    """A first call alone that takes long, as it loads a library, is no sign of it; one of seconds is, but where it may
+    have compiled kernels."""
     made, pauses = [], iter(seconds)
 
     def slow(a, b):
@@ -184,10 +194,10 @@ def test_a_hopeless_baseline_is_timed_once(seconds, calls, timed, monkeypatch):
         time.sleep(next(pauses, 0.0))
         return a + b
 
-    monkeypatch.setattr(trial.baselines, "calls", offered(slow=slow))
+    monkeypatch.setattr(trial.baselines, "calls", offered(**{name: slow}))
     options = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=True)
     record = trial.measure(addition(), accel.device("cpu"), options, lambda message: None)
-    found = record["baselines"]["slow"]
+    found = record["baselines"][name]
     assert len(found["samples_s"]) >= timed
     if timed == 1:
         assert len(made) == calls
