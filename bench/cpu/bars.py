@@ -112,6 +112,8 @@ ROWS: tuple[Row, ...] = (
     _reduction("argmax", "float32", 3),
     _overhead("add", "Array"),
     _overhead("matmul", "Array"),
+    _overhead("linear", "Array"),
     _overhead("add", "ndarray"),
     _overhead("matmul", "ndarray"),
+    _overhead("linear", "ndarray"),
 )

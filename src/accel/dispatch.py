@@ -21,8 +21,8 @@ from .array import Array, empty, from_numpy, to_numpy
 from .backends.base import Call, Device
 from .config import Settings, config
 from .errors import ConfigError, DeviceError, UnsupportedError
-from .layout import Layout, broadcast_strides, common_order, layout, permuted, row_major
-from .ops.spec import Inferred, OpSpec
+from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
+from .ops.spec import Inferred, OpSpec, Seen
 
 Plan = Callable[[Sequence[Array], "Array | None"], Array]
 
@@ -52,17 +52,22 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
     """A call whose plan is yet to be made, or that is to be recorded."""
     layouts, target = tuple(x.layout for x in inputs), None if out is None else out.layout
     adapted = spec.adapt(layouts, params)
-    if adapted is None and (recorder := _recorder.get()) is not None:
-        found = _record(recorder, spec, inputs, params)
-        if not recorder.run:
-            return _imagined(found, spec, inputs, params)
+    if (recorder := _recorder.get()) is not None:
+        if isinstance(adapted, Seen):  # the call that it becomes is recorded
+            return _seen(spec, adapted)(inputs, out)
+        if adapted is None:
+            found = _record(recorder, spec, inputs, params)
+            if not recorder.run:
+                return _imagined(found, spec, inputs, params)
     key = (spec, config.current(), params, target, *layouts)
     plan = _plans.get(key)
     if plan is None:
-        if adapted is not None:
-            plan = _composed(adapted)
-        else:
+        if adapted is None:
             plan = _make(spec, layouts, params, target, config.current())
+        elif isinstance(adapted, Seen):
+            plan = _plan_of_seen(spec, adapted, target, config.current())
+        else:
+            plan = _composed(adapted)
         if len(_plans) >= _LIMIT:
             _plans.clear()
         _plans[key] = plan
@@ -101,7 +106,15 @@ def _target(spec: OpSpec, device: Device, settings: Settings) -> Device:
     return device
 
 
-def _make(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, out: Layout | None, settings: Settings) -> Plan:
+def _make(
+    spec: OpSpec,
+    inputs: tuple[Layout, ...],
+    params: Any,
+    out: Layout | None,
+    settings: Settings,
+    shape: Shape | None = None,
+) -> Plan:
+    """The plan of a call. shape: of a native kernel's result, where it is not to have the op's own."""
     device = one_device(inputs if out is None else (*inputs, out), spec.name)
     inferred = spec.infer(inputs, params)
     if out is not None and (out.shape, out.dtype) != inferred.outputs[0]:
@@ -110,7 +123,7 @@ def _make(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, out: Layout | N
     if target is not device:
         plan, what = _elsewhere(spec, params, target), f"override:{target}"
     else:
-        plan, what = _local(spec, inputs, params, out, inferred, device, settings)
+        plan, what = _local(spec, inputs, params, out, inferred, device, settings, shape)
     return _verbose(spec, inputs, plan, what, device, settings) if settings.verbose else plan
 
 
@@ -122,6 +135,7 @@ def _local(
     inferred: Inferred,
     device: Device,
     settings: Settings,
+    seen: Shape | None,
 ) -> tuple[Plan, str]:
     """The plan of a call that stays on its device, or falls back, and its name."""
     (shape, dtype), *_ = inferred.outputs
@@ -133,6 +147,8 @@ def _local(
     if order is not None:
         request = _in_order_of_memory(request, order)
         its_layout = permuted(request.outputs[0], tuple(order.index(axis) for axis in range(len(order))))
+    if seen is not None:
+        its_layout = layout(dtype, seen, None, device)
     refusals = []
     for kernel in registry.kernels(device.backend):
         if kernel.op == spec.primitive:
@@ -184,6 +200,26 @@ def _apart(source: Array, out: Array) -> Array:
         apart = a is not b
     same = source.layout is out.layout and source.offset == out.offset and source.buffer is out.buffer
     return source if apart or same else call(registry.OPS["copy"], (source,))
+
+
+def _plan_of_seen(spec: OpSpec, seen: Seen, out: Layout | None, settings: Settings) -> Plan:
+    """A native kernel's launch takes addresses, so its plan serves the operands as they came; any other plan takes
+    views of them."""
+    if out is None:
+        plan = _make(spec, seen.layouts, seen.params, None, settings, seen.shape)
+        if isinstance(plan, _core.Plan):
+            return plan
+    return _seen(spec, seen)
+
+
+def _seen(spec: OpSpec, seen: Seen) -> Plan:
+    """The plan of the op itself, called on views."""
+
+    def called(*arrays: Array) -> Array:
+        views = [x.view(its.shape, its.strides) for x, its in zip(arrays, seen.layouts, strict=True)]
+        return call(spec, views, seen.params).view(seen.shape, row_major(seen.shape))
+
+    return _composed(called)
 
 
 def _composed(function: Callable[..., Array]) -> Plan:

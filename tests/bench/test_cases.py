@@ -33,7 +33,12 @@ SMALL = [
         for axis in (None, 0, 1, 2)
     ),
     reductions.of_rows("softmax", (20, 50)),
-    *(case for op in ("add", "matmul") for kind in ("Array", "ndarray") for case in overhead.overhead(op, kind)),
+    *(
+        case
+        for op in ("add", "matmul", "linear")
+        for kind in ("Array", "ndarray")
+        for case in overhead.overhead(op, kind)
+    ),
 ]  # fmt: skip
 
 

@@ -3,13 +3,15 @@ to."""
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import accel
-from accel import dispatch, interop, registry
+from accel import _core, dispatch, interop, registry
 from accel.backends.base import Kernel
 from accel.dtypes import FLOAT16, FLOAT32
 from accel.ops.linalg import Product
@@ -65,6 +67,72 @@ def test_linear_is_one_call_with_an_epilogue(null):
     assert call.inputs[0].shape == (10, 3), "leading axes that are one run of memory become rows"
     assert call.inputs[2].strides == (0, 1)
     assert (result.shape, result.dtype) == ((2, 5, 4), FLOAT16)
+
+
+def test_linear_takes_its_operands_as_they_are(null):
+    """Its plan is the kernel's, with no view and no second call on the way."""
+    x, weight, bias = array(null, (2, 5, 3)), array(null, (4, 3)), array(null, (4,))
+    for _ in range(2):
+        assert accel.nn.linear(x, weight, bias).shape == (2, 5, 4)
+    (plan,) = dispatch._plans.values()
+    assert isinstance(plan, _core.Plan)
+    first, second = null.launches
+    assert first is second
+    assert [(y.shape, y.strides) for y in first.inputs] == [((10, 3), (3, 1)), ((3, 4), (1, 3)), ((10, 4), (0, 1))]
+    assert (first.outputs[0].shape, first.outputs[0].strides) == ((10, 4), (4, 1))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "result"),
+    [((3,), (3,), ()), ((3,), (3, 4), (4,)), ((2, 3), (3,), (2,)), ((5, 2, 3), (3, 4), (5, 2, 4)),
+     ((3,), (5, 3, 4), (5, 4))],
+)  # fmt: skip
+def test_vectors_and_batches_take_the_short_way_too(null, a, b, result):
+    for _ in range(2):
+        assert accel.matmul(array(null, a), array(null, b)).shape == result
+    (plan,) = dispatch._plans.values()
+    assert isinstance(plan, _core.Plan)
+    first, second = null.launches
+    assert first is second
+
+
+SHAPES = {
+    "1-D": lambda x: x[0, 0],
+    "1-D strided": lambda x: x[0, 0, ::-1],
+    "2-D": lambda x: x[0],
+    "2-D strided": lambda x: x[0, ::2],
+    "2-D transposed": lambda x: x[0, :3].mT if x.shape[-1] == 3 else x[0],
+    "3-D": lambda x: x,
+    "3-D strided": lambda x: x[:, ::2],
+    "empty": lambda x: x[:, :0],
+}
+
+
+@pytest.mark.parametrize("dtypes", [("float32", "float32"), ("float16", "float32"), ("int8", "int16")])
+@pytest.mark.parametrize("way", ["native", "override", "decomposition", "recorded"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_linear_of_any_layout_and_any_way(name, way, dtypes, monkeypatch):
+    values = np.arange(-30, 30).reshape(2, 10, 3)
+    x = SHAPES[name](accel.asarray(values.astype(dtypes[0]), device="cpu"))
+    weight = accel.asarray(np.arange(12).reshape(4, 3).astype(dtypes[1])[::-1], device="cpu")
+    bias = accel.asarray(np.arange(4).astype(dtypes[1]), device="cpu")
+    expected = np.asarray(x).astype(np.int64) @ np.asarray(weight).astype(np.int64).T + np.arange(4)
+    dispatch.forget()
+    if way == "decomposition":
+        kernels = [k for k in registry.kernels("cpu") if k.op != "matmul"]
+        own = [replace(k, supports=lambda call: "an epilogue" if call.params.epilogue else None)
+               for k in registry.kernels("cpu") if k.op == "matmul"]  # fmt: skip
+        monkeypatch.setattr(registry, "kernels", lambda backend: [*kernels, *own])
+    with contextlib.ExitStack() as stack:
+        if way == "override":
+            stack.enter_context(accel.config(override="linear=cpu"))
+        recorder = stack.enter_context(dispatch.recording(run=True)) if way == "recorded" else None
+        got = accel.nn.linear(x, weight, bias)
+    dispatch.forget()
+    assert got.shape == expected.shape
+    np.testing.assert_array_equal(np.asarray(got).astype(np.int64), expected.astype(got.dtype.numpy))
+    if recorder is not None and got.size:
+        assert recorder.calls[-1][0].startswith("linear(") and recorder.served_by() >= {"cpu.matmul"}
 
 
 def test_softmax_composes(null):

@@ -15,11 +15,11 @@ from ..array import Array
 from ..config import config
 from ..dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, TABLE, DType, as_dtype, promote
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..layout import Layout, Shape, broadcast_shapes, broadcast_strides, row_major
+from ..layout import Layout, Shape, broadcast_shapes, broadcast_strides, layout, permuted
 from ..scalar import FUNCTIONS, Program, ProgramBuilder
 from . import bounds, canonical
 from .pointwise import apply, astype
-from .spec import Inferred, OpSpec
+from .spec import Inferred, OpSpec, Seen
 
 TF32_ROUNDOFF = 2.0**-10
 """Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""
@@ -70,52 +70,51 @@ def _infer_matmul(inputs: tuple[Layout, ...], asked: DType | None) -> Inferred:
     return _inferred(inputs, result_dtype("matmul", inputs[0].dtype, asked), None)
 
 
-def _infer_linear(inputs: tuple[Layout, ...], params: tuple[DType, Program | None]) -> Inferred:
-    return _inferred(inputs, *params)
+def _infer_linear(inputs: tuple[Layout, ...], params: Fused) -> Inferred:
+    return _inferred(inputs, params.output, params.epilogue)
 
 
-def _adapt_matmul(inputs: tuple[Layout, ...], asked: DType | None) -> Callable[[Array, Array], Array] | None:
+def _adapt_matmul(inputs: tuple[Layout, ...], asked: DType | None) -> Seen | Callable[..., Array] | None:
     a, b = inputs
     dispatch.one_device(inputs, "matmul")
-    output = result_dtype("matmul", promote(a.dtype, b.dtype), asked)
+    common = promote(a.dtype, b.dtype)
+    output = result_dtype("matmul", common, asked)
     if a.ndim == b.ndim >= 2 and a.dtype is b.dtype and a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2]:
         return None
+    left, right, shape = _matrices("matmul", ("a", "b"), a, b)
+    return Seen((left, right), output, shape) if a.dtype is b.dtype else _cast(MATMUL, common, asked)
 
-    def adapted(a: Array, b: Array) -> Array:
-        left, right, shape = _matrices("matmul", ("a", "b"), a, b)
-        return _shaped(dispatch.call(MATMUL, (left, right), output), shape)
+
+def _cast(spec: OpSpec, common: DType, params: Any) -> Callable[..., Array]:
+    """The call with its first two operands in one dtype."""
+
+    def adapted(a: Array, b: Array, *rest: Array) -> Array:
+        return dispatch.call(spec, (astype(a, common, copy=False), astype(b, common, copy=False), *rest), params)
 
     return adapted
 
 
-def _matrices(op: str, names: tuple[str, str], a: Array, b: Array) -> tuple[Array, Array, Shape]:
-    """Operands of one dtype with equal batch axes, as views where the dtypes agree, and the shape of the result."""
+def _matrices(op: str, names: tuple[str, str], a: Layout, b: Layout) -> tuple[Layout, Layout, Shape]:
+    """The operands' memory as matrices with equal batch axes, and the shape of the result."""
     for name, x in zip(names, (a, b), strict=True):
         if x.ndim == 0:
             raise ShapeError(f"{op}: {name}: expected at least one axis, got a 0-d array")
-    left = a if a.ndim > 1 else a.view((1, *a.shape), (0, *a.strides))
-    right = b if b.ndim > 1 else b.view((*b.shape, 1), (*b.strides, 0))
+    left = a if a.ndim > 1 else layout(a.dtype, (1, *a.shape), (0, *a.strides), a.device)
+    right = b if b.ndim > 1 else layout(b.dtype, (*b.shape, 1), (*b.strides, 0), b.device)
     if left.shape[-1] != right.shape[-2]:
         raise ShapeError(
             f"{op}: {names[0]} has shape {a.shape} and {names[1]} has shape {b.shape}: "
             f"{left.shape[-1]} columns meet {right.shape[-2]} rows"
         )
-    common = promote(a.dtype, b.dtype)
-    left, right = astype(left, common, copy=False), astype(right, common, copy=False)
     batch = broadcast_shapes(left.shape[:-2], right.shape[:-2], what=f"{op}: batch axes of {names[0]} and {names[1]}")
-    left, right = (_stretch(x, (*batch, *x.shape[-2:])) for x in (left, right))
+    left, right = (_stretched(x, (*batch, *x.shape[-2:])) for x in (left, right))
     rows = left.shape[-2:-1] if a.ndim > 1 else ()
     columns = right.shape[-1:] if b.ndim > 1 else ()
     return left, right, (*batch, *rows, *columns)
 
 
-def _stretch(x: Array, shape: Shape) -> Array:
-    return x if x.shape == shape else x.view(shape, broadcast_strides(x.layout, shape))
-
-
-def _shaped(result: Array, shape: Shape) -> Array:
-    """Without the axes of length 1 that stood for 1-D operands; products are row-major."""
-    return result.view(shape, row_major(shape))
+def _stretched(x: Layout, shape: Shape) -> Layout:
+    return x if x.shape == shape else layout(x.dtype, shape, broadcast_strides(x, shape), x.device)
 
 
 def matmul(a: Any, b: Any, /, *, dtype: Any = None) -> Any:
@@ -141,39 +140,51 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
     accumulator's dtype.
     Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
-    given = {"x": x, "weight": weight} | ({} if bias is None else {"bias": bias})
-    operands, restore = interop.adopt("linear", **given)
-    for name, value in zip(given, operands, strict=True):
-        if not isinstance(value, Array):
-            raise ArgumentError(f"linear: {name}: expected an array, got the scalar {value!r}")
-    data, matrix, *rest = operands
-    dispatch.one_device([v.layout for v in operands], "linear")
-    if matrix.ndim != 2:
-        raise ShapeError(f"linear: weight: expected two axes (out, in), got shape {matrix.shape}")
-    if data.ndim and data.shape[-1] != matrix.shape[1]:
+    if not (activation is None or isinstance(activation, str)):
+        raise ArgumentError(f"linear: activation: expected the name of a scalar function, got {activation!r}")
+    operands = (x, weight) if bias is None else (x, weight, bias)
+    return interop.enter(LINEAR, operands, (None if dtype is None else as_dtype(dtype), activation))
+
+
+@dataclass(frozen=True)
+class Fused:
+    """Parameters of linear on operands like those of `Product`; before, they are (dtype asked for, activation)."""
+
+    output: DType
+    epilogue: Program | None
+
+
+def _adapt_linear(
+    inputs: tuple[Layout, ...], params: Fused | tuple[DType | None, str | None]
+) -> Seen | Callable[..., Array] | None:
+    if isinstance(params, Fused):
+        return None
+    (asked, activation), (x, weight, *bias) = params, inputs
+    dispatch.one_device(inputs, "linear")
+    if weight.ndim != 2:
+        raise ShapeError(f"linear: weight: expected two axes (out, in), got shape {weight.shape}")
+    if x.ndim and x.shape[-1] != weight.shape[1]:
         raise ShapeError(
-            f"linear: x has shape {data.shape} and weight has shape {matrix.shape}: "
-            f"{data.shape[-1]} features meet {matrix.shape[1]}"
+            f"linear: x has shape {x.shape} and weight has shape {weight.shape}: "
+            f"{x.shape[-1]} features meet {weight.shape[1]}"
         )
-    operand = promote(data.dtype, matrix.dtype)
-    output = result_dtype("linear", operand, None if dtype is None else as_dtype(dtype))
-    epilogue = _epilogue(operand, output, rest[0].dtype if rest else None, activation)
-    left, right, shape = _matrices("linear", ("x", "weight.T"), _rows(data), matrix.mT)
-    shape = (*data.shape[:-1], matrix.shape[0])
+    common = promote(x.dtype, weight.dtype)
+    output = result_dtype("linear", common, asked)
+    fused = Fused(output, _epilogue(common, output, bias[0].dtype if bias else None, activation))
+    left, right, _ = _matrices("linear", ("x", "weight.T"), _rows(x), permuted(weight, (1, 0)))
+    for each in bias:
+        if each.shape != (weight.shape[0],):
+            raise ShapeError(f"linear: bias: expected shape ({weight.shape[0]},), got {each.shape}")
+    if x.dtype is not weight.dtype:
+        return _cast(LINEAR, common, params)
     full = (*left.shape[:-1], right.shape[-1])
-    extras = []
-    for value in rest:
-        if value.shape != (matrix.shape[0],):
-            raise ShapeError(f"linear: bias: expected shape ({matrix.shape[0]},), got {value.shape}")
-        extras.append(_stretch(value, full))
-    return restore(_shaped(dispatch.call(LINEAR, (left, right, *extras), (output, epilogue)), shape))
+    return Seen((left, right, *(_stretched(each, full) for each in bias)), fused, (*x.shape[:-1], weight.shape[0]))
 
 
-def _rows(x: Array) -> Array:
+def _rows(x: Layout) -> Layout:
     """(rows, in) where the leading axes are one run of memory, so that a weight is not read once per batch."""
-    if x.ndim > 2 and x.layout.contiguous:
-        shape = (prod(x.shape[:-1]), x.shape[-1])
-        return x.view(shape, row_major(shape))
+    if x.ndim > 2 and x.contiguous:
+        return layout(x.dtype, (prod(x.shape[:-1]), x.shape[-1]), None, x.device)
     return x
 
 
@@ -206,10 +217,10 @@ def _epilogue(operand: DType, output: DType, bias: DType | None, activation: str
 
 def _decompose_linear(a: Array, b: Array, *rest: Any) -> Array:
     """matmul, then the epilogue as a pointwise program."""
-    *extras, (output, epilogue) = rest
-    accumulator = accumulator_dtype(a.dtype, output)
-    product = dispatch.call(MATMUL, (a, b), output if epilogue is None else accumulator)
-    return product if epilogue is None else apply(epilogue, product, *extras)
+    *extras, fused = rest
+    if fused.epilogue is None:
+        return dispatch.call(MATMUL, (a, b), fused.output)
+    return apply(fused.epilogue, dispatch.call(MATMUL, (a, b), accumulator_dtype(a.dtype, fused.output)), *extras)
 
 
 # what the tests compare with
@@ -346,6 +357,7 @@ LINEAR = registry.register(
         function=linear,
         infer=_infer_linear,
         arguments=("x", "weight", "bias"),
+        adapt=_adapt_linear,
         canonical=_canonical_linear,
         reference=_exact_linear,
         bound=_bound_linear,

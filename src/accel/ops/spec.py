@@ -24,6 +24,16 @@ class Inferred:
     params: Any
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Operands as kernels take them: the same elements in the same memory, under other layouts and with other
+    parameters of the op. shape: of the result, which has the elements of theirs, row-major."""
+
+    layouts: tuple[Layout, ...]
+    params: Any
+    shape: Shape
+
+
 @dataclass(frozen=True, eq=False)
 class OpSpec:
     """One operation.
@@ -37,9 +47,9 @@ class OpSpec:
     that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed, per element.
     bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
     arguments: names of the operands. scalars: whether Python scalars may stand for some of them.
-    adapt(layouts, params): None where kernels take operands of these layouts as they are; else a function of the arrays
-    that
-    brings them there and calls the op again. Raises ShapeError or DtypeError.
+    adapt(layouts, params): None where kernels take operands of these layouts as they are; `Seen` where they do under
+    other layouts; else a function of the arrays that brings them there and calls the op again. Raises ShapeError or
+    DtypeError.
     samples(dtype): a hypothesis strategy of (NumPy operands, keywords); only tests and the conformance kit call it.
     keeps_order: whether the result lies in memory as its operands do, where these lie alike without gaps; else it is
     row-major.
@@ -61,7 +71,7 @@ class OpSpec:
     scalars: bool = False
     namespace: str = ""
     keeps_order: bool = False
-    adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | None] = lambda layouts, params: None
+    adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | Seen | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 
