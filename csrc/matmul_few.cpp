@@ -1,4 +1,5 @@
 // Matrix multiply of few rows: A is prepared once, and B read once, as it is stored.
+#include <algorithm>
 #include <atomic>
 
 #include "matmul_call.hpp"
@@ -9,6 +10,7 @@ namespace {
 
 constexpr int64_t kFactorBytes = 256 << 10;  // of A that one pass over columns multiplies by, in L2
 constexpr int64_t kCallColumns = 4096;       // columns of a call of the kernel
+constexpr int64_t kRowBytes = 16 << 10;      // of a row of B that a task reads at least, where threads allow
 
 }  // namespace
 
@@ -23,6 +25,9 @@ bool Matmul::run_few(const Call& call, const FewRow& kernels, int threads, Inter
   // Several entries share out by entries, one by columns.
   const int64_t wanted = threads == 1 ? 1 : int64_t{4} * threads;
   int64_t parts = std::max<int64_t>(1, wanted / call.entries);
+  // Rows of B are read a part at a time: short parts of them come at half of the speed.
+  if (call.b_col == 1)
+    parts = std::clamp<int64_t>(call.n * size_of(dtype_) / kRowBytes, std::min<int64_t>(parts, threads), parts);
   if (!call.in_place) parts = std::max(parts, call.m * call.n * size_ / kTileBytes);
   const int64_t width = round_up((call.n + parts - 1) / parts, 256);
   parts = (call.n + width - 1) / width;
