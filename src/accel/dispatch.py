@@ -112,9 +112,9 @@ def _make(
     params: Any,
     out: Layout | None,
     settings: Settings,
-    shape: Shape | None = None,
+    seen: Shape | None = None,
 ) -> Plan:
-    """The plan of a call. shape: of a native kernel's result, where it is not to have the op's own."""
+    """The plan of a call. seen: the shape of a native kernel's result, where it is not to have the op's own."""
     device = one_device(inputs if out is None else (*inputs, out), spec.name)
     inferred = spec.infer(inputs, params)
     if out is not None and (out.shape, out.dtype) != inferred.outputs[0]:
@@ -123,7 +123,7 @@ def _make(
     if target is not device:
         plan, what = _elsewhere(spec, params, target), f"override:{target}"
     else:
-        plan, what = _local(spec, inputs, params, out, inferred, device, settings, shape)
+        plan, what = _local(spec, inputs, params, out, inferred, device, settings, seen)
     return _verbose(spec, inputs, plan, what, device, settings) if settings.verbose else plan
 
 

@@ -165,10 +165,11 @@ def _home(
 
 def _enter(spec: Any, operands: tuple[Any, ...], params: Any) -> Any:
     """A public function's call where the operands are no plain arrays of one kind."""
-    arrays, restore = adopt(spec.name, **dict(zip(spec.arguments, operands, strict=False)))  # the last may be left out
+    names = spec.arguments[: len(operands)]  # the last may be left out
+    arrays, restore = adopt(spec.name, **dict(zip(names, operands, strict=True)))
     if spec.scalars:
-        arrays = scalars(spec.name, spec.arguments, arrays)
-    for name, x in zip(spec.arguments, arrays, strict=False):
+        arrays = scalars(spec.name, names, arrays)
+    for name, x in zip(names, arrays, strict=True):
         if not isinstance(x, Array):
             raise ArgumentError(f"{spec.name}: {name}: expected an array, got the scalar {x!r}")
     return restore(dispatch.call(spec, arrays, params))
