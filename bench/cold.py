@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, registry
-from ..array import Array, from_numpy
+from ..array import Array
 from ..backends.base import Device
+from ..conversion import from_numpy
 
 UNKNOWN_CACHE = 64 << 20
 """Bytes taken for the last-level cache where neither the system nor a probe tells."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..array import from_numpy
 from ..backends.base import Device
+from ..conversion import from_numpy
 from ..dtypes import DType
 
 FLOAT, OTHER = 0xFF, 0xA5

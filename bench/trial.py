@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch
-from ..array import Array, to_numpy
+from ..array import Array
 from ..backends import compiling
 from ..backends.base import Device
 from ..backends.cpu import threads
 from ..config import config
+from ..conversion import to_numpy
 from ..errors import AccelError, CompileError
 from ..testing.compare import place
 from . import baselines, cold, energy, inputs, timing, verify

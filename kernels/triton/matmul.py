@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import triton.language as tl
 
-from accel.array import Array, empty, from_numpy, to_numpy
+from accel.array import Array, empty
 from accel.backends.base import Call, Kernel, Launch
 from accel.backends.triton_kernel import Pointer, Specialization, storage
+from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE, DType
 from accel.kernels.triton.device import matmul as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two

@@ -10,7 +10,6 @@ from types import ModuleType as _Module
 
 from . import ops as _ops
 from .array import Array
-from .backends.base import Device
 from .config import config
 from .creation import (
     asarray,
@@ -50,12 +49,13 @@ from .errors import (
     UnsupportedError,
 )
 from .explain import explain
+from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
 
-from . import nn, special  # isort: skip
+from . import nn, operators as _operators, protocols as _protocols, special  # isort: skip
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"

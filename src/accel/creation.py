@@ -10,8 +10,9 @@ import numpy as np
 
 from . import array as arrays
 from . import dispatch, interop
-from .array import Array, cast_on_host, constant, from_numpy
+from .array import Array
 from .backends.base import Device
+from .conversion import cast_on_host, constant, from_numpy
 from .devices import default_device
 from .devices import device as device_of
 from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar

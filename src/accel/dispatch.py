@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import _core, devices, registry
-from .array import Array, empty, from_numpy, to_numpy
+from .array import Array, empty
 from .backends.base import Call, Device
 from .config import Settings, config
+from .conversion import from_numpy, to_numpy
 from .errors import ConfigError, DeviceError, UnsupportedError
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .ops.spec import Inferred, OpSpec, Seen

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import TYPE_CHECKING
 
 from .dtypes import DType
 from .errors import ShapeError
-
-if TYPE_CHECKING:
-    from .backends.base import Device
+from .memory import Device
 
 Shape = tuple[int, ...]
 
@@ -86,6 +83,13 @@ def permuted(source: Layout, order: tuple[int, ...]) -> Layout:
     """The layout with its axes in another order."""
     shape, strides = (tuple(values[axis] for axis in order) for values in (source.shape, source.strides))
     return layout(source.dtype, shape, strides, source.device)
+
+
+def stretched(its: Layout) -> bool:
+    """Whether several elements are one in memory, as after broadcast_to."""
+    return (
+        0 in its.strides and its.size > 0 and any(s == 0 and n > 1 for n, s in zip(its.shape, its.strides, strict=True))
+    )
 
 
 def span(shape: Shape, strides: Shape) -> tuple[int, int]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import registry
+from . import dispatch, interop, registry
+from .array import Array
 from .dtypes import promote
 from .errors import ArgumentError, DtypeError, ShapeError
-from .layout import broadcast_shapes
-
-if TYPE_CHECKING:
-    from .array import Array
+from .layout import broadcast_shapes, stretched
 
 FOREIGN = (bool, int, float, np.ndarray, np.generic)
 """Beside `Array`, what an operator takes on its other side; anything else is asked for its own operator first."""
@@ -57,8 +55,6 @@ def operator(op: str) -> tuple[Callable[[Array, Any], Array], ...]:
 
 def _in_place(op: str, x: Array, other: Any) -> Array:
     """x with op(x, other) as its elements: shape and dtype stay, and every view of x sees the new elements."""
-    from . import dispatch, interop
-
     check_writable(f"{op} in place", x)
     operands, _ = interop.adopt(op, x1=x, x2=other)
     operands = interop.scalars(op, ("x1", "x2"), operands)
@@ -83,10 +79,45 @@ def check_writable(op: str, x: Array) -> None:
     """Raises ArgumentError where x is read-only, or where several of its elements are one in memory."""
     if getattr(x.buffer, "readonly", False):
         raise ArgumentError(f"{op}: x: the array is read-only")
-    if stretched(x):
+    if stretched(x.layout):
         raise ArgumentError(f"{op}: x: the array is stretched (shape {x.shape}, strides {x.strides}): copy it first")
 
 
-def stretched(x: Array) -> bool:
-    """Whether several elements are one in memory, as after broadcast_to."""
-    return 0 in x.strides and x.size > 0 and any(s == 0 and n > 1 for n, s in zip(x.shape, x.strides, strict=True))
+BINARY = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
+}
+COMPARISON = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
+
+
+def attach() -> None:
+    """Gives `Array` its operators."""
+    for name, op in BINARY.items():
+        for prefix, method in zip(("", "r", "i"), operator(op), strict=True):
+            setattr(Array, f"__{prefix}{name}__", method)
+    for name, op in COMPARISON.items():
+        setattr(Array, f"__{name}__", binary(op))
+    for name, op in UNARY.items():
+        setattr(Array, f"__{name}__", unary(op))
+
+
+attach()

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from . import interop
-from .array import Array, cast_on_host, from_numpy
+from .array import Array
 from .backends.base import Device
+from .conversion import cast_on_host, from_numpy
 from .creation import broadcast_to, expand_dims
 from .devices import default_device
 from .devices import device as device_named

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel.array import from_numpy
+from accel.conversion import from_numpy
 from accel.dtypes import FLOAT32, FLOAT64
 from accel.numerics import BLOCK, KC, LANES
 from accel.ops import canonical

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel.array import Array, from_numpy, to_numpy
+from accel.array import Array
+from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE
 from accel.testing.compare import differing
 from accel.testing.strategies import arrays, shapes

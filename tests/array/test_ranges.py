@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel.array import Array, to_numpy
+from accel.array import Array
+from accel.conversion import to_numpy
 from accel.dtypes import TABLE
 
 FLOATS = tuple(d for d in TABLE.values() if d.kind == "f")

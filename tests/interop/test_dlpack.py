@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel.array import to_numpy
+from accel.conversion import to_numpy
 from accel.dtypes import TABLE
 from accel.interop.dlpack import CODES, DLManagedTensorVersioned, DLTensor, tensor_in
 from accel.testing.compare import differing

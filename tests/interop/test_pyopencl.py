@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel.array import Array, to_numpy
+from accel.array import Array
+from accel.conversion import to_numpy
 from accel.dtypes import TABLE
 from accel.testing.compare import differing
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel.array import Array, to_numpy
+from accel.array import Array
 from accel.backends.base import Device
+from accel.conversion import to_numpy
 from accel.dtypes import TABLE
 from accel.testing.compare import differing
 

@@ -14,10 +14,10 @@ import pytest
 
 import accel
 from accel import registry
-from accel.array import to_numpy
 from accel.backends import triton as module
 from accel.backends.base import HostBuffer
 from accel.backends.triton_kernel import Pointer, Specialization, functions, load
+from accel.conversion import to_numpy
 from accel.ptx import BadAccess
 from accel.scalar import Program, Step, program_for
 from accel.testing.compare import place

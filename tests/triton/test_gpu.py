@@ -13,8 +13,8 @@ import pytest
 
 import accel
 from accel import ptx
-from accel.array import from_numpy, to_numpy
 from accel.backends import triton_gpu
+from accel.conversion import from_numpy, to_numpy
 from accel.kernels.triton import matmul
 from accel.ops import canonical
 from accel.registry import OPS

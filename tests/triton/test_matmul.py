@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel.array import to_numpy
+from accel.conversion import to_numpy
 from accel.kernels.triton import matmul as rows
 from accel.ops import canonical
 from accel.registry import OPS

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import accel
-from accel.array import Array, from_numpy, to_numpy
+from accel.array import Array
 from accel.backends.base import Call
+from accel.conversion import from_numpy, to_numpy
 from accel.kernels.triton.pointwise import KERNELS, needs_wide
 from accel.layout import layout
 from accel.ops.pointwise import cast_program

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import accel
-from accel.array import Array, to_numpy
+from accel.array import Array
+from accel.conversion import to_numpy
 from accel.layout import layout
 from accel.ops import canonical
 from accel.registry import OPS

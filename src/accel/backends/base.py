@@ -20,21 +20,17 @@ arrays of the same layouts, with nothing looked up again.
 
 from __future__ import annotations
 
-import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
-from .._core import HostBuffer, allocate
-from ..errors import OutOfMemoryError
+from ..array import Array
+from ..config import Settings
 from ..layout import Layout
+from ..memory import Device, HostBuffer, HostDevice
 
-if TYPE_CHECKING:
-    from ..array import Array
-    from ..config import Settings
+__all__ = ["API_VERSION", "Backend", "BackendInfo", "Call", "Device", "HostBuffer", "HostDevice", "Kernel", "Launch"]
 
 API_VERSION = 1
 """Version of this contract. A backend states the one it was written for; another one is refused with a clear error."""
@@ -74,7 +70,7 @@ class Call:
     settings: Settings
 
 
-Launch = Callable[[Sequence["Array"], Sequence["Array"]], None]
+Launch = Callable[[Sequence[Array], Sequence[Array]], None]
 """launch(inputs, outputs): runs a prepared kernel. Array gives ``.buffer`` and ``.offset`` (of its first element, in
 elements).
 
@@ -98,58 +94,6 @@ class Kernel:
     source: str
     supports: Callable[[Call], str | None]
     prepare: Callable[[Call], Launch]
-
-
-@dataclass(eq=False)
-class Device(ABC):
-    """One device and its memory.
-
-    name: accepted back by `accel.device`. kind: gpu, accelerator, cpu, interpreter, emulated or null.
-    selection: when the device may be chosen without being named: ``automatic`` (always), ``listed`` (when its backend
-    is the only one listed in ACCEL_BACKEND) or ``named`` (never).
-    memory: bytes, None where unknown. host: buffers are `HostBuffer`s, whose memory the process addresses itself.
-    details: what `accel devices` and bug reports show (driver, instruction set, extensions…).
-    """
-
-    backend: str
-    name: str
-    kind: str
-    description: str
-    vendor: str = ""
-    selection: str = "automatic"
-    memory: int | None = None
-    host: bool = False
-    details: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """For subclasses: whatever an instance needs beyond these fields."""
-        return
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"accel.device({self.name!r})"
-
-    def missing(self, dtype_name: str) -> str | None:
-        """Why the device cannot compute in a dtype, or None (optional; default: it can)."""
-        return None
-
-    @abstractmethod
-    def allocate(self, nbytes: int) -> Any:
-        """A buffer of at least nbytes (more than 0) bytes, not initialised. Raises OutOfMemoryError."""
-
-    @abstractmethod
-    def copy_in(self, buffer: Any, offset: int, source: np.ndarray) -> None:
-        """Copies a contiguous uint8 array to the buffer, from a byte offset on; the source may be reused on return."""
-
-    @abstractmethod
-    def copy_out(self, buffer: Any, offset: int, nbytes: int) -> np.ndarray:
-        """The bytes as a fresh uint8 array (or one that nothing else writes), after all work queued before."""
-
-    def synchronize(self) -> None:
-        """Waits until all queued work is done (optional; default: nothing is ever queued)."""
-        return
 
 
 class Backend(ABC):
@@ -186,35 +130,3 @@ class Backend(ABC):
     def versions(self) -> dict[str, str]:
         """Versions of the libraries and drivers behind the backend, for reports (optional)."""
         return {}
-
-
-def address_of(source: np.ndarray) -> int:
-    """The address of an array's first element; by way of the buffer protocol where that will do, as NumPy's own is
-    slow."""
-    flags = source.flags
-    if flags.c_contiguous and flags.writeable and source.size:
-        try:
-            return ctypes.addressof(ctypes.c_char.from_buffer(source))
-        except ValueError:  # bfloat16 has no letter in the buffer protocol
-            pass
-    return source.__array_interface__["data"][0]
-
-
-class HostDevice(Device):
-    """A device whose memory is the process's own: cpu, and the interpreters and emulators of other backends."""
-
-    def __post_init__(self) -> None:
-        self.host = True
-
-    def allocate(self, nbytes: int) -> HostBuffer:
-        try:
-            return allocate(nbytes)
-        except (MemoryError, OverflowError) as error:
-            have = "unknown" if self.memory is None else f"{self.memory} bytes"
-            raise OutOfMemoryError(f"{self}: {nbytes} bytes were asked for; the device has {have}") from error
-
-    def copy_in(self, buffer: HostBuffer, offset: int, source: np.ndarray) -> None:
-        np.asarray(buffer)[offset : offset + source.size] = source
-
-    def copy_out(self, buffer: HostBuffer, offset: int, nbytes: int) -> np.ndarray:
-        return np.asarray(buffer)[offset : offset + nbytes].copy()

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dispatch, layout
-from ..array import BY_NUMPY, Array, constant, from_numpy, to_numpy
+from ..array import Array
 from ..backends.base import Device
 from ..config import config
+from ..conversion import BY_NUMPY, constant, from_numpy, to_numpy
 from ..devices import DEFAULTS, default_device
 from ..dtypes import DType, as_dtype, check_scalar, promote, scalar_dtype
 from ..errors import ArgumentError, DeviceError, DtypeError

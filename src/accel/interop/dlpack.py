@@ -15,8 +15,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from ..array import Array, from_numpy, to_numpy
+from ..array import Array
 from ..backends.base import Device
+from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_named
 from ..dtypes import BFLOAT16, TABLE
 from ..errors import AccelError, ArgumentError, DeviceError, DtypeError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..array import Array, constant, from_numpy, to_numpy
+from ..array import Array
 from ..backends.base import Device
+from ..conversion import constant, from_numpy, to_numpy
 from ..dtypes import as_dtype
 from ..errors import ArgumentError
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from ..array import Array, from_numpy, to_numpy
+from ..array import Array
 from ..backends.base import Device, HostBuffer
+from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_named
 from ..dtypes import BFLOAT16, TABLE, DType
 from ..errors import ArgumentError, DeviceError, DtypeError

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, interop, registry
-from ..array import Array, constant
+from ..array import Array
+from ..conversion import constant
 from ..dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
 from ..errors import ArgumentError, AxisError, DtypeError, ShapeError
 from ..layout import Layout, Shape

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, interop, registry
-from ..array import Array, constant
+from ..array import Array
+from ..conversion import constant
 from ..dtypes import FLOAT64, FLOATS, TABLE, DType, as_dtype
 from ..errors import ArgumentError, DtypeError
 from ..layout import Layout, Shape

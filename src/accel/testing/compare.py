@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, from_numpy, to_numpy
+from ..array import Array
 from ..backends.base import Device, HostBuffer
 from ..config import config
+from ..conversion import from_numpy, to_numpy
 from ..dtypes import as_dtype
 from ..layout import span
 from ..ops.spec import OpSpec

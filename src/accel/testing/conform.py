@@ -13,9 +13,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 
 from .. import dispatch, registry
-from ..array import from_numpy, to_numpy
 from ..backends.base import Device
 from ..config import config
+from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_of
 from ..dtypes import DType
 from ..errors import AccelError, OutOfMemoryError

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from accel.array import Array, to_numpy
+from accel.array import Array
 from accel.backends.base import Call, Kernel, Launch
+from accel.conversion import to_numpy
 from accel.errors import CompileError, OutOfMemoryError
 from accel.layout import broadcast_strides
 from accel.scalar.evaluate import evaluate

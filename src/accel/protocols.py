@@ -1,0 +1,146 @@
+"""What an `Array` answers to Python, NumPy, DLPack and the array API standard: copies, moves, scalars and text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .array import Array, Index
+from .conversion import from_numpy, to_numpy
+from .devices import device as device_of
+from .errors import AccelError, ArgumentError, DeviceError, ShapeError
+from .interop import dlpack
+from .memory import Device
+from .operators import check_writable
+
+
+def attached(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, also as the method of `Array` that has its name."""
+    method.__qualname__ = f"Array.{method.__name__}"
+    setattr(Array, method.__name__, method)
+    return method
+
+
+@attached
+def __setitem__(self: Array, key: Index | tuple[Index, ...], value: Any) -> None:
+    target = self[key]
+    check_writable("x[...] = value", target)
+    registry.OPS["copy"].function(value, out=target)
+
+
+@attached
+def contiguous(self: Array) -> Array:
+    """The array itself where it is row-major without gaps, else a copy that is."""
+    return self if self.layout.contiguous else registry.OPS["copy"].function(self)
+
+
+@attached
+def to_device(self: Array, device: str | Device, /, *, stream: Any = None) -> Array:
+    """The elements on another device; the array itself where it lives there already."""
+    if stream is not None:
+        raise ArgumentError("stream: accel orders the work on a device itself; expected None")
+    target = device_of(device)
+    return self if target is self.device else from_numpy(to_numpy(self), target, copy=True)
+
+
+@attached
+def __copy__(self: Array) -> Array:
+    return registry.OPS["copy"].function(self)
+
+
+@attached
+def __deepcopy__(self: Array, memo: dict[int, Any]) -> Array:
+    return self.__copy__()
+
+
+@attached
+def __reduce__(self: Array) -> tuple[Any, ...]:
+    return _unpickled, (to_numpy(self), str(self.device))
+
+
+@attached
+def __array__(self: Array, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    result = to_numpy(self)
+    if dtype is not None and result.dtype != dtype:
+        if copy is False:
+            raise ValueError(f"copy=False: {self.dtype} cannot become {dtype} without a copy")
+        return result.astype(dtype)
+    if copy is False and not self.device.host:
+        raise ValueError(f"copy=False: the elements are on {self.device} and must be copied to the host")
+    return result.copy() if copy and self.device.host else result
+
+
+@attached
+def __array_namespace__(self: Array, *, api_version: str | None = None) -> ModuleType:
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
+        raise ValueError(f"api_version: {api_version!r} is not a version of the array API standard up to 2025.12")
+    return sys.modules[__package__]
+
+
+@attached
+def __dlpack__(
+    self: Array, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+) -> Any:
+    return dlpack.export(self, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+
+
+@attached
+def __dlpack_device__(self: Array) -> tuple[int, int]:
+    return dlpack.device_of(self)
+
+
+@attached
+def item(self: Array) -> bool | int | float:
+    """The one element as a Python scalar."""
+    if self.size != 1:
+        raise ShapeError(f"item: expected one element, got shape {self.shape}")
+    return to_numpy(self).reshape(()).astype(object if self.dtype.kind != "f" else float).item()
+
+
+@attached
+def __bool__(self: Array) -> bool:
+    return bool(self.item())
+
+
+@attached
+def __int__(self: Array) -> int:
+    return int(self.item())
+
+
+@attached
+def __float__(self: Array) -> float:
+    return float(self.item())
+
+
+@attached
+def __complex__(self: Array) -> complex:
+    return complex(self.item())
+
+
+@attached
+def __index__(self: Array) -> int:
+    if self.dtype.kind not in "iu" or self.shape:
+        raise ArgumentError(f"expected an integer array without axes as an index, got {self.dtype}, shape {self.shape}")
+    return int(self.item())
+
+
+@attached
+def __repr__(self: Array) -> str:
+    text = np.array2string(to_numpy(self), separator=", ", prefix="accel.Array(")
+    shape = f", shape={self.shape}" if self.size == 0 else ""
+    return f"accel.Array({text}, dtype={self.dtype}{shape}, device={str(self.device)!r})"
+
+
+def _unpickled(elements: np.ndarray, device_name: str) -> Array:
+    try:
+        target = device_of(device_name)
+    except AccelError as error:
+        raise DeviceError(
+            f"unpickling: the array was on {device_name}, which is not here ({error}); pickle x.to_device('cpu')"
+        ) from error
+    return from_numpy(elements, target, copy=True)
