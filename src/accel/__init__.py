@@ -1,8 +1,7 @@
 """One tensor-op layer for every accelerator vendor, with the same bits on all of them.
 
 Names follow the Python array API standard; `accel.nn` follows torch.nn.functional, `accel.special` SciPy. Arrays come
-in and go
-out in their own kind: NumPy arrays, torch tensors, pyopencl arrays, `accel.Array`.
+in and go out in their own kind: NumPy arrays, torch tensors, pyopencl arrays, `accel.Array`.
 """
 
 from math import e, inf, nan, pi

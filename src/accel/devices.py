@@ -25,7 +25,7 @@ def devices() -> tuple[Device, ...]:
 
 
 def device(name: str | Device) -> Device:
-    """The device of a name: ``cpu``, ``opencl:0``, ``opencl:intel``, ``triton:emulated-sm_80``…
+    """The device of a name, such as ``cpu``, ``opencl:0``, ``opencl:intel`` or ``triton:emulated-sm_80``.
 
     Raises DeviceError where there is no such device and BackendUnavailableError where its backend cannot be used.
     """

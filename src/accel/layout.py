@@ -126,8 +126,8 @@ def broadcast_strides(source: Layout, shape: Shape) -> Shape:
 
 def collapse(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]]:
     """The same elements in the same order with as few axes as possible: axes of length 1 go, neighbours that every
-    operand
-    walks with one step become one axis. shape must have no 0; strides: one tuple per operand, of the shape's length."""
+    operand walks with one step become one axis. shape must have no 0; strides: one tuple per operand, of the shape's
+    length."""
     kept = [axis for axis, n in enumerate(shape) if n != 1]
     lengths: list[int] = []
     steps: list[list[int]] = [[] for _ in strides]

@@ -1,8 +1,8 @@
 """`accel.special`: special functions, with SciPy's names."""
 
 from .ops.softmax import logsumexp
-from .registry import OPS
+from .registry import OPS as _OPS
 
-erf, expit, rsqrt = (OPS[name].function for name in ("erf", "sigmoid", "rsqrt"))
+erf, expit, rsqrt = (_OPS[name].function for name in ("erf", "sigmoid", "rsqrt"))
 
 __all__ = ["erf", "expit", "logsumexp", "rsqrt"]

@@ -1,8 +1,7 @@
 """The contract between accel and a backend.
 
-A backend is one module (or one out-of-tree package) that names a factory in the entry-point group ``accel.backends``
-and a
-`BackendInfo` in ``accel.backend_info``. It must provide
+A backend is one module (or one out-of-tree package) that names a factory in the entry-point group
+``accel.backends`` and a `BackendInfo` in ``accel.backend_info``. It must provide
 
     memory        `Device.allocate`, and buffers that stay alive while an `Array` holds them
     copies        `Device.copy_in` and `Device.copy_out` between a buffer and host memory
@@ -14,8 +13,7 @@ is right.
 
 Data flows one way. The dispatcher builds a `Call` (which operation, on which layouts), asks kernel rows in table order
 whether they serve it, and has the first that does prepare a `Launch`, once. The launch then runs, for these and all
-later
-arrays of the same layouts, with nothing looked up again.
+later arrays of the same layouts, with nothing looked up again.
 """
 
 from __future__ import annotations
@@ -57,9 +55,8 @@ class Call:
     """One operation on operands of given layouts: all that a kernel may look at to decide and to prepare.
 
     op: name of the primitive (``pointwise``, ``reduce``, ``matmul``…). params: the primitive's own parameters,
-    hashable:
-    a `Program` for pointwise, a `Reduction` for reduce, a `Product` for matmul. outputs never have size 0; inputs may.
-    settings: the snapshot in force (numerics, num_threads, cpu_isa…).
+    hashable: a `Program` for pointwise, a `Reduction` for reduce, a `Product` for matmul. outputs never have size 0;
+    inputs may. settings: the snapshot in force (numerics, num_threads, cpu_isa…).
     """
 
     op: str

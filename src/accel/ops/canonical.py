@@ -2,8 +2,7 @@
 every backend.
 
 The keyword parameters (lanes, block, kc, fused) exist for the controls of the tests: each changes the bits, and a
-comparison
-that cannot see the change proves nothing.
+comparison that cannot see the change proves nothing.
 """
 
 from __future__ import annotations

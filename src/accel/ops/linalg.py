@@ -30,12 +30,10 @@ class Product:
     """Parameters of the primitive ``matmul``.
 
     Inputs: a (…, m, k) and b (…, k, n) of one dtype and with the same number of axes, batch axes already broadcast
-    (stride 0), then
-    the epilogue's further operands, each broadcast to (…, m, n) the same way. The accumulator is float32 for float16
-    and bfloat16,
-    the dtype itself for float32 and float64, and for integers the exact result wrapped to the output dtype.
-    epilogue: None, or the program from (accumulator, further operands…) to the output dtype. None: accumulator cast to
-    the output dtype.
+    (stride 0), then the epilogue's further operands, each broadcast to (…, m, n) the same way. The accumulator is
+    float32 for float16 and bfloat16, the dtype itself for float32 and float64, and for integers the exact result
+    wrapped to the output dtype. epilogue: None, or the program from (accumulator, further operands…) to the output
+    dtype. None: accumulator cast to the output dtype.
     """
 
     epilogue: Program | None = None
@@ -122,10 +120,8 @@ def matmul(a: Any, b: Any, /, *, dtype: Any = None) -> Any:
 
     a: (…, m, k) or (k,). b: (…, k, n) or (k,). Batch axes broadcast; a 1-D operand's axis is not in the result.
     Numeric dtypes, which promote. Integers give the exact result wrapped to the result dtype; float16 and bfloat16
-    accumulate
-    in float32 and round once. dtype: of the result: for 16-bit floats ``accel.float32`` keeps the accumulator; for
-    integers
-    any integer dtype (int8 @ int8 with ``dtype=accel.int32`` does not wrap).
+    accumulate in float32 and round once. dtype: of the result: for 16-bit floats ``accel.float32`` keeps the
+    accumulator; for integers any integer dtype (int8 @ int8 with ``dtype=accel.int32`` does not wrap).
     Order of additions: docs/numerics.md, rule 3. Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
     return interop.enter(MATMUL, (a, b), None if dtype is None else as_dtype(dtype))
@@ -135,9 +131,8 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
     """activation(x @ weight.T + bias), with one rounding at the end.
 
     x: (…, in). weight: (out, in). bias: (out,) or None. activation: the name of a scalar function of one argument
-    ("gelu", "relu",
-    "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the activation are computed in the
-    accumulator's dtype.
+    ("gelu", "relu", "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the activation are
+    computed in the accumulator's dtype.
     Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
     if not (activation is None or isinstance(activation, str)):

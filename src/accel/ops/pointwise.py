@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -182,27 +184,50 @@ def pointwise_bound(row: ScalarFunction, exact: np.ndarray, dtype: DType) -> np.
 
 
 def _docstring(row: ScalarFunction, names: tuple[str, ...], accepted: tuple[DType, ...]) -> str:
-    lines = [
-        f"{row.doc[0].upper()}{row.doc[1:]}, for each element.",
-        "",
-        f"{', '.join(names)}: arrays that broadcast against each other, of {' and '.join(row.kinds)} dtypes,",
-        "which promote; a Python scalar beside an array takes its dtype. Result: the promoted dtype"
-        + (", or rather bool." if row.result == "bool" else "."),
-    ]
+    kinds = {"bool": "boolean", "int": "integer", "float": "floating-point"}
+    taken = _listed([kinds[kind] for kind in row.kinds])
+    if len(names) == 1:
+        operands, result = f"{names[0]} is an array of {taken} dtype.", "the same dtype"
+    else:
+        condition = "condition is an array of dtype bool, and " if row.name == "where" else ""
+        values = _listed(names[1:] if condition else names)
+        operands = (
+            f"{condition}{values} are arrays of {taken} dtypes, which promote. They broadcast against each other, and "
+            "a Python scalar takes the dtype of the arrays beside it."
+        )
+        result = "the promoted dtype"
+    text = [f"{operands} The result has {'dtype bool' if row.result == 'bool' else result}."]
     if any(row.ulp):
-        lines.append(
-            f"Largest error: {row.ulp[0]} ULP in float32, {row.ulp[1]} in float64; "
-            "16-bit floats round the float32 result once."
+        text.append(
+            f"The error is at most {row.ulp[0]} ULP in float32 and {row.ulp[1]} in float64; 16-bit floats are "
+            "computed in float32 and rounded once."
         )
     if row.special:
-        lines += ["Special values: " + "; ".join(row.special) + "."]
-    return "\n".join([*lines, f"Source: {row.source}.", "Raises DtypeError, ShapeError, DeviceError, ArgumentError."])
+        text.append(f"Special values: {'; '.join(row.special)}.")
+    text += [f"Source: {row.source}.", "Raises DtypeError, ShapeError, DeviceError, ArgumentError."]
+    return "\n".join([row.doc, "", *(line for part in text for line in textwrap.wrap(part, 100))])
+
+
+def _listed(words: Sequence[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 for _row in FUNCTIONS.values():
     _spec(_row)
 
 _CLIP = registry.OPS["clip"].function
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """x times the normal distribution function of x, for each element.
+
+    approximate: "none" (by erf) or "tanh" (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+    Raises DtypeError, ArgumentError.
+    """
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        raise ArgumentError(f"gelu: approximate: expected 'none' or 'tanh', got {approximate!r}")
+    return registry.OPS["gelu" if approximate == "none" else "gelu_tanh"].function(x)
 
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
@@ -220,8 +245,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
 
 
 def copy(x: Any, /, *, out: Array | None = None) -> Any:
-    """The elements in a fresh row-major array, or cast and broadcast into out (an Array's view), which is then
-    returned."""
+    """The elements in a fresh row-major array, or cast and broadcast into out (an Array's view), which it returns."""
     if out is None:
         arrays, restore = interop.adopt("copy", x=x)
         return restore(dispatch.call(COPY, arrays))
@@ -251,9 +275,8 @@ def cast_program(source: DType, target: DType) -> Program:
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-    """The elements cast to a dtype: one rounding to floats, truncation and saturation (NaN: 0) from floats to integers,
-    wrapping
-    between integers, non-zero is True.
+    """The elements cast to a dtype: one rounding to floats, truncation and saturation (NaN: 0) from floats to
+    integers, wrapping between integers; to bool, what is not zero is True.
 
     copy: False returns x itself where it has the dtype. device: cast there, and give an `Array` (None: where x is).
     Raises DtypeError, DeviceError, ArgumentError.

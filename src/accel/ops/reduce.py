@@ -125,8 +125,7 @@ def sum(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = Fal
 
     dtype: of the result; by default the operand's, or int64/uint64 for booleans and integers (which wrap). float16 and
     bfloat16 accumulate in float32 and round once; ``dtype=accel.float32`` keeps the accumulator. Another dtype: x is
-    cast to it
-    first. keepdims: reduced axes stay, with length 1. Nothing sums to +0.
+    cast to it first. keepdims: reduced axes stay, with length 1. Nothing sums to +0.
     Raises AxisError, DtypeError, ArgumentError.
     """
     return _sum_like("sum", x, axis, dtype, keepdims)
@@ -302,7 +301,7 @@ SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (
         OpSpec(
             name=function.__name__,
             primitive="reduce",
-            summary=(function.__doc__ or "").partition(".")[0],
+            summary=function.__doc__.partition(".")[0] + ".",
             function=function,
             infer=partial(_infer, function.__name__),
             canonical=partial(_canonical, function.__name__),

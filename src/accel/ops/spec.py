@@ -43,9 +43,8 @@ class OpSpec:
     infer(layouts, params): shape and dtype rule; raises ShapeError or DtypeError with the operands' names.
     function: the public function. decompose(*arrays, **dict of params): the same result from other ops, or None.
     canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or
-    float64 where
-    that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed, per element.
-    bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
+    float64 where that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed,
+    per element. bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
     arguments: names of the operands. scalars: whether Python scalars may stand for some of them.
     adapt(layouts, params): None where kernels take operands of these layouts as they are; `Seen` where they do under
     other layouts; else a function of the arrays that brings them there and calls the op again. Raises ShapeError or

@@ -132,35 +132,39 @@ GATE = ("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -0")
 
 ROWS = (
     ScalarFunction(
-        "tanh", 1, FLOAT, tanh, "Hyperbolic tangent.", ulp=(3.0, 3.0), range="[-1, 1]", special=ODD,
+        "tanh", 1, FLOAT, tanh, "Gives the hyperbolic tangent of each element.", ulp=(3.0, 3.0), range="[-1, 1]",
+        special=ODD,
         source="e / (e + 2), e = expm1(2 |x|)", reference=lambda mp, x: mp.tanh(x),
     ),
     ScalarFunction(
-        "sigmoid", 1, FLOAT, sigmoid, "1 / (1 + e**-x).", ulp=(3.0, 3.0), range="[0, 1]",
+        "sigmoid", 1, FLOAT, sigmoid, "Gives 1 / (1 + e**-x) for each element.", ulp=(3.0, 3.0), range="[0, 1]",
         special=("NaN -> NaN", "+0, -0 -> 0.5", "+inf -> 1", "-inf -> +0"),
         source="from exp(-|x|)", reference=lambda mp, x: 1 / (1 + mp.exp(-x)),
     ),
     ScalarFunction(
-        "erf", 1, FLOAT, erf, "Error function.", ulp=(1.5, 1.5), range="[-1, 1]", special=ODD,
+        "erf", 1, FLOAT, erf, "Gives the error function of each element.", ulp=(1.5, 1.5), range="[-1, 1]", special=ODD,
         source="|x| < 1: x times a minimax polynomial of x**2; else 1 - exp of one, fitted to log(erfc(|x|))",
         reference=lambda mp, x: mp.erf(x),
     ),
     ScalarFunction(
-        "gelu", 1, FLOAT, gelu, "x times the normal distribution function of x.", ulp=(3.0, 3.0),
+        "gelu", 1, FLOAT, gelu, "Gives x times the normal distribution function of x, for each element.",
+        ulp=(3.0, 3.0),
         range="[-0.17, inf]", special=GATE, source="exp(-x**2 / 2) times a minimax polynomial for Mills' ratio",
         reference=_gelu_reference,
     ),
     ScalarFunction(
-        "gelu_tanh", 1, FLOAT, gelu_tanh, "x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2.", ulp=(4.0, 4.0),
+        "gelu_tanh", 1, FLOAT, gelu_tanh, "Gives x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2 for each element.",
+        ulp=(4.0, 4.0),
         range="[-0.17, inf]", special=GATE, source="x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x**3))",
         reference=lambda mp, x: x / (1 + mp.exp(-2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))),
     ),
     ScalarFunction(
-        "silu", 1, FLOAT, silu, "x sigmoid(x).", ulp=(4.0, 4.0), range="[-0.28, inf]", special=GATE,
+        "silu", 1, FLOAT, silu, "Gives x sigmoid(x) for each element.", ulp=(4.0, 4.0), range="[-0.28, inf]",
+        special=GATE,
         source="from exp(-|x|)", reference=lambda mp, x: x / (1 + mp.exp(-x)),
     ),
     ScalarFunction(
-        "relu", 1, ("int", "float"), relu, "maximum(x, 0).", range="[0, inf]",
+        "relu", 1, ("int", "float"), relu, "Gives the larger of each element and 0.", range="[0, inf]",
         special=("NaN -> NaN", "-0 -> +0"), reference=lambda mp, x: max(x, 0),
     ),
 )  # fmt: skip

@@ -113,26 +113,26 @@ NAN = "NaN in any argument -> NaN"
 
 ROWS = (
     ScalarFunction(
-        "add", 2, NUMBER, lambda a, b: a + b, "Sum; integers wrap.", ulp=(0.5, 0.5),
+        "add", 2, NUMBER, lambda a, b: a + b, "Adds each x2 to its x1; integers wrap.", ulp=(0.5, 0.5),
         special=(NAN, "inf + -inf -> NaN", "-0 + -0 -> -0", "+0 + -0 -> +0"),
         source="IEEE 754 addition", reference=lambda mp, a, b: a + b,
     ),
     ScalarFunction(
-        "subtract", 2, NUMBER, lambda a, b: a - b, "Difference; integers wrap.", ulp=(0.5, 0.5),
+        "subtract", 2, NUMBER, lambda a, b: a - b, "Subtracts each x2 from its x1; integers wrap.", ulp=(0.5, 0.5),
         special=(NAN, "inf - inf -> NaN"), source="IEEE 754 subtraction", reference=lambda mp, a, b: a - b,
     ),
     ScalarFunction(
-        "multiply", 2, NUMBER, lambda a, b: a * b, "Product; integers wrap.", ulp=(0.5, 0.5),
+        "multiply", 2, NUMBER, lambda a, b: a * b, "Multiplies each x1 by its x2; integers wrap.", ulp=(0.5, 0.5),
         special=(NAN, "inf * 0 -> NaN"), source="IEEE 754 multiplication", reference=lambda mp, a, b: a * b,
     ),
     ScalarFunction(
-        "divide", 2, FLOAT, lambda a, b: a / b, "Quotient, correctly rounded.", ulp=(0.5, 0.5),
+        "divide", 2, FLOAT, lambda a, b: a / b, "Divides each x1 by its x2, correctly rounded.", ulp=(0.5, 0.5),
         special=(NAN, "0 / 0 -> NaN", "inf / inf -> NaN", "x / 0 -> inf with the sign of the quotient"),
         source="IEEE 754 division", reference=lambda mp, a, b: a / b,
     ),
     ScalarFunction(
         "floor_divide", 2, NUMBER, floor_divide,
-        "Largest integer not above the exact quotient, rounded where no float holds it; x // 0 is 0 for integers.",
+        "Gives the largest integer not above x1 / x2, rounded where no float holds it; for integers x1 // 0 is 0.",
         ulp=(0.5, 0.5),
         special=(
             NAN, "inf // inf -> NaN", "0 // 0 -> NaN", "x // 0 -> inf with the sign of the quotient",
@@ -141,7 +141,8 @@ ROWS = (
         source="quotient, floor, and the sign of the fma residual", reference=lambda mp, a, b: mp.floor(a / b),
     ),
     ScalarFunction(
-        "remainder", 2, NUMBER, remainder, "x - floor(x / y) y, with the sign of y; x % 0 is 0 for integers.",
+        "remainder", 2, NUMBER, remainder,
+        "Gives x1 - floor(x1 / x2) x2, which has the sign of x2; for integers x1 % 0 is 0.",
         ulp=(0.5, 0.5),
         special=(
             NAN, "x % 0 -> NaN", "inf % y -> NaN", "positive % -inf -> -inf", "negative % +inf -> +inf",
@@ -152,48 +153,53 @@ ROWS = (
     ),
     ScalarFunction(
         "pow", 2, NUMBER, lambda a, b: power.power(a, b) if a.dtype in FLOATS else integer.power(a, b),
-        "Power; integers wrap, and a negative integer exponent gives the exact power truncated (0 for the base 0).",
+        "Raises each x1 to the power x2; integers wrap, a negative integer exponent gives the exact power truncated.",
         ulp=(1.1, 1.1), special=power.SPECIAL, source=power.SOURCE, reference=lambda mp, a, b: mp.power(a, b),
     ),
     ScalarFunction(
-        "negative", 1, NUMBER, lambda a: -a, "Sign changed; integers wrap.", special=("+0 -> -0", "-0 -> +0"),
+        "negative", 1, NUMBER, lambda a: -a, "Changes the sign of each element; integers wrap.",
+        special=("+0 -> -0", "-0 -> +0"),
         reference=lambda mp, a: -a,
     ),
-    ScalarFunction("positive", 1, NUMBER, lambda a: a, "The argument.", reference=lambda mp, a: a),
+    ScalarFunction("positive", 1, NUMBER, lambda a: a, "Gives each element as it is.", reference=lambda mp, a: a),
     ScalarFunction(
-        "abs", 1, NUMBER, absolute, "Magnitude; the smallest integer stays itself.", range="[0, inf]",
+        "abs", 1, NUMBER, absolute, "Gives the magnitude of each element; the smallest integer stays itself.",
+        range="[0, inf]",
         special=("NaN -> NaN", "-0 -> +0", "-inf -> +inf"), reference=lambda mp, a: abs(a),
     ),
     ScalarFunction(
-        "sign", 1, NUMBER, sign, "-1, 0 or 1.", range="-1, +0, 1", special=("NaN -> NaN", "-0 -> +0"),
+        "sign", 1, NUMBER, sign, "Gives -1, 0 or 1, as the sign of each element is.", range="-1, +0, 1",
+        special=("NaN -> NaN", "-0 -> +0"),
         reference=lambda mp, a: mp.sign(a),
     ),
     ScalarFunction(
-        "square", 1, NUMBER, lambda a: a * a, "a times a; integers wrap.", ulp=(0.5, 0.5), range="[0, inf]",
+        "square", 1, NUMBER, lambda a: a * a, "Multiplies each element by itself; integers wrap.", ulp=(0.5, 0.5),
+        range="[0, inf]",
         special=("NaN -> NaN",), source="IEEE 754 multiplication", reference=lambda mp, a: a * a,
     ),
     ScalarFunction(
-        "reciprocal", 1, FLOAT, lambda a: 1.0 / a, "1 / a, correctly rounded.", ulp=(0.5, 0.5),
+        "reciprocal", 1, FLOAT, lambda a: 1.0 / a, "Gives 1 / x for each element, correctly rounded.", ulp=(0.5, 0.5),
         special=("NaN -> NaN", "+0 -> +inf", "-0 -> -inf", "inf -> 0 with its sign"),
         source="IEEE 754 division", reference=lambda mp, a: 1 / a,
     ),
     ScalarFunction(
-        "sqrt", 1, FLOAT, sqrt, "Square root, correctly rounded.", ulp=(0.5, 0.5), range="-0, [0, inf]",
+        "sqrt", 1, FLOAT, sqrt, "Gives the square root of each element, correctly rounded.", ulp=(0.5, 0.5),
+        range="-0, [0, inf]",
         special=("NaN -> NaN", "negative -> NaN", "-0 -> -0", "+inf -> +inf"),
         source="IEEE 754 squareRoot", reference=lambda mp, a: mp.sqrt(a),
     ),
     ScalarFunction(
-        "rsqrt", 1, FLOAT, rsqrt, "1 / sqrt(a).", ulp=(0.6, 0.6), range="(0, inf], -inf",
+        "rsqrt", 1, FLOAT, rsqrt, "Gives 1 / sqrt(x) for each element.", ulp=(0.6, 0.6), range="(0, inf], -inf",
         special=("NaN -> NaN", "negative -> NaN", "+0 -> +inf", "-0 -> -inf", "+inf -> +0"),
         source="reciprocal of the root, one Newton step in extended precision",
         reference=lambda mp, a: 1 / mp.sqrt(a),
     ),
     ScalarFunction(
-        "signbit", 1, FLOAT, signbit, "Whether the sign bit is set.", "bool",
+        "signbit", 1, FLOAT, signbit, "Tells whether the sign bit of each element is set.", "bool",
         special=("-0 -> True", "NaN -> its sign bit"),
     ),
     ScalarFunction(
-        "copysign", 2, FLOAT, copysign, "Magnitude of the first with the sign bit of the second.",
+        "copysign", 2, FLOAT, copysign, "Gives the magnitude of each x1 with the sign bit of its x2.",
         special=("NaN, x -> NaN",),
     ),
 )  # fmt: skip

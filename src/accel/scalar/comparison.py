@@ -78,30 +78,53 @@ NAN = "NaN in any argument -> NaN"
 UNORDERED = "NaN in any argument -> False"
 
 ROWS = (
-    ScalarFunction("equal", 2, ALL, eq, "a == b.", "bool", special=(UNORDERED, "+0 == -0 -> True")),
-    ScalarFunction("not_equal", 2, ALL, ne, "a != b.", "bool", special=("NaN in any argument -> True",)),
-    ScalarFunction("less", 2, NUMBER, lambda a, b: a < b, "a < b.", "bool", special=(UNORDERED,)),
-    ScalarFunction("less_equal", 2, NUMBER, lambda a, b: a <= b, "a <= b.", "bool", special=(UNORDERED,)),
-    ScalarFunction("greater", 2, NUMBER, lambda a, b: a > b, "a > b.", "bool", special=(UNORDERED,)),
-    ScalarFunction("greater_equal", 2, NUMBER, lambda a, b: a >= b, "a >= b.", "bool", special=(UNORDERED,)),
-    ScalarFunction("logical_and", 2, BOOL, lambda a, b: a & b, "Both.", "bool"),
-    ScalarFunction("logical_or", 2, BOOL, lambda a, b: a | b, "Either.", "bool"),
-    ScalarFunction("logical_xor", 2, BOOL, lambda a, b: a ^ b, "One of the two.", "bool"),
-    ScalarFunction("logical_not", 1, BOOL, lambda a: ~a, "Not.", "bool"),
-    ScalarFunction("isnan", 1, NUMBER, isnan, "Whether NaN; False for integers.", "bool"),
-    ScalarFunction("isinf", 1, NUMBER, isinf, "Whether infinite; False for integers.", "bool"),
-    ScalarFunction("isfinite", 1, NUMBER, isfinite, "Whether neither NaN nor infinite; True for integers.", "bool"),
-    ScalarFunction("where", 3, ALL, choose, "The second argument where the first, a bool, is true, else the third."),
     ScalarFunction(
-        "minimum", 2, NUMBER, minimum, "The smaller.", special=(NAN, "minimum(-0, +0) -> -0 in either order"),
+        "equal", 2, ALL, eq, "Tells whether x1 == x2, for each pair of elements.", "bool",
+        special=(UNORDERED, "+0 == -0 -> True"),
+    ),
+    ScalarFunction(
+        "not_equal", 2, ALL, ne, "Tells whether x1 != x2, for each pair of elements.", "bool",
+        special=("NaN in any argument -> True",),
+    ),
+    ScalarFunction(
+        "less", 2, NUMBER, lambda a, b: a < b, "Tells whether x1 < x2, for each pair of elements.", "bool",
+        special=(UNORDERED,),
+    ),
+    ScalarFunction(
+        "less_equal", 2, NUMBER, lambda a, b: a <= b, "Tells whether x1 <= x2, for each pair of elements.", "bool",
+        special=(UNORDERED,),
+    ),
+    ScalarFunction(
+        "greater", 2, NUMBER, lambda a, b: a > b, "Tells whether x1 > x2, for each pair of elements.", "bool",
+        special=(UNORDERED,),
+    ),
+    ScalarFunction(
+        "greater_equal", 2, NUMBER, lambda a, b: a >= b, "Tells whether x1 >= x2, for each pair of elements.", "bool",
+        special=(UNORDERED,),
+    ),
+    ScalarFunction("logical_and", 2, BOOL, lambda a, b: a & b, "Tells whether both x1 and x2 are true.", "bool"),
+    ScalarFunction("logical_or", 2, BOOL, lambda a, b: a | b, "Tells whether x1, x2 or both are true.", "bool"),
+    ScalarFunction("logical_xor", 2, BOOL, lambda a, b: a ^ b, "Tells whether one of x1 and x2 only is true.", "bool"),
+    ScalarFunction("logical_not", 1, BOOL, lambda a: ~a, "Tells whether each element is false.", "bool"),
+    ScalarFunction("isnan", 1, NUMBER, isnan, "Tells whether each element is NaN; no integer is.", "bool"),
+    ScalarFunction("isinf", 1, NUMBER, isinf, "Tells whether each element is infinite; no integer is.", "bool"),
+    ScalarFunction(
+        "isfinite", 1, NUMBER, isfinite,
+        "Tells whether each element is neither NaN nor infinite; every integer is.", "bool",
+    ),
+    ScalarFunction("where", 3, ALL, choose, "Chooses x1 where the condition is true, and x2 where it is false."),
+    ScalarFunction(
+        "minimum", 2, NUMBER, minimum, "Gives the smaller of x1 and x2, for each pair of elements.",
+        special=(NAN, "minimum(-0, +0) -> -0 in either order"),
         reference=lambda mp, a, b: min(a, b),
     ),
     ScalarFunction(
-        "maximum", 2, NUMBER, maximum, "The larger.", special=(NAN, "maximum(-0, +0) -> +0 in either order"),
+        "maximum", 2, NUMBER, maximum, "Gives the larger of x1 and x2, for each pair of elements.",
+        special=(NAN, "maximum(-0, +0) -> +0 in either order"),
         reference=lambda mp, a, b: max(a, b),
     ),
     ScalarFunction(
-        "clip", 3, NUMBER, clip, "x limited to [low, high]: minimum(maximum(x, low), high).", special=(NAN,),
+        "clip", 3, NUMBER, clip, "Limits each element to [min, max]: minimum(maximum(x, min), max).", special=(NAN,),
         reference=lambda mp, x, low, high: min(max(x, low), high),
     ),
 )  # fmt: skip

@@ -100,15 +100,18 @@ SPECIAL = ("NaN -> NaN", "+0, -0 -> 1", "+inf -> +inf", "-inf -> +0")
 
 ROWS = (
     ScalarFunction(
-        "exp", 1, FLOAT, exp, "e**x.", ulp=(1.0, 1.0), range="[0, inf]", special=SPECIAL, source=SOURCE,
+        "exp", 1, FLOAT, exp, "Gives e**x for each element.", ulp=(1.0, 1.0), range="[0, inf]", special=SPECIAL,
+        source=SOURCE,
         reference=lambda mp, x: mp.exp(x),
     ),
     ScalarFunction(
-        "exp2", 1, FLOAT, exp2, "2**x; exact for integers.", ulp=(1.0, 1.0), range="[0, inf]", special=SPECIAL,
+        "exp2", 1, FLOAT, exp2, "Gives 2**x for each element, exactly for integers.", ulp=(1.0, 1.0), range="[0, inf]",
+        special=SPECIAL,
         source="2**k times a minimax polynomial of x - k", reference=lambda mp, x: mp.power(2, x),
     ),
     ScalarFunction(
-        "expm1", 1, FLOAT, expm1, "e**x - 1, accurate near 0.", ulp=(2.0, 2.0), range="[-1, inf]",
+        "expm1", 1, FLOAT, expm1, "Gives e**x - 1 for each element, accurate near 0.", ulp=(2.0, 2.0),
+        range="[-1, inf]",
         special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -1"),
         source=SOURCE + ", with 1 taken off before the scaling", reference=lambda mp, x: mp.expm1(x),
     ),

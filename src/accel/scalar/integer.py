@@ -81,16 +81,18 @@ BITS = ("bool", "int")
 SHIFT = ("int",)
 
 ROWS = (
-    ScalarFunction("bitwise_and", 2, BITS, lambda a, b: a & b, "Bits set in both."),
-    ScalarFunction("bitwise_or", 2, BITS, lambda a, b: a | b, "Bits set in either."),
-    ScalarFunction("bitwise_xor", 2, BITS, lambda a, b: a ^ b, "Bits set in one."),
-    ScalarFunction("bitwise_invert", 1, BITS, lambda a: ~a, "Every bit changed; not, for bool."),
+    ScalarFunction("bitwise_and", 2, BITS, lambda a, b: a & b, "Gives the bits that are set in both x1 and x2."),
+    ScalarFunction("bitwise_or", 2, BITS, lambda a, b: a | b, "Gives the bits that are set in x1, in x2 or in both."),
+    ScalarFunction("bitwise_xor", 2, BITS, lambda a, b: a ^ b, "Gives the bits that are set in one of x1 and x2 only."),
+    ScalarFunction(
+        "bitwise_invert", 1, BITS, lambda a: ~a, "Changes every bit of each element; of bool it is the logical not.",
+    ),
     ScalarFunction(
         "bitwise_left_shift", 2, SHIFT, left_shift,
-        "Bits moved up; an amount of the width or more (or negative) gives 0.",
+        "Moves the bits of x1 up by x2; an amount of the width or more (or negative) gives 0.",
     ),
     ScalarFunction(
         "bitwise_right_shift", 2, SHIFT, right_shift,
-        "Bits moved down; an amount of the width or more (or negative) gives 0, or copies of a signed integer's sign.",
+        "Moves the bits of x1 down by x2; an amount of the width or more (or negative) gives 0 (-1 for x1 < 0).",
     ),
 )  # fmt: skip

@@ -92,19 +92,22 @@ SOURCE = "a multiple of k plus a minimax polynomial of m - 1, where x = 2**k m"
 
 ROWS = (
     ScalarFunction(
-        "log", 1, FLOAT, log, "Natural logarithm.", ulp=(1.0, 1.0), special=POLE, source=SOURCE,
+        "log", 1, FLOAT, log, "Gives the natural logarithm of each element.", ulp=(1.0, 1.0), special=POLE,
+        source=SOURCE,
         reference=lambda mp, x: mp.log(x),
     ),
     ScalarFunction(
-        "log2", 1, FLOAT, log2, "Binary logarithm; exact for powers of two.", ulp=(1.2, 1.2), special=POLE,
+        "log2", 1, FLOAT, log2, "Gives the binary logarithm of each element, exactly for powers of two.",
+        ulp=(1.2, 1.2), special=POLE,
         source=SOURCE, reference=lambda mp, x: mp.log(x, 2),
     ),
     ScalarFunction(
-        "log10", 1, FLOAT, log10, "Decimal logarithm.", ulp=(1.1, 1.1), special=POLE, source=SOURCE,
+        "log10", 1, FLOAT, log10, "Gives the decimal logarithm of each element.", ulp=(1.1, 1.1), special=POLE,
+        source=SOURCE,
         reference=lambda mp, x: mp.log10(x),
     ),
     ScalarFunction(
-        "log1p", 1, FLOAT, log1p, "log(1 + x), accurate near 0.", ulp=(1.6, 1.6),
+        "log1p", 1, FLOAT, log1p, "Gives log(1 + x) for each element, accurate near 0.", ulp=(1.6, 1.6),
         special=("NaN -> NaN", "below -1 -> NaN", "-1 -> -inf", "+0 -> +0", "-0 -> -0", "+inf -> +inf"),
         source=SOURCE.replace("m - 1, where x", "m - 1 (taken from x itself), where 1 + x"),
         reference=lambda mp, x: mp.log1p(x),

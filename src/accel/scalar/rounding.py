@@ -24,8 +24,18 @@ def _row(name: str, primitive: Callable[[Expr], Expr], doc: str, reference: Call
 
 
 ROWS = (
-    _row("floor", expr.floor, "Largest integer not above x.", lambda mp, x: mp.floor(x)),
-    _row("ceil", expr.ceil, "Smallest integer not below x.", lambda mp, x: mp.ceil(x)),
-    _row("trunc", expr.trunc, "Integer part of x.", lambda mp, x: mp.floor(x) if x > 0 else mp.ceil(x)),
-    _row("round", expr.rint, "Nearest integer, half to even.", lambda mp, x: mp.nint(x)),
+    _row("floor", expr.floor, "Gives the largest integer not above each element.", lambda mp, x: mp.floor(x)),
+    _row("ceil", expr.ceil, "Gives the smallest integer not below each element.", lambda mp, x: mp.ceil(x)),
+    _row(
+        "trunc",
+        expr.trunc,
+        "Gives the integer part of each element.",
+        lambda mp, x: mp.floor(x) if x > 0 else mp.ceil(x),
+    ),
+    _row(
+        "round",
+        expr.rint,
+        "Gives the integer nearest to each element, and of two the even one.",
+        lambda mp, x: mp.nint(x),
+    ),
 )
