@@ -7,6 +7,7 @@
 #include "buffer.hpp"
 #include "dispatcher.hpp"
 #include "door.hpp"
+#include "environment.hpp"
 #include "pool.hpp"
 
 namespace py = pybind11;
@@ -61,6 +62,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("Dispatcher") = checked(make_dispatcher_type());
   m.attr("Plan") = checked(make_plan_type());
   m.attr("Door") = checked(make_door_type());
+  m.attr("FloatEnvironment") = checked(make_float_environment_type());
   m.attr("_api") = py::capsule(&api, kApiName);
   m.def("register_array", &register_array, py::arg("type"), "Tells where accel.Array keeps buffer, offset, layout.");
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();

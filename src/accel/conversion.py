@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._core import FloatEnvironment
 from .array import Array, empty
 from .dtypes import FLOAT64, TABLE, DType, as_dtype
 from .layout import layout, span, stretched
@@ -67,6 +68,15 @@ def to_numpy(array: Array) -> np.ndarray:
     return np.ascontiguousarray(np.ndarray(array.shape, dtype, raw, -low * size, steps))
 
 
+def number(element: np.ndarray | np.generic) -> Any:
+    """The one element of a NumPy array, or a NumPy scalar, as a Python scalar."""
+    dtype = BY_NUMPY.get(element.dtype)
+    if dtype is None or dtype.kind != "f":
+        return element.item()
+    with FloatEnvironment():
+        return element.astype(np.float64).item()
+
+
 _constants: dict[tuple[Any, ...], Array] = {}
 
 
@@ -86,7 +96,7 @@ def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
 
 def _element(value: bool | int | float, dtype: DType) -> np.ndarray:
     """A Python scalar in a dtype, rounded once. Integers beyond 64 bits are rounded to float64 first."""
-    with np.errstate(all="ignore"):
+    with FloatEnvironment(), np.errstate(all="ignore"):
         if isinstance(value, bool) or (isinstance(value, int) and dtype.kind in "iu") or dtype is FLOAT64:
             return np.array(value, dtype.numpy)
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
@@ -106,7 +116,7 @@ def cast_on_host(source: np.ndarray, dtype: DType) -> np.ndarray:
         or (dtype.kind == "f" and dtype.itemsize > 2)
         or (dtype.kind in "iu" and source.dtype.kind in "biu")
     ):
-        with np.errstate(all="ignore"):
+        with FloatEnvironment(), np.errstate(all="ignore"):
             return source.astype(dtype.numpy)
     from .scalar.evaluate import evaluate
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from . import array as arrays
 from . import dispatch, interop
+from ._core import FloatEnvironment
 from .array import Array
 from .backends.base import Device
-from .conversion import cast_on_host, constant, from_numpy
+from .conversion import cast_on_host, constant, from_numpy, number
 from .devices import default_device
 from .devices import device as device_of
 from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
@@ -106,7 +107,8 @@ def _host(obj: Any, wanted: DType | None, library: Any) -> tuple[np.ndarray, boo
 def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
     """Numbers, or nested sequences of them, in the wanted dtype, else their own if they have one, else their kind's."""
     try:
-        made = np.asarray(obj)
+        with FloatEnvironment():  # NumPy scalars of several dtypes are promoted
+            made = np.asarray(obj)
     except ValueError as error:
         raise ArgumentError(f"asarray: obj: {error}") from None
     if made.dtype == np.float64 and (np.abs(made) >= 2**63).any():
@@ -156,7 +158,7 @@ def full(
     Raises DtypeError for an integer that the dtype does not hold; a float becomes an integer as by astype.
     """
     if isinstance(fill_value, (Array, np.generic)):
-        fill_value = fill_value.item()
+        fill_value = number(fill_value) if isinstance(fill_value, np.generic) else fill_value.item()
     if not isinstance(fill_value, (bool, int, float)):
         raise ArgumentError(f"full: fill_value: expected a Python scalar, got {type(fill_value).__name__}")
     wanted = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)

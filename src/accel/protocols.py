@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from . import registry
+from ._core import FloatEnvironment
 from .array import Array, Index
-from .conversion import from_numpy, to_numpy
+from .conversion import from_numpy, number, to_numpy
 from .devices import device as device_of
 from .errors import AccelError, ArgumentError, DeviceError, ShapeError
 from .interop import dlpack
@@ -69,7 +70,8 @@ def __array__(self: Array, dtype: Any = None, copy: bool | None = None) -> np.nd
     if dtype is not None and result.dtype != dtype:
         if copy is False:
             raise ValueError(f"copy=False: {self.dtype} cannot become {dtype} without a copy")
-        return result.astype(dtype)
+        with FloatEnvironment():
+            return result.astype(dtype)
     if copy is False and not self.device.host:
         raise ValueError(f"copy=False: the elements are on {self.device} and must be copied to the host")
     return result.copy() if copy and self.device.host else result
@@ -99,7 +101,7 @@ def item(self: Array) -> bool | int | float:
     """The one element as a Python scalar."""
     if self.size != 1:
         raise ShapeError(f"item: expected one element, got shape {self.shape}")
-    return to_numpy(self).reshape(()).astype(object if self.dtype.kind != "f" else float).item()
+    return number(to_numpy(self))
 
 
 @attached
@@ -131,7 +133,8 @@ def __index__(self: Array) -> int:
 
 @attached
 def __repr__(self: Array) -> str:
-    text = np.array2string(to_numpy(self), separator=", ", prefix="accel.Array(")
+    with FloatEnvironment():
+        text = np.array2string(to_numpy(self), separator=", ", prefix="accel.Array(")
     shape = f", shape={self.shape}" if self.size == 0 else ""
     return f"accel.Array({text}, dtype={self.dtype}{shape}, device={str(self.device)!r})"
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from . import interop
+from ._core import FloatEnvironment
 from .array import Array
 from .backends.base import Device
-from .conversion import cast_on_host, from_numpy
+from .conversion import cast_on_host, from_numpy, number
 from .creation import broadcast_to, expand_dims
 from .devices import default_device
 from .devices import device as device_named
@@ -28,7 +29,7 @@ from .registry import OPS
 def _number(op: str, argument: str, value: Any) -> int | float:
     """A Python integer or float, or an array of one of them."""
     if isinstance(value, (Array, np.generic)):
-        value = value.item()
+        value = number(value) if isinstance(value, np.generic) else value.item()
     if not isinstance(value, (int, float)):
         raise ArgumentError(f"{op}: {argument}: expected a number, got {type(value).__name__}")
     return value
@@ -67,8 +68,10 @@ def arange(
     whole = all(isinstance(x, int) for x in (first, last, by))
     wanted = (INT64 if whole else FLOAT32) if dtype is None else as_dtype(dtype)
     if not whole:
-        n = max(0, math.ceil((last - first) / by))
-        return _placed(first + np.arange(n) * float(by), wanted, device)
+        with FloatEnvironment():
+            n = max(0, math.ceil((last - first) / by))
+            made = first + np.arange(n) * float(by)
+        return _placed(made, wanted, device)
     n = len(range(first, last, by))
     for end in (first, first + (n - 1) * by) if n else ():
         check_scalar(end, wanted if wanted.kind in "iu" else INT64, "arange")
@@ -98,7 +101,7 @@ def linspace(
         raise ShapeError(f"linspace: num: expected no negative number, got {n}")
     if wanted.kind != "f":
         raise DtypeError(f"linspace: dtype: expected a floating dtype, got {wanted}")
-    with np.errstate(all="ignore"):
+    with FloatEnvironment(), np.errstate(all="ignore"):
         made = first + np.arange(n) * np.float64((last - first) / max(1, n - 1 if endpoint else n))
     if endpoint and n > 1:
         made[-1] = last

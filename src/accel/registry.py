@@ -9,6 +9,7 @@ import threading
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from ._core import FloatEnvironment
 from .backends.base import API_VERSION, Backend, BackendInfo, Kernel
 from .errors import AccelError, BackendUnavailableError, ConfigError
 
@@ -108,8 +109,9 @@ def _start(name: str) -> Backend | BackendUnavailableError:
             f"this accel has version {API_VERSION}: install a matching release of it"
         )
     try:
-        started = _entry_points()[name][0].load()()
-        started.devices()
+        with FloatEnvironment():  # which threads that a driver starts inherit
+            started = _entry_points()[name][0].load()()
+            started.devices()
     except BackendUnavailableError as error:
         return error
     except (Exception, SystemExit) as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core import FloatEnvironment
 from ..config import Settings
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
 from . import opencl_icd, opencl_program, opencl_query
@@ -119,7 +120,7 @@ class OpenCLDevice(Device):
 
         if self._lost is not None:
             raise self._lost
-        with self._build_lock:
+        with self._build_lock, FloatEnvironment():  # which threads that the driver starts inherit
             if self._queue is None:
                 try:
                     context = cl.Context([self.cl_device])

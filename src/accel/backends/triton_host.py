@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import FloatEnvironment
 from ..ieee import fma32, fma64
 from ..scalar import Program
 from .base import HostBuffer, HostDevice
@@ -55,7 +56,11 @@ class InterpreterDevice(HostDevice):
                 buffer, offset = next(left)
                 return tensor(buffer.address + offset, tl.pointer_type(getattr(tl, parameter.dtype)), np.uint64)
 
-            with interpreting(what.function, create_dot=dot, create_splat=splat) as builder, np.errstate(all="ignore"):
+            with (
+                interpreting(what.function, create_dot=dot, create_splat=splat) as builder,
+                FloatEnvironment(),
+                np.errstate(all="ignore"),
+            ):
                 arguments = what.bind(pointer, integer)
                 builder.set_grid_dim(grid, 1, 1)
                 for instance in range(grid):

@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from .._core import FloatEnvironment
 from ..ieee import fma32, fma64
 from . import convert
 from .expr import FLOATS, Expr, schedule
@@ -67,7 +68,7 @@ def evaluate(program: Program, *arrays: npt.ArrayLike) -> np.ndarray:
     root = program.expression()
     order = schedule(root)
     result = np.empty(int(np.prod(shape)), NUMPY[root.dtype])
-    with np.errstate(all="ignore"):
+    with FloatEnvironment(), np.errstate(all="ignore"):
         for start in range(0, result.size, CHUNK):
             part = slice(start, start + CHUNK)
             result[part] = _run(order, [a[part] for a in stored])
