@@ -82,21 +82,22 @@ _constants: dict[tuple[Any, ...], Array] = {}
 
 def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
     """A Python scalar as a read-only array without axes, kept on the device for the next use. Raises DtypeError."""
-    # -0.0 equals 0.0 and NaN no key, so these go by their text
-    key = (value if value and value == value else repr(value), type(value), dtype, id(device))
-    found = _constants.get(key)
-    if found is None or found.device is not device:
-        if len(_constants) >= 1024:
-            _constants.clear()
-        found = _constants[key] = from_numpy(_element(value, dtype), device, copy=True)
-        if device.host:
-            found.buffer.readonly = True
+    with FloatEnvironment():
+        # -0.0 equals 0.0 and NaN no key, so these go by their text
+        key = (value if value and value == value else repr(value), type(value), dtype, id(device))
+        found = _constants.get(key)
+        if found is None or found.device is not device:
+            if len(_constants) >= 1024:
+                _constants.clear()
+            found = _constants[key] = from_numpy(_element(value, dtype), device, copy=True)
+            if device.host:
+                found.buffer.readonly = True
     return found
 
 
 def _element(value: bool | int | float, dtype: DType) -> np.ndarray:
     """A Python scalar in a dtype, rounded once. Integers beyond 64 bits are rounded to float64 first."""
-    with FloatEnvironment(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
         if isinstance(value, bool) or (isinstance(value, int) and dtype.kind in "iu") or dtype is FLOAT64:
             return np.array(value, dtype.numpy)
         if isinstance(value, int) and not -(2**63) <= value < 2**64:

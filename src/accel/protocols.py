@@ -106,7 +106,8 @@ def item(self: Array) -> bool | int | float:
 
 @attached
 def __bool__(self: Array) -> bool:
-    return bool(self.item())
+    with FloatEnvironment():
+        return bool(self.item())
 
 
 @attached

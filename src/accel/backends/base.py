@@ -73,7 +73,8 @@ elements).
 
 Outputs are not initialised and overlap no input, except that a pointwise output may be the very same elements as an
 input.
-May return before the device is done; work on one device is ordered."""
+May return before the device is done; work on one device is ordered. The calling thread is in IEEE 754's default
+floating-point environment, whatever accel's caller set."""
 
 
 @dataclass(frozen=True)
