@@ -7,6 +7,7 @@
 #include "buffer.hpp"
 #include "dispatcher.hpp"
 #include "door.hpp"
+#include "elements.hpp"
 #include "environment.hpp"
 #include "pool.hpp"
 
@@ -42,8 +43,16 @@ PyObject* allocate_bytes(PyObject*, PyObject* size) {
   return PyErr_Format(PyExc_ValueError, "allocate: nbytes: expected at least 0, got %zd", nbytes);
 }
 
+PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
 PyMethodDef functions[] = {
     {"allocate", allocate_bytes, METH_O, "allocate(nbytes): a HostBuffer from the pool. Raises MemoryError."},
+    {"store", fast(store), METH_FASTCALL,
+     "store(array, key, value): writes a number to the element that integers name, where that is simple; whether it "
+     "did."},
+    {"view", fast(view), METH_FASTCALL, "view(buffer, offset, layout): an accel.Array."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -47,6 +47,7 @@ from .errors import (
     DeviceError,
     DtypeError,
     OutOfMemoryError,
+    RangeError,
     ShapeError,
     UnsupportedError,
 )

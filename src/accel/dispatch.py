@@ -33,7 +33,7 @@ FALLBACK = "fallback to cpu"
 _LIMIT = 1 << 14
 _plans: dict[tuple[Any, ...], Plan] = {}
 _said: set[tuple[str, str, str]] = set()
-_recorder: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
+RECORDER: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
 
 
 class FallbackWarning(UserWarning):
@@ -53,7 +53,7 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
     """A call whose plan is yet to be made, or that is to be recorded."""
     layouts, target = tuple(x.layout for x in inputs), None if out is None else out.layout
     adapted = spec.adapt(layouts, params)
-    if (recorder := _recorder.get()) is not None:
+    if (recorder := RECORDER.get()) is not None:
         if isinstance(adapted, Seen):  # the call that it becomes is recorded
             return _seen(spec, adapted)(inputs, out)
         if adapted is None:
@@ -75,7 +75,7 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
     return plan(inputs, out)
 
 
-call = _core.Dispatcher(_recorder, config.scope, config.snapshots, _plans, _call)
+call = _core.Dispatcher(RECORDER, config.scope, config.snapshots, _plans, _call)
 """call(spec, inputs, params=None, out=None): runs an op on arrays of one device and returns its output; out: write
 there instead of to a fresh array. Finds the plan in `_plans` and runs it; `_call` does the rest."""
 
@@ -290,11 +290,11 @@ def recording(run: bool) -> Iterator[Recorder]:
 
     run False: nothing is computed; results have shape and dtype but no memory behind them."""
     recorder = Recorder(run)
-    token = _recorder.set(recorder)
+    token = RECORDER.set(recorder)
     try:
         yield recorder
     finally:
-        _recorder.reset(token)
+        RECORDER.reset(token)
 
 
 def _record(recorder: Recorder, spec: OpSpec, inputs: Sequence[Array], params: Any) -> list[Candidate]:

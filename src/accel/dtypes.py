@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .errors import DtypeError
+from .errors import DtypeError, RangeError
 from .scalar.program import promote as promote_names
 
 
 @dataclass(frozen=True, eq=False)
 class DType:
-    """One dtype. Rows are singletons: compare with ``is`` or ``==``.
+    """One dtype. Rows are singletons, which equal NumPy's dtype and scalar type of the same elements.
 
     kind: ``b`` boolean, ``i`` signed, ``u`` unsigned, ``f`` floating. itemsize: bytes.
     accumulator: name of the dtype that sums and dot products accumulate in.
@@ -26,6 +27,21 @@ class DType:
     itemsize: int
     numpy: np.dtype
     accumulator: str
+
+    @property
+    def dtype(self) -> np.dtype:
+        """NumPy's dtype: NumPy asks for it where this row is given as a dtype."""
+        return self.numpy
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, np.dtype):
+            return self.numpy == other
+        if isinstance(other, type) and issubclass(other, np.generic):
+            return self.numpy.type is other
+        return self is other
+
+    def __hash__(self) -> int:
+        return hash(self.numpy)
 
     def __repr__(self) -> str:
         return f"accel.{self.name}"
@@ -116,8 +132,13 @@ def scalar_dtype(value: bool | int | float, dtype: DType) -> DType:
 
 
 def check_scalar(value: bool | int | float, dtype: DType, argument: str) -> None:
-    """Raises DtypeError where a Python integer is outside an integer dtype's range."""
-    if dtype.kind in "iu" and not isinstance(value, float):
-        info = np.iinfo(dtype.numpy)
-        if not info.min <= value <= info.max:
-            raise DtypeError(f"{argument}: {value} is outside {dtype}, which holds {info.min} to {info.max}")
+    """Raises RangeError where an integer dtype cannot hold a Python number: one outside its range, NaN, an infinity.
+
+    A fraction is no reason: it is cut off, as astype does.
+    """
+    if dtype.kind not in "iu":
+        return
+    info = np.iinfo(dtype.numpy)
+    whole = value if isinstance(value, int) else math.trunc(value) if math.isfinite(value) else None
+    if whole is None or not info.min <= whole <= info.max:
+        raise RangeError(f"{argument}: {value} is outside {dtype}, which holds {info.min} to {info.max}")
