@@ -9,7 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .errors import DtypeError
+from .errors import DtypeError, shown
 from .scalar.program import promote as promote_names
 
 
@@ -89,7 +89,7 @@ def as_dtype(value: Any, argument: str = "dtype") -> DType:
             row = None
         if row is not None:
             return row
-    raise DtypeError(f"{argument}: {value!r} is not a dtype of accel; it has {', '.join(TABLE)}")
+    raise DtypeError(f"{argument}: {shown(value)} is not a dtype of accel; it has {', '.join(TABLE)}")
 
 
 @lru_cache(maxsize=1024)
@@ -120,4 +120,4 @@ def check_scalar(value: bool | int | float, dtype: DType, argument: str) -> None
     if dtype.kind in "iu" and not isinstance(value, float):
         info = np.iinfo(dtype.numpy)
         if not info.min <= value <= info.max:
-            raise DtypeError(f"{argument}: {value} is outside {dtype}, which holds {info.min} to {info.max}")
+            raise DtypeError(f"{argument}: {shown(value)} is outside {dtype}, which holds {info.min} to {info.max}")

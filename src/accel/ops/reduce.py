@@ -15,7 +15,7 @@ from .. import dispatch, interop, registry
 from ..array import Array
 from ..conversion import constant
 from ..dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
-from ..errors import ArgumentError, AxisError, DtypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
 from ..layout import Layout, Shape
 from ..scalar import Program, program_for
 from . import bounds, canonical
@@ -44,10 +44,10 @@ def normalize_axes(op: str, axis: Axes, ndim: int) -> Shape:
     found = []
     for item in items:
         if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__"):
-            raise ArgumentError(f"{op}: axis: expected an integer, a tuple of them or None, got {axis!r}")
+            raise ArgumentError(f"{op}: axis: expected an integer, a tuple of them or None, got {shown(axis)}")
         a = operator.index(item)
         if not -ndim <= a < ndim:
-            raise AxisError(f"{op}: axis: {a} is out of range for an array with {ndim} axes")
+            raise AxisError(f"{op}: axis: {shown(a)} is out of range for an array with {ndim} axes")
         found.append(a % ndim)
     if len(set(found)) < len(found):
         raise AxisError(f"{op}: axis: {axis} names an axis twice")
