@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from math import inf
+import math
+from collections.abc import Callable
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from ._core import FloatEnvironment
 from .array import Array, empty
-from .dtypes import FLOAT64, TABLE, DType, as_dtype
+from .dtypes import TABLE, UINT64, DType, as_dtype
 from .layout import layout, span, stretched
 from .memory import Device, HostBuffer, address_of
 from .scalar import program_for
@@ -42,6 +44,33 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
         dense = np.ascontiguousarray(source, dtype.numpy)
         device.copy_in(result.buffer, 0, dense.reshape(-1).view(np.uint8))
     return result
+
+
+BLOCK = 1 << 17
+"""Elements of an array that are computed on the host at a time."""
+
+
+def from_blocks(n: int, dtype: DType, device: Device, block: Callable[[int, int], np.ndarray]) -> Array:
+    """A vector of n elements, of which block(i, j) computes those from i to j - 1, in any dtype.
+
+    It has its memory before the first of them is computed. Raises OutOfMemoryError.
+    """
+    result = empty((n,), dtype, device)
+    for i in range(0, n, BLOCK):
+        made = cast_on_host(block(i, min(n, i + BLOCK)), dtype)
+        device.copy_in(result.buffer, i * dtype.itemsize, made.view(np.uint8))
+    return result
+
+
+def whole_numbers(first: int, by: int, dtype: DType) -> Callable[[int, int], np.ndarray]:
+    """The blocks of first + i * by, as int64 or uint64; modulo 2**64, so that every range of either is exact."""
+    start, step = np.uint64(first % 2**64), np.uint64(by % 2**64)
+
+    def block(i: int, j: int) -> np.ndarray:
+        words = np.arange(i, j, dtype=np.uint64) * step + start
+        return words if dtype is UINT64 else words.view(np.int64)
+
+    return block
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -89,20 +118,36 @@ def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
         if found is None or found.device is not device:
             if len(_constants) >= 1024:
                 _constants.clear()
-            found = _constants[key] = from_numpy(_element(value, dtype), device, copy=True)
+            found = _constants[key] = from_numpy(element(value, dtype), device, copy=True)
             if device.host:
                 found.buffer.readonly = True
     return found
 
 
-def _element(value: bool | int | float, dtype: DType) -> np.ndarray:
-    """A Python scalar in a dtype, rounded once. Integers beyond 64 bits are rounded to float64 first."""
-    with np.errstate(all="ignore"):
-        if isinstance(value, bool) or (isinstance(value, int) and dtype.kind in "iu") or dtype is FLOAT64:
-            return np.array(value, dtype.numpy)
-        if isinstance(value, int) and not -(2**63) <= value < 2**64:
-            value = float(value) if abs(value) < 2**1023 else inf if value > 0 else -inf
-        return cast_on_host(np.array(value), dtype)
+def element(value: bool | int | float, dtype: DType) -> np.ndarray:
+    """A Python scalar in a dtype, rounded once however many digits it has; beyond a floating dtype's range: infinite.
+
+    The value of an integer fits an integer dtype (`check_scalar`).
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and dtype.kind not in "iu":
+        value = bool(value) if dtype.kind == "b" else nearest(value, dtype)
+    if isinstance(value, int):
+        return np.array(value, dtype.numpy)
+    return cast_on_host(np.array(value, np.float64), dtype)
+
+
+def nearest(value: int, dtype: DType) -> float:
+    """The number of a floating dtype that is nearest to an integer; of two, the one with an even last digit."""
+    digits = int(ml_dtypes.finfo(dtype.numpy).nmant) + 1
+    unit = max(0, value.bit_length() - digits)
+    places, rest = value >> unit, value & ((1 << unit) - 1)
+    half = (1 << unit) >> 1
+    if unit and (rest > half or (rest == half and places & 1)):
+        places += 1
+    try:
+        return math.ldexp(places, unit)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def cast_on_host(source: np.ndarray, dtype: DType) -> np.ndarray:

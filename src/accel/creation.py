@@ -12,16 +12,17 @@ from . import array as arrays
 from . import dispatch, interop
 from ._core import FloatEnvironment
 from .array import Array
-from .backends.base import Device
-from .conversion import cast_on_host, constant, from_numpy, number
+from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, nearest, number, whole_numbers
 from .devices import default_device
-from .devices import device as device_of
-from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
-from .errors import ArgumentError, AxisError, ShapeError
+from .devices import device as device_named
+from .dtypes import BOOL, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
+from .errors import ArgumentError, OutOfMemoryError, ShapeError, shown
 from .interop import numpy as numpy_arrays
-from .layout import Shape, broadcast_strides, row_major
+from .layout import Shape, broadcast_strides, reshaped, row_major
 from .layout import broadcast_shapes as _broadcast_shapes
+from .memory import Device
 from .ops.pointwise import COPY, astype
+from .ops.reduce import normalize_axes
 
 
 def _integers(op: str, argument: str, value: Any) -> Shape:
@@ -29,18 +30,19 @@ def _integers(op: str, argument: str, value: Any) -> Shape:
     try:
         return tuple(operator.index(n) for n in (value if isinstance(value, (tuple, list)) else (value,)))
     except TypeError:
-        raise ArgumentError(f"{op}: {argument}: expected integers, got {value!r}") from None
+        raise ArgumentError(f"{op}: {argument}: expected integers, got {shown(value)}") from None
 
 
 def _shape(op: str, shape: Any) -> Shape:
     result = _integers(op, "shape", shape)
     if any(n < 0 for n in result):
-        raise ShapeError(f"{op}: shape: expected no negative length, got {result}")
+        raise ShapeError(f"{op}: shape: expected no negative length, got {shown(result)}")
     return result
 
 
-def _device(device: str | Device | None) -> Device:
-    return default_device() if device is None else device_of(device)
+def device_of(device: str | Device | None) -> Device:
+    """The device that an argument names; None: the default one."""
+    return default_device() if device is None else device_named(device)
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = None, copy: bool | None = None) -> Array:
@@ -52,7 +54,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = Non
     Raises ArgumentError, DtypeError, DeviceError, OutOfMemoryError.
     """
     wanted = None if dtype is None else as_dtype(dtype)
-    target = None if device is None else device_of(device)
+    target = None if device is None else device_named(device)
     found, fresh = (obj, False) if isinstance(obj, Array) else _foreign(obj, wanted, target)
     if target is not None and found.device is not target:
         found, fresh = found.to_device(target), True
@@ -77,10 +79,12 @@ def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Arr
         if not found.device.host:
             return found, False
         host, fresh = np.asarray(found), False
+    elif isinstance(obj, range) and obj and _words_hold(obj):
+        return _from_range(obj, INT64 if wanted is None else wanted, home), True
     else:
         host, fresh = _host(obj, wanted, library)
     if wanted is not None and home.missing(as_dtype(host.dtype, "asarray: obj").name) is not None:
-        host, fresh = np.asarray(astype(from_numpy(host, device_of("cpu")), wanted)), True
+        host, fresh = np.asarray(astype(from_numpy(host, device_named("cpu")), wanted)), True
     found = from_numpy(host, home, argument="asarray: obj")
     return found, fresh or getattr(found.buffer, "owner", None) is not host
 
@@ -104,34 +108,79 @@ def _host(obj: Any, wanted: DType | None, library: Any) -> tuple[np.ndarray, boo
     )
 
 
+def _words_hold(numbers: range) -> bool:
+    """Whether int64 or uint64 holds all numbers of a range."""
+    ends = numbers[0], numbers[-1]
+    return min(ends) >= (0 if max(ends) >= 2**63 else -(2**63)) and max(ends) < 2**64
+
+
+def _from_range(numbers: range, dtype: DType, home: Device) -> Array:
+    for end in (numbers[0], numbers[-1]):
+        check_scalar(end, dtype, "asarray: obj")
+    words = UINT64 if max(numbers[0], numbers[-1]) >= 2**63 else INT64
+    n = -((numbers.start - numbers.stop) // numbers.step)  # len() counts to 2**63
+    return from_blocks(n, dtype, home, whole_numbers(numbers.start, numbers.step, words))
+
+
 def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
     """Numbers, or nested sequences of them, in the wanted dtype, else their own if they have one, else their kind's."""
+    if isinstance(obj, (bool, int, float)):
+        target = natural_dtype(obj) if wanted is None else wanted
+        check_scalar(obj, target, "asarray: obj")
+        return element(obj, target)
     try:
         with FloatEnvironment():  # NumPy scalars of several dtypes are promoted
             made = np.asarray(obj)
     except ValueError as error:
         raise ArgumentError(f"asarray: obj: {error}") from None
-    if made.dtype == np.float64 and (np.abs(made) >= 2**63).any():
-        leaves = np.asarray(obj, object)
-        if all(isinstance(n, int) for n in leaves.flat):  # int64 beside uint64 is float64 to NumPy
-            target = INT64 if wanted is None else wanted
-            check_scalar(leaves.max(), target, "asarray: obj")
-            check_scalar(leaves.min(), target, "asarray: obj")
-            made = leaves.astype(target.numpy) if target.kind in "iu" else made
+    except MemoryError as error:
+        raise OutOfMemoryError(f"asarray: obj: no memory for its elements on the host ({error})") from error
+    asked = wanted or _own_dtype(obj, made)
+    large = made.dtype == np.float64 and asked is not FLOAT64 and (np.abs(made) >= 2**53).any()
+    if large or made.dtype == object:  # integers were rounded, or will be
+        numbers = [n.item() if isinstance(n, np.generic) else n for n in np.asarray(obj, object).flat]
+        if all(isinstance(n, (int, float)) for n in numbers):
+            natural = FLOAT32 if any(isinstance(n, float) for n in numbers) else INT64
+            return _each(numbers, asked or natural).reshape(made.shape)
     if made.dtype.kind not in "biuf":
-        raise ArgumentError(f"asarray: obj: expected numbers that a dtype of accel holds, got {obj!r:.80}")
-    first = obj
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
-    natural = as_dtype(made.dtype) if hasattr(first, "dtype") else _NATURAL[made.dtype.kind]
-    target = natural if wanted is None else wanted
-    if target.kind in "iu" and made.dtype.kind in "iu" and made.size:
-        check_scalar(int(made.max()), target, "asarray: obj")
-        check_scalar(int(made.min()), target, "asarray: obj")
+        raise ArgumentError(f"asarray: obj: expected numbers that a dtype of accel holds, got {shown(obj)}")
+    target = asked or _NATURAL[made.dtype.kind]
+    if target.kind in "iu" and made.dtype.kind in "iuf" and made.size:
+        for end in (made.max(), made.min()):  # NaN where there is one
+            check_scalar(number(end), target, "asarray: obj")
     return cast_on_host(made, target)
 
 
+def _own_dtype(obj: Any, made: np.ndarray) -> DType | None:
+    """The dtype that NumPy gave nested sequences whose first element has one."""
+    first = obj
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    return as_dtype(made.dtype) if hasattr(first, "dtype") and made.dtype != object else None
+
+
+def _each(numbers: list[int | float], dtype: DType) -> np.ndarray:
+    """Numbers among which are integers that float64 does not hold, each rounded once. Raises RangeError."""
+    whole = [isinstance(n, int) for n in numbers]
+    if dtype.kind == "f":
+        floats = [nearest(n, dtype) if is_whole else n for n, is_whole in zip(numbers, whole, strict=True)]
+        return cast_on_host(np.array(floats, np.float64), dtype)
+    floats = [1.0 * bool(n) if is_whole else n for n, is_whole in zip(numbers, whole, strict=True)]
+    for n in numbers:
+        check_scalar(n, dtype, "asarray: obj")
+    made = cast_on_host(np.array(floats, np.float64), dtype)
+    if dtype.kind != "b" and any(whole):
+        integers = [int(n) for n, is_whole in zip(numbers, whole, strict=True) if is_whole]
+        made[whole] = np.array(integers, dtype.numpy)
+    return made
+
+
 _NATURAL = {"b": BOOL, "i": INT64, "u": INT64, "f": FLOAT32}
+
+
+def natural_dtype(value: bool | int | float) -> DType:
+    """The dtype of a Python scalar that is on its own."""
+    return BOOL if isinstance(value, bool) else INT64 if isinstance(value, int) else FLOAT32
 
 
 def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | None = None) -> Array:
@@ -142,12 +191,12 @@ def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | N
     """
     from .interop import dlpack
 
-    return dlpack.adopt(x, None if device is None else _device(device), copy)
+    return dlpack.adopt(x, None if device is None else device_named(device), copy)
 
 
 def empty(shape: int | Shape, *, dtype: Any = None, device: str | Device | None = None) -> Array:
     """An array whose elements are whatever was in memory; dtype float32 by default."""
-    return arrays.empty(_shape("empty", shape), FLOAT32 if dtype is None else as_dtype(dtype), _device(device))
+    return arrays.empty(_shape("empty", shape), FLOAT32 if dtype is None else as_dtype(dtype), device_of(device))
 
 
 def full(
@@ -155,37 +204,40 @@ def full(
 ) -> Array:
     """An array of one value; dtype by default bool, int64 or float32, as the value is a bool, int or float.
 
-    Raises DtypeError for an integer that the dtype does not hold; a float becomes an integer as by astype.
+    Raises RangeError for a number that the dtype does not hold; the fraction of a float is cut off, as by astype.
+    Raises OutOfMemoryError.
     """
+    return _full("full", shape, fill_value, dtype, device)
+
+
+def _full(op: str, shape: Any, fill_value: Any, dtype: Any, device: str | Device | None) -> Array:
     if isinstance(fill_value, (Array, np.generic)):
         fill_value = number(fill_value) if isinstance(fill_value, np.generic) else fill_value.item()
     if not isinstance(fill_value, (bool, int, float)):
-        raise ArgumentError(f"full: fill_value: expected a Python scalar, got {type(fill_value).__name__}")
-    wanted = as_dtype(type(fill_value)) if dtype is None else as_dtype(dtype)
-    check_scalar(fill_value, wanted, "full: fill_value")
-    source = constant(fill_value, wanted, _device(device))
-    return dispatch.call(COPY, (broadcast_to(source, _shape("full", shape)),))
+        raise ArgumentError(f"{op}: fill_value: expected a Python scalar, got {type(fill_value).__name__}")
+    wanted = natural_dtype(fill_value) if dtype is None else as_dtype(dtype)
+    check_scalar(fill_value, wanted, f"{op}: fill_value")
+    target = _shape(op, shape)
+    return dispatch.call(COPY, (broadcast_to(constant(fill_value, wanted, device_of(device)), target),))
 
 
 def zeros(shape: int | Shape, *, dtype: Any = None, device: str | Device | None = None) -> Array:
     """An array of zeros; dtype float32 by default."""
-    return full(shape, 0, dtype=FLOAT32 if dtype is None else dtype, device=device)
+    return _full("zeros", shape, 0, FLOAT32 if dtype is None else dtype, device)
 
 
 def ones(shape: int | Shape, *, dtype: Any = None, device: str | Device | None = None) -> Array:
     """An array of ones; dtype float32 by default."""
-    return full(shape, 1, dtype=FLOAT32 if dtype is None else dtype, device=device)
+    return _full("ones", shape, 1, FLOAT32 if dtype is None else dtype, device)
 
 
 def _like(op: str, x: Any, dtype: Any, device: str | Device | None, fill: Any) -> Any:
     """An array of x's shape: of its dtype, device and kind unless told otherwise."""
     (array,), restore = interop.adopt(op, x=x)
     wanted = array.dtype if dtype is None else as_dtype(dtype)
-    target = array.device if device is None else device_of(device)
+    target = array.device if device is None else device_named(device)
     made = (
-        full(array.shape, fill, dtype=wanted, device=target)
-        if fill is not None
-        else arrays.empty(array.shape, wanted, target)
+        _full(op, array.shape, fill, wanted, target) if fill is not None else arrays.empty(array.shape, wanted, target)
     )
     return restore(made) if target is array.device else made
 
@@ -217,74 +269,84 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return _broadcast_shapes(*(_shape("broadcast_shapes", s) for s in shapes), what="broadcast_shapes")
 
 
+def viewed(op: str, x: Any, argument: str = "x") -> tuple[Array, interop.Restore]:
+    """x as an `Array` where it lies, and what turns a view of it back into x's kind. A view computes nothing, so an
+    array of the host stays there, and shares its memory, whatever the default device is."""
+    library = interop.library(x)
+    if library is None or library.device_of(x) is not None:
+        (array,), restore = interop.adopt(op, **{argument: x})
+        return array, restore
+    return library.to_array(x, device_named("cpu"), f"{op}: {argument}"), lambda array: library.from_array(array, x)
+
+
 def broadcast_to(x: Any, /, shape: int | Shape) -> Any:
     """x stretched to a shape, as a view (stride 0). Raises ShapeError."""
-    (array,), restore = interop.adopt("broadcast_to", x=x)
+    array, restore = viewed("broadcast_to", x)
     target = _shape("broadcast_to", shape)
     if _broadcast_shapes(array.shape, target, what="broadcast_to") != target:
-        raise ShapeError(f"broadcast_to: {array.shape} does not broadcast to {target}")
+        raise ShapeError(f"broadcast_to: {array.shape} does not broadcast to {shown(target)}")
     return restore(array.view(target, broadcast_strides(array.layout, target)))
 
 
 def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
     """The same elements in row-major order under another shape; one length may be -1.
 
-    A view where x is row-major, else a copy.
+    A view of x wherever strides allow one, else a copy.
     copy: True always copies; False raises ValueError where a copy is needed. Raises ShapeError.
     """
-    (array,), restore = interop.adopt("reshape", x=x)
+    array, restore = viewed("reshape", x)
     items = list(_integers("reshape", "shape", shape))
     if items.count(-1) == 1:
         rest = prod(n for n in items if n != -1)
         if rest == 0 or array.size % rest:
-            raise ShapeError(f"reshape: {array.shape} has {array.size} elements, which do not fill {tuple(items)}")
+            raise ShapeError(
+                f"reshape: {array.shape} has {array.size} elements, which do not fill {shown(tuple(items))}"
+            )
         items[items.index(-1)] = array.size // rest
     target = _shape("reshape", items)
     if prod(target) != array.size:
-        raise ShapeError(f"reshape: {array.shape} has {array.size} elements, {target} has {prod(target)}")
-    if copy is False and not array.layout.contiguous:
-        raise ValueError(f"reshape: copy=False: strides {array.strides} of shape {array.shape} need a copy")
-    source = dispatch.call(COPY, (array,)) if copy else array.contiguous()
-    return restore(source.view(target, row_major(target)))
+        raise ShapeError(f"reshape: {array.shape} has {array.size} elements, {shown(target)} has {shown(prod(target))}")
+    strides = None if copy else reshaped(array.layout, target)
+    if strides is None:
+        if copy is False:
+            raise ValueError(f"reshape: copy=False: strides {array.strides} of shape {array.shape} need a copy")
+        array, strides = dispatch.call(COPY, (array,)), row_major(target)
+    return restore(array.view(target, strides))
 
 
 def permute_dims(x: Any, /, axes: Shape) -> Any:
     """The axes in another order, as a view. axes: a permutation of range(ndim). Raises ShapeError."""
-    (array,), restore = interop.adopt("permute_dims", x=x)
+    array, restore = viewed("permute_dims", x)
     given = _integers("permute_dims", "axes", axes)
     order = [a % array.ndim if -array.ndim <= a < array.ndim else a for a in given]
     if sorted(order) != list(range(array.ndim)):
-        raise ShapeError(f"permute_dims: axes: {given} is not a permutation of {array.ndim} axes")
+        raise ShapeError(f"permute_dims: axes: {shown(given)} is not a permutation of {array.ndim} axes")
     return restore(array.permute(order))
 
 
 def matrix_transpose(x: Any, /) -> Any:
     """The last two axes exchanged, as a view. Raises ShapeError for fewer than two axes."""
-    (array,), restore = interop.adopt("matrix_transpose", x=x)
+    array, restore = viewed("matrix_transpose", x)
     return restore(array.mT)
 
 
-def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
-    """A new axis of length 1, as a view. Raises AxisError."""
-    (array,), restore = interop.adopt("expand_dims", x=x)
-    (axis,) = _integers("expand_dims", "axis", axis)
-    if not -array.ndim - 1 <= axis <= array.ndim:
-        raise AxisError(f"expand_dims: axis: {axis} is out of range for an array with {array.ndim} axes")
-    at = axis % (array.ndim + 1)
-    shape, strides = list(array.shape), list(array.strides)
-    shape.insert(at, 1)
-    strides.insert(at, 0)
-    return restore(array.view(tuple(shape), tuple(strides)))
+def expand_dims(x: Any, /, axis: int | tuple[int, ...]) -> Any:
+    """New axes of length 1, as a view. axis: where they are in the result. Raises AxisError, ArgumentError."""
+    array, restore = viewed("expand_dims", x)
+    given = _integers("expand_dims", "axis", axis)
+    ndim = array.ndim + len(given)
+    axes = normalize_axes("expand_dims", given, ndim)
+    old = iter(zip(array.shape, array.strides, strict=True))
+    pairs = [(1, 0) if a in axes else next(old) for a in range(ndim)]
+    return restore(array.view(tuple(n for n, _ in pairs), tuple(step for _, step in pairs)))
 
 
 def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
     """Without axes of length 1, as a view. Raises AxisError, and ShapeError for an axis of another length."""
-    from .ops.reduce import normalize_axes
-
-    (array,), restore = interop.adopt("squeeze", x=x)
+    array, restore = viewed("squeeze", x)
     axes = normalize_axes("squeeze", axis, array.ndim)
     if any(array.shape[a] != 1 for a in axes):
-        raise ShapeError(f"squeeze: axis: {axis} of shape {array.shape} has a length other than 1")
+        raise ShapeError(f"squeeze: axis: {shown(axis)} of shape {array.shape} has a length other than 1")
     keep = [a for a in range(array.ndim) if a not in axes]
     return restore(array.view(tuple(array.shape[a] for a in keep), tuple(array.strides[a] for a in keep)))
 

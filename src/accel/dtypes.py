@@ -10,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .errors import DtypeError, RangeError
+from .errors import DtypeError, RangeError, shown
 from .scalar.program import promote as promote_names
 
 
@@ -105,7 +105,7 @@ def as_dtype(value: Any, argument: str = "dtype") -> DType:
             row = None
         if row is not None:
             return row
-    raise DtypeError(f"{argument}: {value!r} is not a dtype of accel; it has {', '.join(TABLE)}")
+    raise DtypeError(f"{argument}: {shown(value)} is not a dtype of accel; it has {', '.join(TABLE)}")
 
 
 @lru_cache(maxsize=1024)
@@ -141,4 +141,4 @@ def check_scalar(value: bool | int | float, dtype: DType, argument: str) -> None
     info = np.iinfo(dtype.numpy)
     whole = value if isinstance(value, int) else math.trunc(value) if math.isfinite(value) else None
     if whole is None or not info.min <= whole <= info.max:
-        raise RangeError(f"{argument}: {value} is outside {dtype}, which holds {info.min} to {info.max}")
+        raise RangeError(f"{argument}: {shown(value)} is outside {dtype}, which holds {info.min} to {info.max}")

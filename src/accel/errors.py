@@ -45,5 +45,28 @@ class OutOfMemoryError(AccelError, MemoryError):
     """An allocation larger than the device can serve; live arrays are untouched."""
 
 
+class SizeError(ShapeError, OutOfMemoryError):
+    """A shape that no memory holds and no view can have: 63 bits do not count its bytes."""
+
+
 class CompileError(AccelError, RuntimeError):
     """A kernel failed to compile; the message carries the compiler's own words and the path of the source."""
+
+
+LINE = 80
+"""Characters that a value takes in a message at most."""
+
+
+def shown(value: object) -> str:
+    """A value in a message: its repr, cut to a part of a line. Python itself prints no integer of 4,300 digits."""
+    if isinstance(value, (tuple, list)) and len(value) <= LINE:
+        text = ", ".join(map(shown, value)) + ("," if isinstance(value, tuple) and len(value) == 1 else "")
+        text = f"({text})" if isinstance(value, tuple) else f"[{text}]"
+    elif isinstance(value, int) and value.bit_length() > 3 * LINE:
+        return f"an integer of {value.bit_length()} bits"
+    else:
+        try:
+            text = repr(value)
+        except ValueError:
+            text = f"a {type(value).__qualname__} with an integer of thousands of digits"
+    return text if len(text) <= LINE else f"{text[: LINE - 1]}…"

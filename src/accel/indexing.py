@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ArgumentError
+from .errors import ArgumentError, shown
 from .layout import Shape
 
 
@@ -40,11 +40,11 @@ def basic_index(key: Any, shape: Shape, strides: Shape) -> tuple[Shape, Shape, i
             count = len(range(start, stop, by))
             offset += start * step if count else 0
             new_shape.append(count)
-            new_strides.append(step * by)
+            new_strides.append(step * max(-n, min(by, n)))  # longer steps select as much, but 2**63 is no stride
         elif _is_integer(item):
             i = operator.index(item)
             if not -n <= i < n:
-                raise IndexError(f"index: {i} is out of range for axis {axis - 1} of length {n}")
+                raise IndexError(f"index: {shown(i)} is out of range for axis {axis - 1} of length {n}")
             offset += (i % n) * step
         else:
             raise ArgumentError(f"index: expected integers, slices, ... and None, got {type(item).__name__}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from .dtypes import DType
-from .errors import ShapeError
+from .errors import ShapeError, SizeError, shown
 from .memory import Device
 
 Shape = tuple[int, ...]
@@ -34,7 +34,7 @@ class Layout:
         if self.ndim > MAX_AXES:
             raise ShapeError(f"an array has at most {MAX_AXES} axes, not {self.ndim}")
         if self.size * dtype.itemsize >= 1 << 63 or any(n >= 1 << 63 for n in shape):
-            raise ShapeError(f"shape {shape} of {dtype} has more bytes than 63 bits count")
+            raise SizeError(f"shape {shown(shape)} of {dtype} has more bytes than 63 bits count")
         dense = row_major(shape)
         self.contiguous = self.size == 0 or all(
             have == want for have, want, n in zip(strides, dense, shape, strict=True) if n > 1
@@ -108,9 +108,8 @@ def broadcast_shapes(*shapes: Shape, what: str = "operands") -> Shape:
     for axis in range(-ndim, 0):
         sizes = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
         if len(sizes) > 1:
-            raise ShapeError(
-                f"{what}: shapes {', '.join(map(str, shapes))} do not broadcast (axis {axis} has {sorted(sizes)})"
-            )
+            every = ", ".join(map(shown, shapes))
+            raise ShapeError(f"{what}: shapes {every} do not broadcast (axis {axis} has {shown(sorted(sizes))})")
         result.append(sizes.pop() if sizes else 1)
     return tuple(result)
 
@@ -141,3 +140,22 @@ def collapse(shape: Shape, strides: Sequence[Shape]) -> tuple[Shape, list[Shape]
             for row, s in zip(steps, strides, strict=True):
                 row.append(s[axis])
     return tuple(lengths), [tuple(row) for row in steps]
+
+
+def reshaped(source: Layout, shape: Shape) -> Shape | None:
+    """Strides under which a layout's elements, in row-major order, have another shape of as many elements; None where
+    no strides do that."""
+    if source.contiguous:
+        return row_major(shape)
+    lengths, (steps,) = collapse(source.shape, (source.strides,))
+    axes = list(zip(lengths, steps, strict=True))
+    left, step = 1, steps[-1]  # of the axis that is being divided: how much of it is left, and its next stride
+    strides = []
+    for n in reversed(shape):
+        if n > 1 and left == 1:
+            left, step = axes.pop()
+        if left % n:
+            return None
+        strides.append(step)
+        left, step = left // n, step * n
+    return tuple(reversed(strides))

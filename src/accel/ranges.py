@@ -1,7 +1,7 @@
 """The array API standard's creation functions whose elements are computed: ranges, diagonals, grids and triangles.
 
-Ranges are computed on the host, integers exactly and floats in float64, rounded once to the dtype, and then copied: the
-bits are the same on every device.
+Ranges are computed on the host, integers exactly and floats in float64, rounded once to the dtype, and copied block by
+block to where they belong: the bits are the same on every device, and no more memory is needed than the result's.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from . import interop
+from . import array as arrays
+from . import dispatch, interop
 from ._core import FloatEnvironment
 from .array import Array
-from .backends.base import Device
-from .conversion import cast_on_host, from_numpy, number
-from .creation import broadcast_to, expand_dims
-from .devices import default_device
-from .devices import device as device_named
-from .dtypes import FLOAT32, INT64, DType, as_dtype, check_scalar
-from .errors import ArgumentError, DtypeError, ShapeError
+from .conversion import cast_on_host, constant, element, from_blocks, number, whole_numbers
+from .creation import broadcast_to, device_of, expand_dims, viewed, zeros
+from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
+from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .layout import broadcast_shapes
+from .memory import Device
 from .registry import OPS
 
 
@@ -39,12 +38,60 @@ def _count(op: str, argument: str, value: Any) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise ArgumentError(f"{op}: {argument}: expected an integer, got {value!r}") from None
+        raise ArgumentError(f"{op}: {argument}: expected an integer, got {shown(value)}") from None
 
 
-def _placed(elements: np.ndarray, dtype: DType, device: str | Device | None) -> Array:
-    target = default_device() if device is None else device_named(device)
-    return from_numpy(cast_on_host(elements, dtype), target, copy=not target.host)
+def _is_finite(x: int | float) -> bool:
+    return isinstance(x, int) or math.isfinite(x)
+
+
+def _parts(x: int | float) -> tuple[float, int]:
+    """m and e with x = m * 2**e and 0.5 <= abs(m) <= 1, m rounded to float64; x itself and 0 where it has none."""
+    return math.frexp(x) if isinstance(x, float) else (x / 2 ** x.bit_length(), x.bit_length())
+
+
+class _Line:
+    """first + i * step in float64 for whole numbers i, as if its exponents had no ends: only the values overflow.
+
+    Numbers are divided by a power of two of the size of the ends, and the values multiplied by it.
+    """
+
+    def __init__(self, first: int | float, last: int | float) -> None:
+        self.exponent = max((_parts(x)[1] for x in (first, last) if x), default=0) + 1
+        self.first, self.last = self.scaled(first), self.scaled(last)
+
+    def scaled(self, value: int | float) -> float:
+        digits, exponent = _parts(value)
+        return math.ldexp(digits, exponent - self.exponent)
+
+    def values(self, step: float, start: int, stop: int) -> np.ndarray:
+        """Those of i from start to stop - 1; step: scaled."""
+        with np.errstate(all="ignore"):
+            return np.ldexp(self.first + np.arange(start, stop) * step, self.exponent)
+
+
+def _length(first: int | float, last: int | float, by: int | float) -> int:
+    """ceil((last - first) / by) or 0, the difference and the quotient rounded to float64, as if exponents had no
+    ends."""
+    line = _Line(first, last)
+    whole = isinstance(first, int) and isinstance(last, int)
+    digits, exponent = _parts(last - first if whole else line.last - line.first)
+    divisor, its_exponent = _parts(by)
+    quotient, exponent = digits / divisor, exponent - its_exponent + (0 if whole else line.exponent)
+    try:
+        steps = math.ceil(math.ldexp(quotient, exponent))
+    except OverflowError:
+        steps = 1 << exponent if quotient > 0 else 0
+    return max(int(quotient > 0), steps)  # at least one where the quotient is too small for float64
+
+
+def _ends(dtype: DType, values: np.ndarray, ends: dict[int, int | float], start: int) -> np.ndarray:
+    """A block of a range in a floating dtype, whose given elements (by index) are the numbers asked for themselves."""
+    values = cast_on_host(values, dtype)
+    for i, value in ends.items():
+        if 0 <= i - start < len(values):
+            values[i - start] = element(value, dtype)
+    return values
 
 
 def arange(
@@ -59,25 +106,32 @@ def arange(
     """start + i * step for i = 0, 1…, ceil((stop - start) / step) of them or none; arange(n) starts at 0.
 
     dtype: int64 by default if all are integers, else float32. Raises ArgumentError, ShapeError for a step of 0 or a
-    range without end, DtypeError for integers that the dtype does not hold.
+    range without end, DtypeError for integers that the dtype does not hold, OutOfMemoryError.
     """
     first, last = (0, start) if stop is None else (start, stop)
     first, last, by = (_number("arange", n, v) for n, v in (("start", first), ("stop", last), ("step", step)))
-    if by == 0 or not all(math.isfinite(x) for x in (first, last, by)):
-        raise ShapeError(f"arange: {first} to {last} by {by} has no end")
+    if by == 0 or not all(map(_is_finite, (first, last, by))):
+        raise ShapeError(f"arange: {shown(first)} to {shown(last)} by {shown(by)} has no end")
     whole = all(isinstance(x, int) for x in (first, last, by))
     wanted = (INT64 if whole else FLOAT32) if dtype is None else as_dtype(dtype)
-    if not whole:
-        with FloatEnvironment():
-            n = max(0, math.ceil((last - first) / by))
-            made = first + np.arange(n) * float(by)
-        return _placed(made, wanted, device)
-    n = len(range(first, last, by))
-    for end in (first, first + (n - 1) * by) if n else ():
-        check_scalar(end, wanted if wanted.kind in "iu" else INT64, "arange")
-    # modulo 2**64, so that every int64 and uint64 range is exact
-    words = np.arange(n, dtype=np.uint64) * np.uint64(by % 2**64) + np.uint64(first % 2**64)
-    return _placed(words if wanted.name == "uint64" else words.view(np.int64), wanted, device)
+    with FloatEnvironment():
+        if whole:
+            n = max(0, -((first - last) // by))
+            kind, far = wanted if wanted.kind in "iu" else INT64, first + max(0, n - 1) * by
+            if wanted.kind != "f" or all(-(2**63) <= x < 2**63 for x in (first, far)):
+                for end in (first, far) if n else ():
+                    check_scalar(end, kind, "arange")
+                return from_blocks(n, wanted, device_of(device), whole_numbers(first, by, kind))
+        else:
+            n = _length(first, last, by)
+        line = _Line(first, last if n > 1 else first)
+        step, ends = line.scaled(by) if n > 1 else 0.0, {0: first} if wanted.kind == "f" else {}
+
+        def block(i: int, j: int) -> np.ndarray:
+            made = line.values(step, i, j)
+            return _ends(wanted, made, ends, i) if ends else made
+
+        return from_blocks(n, wanted, device_of(device), block)
 
 
 def linspace(
@@ -92,62 +146,84 @@ def linspace(
 ) -> Array:
     """num numbers, evenly spaced from start to stop, which is the last of them if endpoint; float32 by default.
 
-    Raises ArgumentError, ShapeError for a negative num, DtypeError for a dtype that is not floating.
+    Raises ArgumentError, ShapeError for a negative num, DtypeError for a dtype that is not floating, OutOfMemoryError.
     """
-    first, last = float(_number("linspace", "start", start)), float(_number("linspace", "stop", stop))
+    first, last = _number("linspace", "start", start), _number("linspace", "stop", stop)
     n = _count("linspace", "num", num)
     wanted = FLOAT32 if dtype is None else as_dtype(dtype)
     if n < 0:
-        raise ShapeError(f"linspace: num: expected no negative number, got {n}")
+        raise ShapeError(f"linspace: num: expected no negative number, got {shown(n)}")
     if wanted.kind != "f":
         raise DtypeError(f"linspace: dtype: expected a floating dtype, got {wanted}")
-    with FloatEnvironment(), np.errstate(all="ignore"):
-        made = first + np.arange(n) * np.float64((last - first) / max(1, n - 1 if endpoint else n))
-    if endpoint and n > 1:
-        made[-1] = last
-    return _placed(made, wanted, device)
+    with FloatEnvironment():
+        ends = {0: first, n - 1: last} if endpoint and n > 1 else {0: first}
+        parts = max(1, n - 1 if endpoint else n)
+        line = _Line(first, last)
+        step = (line.last - line.first) / min(parts, 2**63)  # there is no longer range
+        return from_blocks(n, wanted, device_of(device), lambda i, j: _ends(wanted, line.values(step, i, j), ends, i))
 
 
 def eye(
     n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | Device | None = None
 ) -> Array:
-    """Ones on the k-th diagonal (k > 0: above the main one), zeros elsewhere; float32 by default. Raises ShapeError."""
+    """Ones on the k-th diagonal (k > 0: above the main one), zeros elsewhere; float32 by default.
+
+    Raises ShapeError, OutOfMemoryError.
+    """
     rows = _count("eye", "n_rows", n_rows)
     columns = rows if n_cols is None else _count("eye", "n_cols", n_cols)
     if min(rows, columns) < 0:
-        raise ShapeError(f"eye: expected no negative length, got {(rows, columns)}")
-    wanted = FLOAT32 if dtype is None else as_dtype(dtype)
-    return _placed(_diagonal(rows, columns, _count("eye", "k", k), np.equal), wanted, device)
+        raise ShapeError(f"eye: expected no negative length, got {shown((rows, columns))}")
+    k = _count("eye", "k", k)
+    made = zeros((rows, columns), dtype=dtype, device=device)
+    down, right = max(0, -k), max(0, k)
+    length = min(rows - down, columns - right)
+    if length > 0:
+        OPS["copy"].function(
+            constant(1, made.dtype, made.device), out=made.view((length,), (columns + 1,), down * columns + right)
+        )
+    return made
 
 
-def _diagonal(rows: int, columns: int, k: int, compare: Any) -> np.ndarray:
-    """compare(column, row + k), shape (rows, columns), bool."""
-    return compare(np.arange(columns)[None, :], np.arange(rows)[:, None] + k)
+def _triangle(op: str, x: Any, k: int, lower: bool) -> Any:
+    """x where column - row <= k (lower) or >= k, else 0.
 
-
-def _triangle(op: str, x: Any, k: int, compare: Any) -> Any:
+    What is kept depends on column - row alone, so it is a vector of rows + columns - 1 booleans, seen as a matrix in
+    which a step down goes one back and a step to the right one ahead.
+    """
     (array,), restore = interop.adopt(op, x=x)
     if array.ndim < 2:
         raise ShapeError(f"{op}: x: expected at least two axes, got shape {array.shape}")
-    kept = from_numpy(_diagonal(*array.shape[-2:], _count(op, "k", k), compare), array.device)
-    return restore(OPS["where"].function(kept, array, False if array.dtype.kind == "b" else 0))
+    rows, columns = array.shape[-2:]
+    k = _count(op, "k", k)
+    result = arrays.empty(array.shape, array.dtype, array.device)  # before anything else takes memory
+    if array.size == 0:
+        return restore(result)
+    length = rows + columns - 1
+    cut = min(max(0, k + rows if lower else k + rows - 1), length)
+    band = arrays.empty((length,), BOOL, array.device)
+    for part, value in ((band[:cut], lower), (band[cut:], not lower)):
+        OPS["copy"].function(value, out=part)
+    kept = band.view((rows, columns), (-1, 1), rows - 1)
+    zero = constant(False if array.dtype is BOOL else 0, array.dtype, array.device)
+    return restore(dispatch.call(OPS["where"], (kept, array, zero), None, result))
 
 
 def tril(x: Any, /, *, k: int = 0) -> Any:
     """x with zeros above the k-th diagonal of its last two axes. Raises ShapeError for fewer than two axes."""
-    return _triangle("tril", x, k, np.less_equal)
+    return _triangle("tril", x, k, True)
 
 
 def triu(x: Any, /, *, k: int = 0) -> Any:
     """x with zeros below the k-th diagonal of its last two axes. Raises ShapeError for fewer than two axes."""
-    return _triangle("triu", x, k, np.greater_equal)
+    return _triangle("triu", x, k, False)
 
 
 def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
     """The arrays stretched to the shape that they broadcast to, as views. Raises ShapeError."""
-    adopted = [interop.adopt("broadcast_arrays", **{f"arrays[{i}]": x}) for i, x in enumerate(arrays)]
-    shape = broadcast_shapes(*(array.shape for (array,), _ in adopted), what="broadcast_arrays")
-    return tuple(restore(broadcast_to(array, shape)) for (array,), restore in adopted)
+    adopted = [viewed("broadcast_arrays", x, f"arrays[{i}]") for i, x in enumerate(arrays)]
+    shape = broadcast_shapes(*(array.shape for array, _ in adopted), what="broadcast_arrays")
+    return tuple(restore(broadcast_to(array, shape)) for array, restore in adopted)
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
@@ -157,17 +233,17 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     """
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid: indexing: expected 'xy' or 'ij', got {indexing!r}")
-    adopted = [interop.adopt("meshgrid", **{f"arrays[{i}]": x}) for i, x in enumerate(arrays)]
-    if any(array.ndim != 1 for (array,), _ in adopted):
-        raise ShapeError(f"meshgrid: expected arrays of one axis, got {[array.shape for (array,), _ in adopted]}")
+    adopted = [viewed("meshgrid", x, f"arrays[{i}]") for i, x in enumerate(arrays)]
+    if any(array.ndim != 1 for array, _ in adopted):
+        raise ShapeError(f"meshgrid: expected arrays of one axis, got {shown([array.shape for array, _ in adopted])}")
     axes = list(range(len(arrays)))
     if indexing == "xy" and len(axes) > 1:
         axes[:2] = 1, 0
     shape = [0] * len(axes)
-    for ((array,), _), axis in zip(adopted, axes, strict=True):
+    for (array, _), axis in zip(adopted, axes, strict=True):
         shape[axis] = array.size
     made = []
-    for ((array,), restore), axis in zip(adopted, axes, strict=True):
+    for (array, restore), axis in zip(adopted, axes, strict=True):
         for _ in range(len(axes) - 1 - axis):
             array = expand_dims(array, axis=array.ndim)
         made.append(restore(broadcast_to(array, tuple(shape))))

@@ -8,7 +8,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accel
@@ -152,13 +152,20 @@ def test_scalars_that_have_a_dtype_keep_it():
 
 
 def test_what_a_dtype_does_not_hold():
-    for obj, dtype in (([300], "int8"), ([1, -1], "uint8"), (2**40, "int32"), (2**63, None), ([0, 2**64 - 1], None)):
-        with pytest.raises(accel.DtypeError, match="is outside"):
+    for obj, dtype in (
+        ([300], "int8"), ([1, -1], "uint8"), (2**40, "int32"), (2**63, None), ([0, 2**64 - 1], None), (2**70, None),
+        ([-1, 2**64 - 1], None), ([2**70], None), ([0.5, 2**70], "uint64"), (10**5000, None), ([10**5000], "int8"),
+        (range(2**63, 2**63 + 2), None), (range(0, 2**70, 2**69), None), (range(3, 301, 99), "uint8"),
+        ([-300.0], "int8"), ([1.5, math.nan], "int8"), ([math.inf], "int64"), (1e9, "int8"), (math.nan, "uint64"),
+    ):  # fmt: skip
+        with pytest.raises(accel.RangeError, match="is outside"):
             accel.asarray(obj, dtype=dtype)
     assert values(accel.asarray([0, 2**64 - 1], dtype="uint64")) == [0, 2**64 - 1]
     assert values(accel.asarray([0, 2**64 - 1], dtype="float32")) == [0, 2.0**64]
     assert values(accel.asarray([0, 2.0**64])) == [0, 2.0**64]
-    assert values(accel.asarray([1.5, -300.0, math.nan, 1e9], dtype="int8")) == [1, -128, 0, 127]
+    assert values(accel.asarray([1.5, -128.9, 127.9], dtype="int8")) == [1, -128, 127]
+    floats = accel.asarray([1.5, -300.0, math.nan, 1e9])
+    assert values(accel.astype(floats, "int8")) == [1, -128, 0, 127], "a cast saturates, as the standard lets it"
     assert values(accel.asarray([2, 0, math.nan], dtype="bool")) == [True, False, True]
     assert values(accel.asarray([1e39], dtype="float32")) == [math.inf]
 
@@ -171,8 +178,93 @@ def test_numbers_are_rounded_once():
     assert values(accel.full((1,), number, dtype="bfloat16")) == [1 + 2**-7]
 
 
+def rounded(value: int, dtype) -> float:
+    """An integer in a floating dtype: few enough digits for an exact float, the last of them 1 where more follow, and
+    then one rounding by NumPy."""
+    beyond = max(0, abs(value).bit_length() - (20 if dtype.itemsize == 2 else 40 if dtype.itemsize == 4 else 62))
+    kept = abs(value) >> beyond
+    exact = kept | (kept << beyond != abs(value))
+    if dtype is accel.float64:
+        exact = float(exact)  # of 62 digits: Python rounds it once
+    narrow = np.array(exact, np.float32 if dtype.itemsize == 2 else np.float64).astype(dtype.numpy)
+    with np.errstate(over="ignore"):
+        return math.copysign(float(np.ldexp(np.float64(narrow), beyond).astype(dtype.numpy)), value)
+
+
+@st.composite
+def long_integers(draw, digits):
+    """Integers of up to 200 bits, most of them next to the middle between two numbers of so many digits."""
+    if draw(st.integers(0, 3)) == 0:
+        return draw(st.integers(-(2**200), 2**200))
+    kept, shift = draw(st.integers(2 ** (digits - 1), 2**digits - 1)), draw(st.integers(1, 150))
+    value = (kept << shift) + (1 << (shift - 1)) + draw(st.sampled_from((-1, 0, 1)))
+    return value * draw(st.sampled_from((1, -1)))
+
+
+@given(st.data(), st.sampled_from([d for d in DTYPES if d.kind == "f"]))
+def test_integers_are_rounded_once(data, dtype):
+    value = data.draw(long_integers(accel.finfo(dtype).bits - {16: 5, 32: 8, 64: 11}[accel.finfo(dtype).bits]))
+    value = data.draw(long_integers(8)) if dtype is accel.bfloat16 else value
+    with np.errstate(over="ignore"):
+        want = rounded(value, dtype)
+    x = accel.zeros(3, dtype=dtype)
+    x[1:] = value
+    for got in (
+        accel.asarray(value, dtype=dtype),
+        accel.asarray([[value, 0.5]], dtype=dtype)[0, 0],
+        accel.asarray([value, -1], dtype=dtype)[0],
+        accel.full((2,), value, dtype=dtype)[1],
+        accel.full_like(x, value)[1],
+        accel.zeros(1, dtype=dtype) + value,
+        accel.clip(accel.asarray([math.inf if value > 0 else -math.inf], dtype=dtype), -abs(value), abs(value)),
+        x[1],
+    ):
+        assert (got.dtype, got.item()) == (dtype, want)
+
+
+def test_rounding_integers_twice_would_show():
+    """Control: the numbers of the test above are such that a rounding to float64 first gives another result."""
+    value = 2**70 + 2**46 + 1
+    assert np.float32(float(value)) == 2**70
+    assert accel.asarray(value, dtype="float32").item() == rounded(value, accel.float32) == 2**70 + 2**47
+    assert np.float32(np.float64(2**60 + 2**36 + 1)) == 2**60
+    assert values(accel.asarray([2**60 + 2**36 + 1, 0.5], dtype="float32")) == [2**60 + 2**37, 0.5]
+    assert values(accel.asarray([2**60 + 1, -0.5], dtype="int64")) == [2**60 + 1, 0]
+    assert values(accel.asarray([2**70, 0, -0.0], dtype="bool")) == [True, False, False]
+
+
+@pytest.mark.parametrize("dtype", [d for d in DTYPES if d.kind == "f"], ids=str)
+def test_integers_at_the_end_of_a_floating_dtype(dtype):
+    """From half a step above the largest number on, it is infinity."""
+    digits = 8 if dtype is accel.bfloat16 else {2: 11, 4: 24, 8: 53}[dtype.itemsize]
+    largest = int(accel.finfo(dtype).max)
+    half = 1 << (largest.bit_length() - digits - 1)
+    for sign in (1, -1):
+        for value, want in (
+            (largest, largest), (largest + half - 1, largest), (largest + half, math.inf), (10**400, math.inf),
+            (10**5000, math.inf),
+        ):  # fmt: skip
+            assert accel.asarray(sign * value, dtype=dtype).item() == sign * want
+            assert accel.full(1, sign * value, dtype=dtype)[0].item() == sign * want
+            assert values(accel.asarray([sign * value, 0.5], dtype=dtype)) == [sign * want, 0.5]
+
+
+def test_a_range_is_never_listed():
+    """`len` counts to 2**63 only, and a list of as many numbers would be larger than their array."""
+    big = range(2**63, 2**64, 2**62)
+    assert values(accel.asarray(big, dtype="uint64")) == list(big)
+    assert values(accel.asarray(big, dtype="float32")) == [2.0**63, 1.5 * 2**63]
+    assert values(accel.asarray(range(5, -6, -5))) == [5, 0, -5]
+    assert values(accel.asarray(range(0, 2**70, 2**69), dtype="float32")) == [0, 2.0**69]
+    assert values(accel.asarray(range(3), dtype="bool")) == [False, True, True]
+    x = accel.asarray(range(-(2**63), 2**63, 2**63 // 100_000))
+    assert (x.size, x[-1].item()) == (200_001, -(2**63) + 200_000 * (2**63 // 100_000))
+    with pytest.raises(accel.OutOfMemoryError):
+        accel.asarray(range(2**58))
+
+
 @pytest.mark.parametrize(
-    "obj", ["a", None, 1j, [1j], ["a"], [None], [[1], [2, 3]], {1}, {"a": 1}, object(), [object()], [2**70]]
+    "obj", ["a", None, 1j, [1j], ["a"], [None], [[1], [2, 3]], {1}, {"a": 1}, object(), [object()], [10**5000, None]]
 )
 def test_what_is_no_array(obj):
     with pytest.raises(accel.ArgumentError, match="asarray: obj"):
@@ -263,7 +355,7 @@ def test_shapes_that_are_none(shape):
 def test_more_axes_or_bytes_than_there_can_be():
     x = accel.ones((1,) * 64)
     for make in (
-        lambda: accel.expand_dims(x),
+        lambda: accel.expand_dims(x, 0),
         lambda: x[None],
         lambda: accel.zeros((1,) * 65),
         lambda: accel.reshape(x, (1,) * 70),
@@ -333,6 +425,115 @@ def test_permute_reshape_squeeze_expand(source, data):
     assert same(accel.squeeze(grown, axis), source)
     if source.ndim >= 2:
         assert same(accel.matrix_transpose(source), source.swapaxes(-1, -2))
+
+
+@given(st.data())
+def test_expand_dims(data):
+    source = data.draw(sources())
+    count = data.draw(st.integers(0, 3))
+    ndim = source.ndim + count
+    axes = tuple(a - ndim * data.draw(st.integers(0, 1)) for a in data.draw(st.permutations(range(ndim)))[:count])
+    out = accel.expand_dims(source, axes)
+    assert same(out, np.expand_dims(source, axes))
+    assert same(accel.expand_dims(source, axis=list(axes)), out)
+    assert type(accel.expand_dims(accel.asarray(source), axes)) is Array
+    if source.size:
+        assert np.shares_memory(out, source)
+    if count == 1:
+        assert same(accel.expand_dims(source, axes[0]), out)
+
+
+def test_expand_dims_refuses():
+    x = accel.ones((2, 3))
+    with pytest.raises(TypeError, match="axis"):
+        accel.expand_dims(x)
+    for axis in (4, -4, (0, 4), (0, 0), (0, -4, 1), 2**63, 10**5000, (0, -(10**5000))):
+        with pytest.raises(accel.AxisError, match="expand_dims: axis"):
+            accel.expand_dims(x, axis)
+    for axis in (None, 0.5, "0", (0, None), (0, 1.0)):
+        with pytest.raises(accel.ArgumentError, match="expand_dims: axis: expected integers"):
+            accel.expand_dims(x, axis)
+    with pytest.raises(accel.ShapeError, match="at most 64 axes"):
+        accel.expand_dims(x, tuple(range(63)))
+
+
+@st.composite
+def strided(draw):
+    """A NumPy array whose axes are in any order, walked in either direction, with gaps, or stretched."""
+    shape = draw(st.lists(st.sampled_from((1, 2, 3, 4, 6)), max_size=4))
+    gaps = [draw(st.sampled_from((1, 1, 1, 2, -1))) for _ in shape]
+    dense = np.arange(math.prod(n * abs(gap) for n, gap in zip(shape, gaps, strict=True)), dtype=np.float32)
+    x = dense.reshape([n * abs(gap) for n, gap in zip(shape, gaps, strict=True)])
+    x = x[(..., *(slice(None, None, gap) for gap in gaps))].transpose(draw(st.permutations(range(len(shape)))))
+    return np.broadcast_to(x, (draw(st.sampled_from((2, 3))), *x.shape)) if draw(st.integers(0, 3)) == 0 else x
+
+
+@st.composite
+def shape_of(draw, size):
+    """A shape of so many elements, at times with axes of length 1."""
+    shape = []
+    while size > 1:
+        shape.append(draw(st.sampled_from([n for n in range(2, size + 1) if size % n == 0])))
+        size //= shape[-1]
+    for _ in range(draw(st.integers(0, 2))):
+        shape.insert(draw(st.integers(0, len(shape))), 1)
+    return tuple(shape)
+
+
+@settings(max_examples=300)
+@given(strided(), st.data(), st.sampled_from(["cpu", "null:0"]))
+def test_reshape_is_a_view_wherever_it_can_be(source, data, device):
+    """NumPy's own reshape says where; a host array is looked at where it lies, whatever the default device."""
+    shape = data.draw(shape_of(source.size))
+    want = source.reshape(shape)
+    with accel.config(device=device):
+        out = accel.reshape(source, shape)
+        assert type(out) is np.ndarray
+        assert same(out, want)
+        assert np.shares_memory(out, source) == np.shares_memory(want, source)
+        assert not np.shares_memory(accel.reshape(source, shape, copy=True), source)
+        assert same(accel.reshape(source, shape, copy=True), want)
+        if np.shares_memory(want, source):
+            assert np.shares_memory(accel.reshape(source, shape, copy=False), source)
+        else:
+            with pytest.raises(ValueError, match="copy=False"):
+                accel.reshape(source, shape, copy=False)
+    if np.shares_memory(want, source):
+        view = accel.reshape(accel.asarray(source, device="cpu"), shape, copy=False)
+        assert np.shares_memory(np.asarray(view), source)
+
+
+def test_reshapes_that_need_a_copy_and_that_do_not():
+    """Control: both kinds are among the arrays above."""
+    x = np.arange(24).reshape(4, 6)
+    assert np.shares_memory(accel.reshape(x[:, :3], (2, 2, 3, 1)), x)
+    assert np.shares_memory(accel.reshape(x[::-1, ::2], (2, 2, 3)), x)
+    assert np.shares_memory(accel.reshape(x.T, (2, 3, 4)), x)
+    assert not np.shares_memory(accel.reshape(x.T, 24), x)
+    assert not np.shares_memory(accel.reshape(x[:, :3], 12), x)
+    view = accel.reshape(accel.asarray(x)[:, ::2], (2, 2, 3), copy=False)
+    view[1, 1, 2] = -5
+    assert x[3, 4] == -5
+
+
+def test_views_of_torch_tensors_stay_with_them():
+    torch = pytest.importorskip("torch")
+    x = torch.arange(24.0).reshape(4, 6)
+    for device in ("cpu", "null:0"):
+        with accel.config(device=device):
+            for out in (
+                accel.reshape(x[:, :3], (2, 2, 3)),
+                accel.reshape(x.T, (2, 3, 4), copy=False),
+                accel.expand_dims(x, (0, 2)),
+                accel.permute_dims(x, (1, 0)),
+                accel.broadcast_to(x, (2, 4, 6)),
+            ):
+                assert type(out) is torch.Tensor
+                assert out.data_ptr() == x.data_ptr()
+            apart = accel.reshape(x.T, 24)
+            assert type(apart) is torch.Tensor
+            assert apart.tolist() == x.T.reshape(-1).tolist()
+            assert accel.reshape(x, (24,), copy=True).data_ptr() != x.data_ptr()
 
 
 def test_reshape_and_copies():

@@ -233,3 +233,24 @@ def test_writing_nothing():
     x[...] = 5
     x[:, 0] = np.ones((0,))
     assert x.shape == (0, 3)
+
+
+@pytest.mark.parametrize("far", [2**31, 2**62, 2**63 - 1, 2**63, 2**64, 2**20000], ids=int.bit_length)
+def test_slices_with_far_bounds_and_steps(far):
+    """They mean the end of the axis, as in Python, and leave strides that a kernel can take."""
+    source = np.arange(12.0).reshape(3, 4)
+    rows = source.tolist()
+    for part in (
+        slice(far), slice(-far, far), slice(far, None, -1), slice(None, -far), slice(None, None, far), slice(-far, 2),
+        slice(None, None, -far), slice(1, far, far), slice(far, -far, -far), slice(far, far + 1),
+    ):  # fmt: skip
+        got = from_numpy(source, CPU)[part, ::-1]
+        assert to_numpy(got).tolist() == [row[::-1] for row in rows[part]]
+        assert to_numpy(got + 1).tolist() == [[x + 1 for x in row[::-1]] for row in rows[part]]
+        assert to_numpy(accel.sum(got)).item() == sum(map(sum, rows[part]))
+        target = accel.asarray(source, copy=True)
+        target[part, ::-1] = -1
+        assert (to_numpy(target) == -1).sum() == got.size
+    for item in (far, -far, -far - 1):
+        with pytest.raises(IndexError, match="is out of range"):
+            from_numpy(source, CPU)[item]

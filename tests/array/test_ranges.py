@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
+from accel import conversion
 from accel.array import Array
 from accel.conversion import to_numpy
 from accel.dtypes import TABLE
@@ -74,6 +75,92 @@ def test_one_float_makes_a_float_range():
     assert str(accel.arange(3, device="null:0").device) == "null:0"
 
 
+@pytest.mark.parametrize("dtype", [accel.float64, None], ids=str)
+@pytest.mark.parametrize(
+    ("start", "stop", "step", "want"),
+    [
+        (-1.7e308, 1.7e308, 1e308, [-1.7e308, -0.7e308, 0.3e308, 1.3e308]),
+        (1.7e308, -1.7e308, -1.5e308, [1.7e308, 0.2e308, -1.3e308]),
+        (0, 5e-324, 1e10, [0]), (0.0, 1e-300, 1e300, [0]), (0, -5e-324, -1e300, [0]), (0, -5e-324, 1e300, []),
+        (0, 2e-323, 5e-324, [0, 5e-324, 1e-323, 1.5e-323]), (1e-320, 0, -5e-321, [1e-320, 5e-321]),
+        (2**64, 2**64 + 2**14, 2**12, [2**64 + 2**12 * i for i in range(4)]),
+        (-(10**400), 10**400, 10**400, [-math.inf, 0]), (2**1023, 2**1024, 2**1022, [2.0**1023, 1.5 * 2.0**1023]),
+        (2**60, 2**60 + 10, 5.0, [2.0**60, 2.0**60]), (0, 10**400, 2.0 * 2.0**1022, None),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_ranges_between_huge_and_tiny_numbers(start, stop, step, want, dtype):
+    """The number of elements and each of them are those of an arithmetic whose exponents have no ends."""
+    if dtype is None and all(isinstance(x, int) for x in (start, stop, step)):
+        with pytest.raises(accel.DtypeError, match="is outside int64"):
+            accel.arange(start, stop, step)
+        return
+    if want is None:
+        with pytest.raises(accel.OutOfMemoryError, match="more bytes than 63 bits count"):
+            accel.arange(start, stop, step, dtype=dtype)
+        return
+    x = accel.arange(start, stop, step, dtype=dtype)
+    with np.errstate(over="ignore"):
+        exact = np.array(want, np.float64)
+        steps = np.spacing(np.abs(exact).max(initial=0)) if np.isfinite(exact).all() else 0
+        assert x.shape == exact.shape
+        if dtype is None:
+            assert (to_numpy(x) == exact.astype(np.float32)).all()
+        else:
+            assert np.isclose(to_numpy(x), exact, rtol=0, atol=steps).all()
+
+
+@pytest.mark.parametrize(
+    "given_",
+    [(0, 1, 5e-324), (0, 1e300), (0, 2**61), (0, 1e308, 1e-308), (-(2.0**70), 0, 1), (0, -(10**400), -1.0)],
+)
+def test_ranges_longer_than_any_memory(given_):
+    with pytest.raises(accel.OutOfMemoryError):
+        accel.arange(*given_)
+
+
+def test_integers_of_any_size_name_themselves():
+    """Python itself does not print integers of 4,300 digits."""
+    for make in (
+        lambda: accel.arange(10**5000), lambda: accel.arange(-(10**5000), 10**5000, 1),
+        lambda: accel.full(2, 10**5000), lambda: accel.full_like(np.ones(2, np.int8), 10**5000),
+    ):  # fmt: skip
+        with pytest.raises(accel.DtypeError, match=r"an integer of 166\d\d bits is outside int"):
+            make()
+    x = accel.ones((2, 2))
+    for make in (
+        lambda: accel.zeros(10**5000), lambda: accel.empty((2, -(10**5000))), lambda: accel.eye(10**5000),
+        lambda: accel.linspace(0, 1, 10**5000), lambda: accel.linspace(0, 1, -(10**5000)),
+        lambda: accel.broadcast_to(x, (10**5000, 2, 2)), lambda: accel.broadcast_shapes((10**5000,), (3,)),
+        lambda: accel.reshape(x, (10**5000, -1)), lambda: accel.reshape(x, 10**5000),
+        lambda: accel.permute_dims(x, (0, 10**5000)), lambda: accel.squeeze(x, 10**5000),
+        lambda: accel.sum(x, axis=10**5000), lambda: x[10**5000], lambda: x[:, -(10**5000)],
+        lambda: accel.arange(0, 10**5000, 0),
+    ):  # fmt: skip
+        with pytest.raises((accel.ShapeError, IndexError), match=r"an integer of 166\d\d bits"):
+            make()
+    control = 10**50
+    with pytest.raises(accel.DtypeError, match=str(control - 1)):
+        accel.arange(control)
+
+
+def test_ranges_are_computed_in_blocks(monkeypatch):
+    """The blocks join without a seam, for integers and floats, and the ends of linspace are exact in every block."""
+    for n in (6, 7, 8, 20, 21):
+        whole = [accel.arange(-3, 3 * n - 3, 3, dtype="int16"), accel.arange(0.5, 0.5 + n * 0.3, 0.3, dtype="float64")]
+        whole += [accel.linspace(-1, 2, n, endpoint=end, dtype="float64") for end in (True, False)]
+        with monkeypatch.context() as patch:
+            patch.setattr(conversion, "BLOCK", 7)
+            parts = [
+                accel.arange(-3, 3 * n - 3, 3, dtype="int16"),
+                accel.arange(0.5, 0.5 + n * 0.3, 0.3, dtype="float64"),
+            ]
+            parts += [accel.linspace(-1, 2, n, endpoint=end, dtype="float64") for end in (True, False)]
+        for a, b in zip(whole, parts, strict=True):
+            assert to_numpy(a).tobytes() == to_numpy(b).tobytes()
+        assert (values(whole[0]), values(whole[2])[-1]) == (list(range(-3, 3 * n - 3, 3)), 2)
+
+
 def test_ranges_that_are_none():
     for bad in ((0, 3, 0), (0, math.inf), (0, math.nan), (0.0, 1.0, 0.0)):
         with pytest.raises(accel.ShapeError, match="has no end"):
@@ -97,6 +184,47 @@ def test_linspace(start, stop, num, endpoint, dtype):
     if num > 1 and endpoint:
         ends = to_numpy(accel.asarray([start, stop], dtype=x.dtype)).astype(np.float64)
         assert (got[[0, -1]] == ends).all()
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [
+        (-1.7e308, 1.7e308), (1.7e308, -1.7e308), (-1.7976931348623157e308, 1.7976931348623157e308),
+        (-1.7e308, 1.0), (5e-324, 1.7e308), (0, 2e-323), (-1.5e-323, 1.5e-323), (1e-310, 1.7e308), (3.0, 3.0),
+        (0.0, 0.0), (2**1023, -(2**1023)), (1, 2**60 + 1),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_linspace_between_huge_and_tiny_numbers(start, stop):
+    """Every element is next to the exact number, in float64 and rounded to float32."""
+    for num in (2, 3, 5, 8):
+        for endpoint in (True, False):
+            between(start, stop, num, endpoint)
+
+
+def between(start, stop, num, endpoint):
+    parts = num - 1 if endpoint else num
+    exact = [Fraction(start) + (Fraction(stop) - Fraction(start)) * i / parts for i in range(num)]
+    x = accel.linspace(start, stop, num, dtype="float64", endpoint=endpoint)
+    room = math.ulp(max(abs(float(start)), abs(float(stop))))
+    got = to_numpy(x).tolist()
+    assert got[0] == start
+    assert all(abs(Fraction(a) - b) <= 2 * Fraction(room) for a, b in zip(got, exact, strict=True))
+    with np.errstate(over="ignore"):
+        narrow = to_numpy(x).astype(np.float32)
+    assert (to_numpy(accel.linspace(start, stop, num, endpoint=endpoint))[1:] == narrow[1:])[: num - 2].all()
+
+
+def test_ends_of_linspace_are_the_numbers_asked_for():
+    first, last = 2**60 + 2**36 + 1, -(2**70 + 2**46 + 1)
+    x = accel.linspace(first, last, 3)
+    assert values(x)[0] == 2**60 + 2**37
+    assert values(x)[2] == -(2**70 + 2**47)
+    assert np.float32(float(first)) == 2**60, "control: rounded by way of float64"
+    assert values(accel.linspace(0, math.inf, 3)) == [0, math.inf, math.inf]
+    assert values(accel.linspace(0, 10**400, 3)) == [0, math.inf, math.inf]
+    assert np.isnan(to_numpy(accel.linspace(0, math.nan, 3))[1:]).all()
+    assert values(accel.linspace(-(10**400), 10**400, 3)) == [-math.inf, 0, math.inf]
 
 
 def test_linspace_refuses():
@@ -135,6 +263,25 @@ def test_triangles(shape, k, dtype):
         for out in (ours(source, k=k), to_numpy(ours(accel.asarray(source), k=k))):
             assert (out.dtype, out.shape) == (source.dtype, shape)
             assert (out == theirs(source.astype(np.float64), k).astype(dtype.numpy)).all()
+
+
+@pytest.mark.parametrize("k", [2**31, 2**63 - 2, 2**63 - 1, 2**63, 2**64, 2**20000], ids=int.bit_length)
+def test_diagonals_that_are_far_off(k):
+    x = np.ones((2, 3, 2))
+    for far in (k, -k, k + 1, -k - 1):
+        assert (to_numpy(accel.eye(2, 3, k=far)) == 0).all()
+        assert (accel.tril(x, k=far) == (far > 0)).all()
+        assert (accel.triu(x, k=far) == (far < 0)).all()
+
+
+def test_triangles_of_views():
+    """Stretched, reversed and transposed operands, and batches."""
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for source in (x[:, ::-1, ::-1], x.transpose(2, 0, 1), np.broadcast_to(x[0, 0], (3, 4)), x[:, :, :1], x[:, :0]):
+        for k in (-2, 0, 1, 9):
+            assert (accel.tril(source, k=k) == np.tril(source, k)).all()
+            assert (accel.triu(accel.asarray(source), k=k) == accel.asarray(np.triu(source, k))).size == source.size
+            assert (to_numpy(accel.triu(accel.asarray(source), k=k)) == np.triu(source, k)).all()
 
 
 def test_triangles_forget_what_they_drop():

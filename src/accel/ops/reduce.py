@@ -15,7 +15,7 @@ from .. import dispatch, interop, registry
 from ..array import Array
 from ..conversion import constant
 from ..dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
-from ..errors import ArgumentError, AxisError, DtypeError, ShapeError
+from ..errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
 from ..layout import Layout, Shape
 from ..scalar import Program, program_for
 from . import bounds, canonical
@@ -44,10 +44,10 @@ def normalize_axes(op: str, axis: Axes, ndim: int) -> Shape:
     found = []
     for item in items:
         if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__"):
-            raise ArgumentError(f"{op}: axis: expected an integer, a tuple of them or None, got {axis!r}")
+            raise ArgumentError(f"{op}: axis: expected an integer, a tuple of them or None, got {shown(axis)}")
         a = operator.index(item)
         if not -ndim <= a < ndim:
-            raise AxisError(f"{op}: axis: {a} is out of range for an array with {ndim} axes")
+            raise AxisError(f"{op}: axis: {shown(a)} is out of range for an array with {ndim} axes")
         found.append(a % ndim)
     if len(set(found)) < len(found):
         raise AxisError(f"{op}: axis: {axis} names an axis twice")
@@ -107,10 +107,16 @@ def _sum_like(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool) -> Any:
     (array,), restore = interop.adopt(kind, x=x)
     asked = None if dtype is None else as_dtype(dtype)
     axes = normalize_axes(kind, axis, array.ndim)
+    if asked is BOOL:
+        return restore(_run(_OF_BOOLEANS[kind], array, axes, None, keepdims))
     if asked is not None and not _accumulates(array.dtype, asked):
         array = astype(array, asked)
         asked = None if asked.kind == "f" else asked
     return restore(_run(kind, array, axes, asked, keepdims))
+
+
+_OF_BOOLEANS = {"sum": "any", "prod": "all"}
+"""What sums and products of booleans are, as booleans: + is or, * is and."""
 
 
 def _accumulates(operand: DType, asked: DType) -> bool:
@@ -125,14 +131,15 @@ def sum(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = Fal
 
     dtype: of the result; by default the operand's, or int64/uint64 for booleans and integers (which wrap). float16 and
     bfloat16 accumulate in float32 and round once; ``dtype=accel.float32`` keeps the accumulator. Another dtype: x is
-    cast to it first. keepdims: reduced axes stay, with length 1. Nothing sums to +0.
+    cast to it first, and with bool the sum is `any`, as True + True is True. keepdims: reduced axes stay, with length
+    1. Nothing sums to +0.
     Raises AxisError, DtypeError, ArgumentError.
     """
     return _sum_like("sum", x, axis, dtype, keepdims)
 
 
 def prod(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    """Product over axes; dtype and keepdims as in `sum`. The product of nothing is 1."""
+    """Product over axes; dtype and keepdims as in `sum` (with bool: `all`). The product of nothing is 1."""
     return _sum_like("prod", x, axis, dtype, keepdims)
 
 
@@ -230,6 +237,8 @@ def _kept(result: np.ndarray, x: np.ndarray, axes: Shape, keepdims: bool) -> np.
 def _canonical(kind: str, x: np.ndarray, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> np.ndarray:
     axes, have = _axes_of(x, axis), as_dtype(x.dtype)
     asked = None if dtype is None else as_dtype(dtype)
+    if asked is BOOL:
+        return getattr(np, _OF_BOOLEANS[kind])(x != 0, axis=axes, keepdims=keepdims)
     if asked is not None and not _accumulates(have, asked):
         x = registry.OPS["astype"].canonical(x, asked)
         have = asked

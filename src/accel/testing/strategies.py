@@ -165,7 +165,12 @@ def reductions(draw: st.DrawFn, kind: str, dtype: DType) -> Sample:
     if kind in ("max", "min", "argmax", "argmin"):
         shape = tuple(max(1, n) for n in shape)
     if kind in ("sum", "prod") and draw(st.integers(0, 3)) == 0:
-        wider = {"b": ("int32", "uint8"), "i": ("int64", "int8"), "u": ("uint64", "int16"), "f": (dtype.accumulator,)}
+        wider = {
+            "b": ("int32", "uint8", "bool"),
+            "i": ("int64", "int8", "bool"),
+            "u": ("uint64", "int16", "bool"),
+            "f": (dtype.accumulator,),
+        }
         keywords["dtype"] = draw(st.sampled_from(wider[dtype.kind]))
     return (draw(arrays(dtype, shape)),), keywords
 
