@@ -78,5 +78,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def(
       "set_idle_limit", [](size_t bytes) { set_idle_limit(bytes); }, py::arg("bytes"),
       "How many bytes may lie idle in the pool.");
+  m.def("release_idle", &release_idle, "Returns what lies idle in the pool to the system; whether anything did.");
   m.def("idle_bytes", &idle_bytes, "How many bytes lie idle in the pool.");
 }

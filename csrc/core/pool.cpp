@@ -150,6 +150,8 @@ void release(void* data, size_t bytes) { pool().put(data, size_class(bytes)); }
 
 void set_idle_limit(size_t bytes) { pool().set_limit(bytes); }
 
+bool release_idle() { return pool().empty(); }
+
 size_t idle_bytes() { return pool().total(); }
 
 }  // namespace accel::core

@@ -19,6 +19,9 @@ void release(void* data, size_t bytes);
 /// Bytes that may lie idle. Where more would, all that is idle is returned to the system.
 void set_idle_limit(size_t bytes);
 
+/// Returns all that is idle to the system; false where nothing is.
+bool release_idle();
+
 /// Bytes that lie idle now.
 size_t idle_bytes();
 

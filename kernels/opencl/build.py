@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,10 +89,10 @@ def pack(types: Mapping[str, object], *values: int) -> np.ndarray:
 class Operands:
     """The array arguments of a kernel: for each a buffer and its first element's offset, from argument 0 on."""
 
-    __slots__ = ("_kernel", "_offsets")
+    __slots__ = ("_device", "_kernel", "_offsets")
 
-    def __init__(self, kernel: Any, count: int) -> None:
-        self._kernel = kernel
+    def __init__(self, device: OpenCLDevice, kernel: Any, count: int) -> None:
+        self._device, self._kernel = device, kernel
         self._offsets: list[int | None] = [None] * count
 
     def set(self, *arrays: Array) -> None:
@@ -102,13 +102,20 @@ class Operands:
     def place(self, i: int, buffer: object, offset: int) -> None:
         """Sets one of them. Offsets are mostly what they were at the last launch, and setting one costs
         microseconds."""
+        try:
+            self._set(i, buffer, offset)
+        except Exception as error:
+            self._device.again(error, lambda: self._set(i, buffer, offset))
+
+    def _set(self, i: int, buffer: object, offset: int) -> None:
         self._kernel.set_arg(2 * i, buffer)
         if offset != self._offsets[i]:
             self._kernel.set_arg(2 * i + 1, np.int64(offset))
             self._offsets[i] = offset
 
 
-def set_numbers(kernel: Any, first: int, *values: object) -> None:
+def set_numbers(device: OpenCLDevice, kernel: Any, first: int, *values: object) -> None:
     """Sets the arguments from number `first` on: structs as arrays, lengths as integers (ulong)."""
     for i, value in enumerate(values, first):
-        kernel.set_arg(i, value if isinstance(value, np.ndarray) else np.uint64(value))
+        number = value if isinstance(value, np.ndarray) else np.uint64(value)
+        device.served(partial(kernel.set_arg, i, number))

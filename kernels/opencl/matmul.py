@@ -257,10 +257,10 @@ def _lanes(call: Call, how: Arithmetic, its: Problem) -> Launch:
     kernel = device.kernel(NAME, code, "multiply")
     arrays = 3 + len(its.extras)
     fields = build.pack(build.index_types(*its.reach), *geometry_fields(its, its.a, its.b))
-    build.set_numbers(kernel, 2 * arrays, fields)
+    build.set_numbers(device, kernel, 2 * arrays, fields)
     local = (t.n // t.micro_n, t.m // t.micro_m, 1)
     size = (-(-its.n // t.n) * local[0], -(-its.m // t.m) * local[1], prod(its.batch))
-    operands, enqueue = build.Operands(kernel, arrays), device.enqueue
+    operands, enqueue = build.Operands(device, kernel, arrays), device.enqueue
 
     def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         with device.lock:
@@ -292,15 +292,15 @@ def _loops(call: Call, how: Arithmetic, its: Problem) -> Launch:
         lengths, steps, skip = packed_batch(its.batch, strides[:-2])
         kernel = obtain(NAME, pack_source(how, width, len(lengths), wide, rounded), "pack")
         fields = build.pack(wide, *lengths, *steps, *strides[-2:], length, its.k)
-        build.set_numbers(kernel, 4, fields)
+        build.set_numbers(device, kernel, 4, fields)
         size = (-(-its.k // KC), -(-length // width), prod(lengths))
-        packs.append((kernel, build.Operands(kernel, 2), size, nbytes // how.itemsize))
+        packs.append((kernel, build.Operands(device, kernel, 2), size, nbytes // how.itemsize))
         nbytes += -(-size[1] * size[2] * its.k * width * how.itemsize // 64) * 64
         skips.append((*skip, 0, 0))
     multiply = obtain(NAME, panel_source(how, its, p, wide, rounded), "multiply")
     arrays = 3 + len(its.extras)
-    build.set_numbers(multiply, 2 * arrays, build.pack(wide, *geometry_fields(its, *skips)))
-    operands = build.Operands(multiply, arrays)
+    build.set_numbers(device, multiply, 2 * arrays, build.pack(wide, *geometry_fields(its, *skips)))
+    operands = build.Operands(device, multiply, arrays)
     size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
     enqueue, allocate = device.enqueue, device.allocate
     ones = (1, 1, 1)

@@ -127,13 +127,13 @@ def _prepare(call: Call) -> Launch:
     if defined["LANES"]:
         local = (defined["LOCAL_X"], defined["LOCAL_Y"])
         size = (_multiple(-(-columns // defined["EACH"]), local[0]), _multiple(rows, local[1]))
-        build.set_numbers(kernel, first, fields, rows)
+        build.set_numbers(device, kernel, first, fields, rows)
     else:
         columns_each = min(columns, WORK)
         rows_each = max(1, WORK // columns_each)
         local, size = (1, 1), (-(-columns // columns_each), -(-rows // rows_each))
-        build.set_numbers(kernel, first, fields, rows, rows_each, columns_each)
-    operands, enqueue = build.Operands(kernel, 1 + len(program.inputs)), device.enqueue
+        build.set_numbers(device, kernel, first, fields, rows, rows_each, columns_each)
+    operands, enqueue = build.Operands(device, kernel, 1 + len(program.inputs)), device.enqueue
 
     def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         with device.lock:

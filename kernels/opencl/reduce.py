@@ -263,13 +263,13 @@ def _prepare(call: Call) -> Launch:
         size, local, numbers = launch_size(level, geometry, device.details["compute units"])
         fields = build.pack(defined, *level.kept, *level.kept_in, *level.kept_out, *level.reduced, *level.reduced_in)
         arrays = 4 if how.indexed else 2
-        build.set_numbers(kernel, 2 * arrays, fields, *numbers)
+        build.set_numbers(device, kernel, 2 * arrays, fields, *numbers)
         results, places = nbytes // how.itemsize, 0
         if not level.last:
             nbytes = _aligned(nbytes + level.outputs * level.blocks * how.itemsize)
             if how.indexed:
                 places, nbytes = nbytes // 8, _aligned(nbytes + level.outputs * level.blocks * 8)
-        stages.append((kernel, build.Operands(kernel, arrays), size, local, results, places))
+        stages.append((kernel, build.Operands(device, kernel, arrays), size, local, results, places))
     enqueue, allocate = device.enqueue, device.allocate
     indexed, last = how.indexed, len(stages) - 1
 

@@ -13,7 +13,7 @@ from ._core import FloatEnvironment
 from .array import Array, empty
 from .dtypes import TABLE, UINT64, DType, as_dtype
 from .layout import layout, span, stretched
-from .memory import Device, HostBuffer, address_of
+from .memory import Device, HostBuffer, address_of, host_bytes
 from .scalar import program_for
 
 BY_NUMPY = {row.numpy: row for row in TABLE.values()}
@@ -41,8 +41,17 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
             return Array(buffer, -low, layout(dtype, source.shape, strides, device))
     result = empty(source.shape, dtype, device)
     if source.size:
-        dense = np.ascontiguousarray(source, dtype.numpy)
+        dense = _dense(source, dtype.numpy)
         device.copy_in(result.buffer, 0, dense.reshape(-1).view(np.uint8))
+    return result
+
+
+def _dense(source: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The elements in row-major order in the byte order of this machine; the array itself where they are so."""
+    if source.flags.c_contiguous and source.dtype == dtype:
+        return source
+    result = host_bytes(source.size * dtype.itemsize).view(dtype).reshape(source.shape)
+    result[...] = source
     return result
 
 
@@ -94,7 +103,7 @@ def to_numpy(array: Array) -> np.ndarray:
     if array.layout.contiguous:
         return raw.view(dtype).reshape(array.shape)
     steps = tuple(step * size for step in array.strides)
-    return np.ascontiguousarray(np.ndarray(array.shape, dtype, raw, -low * size, steps))
+    return _dense(np.ndarray(array.shape, dtype, raw, -low * size, steps), dtype)
 
 
 def number(element: np.ndarray | np.generic) -> Any:

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ._core import HostBuffer, allocate
+from . import host_memory
+from ._core import HostBuffer, allocate, release_idle
 from .errors import OutOfMemoryError
+
+CHECKED = 1 << 28
+"""Bytes of host memory from which on it is first asked whether there is as much."""
 
 
 @dataclass(eq=False)
@@ -77,6 +81,24 @@ def address_of(source: np.ndarray) -> int:
     return source.__array_interface__["data"][0]
 
 
+def too_large(who: str, nbytes: int, memory: int | None, more: str = "") -> OutOfMemoryError:
+    """The error of an allocation that cannot be served. memory: of the device."""
+    have = "unknown" if memory is None else f"{memory} bytes"
+    return OutOfMemoryError(f"{who}: {nbytes} bytes were asked for; the device has {have}{more}")
+
+
+def check_host(who: str, nbytes: int, memory: int | None) -> None:
+    """Raises OutOfMemoryError where so much of the host's memory cannot be had; what lies idle in the pool goes first.
+
+    The system would give addresses, and end the process when it writes there.
+    """
+    left = host_memory.available()
+    if left is not None and nbytes > left and release_idle():
+        left = host_memory.available()
+    if left is not None and nbytes > left:
+        raise too_large(who, nbytes, memory, f", of which {left} can still be had")
+
+
 class HostDevice(Device):
     """A device whose memory is the process's own: cpu, and the interpreters and emulators of other backends."""
 
@@ -84,14 +106,25 @@ class HostDevice(Device):
         self.host = True
 
     def allocate(self, nbytes: int) -> HostBuffer:
+        if nbytes >= CHECKED:
+            check_host(str(self), nbytes, self.memory)
         try:
             return allocate(nbytes)
         except (MemoryError, OverflowError) as error:
-            have = "unknown" if self.memory is None else f"{self.memory} bytes"
-            raise OutOfMemoryError(f"{self}: {nbytes} bytes were asked for; the device has {have}") from error
+            raise too_large(str(self), nbytes, self.memory) from error
 
     def copy_in(self, buffer: HostBuffer, offset: int, source: np.ndarray) -> None:
         np.asarray(buffer)[offset : offset + source.size] = source
 
     def copy_out(self, buffer: HostBuffer, offset: int, nbytes: int) -> np.ndarray:
-        return np.asarray(buffer)[offset : offset + nbytes].copy()
+        result = host_bytes(nbytes)
+        result[:] = np.asarray(buffer)[offset : offset + nbytes]
+        return result
+
+
+_HOST = HostDevice("cpu", "host", "cpu", "memory of the host beside that of devices")
+
+
+def host_bytes(nbytes: int) -> np.ndarray:
+    """Fresh memory of the host as a uint8 array, not initialised. Raises OutOfMemoryError."""
+    return np.asarray(_HOST.allocate(nbytes))

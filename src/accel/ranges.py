@@ -16,12 +16,12 @@ from . import array as arrays
 from . import dispatch, interop
 from ._core import FloatEnvironment
 from .array import Array
-from .conversion import cast_on_host, constant, element, from_blocks, number, whole_numbers
+from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
 from .creation import broadcast_to, device_of, expand_dims, viewed, zeros
 from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .layout import broadcast_shapes
-from .memory import Device
+from .memory import Device, host_bytes
 from .registry import OPS
 
 
@@ -201,10 +201,9 @@ def _triangle(op: str, x: Any, k: int, lower: bool) -> Any:
         return restore(result)
     length = rows + columns - 1
     cut = min(max(0, k + rows if lower else k + rows - 1), length)
-    band = arrays.empty((length,), BOOL, array.device)
-    for part, value in ((band[:cut], lower), (band[cut:], not lower)):
-        OPS["copy"].function(value, out=part)
-    kept = band.view((rows, columns), (-1, 1), rows - 1)
+    band = host_bytes(length).view(bool)
+    band[:cut], band[cut:] = lower, not lower
+    kept = from_numpy(band, array.device).view((rows, columns), (-1, 1), rows - 1)
     zero = constant(False if array.dtype is BOOL else 0, array.dtype, array.device)
     return restore(dispatch.call(OPS["where"], (kept, array, zero), None, result))
 

@@ -137,14 +137,61 @@ def test_tensors_are_wrapped_without_a_copy():
     assert buffer.view(torch.float32, (2,), (1,), 9)[0] == -1
 
 
-def test_out_of_memory(gpu, monkeypatch):
+@pytest.fixture
+def cache(monkeypatch):
+    """How often torch's allocator was told to give back what it holds; and how much memory there is."""
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(1))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (1000, 4000))
+    return emptied
+
+
+ERRORS = {
+    "torch": lambda: torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    "runtime": lambda: RuntimeError("CUDA error: out of memory"),
+    "triton": lambda: RuntimeError("Triton Error [HIP]: Code: 2, Messsage: out of memory"),
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("place", ["allocate", "copy_in", "copy_out", "launch"])
+def test_out_of_memory(gpu, monkeypatch, cache, place, kind):
+    """Tried again once torch's allocator holds nothing, at every call; then an error, and arrays are as they were."""
+    x = from_numpy(np.arange(6, dtype=np.float32), gpu)
+    accel.add(x, x)  # compiles
+    owner, name, call = {
+        "allocate": (torch, "empty", lambda: gpu.allocate(5000)),
+        "copy_in": (torch.Tensor, "copy_", lambda: gpu.copy_in(x.buffer, 0, np.zeros(4, np.uint8))),
+        "copy_out": (torch.Tensor, "copy_", lambda: to_numpy(x)),
+        "launch": (torch.cuda, "current_device", lambda: accel.add(x, x)),
+    }[place]
+    real, refusals = getattr(owner, name), []
+
+    def refusing(*arguments, **keywords):
+        if refusals:
+            raise refusals.pop()
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(owner, name, refusing)
+    refusals[:] = [ERRORS[kind]()]
+    call()
+    assert len(cache) == 1
+    refusals[:] = [ERRORS[kind](), ERRORS[kind]()]
+    with pytest.raises(accel.OutOfMemoryError, match=r"triton:0: .* 1000 of the device's 4000 bytes"):
+        call()
+    assert len(cache) == 2
+    assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
+
+
+def test_other_errors_of_torch_are_left_alone(gpu, monkeypatch, cache):
     def refuse(*arguments, **keywords):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        raise RuntimeError("CUDA error: invalid argument")
 
     monkeypatch.setattr(torch, "empty", refuse)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (1000, 4000))
-    with pytest.raises(accel.OutOfMemoryError, match=r"triton:0: 5000 bytes .* 1000 of the device's 4000 bytes"):
+    with pytest.raises(RuntimeError, match="invalid argument") as caught:
         gpu.allocate(5000)
+    assert not isinstance(caught.value, accel.AccelError)
+    assert not cache
 
 
 @pytest.mark.gpu

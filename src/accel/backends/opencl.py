@@ -10,19 +10,23 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .._core import FloatEnvironment
 from ..config import Settings
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
+from ..memory import CHECKED, check_host, host_bytes, too_large
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
 
 if TYPE_CHECKING:
     import pyopencl
 
+
+Result = TypeVar("Result")
 
 POOLED = 64 << 20
 """Bytes of the largest buffer that the pool keeps for the next use."""
@@ -62,6 +66,7 @@ class OpenCLDevice(Device):
         self._fp64 = "cl_khr_fp64" in device.extensions.split()
         self._inexact = opencl_query.inexact(device)
         self._largest = device.max_mem_alloc_size
+        self._shares_host_memory = opencl_query.shares_host_memory(device)
         self._sub_groups = opencl_query.sub_group_sizes(device)
         self._queue = queue
         self._context: Any = None if queue is None else _context_of(queue)
@@ -123,8 +128,8 @@ class OpenCLDevice(Device):
         with self._build_lock, FloatEnvironment():  # which threads that the driver starts inherit
             if self._queue is None:
                 try:
-                    context = cl.Context([self.cl_device])
-                    queue = cl.CommandQueue(context, self.cl_device)
+                    context = self.served(lambda: cl.Context([self.cl_device]))
+                    queue = self.served(lambda: cl.CommandQueue(context, self.cl_device))
                     self._pool = MemoryPool(ImmediateAllocator(queue))  # first, as other threads look at the others
                     self._context, self._queue = context, queue
                 except cl.Error as error:
@@ -152,52 +157,86 @@ class OpenCLDevice(Device):
         import pyopencl as cl
 
         if nbytes > self._largest or nbytes > self.memory:
-            raise self._out_of_memory(nbytes)
+            raise self._too_large(nbytes)
+        if nbytes >= CHECKED and self._shares_host_memory:
+            check_host(str(self), nbytes, self.memory)
         context, pool = self.context, self._pool
         if pool.managed_bytes - pool.active_bytes > HELD:
             pool.free_held()
-        for attempt in range(2):
-            try:
-                if nbytes <= POOLED:
-                    return pool.allocate(nbytes)
-                return cl.Buffer(context, cl.mem_flags.READ_WRITE, nbytes)
-            except cl.MemoryError as error:
-                if attempt:
-                    raise self._out_of_memory(nbytes, error) from error
-                self.synchronize()
-                pool.free_held()
-        raise AssertionError
 
-    def _out_of_memory(self, nbytes: int, error: Exception | None = None) -> OutOfMemoryError:
-        said = "" if error is None else f" ({error})"
-        return OutOfMemoryError(
-            f"{self}: {nbytes} bytes were asked for; the device has {self.memory} bytes, "
-            f"at most {self._largest} in one array{said}"
-        )
+        def obtain() -> pyopencl.MemoryObjectHolder:
+            if nbytes <= POOLED:
+                return pool.allocate(nbytes)
+            return cl.Buffer(context, cl.mem_flags.READ_WRITE, nbytes)
+
+        return self.served(obtain, nbytes)
+
+    def served(self, work: Callable[[], Result], nbytes: int | None = None) -> Result:
+        """What a call of the driver returns, if need be at the second try: see `again`. nbytes: that it asks for."""
+        try:
+            return work()
+        except Exception as error:
+            return self.again(error, work, nbytes)
+
+    def again(self, error: Exception, work: Callable[[], Result], nbytes: int | None = None) -> Result:
+        """What a call returns at its second try, after an error at the first.
+
+        Where the driver was out of memory or of other resources, what the device's pools hold is given back first, and
+        OutOfMemoryError raised where that does not help. Any other error is raised as it is.
+        """
+        import pyopencl as cl
+
+        if not opencl_query.out_of_memory(error):
+            raise error
+        self.synchronize()  # the driver keeps a buffer until its last use has run
+        for device in list(_alive):
+            if device._pool is not None and device.cl_device == self.cl_device:
+                device._pool.free_held()
+        try:
+            return work()
+        except cl.Error as second:
+            if opencl_query.out_of_memory(second):
+                raise self._too_large(nbytes, second) from second
+            raise
+
+    def _too_large(self, nbytes: int | None, error: pyopencl.Error | None = None) -> OutOfMemoryError:
+        said = f", at most {self._largest} in one array" + ("" if error is None else f" ({error})")
+        if nbytes is None:
+            return OutOfMemoryError(
+                f"{self}: the device ran out of memory or of other resources; it has {self.memory} bytes{said}"
+            )
+        return too_large(str(self), nbytes, self.memory, said)
 
     def copy_in(self, buffer: pyopencl.MemoryObjectHolder, offset: int, source: np.ndarray) -> None:
+        self._copy(buffer, source, source.size, dst_offset=offset)
+
+    def copy_out(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> np.ndarray:
+        result = host_bytes(nbytes)
+        self._copy(result, buffer, nbytes, src_offset=offset)
+        return result
+
+    def _copy(self, target: Any, source: Any, nbytes: int, **offset: int) -> None:
         import pyopencl as cl
 
         queue = self.queue
-        try:
-            cl.enqueue_copy(queue, buffer, source, dst_offset=offset, is_blocking=True)
-        except cl.MemoryError as error:
-            raise self._out_of_memory(source.size, error) from error
-
-    def copy_out(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> np.ndarray:
-        import pyopencl as cl
-
-        queue, result = self.queue, np.empty(nbytes, np.uint8)
-        try:
-            cl.enqueue_copy(queue, result, buffer, src_offset=offset, is_blocking=True)
-        except cl.MemoryError as error:
-            raise self._out_of_memory(nbytes, error) from error
-        return result
+        queued = self.served(lambda: cl.enqueue_copy(queue, target, source, is_blocking=False, **offset), nbytes)
+        self._wait(queued.wait)
 
     def synchronize(self) -> None:
         """Waits for the queue; nothing to wait for where this process has used none."""
         if self._queue is not None:
-            self._queue.finish()
+            self._wait(self._queue.finish)
+
+    def _wait(self, wait: Callable[[], Any]) -> None:
+        """Waits for queued work. If it ran out of memory its results are not there, so there is no second try."""
+        import pyopencl as cl
+
+        try:
+            wait()
+        except cl.Error as error:
+            if opencl_query.out_of_memory(error):
+                raise self._too_large(None, error) from error
+            raise
 
     # programs
 
@@ -213,9 +252,9 @@ class OpenCLDevice(Device):
             with self._build_lock:
                 program = self._programs.get(key)
                 if program is None:
-                    program = opencl_program.build(context, self.cl_device, name, source, options)
+                    program = self.served(lambda: opencl_program.build(context, self.cl_device, name, source, options))
                     self._programs[key] = program
-        return cl.Kernel(program, function)
+        return self.served(lambda: cl.Kernel(program, function))
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -227,12 +266,11 @@ class OpenCLDevice(Device):
         """Queues a kernel whose arguments are set. size: of the whole range, a multiple of local."""
         import pyopencl as cl
 
+        queue = self.queue
         try:
-            cl.enqueue_nd_range_kernel(self.queue, kernel, size, local)
-        except cl.MemoryError as error:
-            raise OutOfMemoryError(
-                f"{self}: the device ran out of memory at a launch ({error}); it has {self.memory} bytes"
-            ) from error
+            cl.enqueue_nd_range_kernel(queue, kernel, size, local)
+        except Exception as error:  # no `served` here: a launch is to be fast
+            self.again(error, lambda: cl.enqueue_nd_range_kernel(queue, kernel, size, local))
 
 
 class OpenCLBackend(Backend):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import cache_folder
 from ..errors import AccelError, CompileError
+from . import opencl_query
 from .compiling import compiling
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def identity(device: pyopencl.Device) -> tuple[str, ...]:
 def build(context: Any, device: pyopencl.Device, name: str, source: str, options: tuple[str, ...]) -> pyopencl.Program:
     """The built program, from the cache folder where it is there. name: how errors call it.
 
-    Raises CompileError with the compiler's log and the path of the source.
+    Raises CompileError with the compiler's log and the path of the source; pyopencl's error where memory runs out.
     """
     import pyopencl as cl
 
@@ -59,6 +60,8 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
         try:
             program.build(list(options))
         except cl.Error as error:
+            if opencl_query.out_of_memory(error):
+                raise
             raise CompileError(_failure(device, name, source, options, error)) from None
         try:
             binary = program.binaries[0]
@@ -77,7 +80,9 @@ def _load(context: Any, device: Any, binary: bytes, options: tuple[str, ...]) ->
 
     try:
         return cl.Program(context, [device], [binary]).build(list(options))
-    except cl.Error:
+    except cl.Error as error:
+        if opencl_query.out_of_memory(error):
+            raise
         return None
 
 

@@ -35,6 +35,33 @@ def unusable(device: pyopencl.Device) -> str | None:
     return None
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error of the driver says that memory, or another resource of the device or the host, is used up.
+
+    pyopencl has a class of its own for one of the three codes only.
+    """
+    import pyopencl as cl
+
+    codes = cl.status_code
+    if not isinstance(error, cl.Error) or isinstance(error, cl.MemoryError):
+        return isinstance(error, cl.Error)
+    return getattr(error, "code", None) in (
+        codes.MEM_OBJECT_ALLOCATION_FAILURE,
+        codes.OUT_OF_RESOURCES,
+        codes.OUT_OF_HOST_MEMORY,
+    )
+
+
+def shares_host_memory(device: pyopencl.Device) -> bool:
+    """Whether a device's buffers lie in the host's memory, as those of CPUs and of integrated GPUs do."""
+    import pyopencl as cl
+
+    try:
+        return kind(device) == "cpu" or bool(device.host_unified_memory)
+    except cl.Error:  # from OpenCL 2.0 on, a driver need not say
+        return False
+
+
 def kind(device: pyopencl.Device) -> str:
     """One of KINDS; a simulator that claims every type is a gpu."""
     import pyopencl as cl

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import OutOfMemoryError
+from ..memory import Device, host_bytes
 from ..scalar import Program
-from .base import Device
 from .triton_kernel import Specialization, functions, load
+
+Result = TypeVar("Result")
 
 Launch = Callable[[Sequence[tuple["TorchBuffer", int]]], None]
 """launch((buffer, byte offset) of every pointer, in the order of the parameters)"""
@@ -69,23 +71,53 @@ class GpuDevice(Device):
     def allocate(self, nbytes: int) -> TorchBuffer:
         import torch
 
-        try:
+        def obtain() -> TorchBuffer:
             return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8, device=self.torch_device).untyped_storage())
-        except torch.cuda.OutOfMemoryError as error:
+
+        try:
+            return obtain()
+        except RuntimeError as error:
+            return self.again(error, obtain, nbytes)
+
+    def again(self, error: RuntimeError, work: Callable[[], Result], nbytes: int | None = None) -> Result:
+        """What a call of torch or of the driver returns at its second try, after an error at the first.
+
+        Where memory ran out, what torch's allocator holds for later is given back first, and OutOfMemoryError raised
+        where that does not help. Any other error is raised as it is. nbytes: that the call asks for.
+        """
+        import torch
+
+        if not out_of_memory(error):
+            raise error
+        torch.cuda.empty_cache()
+        try:
+            return work()
+        except RuntimeError as second:
+            if not out_of_memory(second):
+                raise
             free, total = torch.cuda.mem_get_info(self.index)
-            raise OutOfMemoryError(
-                f"{self}: {nbytes} bytes were asked for; {free} of the device's {total} bytes are free"
-            ) from error
+            asked = "memory ran out" if nbytes is None else f"{nbytes} bytes were asked for"
+            raise OutOfMemoryError(f"{self}: {asked}; {free} of the device's {total} bytes are free") from second
 
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
         import torch
 
         # torch warns of arrays that it may not write to, though a copy only reads
         readable = source if source.flags.writeable else source.copy()
-        buffer.tensor[offset : offset + source.size].copy_(torch.from_numpy(readable))
+        self._copy(buffer.tensor[offset : offset + source.size], torch.from_numpy(readable))
 
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
-        return buffer.tensor[offset : offset + nbytes].cpu().numpy()
+        import torch
+
+        result = host_bytes(nbytes)
+        self._copy(torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
+        return result
+
+    def _copy(self, target: Any, source: Any) -> None:
+        try:
+            target.copy_(source)
+        except RuntimeError as error:
+            self.again(error, lambda: target.copy_(source), source.numel())
 
     def synchronize(self) -> None:
         import torch
@@ -120,15 +152,28 @@ class GpuDevice(Device):
                 starts[aligned] = self.compiled(what, aligned)[grid, 1, 1]
             starts[aligned](*bound(addresses), stream=stream_of(index))
 
-        def launch(buffers: Sequence[tuple[TorchBuffer, int]]) -> None:
-            addresses = [buffer.address + offset for buffer, offset in buffers]
+        def run(addresses: Sequence[int]) -> None:
             if torch.cuda.current_device() == index:
                 start(addresses)
             else:
                 with torch.cuda.device(index):
                     start(addresses)
 
+        def launch(buffers: Sequence[tuple[TorchBuffer, int]]) -> None:
+            addresses = [buffer.address + offset for buffer, offset in buffers]
+            try:
+                run(addresses)
+            except RuntimeError as error:  # the first launch loads the kernel
+                self.again(error, lambda: run(addresses))
+
         return launch
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch, or one of Triton with the driver's words, says that a GPU's memory is used up."""
+    import torch
+
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
 def current_stream() -> Callable[[int], int]:

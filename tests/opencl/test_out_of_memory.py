@@ -1,0 +1,178 @@
+"""A driver that runs out of memory, at every call that may say so: what is held is freed, the call tried again, and the
+error is OutOfMemoryError."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import accel
+from accel.backends import opencl_program, opencl_query
+
+CODES = {"MEM_OBJECT_ALLOCATION_FAILURE": -4, "OUT_OF_RESOURCES": -5, "OUT_OF_HOST_MEMORY": -6}
+
+
+def failure(code: int) -> Exception:
+    """What pyopencl raises for a code."""
+    import pyopencl as cl
+
+    kind = cl.MemoryError if code == -4 else cl.LogicError if code <= -30 else cl.RuntimeError
+    return kind(cl._cl._ErrorRecord(msg="", code=code, routine="clFaked"))
+
+
+class Failing:
+    """A call of the driver that fails so many times first, and counts."""
+
+    def __init__(self, call: Callable[..., Any], code: int, times: int) -> None:
+        self.call, self.code, self.times, self.calls = call, code, times, 0
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise failure(self.code)
+        return self.call(*args, **keywords)
+
+
+class Pool:
+    """A device's pool whose allocate is another."""
+
+    def __init__(self, pool: Any, allocate: Failing) -> None:
+        self.pool, self.allocate = pool, allocate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.pool, name)
+
+
+def held(device: Any) -> int:
+    return device._pool.managed_bytes - device._pool.active_bytes
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, device: Any, place: str, code: int, times: int) -> Failing:
+    """Lets a call of the driver fail. place: its name."""
+    import pyopencl as cl
+
+    if place == "pool":
+        broken = Failing(device._pool.allocate, code, times)
+        monkeypatch.setattr(device, "_pool", Pool(device._pool, broken))
+        return broken
+    owner, name = (cl.Kernel, "set_arg") if place == "set_arg" else (cl, place)
+    broken = Failing(getattr(owner, name), code, times)
+    monkeypatch.setattr(owner, name, (lambda *args: broken(*args)) if place == "set_arg" else broken)
+    return broken
+
+
+def work(device: Any, place: str) -> np.ndarray:
+    """Makes each of the calls, with a result to look at: 1 to 4, twice."""
+    if place == "Buffer":
+        large = device.allocate((64 << 20) + 1)
+        device.copy_in(large, 0, np.arange(1, 5, dtype=np.float32).view(np.uint8))
+        return 2 * device.copy_out(large, 0, 16).view(np.float32)
+    x = accel.asarray(np.arange(1, 5, dtype=np.float32), device=device)
+    return np.asarray(x + x)
+
+
+PLACES = ("pool", "Buffer", "enqueue_copy", "enqueue_nd_range_kernel", "set_arg", "Kernel")
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_second_try_after_the_held_memory_is_freed(
+    device: Any, monkeypatch: pytest.MonkeyPatch, place: str, code: str
+):
+    accel.asarray(np.ones(100_000, np.float32), device=device)  # returns to the pool
+    assert held(device) > 0
+    accel.dispatch.forget()
+    seen = []
+    with monkeypatch.context() as patch:
+        broken = fail(patch, device, place, CODES[code], 1)
+        original = broken.call
+        broken.call = lambda *args, **keywords: (seen.append(held(device)), original(*args, **keywords))[1]
+        assert work(device, place).tolist() == [2, 4, 6, 8]
+    assert broken.calls >= 2
+    assert seen[0] == 0, "what the pool held was not freed before the second try"
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("place", PLACES)
+def test_out_of_memory_for_good(device: Any, monkeypatch: pytest.MonkeyPatch, place: str, code: str):
+    """The error has the driver's words and how much there is; arrays and plans go on working."""
+    live = accel.asarray(np.arange(5, dtype=np.float32), device=device)
+    accel.dispatch.forget()
+    with monkeypatch.context() as patch:
+        broken = fail(patch, device, place, CODES[code], 10**6)
+        with pytest.raises(accel.OutOfMemoryError, match=code) as caught:
+            work(device, place)
+    assert broken.calls == 2
+    assert f"{device}: " in str(caught.value)
+    assert str(device.memory) in str(caught.value)
+    assert np.asarray(live + live).tolist() == [0, 2, 4, 6, 8]
+    assert work(device, place).tolist() == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_other_errors_are_left_alone(device: Any, monkeypatch: pytest.MonkeyPatch, place: str):
+    """Control: not everything that fails is out of memory, and it is not tried again."""
+    import pyopencl as cl
+
+    accel.dispatch.forget()
+    with monkeypatch.context() as patch:
+        broken = fail(patch, device, place, cl.status_code.INVALID_VALUE, 10**6)
+        with pytest.raises(cl.LogicError, match="INVALID_VALUE"):
+            work(device, place)
+    assert broken.calls == 1
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_work_that_is_lost_is_not_waited_for_again(device: Any, monkeypatch: pytest.MonkeyPatch, code: str):
+    """Where queued work fails, its results are not there: a second `finish` would pass over that."""
+
+    class Queue:
+        def __init__(self, queue: Any) -> None:
+            self.finish = Failing(queue.finish, CODES[code], 1)
+
+    queue = Queue(device.queue)
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "_queue", queue)
+        with pytest.raises(accel.OutOfMemoryError, match=code):
+            device.synchronize()
+    assert queue.finish.calls == 1
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("times", [1, 10**6])
+def test_a_compiler_that_runs_out_of_memory(
+    device: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, code: str, times: int
+):
+    """It is no error in the source."""
+    import pyopencl as cl
+
+    monkeypatch.setattr(opencl_program, "cache_folder", lambda: tmp_path)
+    source = f"__kernel void nothing(__global int *x) {{ x[0] = {times + 7 * CODES[code]}; }}"
+    broken = Failing(cl.Program.build, CODES[code], times)
+    monkeypatch.setattr(cl.Program, "build", lambda *args, **keywords: broken(*args, **keywords))
+    if times == 1:
+        assert device.kernel("nothing", source, "nothing").num_args == 1
+        return
+    with pytest.raises(accel.OutOfMemoryError, match=code):
+        device.kernel("nothing", source, "nothing")
+    assert broken.calls == 2
+
+
+def test_which_errors_are_out_of_memory(device: Any):
+    assert all(opencl_query.out_of_memory(failure(code)) for code in CODES.values())
+    assert not any(opencl_query.out_of_memory(failure(code)) for code in (-11, -30, -36, -9999))
+    assert not any(opencl_query.out_of_memory(error) for error in (ValueError("OUT_OF_RESOURCES"), MemoryError()))
+
+
+def test_the_host_runs_out_before_a_device_in_its_memory_does(device: Any, monkeypatch: pytest.MonkeyPatch):
+    """Drivers of CPU devices take addresses as the system gives them, with no memory behind."""
+    from accel import host_memory
+
+    monkeypatch.setattr(host_memory, "available", lambda: 1 << 28)
+    with pytest.raises(accel.OutOfMemoryError, match=rf"{1 << 29} bytes were asked for.* {1 << 28} can still be had"):
+        accel.empty(1 << 29, dtype="uint8", device=device)
+    monkeypatch.setattr(device, "_shares_host_memory", False)
+    assert accel.empty(1 << 29, dtype="uint8", device=device).nbytes == 1 << 29, "control"
