@@ -191,7 +191,6 @@ Ref adopt(const Callable& self, PyObject* spec, PyObject* operands, PyTypeObject
 PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   PyObject* given[3];  // spec, operands, params
   if (!unpack("enter", args, flagged, keywords, 2, 3, given)) return nullptr;
-  const StandardFloats standard;  // for scalars that become constants
   const Callable& self = as_callable(object);
   PyObject* const operands = given[1];
   if (!PyTuple_CheckExact(operands) || PyTuple_GET_SIZE(operands) == 0) {
@@ -224,6 +223,7 @@ PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObjec
     }
     if (PyErr_Occurred()) return nullptr;
   }
+  const StandardFloats standard;  // for scalars that become constants
   return PyObject_Vectorcall(self.parts[kSlow], given, 3, nullptr);
 }
 

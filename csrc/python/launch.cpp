@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "../core/objects.hpp"
-#include "../float_environment.hpp"
 #include "gil.hpp"
 
 namespace accel {
@@ -85,7 +84,6 @@ PyObject* call(PyObject* object, PyObject* const* args, size_t flagged, PyObject
   }
   char* const output = address(PySequence_Fast_GET_ITEM(args[1], 0), self.sizes.back());
   if (!output && PyErr_Occurred()) return nullptr;
-  const StandardFloats standard;
   const bool done = translate([&] {
     if (self.work <= kBriefWork) {
       Brief interrupt;

@@ -108,11 +108,8 @@ def to_numpy(array: Array) -> np.ndarray:
 
 def number(element: np.ndarray | np.generic) -> Any:
     """The one element of a NumPy array, or a NumPy scalar, as a Python scalar."""
-    dtype = BY_NUMPY.get(element.dtype)
-    if dtype is None or dtype.kind != "f":
-        return element.item()
     with FloatEnvironment():
-        return element.astype(np.float64).item()
+        return element.item()
 
 
 _constants: dict[tuple[Any, ...], Array] = {}

@@ -24,6 +24,9 @@ ROUNDING = {
 }
 """Arguments of fesetround."""
 
+TRAPS = {"x86_64": 0x1D, "aarch64": 0xF}[MACHINE]
+"""Argument of feenableexcept: all but inexact results, which Python's own hash of a float has."""
+
 FOREIGN = ("flush", "upward", "downward", "towards zero")
 """What `foreign` can enter: subnormal operands and results are zeros, or a rounding mode."""
 
