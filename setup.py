@@ -106,8 +106,8 @@ class BuildPython(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            runpy.run_path("bench/checkout.py")["leave"](
-                Path(self.build_lib, "accel", "bench"), Path(__file__).resolve()
+            runpy.run_path("bench/machine/checkout.py")["leave"](
+                Path(self.build_lib, "accel", "bench", "machine"), Path(__file__).resolve()
             )
 
 

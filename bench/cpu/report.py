@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from ..statistics import noise
+from ..result.statistics import noise
 from .bars import Row
 from .result import CaseResult, Verdict
 

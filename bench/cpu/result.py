@@ -8,9 +8,9 @@ from math import exp, fsum, log
 from statistics import median
 from typing import Any
 
-from ..statistics import ratios
+from ..machine.limits import SHARES
+from ..result.statistics import ratios
 from .bars import Row
-from .limits import SHARES
 
 SCHEMA = 1
 

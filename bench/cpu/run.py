@@ -7,14 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from platform import python_version
 from typing import Any
 
 from ...backends.cpu import native, usable_cores
 from ...devices import device
 from ...errors import AccelError
-from ..child import variables
+from ..machine.caches import caches
+from ..measure.child import variables
 from .bars import Row
 from .result import CaseResult, Verdict, judge
 
@@ -108,15 +108,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def caches(root: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[str, str]:
-    """Sizes of the first core's caches, by level and type; empty where the system does not tell."""
-    found = {}
-    for index in sorted(root.glob("index*")):
-        try:
-            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
-        except OSError:
-            continue
-        found[f"L{level}{'' if kind == 'Unified' else ' ' + kind.lower()}"] = size
-    return found

@@ -40,7 +40,7 @@ def command(files: tuple[str, ...], output: str | None, form: str | None) -> int
 
     The HTML page is one file that needs no network and no JavaScript, and holds the results that it was made of.
     """
-    from ...bench import result
+    from ...bench.result import file as result
 
     form = chosen(form, output)
     if output is not None and any(Path(output).exists() and os.path.samefile(output, file) for file in files):

@@ -13,7 +13,7 @@ import click
 from .filters import chooses_cases
 
 if TYPE_CHECKING:
-    from ...bench.plan import Plan
+    from ...bench.measure.plan import Plan
 
 FAILURES = ("incorrect", "fallback", "incomplete")
 """What --fail-on takes."""
@@ -134,9 +134,9 @@ def command(
     matches; 4 cases were not measured (with --fail-on incomplete); 5 a case ran on another device (with --fail-on
     fallback); 6 the journal to resume is of another run; 130 interrupted.
     """
-    from ...bench import plan as plans
-    from ...bench import runner
-    from ...bench.journal import OtherRunError
+    from ...bench.measure import plan as plans
+    from ...bench.measure import runner
+    from ...bench.result.journal import OtherRunError
     from .progress import progress
 
     made = plans.Plan(
@@ -165,7 +165,7 @@ def command(
 
 def exit_code(record: dict[str, Any], fail_on: tuple[str, ...]) -> int:
     """See `command`. The lowest of those that apply, as the worst has the lowest."""
-    from ...bench.result import INCORRECT, TIMED
+    from ...bench.result.file import INCORRECT, TIMED
 
     statuses = {case["status"] for case in record["cases"]}
     if "incorrect" in fail_on and statuses & set(INCORRECT):
@@ -177,7 +177,7 @@ def exit_code(record: dict[str, Any], fail_on: tuple[str, ...]) -> int:
 
 
 def _say_how_to_resume(plan: Plan, out: Path, output: Path | None) -> None:
-    from ...bench.runner import journal_of
+    from ...bench.measure.runner import journal_of
 
     if not journal_of(out).exists():
         click.echo("accel: interrupted before anything was measured", err=True)
@@ -193,8 +193,8 @@ def _say_how_to_resume(plan: Plan, out: Path, output: Path | None) -> None:
 
 def summarize(record: dict[str, Any], suite: str, out: Path) -> None:
     """How the cases ended, and the ten that are farthest from their limit."""
-    from ...bench import summary
-    from ...bench.result import INCORRECT
+    from ...bench.result import summary
+    from ...bench.result.file import INCORRECT
     from .. import console
 
     for status, count, example in summary.statuses(record["cases"]):
