@@ -157,7 +157,7 @@ setup(
     package_data={
         "accel": ["py.typed", "testing/known_failures/*.txt"],
         "accel.kernels": ["**/*.cl", "**/*.json"],
-        "accel.bench": ["schema.json", "report/templates/*", "workloads/*.toml", "suites.toml"],
+        "accel.bench": ["schema.json", "cpu/guards.toml", "report/templates/*", "workloads/*.toml", "suites.toml"],
     },
     ext_modules=[CORE, CPU],
     cmdclass={"build_py": BuildPython, "build_ext": BuildNative},

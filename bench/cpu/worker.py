@@ -25,7 +25,7 @@ from ..machine import limits
 from ..measure import timing
 from ..peers.answers import host, wrong
 from ..result.statistics import MAX_NOISE
-from .bars import ROWS, Row
+from .aims import ROWS, Row
 from .case import Calls, Case
 from .data import Data
 from .result import CaseResult

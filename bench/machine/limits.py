@@ -9,9 +9,6 @@ from ...backends.cpu import native
 MILLISECONDS = 8.0
 """Of one probe; the better of one before and one after the case counts."""
 
-SHARES = {("avx2", "fma_float32"): 0.88, ("avx2", "fma_float64"): 0.88}
-"""Shares of the limit that take the place of a row's, by instruction set and kind."""
-
 AVX512_ONLY = ("vnni_int8", "bfloat16_dot")
 """Kinds that are no limit for the kernels of another instruction set."""
 

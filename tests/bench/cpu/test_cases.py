@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accel.bench.cases.functions import operations
-from accel.bench.cpu import bars, matrix, overhead, pointwise, reductions, worker
+from accel.bench.cpu import aims, matrix, overhead, pointwise, reductions, worker
 from accel.bench.cpu.case import Case
 from accel.bench.cpu.data import Data
 from accel.bench.machine.limits import Limit
@@ -99,8 +99,8 @@ def test_operations_count_what_computes():
 
 
 def test_rows_have_distinct_names_cases_and_limits():
-    assert len({row.name for row in bars.ROWS}) == len(bars.ROWS)
-    for row in bars.ROWS:
+    assert len({row.name for row in aims.ROWS}) == len(aims.ROWS)
+    for row in aims.ROWS:
         cases = row.cases()
         assert cases, row.name
         assert len({case.name for case in cases}) == len(cases), row.name

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from accel.bench.cpu import bars, report, result, run, worker
-from accel.bench.cpu.bars import Row
+from accel.backends.cpu import native
+from accel.bench.cpu import aims, guards, report, result, run, worker
+from accel.bench.cpu.aims import Row
 from accel.bench.cpu.case import Calls, Case
 from accel.bench.cpu.data import Data
 from accel.bench.machine.limits import Limit
@@ -49,14 +50,14 @@ def table(monkeypatch, capsys):
 
     def launch(task):
         yield {"probes": {"fma_float64": 100.0, "vnni_int8": None}}
-        for row in bars.ROWS:
+        for row in aims.ROWS:
             if row.name in task["rows"]:
                 for each in worker.measure_row(row, Data(), task, lambda: machine.now):
                     yield json.loads(json.dumps({"result": result.asdict(each)}))
                 yield {"done": row.name}
 
     def call(rows: list[Row], *arguments: str):
-        monkeypatch.setattr(bars, "ROWS", tuple(rows))
+        monkeypatch.setattr(aims, "ROWS", tuple(rows))
         monkeypatch.setattr(run, "launch", launch)
         capsys.readouterr()
         code = command_line(["bench", "cpu", "--threads", "1", *arguments])
@@ -66,8 +67,23 @@ def table(monkeypatch, capsys):
     return call
 
 
-def row(name: str, *cases: Case, bar: float = 1.0, **more) -> Row:
-    return Row(name, f"work of {name}", lambda: list(cases), bar, **more)
+def row(name: str, *cases: Case, aim: float = 1.0, **more) -> Row:
+    return Row(name, f"work of {name}", lambda: list(cases), aim, **more)
+
+
+NO_NOISE = {"mean": 0.0, "worst": 0.0, "share": 0.0}
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """The option --guards with a file that holds rows to figures, on this machine's best instruction set."""
+
+    def option(noise: dict[str, float] = NO_NOISE, threads: int = 1, **rows: dict[str, float]) -> tuple[str, str]:
+        file = tmp_path / "guards.toml"
+        file.write_text(guards.text({(native().isas()[0], threads): guards.Guards("a machine", noise, rows)}))
+        return "--guards", str(file)
+
+    return option
 
 
 def line_of(out: str, name: str) -> str:
@@ -75,24 +91,133 @@ def line_of(out: str, name: str) -> str:
     return found
 
 
-def test_a_fast_row_passes(table):
+def test_a_fast_row_passes(table, guarded):
     case = made_up(table.machine, "fast", {"accel": 1e-3, "numpy": 4e-3, "torch": 2e-3})
-    code, out, _ = table([row("good", case, bar=1.9)])
+    code, out, _ = table([row("good", case, aim=1.9)], *guarded(good={"mean": 2.0, "worst": 1.5}))
     assert code == 0
-    assert line_of(out, "good").split()[3:8] == ["2.00", "2.00", "each", "1.9", "0.0%"]
-    assert line_of(out, "good").endswith("pass")
+    assert line_of(out, "good").split()[3:9] == ["2.00", "2.00", "each", "1.9", "2.00/1.50", "0.0%"]
+    assert line_of(out, "good").endswith("  pass")
     assert "torch 2 ms" in line_of(out, "good"), "the better peer"
+    assert "guards: what was reached on a machine, less the noise" in out
+    assert "No row is below its guard: 1 of 1 rows have one.\n1 of 1 rows reach their aim." in out
 
 
-def test_a_slow_accel_is_below_and_named(table):
-    fast = made_up(table.machine, "fast", {"accel": 1e-3, "torch": 4e-3})
-    slow = made_up(table.machine, "slow", {"accel": 5e-3, "torch": 1e-3})
-    code, out, _ = table([row("fine", fast), row("bad", fast, slow)])
+def test_the_guard_alone_decides(table, guarded):
+    """A row that misses its aim and holds its guard passes; one below its guard does not, and is named."""
+    slow = made_up(table.machine, "slow", {"accel": 5e-3, "torch": 4e-3})
+    rows = [row("fine", made_up(table.machine, "fast", {"accel": 1e-3, "torch": 4e-3})), row("bad", slow)]
+    code, out, _ = table(rows, *guarded(fine={"worst": 4.0}, bad={"worst": 0.8}))
+    assert code == 0
+    assert line_of(out, "bad").endswith("pass, below its aim") and line_of(out, "fine").endswith("  pass")
+    assert "No row is below its guard: 2 of 2 rows have one.\n1 of 2 rows reach their aim." in out
+    code, out, _ = table(rows, *guarded(fine={"worst": 4.0}, bad={"worst": 0.9}))
     assert code == 1
-    assert line_of(out, "bad").endswith("below")
-    assert line_of(out, "fine").endswith("pass")
-    assert "below: bad with 1 thread: slow: 0.20, bar 1" in out
-    assert "1 of 2 rows are below their bar." in out
+    assert line_of(out, "bad").endswith("below its guard") and line_of(out, "fine").endswith("  pass")
+    assert "below: bad with 1 thread: slow: 0.80, guard 0.90" in out
+    assert "1 of 2 rows are below their guard, or wrong." in out
+
+
+@pytest.mark.parametrize(("figure", "reached"), [("mean", 0.4), ("worst", 0.4), ("share", 0.93)])
+def test_a_guard_is_what_was_reached_less_the_noise(table, guarded, monkeypatch, figure: str, reached: float):
+    monkeypatch.setattr(Limit, "rate", lambda self, isa, threads: 100.0)
+    case = made_up(table.machine, "one", {"accel": 1.0, "torch": 0.4}, limit=Limit("fma_float64", 93e9))
+    for before, noise, code in ((reached * 1.24, 0.2, 0), (reached * 1.26, 0.2, 1), (reached * 1.01, 0.0, 1)):
+        option = guarded(NO_NOISE | {figure: noise}, only={figure: before})
+        assert table([row("only", case)], *option)[0] == code
+
+
+def test_a_guard_is_held_against_the_upper_end_of_the_interval():
+    """Samples that a neighbour disturbed do not say that accel has become slower."""
+    times = [1.0, 1.0, 1.1, 1.2, 2.0, 2.1, 2.2, 2.3, 2.4]
+
+    def judged(accel: list[float]):
+        case = result.CaseResult("only", "c", "float64", 1, samples={"accel": accel, "torch": [1.0] * len(accel)})
+        return result.judge(row("only"), 1, [case], "avx2", guards.Guard(mean=0.8, worst=0.8))
+
+    assert judged(times).passed and judged(times).mean == 0.5
+    assert not judged([2.0] * 9).passed
+
+
+def test_without_guards_only_wrong_results_fail(table, guarded):
+    """Of an instruction set, or a number of threads, of which nothing is published."""
+    slow = made_up(table.machine, "slow", {"accel": 5e-3, "torch": 1e-3})
+    code, out, _ = table([row("bad", slow)], *guarded(threads=7, bad={"worst": 1.0}))
+    assert code == 0
+    assert f"No guards for {native().isas()[0]} with 1 thread: speed is not judged" in out
+    assert line_of(out, "bad").split()[7] == "none" and line_of(out, "bad").endswith("pass, below its aim")
+    assert "No row has a guard, and no result is wrong: 1 rows." in out
+    wrong = made_up(table.machine, "quick", {"accel": 1e-6, "torch": 1.0}, WANT + 1)
+    assert table([row("bad", wrong)], *guarded(threads=7, bad={"worst": 1.0}))[0] == 1
+
+
+def test_of_a_part_of_the_cases_the_mean_is_not_judged(table, guarded):
+    cases = [made_up(table.machine, name, {"accel": 1e-3, "torch": t}) for name, t in (("a", 1e-3), ("b", 9e-3))]
+    option = guarded(both={"mean": 2.9, "worst": 1.0})
+    assert table([row("both", *cases)], *option)[0] == 0
+    code, out, _ = table([row("both", *cases)], *option, "--cases", "^a$")
+    assert (code, line_of(out, "both").split()[7]) == (0, "-/1.00")
+
+
+def test_guards_are_renewed(table, guarded, tmp_path):
+    """--save-guards writes what was reached, by which the next run is judged; other rows and sections stay."""
+    isa, file = native().isas()[0], tmp_path / "guards.toml"
+    guarded({"mean": 0.1, "worst": 0.2, "share": 0.3}, kept={"mean": 5.0}, renewed={"worst": 9.0})
+    fast = made_up(table.machine, "fast", {"accel": 1e-3, "torch": 4e-3})
+    rows = [row("renewed", fast), row("failed", made_up(table.machine, "absent", {"torch": 1.0}))]
+    code, out, _ = table(rows, "--save-guards", str(file))
+    assert code == 1 and f"written: {file}" in out
+    found = guards.load(file)[isa, 1]
+    assert found.reached == {"kept": {"mean": 5.0}, "renewed": {"mean": 4.0, "worst": 4.0}}
+    assert found.noise == {"mean": 0.1, "worst": 0.2, "share": 0.3} and "cores" in found.machine
+    assert guards.load(file)[isa, 1].of("renewed") == guards.Guard(mean=3.6, worst=3.2)
+    assert table(rows[:1], "--guards", str(file))[0] == 0
+    slow = made_up(table.machine, "slow", {"accel": 1e-3, "torch": 3e-3})
+    assert table([row("renewed", slow)], "--guards", str(file))[0] == 1
+    alone = tmp_path / "new.toml"
+    assert table(rows[:1], "--save-guards", str(alone))[0] == 0
+    assert guards.load(alone)[isa, 1].reached == {"renewed": {"mean": 4.0, "worst": 4.0}}
+    code, out, err = table(rows, "--save-guards", str(alone), "--cases", "fast")
+    assert (code, out) == (2, "") and "guards are of whole rows" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[avx2", "no file of guards"),
+        ("avx2 = 3", "expected [<instruction set>.<number of threads>]"),
+        ("[avx2.many]\nrows = {}", "avx2.many: expected [<instruction set>.<number of threads>]"),
+        ("[avx2.1]\nrows = {}", "avx2.1: expected machine, a text, and rows, a table"),
+        ("[avx2.1]\nmachine = 'm'\nrows = {}\nnoise = {mean = 0.1}", "avx2.1.noise"),
+        ("[avx2.1]\nmachine = 'm'\nrows = {}\nnoise = {mean = 1, worst = 1, share = 1}", "expected shares below 1"),
+        ("[avx2.1]\nmachine = 'm'\nbars = {}", "avx2.1: bars: expected machine, noise and rows"),
+        (
+            "[avx2.1]\nmachine = 'm'\nnoise = {mean = 0, worst = 0, share = 0}\nrows.sum = {mean = 'fast'}",
+            "avx2.1.sum.mean: 'fast', expected a number from 0 on",
+        ),
+        (
+            "[avx2.1]\nmachine = 'm'\nnoise = {mean = 0, worst = 0, share = 0}\nrows.sum = {least = 1}",
+            "avx2.1.sum: {'least': 1}, expected a table of mean, worst, share",
+        ),
+    ],
+)
+def test_a_bad_file_of_guards_names_the_place(table, tmp_path, text: str, expected: str):
+    file = tmp_path / "guards.toml"
+    file.write_text(text)
+    code, out, err = table([row("only", made_up(table.machine, "x", {"accel": 1.0}))], "--guards", str(file))
+    assert (code, out) == (2, "")
+    assert str(file) in err and expected in err
+
+
+def test_the_published_guards_are_of_rows_that_there_are():
+    """And no guard is above its row's figures: it leaves room for the noise."""
+    table = guards.load()
+    assert {("avx512", 1), ("avx512", 2), ("avx2", 1), ("avx2", 2)} <= table.keys()
+    names = {each.name for each in aims.ROWS}
+    for each in table.values():
+        assert each.reached.keys() <= names and len(each.reached) > 25
+        assert all(0 < share < 0.5 for share in each.noise.values())
+        assert all(each.of(name).mean < reached["mean"] for name, reached in each.reached.items())
+    assert guards.load() == guards.load(guards.FILE)
 
 
 def test_cases_may_be_chosen(table):
@@ -121,27 +246,30 @@ def test_a_missing_function_fails(table):
 
 def test_the_mean_may_hide_no_case_below_the_floor(table):
     cases = [made_up(table.machine, str(s), {"accel": s, "torch": 1.0}) for s in (0.25, 2.0)]
-    passing = row("mean", *cases, bar=1.4, rule="mean")
-    code, out, _ = table([passing])
-    assert (code, line_of(out, "mean").split()[3:5]) == (0, ["1.41", "0.50"])
-    code, out, _ = table([row("mean", *cases, bar=1.5, rule="mean")])
-    assert code == 1
-    assert "geometric mean 1.41, bar 1.5" in out
-    code, out, _ = table([row("mean", *cases, bar=1.4, rule="mean", floor=0.9)])
-    assert code == 1
-    assert "2.0: 0.50, bar 0.9" in out
+
+    def verdict(**more):
+        chosen = row("mean", *cases, rule="mean", **more)
+        task = {"cases": "", "isa": "avx2", "threads": 1, "seconds": 0.1}
+        found = list(worker.measure_row(chosen, Data(), task, lambda: table.machine.now))
+        return result.judge(chosen, 1, found, "avx2")
+
+    assert verdict(aim=1.4).below_aim == ()
+    assert verdict(aim=1.5).below_aim == ("geometric mean 1.41, aim 1.5",)
+    assert verdict(aim=1.4, floor=0.9).below_aim == ("2.0: 0.50, aim 0.9",)
+    code, out, _ = table([row("averaged", *cases, aim=1.4, rule="mean")])
+    assert (code, line_of(out, "averaged").split()[3:6]) == (0, ["1.41", "0.50", "1.4"])
 
 
-def test_only_the_limit_counts_without_a_peer(table, monkeypatch):
+def test_only_the_limit_counts_without_a_peer(table, guarded, monkeypatch):
     monkeypatch.setattr(Limit, "rate", lambda self, isa, threads: 100.0)
     case = made_up(table.machine, "alone", {"accel": 1.0}, limit=Limit("vnni_int8", 93e9))
-    code, out, _ = table([row("limited", case, limit=0.92)])
+    code, out, _ = table([row("limited", case, limit=0.92)], *guarded(limited={"mean": 9.0, "share": 0.9}))
     assert code == 0
-    assert "no peer" in line_of(out, "limited")
-    assert "93% vnni_int8" in line_of(out, "limited")
-    code, out, _ = table([row("limited", case, limit=0.95)])
+    assert "no peer" in line_of(out, "limited") and "9.00/-/90%" in line_of(out, "limited")
+    assert "93% vnni_int8" in line_of(out, "limited") and line_of(out, "limited").endswith("  pass")
+    code, out, _ = table([row("limited", case, limit=0.95)], *guarded(limited={"share": 0.95}))
     assert code == 1
-    assert "alone: 93% of vnni_int8, bar 95%" in out
+    assert "alone: 93% of vnni_int8, guard 95%" in out
 
 
 def test_a_peer_with_another_result_or_dtype_is_left_out(table):
@@ -156,10 +284,11 @@ def test_a_peer_with_another_result_or_dtype_is_left_out(table):
     assert "torch left out: gives float32, accel float64" in out
 
 
-def test_only_the_peers_that_count_are_judged(table):
+def test_only_the_peers_that_count_are_judged(table, guarded):
     case = made_up(table.machine, "call", {"accel": 1e-6, "numpy": 1e-7, "torch": 2e-6})
-    assert table([row("overhead", case, peers=("torch",))])[0] == 0
-    assert table([row("overhead", case)])[0] == 1
+    held = guarded(overhead={"worst": 1.0})
+    assert table([row("overhead", case, peers=("torch",))], *held)[0] == 0
+    assert table([row("overhead", case)], *held)[0] == 1
 
 
 def test_a_hopeless_peer_is_called_once(table):
@@ -171,12 +300,12 @@ def test_a_hopeless_peer_is_called_once(table):
     assert table.machine.now < 25
 
 
-def test_json_round_trip(table, tmp_path):
+def test_json_round_trip(table, guarded, tmp_path):
     file = tmp_path / "run.json"
     fast = made_up(table.machine, "fast", {"accel": 1e-3, "torch": 4e-3})
     slow = made_up(table.machine, "slow", {"accel": 5e-3, "torch": 1e-3})
     rows = [row("fine", fast), row("bad", fast, slow), row("none", made_up(table.machine, "absent", {}))]
-    code, out, _ = table(rows, "--json", str(file))
+    code, out, _ = table(rows, "--json", str(file), *guarded(fine={"worst": 1.0}, bad={"mean": 2.0}))
     assert code == 1
     record = json.loads(file.read_text())
     assert record["passed"] is False
@@ -187,7 +316,7 @@ def test_json_round_trip(table, tmp_path):
     assert [report.row(v) for v in verdicts] == [
         line for line in out.splitlines() if line.split(" ")[0] in ("fine", "bad", "none")
     ]
-    with pytest.raises(ValueError, match="schema 0, expected 1"):
+    with pytest.raises(ValueError, match="schema 0, expected 2"):
         result.from_json(record | {"schema": 0}, rows)
     with pytest.raises(ValueError, match="unknown row 'fine'"):
         result.from_json(record, rows[1:])
@@ -213,7 +342,7 @@ def test_bad_arguments(arguments, expected, table):
 
 
 def test_list_measures_nothing(table):
-    code, out, _ = table([row("only", made_up(table.machine, "x", {}), bar=1.5, limit=0.9)], "--list")
+    code, out, _ = table([row("only", made_up(table.machine, "x", {}), aim=1.5, limit=0.9)], "--list")
     assert code == 0
     assert out.splitlines()[1].split() == ["only", "each", "1.5", "90%", "numpy,", "torch", "work", "of", "only"]
     assert table.machine.now == 0
@@ -227,7 +356,7 @@ def test_the_head_names_no_host_and_says_which_peers_are_missing():
 
 def test_a_worker_measures_and_ends(tmp_path):
     """The real process, for one row; nothing is said of its times."""
-    (chosen,) = [each for each in bars.ROWS if each.name == "overhead-add-array"]
+    (chosen,) = [each for each in aims.ROWS if each.name == "overhead-add-array"]
     seen = []
     (verdict,) = run.run([chosen], 1, "baseline", 0.01, lambda threads, rates: seen.append((threads, rates)))
     assert verdict.cases[0].status == "ok"
