@@ -22,6 +22,8 @@ from accel.bench.measure.plan import Plan
 from accel.bench.measure.runner import journal_of
 from accel.bench.result import file as result
 from accel.bench.result.journal import OtherRunError
+from accel.cli import run as command_line
+from accel.cli.bench.run import default_file
 from accel.errors import AccelError, ArgumentError
 
 QUICK = {"budget": 0.01, "processes": 1, "max_noise": 0.9, "baselines": False, "probes": False}
@@ -396,3 +398,32 @@ def test_a_journal_of_another_plan_is_refused(tmp_path, faulty, monkeypatch):
     with pytest.raises(ArgumentError, match="--resume"):
         run(tmp_path)
     assert len(run(tmp_path, resume=True)["cases"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("cpu", "accel-bench-quick-cpu.json"),
+        ("opencl:intel cpu", "accel-bench-quick-opencl-intel-cpu.json"),
+        ("triton:0", "accel-bench-quick-triton-0.json"),
+        ("../a/..", "accel-bench-quick-a.json"),
+    ],
+)
+def test_the_file_is_named_by_the_device_that_was_asked_for(asked, name):
+    assert str(default_file("quick", asked)) == name
+
+
+def test_a_run_names_its_file_by_what_was_asked(monkeypatch, tmp_path, capsys):
+    """And not by the device that was found; the line to go on with names the file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runner, "identify", lambda device: {"device": {"name": "opencl:0"}})
+
+    def run(plan, out, *rest):
+        journal_of(out).write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", run)
+    assert command_line(["bench", "run", "--device", "opencl:intel cpu"]) == 130
+    said = capsys.readouterr().err
+    assert "--device opencl:0 -o accel-bench-quick-opencl-intel-cpu.json --resume" in said
+    assert "accel bench finish accel-bench-quick-opencl-intel-cpu.json" in said

@@ -67,15 +67,15 @@ def test_the_command_writes_both_formats(file, tmp_path, capsys):
     assert page.read_text() == html.render([record()]) and brief.read_text() == markdown.render([record()] * 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.md", "result.json"]
     capsys.readouterr()
-    assert run(["bench", "report", str(file), "--format", "markdown"]) == 0
-    assert capsys.readouterr().out == markdown.render([record()])
+    for form, text in (([], markdown), (["--format", "markdown"], markdown), (["--format", "html"], html)):
+        assert run(["bench", "report", str(file), *form]) == 0
+        assert capsys.readouterr().out == text.render([record()])
 
 
 @pytest.mark.parametrize(
     "arguments, said",
     [
         ([], "FILE"),
-        (["{file}"], "-o report.html"),
         (["{file}", "-o", "{folder}/report.pdf"], "no suffix that tells the format; expected .html"),
         (["{file}", "-o", "{folder}/none/report.html"], "none/report.html: No such file"),
         (["{file}", "-o", "{file}", "--format", "html"], "it would be lost"),

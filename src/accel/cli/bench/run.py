@@ -148,7 +148,7 @@ def command(
     runner.chosen(made)
     machine = runner.identify(device)
     made = made.on(machine["device"]["name"])
-    out = output or Path(f"accel-bench-{suite}-{made.device.replace(':', '-')}.json")
+    out = output or default_file(suite, device or made.device)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with progress() as on_event:
@@ -157,7 +157,7 @@ def command(
         click.echo(f"accel: error: {error}", err=True)
         return 6
     except KeyboardInterrupt:
-        _say_how_to_resume(made, out, output)
+        _say_how_to_resume(made, out)
         return 130
     summarize(record, made.suite, out)
     return exit_code(record, fail_on)
@@ -176,14 +176,18 @@ def exit_code(record: dict[str, Any], fail_on: tuple[str, ...]) -> int:
     return 5 if "fallback" in fail_on and fallbacks else 0
 
 
-def _say_how_to_resume(plan: Plan, out: Path, output: Path | None) -> None:
+def default_file(suite: str, device: str) -> Path:
+    """The result file of a run on a device, named as it was asked for."""
+    return Path(f"accel-bench-{suite}-{re.sub(r'[^A-Za-z0-9._]+', '-', device).strip('-.')}.json")
+
+
+def _say_how_to_resume(plan: Plan, out: Path) -> None:
     from ...bench.measure.runner import journal_of
 
     if not journal_of(out).exists():
         click.echo("accel: interrupted before anything was measured", err=True)
         return
-    file = ["-o", str(output)] if output else []
-    line = join(["accel", "bench", "run", *plan.arguments(), *file, "--resume"])
+    line = join(["accel", "bench", "run", *plan.arguments(), "-o", str(out), "--resume"])
     click.echo(
         "accel: interrupted; what was measured is kept. For a result file of that alone:\n"
         f"  {join(['accel', 'bench', 'finish', str(out)])}\nTo go on:\n  {line}",
