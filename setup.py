@@ -106,8 +106,8 @@ class BuildPython(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            runpy.run_path("bench/checkout.py")["leave"](
-                Path(self.build_lib, "accel", "bench"), Path(__file__).resolve()
+            runpy.run_path("bench/machine/checkout.py")["leave"](
+                Path(self.build_lib, "accel", "bench", "machine"), Path(__file__).resolve()
             )
 
 
@@ -157,7 +157,7 @@ setup(
     package_data={
         "accel": ["py.typed", "testing/known_failures/*.txt"],
         "accel.kernels": ["**/*.cl", "**/*.json"],
-        "accel.bench": ["schema.json", "report/templates/*", "workloads/*.toml", "suites.toml"],
+        "accel.bench": ["schema.json", "cpu/guards.toml", "report/templates/*", "workloads/*.toml", "suites.toml"],
     },
     ext_modules=[CORE, CPU],
     cmdclass={"build_py": BuildPython, "build_ext": BuildNative},

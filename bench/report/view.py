@@ -71,7 +71,7 @@ class Report:
 
 
 def build(records: Sequence[Record]) -> Report:
-    """The report on the records, which are result files that `accel.bench.result.load` took."""
+    """The report on the records, which are result files that `accel.bench.result.file.load` took."""
     runs = tuple(_run(record, chr(ord("A") + number % 26)) for number, record in enumerate(records))
     suites = dict.fromkeys(card.suite(record) for record in records)
     labels = dict.fromkeys(str(at(record, "label") or "unverified") for record in records)

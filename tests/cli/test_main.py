@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -133,3 +135,34 @@ def test_json_is_json_on_a_terminal_too(terminal):
     code, shown = terminal("devices", "--json")
     assert code == 0
     assert json.loads(shown)["devices"]
+
+
+PIPED = (
+    ("--version",), ("--help",), ("devices",), ("devices", "--json"), ("explain", "add", "--shape", "4,4"),
+    ("bench", "list"), ("bench", "list", "--json"), ("bench", "cpu", "--list"),
+)  # fmt: skip
+
+
+def piped(arguments: tuple[str, ...], reads: int | None) -> tuple[int, str]:
+    """Exit code and stderr of a command whose reader goes after so many bytes (None: reads all)."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from accel.cli import main; main()", *arguments],
+        stdout=writer, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    os.close(writer)
+    while (reads is None or reads > 0) and (found := os.read(reader, reads or 1 << 16)):
+        reads = None if reads is None else reads - len(found)
+    os.close(reader)
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+def test_a_reader_that_goes_ends_a_command_quietly():
+    """However little it prints: what waits in a buffer is written when Python ends."""
+    with ThreadPoolExecutor(3) as pool:
+        ended = dict(zip(PIPED, pool.map(lambda arguments: piped(arguments, 0), PIPED), strict=True))
+    assert ended == dict.fromkeys(PIPED, (141, ""))
+    assert piped(("bench", "list", "--suite", "models"), 1) == (141, "")
+    assert piped(("bench", "list"), None) == (0, ""), "control: a reader that stays"
