@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import _core
@@ -116,7 +115,7 @@ def _pool(limit: int | None) -> None:
 
 
 def _text(text: str) -> str:
-    if not text.strip():
+    if not text.strip() or "\0" in text:
         raise ValueError("expected some text")
     return text.strip()
 
@@ -208,9 +207,12 @@ def environment(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def prepend_environment(name: str, value: str) -> None:
-    """Sets a vendor's own variable for this process, before the vendor's library is loaded."""
-    os.environ[name] = value
+def set_environment(name: str, value: str | None) -> None:
+    """Sets a vendor's own variable for this process, before the vendor's library reads it; None: removes it."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 class Config:
@@ -318,21 +320,3 @@ class Config:
 
 
 config = Config()
-
-
-def cache_folder() -> Path:
-    """The folder for compiled kernels and tuning results, made on demand: ACCEL_CACHE_DIR, else the platform's user
-    cache folder."""
-    chosen = config.current().cache_dir
-    if chosen is None:
-        import platformdirs
-
-        chosen = platformdirs.user_cache_dir("accel", appauthor=False)
-    path = Path(chosen).expanduser()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cache_dir: {path} cannot be made: {error}; set ACCEL_CACHE_DIR to a folder that can be written"
-        ) from None
-    return path

@@ -9,6 +9,7 @@ import pytest
 
 import accel
 from accel import registry
+from accel.backends import cpu
 from accel.config import OPTIONS, Config
 
 GOOD = {
@@ -90,7 +91,7 @@ REFUSED = {
     "ACCEL_DEVICE": ("cpu:9", accel.DeviceError),
     "ACCEL_BACKEND": ("triton", accel.BackendUnavailableError),
     "ACCEL_OVERRIDE": ("add=triton", accel.AccelError),
-    "ACCEL_CPU_ISA": ("neon" if "neon" not in accel.backends.cpu.native().isas() else "avx512", accel.ConfigError),
+    "ACCEL_CPU_ISA": ("neon" if "neon" not in cpu.native().isas() else "avx512", accel.ConfigError),
 }
 """Values inside the grammar that this machine cannot serve: what the first call raises."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import click
@@ -153,7 +153,7 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
         "versions": machine.versions(),
         "healthy": found["works"],
     }
-    return without_home(report, str(Path.home()))
+    return without_home(report, os.path.expanduser("~"))
 
 
 def without_home(value: Any, home: str) -> Any:
