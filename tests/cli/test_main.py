@@ -71,9 +71,7 @@ def test_interruption(command, tmp_path):
     (tmp_path / "hangs-1.0.dist-info" / "entry_points.txt").write_text("[accel.backends]\nhangs = hangs:factory\n")
     run = ["env", f"PYTHONPATH={tmp_path}", sys.executable, "-P", "-m", "accel", *command.split()]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # where the tests run in the background SIGINT may be ignored, and children inherit that
-    heeded = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    with subprocess.Popen(run, **pipes, **heeded) as process:
+    with subprocess.Popen(run, **pipes) as process:
         try:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(timeout=6)

@@ -11,6 +11,8 @@ import threading
 import time
 
 import numpy as np
+import pytest
+from interrupts import heeded
 
 import accel
 
@@ -110,6 +112,22 @@ def test_keyboard_interrupt_during_a_long_matmul():
     out, _ = process.communicate(timeout=120)
     assert out == "interrupted True\n"
     assert time.monotonic() - sent < 5
+
+
+def test_interrupts_reach_tests_and_children_that_were_started_with_sigint_ignored():
+    """As by a shell's ``&``. The control: without the fixture neither is interrupted."""
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert python(code).stdout == "False\n"
+        signal.raise_signal(signal.SIGINT)
+        with heeded():
+            assert python(code).stdout == "True\n"
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_threads_do_not_change_bits():
