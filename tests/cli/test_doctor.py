@@ -260,7 +260,7 @@ def bus(tmp_path) -> Path:
         entry = tmp_path / name
         entry.mkdir()
         for file, text in (("class", kind), ("vendor", vendor), ("device", "0x56a0")):
-            (entry / file).write_text(f"{text}\n")
+            (entry / file).write_text(f"{text}\n", encoding="utf-8")
         if driver:
             (tmp_path / driver).mkdir()
             (entry / "driver").symlink_to(tmp_path / driver)

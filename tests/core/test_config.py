@@ -208,7 +208,7 @@ def test_a_bad_environment_does_not_break_the_import():
         [sys.executable, "-c", "import accel\ntry: accel.ones(1)\nexcept accel.ConfigError as e: print('said', e)"],
         env={"PATH": "/usr/bin", "ACCEL_NUMERICS": "nope"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert run.returncode == 0, run.stderr

@@ -19,7 +19,7 @@ import accel
 
 def python(code: str, **keywords) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300, **keywords
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, encoding="utf-8", timeout=300, **keywords
     )
 
 
@@ -44,7 +44,7 @@ def test_import_time():
 def test_import_survives_a_broken_backend(tmp_path):
     """torch, triton and pyopencl that raise when imported."""
     for name in ("torch", "triton", "pyopencl"):
-        (tmp_path / f"{name}.py").write_text("raise RuntimeError('broken installation')")
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('broken installation')", encoding="utf-8")
     run = python(
         """
         import accel, numpy
@@ -103,7 +103,7 @@ def test_keyboard_interrupt_during_a_long_matmul():
         except KeyboardInterrupt:
             print("interrupted", (accel.matmul(numpy.eye(3), numpy.eye(3)) == numpy.eye(3)).all())
         """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, encoding="utf-8")
     assert process.stdout is not None
     assert process.stdout.readline() == "start\n"
     time.sleep(0.5)

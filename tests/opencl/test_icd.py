@@ -25,9 +25,11 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "prefix/lib" / opencl_icd.LIBRARY).touch()
     (tmp_path / "prefix/lib" / opencl_icd.NEEDS).touch()
-    (tmp_path / "prefix/etc/OpenCL/vendors/intel-cpu.icd").write_text("/build/machine/lib/libintelocl.so")
-    (tmp_path / "vendors/gpu.icd").write_text("libgpu.so.1\n")
-    (tmp_path / "vendors/gone.icd").write_text("/opt/gone/libgone.so\n")
+    (tmp_path / "prefix/etc/OpenCL/vendors/intel-cpu.icd").write_text(
+        "/build/machine/lib/libintelocl.so", encoding="utf-8"
+    )
+    (tmp_path / "vendors/gpu.icd").write_text("libgpu.so.1\n", encoding="utf-8")
+    (tmp_path / "vendors/gone.icd").write_text("/opt/gone/libgone.so\n", encoding="utf-8")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
     monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "prefix"))
     monkeypatch.setattr(sys, "path", [str(tmp_path / "prefix/lib/python3/site-packages")])
@@ -117,7 +119,7 @@ def test_the_users_own_folder_is_left_alone(prefix: Path, monkeypatch: pytest.Mo
 def test_nothing_is_set_where_nothing_is_gained(prefix: Path) -> None:
     """No wheel, or a wheel's runtime that the system names already."""
     library = prefix / "prefix/lib/libintelocl.so"
-    (prefix / "vendors/intel.icd").write_text(str(library))
+    (prefix / "vendors/intel.icd").write_text(str(library), encoding="utf-8")
     assert found(prefix) is None
     library.unlink()
     assert found(prefix) is None
@@ -181,7 +183,7 @@ def test_a_fresh_process_finds_the_wheel(tmp_path: Path) -> None:
         [sys.executable, "-c", code],
         env={**clean, "ACCEL_CACHE_DIR": str(tmp_path)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert ran.returncode == 0, ran.stderr
