@@ -129,7 +129,8 @@ def outdated(target: Path) -> bool:
     listed = target.with_suffix(".d")
     if not target.exists() or not listed.exists():
         return True
-    made_from = [Path(__file__), *map(Path, listed.read_text().replace("\\\n", " ").split()[1:])]
+    names = os.fsdecode(listed.read_bytes()).replace("\\\n", " ").split()[1:]
+    made_from = [Path(__file__), *map(Path, names)]
     made = target.stat().st_mtime
     return not all(path.exists() and path.stat().st_mtime <= made for path in made_from)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from interrupts import interrupts  # noqa: F401
 
 import accel
 

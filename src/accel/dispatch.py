@@ -22,7 +22,7 @@ from .backends.base import Call, Device
 from .cache import Cache
 from .config import Settings, config
 from .conversion import from_numpy, on_host, store, to_numpy
-from .errors import ConfigError, DeviceError, UnsupportedError
+from .errors import DeviceError, UnsupportedError
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .ops.spec import Inferred, OpSpec, Seen
 
@@ -96,10 +96,6 @@ def one_device(layouts: Sequence[Layout], op: str) -> Device:
 def _target(spec: OpSpec, device: Device, settings: Settings) -> Device:
     """Where ACCEL_OVERRIDE sends an op; its operands' device where it says nothing."""
     for name, backend in settings.override:
-        if name not in registry.OPS:
-            raise ConfigError(
-                f"{devices.config_source('override')}: unknown op {name!r}; ops: {', '.join(sorted(registry.OPS))}"
-            )
         if name == spec.name and backend != device.backend:
             return devices.backend_device(backend)
     return device
@@ -248,7 +244,8 @@ def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
 def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: Settings) -> Plan:
     message = f"{spec.name} on {device}: {reason}"
     if device.backend == "cpu" or settings.fallback == "error":
-        hint = "" if device.backend == "cpu" else "; ACCEL_FALLBACK=warn or allow would run it on the CPU"
+        forbids = f"; {config.origin('fallback')}=error forbids to run it on the CPU, warn or allow would"
+        hint = "" if device.backend == "cpu" else forbids
         raise UnsupportedError(message + hint)
     if settings.fallback == "warn" and (spec.name, str(device), reason) not in _said:
         _said.add((spec.name, str(device), reason))
@@ -350,6 +347,6 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     if device.backend == "cpu":
         refusal = "the device is the CPU already"
     elif settings.fallback == "error":
-        refusal = "ACCEL_FALLBACK=error"
+        refusal = f"{config.origin('fallback')}=error"
     found.append(Candidate(FALLBACK, "", refusal))
     return found

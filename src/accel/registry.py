@@ -114,6 +114,8 @@ def _start(name: str) -> Backend | BackendUnavailableError:
             started.devices()
     except BackendUnavailableError as error:
         return error
+    except ConfigError:  # a setting outside its grammar is no failure of the backend's: nothing to remember
+        raise
     except (Exception, SystemExit) as error:
         return BackendUnavailableError(f"backend {name!r} failed to start: {type(error).__name__}: {error}")
     return started

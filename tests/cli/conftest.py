@@ -34,7 +34,7 @@ def child(
 ) -> subprocess.CompletedProcess:
     """`accel ARGUMENTS` in a child process without a terminal."""
     command = command_line(arguments, environment or {}, python)
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture(name="child")
@@ -102,7 +102,7 @@ def bare_environment(folder: Path, without: str | None = None) -> Path:
     metadata = site / f"accel-{accel.__version__}.dist-info"
     metadata.mkdir()
     for name in ("METADATA", "entry_points.txt"):
-        (metadata / name).write_text(distribution("accel").read_text(name))
+        (metadata / name).write_text(distribution("accel").read_text(name), encoding="utf-8")
     return folder / "bin" / "python"
 
 

@@ -126,7 +126,7 @@ def test_it_writes_the_photographs(tmp_path, here):
 def test_an_output_folder_that_cannot_be_made(tmp_path, here, monkeypatch):
     monkeypatch.setattr(compare, "JOBS", {"china": lambda device: Result("", {}, {}, np.zeros((2, 2, 3), np.uint8))})
     monkeypatch.setattr(demo, "JOBS", compare.JOBS)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     code, _, err = here("demo", "--device", "cpu", "--output", str(tmp_path / "file" / "folder"))
     assert code == 2
     assert err.startswith("accel: error: --output: ")

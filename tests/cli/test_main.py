@@ -67,15 +67,17 @@ def test_an_accel_error_is_one_line_without_a_traceback(child):
 @pytest.mark.parametrize("command", ["conform --device cpu --examples 100000", "doctor"])
 def test_interruption(command, tmp_path):
     """SIGINT in the middle of a long command, and while doctor waits for a driver that hangs: exit code 130."""
-    (tmp_path / "hangs.py").write_text("import time\ntime.sleep(600)\n")
+    (tmp_path / "hangs.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
     (tmp_path / "hangs-1.0.dist-info").mkdir()
-    (tmp_path / "hangs-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: hangs\nVersion: 1.0\n")
-    (tmp_path / "hangs-1.0.dist-info" / "entry_points.txt").write_text("[accel.backends]\nhangs = hangs:factory\n")
+    (tmp_path / "hangs-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: hangs\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (tmp_path / "hangs-1.0.dist-info" / "entry_points.txt").write_text(
+        "[accel.backends]\nhangs = hangs:factory\n", encoding="utf-8"
+    )
     run = ["env", f"PYTHONPATH={tmp_path}", sys.executable, "-P", "-m", "accel", *command.split()]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # where the tests run in the background SIGINT may be ignored, and children inherit that
-    heeded = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    with subprocess.Popen(run, **pipes, **heeded) as process:
+    with subprocess.Popen(run, **pipes) as process:
         try:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.wait(timeout=6)

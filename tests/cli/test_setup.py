@@ -15,13 +15,13 @@ pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="only in a checkout:
 
 def venv(folder: Path, python: str, *environment: str) -> subprocess.CompletedProcess:
     command = ["env", *environment, "bash", str(SCRIPT), str(folder), python]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
 
 
 def pretender(folder: Path, body: str) -> str:
     """A command that stands for a Python in which something is missing."""
     path = folder / "python"
-    path.write_text(f"#!/bin/bash\n{body}\n")
+    path.write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
     path.chmod(0o755)
     return str(path)
 
@@ -31,7 +31,7 @@ def test_it_makes_an_environment(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "made" / "build-env").exists()
     pip = subprocess.run(
-        [tmp_path / "made" / "bin" / "python", "-m", "pip", "--version"], capture_output=True, text=True
+        [tmp_path / "made" / "bin" / "python", "-m", "pip", "--version"], capture_output=True, encoding="utf-8"
     )
     assert pip.stdout.startswith("pip ")
 

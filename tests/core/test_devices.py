@@ -40,7 +40,7 @@ class TestDefault:
     def test_device_setting(self):
         with accel.config(device="null:0"):
             assert str(accel.default_device()) == "null:0"
-        with accel.config(device="cpu:9"), pytest.raises(accel.DeviceError, match=r"config\.device: .*cpu:9"):
+        with accel.config(device="cpu:9"), pytest.raises(accel.DeviceError, match=r"^config\(device\): .*cpu:9"):
             accel.default_device()
 
     def test_backend_list(self):
@@ -52,14 +52,17 @@ class TestDefault:
             assert str(accel.default_device()) == "cpu", "a device that is not automatic needs its backend listed alone"
 
     def test_unknown_backend_raises_even_behind_a_usable_one(self):
-        with accel.config(backend="cpu,vulkan"), pytest.raises(accel.ConfigError, match="unknown backend 'vulkan'"):
-            accel.default_device()
+        with (
+            pytest.raises(accel.ConfigError, match="unknown backend 'vulkan'"),
+            accel.config(backend="cpu,vulkan"),
+        ):
+            pass
 
     def test_environment_is_named(self, monkeypatch):
         monkeypatch.setenv("ACCEL_BACKEND", "vulkan")
         accel.config.reload()
         try:
-            with pytest.raises(accel.ConfigError, match="ACCEL_BACKEND: unknown backend 'vulkan'"):
+            with pytest.raises(accel.ConfigError, match="ACCEL_BACKEND='vulkan': unknown backend 'vulkan'"):
                 accel.ones(2)
         finally:
             monkeypatch.undo()

@@ -226,5 +226,5 @@ with accel.config(device="cpu"):
     accel.add(np.ones(3), 1.0)
 print('pyopencl' in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr

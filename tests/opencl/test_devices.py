@@ -24,7 +24,7 @@ def python(code: str, tmp_path: Path, **environment: str) -> str:
         [sys.executable, "-c", textwrap.dedent(code)],
         env={**inherited, "ACCEL_CACHE_DIR": str(tmp_path), **environment},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert ran.returncode == 0, ran.stderr

@@ -147,7 +147,7 @@ def broken(out, n, INDEX: tl.constexpr):
 def test_compile_error(tmp_path):
     """The compiler's words and the source's path."""
     source = tmp_path / "broken.py"
-    source.write_text(BROKEN)
+    source.write_text(BROKEN, encoding="utf-8")
     device = accel.device("triton:emulated-sm_80")
     what = Specialization(device.kernel(str(source), "broken"), {"out": Pointer("float32"), "n": 5, "INDEX": None})
     with pytest.raises(accel.CompileError, match="power of 2") as caught:
@@ -162,11 +162,11 @@ def test_programs_are_written_whole(tmp_path):
     with accel.config(cache_dir=str(tmp_path)):
         functions({"once": program}, False)
         (path,) = (tmp_path / "triton").iterdir()
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert "def once(x0)" in text
-        path.write_text("damaged")
+        path.write_text("damaged", encoding="utf-8")
         functions({"once": program}, True)
-        assert [p.read_text() for p in (tmp_path / "triton").iterdir()] == [text]
+        assert [p.read_text(encoding="utf-8") for p in (tmp_path / "triton").iterdir()] == [text]
 
 
 def test_two_forms_in_one_process():
@@ -218,7 +218,11 @@ def test_triton_interpret_makes_no_difference(interpret):
     """
     environment = {**os.environ, "TRITON_INTERPRET": interpret}
     run = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
     )
     assert run.returncode == 0, run.stderr
     x = np.arange(12.0).reshape(3, 4)

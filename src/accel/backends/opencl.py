@@ -11,13 +11,15 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from .. import cache_folder
 from .._core import FloatEnvironment
 from ..cache import Cache
-from ..config import Settings
+from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
 from ..memory import CHECKED, check_host, host_bytes, too_large
 from . import opencl_icd, opencl_program, opencl_query
@@ -381,20 +383,21 @@ if hasattr(os, "register_at_fork"):
 def _discover() -> list[pyopencl.Device]:
     """All usable devices, in an order that does not depend on the loader's. Raises BackendUnavailableError where
     there is none."""
-    opencl_icd.find_runtimes()
     try:
-        import pyopencl as cl
+        cl = _pyopencl()
     except ImportError as error:
         raise BackendUnavailableError(
             f"backend 'opencl': pyopencl does not load ({error}); pip install \"accel[opencl]\" for a device whose "
             'OpenCL driver is installed, or "accel[opencl-cpu]" to run on the CPU'
         ) from error
-    try:
-        platforms = cl.get_platforms()
-    except cl.Error as error:
-        raise BackendUnavailableError(
-            f"backend 'opencl': no OpenCL platform was found ({error}). {_fixes()}"
-        ) from error
+    cache_folder.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl")
+    with opencl_icd.runtimes():
+        try:
+            platforms = cl.get_platforms()
+        except cl.Error as error:
+            raise BackendUnavailableError(
+                f"backend 'opencl': no OpenCL platform was found ({error}). {_fixes()}"
+            ) from error
     found, reasons = [], []
     for platform in platforms:
         try:
@@ -412,6 +415,23 @@ def _discover() -> list[pyopencl.Device]:
         said = "; ".join(reasons) or "the platforms have none"
         raise BackendUnavailableError(f"backend 'opencl': no OpenCL device was found: {said}. {_fixes()}")
     return sorted(found, key=lambda d: (opencl_query.KINDS.index(opencl_query.kind(d)), d.platform.name))
+
+
+def _pyopencl() -> ModuleType:
+    """pyopencl, which does without its own files where they cannot be written or read; accel needs none of them."""
+    import platformdirs
+    import pyopencl
+
+    if not cache_folder.can_hold(platformdirs.user_cache_dir("pytools", "pytools")):
+        pyopencl._PYOPENCL_NO_CACHE = True
+    try:
+        import pyopencl.invoker
+    except ImportError:
+        raise
+    except Exception:  # sqlite's, of a damaged file
+        pyopencl._PYOPENCL_NO_CACHE = True
+        import pyopencl.invoker
+    return pyopencl
 
 
 def _fixes() -> str:

@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from ..cache_folder import lend
+from ..config import environment
 from ..errors import BackendUnavailableError
 from .base import Backend, Device
 from .triton_host import EmulatedDevice, InterpreterDevice
@@ -125,4 +127,5 @@ def backend() -> TritonBackend:
             f"backend 'triton': triton {found} is installed; accel needs {VERSION}, with which the bit contract was "
             'checked: pip install "accel[triton]"'
         )
+    lend("TRITON_CACHE_DIR", f"{environment('TRITON_HOME') or '~'}/.triton")
     return TritonBackend()

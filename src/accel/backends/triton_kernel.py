@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import importlib.util
 import inspect
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from ..cache import Cache
-from ..config import cache_folder
+from ..cache_folder import keep
 from ..errors import CompileError
 from ..scalar import Program
 from ..scalar.triton import print_program
@@ -278,16 +277,8 @@ _HEADER = '"""Scalar programs of accel, printed for Triton."""\n\nimport triton\
 
 
 def _written(name: str, text: str) -> Path:
-    """A file of the cache folder with this text; never seen half written."""
-    folder = cache_folder() / "triton"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
+    """A file of the cache folder with this text. Raises CompileError where it can be written nowhere."""
     try:
-        if path.read_text(encoding="utf-8") == text:
-            return path
-    except (OSError, UnicodeDecodeError):
-        pass
-    temporary = folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+        return keep("triton", {name: text.encode()}) / name
+    except OSError as error:
+        raise CompileError(f"triton: the source of {name} cannot be written anywhere: {error}") from error

@@ -6,7 +6,9 @@ or an `AccelError` (its message on stderr, no traceback); 130 interrupted; 141 w
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -92,4 +94,14 @@ def _reader_is_gone() -> int:
 
 def main() -> None:
     """The entry point of the command ``accel``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            speak(stream)
     sys.exit(run())
+
+
+def speak(stream: io.TextIOWrapper) -> None:
+    """Lets a stream take all text. ASCII is what Python falls back to where the locale says nothing (``LC_ALL=C``):
+    UTF-8 is written there. An encoding that was asked for stays, and what it lacks becomes a question mark."""
+    unsaid = codecs.lookup(stream.encoding).name == "ascii"
+    stream.reconfigure(encoding="utf-8" if unsaid else stream.encoding, errors="replace")

@@ -66,7 +66,8 @@ def gpus(bus: Path = Path("/sys/bus/pci/devices")) -> list[dict[str, Any]]:
     found = []
     for entry in sorted(bus.glob("*")):
         try:
-            kind, vendor, device = ((entry / name).read_text().strip() for name in ("class", "vendor", "device"))
+            files = (entry / name for name in ("class", "vendor", "device"))
+            kind, vendor, device = (file.read_text(encoding="utf-8").strip() for file in files)
         except OSError:
             continue
         if kind[:4] not in ("0x03", "0x12") or vendor not in VENDORS:

@@ -332,7 +332,7 @@ def test_json_round_trip(table, guarded, tmp_path):
         (("--threads", "0"), "expected whole numbers from 1 on"),
         (("--threads", "1,x"), "expected whole numbers from 1 on"),
         (("--seconds", "0"), "--seconds"),
-        (("--isa", "typo"), "cpu_isa: 'typo' is not available here"),
+        (("--isa", "typo"), "cpu_isa='typo' is not available here"),
     ],
 )
 def test_bad_arguments(arguments, expected, table):

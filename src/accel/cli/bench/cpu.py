@@ -115,7 +115,7 @@ def command(
             for text in report.case_lines(verdict) if verbose else ():
                 console.say(text)
     if file is not None:
-        Path(file).write_text(json.dumps(result.to_json(header, verdicts, name), indent=1) + "\n")
+        Path(file).write_text(json.dumps(result.to_json(header, verdicts, name), indent=1) + "\n", encoding="utf-8")
     console.say("")
     for text in report.below(verdicts):
         console.say(text, style=console.BAD)
