@@ -12,7 +12,7 @@ from . import array as arrays
 from . import dispatch, interop
 from .array import Array
 from .backends.base import Device
-from .conversion import cast_on_host, constant, from_numpy
+from .conversion import cast_on_host, constant, from_numpy, to_numpy
 from .devices import default_device
 from .devices import device as device_of
 from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
@@ -105,6 +105,7 @@ def _host(obj: Any, wanted: DType | None, library: Any) -> tuple[np.ndarray, boo
 
 def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
     """Numbers, or nested sequences of them, in the wanted dtype, else their own if they have one, else their kind's."""
+    obj = _read(obj)
     try:
         made = np.asarray(obj)
     except ValueError as error:
@@ -129,6 +130,18 @@ def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
     return cast_on_host(made, target)
 
 
+def _read(obj: Any) -> Any:
+    """Nested sequences with the elements of the host's foreign arrays in place of these: NumPy would read whatever
+    their addresses say."""
+    if isinstance(obj, (list, tuple)):
+        return obj if set(map(type, obj)) <= _NUMBERS else [_read(x) for x in obj]
+    library = interop.library(obj)
+    if library in (None, numpy_arrays) or library.device_of(obj) is not None:
+        return obj
+    return to_numpy(library.to_array(obj, device_of("cpu"), "asarray: obj"))
+
+
+_NUMBERS = {bool, int, float}
 _NATURAL = {"b": BOOL, "i": INT64, "u": INT64, "f": FLOAT32}
 
 
