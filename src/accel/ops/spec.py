@@ -74,6 +74,12 @@ class OpSpec:
     decompose: Callable[..., Any] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 
+    def __copy__(self) -> OpSpec:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OpSpec:
+        return self
+
     def bytes(self, inputs: tuple[Layout, ...], outputs: tuple[Output, ...]) -> int:
         """Bytes that one call must read and write at least."""
         read = sum(x.size * x.dtype.itemsize for x in inputs)
