@@ -166,6 +166,9 @@ class Settings:
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a snapshot of settings does not change; set accel.config's attributes")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _snapshot, ({name: getattr(self, name) for name in self.__slots__},)
+
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 
@@ -312,6 +315,9 @@ class Config:
             yield self
         finally:
             self.scope.reset(token)
+
+    def __reduce__(self) -> str:
+        return "config"  # the one of this module, wherever it is unpickled
 
     def __dir__(self) -> list[str]:
         return [*_BY_NAME, "current", "origin", "reload", "source"]

@@ -12,7 +12,17 @@ from . import array as arrays
 from . import dispatch, interop
 from ._core import FloatEnvironment
 from .array import Array
-from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, nearest, number, whole_numbers
+from .conversion import (
+    cast_on_host,
+    constant,
+    element,
+    from_blocks,
+    from_numpy,
+    nearest,
+    number,
+    to_numpy,
+    whole_numbers,
+)
 from .devices import default_device
 from .devices import device as device_named
 from .dtypes import BOOL, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
@@ -128,6 +138,7 @@ def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
         target = natural_dtype(obj) if wanted is None else wanted
         check_scalar(obj, target, "asarray: obj")
         return element(obj, target)
+    obj = _read(obj)
     try:
         with FloatEnvironment():  # NumPy scalars of several dtypes are promoted
             made = np.asarray(obj)
@@ -175,6 +186,18 @@ def _each(numbers: list[int | float], dtype: DType) -> np.ndarray:
     return made
 
 
+def _read(obj: Any) -> Any:
+    """Nested sequences with the elements of the host's foreign arrays in place of these: NumPy would read whatever
+    their addresses say."""
+    if isinstance(obj, (list, tuple)):
+        return obj if set(map(type, obj)) <= _NUMBERS else [_read(x) for x in obj]
+    library = interop.library(obj)
+    if library in (None, numpy_arrays) or library.device_of(obj) is not None:
+        return obj
+    return to_numpy(library.to_array(obj, device_of("cpu"), "asarray: obj"))
+
+
+_NUMBERS = {bool, int, float}
 _NATURAL = {"b": BOOL, "i": INT64, "u": INT64, "f": FLOAT32}
 
 

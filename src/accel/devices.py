@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from . import registry
 from .backends.base import Backend, Device
@@ -47,6 +48,20 @@ def device(name: str | Device) -> Device:
         have = ", ".join(f"{d} ({d.description})" for d in backend.devices()) or "none"
         raise DeviceError(f"device: there is no {name!r}; the devices of {backend_name} are: {have}")
     return found
+
+
+def _unpickled(name: str) -> Device:
+    try:
+        return device(name)
+    except AccelError as error:
+        raise DeviceError(f"unpickling: the device {name} is not here ({error})") from error
+
+
+def _reduce(self: Device) -> tuple[Any, ...]:
+    return _unpickled, (self.name,)
+
+
+Device.__reduce__ = _reduce  # type: ignore[method-assign]  # by name, which only this module can look up
 
 
 def _first(backend: Backend, listed_alone: bool) -> Device | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,19 +13,28 @@ from .errors import DtypeError, RangeError, shown
 from .scalar.program import promote as promote_names
 
 
-@dataclass(frozen=True, eq=False)
 class DType:
-    """One dtype. Rows are singletons, which equal NumPy's dtype and scalar type of the same elements.
+    """One dtype. Rows are singletons, which equal NumPy's dtype and scalar type of the same elements; copied and
+    unpickled they are the same. No dataclass, as `dataclasses.asdict` would take a dtype that is a field to pieces.
 
     kind: ``b`` boolean, ``i`` signed, ``u`` unsigned, ``f`` floating. itemsize: bytes.
     accumulator: name of the dtype that sums and dot products accumulate in.
     """
+
+    __slots__ = ("__weakref__", "accumulator", "itemsize", "kind", "name", "numpy")
 
     name: str
     kind: str
     itemsize: int
     numpy: np.dtype
     accumulator: str
+
+    def __init__(self, name: str, kind: str, itemsize: int, numpy: np.dtype, accumulator: str) -> None:
+        for attribute, value in zip(self.__annotations__, (name, kind, itemsize, numpy, accumulator), strict=True):
+            object.__setattr__(self, attribute, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a dtype does not change")
 
     @property
     def dtype(self) -> np.dtype:

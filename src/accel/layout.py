@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 from .cache import Cache
 from .dtypes import DType
@@ -40,6 +41,15 @@ class Layout:
         self.contiguous = self.size == 0 or all(
             have == want for have, want, n in zip(strides, dense, shape, strict=True) if n > 1
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return layout, (self.dtype, self.shape, self.strides, self.device)
+
+    def __copy__(self) -> Layout:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layout:
+        return self
 
     def __repr__(self) -> str:
         return f"Layout({self.dtype}, shape={self.shape}, strides={self.strides}, device={self.device})"

@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 import threading
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._core import FloatEnvironment
 from .backends.base import API_VERSION, Backend, BackendInfo, Kernel
@@ -129,6 +129,18 @@ def kernels(backend_name: str) -> tuple[Kernel, ...]:
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
         rows += getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "KERNELS", ())
     return tuple(rows)
+
+
+def op(name: str) -> OpSpec:
+    """The op of that name."""
+    return OPS[name]
+
+
+def _reduce(self: Backend) -> tuple[Any, ...]:
+    return backend, (self.name,)
+
+
+Backend.__reduce__ = _reduce  # type: ignore[method-assign]  # one of a name in a process
 
 
 def unavailable(name: str) -> str | None:

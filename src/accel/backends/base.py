@@ -104,6 +104,12 @@ class Backend(ABC):
     name: str
     kernels: str
 
+    def __copy__(self) -> Backend:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        return self
+
     @abstractmethod
     def devices(self) -> Sequence[Device]:
         """All devices, the same objects at each call. Raises BackendUnavailableError with the reason and the fix."""

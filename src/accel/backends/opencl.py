@@ -326,7 +326,7 @@ class OpenCLBackend(Backend):
         with self._lock:
             found = self._adopted.get(queue.int_ptr)
             if found is None:
-                found = OpenCLDevice(queue.device, f"opencl:queue-{queue.int_ptr:x}", queue)
+                found = OpenCLDevice(queue.device, f"opencl:queue-{os.urandom(4).hex()}", queue)
                 self._adopted[queue.int_ptr] = found
         return found
 

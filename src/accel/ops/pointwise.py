@@ -146,6 +146,7 @@ def _spec(row: ScalarFunction) -> OpSpec:
         return strategies.elementwise(row, dtype)
 
     function.__name__ = function.__qualname__ = row.name
+    function.__module__ = f"accel.{NAMESPACES.get(row.name, '')}".rstrip(".")  # where it is pickled from
     function.__doc__ = _docstring(row, names, accepted)
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]

@@ -80,6 +80,12 @@ class OpSpec:
         for name in ("canonical", "reference", "bound"):
             object.__setattr__(self, name, _in_float_environment(getattr(self, name)))
 
+    def __copy__(self) -> OpSpec:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OpSpec:
+        return self
+
     def bytes(self, inputs: tuple[Layout, ...], outputs: tuple[Output, ...]) -> int:
         """Bytes that one call must read and write at least."""
         read = sum(x.size * x.dtype.itemsize for x in inputs)
