@@ -14,6 +14,7 @@ from typing import Any
 from ...backends.cpu import native, usable_cores
 from ...devices import device
 from ...errors import AccelError
+from ...packages import DISTRIBUTION
 from ..child import variables
 from .bars import Row
 from .result import CaseResult, Verdict, judge
@@ -98,7 +99,7 @@ def header(isa: str) -> dict[str, Any]:
         "instruction sets": native().isas(),
         "isa": isa,
         "versions": {"python": python_version()}
-        | {name: _version(name) for name in ("accel", "numpy", "torch")}
+        | {name: _version(name) for name in (DISTRIBUTION, "numpy", "torch")}
         | {"numpy's BLAS": f"{blas.get('name')} {blas.get('version')}"},
     }
 

@@ -19,7 +19,7 @@ from accel.bench.case import keywords
 from accel.bench.workload import Operand, Workload, op_spec, select
 from accel.registry import OPS
 
-torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra accel[torch]")
+torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 
 
 def case(op: str, operands: list[Operand], **given: Any) -> Workload:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from ..config import Settings, environment
 from ..errors import BackendUnavailableError, ConfigError
+from ..packages import SOURCE
 from .base import Backend, HostDevice
 
 RANK = ("baseline", "neon", "avx2", "avx512")
@@ -102,7 +103,6 @@ def backend() -> CpuBackend:
     except ImportError as error:
         raise BackendUnavailableError(
             f"backend 'cpu': the compiled extension accel._cpu does not load ({error}); "
-            "reinstall accel with a C++17 compiler: pip install --force-reinstall --no-deps accel, "
-            "or pip install . in its source folder"
+            f"build it with a C++17 compiler: pip install --force-reinstall --no-deps . {SOURCE}"
         ) from error
     return CpuBackend()

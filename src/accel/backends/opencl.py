@@ -16,6 +16,7 @@ import numpy as np
 
 from ..config import Settings
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
+from ..packages import remedy
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
 
@@ -343,8 +344,8 @@ def _discover() -> list[pyopencl.Device]:
         import pyopencl as cl
     except ImportError as error:
         raise BackendUnavailableError(
-            f"backend 'opencl': pyopencl does not load ({error}); pip install \"accel[opencl]\" for a device whose "
-            'OpenCL driver is installed, or "accel[opencl-cpu]" to run on the CPU'
+            f"backend 'opencl': pyopencl does not load ({error}); for a device whose OpenCL driver is installed: "
+            f"{remedy('opencl')}; to run on the CPU: {remedy('opencl-cpu')}"
         ) from error
     try:
         platforms = cl.get_platforms()
@@ -374,6 +375,6 @@ def _discover() -> list[pyopencl.Device]:
 def _fixes() -> str:
     hint = opencl_icd.incomplete()
     return (
-        "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd), or pip install "
-        '"accel[opencl-cpu]" to run on the CPU' + (f"; {hint}" if hint else "")
+        "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd); "
+        f"to run on the CPU: {hint or remedy('opencl-cpu')}"
     )

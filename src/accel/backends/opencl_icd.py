@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..config import cache_folder, environment, prepend_environment
 from ..errors import BackendUnavailableError
+from ..packages import remedy
 
 SYSTEM = "/etc/OpenCL/vendors"
 """The folder that loaders read by themselves."""
@@ -49,7 +50,8 @@ def incomplete() -> str | None:
     """What is missing beside a runtime installed by pip, with the fix, or None."""
     for library in wheel_runtimes():
         if not (library.parent / NEEDS).exists():
-            return f"{library} is installed but needs intel-cmplr-lib-rt beside it: pip install intel-cmplr-lib-rt"
+            what = "intel-cmplr-lib-rt"
+            return f"{library} is installed but needs {what} beside it: {remedy('opencl-cpu', what)}"
     return None
 
 
