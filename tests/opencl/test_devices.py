@@ -54,7 +54,7 @@ def test_without_any_platform(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     said = python(REASON, tmp_path, OCL_ICD_VENDORS=str(tmp_path / "none"))
     assert "no OpenCL" in said
-    assert "to run on the CPU: pip install " in said and "accel[" not in said
+    assert "to run on the CPU: pip install " in said
 
 
 def test_a_driver_that_fails_is_named(tmp_path: Path) -> None:
