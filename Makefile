@@ -49,7 +49,9 @@ deep: $(DONE)/accel $(DONE)/extra-all
 	$(BIN)/pytest -n $(JOBS) --deep $(PYTEST_ARGS)
 
 gpu: $(DONE)/accel $(DONE)/extra-all
-	$(BIN)/python .ci/gpu $(GPU_ARGS)
+	@left=$$((600 - $$(date +%s) + $(BEGUN))); \
+	if [ $$left -lt 120 ]; then echo "setting up took most of the ten minutes; everything is there now: make gpu"; exit 1; fi; \
+	$(BIN)/python .ci/gpu --seconds $$left $(GPU_ARGS)
 
 check: $(DONE)/accel $(DONE)/extra-dev
 	$(BIN)/ruff check .
