@@ -76,7 +76,7 @@ $(DONE)/accel: $(DONE)/python constraints.txt $(SOURCES)
 	$(call say,compiling the C++ kernels $(JOBS) files at once: 3 to 6 minutes on two cores; what is unchanged is not compiled again)
 	rm -rf build/lib* build/bdist* $(WHEELS)
 	. $(VENV)/build-env && ACCEL_BUILD_JOBS="$${ACCEL_BUILD_JOBS:-$(JOBS)}" \
-	  $(BIN)/python setup.py --quiet bdist_wheel --dist-dir $(WHEELS)
+	  $(BIN)/python -W ignore setup.py --quiet bdist_wheel --dist-dir $(WHEELS)
 	$(PIP) --force-reinstall --no-deps $(WHEELS)/*.whl
 	$(PIP) $(WHEELS)/*.whl
 	touch $@

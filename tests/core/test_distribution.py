@@ -104,3 +104,27 @@ def test_its_page_on_an_index_has_no_link_that_leads_nowhere(unpacked):
 
 def test_what_is_installed_has_this_name():
     assert distribution(DISTRIBUTION).metadata["Name"] == "accel-ops"
+
+
+COMPILER = """#!/bin/bash
+# stands for the compiler and the linker: makes the file that -o names, and the list of what an object is made from
+while [ $# -gt 0 ]; do if [ "$1" = -o ]; then touch "$2"; echo "x: $0" >"${2%.o}.d"; fi; shift; done
+"""
+
+
+def test_compiling_says_how_far_it_is(unpacked, tmp_path):
+    compiler = tmp_path / "compiler"
+    compiler.write_text(COMPILER)
+    compiler.chmod(0o755)
+    folders = ["--build-temp", str(tmp_path / "temp"), "--build-lib", str(tmp_path / "lib")]
+    command = ["env", f"CC={compiler}", f"CXX={compiler}", sys.executable, "setup.py", "--quiet", "build_ext", *folders]
+    lines = run(*command, folder=unpacked).splitlines()
+    said = [line.split() for line in lines if line.startswith("compiling ")]
+    assert sorted(int(words[1]) for words in said) == list(range(1, len(said) + 1))
+    assert {words[3] for words in said} == {str(len(said))}
+    sources = {words[4] for words in said}
+    assert {"csrc/families/matmul.cpp", "csrc/core/door.cpp"} <= sources
+    assert all((unpacked / source).is_file() for source in sources)
+    assert {line.split()[-1] for line in lines if "families/matmul.cpp" in line} >= {"(baseline)"}
+    assert lines[-1].startswith(f"compiled {len(said)} files in ")
+    assert run(*command, folder=unpacked) == "", "nothing is compiled twice"
