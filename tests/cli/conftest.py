@@ -102,8 +102,10 @@ def bare_environment(folder: Path, without: str | None = None) -> Path:
     (package / "kernels").symlink_to(accel.kernels.__path__[0])
     metadata = site / f"accel_ops-{accel.__version__}.dist-info"
     metadata.mkdir()
-    for name in ("METADATA", "entry_points.txt"):
-        (metadata / name).write_text(distribution(DISTRIBUTION).read_text(name))
+    installed = distribution(DISTRIBUTION)
+    # PKG-INFO: in a source folder that something was built in, which `python -m pytest` looks into first
+    (metadata / "METADATA").write_text(installed.read_text("METADATA") or installed.read_text("PKG-INFO"))
+    (metadata / "entry_points.txt").write_text(installed.read_text("entry_points.txt"))
     return folder / "bin" / "python"
 
 

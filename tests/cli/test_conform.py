@@ -26,7 +26,7 @@ def test_json(here):
     assert code == 0
     assert report["device"] == "cpu"
     assert report["passed"] is True
-    assert report["versions"]["accel"]
+    assert report["versions"]["accel-ops"]
     assert {(row["op"], row["status"]) for row in report["rows"]} == {("matmul", "pass")}
     assert all(row["examples"] == 2 for row in report["rows"])
 
