@@ -20,7 +20,15 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.exists(), reason="only in a source folder: README.md is not installed")
 TEXT = README.read_text(encoding="utf-8") if README.exists() else ""
-PAGES = sorted([README, ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("tests/*/README.md")])
+PAGES = sorted(
+    [
+        README,
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("tests/*/README.md"),
+        *ROOT.glob("bench/*/README.md"),
+    ]
+)
 
 
 def blocks(kind: str, text: str = TEXT) -> list[str]:

@@ -128,3 +128,11 @@ def test_compiling_says_how_far_it_is(unpacked, tmp_path):
     assert {line.split()[-1] for line in lines if "families/matmul.cpp" in line} >= {"(baseline)"}
     assert lines[-1].startswith(f"compiled {len(said)} files in ")
     assert run(*command, folder=unpacked) == "", "nothing is compiled twice"
+
+
+def test_what_the_commands_write_is_not_committed(source):
+    written = ["accel-bench-quick-cpu.json", "sub/accel-bench-cpu.json", "accel-bench-quick-cpu.json.journal"]
+    written += ["gpu-report-20260101-000000.tar.gz", "demo-output/china-compressed.png"]
+    assert git(source, "check-ignore", *written).split() == written
+    kept = ["bench/results/quick-cpu.json", "docs/bench.md"]
+    assert subprocess.run(["git", "check-ignore", *kept], cwd=source, capture_output=True).returncode == 1
