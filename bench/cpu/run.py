@@ -13,6 +13,7 @@ from typing import Any
 from ...backends.cpu import native, usable_cores
 from ...devices import device
 from ...errors import AccelError
+from ...packages import DISTRIBUTION
 from ..machine.caches import caches
 from ..measure.child import variables
 from .aims import Row
@@ -102,7 +103,7 @@ def header(isa: str) -> dict[str, Any]:
         "instruction sets": native().isas(),
         "isa": isa,
         "versions": {"python": python_version()}
-        | {name: _version(name) for name in ("accel", "numpy", "torch")}
+        | {name: _version(name) for name in (DISTRIBUTION, "numpy", "torch")}
         | {"numpy's BLAS": f"{blas.get('name')} {blas.get('version')}"},
     }
 

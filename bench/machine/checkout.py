@@ -44,9 +44,9 @@ def built(file: Path) -> Commit:
 
 
 def leave(folder: Path, tracked: Path) -> None:
-    """Writes the commit of a tracked file's checkout into a folder of packages that are being built from it; nothing
-    where it is not known."""
-    found, dirty = checkout(tracked)
+    """Writes the commit of a tracked file's checkout, or what a build left beside that file, into a folder that is
+    being built from it; nothing where it is not known."""
+    found, dirty = commit(tracked)
     target = folder / BUILT
     if found is None:
         target.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import AccelError
+from ...packages import remedy
 from . import case, grid, limits, plots, units, view
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def environment() -> Environment:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup, escape
     except ImportError as error:
-        raise AccelError(f'an HTML report needs jinja2: pip install "accel[bench]" ({error})') from None
+        raise AccelError(f"an HTML report needs jinja2: {remedy('bench', 'jinja2')} ({error})") from None
     found = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

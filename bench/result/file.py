@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from ...errors import AccelError, ArgumentError
+from ...packages import remedy
 from .statistics import joint_interval
 
 SCHEMA = "accel-bench/1"
@@ -145,7 +146,7 @@ def problems(record: Record) -> list[str]:
     try:
         import jsonschema
     except ImportError as error:
-        raise AccelError(f'result files are checked by jsonschema: pip install "accel[bench]" ({error})') from None
+        raise AccelError(f"result files are checked by jsonschema: {remedy('bench', 'jsonschema')} ({error})") from None
     found = [f"{_place(e.absolute_path)}: {_message(e)}" for e in _validator(jsonschema).iter_errors(record)]
     return found or [text for check in CHECKS for text in check(record)]
 

@@ -80,7 +80,7 @@ def _metadata(name: str) -> BackendInfo:
 
 def _known(name: str) -> None:
     if name not in _entry_points():
-        known = ", ".join(_entry_points()) or "none: accel is not installed, run pip install"
+        known = ", ".join(_entry_points()) or "none: accel runs from source, pip install . there registers them"
         raise ConfigError(f"unknown backend {name!r}; registered backends: {known}")
 
 

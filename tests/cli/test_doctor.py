@@ -72,7 +72,7 @@ def test_the_report_can_be_pasted(report):
         "system",
         "kernel",
         "C library",
-        "accel",
+        "accel-ops",
         "numpy",
         "ml_dtypes",
         "torch",
@@ -161,12 +161,12 @@ def test_base_packages_only(child, bare_python, printed):
     assert found["default"]["device"] == "cpu"
     assert found["default"]["why"] == "triton cannot be used; opencl cannot be used; cpu is the first with a device"
     rows = backends(found)
-    for name, lacking in (("opencl", "pyopencl"), ("triton", "torch, triton")):
+    for name, lacking in (("opencl", '"pyopencl>=2025.1"'), ("triton", '"torch>=2.4" "triton<3.10,>=3.9"')):
         assert rows[name]["state"] == "unusable"
-        assert rows[name]["remedies"][0] == f'pip install "accel[{name}]" (not installed: {lacking})'
+        assert rows[name]["remedies"][0] == f"pip install {lacking}"
     for name in ("torch", "triton", "pyopencl", "scikit-learn"):
         assert found["versions"][name] is None
-    assert 'fix: pip install "accel[opencl]" (not installed: pyopencl)' in printed(found)
+    assert 'fix: pip install "pyopencl>=2025.1"' in printed(found)
 
 
 def test_without_the_extension(child, python_without_native, printed):
@@ -281,14 +281,14 @@ def state(usable: bool, *selections: str) -> dict:
 
 def test_remedies_fit_what_is_there():
     installed = state(True, "named")
-    found, note = remedies.remedies("opencl", "accel", None, installed, {"Intel"})
+    found, note = remedies.remedies("opencl", "accel-ops", None, installed, {"Intel"})
     assert found == [remedies.DRIVERS["opencl"]["Intel"]]
     assert note is None
-    found, note = remedies.remedies("opencl", "accel", None, installed, {"NVIDIA"})
+    found, note = remedies.remedies("opencl", "accel-ops", None, installed, {"NVIDIA"})
     assert found == []
     assert note == "no Intel GPU is seen on this machine's PCI bus"
-    assert remedies.remedies("triton", "accel", "triton", state(True, "automatic"), set()) == ([], None)
-    found, _ = remedies.remedies("opencl", "accel", None, state(False), set())
+    assert remedies.remedies("triton", "accel-ops", "triton", state(True, "automatic"), set()) == ([], None)
+    found, _ = remedies.remedies("opencl", "accel-ops", None, state(False), set())
     assert found == [remedies.DRIVERS["opencl"][remedies.ANY]]
-    found, _ = remedies.remedies("triton", "accel", None, state(False), {"AMD"})
+    found, _ = remedies.remedies("triton", "accel-ops", None, state(False), {"AMD"})
     assert found == [remedies.DRIVERS["triton"]["AMD"]]

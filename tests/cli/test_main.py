@@ -110,8 +110,8 @@ def test_a_long_cell_is_not_broken_without_a_terminal(capsys):
 
 
 def test_square_brackets_are_text(capsys):
-    console.say('pip install "accel[opencl]" [bold]')
-    assert capsys.readouterr().out == 'pip install "accel[opencl]" [bold]\n'
+    console.say('pip install ".[opencl]" [bold]')
+    assert capsys.readouterr().out == 'pip install ".[opencl]" [bold]\n'
 
 
 def test_colours_on_a_terminal_and_none_under_no_color(terminal):

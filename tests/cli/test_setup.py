@@ -68,3 +68,21 @@ def test_no_ensurepip_and_no_way_around(tmp_path):
     assert "has no ensurepip: sudo apt-get install python3-venv" in done.stderr
     assert "-m pip install --user virtualenv" in done.stderr
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "gpu"])
+def test_make_installs_what_it_built_and_says_where(target, tmp_path):
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("needs make, which is not installed")
+    folder = tmp_path / "made"
+    command = [make, "-n", target, f"VENV={folder}"]
+    done = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    installs = [line for line in done.stdout.replace("\\\n", "").splitlines() if " pip install " in line]
+    assert any(f'"$(echo {folder}/wheel/*.whl)[' in line for line in installs), "extras are those of the wheel"
+    assert not any("accel" in line.replace(str(folder), "") for line in installs), (
+        "no index is asked for a name of ours"
+    )
+    assert "minutes" in done.stdout
+    assert f". {folder}/bin/activate" in done.stdout

@@ -53,7 +53,7 @@ def test_no_gpu_has_a_reason(monkeypatch):
     assert "no driver is loaded" in module._no_gpu()
     assert "torch" not in sys.modules
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    assert "pip install torch" in module._no_gpu()
+    assert "pip install" in module._no_gpu() and '"torch>=2.4"' in module._no_gpu()
 
 
 def test_gpus_that_triton_does_not_compile_for(monkeypatch):
@@ -90,10 +90,15 @@ def test_no_gpu_says_what_torch_was_built_for(monkeypatch):
 @pytest.mark.parametrize(
     ("platform", "machine", "found", "words"),
     [
-        ("linux", "x86_64", None, 'pip install "accel\\[triton\\]"'),
+        ("linux", "x86_64", None, 'triton is not installed; pip install .*"triton<3.10,>=3.9"'),
         ("darwin", "arm64", None, "wheels are for Linux"),
         ("linux", "riscv64", None, "wheels are for Linux"),
-        ("linux", "x86_64", "3.5.1", "triton 3.5.1 is installed; accel needs 3.9"),
+        (
+            "linux",
+            "x86_64",
+            "3.5.1",
+            'triton 3.5.1 is installed; accel needs 3.9.*: pip install .*"triton<3.10,>=3.9"$',
+        ),
     ],
 )
 def test_unavailable(monkeypatch, platform, machine, found, words):

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from ..config import Settings, config, environment, positive
 from ..errors import BackendUnavailableError, ConfigError
+from ..packages import SOURCE
 from .base import Backend, HostDevice
 from .cpu_quota import quota
 
@@ -110,7 +111,6 @@ def backend() -> CpuBackend:
     except ImportError as error:
         raise BackendUnavailableError(
             f"backend 'cpu': the compiled extension accel._cpu does not load ({error}); "
-            "reinstall accel with a C++17 compiler: pip install --force-reinstall --no-deps accel, "
-            "or pip install . in its source folder"
+            f"build it with a C++17 compiler: pip install --force-reinstall --no-deps . {SOURCE}"
         ) from error
     return CpuBackend()

@@ -22,6 +22,7 @@ from ..cache import Cache
 from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
 from ..memory import CHECKED, check_host, host_bytes, too_large
+from ..packages import remedy
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
 
@@ -387,8 +388,8 @@ def _discover() -> list[pyopencl.Device]:
         cl = _pyopencl()
     except ImportError as error:
         raise BackendUnavailableError(
-            f"backend 'opencl': pyopencl does not load ({error}); pip install \"accel[opencl]\" for a device whose "
-            'OpenCL driver is installed, or "accel[opencl-cpu]" to run on the CPU'
+            f"backend 'opencl': pyopencl does not load ({error}); for a device whose OpenCL driver is installed: "
+            f"{remedy('opencl')}; to run on the CPU: {remedy('opencl-cpu')}"
         ) from error
     cache_folder.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl")
     with opencl_icd.runtimes():
@@ -437,6 +438,6 @@ def _pyopencl() -> ModuleType:
 def _fixes() -> str:
     hint = opencl_icd.incomplete()
     return (
-        "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd), or pip install "
-        '"accel[opencl-cpu]" to run on the CPU' + (f"; {hint}" if hint else "")
+        "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd); "
+        f"to run on the CPU: {hint or remedy('opencl-cpu')}"
     )

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .. import cache_folder
 from ..config import environment, set_environment
+from ..packages import remedy
 
 SYSTEM = "/etc/OpenCL/vendors"
 """The folder that loaders read by themselves."""
@@ -51,7 +52,8 @@ def incomplete() -> str | None:
     """What is missing beside a runtime installed by pip, with the fix, or None."""
     for library in wheel_runtimes():
         if not (library.parent / NEEDS).exists():
-            return f"{library} is installed but needs intel-cmplr-lib-rt beside it: pip install intel-cmplr-lib-rt"
+            what = "intel-cmplr-lib-rt"
+            return f"{library} is installed but needs {what} beside it: {remedy('opencl-cpu', what)}"
     return None
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..config import environment
+from ..packages import DISTRIBUTION
 
 PACKAGES = (
-    "accel", "numpy", "ml_dtypes", "torch", "triton", "pyopencl", "intel-opencl-rt", "intel-cmplr-lib-rt",
+    DISTRIBUTION, "numpy", "ml_dtypes", "torch", "triton", "pyopencl", "intel-opencl-rt", "intel-cmplr-lib-rt",
     "platformdirs", "click", "rich", "scikit-learn", "pillow",
 )  # fmt: skip
 """Distributions whose versions a report states."""

@@ -46,7 +46,7 @@ def test_a_program_is_compiled_once(tmp_path):
     """In a process of its own, whose cache is empty."""
     found = [d for d in accel.devices() if d.backend == "opencl"]
     if not found:
-        pytest.skip("there is no OpenCL device: pip install 'accel[opencl,opencl-cpu]'")
+        pytest.skip("there is no OpenCL device: the extra opencl-cpu brings one")
     code = f"""
         import accel
         from accel.bench.measure import trial

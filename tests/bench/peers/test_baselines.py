@@ -20,7 +20,7 @@ from accel.bench.cases.workload import op_spec, select
 from accel.bench.peers import baselines, clblast, torch_calls
 from accel.registry import OPS
 
-torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra accel[torch]")
+torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 
 
 def case(op: str, operands: list[Operand], **given: Any) -> Workload:

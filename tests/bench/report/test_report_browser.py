@@ -118,7 +118,7 @@ def test_tables_sort_and_filter(pages, tmp_path):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_picture_of_it_is_not_blank(pages, tmp_path, dark):
-    image = pytest.importorskip("PIL.Image", reason="needs pillow, which accel[test] has")
+    image = pytest.importorskip("PIL.Image", reason="needs pillow, which the extra test has")
     target = tmp_path / "page.png"
     scheme = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
     shown = {"wide": (pages["one"], 1280), "narrow": (pages["one"], 360)}
