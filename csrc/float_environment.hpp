@@ -53,13 +53,17 @@ struct FloatControl {
 
 /// IEEE 754's default environment on this thread, as long as the object lives; then the one before, with its exception
 /// flags. Where that is the default one already, nothing is written, and flags stay as they were raised meanwhile.
+///
+/// loads: whether what runs meanwhile may leave another environment, as loading a library built with -ffast-math does.
+/// Looking for that takes as long again: not on the way of a small call.
 class StandardFloats {
  public:
-  StandardFloats() : control_(FloatControl::read()), foreign_(!control_.is_standard()) {
+  explicit StandardFloats(bool loads = false)
+      : control_(FloatControl::read()), foreign_(!control_.is_standard()), loads_(loads) {
     if (foreign_) enter();
   }
   ~StandardFloats() {
-    if (foreign_) leave();
+    if (foreign_ || (loads_ && !FloatControl::read().is_standard())) leave();
   }
   StandardFloats(const StandardFloats&) = delete;
   StandardFloats& operator=(const StandardFloats&) = delete;
@@ -71,12 +75,12 @@ class StandardFloats {
     FloatControl::standard().write();  // also the bits that C's function leaves alone
   }
   [[gnu::noinline, gnu::cold]] void leave() {
-    std::fesetenv(&before_);
+    if (foreign_) std::fesetenv(&before_);
     control_.write();
   }
 
   const FloatControl control_;
-  const bool foreign_;
+  const bool foreign_, loads_;
   std::fenv_t before_;  // where it is foreign
 };
 

@@ -62,15 +62,16 @@ Ref make_key(const Callable& self, PyObject* spec, PyObject* inputs, PyObject* p
 PyObject* dispatch(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   PyObject* given[4];  // spec, inputs, params, out
   if (!unpack("call", args, flagged, keywords, 2, 4, given)) return nullptr;
-  const StandardFloats standard;  // for the launch, whatever the backend, and for making plans
   const Callable& self = as_callable(object);
   if (const Ref key = make_key(self, given[0], given[1], given[2], given[3])) {
     if (const Ref plan = lookup(self.parts[kPlans], key.get())) {
+      const StandardFloats standard;
       PyObject* const operands[] = {given[1], given[3]};
       return PyObject_Vectorcall(plan.get(), operands, 2, nullptr);
     }
   }
   if (PyErr_Occurred()) return nullptr;
+  const StandardFloats standard;
   return PyObject_Vectorcall(self.parts[kSlow], given, 4, nullptr);
 }
 

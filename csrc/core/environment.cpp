@@ -25,7 +25,7 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
 PyObject* enter(PyObject* object, PyObject*) {
   FloatEnvironment& self = as_environment(object);
   if (self.entered) return PyErr_Format(PyExc_RuntimeError, "FloatEnvironment: entered already; make another");
-  new (self.standard) StandardFloats;
+  new (self.standard) StandardFloats(true);
   self.entered = true;
   Py_RETURN_NONE;
 }

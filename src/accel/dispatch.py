@@ -149,7 +149,9 @@ def _local(
         if kernel.op == spec.primitive:
             refusal = _refusal(kernel, request)
             if refusal is None:
-                return _native(kernel.prepare(request), its_layout, spec, params), kernel.name
+                with _core.FloatEnvironment():  # drivers and compilers are loaded, which may leave another one
+                    launch = kernel.prepare(request)
+                return _native(launch, its_layout, spec, params), kernel.name
             refusals.append(f"{kernel.name}: {refusal}")
     if spec.decompose is not None:
         return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
