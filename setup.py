@@ -144,8 +144,7 @@ class SourceDistribution(sdist):
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
         super().make_release_tree(base_dir, files)
-        checkout = next(ROOT.glob("bench/**/checkout.py"))
-        runpy.run_path(str(checkout))["leave"](Path(base_dir), Path(__file__).resolve())
+        runpy.run_path("bench/machine/checkout.py")["leave"](Path(base_dir), Path(__file__).resolve())
 
 
 def description() -> str:

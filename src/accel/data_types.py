@@ -15,7 +15,7 @@ from . import interop
 from ._core import FloatEnvironment
 from .array import Array
 from .dtypes import DType, as_dtype, promote, scalar_dtype
-from .errors import ArgumentError, DtypeError
+from .errors import ArgumentError, DtypeError, shown
 
 KINDS: dict[str, str] = {
     "bool": "b",
@@ -77,7 +77,7 @@ def iinfo(type: Any, /) -> IntegerInfo:
 def is_kind(dtype: DType, kind: str, argument: str) -> bool:
     """Whether a dtype is of one of the standard's kinds. Raises ArgumentError for anything that is not one."""
     if kind not in KINDS:
-        raise ArgumentError(f"{argument}: {kind!r} is not a kind of dtype; the kinds are {', '.join(KINDS)}")
+        raise ArgumentError(f"{argument}: {shown(kind)} is not a kind of dtype; the kinds are {', '.join(KINDS)}")
     return dtype.kind in KINDS[kind]
 
 

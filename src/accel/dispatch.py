@@ -24,12 +24,16 @@ from .config import Settings, config
 from .conversion import from_numpy, on_host, store, to_numpy
 from .errors import DeviceError, UnsupportedError
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
+from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
 
 Plan = Callable[[Sequence[Array], "Array | None"], Array]
 
 DECOMPOSITION = "decomposition into other ops"
 FALLBACK = "fallback to cpu"
+
+ADDRESSES = 1 << 52
+"""Bytes that no device has: as many as the largest addresses of processors count."""
 
 _plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 12)
 _said: set[tuple[str, str, str]] = set()
@@ -135,6 +139,8 @@ def _local(
     """The plan of a call that stays on its device, or falls back, and its name."""
     (shape, dtype), *_ = inferred.outputs
     its_layout = layout(dtype, shape, None, device) if out is None else out
+    if out is None and (nbytes := its_layout.size * dtype.itemsize) >= ADDRESSES:
+        raise too_large(str(device), nbytes, device.memory)  # and no kernel is asked, which counts in 62 bits
     if its_layout.size == 0:
         return (lambda arrays, out: empty(shape, dtype, device) if out is None else out), "empty"
     request = Call(spec.primitive, inputs, (its_layout,), inferred.params, device, settings)

@@ -109,7 +109,7 @@ def as_dtype(value: Any, argument: str = "dtype") -> DType:
     else:
         try:
             row = None if value is None else _BY_NUMPY.get(np.dtype(value).newbyteorder("="))
-        except TypeError:
+        except (TypeError, ValueError):  # NumPy's own message may not print an integer
             row = None
         if row is not None:
             return row

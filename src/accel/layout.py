@@ -35,7 +35,7 @@ class Layout:
         self.size = prod(shape)
         if self.ndim > MAX_AXES:
             raise ShapeError(f"an array has at most {MAX_AXES} axes, not {self.ndim}")
-        if self.size * dtype.itemsize >= 1 << 63 or any(n >= 1 << 63 for n in shape):
+        if prod(n for n in shape if n) * dtype.itemsize >= 1 << 63:  # so that strides fit, also where there is nothing
             raise SizeError(f"shape {shown(shape)} of {dtype} has more bytes than 63 bits count")
         dense = row_major(shape)
         self.contiguous = self.size == 0 or all(

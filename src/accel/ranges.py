@@ -231,7 +231,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     They have shape (n0, n1, …) for indexing "ij", (n1, n0, …) for "xy". Raises ShapeError, ArgumentError.
     """
     if indexing not in ("xy", "ij"):
-        raise ArgumentError(f"meshgrid: indexing: expected 'xy' or 'ij', got {indexing!r}")
+        raise ArgumentError(f"meshgrid: indexing: expected 'xy' or 'ij', got {shown(indexing)}")
     adopted = [viewed("meshgrid", x, f"arrays[{i}]") for i, x in enumerate(arrays)]
     if any(array.ndim != 1 for array, _ in adopted):
         raise ShapeError(f"meshgrid: expected arrays of one axis, got {shown([array.shape for array, _ in adopted])}")

@@ -367,6 +367,8 @@ def test_more_axes_or_bytes_than_there_can_be():
         lambda: accel.broadcast_to(one, (2**40, 2**40)),
         lambda: accel.empty(2**61),
         lambda: accel.zeros((2**63, 0)),
+        lambda: accel.zeros((2**62, 2**62, 0)),
+        lambda: accel.broadcast_to(accel.ones((0, 1)), (0, 2**62)),
     ):
         with pytest.raises(accel.ShapeError, match="more bytes than 63 bits count"):
             make()

@@ -139,6 +139,13 @@ def test_integers_of_any_size_name_themselves():
     ):  # fmt: skip
         with pytest.raises((accel.ShapeError, IndexError), match=r"an integer of 166\d\d bits"):
             make()
+    for make in (
+        lambda: accel.zeros(2, dtype=10**5000), lambda: accel.isdtype(accel.int8, 10**5000),
+        lambda: accel.argmax(x, axis=[10**5000]), lambda: accel.meshgrid(x[0], indexing=10**5000),
+        lambda: accel.nn.softmax(x, axis=(10**5000,)),
+    ):  # fmt: skip
+        with pytest.raises((accel.DtypeError, accel.ArgumentError), match=r"an integer of 166\d\d bits"):
+            make()
     control = 10**50
     with pytest.raises(accel.DtypeError, match=str(control - 1)):
         accel.arange(control)

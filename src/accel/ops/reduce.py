@@ -184,7 +184,7 @@ def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any
 
 def _index(kind: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     if isinstance(axis, (tuple, list)):
-        raise ArgumentError(f"{kind}: axis: expected an integer or None, got {axis!r}")
+        raise ArgumentError(f"{kind}: axis: expected an integer or None, got {shown(axis)}")
     return _choose(kind, x, axis, keepdims)
 
 

@@ -14,7 +14,7 @@ from .. import dispatch, interop, registry
 from ..array import Array
 from ..conversion import constant
 from ..dtypes import FLOAT64, FLOATS, TABLE, DType, as_dtype
-from ..errors import ArgumentError, DtypeError
+from ..errors import ArgumentError, DtypeError, shown
 from ..layout import Layout, Shape
 from ..scalar import Program, ProgramBuilder, program_for
 from . import bounds, canonical
@@ -70,7 +70,7 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False, *, dtype: Any =
 
 def _along(kind: str, x: Any, axis: int, dtype: Any) -> Any:
     if isinstance(axis, (tuple, list)) or axis is None:
-        raise ArgumentError(f"{kind}: axis: expected an integer, got {axis!r}")
+        raise ArgumentError(f"{kind}: axis: expected an integer, got {shown(axis)}")
     asked = None if dtype is None else as_dtype(dtype)
     if is_plain(axis):
         return interop.enter(registry.OPS[kind], (x,), (axis, asked))
