@@ -27,6 +27,7 @@ from ..machine import probes
 from ..result import file as result
 from ..result.journal import Journal
 from ..result.record import blank, joined, with_roof, without_names
+from ..result.statistics import BUSY
 from . import cold
 from .child import Child, Ending, variables
 from .group import START_SECONDS, Group, groups
@@ -34,10 +35,6 @@ from .plan import Plan
 
 PROBE_SECONDS = {True: 120.0, False: 600.0}
 """How long all probes may take, quick or not."""
-
-BUSY = 0.5
-"""Runnable processes per core at which a machine is called busy: baselines that wait for all their threads may then
-take a thousand times as long as alone."""
 
 MEMORY_SHARE = 0.6
 """Part of the available memory that a case may take where the plan does not say."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import AccelError
 from ...packages import remedy
-from . import case, grid, limits, plots, units, view
+from . import case, grid, limits, plots, summary, units, view
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -52,6 +52,8 @@ def environment() -> Environment:
         roofline_cases=plots.roofline_cases,
         roofline_legend=lambda cases: [(Markup(mark), name) for mark, name in plots.roofline_legend(cases)],
         extent=plots.extent,
+        marks=summary.marks,
+        explained=summary.explained,
         strip=lambda record: Markup(plots.strip(record)),
         heat_style=heat_style,
         bar_width=bar_width,

@@ -16,6 +16,10 @@ import numpy as np
 MAX_NOISE = 0.02
 """Half the width of the interval of the median, as a share of it, up to which a case is not noisy."""
 
+BUSY = 0.5
+"""Runnable processes per core at which a machine is called busy: baselines that wait for all their threads may then
+take a thousand times as long as alone."""
+
 DRIFT_LEVEL = 0.01
 """Chance that the test for a trend finds one in samples whose order means nothing."""
 

@@ -19,7 +19,7 @@ from .report_page import Page
 from .report_records import bare, case, evil, incomplete, no_roofs, other_device, probe, record
 
 SECTIONS = (
-    "device", "limits", "matrix", "models", "heat", "roofline", "worst", "ratios", "noise", "statuses", "cases",
+    "limits", "matrix", "models", "heat", "roofline", "worst", "ratios", "noise", "statuses", "cases", "device",
 )  # fmt: skip
 
 
@@ -153,9 +153,9 @@ def test_without_jinja2_the_extra_is_named(monkeypatch):
 def test_an_incomplete_run_says_so_first():
     text = html.render([incomplete()])
     said = text.index(f"Incomplete: not every case was run; {len(record()['cases'])} cases of 400 in this file.")
-    assert said < text.index('<section id="device">') and "A part of the suite: only ops matmul, exp." in text
+    assert said < text.index('<section id="limits">') and "A part of the suite: only ops matmul, exp." in text
     brief = markdown.render([incomplete()])
-    assert brief.index("Incomplete: not every case was run") < brief.index("## Device")
+    assert brief.index("Incomplete: not every case was run") < brief.index("## Summary")
     assert not view.build([incomplete()]).runs[0].complete and view.build([record()]).runs[0].complete
     short = record()
     short["suite"]["cases"] += 1

@@ -17,7 +17,7 @@ import pytest
 
 from accel.bench.report import html
 
-from .report_records import evil, other_device, record
+from .report_records import evil, other_device, probe, record
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -57,6 +57,41 @@ field.value = "softmax float64";
 field.dispatchEvent(new Event("input"));
 return {start: start, down: down, up: up, none: none,
         some: page.querySelectorAll("#cases tbody tr:not([hidden])").length};
+"""
+
+
+NAMES = """
+function corners(name) {
+  var box = name.getBBox(), matrix = name.getScreenCTM();
+  return [[box.x, box.y], [box.x + box.width, box.y], [box.x + box.width, box.y + box.height],
+          [box.x, box.y + box.height]].map(function (p) {
+    return [matrix.a * p[0] + matrix.c * p[1] + matrix.e, matrix.b * p[0] + matrix.d * p[1] + matrix.f];
+  });
+}
+function apart(one, other) {  // two rectangles are, if a side of one of them separates them
+  return [one, other].some(function (shape) {
+    return [0, 1].some(function (n) {
+      var axis = [shape[n][1] - shape[n + 1][1], shape[n + 1][0] - shape[n][0]];
+      var ends = [one, other].map(function (s) {
+        var places = s.map(function (p) { return p[0] * axis[0] + p[1] * axis[1]; });
+        return [Math.min.apply(null, places), Math.max.apply(null, places)];
+      });
+      return ends[0][1] <= ends[1][0] || ends[1][1] <= ends[0][0];
+    });
+  });
+}
+var names = Array.from(page.querySelectorAll("#roofline .roof-name")), touching = [];
+names.forEach(function (one, n) {
+  names.slice(n + 1).forEach(function (other) {
+    if (one.ownerSVGElement === other.ownerSVGElement && !apart(corners(one), corners(other)))
+      touching.push(one.textContent + " and " + other.textContent);
+  });
+});
+var outside = names.filter(function (name) {
+  var box = name.ownerSVGElement.getBoundingClientRect(), own = name.getBoundingClientRect();
+  return own.left < box.left || own.right > box.right || own.top < box.top || own.bottom > box.bottom;
+}).map(function (name) { return name.textContent; });
+return {names: names.map(function (name) { return name.textContent; }), touching: touching, outside: outside};
 """
 
 
@@ -110,10 +145,38 @@ def test_the_page_is_no_wider_than_the_screen(pages, tmp_path):
 
 def test_tables_sort_and_filter(pages, tmp_path):
     found = evaluate(tmp_path, {"one": (pages["one"], 1280)}, COMFORT)["one"]
-    numbers = [float(text.rstrip("×")) for text in found["start"]]
-    assert [float(text.rstrip("×")) for text in found["down"]] == sorted(numbers, reverse=True)
-    assert [float(text.rstrip("×")) for text in found["up"]] == sorted(numbers)
+    numbers = [float(text.rstrip("×±")) for text in found["start"]]
+    assert [float(text.rstrip("×±")) for text in found["down"]] == sorted(numbers, reverse=True)
+    assert [float(text.rstrip("×±")) for text in found["up"]] == sorted(numbers)
     assert found["none"] == 0 and found["some"] == 1
+
+
+def crowded() -> dict:
+    """A device whose caches and compute rates are nearly equal: 16 lines within a factor of two."""
+    found = record()
+    found["probes"] = [
+        probe(f"fma/{dtype}", kind, dtype, None, "op/s", 2e11 * (1 + 0.04 * n))
+        for n, dtype in enumerate(("int8", "float16", "bfloat16", "float32", "float64", "int16"))
+        for kind in ("fma", "matmul")
+    ]
+    found["probes"] += [
+        probe(f"read/{size}", "read", None, size, "B/s", rate)
+        for size, rate in ((16 << 10, 2e11), (256 << 10, 1.7e11), (8 << 20, 1.4e11), (128 << 20, 1.2e11))
+    ]
+    return found
+
+
+def test_the_names_of_the_roofline_do_not_overlap(pages, tmp_path):
+    page = html.render([crowded()])
+    name = re.search(r'<text[^>]*class="roof-name"[^>]*>int8 hard', page).group()
+    twice = page.replace("</svg></figure>", "</svg></figure>").replace(name, f"{name} twice</text>{name}", 1)
+    found = evaluate(
+        tmp_path, {"one": (pages["one"], 1280), "two": (pages["two"], 1280), "crowded": (page, 1280),
+                   "small": (page, 800), "twice": (twice, 1280)}, NAMES,
+    )  # fmt: skip
+    assert found.pop("twice")["touching"], "control: a name upon another"
+    assert all(each["touching"] == each["outside"] == [] for each in found.values()), found
+    assert len(found["crowded"]["names"]) >= 12 and len(found["one"]["names"]) >= 10
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

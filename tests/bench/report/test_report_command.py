@@ -41,7 +41,7 @@ def test_a_code_span_holds_any_text(words):
 
 def test_markdown_is_brief_and_short_enough():
     text = markdown.render([record()])
-    for title in ("Device", "Limits", "Statuses", "Ten worst", "Models"):
+    for title in ("Summary", "Limits", "Statuses", "Ten worst", "Models"):
         assert f"\n## {title}" in text
     assert "accel bench run --suite core --case 'sweep/2^20 abs float32 cold' --device cpu" in text
     assert "incomplete: `attention.scores (attention) UNSUPPORTED`" in text
