@@ -35,7 +35,7 @@ FALLBACK = "fallback to cpu"
 ADDRESSES = 1 << 52
 """Bytes that no device has: as many as the largest addresses of processors count."""
 
-_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 12)
+_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 11)
 _said: set[tuple[str, str, str]] = set()
 RECORDER: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
 
