@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +71,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except AccelError as error:
         click.echo(f"accel: error: {error}", err=True)
         return 2
+    except OSError:
+        if _is_somewhere():
+            raise
+        click.echo("accel: error: the working directory was deleted; change to one that is there", err=True)
+        return 2
     return result if isinstance(result, int) else 0
+
+
+def _is_somewhere() -> bool:
+    """Whether this process's working directory is still there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def main() -> None:
