@@ -347,7 +347,7 @@ def _discover() -> list[pyopencl.Device]:
             f"backend 'opencl': pyopencl does not load ({error}); pip install \"accel[opencl]\" for a device whose "
             'OpenCL driver is installed, or "accel[opencl-cpu]" to run on the CPU'
         ) from error
-    cache.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl")
+    cache.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl/kcache")
     with opencl_icd.runtimes():
         try:
             platforms = cl.get_platforms()
@@ -393,6 +393,8 @@ def _pyopencl() -> ModuleType:
 
 def _fixes() -> str:
     hint = opencl_icd.incomplete()
+    if named := environment("OCL_ICD_VENDORS"):
+        hint = f"OCL_ICD_VENDORS={named} is the only place that is looked at: unset it"
     return (
         "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd), or pip install "
         '"accel[opencl-cpu]" to run on the CPU' + (f"; {hint}" if hint else "")

@@ -127,5 +127,5 @@ def backend() -> TritonBackend:
             f"backend 'triton': triton {found} is installed; accel needs {VERSION}, with which the bit contract was "
             'checked: pip install "accel[triton]"'
         )
-    lend("TRITON_CACHE_DIR", f"{environment('TRITON_HOME') or '~'}/.triton")
+    lend("TRITON_CACHE_DIR", f"{environment('TRITON_HOME') or '~'}/.triton/cache")
     return TritonBackend()
