@@ -391,7 +391,7 @@ def _discover() -> list[pyopencl.Device]:
             f"backend 'opencl': pyopencl does not load ({error}); for a device whose OpenCL driver is installed: "
             f"{remedy('opencl')}; to run on the CPU: {remedy('opencl-cpu')}"
         ) from error
-    cache_folder.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl")
+    cache_folder.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl/kcache")
     with opencl_icd.runtimes():
         try:
             platforms = cl.get_platforms()
@@ -436,8 +436,9 @@ def _pyopencl() -> ModuleType:
 
 
 def _fixes() -> str:
-    hint = opencl_icd.incomplete()
+    named = environment("OCL_ICD_VENDORS")
+    only = f"; OCL_ICD_VENDORS={named} is the only place that is looked at: unset it" if named else ""
     return (
         "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd); "
-        f"to run on the CPU: {hint or remedy('opencl-cpu')}"
+        f"to run on the CPU: {opencl_icd.incomplete() or remedy('opencl-cpu')}{only}"
     )
