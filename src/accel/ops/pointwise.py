@@ -256,7 +256,7 @@ def copy(x: Any, /, *, out: Array | None = None) -> Any:
         (source, _), _ = interop.adopt("copy", x=x, out=out)
     if broadcast_shapes(source.shape, out.shape, what="copy") != out.shape:
         raise ShapeError(f"copy: {source.shape} does not broadcast to {out.shape}")
-    if getattr(out.buffer, "readonly", False):
+    if out.device.readonly(out.buffer):
         raise ArgumentError("out: the array is read-only")
     if out.size:
         stretched = source.view(out.shape, _stretch(source, out))
