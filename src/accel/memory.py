@@ -78,6 +78,18 @@ class Device(ABC):
     def copy_out(self, buffer: Any, offset: int, nbytes: int) -> np.ndarray:
         """The bytes as a fresh uint8 array (or one that nothing else writes), after all work queued before."""
 
+    def place(self, buffer: Any) -> tuple[Any, int, int]:
+        """Which memory a buffer is of, its first byte there, and one past its last: two buffers share bytes where they
+        are of one memory and these ranges overlap (optional; default: by ``address`` and ``nbytes`` where a buffer has
+        them, else it shares bytes with itself only)."""
+        if hasattr(buffer, "address"):
+            return "addresses", buffer.address, buffer.address + buffer.nbytes
+        return id(buffer), 0, 1
+
+    def readonly(self, buffer: Any) -> bool:
+        """Whether nobody may write to a buffer (optional; default: what its ``readonly`` says, where it has one)."""
+        return getattr(buffer, "readonly", False)
+
     def synchronize(self) -> None:
         """Waits until all queued work is done (optional; default: nothing is ever queued)."""
         return

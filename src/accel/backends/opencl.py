@@ -21,7 +21,7 @@ from .._core import FloatEnvironment
 from ..cache import Cache
 from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
-from ..memory import CHECKED, check_host, host_bytes, too_large
+from ..memory import CHECKED, address_of, check_host, host_bytes, too_large
 from ..packages import remedy
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
@@ -228,6 +228,27 @@ class OpenCLDevice(Device):
         queue = self.queue
         queued = self.served(lambda: cl.enqueue_copy(queue, target, source, is_blocking=False, **offset), nbytes)
         self._wait(queued.wait)
+
+    def place(self, buffer: pyopencl.MemoryObjectHolder) -> tuple[Any, int, int]:
+        """By the buffer that a sub-buffer is a part of; by the host's addresses where it was made of the host's
+        memory."""
+        import pyopencl as cl
+
+        try:
+            whole = buffer.associated_memobject or buffer
+        except cl.LogicError:  # Intel's runtime forgets a buffer that only its parts hold: they may all be of one
+            return "parts", 0, 1
+        first = 0 if whole is buffer else buffer.offset
+        memory: Any = whole.int_ptr
+        if whole.flags & cl.mem_flags.USE_HOST_PTR:
+            memory, first = "host", first + address_of(whole.get_host_array((whole.size,), np.uint8))
+        return memory, first, first + buffer.size
+
+    def readonly(self, buffer: pyopencl.MemoryObjectHolder) -> bool:
+        """Whether kernels may not write to it. A sub-buffer has the flags that it was made with, or its parent's."""
+        import pyopencl as cl
+
+        return bool(buffer.flags & cl.mem_flags.READ_ONLY)
 
     def synchronize(self) -> None:
         """Waits for the queue; nothing to wait for where this process has used none."""

@@ -23,14 +23,16 @@ Launch = Callable[[Sequence[tuple["TorchBuffer", int]]], None]
 class TorchBuffer:
     """GPU memory that torch owns.
 
-    storage: torch's, of the whole memory. address: of its first byte. nbytes: its size.
+    storage: torch's, of the whole memory. address: of its first byte. nbytes: its size. readonly: whether nobody may
+    write.
     An `accel.Array` on such a buffer starts ``offset * itemsize`` bytes after the address.
     """
 
-    __slots__ = ("address", "nbytes", "storage")
+    __slots__ = ("address", "nbytes", "readonly", "storage")
 
     def __init__(self, storage: Any) -> None:
         self.storage, self.address, self.nbytes = storage, storage.data_ptr(), storage.nbytes()
+        self.readonly = False
 
     @classmethod
     def of(cls, tensor: Any) -> tuple[TorchBuffer, int]:

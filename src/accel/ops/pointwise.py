@@ -251,7 +251,7 @@ def copy(x: Any, /, *, out: Array | None = None) -> Any:
     if out is None:
         arrays, restore = interop.adopt("copy", x=x)
         return restore(dispatch.call(COPY, arrays))
-    if getattr(out.buffer, "readonly", False):
+    if out.device.readonly(out.buffer):
         raise ArgumentError("out: the array is read-only")
     assign("copy", "x", x, out)
     return out
