@@ -14,7 +14,7 @@ from .array import Array, empty
 from .cache import Cache
 from .dtypes import TABLE, UINT64, DType, as_dtype
 from .layout import layout, span, stretched
-from .memory import Device, HostBuffer, address_of, host_bytes
+from .memory import Device, HostBuffer, address_of, host_bytes, host_memory_for
 from .scalar import program_for
 
 BY_NUMPY = {row.numpy: row for row in TABLE.values()}
@@ -85,9 +85,10 @@ def from_blocks(n: int, dtype: DType, device: Device, block: Callable[[int, int]
     It has its memory before the first of them is computed. Raises OutOfMemoryError.
     """
     result = empty((n,), dtype, device)
-    for i in range(0, n, BLOCK):
-        made = cast_on_host(block(i, min(n, i + BLOCK)), dtype)
-        device.copy_in(result.buffer, i * dtype.itemsize, made.view(np.uint8))
+    with host_memory_for("elements computed on the host"):
+        for i in range(0, n, BLOCK):
+            made = cast_on_host(block(i, min(n, i + BLOCK)), dtype)
+            device.copy_in(result.buffer, i * dtype.itemsize, made.view(np.uint8))
     return result
 
 

@@ -26,11 +26,11 @@ from .conversion import (
 from .devices import default_device
 from .devices import device as device_named
 from .dtypes import BOOL, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
-from .errors import ArgumentError, OutOfMemoryError, ShapeError, shown
+from .errors import ArgumentError, ShapeError, shown
 from .interop import numpy as numpy_arrays
 from .layout import Shape, broadcast_strides, reshaped, row_major
 from .layout import broadcast_shapes as _broadcast_shapes
-from .memory import Device
+from .memory import Device, host_memory_for
 from .ops.pointwise import COPY, astype
 from .ops.reduce import normalize_axes
 
@@ -106,7 +106,8 @@ def _host(obj: Any, wanted: DType | None, library: Any) -> tuple[np.ndarray, boo
     if isinstance(obj, np.generic):
         return np.asarray(obj), True
     if isinstance(obj, (bool, int, float, list, tuple, range)):
-        return _from_python(obj, wanted), True
+        with host_memory_for("asarray: obj"):
+            return _from_python(obj, wanted), True
     try:
         return np.asarray(memoryview(obj)), False
     except TypeError:
@@ -144,8 +145,6 @@ def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
             made = np.asarray(obj)
     except ValueError as error:
         raise ArgumentError(f"asarray: obj: {error}") from None
-    except MemoryError as error:
-        raise OutOfMemoryError(f"asarray: obj: no memory for its elements on the host ({error})") from error
     asked = wanted or _own_dtype(obj, made)
     large = made.dtype == np.float64 and asked is not FLOAT64 and (np.abs(made) >= 2**53).any()
     if large or made.dtype == object:  # integers were rounded, or will be

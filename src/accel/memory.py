@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -111,6 +113,17 @@ def too_large(who: str, nbytes: int, memory: int | None, more: str = "") -> OutO
     """The error of an allocation that cannot be served. memory: of the device."""
     have = "unknown" if memory is None else f"{memory} bytes"
     return OutOfMemoryError(f"{who}: {nbytes} bytes were asked for; the device has {have}{more}")
+
+
+@contextmanager
+def host_memory_for(what: str) -> Iterator[None]:
+    """Around work of NumPy's: its MemoryError becomes OutOfMemoryError. what: for the message."""
+    try:
+        yield
+    except OutOfMemoryError:
+        raise
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{what}: the host has no memory for it ({error})") from error
 
 
 def check_host(who: str, nbytes: int, memory: int | None) -> None:

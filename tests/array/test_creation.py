@@ -482,7 +482,7 @@ def shape_of(draw, size):
     return tuple(shape)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(strided(), st.data(), st.sampled_from(["cpu", "null:0"]))
 def test_reshape_is_a_view_wherever_it_can_be(source, data, device):
     """NumPy's own reshape says where; a host array is looked at where it lies, whatever the default device."""

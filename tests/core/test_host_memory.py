@@ -185,6 +185,7 @@ def test_no_function_needs_more_than_its_result():
             with open("/proc/self/statm", encoding="utf-8") as file:
                 return int(file.read().split()[0]) * resource.getpagesize()
         result = 32 << 20
+        numbers, large = [0.5] * (1 << 23), [2**60] * (1 << 22) + [0.5]
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (addresses() + result + result // 2, hard))
         for name, make in makers(result).items():
@@ -201,6 +202,12 @@ def test_no_function_needs_more_than_its_result():
                 print(name, "has the memory")
             except accel.OutOfMemoryError as error:
                 assert f"cpu: {4 * result} bytes were asked for" in str(error), (name, error)
+        for numbers in (numbers, large):
+            try:
+                accel.asarray(numbers, dtype="float16")
+                print("a list has the memory")
+            except accel.OutOfMemoryError as error:
+                assert "asarray: obj" in str(error)
         try:
             np.arange(result)
             print("the control has the memory")

@@ -12,7 +12,7 @@ import pytest
 import accel
 from accel.backends import opencl_program, opencl_query
 
-CODES = {"MEM_OBJECT_ALLOCATION_FAILURE": -4, "OUT_OF_RESOURCES": -5, "OUT_OF_HOST_MEMORY": -6}
+CODES = opencl_query.EXHAUSTED
 
 
 def failure(code: int) -> Exception:
@@ -164,6 +164,11 @@ def test_a_compiler_that_runs_out_of_memory(
 def test_which_errors_are_out_of_memory(device: Any):
     assert all(opencl_query.out_of_memory(failure(code)) for code in CODES.values())
     assert not any(opencl_query.out_of_memory(failure(code)) for code in (-11, -30, -36, -9999))
+    import pyopencl as cl
+
+    assert opencl_query.out_of_memory(cl.RuntimeError("clFinish failed: OUT_OF_RESOURCES"))
+    assert not opencl_query.out_of_memory(cl.RuntimeError("clFinish failed: INVALID_COMMAND_QUEUE"))
+    assert [cl.status_code.to_string(code) for code in CODES.values()] == list(CODES)
     assert not any(opencl_query.out_of_memory(error) for error in (ValueError("OUT_OF_RESOURCES"), MemoryError()))
 
 

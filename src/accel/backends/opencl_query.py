@@ -16,6 +16,10 @@ NOTED = ("cl_khr_fp64", "cl_khr_fp16", "cl_khr_subgroups", "cl_intel_subgroups",
 """Extensions that reports name where a device has them."""
 
 
+EXHAUSTED = {"MEM_OBJECT_ALLOCATION_FAILURE": -4, "OUT_OF_RESOURCES": -5, "OUT_OF_HOST_MEMORY": -6}
+"""OpenCL's codes for memory, or another resource, that is used up."""
+
+
 def unusable(device: pyopencl.Device) -> str | None:
     """Why a device cannot be used at all, or None."""
     import pyopencl as cl
@@ -42,14 +46,10 @@ def out_of_memory(error: Exception) -> bool:
     """
     import pyopencl as cl
 
-    codes = cl.status_code
     if not isinstance(error, cl.Error) or isinstance(error, cl.MemoryError):
         return isinstance(error, cl.Error)
-    return getattr(error, "code", None) in (
-        codes.MEM_OBJECT_ALLOCATION_FAILURE,
-        codes.OUT_OF_RESOURCES,
-        codes.OUT_OF_HOST_MEMORY,
-    )
+    code = getattr(error, "code", None)  # errors of pyopencl's Python part may have a text only
+    return code in EXHAUSTED.values() if code is not None else any(name in str(error) for name in EXHAUSTED)
 
 
 def shares_host_memory(device: pyopencl.Device) -> bool:
