@@ -4,6 +4,8 @@ Names follow the Python array API standard; `accel.nn` follows torch.nn.function
 in and go out in their own kind: NumPy arrays, torch tensors, pyopencl arrays, `accel.Array`.
 """
 
+from . import _core  # isort: skip  # first: it refuses a subinterpreter, before NumPy is loaded into it
+
 from math import e, inf, nan, pi
 from types import ModuleType as _Module
 

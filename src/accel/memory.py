@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ._core import HostBuffer, allocate
+from ._core import HostBuffer, allocate, begin_call, end_call, end_calls
 from .errors import OutOfMemoryError
+
+T = TypeVar("T")
 
 
 class Device(ABC):
@@ -89,6 +94,24 @@ class Device(ABC):
     def synchronize(self) -> None:
         """Waits until all queued work is done (optional; default: nothing is ever queued)."""
         return
+
+
+def driver_call(function: Callable[..., T]) -> Callable[..., T]:
+    """A function that calls a driver, which may let go of the GIL: the interpreter does not begin to end while another
+    thread is inside it. The calls of operations need no such mark, being counted at the dispatcher."""
+
+    @functools.wraps(function)
+    def counted(*arguments: Any) -> T:
+        begun = begin_call()
+        try:
+            return function(*arguments)
+        finally:
+            end_call(begun)
+
+    return counted
+
+
+atexit.register(end_calls)
 
 
 def address_of(source: np.ndarray) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..config import Settings
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
-from ..memory import address_of
+from ..memory import address_of, driver_call
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
 
@@ -114,6 +114,7 @@ class OpenCLDevice(Device):
             self._start()
         return self._context
 
+    @driver_call
     def _start(self) -> pyopencl.CommandQueue:
         import pyopencl as cl
         from pyopencl.tools import ImmediateAllocator, MemoryPool
@@ -146,6 +147,7 @@ class OpenCLDevice(Device):
 
     # memory
 
+    @driver_call
     def allocate(self, nbytes: int) -> pyopencl.MemoryObjectHolder:
         """A buffer from the pool, to which it returns when nothing holds it. Its next owner may write at once, even
         while kernels that read it are still queued, because the queue is in order."""
@@ -175,6 +177,7 @@ class OpenCLDevice(Device):
             f"at most {self._largest} in one array{said}"
         )
 
+    @driver_call
     def copy_in(self, buffer: pyopencl.MemoryObjectHolder, offset: int, source: np.ndarray) -> None:
         import pyopencl as cl
 
@@ -184,6 +187,7 @@ class OpenCLDevice(Device):
         except cl.MemoryError as error:
             raise self._out_of_memory(source.size, error) from error
 
+    @driver_call
     def copy_out(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> np.ndarray:
         import pyopencl as cl
 
@@ -215,6 +219,7 @@ class OpenCLDevice(Device):
 
         return bool(buffer.flags & cl.mem_flags.READ_ONLY)
 
+    @driver_call
     def synchronize(self) -> None:
         """Waits for the queue; nothing to wait for where this process has used none."""
         if self._queue is not None:
@@ -222,6 +227,7 @@ class OpenCLDevice(Device):
 
     # programs
 
+    @driver_call
     def kernel(self, name: str, source: str, function: str) -> pyopencl.Kernel:
         """A fresh kernel object (with arguments of its own) of a program. name: of the source, for errors. Raises
         CompileError."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import OutOfMemoryError
+from ..memory import driver_call
 from ..scalar import Program
 from .base import Device
 from .triton_kernel import Specialization, functions, load
@@ -68,6 +69,7 @@ class GpuDevice(Device):
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
         self._compiled: dict[Any, Any] = {}
 
+    @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
         import torch
 
@@ -79,6 +81,7 @@ class GpuDevice(Device):
                 f"{self}: {nbytes} bytes were asked for; {free} of the device's {total} bytes are free"
             ) from error
 
+    @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
         import torch
 
@@ -86,9 +89,11 @@ class GpuDevice(Device):
         readable = source if source.flags.writeable else source.copy()
         buffer.tensor[offset : offset + source.size].copy_(torch.from_numpy(readable))
 
+    @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
         return buffer.tensor[offset : offset + nbytes].cpu().numpy()
 
+    @driver_call
     def synchronize(self) -> None:
         import torch
 
