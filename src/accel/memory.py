@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from . import host_memory
-from ._core import HostBuffer, allocate, release_idle
+from ._core import HostBuffer, allocate, begin_call, end_call, end_calls, release_idle
 from .errors import OutOfMemoryError
+
+T = TypeVar("T")
 
 CHECKED = 1 << 28
 """Bytes of host memory from which on it is first asked whether there is as much."""
@@ -95,6 +99,24 @@ class Device(ABC):
     def synchronize(self) -> None:
         """Waits until all queued work is done (optional; default: nothing is ever queued)."""
         return
+
+
+def driver_call(function: Callable[..., T]) -> Callable[..., T]:
+    """A function that calls a driver, which may let go of the GIL: the interpreter does not begin to end while another
+    thread is inside it. The calls of operations need no such mark, being counted at the dispatcher."""
+
+    @functools.wraps(function)
+    def counted(*arguments: Any) -> T:
+        begun = begin_call()
+        try:
+            return function(*arguments)
+        finally:
+            end_call(begun)
+
+    return counted
+
+
+atexit.register(end_calls)
 
 
 def address_of(source: np.ndarray) -> int:

@@ -21,7 +21,7 @@ from .._core import FloatEnvironment
 from ..cache import Cache
 from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
-from ..memory import CHECKED, address_of, check_host, host_bytes, too_large
+from ..memory import CHECKED, address_of, check_host, driver_call, host_bytes, too_large
 from ..packages import remedy
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
@@ -126,6 +126,7 @@ class OpenCLDevice(Device):
             self._start()
         return self._context
 
+    @driver_call
     def _start(self) -> pyopencl.CommandQueue:
         import pyopencl as cl
         from pyopencl.tools import ImmediateAllocator, MemoryPool
@@ -158,6 +159,7 @@ class OpenCLDevice(Device):
 
     # memory
 
+    @driver_call
     def allocate(self, nbytes: int) -> pyopencl.MemoryObjectHolder:
         """A buffer from the pool, to which it returns when nothing holds it. Its next owner may write at once, even
         while kernels that read it are still queued, because the queue is in order."""
@@ -214,9 +216,11 @@ class OpenCLDevice(Device):
             )
         return too_large(str(self), nbytes, self.memory, said)
 
+    @driver_call
     def copy_in(self, buffer: pyopencl.MemoryObjectHolder, offset: int, source: np.ndarray) -> None:
         self._copy(buffer, source, source.size, dst_offset=offset)
 
+    @driver_call
     def copy_out(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> np.ndarray:
         result = host_bytes(nbytes)
         self._copy(result, buffer, nbytes, src_offset=offset)
@@ -250,6 +254,7 @@ class OpenCLDevice(Device):
 
         return bool(buffer.flags & cl.mem_flags.READ_ONLY)
 
+    @driver_call
     def synchronize(self) -> None:
         """Waits for the queue; nothing to wait for where this process has used none."""
         if self._queue is not None:
@@ -268,6 +273,7 @@ class OpenCLDevice(Device):
 
     # programs
 
+    @driver_call
     def kernel(self, name: str, source: str, function: str) -> pyopencl.Kernel:
         """A fresh kernel object (with arguments of its own) of a program. name: of the source, for errors. Raises
         CompileError."""
