@@ -72,6 +72,8 @@ def _overrides(text: str) -> tuple[tuple[str, str], ...]:
         op, equals, backend = (part.strip() for part in word.partition("="))
         if not (op and equals and backend):
             raise ValueError(f"{word!r} is not op=backend")
+        if any(op == earlier for earlier, _ in pairs):
+            raise ValueError(f"{op!r} is named twice")
         pairs.append((op, backend))
     return tuple(pairs)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .array import Array, empty
+from .cache import Cache
 from .dtypes import FLOAT64, TABLE, DType, as_dtype
 from .layout import layout, span, stretched
 from .memory import Device, HostBuffer, address_of
@@ -37,10 +38,29 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
             buffer = HostBuffer(address_of(source) + low * size, (high - low) * size, source, not flags.writeable)
             return Array(buffer, -low, layout(dtype, source.shape, strides, device))
     result = empty(source.shape, dtype, device)
-    if source.size:
-        dense = np.ascontiguousarray(source, dtype.numpy)
-        device.copy_in(result.buffer, 0, dense.reshape(-1).view(np.uint8))
+    store(source, result)
     return result
+
+
+def store(source: np.ndarray, out: Array) -> None:
+    """Writes elements, of out's shape, to out's own memory, whatever its strides.
+
+    Uses the device's copies and no op, so that it serves where an op cannot run. What lies between out's elements is
+    written again as it was.
+    """
+    if out.size == 0:
+        return
+    if out.device.host:
+        on_host(out)[...] = source
+        return
+    low, high = span(out.shape, out.strides)
+    if out.layout.contiguous:
+        raw = np.ascontiguousarray(source, out.dtype.numpy).reshape(-1).view(np.uint8)
+    else:
+        gapless = high - low == out.size and not stretched(out.layout)
+        raw = np.empty(out.nbytes, np.uint8) if gapless else _copied_out(out, low, high).copy()
+        _placed(raw, -low, out)[...] = source
+    out.device.copy_in(out.buffer, (out.offset + low) * out.dtype.itemsize, raw)
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -48,39 +68,52 @@ def to_numpy(array: Array) -> np.ndarray:
 
     The view cannot be written to where the memory cannot, or where several elements are one in memory, as in NumPy.
     """
-    dtype = array.dtype.numpy
+    view = on_host(array)
+    if not array.device.host:
+        return np.asarray(view, order="C")
+    if not array.layout.contiguous and stretched(array.layout):
+        view.flags.writeable = False
+    return view
+
+
+def on_host(array: Array) -> np.ndarray:
+    """The elements under the array's own strides: a view where the memory is the host's, else of a copy of the bytes
+    from the first element to the last. Uses no op."""
     if array.size == 0:
-        return np.empty(array.shape, dtype)
+        return np.empty(array.shape, array.dtype.numpy)
     if array.device.host:
         array.device.synchronize()
-        its_layout, buffer, size = array.layout, array.buffer, dtype.itemsize
-        steps = None if its_layout.contiguous else tuple(s * size for s in its_layout.strides)
-        view = np.ndarray(its_layout.shape, dtype, buffer, array.offset * size, steps)
-        if steps is not None and stretched(its_layout):
-            view.flags.writeable = False
-        return view
-    size, (low, high) = dtype.itemsize, span(array.shape, array.strides)
-    raw = array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size)
-    if array.layout.contiguous:
-        return raw.view(dtype).reshape(array.shape)
-    steps = tuple(step * size for step in array.strides)
-    return np.ascontiguousarray(np.ndarray(array.shape, dtype, raw, -low * size, steps))
+        return _placed(array.buffer, array.offset, array)
+    low, high = span(array.shape, array.strides)
+    return _placed(_copied_out(array, low, high), -low, array)
 
 
-_constants: dict[tuple[Any, ...], Array] = {}
+def _copied_out(array: Array, low: int, high: int) -> np.ndarray:
+    """Bytes of a device: of the elements from low up to high, relative to the array's first one."""
+    size = array.dtype.itemsize
+    return array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size)
+
+
+def _placed(memory: Any, offset: int, array: Array) -> np.ndarray:
+    """A view of host memory as an array lies; offset: of its first element, in elements."""
+    its_layout, size = array.layout, array.dtype.itemsize
+    steps = None if its_layout.contiguous else tuple(step * size for step in its_layout.strides)
+    return np.ndarray(its_layout.shape, array.dtype.numpy, memory, offset * size, steps)
+
+
+_constants: Cache[tuple[Any, ...], Array] = Cache(512)
 
 
 def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
     """A Python scalar as a read-only array without axes, kept on the device for the next use. Raises DtypeError."""
     # -0.0 equals 0.0 and NaN no key, so these go by their text
     key = (value if value and value == value else repr(value), type(value), dtype, id(device))
-    found = _constants.get(key)
+    found = _constants.find(key)
     if found is None or found.device is not device:
-        if len(_constants) >= 1024:
-            _constants.clear()
-        found = _constants[key] = from_numpy(_element(value, dtype), device, copy=True)
+        found = from_numpy(_element(value, dtype), device, copy=True)
         if device.host:
             found.buffer.readonly = True
+        _constants.keep(key, found)
     return found
 
 

@@ -19,8 +19,9 @@ from typing import Any
 from . import _core, devices, registry
 from .array import Array, empty
 from .backends.base import Call, Device
+from .cache import Cache
 from .config import Settings, config
-from .conversion import from_numpy, to_numpy
+from .conversion import from_numpy, on_host, store, to_numpy
 from .errors import ConfigError, DeviceError, UnsupportedError
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .ops.spec import Inferred, OpSpec, Seen
@@ -30,8 +31,7 @@ Plan = Callable[[Sequence[Array], "Array | None"], Array]
 DECOMPOSITION = "decomposition into other ops"
 FALLBACK = "fallback to cpu"
 
-_LIMIT = 1 << 14
-_plans: dict[tuple[Any, ...], Plan] = {}
+_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 12)
 _said: set[tuple[str, str, str]] = set()
 _recorder: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
 
@@ -61,7 +61,7 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
             if not recorder.run:
                 return _imagined(found, spec, inputs, params)
     key = (spec, config.current(), params, target, *layouts)
-    plan = _plans.get(key)
+    plan = _plans.find(key)
     if plan is None:
         if adapted is None:
             plan = _make(spec, layouts, params, target, config.current())
@@ -69,9 +69,7 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
             plan = _plan_of_seen(spec, adapted, target, config.current())
         else:
             plan = _composed(adapted)
-        if len(_plans) >= _LIMIT:
-            _plans.clear()
-        _plans[key] = plan
+        _plans.keep(key, plan)
     return plan(inputs, out)
 
 
@@ -234,11 +232,15 @@ def _composed(function: Callable[..., Array]) -> Plan:
 
 
 def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
+    """The plan of a call on another device. Elements move as bytes, which takes no op that may itself have to move."""
+
     def run(arrays: Sequence[Array], out: Array | None) -> Array:
         home = arrays[0].device
-        result = call(spec, [from_numpy(to_numpy(x), target, copy=not target.host) for x in arrays], params)
-        result = from_numpy(to_numpy(result), home)
-        return result if out is None else call(registry.OPS["copy"], (result,), None, out)
+        result = to_numpy(call(spec, [from_numpy(on_host(x), target) for x in arrays], params))
+        if out is None:
+            return from_numpy(result, home)
+        store(result, out)
+        return out
 
     return run
 
@@ -251,7 +253,19 @@ def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: 
     if settings.fallback == "warn" and (spec.name, str(device), reason) not in _said:
         _said.add((spec.name, str(device), reason))
         warnings.warn(f"{message}; it runs on the CPU (said once; see ACCEL_FALLBACK)", FallbackWarning, stacklevel=6)
-    return _elsewhere(spec, params, devices.device("cpu"))
+    plan = _elsewhere(spec, params, devices.device("cpu"))
+    others = tuple(pair for pair in settings.override if pair[0] != spec.name)
+    return plan if others == settings.override else _overridden(plan, others)
+
+
+def _overridden(plan: Plan, override: tuple[tuple[str, str], ...]) -> Plan:
+    """A plan that runs under another ACCEL_OVERRIDE: without the one that would send its op back."""
+
+    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+        with config(override=override):
+            return plan(arrays, out)
+
+    return run
 
 
 def _verbose(

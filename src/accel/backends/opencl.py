@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..cache import Cache
 from ..config import Settings
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
 from . import opencl_icd, opencl_program, opencl_query
@@ -28,6 +29,9 @@ POOLED = 64 << 20
 
 HELD = 1 << 30
 """Bytes of unused buffers at which the pool gives all of them back to the driver."""
+
+PROGRAMS = 512
+"""Programs that a device keeps at least, once built; plans hold those that they launch."""
 
 
 class OpenCLDevice(Device):
@@ -65,7 +69,7 @@ class OpenCLDevice(Device):
         self._queue = queue
         self._context: Any = None if queue is None else _context_of(queue)
         self._pool: Any = None if queue is None else MemoryPool(ImmediateAllocator(queue))
-        self._programs: dict[str, Any] = {}
+        self._programs: Cache[str, Any] = Cache(PROGRAMS)
         self._build_lock = threading.Lock()
         self._lost: BackendUnavailableError | None = None
         _alive.add(self)
@@ -140,7 +144,7 @@ class OpenCLDevice(Device):
             "start workers with multiprocessing's 'spawn' or 'forkserver' method, or use OpenCL only after the fork"
         )
         _abandoned.append((self._context, self._queue, self._pool, self._programs))
-        self._context, self._queue, self._pool, self._programs = None, None, None, {}
+        self._context, self._queue, self._pool, self._programs = None, None, None, Cache(PROGRAMS)
         self.lock, self._build_lock = _Refusal(self._lost), threading.Lock()
 
     # memory
@@ -207,13 +211,13 @@ class OpenCLDevice(Device):
 
         context, options = self.context, self.options
         key = opencl_program.digest(source, *options)
-        program = self._programs.get(key)
+        program = self._programs.find(key)
         if program is None:
             with self._build_lock:
-                program = self._programs.get(key)
+                program = self._programs.find(key)
                 if program is None:
                     program = opencl_program.build(context, self.cl_device, name, source, options)
-                    self._programs[key] = program
+                    self._programs.keep(key, program)
         return cl.Kernel(program, function)
 
     @property

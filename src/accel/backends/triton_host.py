@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from ..cache import Cache
 from ..ieee import fma32, fma64
 from ..scalar import Program
 from .base import HostBuffer, HostDevice
-from .triton_kernel import Specialization, functions, interpreting, load
+from .triton_kernel import COMPILED, Specialization, functions, interpreting, load
 
 Launch = Callable[[Sequence[tuple[HostBuffer, int]]], None]
 """launch((buffer, byte offset) of every pointer, in the order of the parameters)"""
@@ -116,7 +117,7 @@ class EmulatedDevice(HostDevice):
             "unordered": Counter(),
             "contractible": Counter(),
         }
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: Cache[Any, Any] = Cache(COMPILED)
         self._lock = threading.Lock()
 
     @property
@@ -137,9 +138,11 @@ class EmulatedDevice(HostDevice):
     def compiled(self, what: Specialization, aligned: bool = True) -> Any:
         """Triton's CompiledKernel. Raises CompileError."""
         key = (*what.key(), aligned)
-        if key not in self._compiled:
-            self._compiled[key] = what.compile(self.target, aligned)
-        return self._compiled[key]
+        found = self._compiled.find(key)
+        if found is None:
+            found = what.compile(self.target, aligned)
+            self._compiled.keep(key, found)
+        return found
 
     def prepare(self, what: Specialization, grid: int) -> Launch:
         """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..cache import Cache
 from ..config import cache_folder
 from ..errors import CompileError
 from ..scalar import Program
@@ -39,6 +40,9 @@ TYPES = {
 
 WIDE = 1 << 31
 """Element offsets from here on need 64-bit arithmetic."""
+
+COMPILED = 256
+"""Compiled kernels that a device keeps at least; plans hold those that they launch, and Triton's own cache has all."""
 
 _ALIGNED = [["tt.divisibility", 16]]
 
@@ -251,7 +255,7 @@ def interpreting(function: Callable[..., None], **methods: Callable[..., Any]) -
             scope.restore()
 
 
-_programs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+_programs: Cache[tuple[Any, ...], tuple[Any, ...]] = Cache(1024)
 
 
 def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, ...]:
@@ -260,12 +264,13 @@ def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, 
     Triton wants source files: the text is written to a file of the cache folder, named by its hash.
     """
     key = (tuple(programs.items()), interpreted)
-    found = _programs.get(key)
+    found = _programs.find(key)
     if found is None:
         text = "\n\n".join([_HEADER, *(print_program(program, name) for name, program in programs.items())])
         path = _written(f"program_{hashlib.sha256(text.encode()).hexdigest()[:24]}.py", text)
         module = load(str(path), interpreted)
-        found = _programs[key] = tuple(getattr(module, name) for name in programs)
+        found = tuple(getattr(module, name) for name in programs)
+        _programs.keep(key, found)
     return found
 
 
