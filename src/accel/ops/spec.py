@@ -26,7 +26,7 @@ class Inferred:
 
 @dataclass(frozen=True)
 class Seen:
-    """Operands as kernels take them: the same elements in the same memory, under other layouts and with other
+    """Operands as kernels take them: the same memory from the same first element on, under other layouts and with other
     parameters of the op. shape: of the result, which has the elements of theirs, row-major."""
 
     layouts: tuple[Layout, ...]
