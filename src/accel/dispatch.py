@@ -31,7 +31,7 @@ Plan = Callable[[Sequence[Array], "Array | None"], Array]
 DECOMPOSITION = "decomposition into other ops"
 FALLBACK = "fallback to cpu"
 
-_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 12)
+_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 11)
 _said: set[tuple[str, str, str]] = set()
 _recorder: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
 
