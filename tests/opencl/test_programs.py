@@ -11,6 +11,7 @@ import pytest
 
 import accel
 from accel.backends import opencl_program
+from accel.cache import Cache
 
 SOURCE = """
 #pragma OPENCL FP_CONTRACT OFF
@@ -40,14 +41,14 @@ def test_binaries_are_stored_and_loaded(device: Any, tmp_path: Path, monkeypatch
     monkeypatch.setattr(opencl_program, "_write", write)
     with accel.config(cache_dir=str(tmp_path)):
         for expected in (1, 1):
-            monkeypatch.setattr(device, "_programs", {})
+            monkeypatch.setattr(device, "_programs", Cache(10))
             assert run(device, source, 2) == [6.0] * 4
             assert len(built) == expected
         (entry,) = (tmp_path / "opencl").glob("*.bin")
         good = entry.read_bytes()
         for bad in (good[:-1], b"", good[:32] + b"nonsense"):
             entry.write_bytes(bad)
-            monkeypatch.setattr(device, "_programs", {})
+            monkeypatch.setattr(device, "_programs", Cache(10))
             assert run(device, source, 2) == [6.0] * 4
             assert len(opencl_program._read(entry)) > 8
         assert len(built) == 4
