@@ -65,6 +65,7 @@ def cast(source: str, target: str) -> Program:
     return Program((source,), () if source == target else (Step("cast", target, (0,)),), target)
 
 
+@lru_cache(maxsize=256)
 def function(program: Program, name: str) -> str:
     """A program as a function of that name."""
     return opencl.print_program(program, name)

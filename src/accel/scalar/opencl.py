@@ -10,6 +10,8 @@ the prelude corrects the device's own quotient and root by exact fma residuals.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from . import convert
 from .c_dialect import Dialect
 from .expr import schedule
@@ -141,6 +143,7 @@ def print_program(program: Program, name: str) -> str:
     return DIALECT.function("static inline", name, program.expression(), arguments)
 
 
+@lru_cache(maxsize=256)
 def uses_fp64(program: Program) -> bool:
     """Whether any value is float64, so that the device must have cl_khr_fp64."""
     return any(node.dtype == "float64" for node in schedule(program.expression()))
