@@ -21,6 +21,8 @@ from accel.memory import HostBuffer, allocate
 from accel.ops.spec import OpSpec
 from accel.testing.compare import check
 
+pytestmark = pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")  # of NumPy's answers
+
 
 class Remote(Device):
     """Memory that only copies reach, as far as accel knows. moved: bytes that were copied out and in."""
