@@ -14,6 +14,7 @@ from ...backends.cpu import native, usable_cores
 from ...devices import device
 from ...errors import AccelError
 from ..machine.caches import caches
+from ..machine.head import load
 from ..measure.child import variables
 from .aims import Row
 from .guards import Guards
@@ -98,6 +99,7 @@ def header(isa: str) -> dict[str, Any]:
     return {
         "cpu": device("cpu").description,
         "cores": usable_cores(),
+        "load": load(),
         "caches": caches(),
         "instruction sets": native().isas(),
         "isa": isa,
