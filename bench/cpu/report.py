@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from ..result.statistics import noise
+from ..result.statistics import BUSY, noise
 from .aims import Row
 from .guards import Guard, Guards
 from .result import CaseResult, Verdict
@@ -28,6 +28,14 @@ def head(header: dict[str, Any]) -> list[str]:
         f"instruction sets {', '.join(header['instruction sets'])}; measured: {header['isa']}",
         versions,
     ]
+
+
+def busy(header: dict[str, Any]) -> str | None:
+    """A warning where others keep the machine busy: a row may then be below its guard for their sake."""
+    load = header["load"]
+    if load is None or load <= BUSY:
+        return None
+    return f"This machine is busy: {load:.2g} runnable processes per core. Measure again before you believe a figure."
 
 
 def probes(threads: int, rates: dict[str, float | None]) -> str:

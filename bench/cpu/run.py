@@ -15,6 +15,7 @@ from ...devices import device
 from ...errors import AccelError
 from ...packages import DISTRIBUTION
 from ..machine.caches import caches
+from ..machine.head import load
 from ..measure.child import variables
 from .aims import Row
 from .guards import Guards
@@ -99,6 +100,7 @@ def header(isa: str) -> dict[str, Any]:
     return {
         "cpu": device("cpu").description,
         "cores": usable_cores(),
+        "load": load(),
         "caches": caches(),
         "instruction sets": native().isas(),
         "isa": isa,

@@ -37,8 +37,7 @@ def describe(device: Device) -> dict[str, Any]:
 def host(root: Path = Path("/")) -> dict[str, Any]:
     """System, processor, memory in bytes, caches of the first core in bytes, and what may disturb a measurement.
 
-    virtual: whether a hypervisor shows itself; None where the system does not tell. load: runnable processes per core
-    over the last minute. root: of /proc and /sys.
+    virtual: whether a hypervisor shows itself; None where the system does not tell. root: of /proc and /sys.
     """
     cpu = find("cpu")
     sizes = caches(root / "sys/devices/system/cpu/cpu0/cache")
@@ -52,8 +51,13 @@ def host(root: Path = Path("/")) -> dict[str, Any]:
         "caches": {name: size_in_bytes(size) for name, size in sizes.items()},
         "virtual": _virtual(root),
         "governor": _text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "load": os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None,
+        "load": load(),
     }
+
+
+def load() -> float | None:
+    """Runnable processes per core over the last minute; None where the system does not tell."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else None
 
 
 def _text(path: Path) -> str | None:

@@ -41,6 +41,12 @@ def explained(mark: str, record: Record) -> str:
     return f"the machine was busy: {at(record, 'host', 'load'):.2g} runnable processes per core when the run began"
 
 
+def used(record: Record) -> list[str]:
+    """The marks that stand in a report on the record."""
+    found = {mark for line in build(record) for mark in line.marks}
+    return [mark for mark in (NOISY, BUSY_MARK) if mark in found]
+
+
 def build(record: Record) -> tuple[Line, ...]:
     """The lines of one record."""
     cases = record.get("cases") or ()

@@ -96,13 +96,12 @@ def _run(record: Record, letter: str) -> Run:
     cases = record.get("cases") or ()
     known = [case for case in cases if timed(case)]
     noise = aim(record)
-    lines = summary.build(record)
     return Run(
         record,
         letter,
         str(at(record, "device", "name") or "unknown device"),
-        lines,
-        _marks(record, lines),
+        summary.build(record),
+        tuple((mark, summary.explained(mark, record)) for mark in summary.used(record)),
         tuple(_warnings(record)),
         bool(cases) and not _lacking(record),
         probes.build(record),
@@ -121,11 +120,6 @@ def _run(record: Record, letter: str) -> Run:
         len(known),
         sum(bool(case.get("hash")) for case in cases),
     )
-
-
-def _marks(record: Record, lines: Sequence[summary.Line]) -> tuple[tuple[str, str], ...]:
-    used = {mark for each in lines for mark in each.marks}
-    return tuple((mark, summary.explained(mark, record)) for mark in (summary.NOISY, summary.BUSY_MARK) if mark in used)
 
 
 def _lacking(record: Record) -> list[str]:

@@ -185,7 +185,7 @@ def test_json_is_json_on_a_terminal_too(terminal):
 
 
 PIPED = (
-    ("--version",), ("--help",), ("devices",), ("devices", "--json"), ("explain", "add", "--shape", "4,4"),
+    ("--version",), ("devices", "--json"), ("explain", "add", "--shape", "4,4"),
     ("bench", "list"), ("bench", "list", "--json"), ("bench", "cpu", "--list"),
 )  # fmt: skip
 

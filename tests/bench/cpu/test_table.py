@@ -354,6 +354,13 @@ def test_the_head_names_no_host_and_says_which_peers_are_missing():
     assert "cores" in lines[0]
 
 
+def test_a_busy_machine_is_named_at_both_ends(table, monkeypatch):
+    case = made_up(table.machine, "fast", {"accel": 1e-3, "torch": 4e-3})
+    for load, times in ((0.5, 0), (0.51, 2), (None, 0)):
+        monkeypatch.setattr(run, "load", lambda load=load: load)
+        assert table([row("good", case)])[1].count("This machine is busy: 0.51 runnable processes per core.") == times
+
+
 def test_a_worker_measures_and_ends(tmp_path):
     """The real process, for one row; nothing is said of its times."""
     (chosen,) = [each for each in aims.ROWS if each.name == "overhead-add-array"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from accel.bench.report import case as cases
-from accel.bench.report import html, limits, lists, markdown, plots, summary, view
+from accel.bench.report import ending, html, limits, lists, markdown, plots, summary, view
 from accel.bench.result.statistics import BUSY
 from accel.registry import OPS
 
@@ -240,3 +240,17 @@ def test_the_mark_of_an_average_is_that_of_any_of_its_cases():
     found = lists.overall([noisier(steady(), "exp")])[0][0]
     assert (found.noisy, found.worst_noisy) == (1, False)
     assert "±" in Page(html.render([noisier(steady(), "exp")])).words
+
+
+def test_the_end_of_a_run_has_the_marks_too():
+    def ratios(found: dict) -> dict[str, str]:
+        return {row[-1].split()[1]: row[-2] for row in ending.worst(found)}
+
+    assert ratios(steady()) == {"add": "numpy 1.00", "exp": "numpy 2.00", "matmul": "numpy 4.00"}
+    assert ratios(noisier(steady(), "exp"))["exp"] == "numpy 2.00 ±"
+    assert ratios(noisier(steady(load=0.9), "exp")) == {
+        "add": "numpy 1.00 ‡",
+        "exp": "numpy 2.00 ±‡",
+        "matmul": "numpy 4.00 ‡",
+    }
+    assert summary.used(steady()) == [] and summary.used(noisier(steady(load=0.9), "exp")) == ["±", "‡"]

@@ -98,6 +98,9 @@ def command(
     header = run.header(name)
     for text in report.head(header):
         console.say(text)
+    warning = report.busy(header)
+    if warning is not None:
+        console.say(warning, style=console.WARN)
     header["probes"], verdicts = {}, []
 
     def on_probes(count: int, rates: dict[str, Any]) -> None:
@@ -119,6 +122,8 @@ def command(
     console.say("")
     for text in report.below(verdicts):
         console.say(text, style=console.BAD)
+    if warning is not None:
+        console.say(warning, style=console.WARN)
     for text, good in report.summary(verdicts):
         console.say(text, style=console.GOOD if good else console.BAD)
     if saved is not None:

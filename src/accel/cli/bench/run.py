@@ -197,18 +197,20 @@ def _say_how_to_resume(plan: Plan, out: Path) -> None:
 
 def summarize(record: dict[str, Any], suite: str, out: Path) -> None:
     """How the cases ended, and the ten that are farthest from their limit."""
-    from ...bench.result import summary
+    from ...bench.report import ending, summary
     from ...bench.result.file import INCORRECT
     from .. import console
 
-    for status, count, example in summary.statuses(record["cases"]):
+    for status, count, example in ending.statuses(record["cases"]):
         style = console.BAD if status in INCORRECT else console.GOOD if status == "PASS" else console.WARN
         console.say(f"{status:12} {count:5}  {example}".rstrip(), style=style)
-    rows = summary.worst(record["cases"])
+    rows = ending.worst(record)
     if rows:
         console.heading("Farthest from the device's own limit")
         console.table(("of limit", "bound", "median", "best other", "case"), rows)
         device = record["device"]["name"]
         line = join(["accel", "bench", "run", "--suite", suite, "--device", device, "--case", rows[0][-1]])
         console.say(f"To measure the first of them again: {line}")
+    for mark in summary.used(record):
+        console.say(f"{mark}: {summary.explained(mark, record)}", style=console.WARN)
     console.say(f"\nwritten: {out} ({record['run']['seconds']:.0f} s)")

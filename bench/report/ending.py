@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from . import summary
+from .case import Record, aim, noisy_ratio
+
 WORST = 10
 """Cases that are shown."""
 
@@ -21,16 +24,20 @@ def statuses(cases: Sequence[dict[str, Any]]) -> Iterator[tuple[str, int, str]]:
         yield status, len(those), "" if status == "PASS" else f"{first['id']}: {first['detail'] or first['reason']}"
 
 
-def worst(cases: Sequence[dict[str, Any]]) -> list[tuple[str, str, str, str, str]]:
+def worst(record: Record) -> list[tuple[str, str, str, str, str]]:
     """Of the cases with the least share of their limit: the share, what bounds it, the median, the best baseline by
-    its time over accel's, and the id. Those that a launch bounds are left out: their limit is not the device's speed.
+    its time over accel's with its marks (see `summary.marks`), and the id. Those that a launch bounds are left out:
+    their limit is not the device's speed.
     """
-    limited = [case for case in cases if case["roof"] and case["roof"]["bound"] != "launch"]
+    limited = [case for case in record["cases"] if case["roof"] and case["roof"]["bound"] != "launch"]
     rows = []
     for case in sorted(limited, key=lambda case: case["roof"]["share"])[:WORST]:
         others = {name: row["median_s"] for name, row in case["baselines"].items() if row["median_s"]}
         best = min(others, key=others.__getitem__) if others else None
-        ratio = f"{best} {others[best] / case['median_s']:.2f}" if best else ""
+        ratio = ""
+        if best:
+            marks = summary.marks(record, noisy_ratio(case, best, aim(record)))
+            ratio = f"{best} {others[best] / case['median_s']:.2f} {marks}".rstrip()
         rows.append(
             (f"{case['roof']['share']:.1%}", case["roof"]["bound"], seconds(case["median_s"]), ratio, case["id"])
         )
