@@ -2,38 +2,56 @@
 #
 #   make demo       the main job, on every device found, with an OpenCL CPU device from pip
 #   make test       the whole test suite; PYTEST_ARGS="-k matmul" for a part of it
+#   make gpu        what a machine with a GPU can show, within ten minutes, in one folder to keep and send
 #   make check      formatters and linters; generated pages of docs/ are not stale
 #   make sanitize   the C++ kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make deep       the test suite with many random examples, and the tests marked slow
 #   make clean      removes everything that make made
 #
-# PYTHON: the interpreter (3.11 to 3.13). VENV: the virtual environment. JOBS: processes that test at once.
+# PYTHON: the interpreter (3.11 to 3.13). VENV: the virtual environment. JOBS: processes that test, and files that are
+# compiled, at once. GPU_ARGS: options of .ci/gpu, "--help" prints them.
 
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 PYTEST_ARGS ?=
+GPU_ARGS ?=
 
 BIN := $(VENV)/bin
 DONE := $(VENV)/done
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+WHEELS := $(VENV)/wheel
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 BUILD_TOOLS := setuptools pybind11 numpy ml_dtypes
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md LICENSE $(shell find src kernels bench csrc -type f \
   -not -name '*.py[cod]' -not -name '*.so' -not -path '*.egg-info/*')
 CXX_SOURCES := $(shell find csrc tests -name '*.cpp' -o -name '*.hpp')
 
-.PHONY: demo test check sanitize deep clean
+BEGUN := $(shell date +%s)
+say = @printf '\n== %s\n' "$(1)"
+where = $(call say,$(1) after $$(($$(date +%s) - $(BEGUN))) s. accel is in $(BIN); to use it: . $(BIN)/activate)
+
+.PHONY: demo test gpu check sanitize deep clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 demo: $(DONE)/accel $(DONE)/extra-demo
+	$(call say,running the demo on every device: about a minute. OpenCL kernels are compiled in the first run)
 	$(BIN)/accel demo
+	$(call where,demo done)
 
 test: $(DONE)/accel $(DONE)/extra-all
+	$(call say,running the tests in $(JOBS) processes: many minutes. JOBS=8 for more processes)
 	$(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(call where,tests passed)
 
 deep: $(DONE)/accel $(DONE)/extra-all
+	$(call say,running the tests with many examples in $(JOBS) processes: hours)
 	$(BIN)/pytest -n $(JOBS) --deep $(PYTEST_ARGS)
+
+gpu: $(DONE)/accel $(DONE)/extra-all
+	@left=$$((600 - $$(date +%s) + $(BEGUN))); \
+	if [ $$left -lt 120 ]; then echo "setting up took most of the ten minutes; everything is there now: make gpu"; exit 1; fi; \
+	$(BIN)/python .ci/gpu --seconds $$left $(GPU_ARGS)
 
 check: $(DONE)/accel $(DONE)/extra-dev
 	$(BIN)/ruff check .
@@ -48,26 +66,35 @@ clean:
 	rm -rf $(VENV) build dist demo-output *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 $(DONE)/python: .ci/venv
+	$(call say,making the virtual environment $(VENV): a minute)
 	.ci/venv $(VENV) $(PYTHON)
 	$(PIP) $(BUILD_TOOLS)
 	mkdir -p $(DONE) && touch $@
 
 # build/temp.* keeps compiled objects; build/lib.* would put modules into the wheel that the sources have no more
 $(DONE)/accel: $(DONE)/python constraints.txt $(SOURCES)
-	rm -rf build/lib* build/bdist*
-	. $(VENV)/build-env && $(PIP) --no-build-isolation .
+	$(call say,compiling the C++ kernels $(JOBS) files at once: 3 to 6 minutes on two cores; what is unchanged is not compiled again)
+	rm -rf build/lib* build/bdist* $(WHEELS)
+	. $(VENV)/build-env && ACCEL_BUILD_JOBS="$${ACCEL_BUILD_JOBS:-$(JOBS)}" \
+	  $(BIN)/python -W ignore setup.py --quiet bdist_wheel --dist-dir $(WHEELS)
+	$(PIP) --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(PIP) $(WHEELS)/*.whl
 	touch $@
+	$(call where,accel is installed)
 
+# Extras are those of the wheel that was built here: no index is asked for this project's own name.
 # torch 2.13.0 built for CUDA asks for triton 3.7.1, and torch 2.15 for the 3.9 that accel needs: triton comes last, by itself
 $(DONE)/extra-all: pyproject.toml constraints.txt | $(DONE)/accel
+	$(call say,installing what the tests need. torch for CUDA is some gigabytes: minutes)
 	grep -v '^triton==' constraints.txt >$(DONE)/constraints-but-triton.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
-	  --constraint $(DONE)/constraints-but-triton.txt "accel[opencl,opencl-cpu,torch,demo,bench,test]"
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint $(DONE)/constraints-but-triton.txt \
+	  "$$(echo $(WHEELS)/*.whl)[opencl,opencl-cpu,torch,demo,bench,test]"
 	$(PIP) --no-deps "$$(grep '^triton==' constraints.txt)"
 	touch $@
 
 $(DONE)/extra-demo: EXTRAS := demo,opencl-cpu
 $(DONE)/extra-dev: EXTRAS := dev
 $(DONE)/extra-%: pyproject.toml constraints.txt | $(DONE)/accel
-	$(PIP) "accel[$(EXTRAS)]"
+	$(call say,installing the extras $(EXTRAS) from pip: a minute or two)
+	$(PIP) "$$(echo $(WHEELS)/*.whl)[$(EXTRAS)]"
 	touch $@

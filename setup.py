@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import runpy
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 from pybind11.setup_helpers import Pybind11Extension
 from setuptools import find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "csrc"))
 
 from generate import generate  # noqa: E402
@@ -67,33 +71,57 @@ FAMILIES = {
 """Sources of csrc/families and their own flags, the slowest first."""
 
 
-class BuildNative(build_ext):
-    """Compiles every source with the flags of its instruction set and links them into one module."""
+class Job(NamedTuple):
+    """A source to compile: the folder of its object, flags beyond FLAGS."""
 
-    def build_extension(self, ext: Pybind11Extension) -> None:
+    source: str
+    folder: Path
+    flags: list[str]
+
+    @property
+    def target(self) -> Path:
+        return self.folder / self.source.replace(".cpp", ".o")
+
+    @property
+    def isa(self) -> str:
+        """The instruction set as the progress names it; nothing where there is one only."""
+        return f" ({self.folder.name})" if self.folder.name in ISA_FLAGS.get(machine(), ()) else ""
+
+
+class BuildNative(build_ext):
+    """Compiles every source with the flags of its instruction set, saying so, and links them into the modules."""
+
+    def build_extensions(self) -> None:
         build = Path(self.build_temp)
         generated = build / "generated"
         generate(generated)
-        jobs = [(source, build, []) for source in ext.sources]
-        if ext is CPU:
-            jobs = [*kernel_jobs(build), *jobs]
+        jobs = {ext.name: [Job(source, build, []) for source in ext.sources] for ext in self.extensions}
+        if CPU.name in jobs:
+            jobs[CPU.name] = [*kernel_jobs(build), *jobs[CPU.name]]
+        includes = {name for ext in self.extensions for name in ext.include_dirs}
+        waiting = [job for each in jobs.values() for job in each if self.force or outdated(job.target)]
+        begun = time.monotonic()
 
-        def compile_one(job: tuple[str, Path, list[str]]) -> str:
-            source, folder, flags = job
-            target = folder / source.replace(".cpp", self.compiler.obj_extension)
-            if self.force or outdated(target):
-                self.compiler.compile(
-                    [source],
-                    output_dir=str(folder),
-                    include_dirs=["csrc", str(generated), *ext.include_dirs],
-                    extra_postargs=[*FLAGS, "-MMD", *flags, *EXTRA_FLAGS],
-                )
-            return str(target)
+        def compile_one(number: int, job: Job) -> None:
+            print(f"compiling {number} of {len(waiting)} {job.source}{job.isa}", flush=True)
+            self.compiler.compile(
+                [job.source],
+                output_dir=str(job.folder),
+                include_dirs=["csrc", str(generated), *sorted(includes)],
+                extra_postargs=[*FLAGS, "-MMD", *job.flags, *EXTRA_FLAGS],
+            )
 
         with ThreadPoolExecutor(JOBS) as pool:
-            objects = list(pool.map(compile_one, jobs))
+            list(pool.map(compile_one, range(1, len(waiting) + 1), waiting))
+        if waiting:
+            print(f"compiled {len(waiting)} files in {time.monotonic() - begun:.0f} s", flush=True)
+        for ext in self.extensions:
+            self.link(ext, [str(job.target) for job in jobs[ext.name]])
+
+    def link(self, ext: Pybind11Extension, objects: list[str]) -> None:
         target = self.get_ext_fullpath(ext.name)
         partial = f"{target}.partial"
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
         self.compiler.link_shared_object(
             objects, partial, libraries=["pthread"], extra_postargs=EXTRA_FLAGS, target_lang="c++"
         )
@@ -106,21 +134,37 @@ class BuildPython(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            runpy.run_path("bench/checkout.py")["leave"](
-                Path(self.build_lib, "accel", "bench"), Path(__file__).resolve()
+            runpy.run_path("bench/machine/checkout.py")["leave"](
+                Path(self.build_lib, "accel", "bench", "machine"), Path(__file__).resolve()
             )
 
 
-def kernel_jobs(build: Path) -> list[tuple[str, Path, list[str]]]:
-    """Source, folder of its object and flags of what is compiled for an instruction set."""
+class SourceDistribution(sdist):
+    """The whole source tree, and beside this file the commit that it is of, for what is built from it."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        super().make_release_tree(base_dir, files)
+        runpy.run_path("bench/machine/checkout.py")["leave"](Path(base_dir), Path(__file__).resolve())
+
+
+def description() -> str:
+    """README.md for an index's page, beside which there are no files: links into the source tree become text."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\[([^]]+)\]\((?!https?:)[^)]+\)", r"\1", text)
+
+
+def kernel_jobs(build: Path) -> list[Job]:
+    """What is compiled for an instruction set."""
     isas = ISA_FLAGS.get(machine(), {"baseline": []})
     jobs = [
-        (f"csrc/families/{family}.cpp", build / isa, [*KERNEL_FLAGS, *own, *flags, "-include", f"csrc/isa/{isa}.hpp"])
+        Job(
+            f"csrc/families/{family}.cpp", build / isa, [*KERNEL_FLAGS, *own, *flags, "-include", f"csrc/isa/{isa}.hpp"]
+        )
         for family, own in FAMILIES.items()
         for isa, flags in isas.items()
     ]
     if machine() == "x86_64":
-        jobs += [(f"csrc/isa/{name}.cpp", build, [*KERNEL_FLAGS, *flags]) for name, flags in EXTENSIONS.items()]
+        jobs += [Job(f"csrc/isa/{name}.cpp", build, [*KERNEL_FLAGS, *flags]) for name, flags in EXTENSIONS.items()]
     return jobs
 
 
@@ -129,7 +173,8 @@ def outdated(target: Path) -> bool:
     listed = target.with_suffix(".d")
     if not target.exists() or not listed.exists():
         return True
-    made_from = [Path(__file__), *map(Path, listed.read_text().replace("\\\n", " ").split()[1:])]
+    names = os.fsdecode(listed.read_bytes()).replace("\\\n", " ").split()[1:]
+    made_from = [Path(__file__), *map(Path, names)]
     made = target.stat().st_mtime
     return not all(path.exists() and path.stat().st_mtime <= made for path in made_from)
 
@@ -157,8 +202,10 @@ setup(
     package_data={
         "accel": ["py.typed", "testing/known_failures/*.txt"],
         "accel.kernels": ["**/*.cl", "**/*.json"],
-        "accel.bench": ["schema.json", "report/templates/*", "workloads/*.toml", "suites.toml"],
+        "accel.bench": ["schema.json", "cpu/guards.toml", "report/templates/*", "workloads/*.toml", "suites.toml"],
     },
     ext_modules=[CORE, CPU],
-    cmdclass={"build_py": BuildPython, "build_ext": BuildNative},
+    long_description=description(),
+    long_description_content_type="text/markdown",
+    cmdclass={"build_py": BuildPython, "build_ext": BuildNative, "sdist": SourceDistribution},
 )

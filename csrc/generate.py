@@ -40,8 +40,8 @@ def _load(name: str, path: Path) -> ModuleType:
 def _write(path: Path, text: str) -> None:
     """Leaves a file that has the same text untouched, so that nothing is compiled again for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

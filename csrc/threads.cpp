@@ -15,6 +15,8 @@
 #include <system_error>
 #include <thread>
 
+#include "float_environment.hpp"
+
 namespace accel {
 
 using Clock = std::chrono::steady_clock;
@@ -195,6 +197,7 @@ class Pool {
   }
 
   [[noreturn]] void serve() {
+    FloatControl::standard().write();  // it began in its creator's
     const auto called = [this] { return seats_.load(std::memory_order_relaxed) > 0; };
     for (;;) {
       looking_.fetch_add(1, std::memory_order_relaxed);

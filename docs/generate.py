@@ -75,10 +75,10 @@ def main() -> int:
     stale = []
     for name, make in PAGES.items():
         path, text = HERE / name, make()
-        if not path.exists() or path.read_text() != text:
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if "--check" not in sys.argv:
-                path.write_text(text)
+                path.write_text(text, encoding="utf-8")
     if stale and "--check" in sys.argv:
         print(f"stale: {', '.join(stale)}; run python docs/generate.py")
         return 1

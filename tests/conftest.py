@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from interrupts import interrupts  # noqa: F401
 
 import accel
 
@@ -31,9 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if "slow" in item.keywords and not config.getoption("--deep"):
+        if item.get_closest_marker("slow") and not config.getoption("--deep"):
             item.add_marker(pytest.mark.skip(reason="slow: runs with --deep (make deep)"))
-        if "gpu" in item.keywords and not _gpu():
+        if item.get_closest_marker("gpu") and not _gpu():
             item.add_marker(pytest.mark.skip(reason="needs a GPU that a backend finds; this machine has none"))
 
 

@@ -21,7 +21,7 @@ def run(
     given = [f"{name}={value}" for name, value in (environment or {}).items()]
     paths = [f"PYTHONPATH={path}"] if path is not None else []
     command = ["env", "-u", "ACCEL_BACKEND", "-u", "ACCEL_DEVICE", *paths, *given, sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
 
 
 def accel(*arguments: str, **keywords) -> subprocess.CompletedProcess:
@@ -43,18 +43,21 @@ def plug_in(folder: Path, name: str, factory: str, info: str | None = None) -> P
     """Installs a distribution that registers a backend. factory: the body of its factory. info: what makes INFO."""
     module = folder / f"plug_in_{name}"
     module.mkdir(parents=True)
-    (module / "__init__.py").write_text("")
-    (module / "backend.py").write_text("def factory():\n" + textwrap.indent(textwrap.dedent(factory), "    "))
+    (module / "__init__.py").write_text("", encoding="utf-8")
+    (module / "backend.py").write_text(
+        "def factory():\n" + textwrap.indent(textwrap.dedent(factory), "    "), encoding="utf-8"
+    )
     text = "from accel.backends.base import BackendInfo\n" + textwrap.dedent(
         info or f'INFO = BackendInfo("{name}", "s")'
     )
-    (module / "info.py").write_text(text)
+    (module / "info.py").write_text(text, encoding="utf-8")
     metadata = folder / f"plug_in_{name}-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plug-in-{name}\nVersion: 1.0\n")
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: plug-in-{name}\nVersion: 1.0\n", encoding="utf-8")
     (metadata / "entry_points.txt").write_text(
         f"[accel.backends]\n{name} = plug_in_{name}.backend:factory\n\n"
-        f"[accel.backend_info]\n{name} = plug_in_{name}.info:INFO\n"
+        f"[accel.backend_info]\n{name} = plug_in_{name}.info:INFO\n",
+        encoding="utf-8",
     )
     return folder
 
@@ -88,7 +91,7 @@ def test_conform_finds_a_wrong_kernel(installed, tmp_path):
     kernel = site / "accel_example_backend/kernels/pointwise.py"
     right = "evaluate(program, *operands)"
     wrong = f"np.nextafter({right}, np.inf) if program.output == 'float32' else {right}"
-    kernel.write_text(kernel.read_text().replace(right, wrong))
+    kernel.write_text(kernel.read_text(encoding="utf-8").replace(right, wrong), encoding="utf-8")
     done = accel("conform", "--backend", "example", "--op", "add", "--examples", "5", "--json", path=site)
     assert done.returncode == 1, done.stderr
     statuses = {row["dtype"]: row["status"] for row in json.loads(done.stdout)["rows"]}

@@ -1,1 +1,1 @@
-"""The CPU backend against its bars: what `accel bench cpu` prints."""
+"""The CPU backend against its aims and guards: what `accel bench cpu` prints."""

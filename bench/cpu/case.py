@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .limits import Limit
+from ..machine.limits import Limit
 
 if TYPE_CHECKING:
     from .data import Data
-
-TOLERANCE = {"float64": 1e-9, "float32": 2e-4, "float16": 2e-2, "bfloat16": 5e-2}
-"""Difference from the float64 answer, as a share of the answer plus that of its typical size. Only to tell right from
-wrong: the bit contract has tests of its own."""
 
 MAX_SAMPLE = 1 << 16
 """Results that are compared with the float64 answer, about."""
@@ -45,24 +41,3 @@ class Case:
 def sampled(x: np.ndarray) -> np.ndarray:
     """About MAX_SAMPLE elements, taken evenly along the first axis."""
     return x[:: max(1, min(x.size // MAX_SAMPLE, len(x)))] if x.ndim else x
-
-
-def wrong(got: np.ndarray, want: np.ndarray) -> str | None:
-    """What is wrong with a sample of a result, or None."""
-    if got.shape != want.shape:
-        return f"shape {got.shape}, expected {want.shape}"
-    dtype = got.dtype.name
-    values, answer = (np.asarray(x, np.float64) for x in (got, want))
-    if dtype in TOLERANCE:
-        finite = np.abs(answer[np.isfinite(answer)])
-        scale = finite.mean() if finite.size else 0.0
-        with np.errstate(all="ignore"):
-            near = np.abs(values - answer) <= TOLERANCE[dtype] * (np.abs(answer) + scale)
-        right = near | (values == answer) | (np.isnan(values) & np.isnan(answer))
-    else:
-        right = values == answer
-    if right.all():
-        return None
-    at = int(np.flatnonzero(~right.ravel())[0])
-    count = int((~right).sum())
-    return f"{count} of {right.size} compared are wrong; the first is {values.flat[at]} and not {answer.flat[at]}"

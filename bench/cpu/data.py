@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from types import ModuleType
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from ... import asarray
+from ..peers.answers import torch_module
 
 MAX_BYTES = 1 << 30
 """Operands that are kept for the next case; those of one case always are."""
 
 BLOCK = (1 << 22) + 3
 """Random numbers are drawn once per so many elements and repeated: billions would take longer than what is timed."""
-
-
-def torch_module() -> ModuleType | None:
-    """torch, where it is installed."""
-    try:
-        import torch
-    except ImportError:
-        return None
-    return torch
 
 
 class Data:
@@ -58,17 +49,6 @@ class Data:
         if x.dtype == ml_dtypes.bfloat16:
             return self.torch.from_numpy(x.view(np.int16)).view(self.torch.bfloat16)
         return self.torch.from_numpy(x)
-
-
-def host(x: Any) -> np.ndarray:
-    """A NumPy array of any library's result."""
-    if type(x).__module__.partition(".")[0] == "torch":
-        if str(x.dtype) == "torch.bfloat16":
-            import torch
-
-            return x.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-        return x.numpy()
-    return np.asarray(x)
 
 
 def _draw(dtype: str, size: int, values: str, seed: int) -> np.ndarray:

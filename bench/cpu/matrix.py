@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ... import int32, matmul, nn
-from ..peers import answer
+from ..machine.limits import Limit
+from ..peers.functions import answer
 from .case import Calls, Case
 from .data import Data
-from .limits import Limit
 
 LAYOUTS = ("NN", "NT", "TN", "TT")
 """Whether a and b are row-major (N) or transposed views (T)."""

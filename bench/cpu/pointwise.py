@@ -11,10 +11,11 @@ from ... import astype
 from ...dtypes import TABLE
 from ...registry import OPS
 from ...scalar import FUNCTIONS
-from ..peers import DOMAINS, LOWER, UPPER, answer, numpy_function, operand_dtypes, operations, torch_function
+from ..cases.functions import DOMAINS, LOWER, UPPER, operand_dtypes, operations
+from ..machine.limits import Limit
+from ..peers.functions import answer, numpy_function, torch_function
 from .case import Calls, Case, sampled
 from .data import Data
-from .limits import Limit
 
 CHEAP = 30
 """Functions of fewer operations per element should run at the speed of memory where their operands are not cached."""

@@ -1,18 +1,18 @@
-"""What was measured, and whether it reaches the bars."""
+"""What was measured, and whether it reaches its aims and holds its guards."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import exp, fsum, log
 from statistics import median
 from typing import Any
 
-from ..statistics import ratios
-from .bars import Row
-from .limits import SHARES
+from ..result.statistics import interval, ratios
+from .aims import SHARES, Row
+from .guards import Guard
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class CaseResult:
 @dataclass(frozen=True)
 class Verdict:
     """One row at one number of threads: the geometric mean of the ratios, the case with the least ratio, the case with
-    the least share of its limit, and what is below its bar (nothing: the row passes)."""
+    the least share of its limit, what is below the row's aim, its guard (None: it has none), and what is below that
+    or wrong (nothing: the row passes)."""
 
     row: Row
     threads: int
@@ -63,39 +64,77 @@ class Verdict:
     mean: float | None
     worst: CaseResult | None
     tightest: CaseResult | None
+    below_aim: tuple[str, ...]
+    guard: Guard | None
     below: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
         return not self.below
 
+    def reached(self) -> dict[str, float]:
+        """Its figures, by their names in a file of guards."""
+        worst = None if self.worst is None else median(self.worst.ratios(self.row.peers) or ())
+        share = None if self.tightest is None else self.tightest.share
+        found = {"mean": self.mean, "worst": worst, "share": share}
+        return {name: value for name, value in found.items() if value is not None}
 
-def judge(row: Row, threads: int, cases: Sequence[CaseResult], isa: str) -> Verdict:
-    """The verdict on a row from its cases; a row without cases has failed."""
-    below = [f"{c.case}: {c.status}: {c.detail}" for c in cases if c.status != "ok"]
+
+def judge(row: Row, threads: int, cases: Sequence[CaseResult], isa: str, guard: Guard | None = None) -> Verdict:
+    """The verdict on a row from its cases; a row without cases has failed, and so has one with a wrong result."""
+    broken = [f"{c.case}: {c.status}: {c.detail}" for c in cases if c.status != "ok"]
     if not cases:
-        below.append("nothing was measured")
-    ratio = {c.case: median(r) for c in cases if c.status == "ok" and (r := c.ratios(row.peers)) is not None}
-    mean = exp(fsum(map(log, ratio.values())) / len(ratio)) if ratio else None
-    if mean is not None and row.rule == "mean" and mean < row.bar:
-        below.append(f"geometric mean {mean:.2f}, bar {row.bar:g}")
-    floor = row.bar if row.rule == "least" else row.floor
-    below += [f"{case}: {reached:.2f}, bar {floor:g}" for case, reached in ratio.items() if floor and reached < floor]
+        broken.append("nothing was measured")
+    sampled = {c.case: r for c in cases if c.status == "ok" and (r := c.ratios(row.peers)) is not None}
+    ratio = {case: median(r) for case, r in sampled.items()}
     limited = [c for c in cases if c.share is not None]
-    for c in limited:
-        least = SHARES.get((isa, c.limit or ""), row.limit or 0.0)
-        if c.share is not None and c.share < least:
-            below.append(f"{c.case}: {c.share:.0%} of {c.limit}, bar {least:.0%}")
     compared = [c for c in cases if c.case in ratio]
     return Verdict(
         row,
         threads,
         tuple(cases),
-        mean,
+        _mean(ratio.values()),
         min(compared, key=lambda c: ratio[c.case], default=None),
         min(limited, key=lambda c: c.share or 0.0, default=None),
-        tuple(below),
+        tuple(_below_aim(row, ratio, limited, isa)),
+        guard,
+        (*broken, *(_below_guard(guard, sampled, limited) if guard is not None else ())),
     )
+
+
+def _mean(ratios: Iterable[float]) -> float | None:
+    """Geometric, None of nothing."""
+    logs = [log(ratio) for ratio in ratios]
+    return exp(fsum(logs) / len(logs)) if logs else None
+
+
+def _below_aim(row: Row, ratio: Mapping[str, float], limited: Sequence[CaseResult], isa: str) -> Iterator[str]:
+    mean = _mean(ratio.values())
+    if mean is not None and row.rule == "mean" and mean < row.aim:
+        yield f"geometric mean {mean:.2f}, aim {row.aim:g}"
+    floor = row.aim if row.rule == "least" else row.floor
+    yield from (f"{case}: {reached:.2f}, aim {floor:g}" for case, reached in ratio.items() if floor and reached < floor)
+    for c in limited:
+        least = SHARES.get((isa, c.limit or ""), row.limit or 0.0)
+        if c.share is not None and c.share < least:
+            yield f"{c.case}: {c.share:.0%} of {c.limit}, aim {least:.0%}"
+
+
+def _below_guard(guard: Guard, sampled: Mapping[str, list[float]], limited: Sequence[CaseResult]) -> Iterator[str]:
+    """Figures that are below the guard even at the upper end of their interval, so that a machine on which others run
+    meanwhile does not make a row fail that is as fast as ever."""
+    ends = {case: interval(ratios)[1] for case, ratios in sampled.items()}
+    mean = _mean(ends.values())
+    if guard.mean is not None and mean is not None and mean < guard.mean:
+        yield f"geometric mean {_mean(map(median, sampled.values())):.2f}, guard {guard.mean:.2f}"
+    if guard.worst is not None:
+        low = [case for case, end in ends.items() if end < guard.worst]
+        yield from (f"{case}: {median(sampled[case]):.2f}, guard {guard.worst:.2f}" for case in low)
+    for c in limited:
+        if guard.share is not None and c.share is not None:
+            fastest = interval(c.samples["accel"])[0]
+            if c.share * c.seconds / fastest < guard.share:
+                yield f"{c.case}: {c.share:.0%} of {c.limit}, guard {guard.share:.0%}"
 
 
 def to_json(header: dict[str, Any], verdicts: Sequence[Verdict], isa: str) -> dict[str, Any]:
@@ -110,11 +149,13 @@ def to_json(header: dict[str, Any], verdicts: Sequence[Verdict], isa: str) -> di
             {
                 "row": v.row.name,
                 "threads": v.threads,
-                "bar": v.row.bar,
+                "aim": v.row.aim,
                 "rule": v.row.rule,
                 "floor": v.row.floor,
                 "limit": v.row.limit,
                 "mean": v.mean,
+                "below_aim": list(v.below_aim),
+                "guard": asdict(v.guard) if v.guard is not None else None,
                 "below": list(v.below),
             }
             for v in verdicts
@@ -134,5 +175,6 @@ def from_json(record: dict[str, Any], rows: Sequence[Row]) -> list[Verdict]:
         if each["row"] not in known:
             raise ValueError(f"unknown row {each['row']!r}")
         own = [c for c in cases if (c.row, c.threads) == (each["row"], each["threads"])]
-        verdicts.append(judge(known[each["row"]], each["threads"], own, record["isa"]))
+        guard = Guard(**each["guard"]) if each["guard"] else None
+        verdicts.append(judge(known[each["row"]], each["threads"], own, record["isa"], guard))
     return verdicts

@@ -7,15 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from platform import python_version
 from typing import Any
 
 from ...backends.cpu import native, usable_cores
 from ...devices import device
 from ...errors import AccelError
-from ..child import variables
-from .bars import Row
+from ...packages import DISTRIBUTION
+from ..machine.caches import caches
+from ..measure.child import variables
+from .aims import Row
+from .guards import Guards
 from .result import CaseResult, Verdict, judge
 
 PEERS_ISA = {
@@ -71,9 +73,10 @@ def run(
     on_probes: Callable[[int, dict[str, float | None]], None],
     launch: Launch = launch,
     cases: str = "",
+    guards: Guards | None = None,
 ) -> Iterator[Verdict]:
     """The verdict on each row with so many threads, as it is known. seconds: of timing for each case.
-    cases: a regular expression; only those whose name has it."""
+    cases: a regular expression; only those whose name has it. guards: of this instruction set and number of threads."""
     known = {row.name: row for row in rows}
     results: list[CaseResult] = []
     for finding in launch({"rows": list(known), "threads": threads, "isa": isa, "seconds": seconds, "cases": cases}):
@@ -82,7 +85,9 @@ def run(
         elif "result" in finding:
             results.append(CaseResult(**finding["result"] | {"notes": tuple(finding["result"]["notes"])}))
         else:
-            yield judge(known[finding["done"]], threads, results, isa)
+            row = known[finding["done"]]
+            guard = guards.of(row.name, whole=len(results) == len(row.cases())) if guards is not None else None
+            yield judge(row, threads, results, isa, guard)
             results = []
 
 
@@ -98,7 +103,7 @@ def header(isa: str) -> dict[str, Any]:
         "instruction sets": native().isas(),
         "isa": isa,
         "versions": {"python": python_version()}
-        | {name: _version(name) for name in ("accel", "numpy", "torch")}
+        | {name: _version(name) for name in (DISTRIBUTION, "numpy", "torch")}
         | {"numpy's BLAS": f"{blas.get('name')} {blas.get('version')}"},
     }
 
@@ -108,15 +113,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def caches(root: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> dict[str, str]:
-    """Sizes of the first core's caches, by level and type; empty where the system does not tell."""
-    found = {}
-    for index in sorted(root.glob("index*")):
-        try:
-            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
-        except OSError:
-            continue
-        found[f"L{level}{'' if kind == 'Unified' else ' ' + kind.lower()}"] = size
-    return found

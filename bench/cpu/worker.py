@@ -21,12 +21,13 @@ import numpy as np
 
 from ... import config
 from ...errors import AccelError
-from .. import timing
-from ..statistics import MAX_NOISE
-from . import limits
-from .bars import ROWS, Row
-from .case import Calls, Case, wrong
-from .data import Data, host
+from ..machine import limits
+from ..measure import timing
+from ..peers.answers import host, wrong
+from ..result.statistics import MAX_NOISE
+from .aims import ROWS, Row
+from .case import Calls, Case
+from .data import Data
 from .result import CaseResult
 
 Clock = Callable[[], float]

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import exp, log
 from typing import Any
 
+from ..result.statistics import MAX_NOISE, noise
+
 Record = Mapping[str, Any]
 
 STATUSES = (
@@ -87,6 +89,22 @@ def half_width(case: Record) -> float | None:
     """Half the interval of the median, as a share of the median."""
     interval, median = case.get("interval_s"), case.get("median_s")
     return (interval[1] - interval[0]) / 2 / median if interval and median else None
+
+
+def aim(record: Record) -> float:
+    """The noise that the run aimed at: half the interval of a median, as a share of the median."""
+    return at(record, "run", "max_noise") or MAX_NOISE
+
+
+def noisy(case: Record, most: float) -> bool:
+    """Whether the median of a case is known less well than that."""
+    return (half_width(case) or 0.0) > most
+
+
+def noisy_ratio(case: Record, name: str, most: float) -> bool:
+    """Whether one of the two times of a ratio to a baseline is."""
+    samples = [value for value in at(case, "baselines", name, "samples_s") or () if value]
+    return noisy(case, most) or (len(samples) > 1 and noise(samples) > most)
 
 
 def baseline_ratios(case: Record) -> Iterator[tuple[str, float]]:

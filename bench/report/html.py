@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import AccelError
-from . import case, grid, limits, plots, units, view
+from ...packages import remedy
+from . import case, grid, limits, plots, summary, units, view
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,7 +34,7 @@ def environment() -> Environment:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup, escape
     except ImportError as error:
-        raise AccelError(f'an HTML report needs jinja2: pip install "accel[bench]" ({error})') from None
+        raise AccelError(f"an HTML report needs jinja2: {remedy('bench', 'jinja2')} ({error})") from None
     found = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -51,6 +52,8 @@ def environment() -> Environment:
         roofline_cases=plots.roofline_cases,
         roofline_legend=lambda cases: [(Markup(mark), name) for mark, name in plots.roofline_legend(cases)],
         extent=plots.extent,
+        marks=summary.marks,
+        explained=summary.explained,
         strip=lambda record: Markup(plots.strip(record)),
         heat_style=heat_style,
         bar_width=bar_width,

@@ -63,17 +63,19 @@ class Figure:
 
 @dataclass(frozen=True)
 class Roof:
-    """A line of the roofline plot. kind: bandwidth (bytes/s) or compute (op/s). hard: nothing can be above it."""
+    """A line of the roofline plot. kind: bandwidth (bytes/s) or compute (op/s). hard: nothing can be above it. dtype:
+    of a compute rate, whose unit it decides."""
 
     name: str
     kind: str
     value: float
     hard: bool
+    dtype: str | None = None
 
     @property
     def text(self) -> str:
         """The value for people."""
-        return units.bandwidth(self.value) if self.kind == "bandwidth" else units.compute(self.value, None)
+        return units.bandwidth(self.value) if self.kind == "bandwidth" else units.compute(self.value, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,9 @@ def roofs(limits: Limits) -> list[Roof]:
     for peak in limits.peaks:
         hard = max((peak.rates[kind] or 0.0 for kind in ("fma", "dot")), default=0.0)
         if hard:
-            found.append(Roof(f"{peak.dtype} hard", "compute", hard, True))
+            found.append(Roof(f"{peak.dtype} hard", "compute", hard, True, peak.dtype))
         if peak.rates["matmul"]:
-            found.append(Roof(f"{peak.dtype} reachable", "compute", peak.rates["matmul"], False))
+            found.append(Roof(f"{peak.dtype} reachable", "compute", peak.rates["matmul"], False, peak.dtype))
     return found
 
 

@@ -10,11 +10,13 @@ from .case import (
     NOISE_FLAGS,
     STATUSES,
     Record,
+    aim,
     at,
     baseline_ratios,
     geometric_mean,
     half_width,
     launch_bound,
+    noisy_ratio,
     op_order,
     reproduce,
     share,
@@ -37,13 +39,16 @@ class Slow:
 
 @dataclass(frozen=True)
 class Against:
-    """One op against one baseline: ratios are the baseline's time over accel's, above 1 where accel is faster."""
+    """One op against one baseline: ratios are the baseline's time over accel's, above 1 where accel is faster. noisy:
+    of how many of them a time is noisier than the run's aim; worst_noisy: whether the worst is one of these."""
 
     count: int
     mean: float
     worst: float
     best: float
     worst_case: str
+    noisy: int
+    worst_noisy: bool
 
 
 @dataclass(frozen=True)
@@ -94,20 +99,22 @@ def overall(records: Sequence[Record]) -> tuple[tuple[Against | None, ...], ...]
     )
 
 
-def _by_op(record: Record) -> dict[tuple[str, str], list[tuple[float, str]]]:
-    table: dict[tuple[str, str], list[tuple[float, str]]] = {}
+def _by_op(record: Record) -> dict[tuple[str, str], list[tuple[float, str, bool]]]:
+    table: dict[tuple[str, str], list[tuple[float, str, bool]]] = {}
+    most = aim(record)
     for case in record.get("cases") or ():
         for name, ratio in baseline_ratios(case):
-            table.setdefault((case["op"], name), []).append((ratio, case["id"]))
+            table.setdefault((case["op"], name), []).append((ratio, case["id"], noisy_ratio(case, name, most)))
     return table
 
 
-def _against(pairs: Sequence[tuple[float, str]] | None) -> Against | None:
+def _against(pairs: Sequence[tuple[float, str, bool]] | None) -> Against | None:
     if not pairs:
         return None
-    values = [ratio for ratio, _ in pairs]
-    worst, id = min(pairs)
-    return Against(len(values), geometric_mean(values) or 0.0, worst, max(values), id)
+    values = [ratio for ratio, _, _ in pairs]
+    worst, id, unsure = min(pairs)
+    count = sum(noisy for _, _, noisy in pairs)
+    return Against(len(values), geometric_mean(values) or 0.0, worst, max(values), id, count, unsure)
 
 
 def baseline_notes(record: Record) -> list[tuple[str, int]]:

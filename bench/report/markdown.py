@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import limits, lists, models, units, view
+from . import limits, lists, models, summary, units, view
 
 LIMIT = 60_000
 """Bytes: an issue takes 65,536 characters, and its reader may want to add some."""
@@ -43,7 +43,7 @@ def code(value: object) -> str:
 
 def plain(words: str) -> str:
     """Text of which no part can be markup as it is; any other as a code span."""
-    return words if re.fullmatch(r"[A-Za-z0-9 ,.:;'()·-]+", words) else code(words)
+    return words if re.fullmatch(r"[A-Za-z0-9 ,.:;'()·%±×–-]+", words) else code(words)
 
 
 def _table(titles: Sequence[str], rows: Sequence[Any], cells: Callable[[Any], Sequence[str]], most: int) -> list[str]:
@@ -66,7 +66,8 @@ def _lines(report: view.Report, most: int) -> list[str]:
     for run in report.runs:
         lines += [f"- **{_letter(report, run)}{plain(text)}**" for text in run.warnings]
         lines += [""] if run.warnings else []
-    lines += ["## Device", "", *_device(report, most), "## Limits", "", *_limits(report, most)]
+    lines += ["## Summary", "", *_summary(report)]
+    lines += ["## Limits", "", *_limits(report, most)]
     lines += ["## Statuses", "", *_statuses(report, most)]
     lines += ["## Ten worst, by share of the measured limit", "", *_worst(report, min(most, lists.TEN))]
     lines += ["## Models", "", *_models(report, most)]
@@ -78,7 +79,8 @@ def _lines(report: view.Report, most: int) -> list[str]:
             f"{report.same} of {both} results with a hash in two or more files are the same bits.",
             "",
         ]
-    return lines
+    device = ["<details><summary>Device, host, versions and run</summary>", "", *_device(report, most), "</details>"]
+    return [*lines, *device, ""]
 
 
 def _letter(report: view.Report, run: view.Run) -> str:
@@ -87,6 +89,20 @@ def _letter(report: view.Report, run: view.Run) -> str:
 
 def _names(report: view.Report) -> list[str]:
     return [f"{_letter(report, run)}{code(run.name)}" for run in report.runs]
+
+
+def _summary(report: view.Report) -> list[str]:
+    lines = []
+    for run in report.runs:
+        for line in run.summary:
+            words = (
+                f"{_letter(report, run)}{plain(line.title)}: {plain(line.words)}",
+                code(line.case or ""),
+                line.marks,
+            )
+            lines.append(f"- {' '.join(filter(None, words))}")
+        lines += ["", *(f"{mark}: {plain(words)}." for mark, words in run.marks), ""]
+    return lines or ["No result file.", ""]
 
 
 def _device(report: view.Report, most: int) -> list[str]:
@@ -151,13 +167,18 @@ def _models(report: view.Report, most: int) -> list[str]:
     lines = _table(
         titles,
         report.models,
-        lambda model: [code(model.title), *(text for each in model.sums for text in _sum(each, report.baselines))],
+        lambda model: [code(model.title), *_sums(model, report)],
         most,
     )
     return lines or ["No case of a model.", ""]
 
 
-def _sum(found: models.Sum | None, baselines: Sequence[str]) -> list[str]:
+def _sums(model: models.Model, report: view.Report) -> list[str]:
+    each = zip(model.sums, report.runs, strict=True)
+    return [text for found, run in each for text in _sum(found, report.baselines, run.record)]
+
+
+def _sum(found: models.Sum | None, baselines: Sequence[str], record: Mapping[str, Any]) -> list[str]:
     empty = [units.UNKNOWN] * (len(baselines) + 1)
     if found is None:
         return ["not in this file", *empty]
@@ -166,5 +187,9 @@ def _sum(found: models.Sum | None, baselines: Sequence[str]) -> list[str]:
     return [
         units.time(found.seconds),
         units.percent(found.share),
-        *(units.ratio(found.ratios.get(name)) for name in baselines),
+        *(_ratio(found.ratios.get(name), name in found.noisy, record) for name in baselines),
     ]
+
+
+def _ratio(value: float | None, unsure: bool, record: Mapping[str, Any]) -> str:
+    return units.ratio(value) if value is None else f"{units.ratio(value)} {summary.marks(record, unsure)}".rstrip()

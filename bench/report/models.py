@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .case import Record, at, baseline_ratios, share, timed
+from .case import Record, aim, at, baseline_ratios, noisy_ratio, share, timed
 
 Key = tuple[str, str, str, str]
 """Model, phase, dtype, cache: what is summed together."""
@@ -13,13 +13,15 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer in one record. total: count times the median, in seconds; part: of the model's known total."""
+    """One layer in one record. total: count times the median, in seconds; part: of the model's known total. noisy: the
+    baselines in whose ratio a time is noisier than the run's aim."""
 
     case: Record
     total: float | None
     part: float | None
     share: float | None
     ratios: dict[str, float]
+    noisy: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,15 @@ class Sum:
     """A model in one record.
 
     seconds: of all layers with a time. missing: why that is not the model's time, one text for each reason. share: time
-    of the limits over the time. ratios: of those baselines that every layer has. remarks: what a complete sum rests on
-    (fallback, doubtful layers).
+    of the limits over the time. ratios: of those baselines that every layer has. noisy: those of them in which a time
+    of a layer is noisier than the run's aim. remarks: what a complete sum rests on (fallback, doubtful layers).
     """
 
     seconds: float
     missing: tuple[str, ...]
     share: float | None
     ratios: dict[str, float]
+    noisy: frozenset[str]
     remarks: tuple[str, ...]
 
     @property
@@ -78,7 +81,7 @@ def _model(key: Key, found: Sequence[dict[str, Record]], records: Sequence[Recor
         (
             firsts[id].get("layer") or id,
             firsts[id]["op"],
-            tuple(_layer(cases.get(id), total) for cases, total in zip(found, sums, strict=True)),
+            tuple(_layer(*each, id) for each in zip(found, records, sums, strict=True)),
         )
         for id in ids
     )
@@ -91,12 +94,19 @@ def total(case: Record) -> float | None:
     return case["median_s"] * (case.get("count") or 1) if timed(case) else None
 
 
-def _layer(case: Record | None, whole: Sum | None) -> Layer | None:
+def _layer(cases: dict[str, Record], record: Record, whole: Sum | None, id: str) -> Layer | None:
+    case = cases.get(id)
     if case is None or whole is None:
         return None
     seconds = total(case)
     part = seconds / whole.seconds if seconds is not None and whole.seconds and whole.complete else None
-    return Layer(case, seconds, part, share(case), dict(baseline_ratios(case)))
+    return Layer(case, seconds, part, share(case), dict(baseline_ratios(case)), _noisy([case], record))
+
+
+def _noisy(cases: Sequence[Record], record: Record) -> frozenset[str]:
+    """Baselines of which a ratio is noisy."""
+    most = aim(record)
+    return frozenset(n for case in cases for n, _ in baseline_ratios(case) if noisy_ratio(case, n, most))
 
 
 def _sum(cases: dict[str, Record], record: Record, all_layers: dict[str, Record]) -> Sum:
@@ -122,6 +132,7 @@ def _sum(cases: dict[str, Record], record: Record, all_layers: dict[str, Record]
         tuple(missing),
         sum(limits) / seconds if seconds and None not in limits else None,
         ratios if not missing else {},
+        _noisy(known, record),
         tuple(remarks),
     )
 

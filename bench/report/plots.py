@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import atan2, degrees
+from math import atan2, cos, degrees, dist, sin
 from statistics import median
 
 from . import units
 from .case import Record, family, share, timed
 from .limits import LADDER, Limits, Roof, roofs
-from .svg import Frame, Scale, decades, element, line, marker, steps, text
+from .svg import Frame, Scale, decades, element, line, marker, steps, text, text_width
 
 LADDER_MARKERS = ("circle", "square", "triangle")
 FAMILY_MARKERS = {
@@ -17,6 +17,12 @@ FAMILY_MARKERS = {
     "pointwise": "square", "other": "bowtie",
 }  # fmt: skip
 """A shape for each family of ops; colours follow the same order."""
+
+GUTTER = 186
+"""Room right of the roofline plot, for the names of compute rates."""
+
+LEADING = 12.5
+"""Pixels between the names of two lines."""
 
 
 def ladder(limits: Limits, fastest: float) -> str:
@@ -88,8 +94,6 @@ def extent(limits: Sequence[Limits], cases: Sequence[Record]) -> tuple[float, fl
     ys = [case["flops"] / case["median_s"] for case in shown]
     ridges = [max(flat) / min(steep)] if flat and steep else []
     left, right = min([*xs, *ridges, 1.0]) / 2, max([*xs, *ridges, 1.0]) * 3
-    if ridges:  # room for the names of the compute rates: 0.3 of the width, left of the lowest one's start
-        left = min(left, (min(flat) / max(steep) / right**0.3) ** (1 / 0.7))
     top = max([*ys, *flat, 1.0]) * 2
     bottom = min([*ys, *(b * left for b in steep), top / 100]) / 2
     return left, right, bottom, top
@@ -100,21 +104,20 @@ def roofline(limits: Limits, cases: Sequence[Record], bounds: tuple[float, float
 
     Williams, Waterman and Patterson, Roofline, Communications of the ACM 52(4), 2009.
     """
-    frame = Frame(640, 430)
+    frame = Frame(640 + GUTTER, 430, right=14 + GUTTER)
     x, y = frame.x(*bounds[:2], log=True), frame.y(*bounds[2:], log=True)
     ticks_x, ticks_y = decades(*bounds[:2]), decades(*bounds[2:])
     parts = [
-        frame.y_axis(y, [(v, units.tick(units.prefixed(v, ""))) for v in ticks_y[:: 1 + len(ticks_y) // 9]], "FLOP/s"),
+        frame.y_axis(y, [(v, units.tick(units.prefixed(v, ""))) for v in ticks_y[:: 1 + len(ticks_y) // 9]], "OP/s"),
         frame.x_axis(x, [(v, f"{v:g}") for v in ticks_x[:: 1 + len(ticks_x) // 9]], "operations per byte"),
     ]
     lines = roofs(limits)
     steep = [roof for roof in lines if roof.kind == "bandwidth"]
     flat = [roof for roof in lines if roof.kind == "compute"]
     top = max((roof.value for roof in flat), default=bounds[3])
-    labels = []
-    for drawn, words in (*(_steep(roof, x, y, top) for roof in steep), *_flats(flat, x, y, steep)):
-        parts.append(drawn)
-        labels.append(words)
+    labels = [*_steep_names(steep, x, y, top), *_flat_names(flat, y, x.end, frame.top)]
+    parts += [_steep(roof, x, y, top) for roof in steep]
+    parts += [_flat(roof, x, y, max((roof.value for roof in steep), default=None)) for roof in flat]
     names = list(FAMILY_MARKERS)
     for case in roofline_cases(cases):
         kind = family(case["op"])
@@ -127,31 +130,78 @@ def roofline(limits: Limits, cases: Sequence[Record], bounds: tuple[float, float
     return frame.draw("Roofline: operations per second over operations per byte", *parts, *labels)
 
 
-def _steep(roof: Roof, x: Scale, y: Scale, top: float) -> tuple[str, str]:
-    """A bandwidth and its name: rate = intensity * bandwidth, up to the highest compute."""
-    low, high = max(x.low, y.low / roof.value), min(x.high, top / roof.value)
-    if high <= low:
-        return "", ""
-    angle = degrees(atan2(y.per_decade, x.per_decade))
-    at = low * (high / low) ** 0.03
-    place = f"translate({x(at):.1f},{y(at * roof.value):.1f}) rotate({angle:.1f})"
-    drawn = line([(x(v), y(v * roof.value)) for v in (low, high)], "roof" if roof.hard else "roof soft")
-    return drawn, text(f"{roof.name} {roof.text}", 0, -4, "roof-name", transform=place)
+def _ends(roof: Roof, x: Scale, y: Scale, top: float) -> tuple[float, float]:
+    """Intensities between which a bandwidth is drawn: rate = intensity * bandwidth, up to the highest compute."""
+    return max(x.low, y.low / roof.value), min(x.high, top / roof.value)
 
 
-def _flats(flat: Sequence[Roof], x: Scale, y: Scale, steep: Sequence[Roof]) -> list[tuple[str, str]]:
-    """Compute rates from where the fastest bandwidth reaches them, and their names left of that, where no case can be;
-    of names that would touch the upper ones are moved up."""
-    fastest = max((roof.value for roof in steep), default=None)
-    parts, last = [], y.start
-    for roof in sorted(flat, key=lambda roof: roof.value):
-        low = max(x.low, min(roof.value / fastest, x.high)) if fastest else x.low
-        at = y(roof.value)
-        last = min(at + 3, last - 12)
-        place = {"x": x(low) - 6, "text_anchor": "end"} if fastest else {"x": x(low) + 6}
-        drawn = line([(x(low), at), (x.end, at)], "roof" if roof.hard else "roof soft")
-        parts.append((drawn, text(f"{roof.name} {roof.text}", y=last, class_="roof-name", **place)))
+def _steep(roof: Roof, x: Scale, y: Scale, top: float) -> str:
+    """The line of a bandwidth."""
+    low, high = _ends(roof, x, y, top)
+    return line([(x(v), y(v * roof.value)) for v in (low, high)], _class(roof)) if high > low else ""
+
+
+def _steep_names(steep: Sequence[Roof], x: Scale, y: Scale, top: float) -> list[str]:
+    """Names of the bandwidths, each along its line and above it. The lines are parallel: names are kept apart by where
+    they begin along them and how far across they are; one for which there is no room is left to the legend."""
+    angle = atan2(y.per_decade, x.per_decade)
+    along, across = (cos(angle), sin(angle)), (-sin(angle), cos(angle))
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
+    for roof in sorted(steep, key=lambda roof: roof.value):
+        low, high = _ends(roof, x, y, top)
+        if high <= low:
+            continue
+        words = f"{roof.name} {roof.text}"
+        begin, end = ((x(v), y(v * roof.value)) for v in (low, high))
+        start, room = sum(a * b for a, b in zip(begin, along, strict=True)), dist(begin, end)
+        offset = sum(a * b for a, b in zip(begin, across, strict=True))
+        place, width = start + 12.0, text_width(words)
+        while any(abs(offset - o) < LEADING and place < e and s < place + width for s, e, o in taken):
+            place = min(e for s, e, o in taken if abs(offset - o) < LEADING and place < e and s < place + width)
+        if place + width > start + room:
+            continue
+        taken.append((place - 8, place + width + 8, offset))
+        at = [b + (place - start) * d for b, d in zip(begin, along, strict=True)]
+        turn = f"translate({at[0]:.1f},{at[1]:.1f}) rotate({degrees(angle):.1f})"
+        parts.append(text(words, 0, -4, "roof-name", transform=turn))
     return parts
+
+
+def _flat(roof: Roof, x: Scale, y: Scale, fastest: float | None) -> str:
+    """The line of a compute rate, from where the fastest bandwidth reaches it."""
+    low = max(x.low, min(roof.value / fastest, x.high)) if fastest else x.low
+    at = y(roof.value)
+    return line([(x(low), at), (x.end, at)], _class(roof))
+
+
+def _flat_names(flat: Sequence[Roof], y: Scale, edge: float, highest: float) -> list[str]:
+    """Names of the compute rates right of the plot, at least a line apart, each with a thread to its line."""
+    rows = sorted(flat, key=lambda roof: -roof.value)
+    places = spread([y(roof.value) for roof in rows], LEADING, highest - 14, y.start)
+    return [
+        line([(edge, y(roof.value)), (edge + 12, place), (edge + 16, place)], "thread")
+        + text(f"{roof.name} {roof.text}", edge + 19, place + 3.5, "roof-name")
+        for roof, place in zip(rows, places, strict=True)
+    ]
+
+
+def _class(roof: Roof) -> str:
+    return "roof" if roof.hard else "roof soft"
+
+
+def spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
+    """Places in ascending order, as near to those wanted (ascending) as lets them be so far apart, between two ends if
+    there is room: groups of those that would touch are laid around their middle."""
+    groups: list[tuple[float, int]] = []  # the place of the first, how many
+    for place in wanted:
+        groups.append((min(max(place, low), high), 1))
+        while len(groups) > 1 and groups[-2][0] + apart * groups[-2][1] > groups[-1][0]:
+            (first, n), (second, m) = groups[-2:]
+            middle = (n * (first + apart * (n - 1) / 2) + m * (second + apart * (m - 1) / 2)) / (n + m)
+            start = middle - apart * (n + m - 1) / 2
+            groups[-2:] = [(max(min(start, high - apart * (n + m - 1)), low), n + m)]
+    return [first + apart * k for first, n in groups for k in range(n)]
 
 
 def strip(case: Record) -> str:

@@ -38,6 +38,11 @@ def text(content: str, x: float, y: float, class_: str, **attributes: Any) -> st
     return element("text", escape(content), x=x, y=y, class_=class_, **attributes)
 
 
+def text_width(content: str) -> float:
+    """Pixels that the name of a line takes at most, in the page's font of 10.5 pixels."""
+    return 6.2 * len(content)
+
+
 def marker(shape: str, x: float, y: float, class_: str, title: str | None = None) -> str:
     """A marker of `MARKERS`, with a title for a pointer that rests on it."""
     inside = "" if title is None else element("title", escape(title))

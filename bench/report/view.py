@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import card, grid, lists, models, units
+from . import card, grid, lists, models, summary, units
 from . import limits as probes
-from .case import Record, at, half_width, settings, timed
-
-MAX_NOISE = 0.02
-"""The aim of a run that does not tell its own: half the interval of the median, as a share of the median."""
+from .case import Record, aim, at, noisy, settings, timed
 
 
 @dataclass(frozen=True)
 class Run:
     """One result file.
 
-    letter: A, B and so on. name: of the device. warnings: what a reader must know before any number. complete: whether
+    letter: A, B and so on. name: of the device. summary: what comes first. warnings: what a reader must know before any
+    number. marks: those that stand in the report, with what they mean. complete: whether
     the file has every case of its suite, unfiltered. steady, timed: how many timed cases are known within `noise`, of
     how many. hashed: how many cases have a hash.
     """
@@ -26,6 +24,8 @@ class Run:
     record: Record
     letter: str
     name: str
+    summary: tuple[summary.Line, ...]
+    marks: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     complete: bool
     limits: probes.Limits
@@ -71,7 +71,7 @@ class Report:
 
 
 def build(records: Sequence[Record]) -> Report:
-    """The report on the records, which are result files that `accel.bench.result.load` took."""
+    """The report on the records, which are result files that `accel.bench.result.file.load` took."""
     runs = tuple(_run(record, chr(ord("A") + number % 26)) for number, record in enumerate(records))
     suites = dict.fromkeys(card.suite(record) for record in records)
     labels = dict.fromkeys(str(at(record, "label") or "unverified") for record in records)
@@ -95,11 +95,14 @@ def build(records: Sequence[Record]) -> Report:
 def _run(record: Record, letter: str) -> Run:
     cases = record.get("cases") or ()
     known = [case for case in cases if timed(case)]
-    noise = at(record, "run", "max_noise") or MAX_NOISE
+    noise = aim(record)
+    lines = summary.build(record)
     return Run(
         record,
         letter,
         str(at(record, "device", "name") or "unknown device"),
+        lines,
+        _marks(record, lines),
         tuple(_warnings(record)),
         bool(cases) and not _lacking(record),
         probes.build(record),
@@ -114,10 +117,15 @@ def _run(record: Record, letter: str) -> Run:
         tuple(lists.unsteady(record)),
         tuple(lists.baseline_notes(record)),
         noise,
-        sum((half_width(case) or 0.0) <= noise for case in known),
+        sum(not noisy(case, noise) for case in known),
         len(known),
         sum(bool(case.get("hash")) for case in cases),
     )
+
+
+def _marks(record: Record, lines: Sequence[summary.Line]) -> tuple[tuple[str, str], ...]:
+    used = {mark for each in lines for mark in each.marks}
+    return tuple((mark, summary.explained(mark, record)) for mark in (summary.NOISY, summary.BUSY_MARK) if mark in used)
 
 
 def _lacking(record: Record) -> list[str]:
@@ -140,6 +148,9 @@ def _warnings(record: Record) -> list[str]:
     wrong = sum(case.get("status") == "INCORRECT" for case in cases)
     if wrong:
         found.append(f"{units.whole(wrong, 'case')} INCORRECT.")
+    if summary.busy(record):
+        words = summary.explained(summary.BUSY_MARK, record)
+        found.append(f"{words[0].upper()}{words[1:]}. Times are longer than they should be, and ratios are no claim.")
     if at(record, "accel", "dirty"):
         found.append("accel was built from sources with uncommitted changes.")
     if not cases:

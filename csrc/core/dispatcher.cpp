@@ -1,5 +1,6 @@
 #include "dispatcher.hpp"
 
+#include "../float_environment.hpp"
 #include "callable.hpp"
 
 namespace accel::core {
@@ -64,11 +65,13 @@ PyObject* dispatch(PyObject* object, PyObject* const* args, size_t flagged, PyOb
   const Callable& self = as_callable(object);
   if (const Ref key = make_key(self, given[0], given[1], given[2], given[3])) {
     if (const Ref plan = lookup(self.parts[kPlans], key.get())) {
+      const StandardFloats standard;
       PyObject* const operands[] = {given[1], given[3]};
       return PyObject_Vectorcall(plan.get(), operands, 2, nullptr);
     }
   }
   if (PyErr_Occurred()) return nullptr;
+  const StandardFloats standard;
   return PyObject_Vectorcall(self.parts[kSlow], given, 4, nullptr);
 }
 

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "../float_environment.hpp"
 #include "buffer.hpp"
 #include "callable.hpp"
 #include "dispatcher.hpp"
@@ -222,6 +223,7 @@ PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObjec
     }
     if (PyErr_Occurred()) return nullptr;
   }
+  const StandardFloats standard;  // for scalars that become constants
   return PyObject_Vectorcall(self.parts[kSlow], given, 3, nullptr);
 }
 

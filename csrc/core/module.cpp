@@ -7,6 +7,8 @@
 #include "buffer.hpp"
 #include "dispatcher.hpp"
 #include "door.hpp"
+#include "elements.hpp"
+#include "environment.hpp"
 #include "pool.hpp"
 
 namespace py = pybind11;
@@ -41,8 +43,16 @@ PyObject* allocate_bytes(PyObject*, PyObject* size) {
   return PyErr_Format(PyExc_ValueError, "allocate: nbytes: expected at least 0, got %zd", nbytes);
 }
 
+PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
 PyMethodDef functions[] = {
     {"allocate", allocate_bytes, METH_O, "allocate(nbytes): a HostBuffer from the pool. Raises MemoryError."},
+    {"store", fast(store), METH_FASTCALL,
+     "store(array, key, value): writes a number to the element that integers name, where that is simple; whether it "
+     "did."},
+    {"view", fast(view), METH_FASTCALL, "view(buffer, offset, layout): an accel.Array."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -61,6 +71,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("Dispatcher") = checked(make_dispatcher_type());
   m.attr("Plan") = checked(make_plan_type());
   m.attr("Door") = checked(make_door_type());
+  m.attr("FloatEnvironment") = checked(make_float_environment_type());
   m.attr("_api") = py::capsule(&api, kApiName);
   m.def("register_array", &register_array, py::arg("type"), "Tells where accel.Array keeps buffer, offset, layout.");
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "../float_environment.hpp"
 #include "../isa.hpp"
 #include "../matmul.hpp"
 #include "../pointwise.hpp"
@@ -125,6 +126,7 @@ int to_threads(int threads) {
 /// Runs a kernel without the GIL; a signal's exception goes on as Python's.
 template <class Body>
 void without_gil(Body&& body) {
+  const StandardFloats standard;
   try {
     WithoutGil::run(body);
   } catch (const PythonError&) {
@@ -353,6 +355,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {
         const KernelTable& table = find_isa(isa);
         threads = to_threads(threads);
+        const StandardFloats standard;  // subnormal numbers would cost what they do not elsewhere
         const py::gil_scoped_release released;
         return probe(table, kind, threads, milliseconds, bytes);
       },

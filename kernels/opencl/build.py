@@ -45,7 +45,7 @@ def device_of(call: Call) -> OpenCLDevice:
 @lru_cache(maxsize=8)
 def text(stem: str) -> str:
     """The OpenCL C of one file."""
-    return (Path(__file__).parent / f"{stem}.cl").read_text()
+    return (Path(__file__).parent / f"{stem}.cl").read_text(encoding="utf-8")
 
 
 def assemble(

@@ -7,7 +7,10 @@ in and go out in their own kind: NumPy arrays, torch tensors, pyopencl arrays, `
 from math import e, inf, nan, pi
 from types import ModuleType as _Module
 
-from . import ops as _ops
+from . import _core
+
+with _core.FloatEnvironment():  # literals get their values when a module is compiled, which this is the first to do
+    from . import ops as _ops
 from .array import Array
 from .config import config
 from .creation import (
@@ -44,6 +47,7 @@ from .errors import (
     DeviceError,
     DtypeError,
     OutOfMemoryError,
+    RangeError,
     ShapeError,
     UnsupportedError,
 )

@@ -6,7 +6,8 @@ the array API standard by protocols.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from types import EllipsisType
 from typing import Any
 
@@ -106,8 +107,11 @@ class Array:
             raise ArgumentError("len() of an array without axes")
         return self.shape[0]
 
-    def __iter__(self) -> Any:
-        return (self[i] for i in range(len(self)))
+    def __iter__(self) -> Iterator[Array]:
+        n, rows = len(self), layout(self.dtype, self.shape[1:], self.strides[1:], self.device)
+        step = self.strides[0]
+        offsets = range(self.offset, self.offset + n * step, step) if step else repeat(self.offset, n)
+        return map(_core.view, repeat(self.buffer), offsets, repeat(rows))
 
 
 _core.register_array(Array)

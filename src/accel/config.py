@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import _core
@@ -72,17 +71,28 @@ def _overrides(text: str) -> tuple[tuple[str, str], ...]:
         op, equals, backend = (part.strip() for part in word.partition("="))
         if not (op and equals and backend):
             raise ValueError(f"{word!r} is not op=backend")
+        if any(op == earlier for earlier, _ in pairs):
+            raise ValueError(f"{op!r} is named twice")
         pairs.append((op, backend))
     return tuple(pairs)
 
 
-def _positive(text: str) -> int:
+LARGEST = (1 << 31) - 1
+"""The largest number of threads: what the C++ kernels' int holds."""
+
+
+LONGEST = 100
+"""Characters of a wrong value that its error shows."""
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 to `LARGEST`. Raises ValueError."""
     try:
         number = int(text)
     except ValueError:
         raise ValueError("expected a whole number") from None
-    if number < 1:
-        raise ValueError("expected at least 1")
+    if not 1 <= number <= LARGEST:
+        raise ValueError(f"expected at least 1 and at most {LARGEST}")
     return number
 
 
@@ -107,7 +117,7 @@ def _pool(limit: int | None) -> None:
 
 
 def _text(text: str) -> str:
-    if not text.strip():
+    if not text.strip() or "\0" in text:
         raise ValueError("expected some text")
     return text.strip()
 
@@ -123,7 +133,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("verbose", "ACCEL_VERBOSE", (), "dispatch[,profile] | off", "one line per call on stderr",
            _some_of("dispatch", "profile")),
     Option("num_threads", "ACCEL_NUM_THREADS", None, "whole number", "CPU threads; else OMP_NUM_THREADS; else the "
-           "cores this process may use", _positive),
+           "cores this process may use (its affinity and its cgroup's quota)", positive),
     Option("cpu_isa", "ACCEL_CPU_ISA", None, "baseline | avx2 | avx512 | neon", "highest CPU instruction set to use",
            _one_of("baseline", "avx2", "avx512", "neon")),
     Option("cache_dir", "ACCEL_CACHE_DIR", None, "folder", "compiled kernels and tuning results", _text),
@@ -135,6 +145,18 @@ OPTIONS: tuple[Option, ...] = (
 
 _BY_NAME = {option.name: option for option in OPTIONS}
 
+CHECKS: dict[str, Callable[[Any], None]] = {}
+"""By option: what the modules above know of its parsed values, such as which backends there are. A check raises
+ValueError for a value that means nothing."""
+
+
+def parse(option: Option, text: str) -> Any:
+    """The value of a setting's text. Raises ValueError where the text is outside the grammar or means nothing."""
+    value = option.parse(text)
+    if option.name in CHECKS:
+        CHECKS[option.name](value)
+    return value
+
 
 class Settings:
     """A frozen snapshot of all settings. Equal snapshots are one object, so identity serves as a cache key."""
@@ -143,6 +165,9 @@ class Settings:
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a snapshot of settings does not change; set accel.config's attributes")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _snapshot, ({name: getattr(self, name) for name in self.__slots__},)
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
@@ -176,9 +201,10 @@ def _parsed(option: Option, value: Any, source: str) -> Any:
         if not text and option.default == ():
             return ()
     try:
-        return option.parse(text)
+        return parse(option, text)
     except ValueError as error:
-        raise ConfigError(f"{source}={text!r}: {error}; its grammar is: {option.grammar}") from None
+        shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+        raise ConfigError(f"{source}={shown!r}: {error}; its grammar is: {option.grammar}") from None
 
 
 def environment(name: str) -> str | None:
@@ -186,9 +212,12 @@ def environment(name: str) -> str | None:
     return os.environ.get(name)
 
 
-def prepend_environment(name: str, value: str) -> None:
-    """Sets a vendor's own variable for this process, before the vendor's library is loaded."""
-    os.environ[name] = value
+def set_environment(name: str, value: str | None) -> None:
+    """Sets a vendor's own variable for this process, before the vendor's library reads it; None: removes it."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 class Config:
@@ -253,6 +282,12 @@ class Config:
             return "config"
         return _BY_NAME[name].variable if name in self._from_environment() else "automatic"
 
+    def origin(self, name: str) -> str:
+        """How errors name the place that an option's value comes from: ``ACCEL_DEVICE``, ``config.device`` or
+        ``config(device)``, as they were written."""
+        source = self.source(name)
+        return {"context": f"config({name})", "config": f"config.{name}", "automatic": name}.get(source, source)
+
     def __getattr__(self, name: str) -> Any:
         if name not in _BY_NAME:
             raise AttributeError(f"accel.config has no {name!r}; it has {', '.join(_BY_NAME)}")
@@ -281,8 +316,11 @@ class Config:
         finally:
             self.scope.reset(token)
 
+    def __reduce__(self) -> str:
+        return "config"  # the one of this module, wherever it is unpickled
+
     def __dir__(self) -> list[str]:
-        return [*_BY_NAME, "current", "reload", "source"]
+        return [*_BY_NAME, "current", "origin", "reload", "source"]
 
     def __repr__(self) -> str:
         rows = (f"{option.name} = {getattr(self, option.name)!r} ({self.source(option.name)})" for option in OPTIONS)
@@ -290,21 +328,3 @@ class Config:
 
 
 config = Config()
-
-
-def cache_folder() -> Path:
-    """The folder for compiled kernels and tuning results, made on demand: ACCEL_CACHE_DIR, else the platform's user
-    cache folder."""
-    chosen = config.current().cache_dir
-    if chosen is None:
-        import platformdirs
-
-        chosen = platformdirs.user_cache_dir("accel", appauthor=False)
-    path = Path(chosen).expanduser()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"cache_dir: {path} cannot be made: {error}; set ACCEL_CACHE_DIR to a folder that can be written"
-        ) from None
-    return path

@@ -9,7 +9,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from ._core import FloatEnvironment
 from .array import Array, empty
+from .cache import Cache
 from .dtypes import TABLE, UINT64, DType, as_dtype
 from .layout import layout, span, stretched
 from .memory import Device, HostBuffer, address_of, host_bytes, host_memory_for
@@ -39,10 +41,29 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
             buffer = HostBuffer(address_of(source) + low * size, (high - low) * size, source, not flags.writeable)
             return Array(buffer, -low, layout(dtype, source.shape, strides, device))
     result = empty(source.shape, dtype, device)
-    if source.size:
-        dense = _dense(source, dtype.numpy)
-        device.copy_in(result.buffer, 0, dense.reshape(-1).view(np.uint8))
+    store(source, result)
     return result
+
+
+def store(source: np.ndarray, out: Array) -> None:
+    """Writes elements, of out's shape, to out's own memory, whatever its strides.
+
+    Uses the device's copies and no op, so that it serves where an op cannot run. What lies between out's elements is
+    written again as it was.
+    """
+    if out.size == 0:
+        return
+    if out.device.host:
+        on_host(out)[...] = source
+        return
+    low, high = span(out.shape, out.strides)
+    if out.layout.contiguous:
+        raw = _dense(source, out.dtype.numpy).reshape(-1).view(np.uint8)
+    else:
+        gapless = high - low == out.size and not stretched(out.layout)
+        raw = host_bytes(out.nbytes) if gapless else _copied_out(out, low, high).copy()
+        _placed(raw, -low, out)[...] = source
+    out.device.copy_in(out.buffer, (out.offset + low) * out.dtype.itemsize, raw)
 
 
 def _dense(source: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -87,39 +108,59 @@ def to_numpy(array: Array) -> np.ndarray:
 
     The view cannot be written to where the memory cannot, or where several elements are one in memory, as in NumPy.
     """
-    dtype = array.dtype.numpy
+    view = on_host(array)
+    if not array.device.host:
+        return _dense(view, array.dtype.numpy)
+    if not array.layout.contiguous and stretched(array.layout):
+        view.flags.writeable = False
+    return view
+
+
+def on_host(array: Array) -> np.ndarray:
+    """The elements under the array's own strides: a view where the memory is the host's, else of a copy of the bytes
+    from the first element to the last. Uses no op."""
     if array.size == 0:
-        return np.empty(array.shape, dtype)
+        return np.empty(array.shape, array.dtype.numpy)
     if array.device.host:
         array.device.synchronize()
-        its_layout, buffer, size = array.layout, array.buffer, dtype.itemsize
-        steps = None if its_layout.contiguous else tuple(s * size for s in its_layout.strides)
-        view = np.ndarray(its_layout.shape, dtype, buffer, array.offset * size, steps)
-        if steps is not None and stretched(its_layout):
-            view.flags.writeable = False
-        return view
-    size, (low, high) = dtype.itemsize, span(array.shape, array.strides)
-    raw = array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size)
-    if array.layout.contiguous:
-        return raw.view(dtype).reshape(array.shape)
-    steps = tuple(step * size for step in array.strides)
-    return _dense(np.ndarray(array.shape, dtype, raw, -low * size, steps), dtype)
+        return _placed(array.buffer, array.offset, array)
+    low, high = span(array.shape, array.strides)
+    return _placed(_copied_out(array, low, high), -low, array)
 
 
-_constants: dict[tuple[Any, ...], Array] = {}
+def _copied_out(array: Array, low: int, high: int) -> np.ndarray:
+    """Bytes of a device: of the elements from low up to high, relative to the array's first one."""
+    size = array.dtype.itemsize
+    return array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size)
+
+
+def _placed(memory: Any, offset: int, array: Array) -> np.ndarray:
+    """A view of host memory as an array lies; offset: of its first element, in elements."""
+    its_layout, size = array.layout, array.dtype.itemsize
+    steps = None if its_layout.contiguous else tuple(step * size for step in its_layout.strides)
+    return np.ndarray(its_layout.shape, array.dtype.numpy, memory, offset * size, steps)
+
+
+def number(element: np.ndarray | np.generic) -> Any:
+    """The one element of a NumPy array, or a NumPy scalar, as a Python scalar."""
+    with FloatEnvironment():
+        return element.item()
+
+
+_constants: Cache[tuple[Any, ...], Array] = Cache(512)
 
 
 def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
     """A Python scalar as a read-only array without axes, kept on the device for the next use. Raises DtypeError."""
-    # -0.0 equals 0.0 and NaN no key, so these go by their text
-    key = (value if value and value == value else repr(value), type(value), dtype, id(device))
-    found = _constants.get(key)
-    if found is None or found.device is not device:
-        if len(_constants) >= 1024:
-            _constants.clear()
-        found = _constants[key] = from_numpy(element(value, dtype), device, copy=True)
-        if device.host:
-            found.buffer.readonly = True
+    with FloatEnvironment():
+        # -0.0 equals 0.0 and NaN no key, so these go by their text
+        key = (value if value and value == value else repr(value), type(value), dtype, id(device))
+        found = _constants.find(key)
+        if found is None or found.device is not device:
+            found = from_numpy(element(value, dtype), device, copy=True)
+            if device.host:
+                found.buffer.readonly = True
+            _constants.keep(key, found)
     return found
 
 
@@ -161,7 +202,7 @@ def cast_on_host(source: np.ndarray, dtype: DType) -> np.ndarray:
         or (dtype.kind == "f" and dtype.itemsize > 2)
         or (dtype.kind in "iu" and source.dtype.kind in "biu")
     ):
-        with np.errstate(all="ignore"):
+        with FloatEnvironment(), np.errstate(all="ignore"):
             return source.astype(dtype.numpy)
     from .scalar.evaluate import evaluate
 

@@ -10,8 +10,19 @@ import numpy as np
 
 from . import array as arrays
 from . import dispatch, interop
+from ._core import FloatEnvironment
 from .array import Array
-from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, nearest, whole_numbers
+from .conversion import (
+    cast_on_host,
+    constant,
+    element,
+    from_blocks,
+    from_numpy,
+    nearest,
+    number,
+    to_numpy,
+    whole_numbers,
+)
 from .devices import default_device
 from .devices import device as device_named
 from .dtypes import BOOL, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
@@ -128,8 +139,10 @@ def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
         target = natural_dtype(obj) if wanted is None else wanted
         check_scalar(obj, target, "asarray: obj")
         return element(obj, target)
+    obj = _read(obj)
     try:
-        made = np.asarray(obj)
+        with FloatEnvironment():  # NumPy scalars of several dtypes are promoted
+            made = np.asarray(obj)
     except ValueError as error:
         raise ArgumentError(f"asarray: obj: {error}") from None
     asked = wanted or _own_dtype(obj, made)
@@ -142,9 +155,9 @@ def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
     if made.dtype.kind not in "biuf":
         raise ArgumentError(f"asarray: obj: expected numbers that a dtype of accel holds, got {shown(obj)}")
     target = asked or _NATURAL[made.dtype.kind]
-    if target.kind in "iu" and made.dtype.kind in "iu" and made.size:
-        check_scalar(int(made.max()), target, "asarray: obj")
-        check_scalar(int(made.min()), target, "asarray: obj")
+    if target.kind in "iu" and made.dtype.kind in "iuf" and made.size:
+        for end in (made.max(), made.min()):  # NaN where there is one
+            check_scalar(number(end), target, "asarray: obj")
     return cast_on_host(made, target)
 
 
@@ -157,21 +170,33 @@ def _own_dtype(obj: Any, made: np.ndarray) -> DType | None:
 
 
 def _each(numbers: list[int | float], dtype: DType) -> np.ndarray:
-    """Numbers among which are integers that float64 does not hold, each rounded once. Raises DtypeError."""
+    """Numbers among which are integers that float64 does not hold, each rounded once. Raises RangeError."""
     whole = [isinstance(n, int) for n in numbers]
     if dtype.kind == "f":
         floats = [nearest(n, dtype) if is_whole else n for n, is_whole in zip(numbers, whole, strict=True)]
         return cast_on_host(np.array(floats, np.float64), dtype)
     floats = [1.0 * bool(n) if is_whole else n for n, is_whole in zip(numbers, whole, strict=True)]
+    for n in numbers:
+        check_scalar(n, dtype, "asarray: obj")
     made = cast_on_host(np.array(floats, np.float64), dtype)
     if dtype.kind != "b" and any(whole):
         integers = [int(n) for n, is_whole in zip(numbers, whole, strict=True) if is_whole]
-        check_scalar(max(integers), dtype, "asarray: obj")
-        check_scalar(min(integers), dtype, "asarray: obj")
         made[whole] = np.array(integers, dtype.numpy)
     return made
 
 
+def _read(obj: Any) -> Any:
+    """Nested sequences with the elements of the host's foreign arrays in place of these: NumPy would read whatever
+    their addresses say."""
+    if isinstance(obj, (list, tuple)):
+        return obj if set(map(type, obj)) <= _NUMBERS else [_read(x) for x in obj]
+    library = interop.library(obj)
+    if library in (None, numpy_arrays) or library.device_of(obj) is not None:
+        return obj
+    return to_numpy(library.to_array(obj, device_of("cpu"), "asarray: obj"))
+
+
+_NUMBERS = {bool, int, float}
 _NATURAL = {"b": BOOL, "i": INT64, "u": INT64, "f": FLOAT32}
 
 
@@ -201,7 +226,7 @@ def full(
 ) -> Array:
     """An array of one value; dtype by default bool, int64 or float32, as the value is a bool, int or float.
 
-    Raises DtypeError for an integer that the dtype does not hold; a float becomes an integer as by astype.
+    Raises RangeError for a number that the dtype does not hold; the fraction of a float is cut off, as by astype.
     Raises OutOfMemoryError.
     """
     return _full("full", shape, fill_value, dtype, device)
@@ -209,7 +234,7 @@ def full(
 
 def _full(op: str, shape: Any, fill_value: Any, dtype: Any, device: str | Device | None) -> Array:
     if isinstance(fill_value, (Array, np.generic)):
-        fill_value = fill_value.item()
+        fill_value = number(fill_value) if isinstance(fill_value, np.generic) else fill_value.item()
     if not isinstance(fill_value, (bool, int, float)):
         raise ArgumentError(f"{op}: fill_value: expected a Python scalar, got {type(fill_value).__name__}")
     wanted = natural_dtype(fill_value) if dtype is None else as_dtype(dtype)

@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from . import interop
+from ._core import FloatEnvironment
 from .array import Array
 from .dtypes import DType, as_dtype, promote, scalar_dtype
 from .errors import ArgumentError, DtypeError, shown
@@ -58,10 +59,10 @@ def finfo(type: Any, /) -> FloatInfo:
     dtype = interop.dtype_of("finfo: type", type)
     if dtype.kind != "f":
         raise DtypeError(f"finfo: type: expected a floating dtype, got {dtype}")
-    info = ml_dtypes.finfo(dtype.numpy)
-    return FloatInfo(
-        int(info.bits), float(info.eps), float(info.max), float(info.min), float(info.smallest_normal), dtype
-    )
+    with FloatEnvironment():
+        info = ml_dtypes.finfo(dtype.numpy)
+        eps, smallest = float(info.eps), float(info.smallest_normal)
+        return FloatInfo(int(info.bits), eps, float(info.max), float(info.min), smallest, dtype)
 
 
 def iinfo(type: Any, /) -> IntegerInfo:

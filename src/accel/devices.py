@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 from . import registry
 from .backends.base import Backend, Device
-from .config import Settings, config
-from .errors import AccelError, BackendUnavailableError, ConfigError, DeviceError
+from .config import CHECKS, Settings, config
+from .errors import AccelError, BackendUnavailableError, DeviceError
 
 AUTOMATIC = ("triton", "opencl", "cpu")
 """The order in which backends are considered where none is named."""
@@ -46,6 +50,20 @@ def device(name: str | Device) -> Device:
     return found
 
 
+def _unpickled(name: str) -> Device:
+    try:
+        return device(name)
+    except AccelError as error:
+        raise DeviceError(f"unpickling: the device {name} is not here ({error})") from error
+
+
+def _reduce(self: Device) -> tuple[Any, ...]:
+    return _unpickled, (self.name,)
+
+
+Device.__reduce__ = _reduce  # type: ignore[method-assign]  # by name, which only this module can look up
+
+
 def _first(backend: Backend, listed_alone: bool) -> Device | None:
     allowed = ("automatic", "listed") if listed_alone else ("automatic",)
     return next((d for want in allowed for d in backend.devices() if d.selection == want), None)
@@ -63,21 +81,13 @@ def default_device() -> Device:
 
 def _default(settings: Settings) -> Device:
     if settings.device is not None:
-        try:
+        with naming("device"):
             return device(settings.device)
-        except DeviceError as error:
-            raise DeviceError(f"{config_source('device')}: {error}") from None
     if settings.backend is None:
         for name in AUTOMATIC:
             if registry.unavailable(name) is None and (found := _first(registry.backend(name), listed_alone=False)):
                 return found
         raise BackendUnavailableError("no backend can be used, not even cpu: " + (registry.unavailable("cpu") or ""))
-    source = config_source("backend")
-    for name in settings.backend:
-        if name not in registry.backend_names():
-            raise ConfigError(
-                f"{source}: unknown backend {name!r}; registered backends: {', '.join(registry.backend_names())}"
-            )
     reasons = []
     for name in settings.backend:
         try:
@@ -91,23 +101,46 @@ def _default(settings: Settings) -> Device:
         why = backend.nothing_automatic()
         why = "it has no device that is used without being named" if why is None else why
         reasons.append(f"{name}: {why}; its devices: {have}")
-    raise BackendUnavailableError(
-        f"{source}={','.join(settings.backend)}: no backend of the list can be used\n  " + "\n  ".join(reasons)
-    )
+    chosen = f"{config.origin('backend')}={','.join(settings.backend)}"
+    raise BackendUnavailableError(f"{chosen}: no backend of the list can be used\n  " + "\n  ".join(reasons))
 
 
-def config_source(name: str) -> str:
-    """How an error names the place that a setting came from."""
-    source = config.source(name)
-    return f"config.{name}" if source in ("config", "context") else source
+@contextlib.contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Errors of devices and backends raised inside name the variable, attribute or context that chose them."""
+    try:
+        yield
+    except (DeviceError, BackendUnavailableError) as error:
+        raise type(error)(f"{config.origin(option)}: {error}") from error
 
 
 def backend_device(name: str) -> Device:
     """The device that an operation sent to a backend by ACCEL_OVERRIDE runs on."""
-    found = _first(registry.backend(name), listed_alone=True)
-    if found is None:
-        raise DeviceError(f"override: backend {name!r} has no device that is used without being named")
+    with naming("override"):
+        found = _first(registry.backend(name), listed_alone=True)
+        if found is None:
+            raise DeviceError(f"backend {name!r} has no device that is used without being named")
     return found
+
+
+def _check_device(name: str) -> None:
+    _check_backends((name.partition(":")[0],))
+
+
+def _check_backends(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in registry.backend_names():
+            raise ValueError(f"unknown backend {name!r}; registered backends: {', '.join(registry.backend_names())}")
+
+
+def _check_override(pairs: tuple[tuple[str, str], ...]) -> None:
+    for op, _ in pairs:
+        if op not in registry.OPS:
+            raise ValueError(f"unknown op {op!r}; ops: {', '.join(sorted(registry.OPS))}")
+    _check_backends(backend for _, backend in pairs)
+
+
+CHECKS.update(device=_check_device, backend=_check_backends, override=_check_override)
 
 
 def synchronize(which: str | Device | None = None) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 from . import _core, devices, registry
 from .array import Array, empty
 from .backends.base import Call, Device
+from .cache import Cache
 from .config import Settings, config
-from .conversion import from_numpy, to_numpy
-from .errors import ConfigError, DeviceError, UnsupportedError
+from .conversion import from_numpy, on_host, store, to_numpy
+from .errors import DeviceError, UnsupportedError
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
@@ -34,10 +35,9 @@ FALLBACK = "fallback to cpu"
 ADDRESSES = 1 << 52
 """Bytes that no device has: as many as the largest addresses of processors count."""
 
-_LIMIT = 1 << 14
-_plans: dict[tuple[Any, ...], Plan] = {}
+_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 12)
 _said: set[tuple[str, str, str]] = set()
-_recorder: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
+RECORDER: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
 
 
 class FallbackWarning(UserWarning):
@@ -57,7 +57,7 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
     """A call whose plan is yet to be made, or that is to be recorded."""
     layouts, target = tuple(x.layout for x in inputs), None if out is None else out.layout
     adapted = spec.adapt(layouts, params)
-    if (recorder := _recorder.get()) is not None:
+    if (recorder := RECORDER.get()) is not None:
         if isinstance(adapted, Seen):  # the call that it becomes is recorded
             return _seen(spec, adapted)(inputs, out)
         if adapted is None:
@@ -65,7 +65,7 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
             if not recorder.run:
                 return _imagined(found, spec, inputs, params)
     key = (spec, config.current(), params, target, *layouts)
-    plan = _plans.get(key)
+    plan = _plans.find(key)
     if plan is None:
         if adapted is None:
             plan = _make(spec, layouts, params, target, config.current())
@@ -73,13 +73,11 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
             plan = _plan_of_seen(spec, adapted, target, config.current())
         else:
             plan = _composed(adapted)
-        if len(_plans) >= _LIMIT:
-            _plans.clear()
-        _plans[key] = plan
+        _plans.keep(key, plan)
     return plan(inputs, out)
 
 
-call = _core.Dispatcher(_recorder, config.scope, config.snapshots, _plans, _call)
+call = _core.Dispatcher(RECORDER, config.scope, config.snapshots, _plans, _call)
 """call(spec, inputs, params=None, out=None): runs an op on arrays of one device and returns its output; out: write
 there instead of to a fresh array. Finds the plan in `_plans` and runs it; `_call` does the rest."""
 
@@ -102,10 +100,6 @@ def one_device(layouts: Sequence[Layout], op: str) -> Device:
 def _target(spec: OpSpec, device: Device, settings: Settings) -> Device:
     """Where ACCEL_OVERRIDE sends an op; its operands' device where it says nothing."""
     for name, backend in settings.override:
-        if name not in registry.OPS:
-            raise ConfigError(
-                f"{devices.config_source('override')}: unknown op {name!r}; ops: {', '.join(sorted(registry.OPS))}"
-            )
         if name == spec.name and backend != device.backend:
             return devices.backend_device(backend)
     return device
@@ -161,7 +155,9 @@ def _local(
         if kernel.op == spec.primitive:
             refusal = _refusal(kernel, request)
             if refusal is None:
-                return _native(kernel.prepare(request), its_layout, spec, params), kernel.name
+                with _core.FloatEnvironment():  # drivers and compilers are loaded, which may leave another one
+                    launch = kernel.prepare(request)
+                return _native(launch, its_layout, spec, params), kernel.name
             refusals.append(f"{kernel.name}: {refusal}")
     if spec.decompose is not None:
         return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
@@ -240,11 +236,15 @@ def _composed(function: Callable[..., Array]) -> Plan:
 
 
 def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
+    """The plan of a call on another device. Elements move as bytes, which takes no op that may itself have to move."""
+
     def run(arrays: Sequence[Array], out: Array | None) -> Array:
         home = arrays[0].device
-        result = call(spec, [from_numpy(to_numpy(x), target, copy=not target.host) for x in arrays], params)
-        result = from_numpy(to_numpy(result), home)
-        return result if out is None else call(registry.OPS["copy"], (result,), None, out)
+        result = to_numpy(call(spec, [from_numpy(on_host(x), target) for x in arrays], params))
+        if out is None:
+            return from_numpy(result, home)
+        store(result, out)
+        return out
 
     return run
 
@@ -252,12 +252,25 @@ def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
 def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: Settings) -> Plan:
     message = f"{spec.name} on {device}: {reason}"
     if device.backend == "cpu" or settings.fallback == "error":
-        hint = "" if device.backend == "cpu" else "; ACCEL_FALLBACK=warn or allow would run it on the CPU"
+        forbids = f"; {config.origin('fallback')}=error forbids to run it on the CPU, warn or allow would"
+        hint = "" if device.backend == "cpu" else forbids
         raise UnsupportedError(message + hint)
     if settings.fallback == "warn" and (spec.name, str(device), reason) not in _said:
         _said.add((spec.name, str(device), reason))
         warnings.warn(f"{message}; it runs on the CPU (said once; see ACCEL_FALLBACK)", FallbackWarning, stacklevel=6)
-    return _elsewhere(spec, params, devices.device("cpu"))
+    plan = _elsewhere(spec, params, devices.device("cpu"))
+    others = tuple(pair for pair in settings.override if pair[0] != spec.name)
+    return plan if others == settings.override else _overridden(plan, others)
+
+
+def _overridden(plan: Plan, override: tuple[tuple[str, str], ...]) -> Plan:
+    """A plan that runs under another ACCEL_OVERRIDE: without the one that would send its op back."""
+
+    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+        with config(override=override):
+            return plan(arrays, out)
+
+    return run
 
 
 def _verbose(
@@ -296,11 +309,11 @@ def recording(run: bool) -> Iterator[Recorder]:
 
     run False: nothing is computed; results have shape and dtype but no memory behind them."""
     recorder = Recorder(run)
-    token = _recorder.set(recorder)
+    token = RECORDER.set(recorder)
     try:
         yield recorder
     finally:
-        _recorder.reset(token)
+        RECORDER.reset(token)
 
 
 def _record(recorder: Recorder, spec: OpSpec, inputs: Sequence[Array], params: Any) -> list[Candidate]:
@@ -342,6 +355,6 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     if device.backend == "cpu":
         refusal = "the device is the CPU already"
     elif settings.fallback == "error":
-        refusal = "ACCEL_FALLBACK=error"
+        refusal = f"{config.origin('fallback')}=error"
     found.append(Candidate(FALLBACK, "", refusal))
     return found

@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from functools import lru_cache
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from .errors import DtypeError, shown
+from .errors import DtypeError, RangeError, shown
 from .scalar.program import promote as promote_names
 
 
-@dataclass(frozen=True, eq=False)
 class DType:
-    """One dtype. Rows are singletons: compare with ``is`` or ``==``.
+    """One dtype. Rows are singletons, which equal NumPy's dtype and scalar type of the same elements; copied and
+    unpickled they are the same. No dataclass, as `dataclasses.asdict` would take a dtype that is a field to pieces.
 
     kind: ``b`` boolean, ``i`` signed, ``u`` unsigned, ``f`` floating. itemsize: bytes.
     accumulator: name of the dtype that sums and dot products accumulate in.
     """
+
+    __slots__ = ("__weakref__", "accumulator", "itemsize", "kind", "name", "numpy")
 
     name: str
     kind: str
     itemsize: int
     numpy: np.dtype
     accumulator: str
+
+    def __init__(self, name: str, kind: str, itemsize: int, numpy: np.dtype, accumulator: str) -> None:
+        for attribute, value in zip(self.__annotations__, (name, kind, itemsize, numpy, accumulator), strict=True):
+            object.__setattr__(self, attribute, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a dtype does not change")
+
+    @property
+    def dtype(self) -> np.dtype:
+        """NumPy's dtype: NumPy asks for it where this row is given as a dtype."""
+        return self.numpy
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, np.dtype):
+            return self.numpy == other
+        if isinstance(other, type) and issubclass(other, np.generic):
+            return self.numpy.type is other
+        return self is other
+
+    def __hash__(self) -> int:
+        return hash(self.numpy)
 
     def __repr__(self) -> str:
         return f"accel.{self.name}"
@@ -116,8 +140,13 @@ def scalar_dtype(value: bool | int | float, dtype: DType) -> DType:
 
 
 def check_scalar(value: bool | int | float, dtype: DType, argument: str) -> None:
-    """Raises DtypeError where a Python integer is outside an integer dtype's range."""
-    if dtype.kind in "iu" and not isinstance(value, float):
-        info = np.iinfo(dtype.numpy)
-        if not info.min <= value <= info.max:
-            raise DtypeError(f"{argument}: {shown(value)} is outside {dtype}, which holds {info.min} to {info.max}")
+    """Raises RangeError where an integer dtype cannot hold a Python number: one outside its range, NaN, an infinity.
+
+    A fraction is no reason: it is cut off, as astype does.
+    """
+    if dtype.kind not in "iu":
+        return
+    info = np.iinfo(dtype.numpy)
+    whole = value if isinstance(value, int) else math.trunc(value) if math.isfinite(value) else None
+    if whole is None or not info.min <= whole <= info.max:
+        raise RangeError(f"{argument}: {shown(value)} is outside {dtype}, which holds {info.min} to {info.max}")

@@ -33,6 +33,10 @@ class DtypeError(AccelError, TypeError):
     """A dtype that the operation does not take, or dtypes that do not promote."""
 
 
+class RangeError(DtypeError, ValueError):
+    """A number that its dtype does not hold."""
+
+
 class ArgumentError(AccelError, TypeError):
     """An argument of the wrong type."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
+from .cache import Cache
 from .dtypes import DType
 from .errors import ShapeError, SizeError, shown
 from .memory import Device
@@ -14,9 +16,9 @@ Shape = tuple[int, ...]
 MAX_AXES = 64
 """As many axes as NumPy's arrays and the C++ kernels have."""
 
-_LIMIT = 1 << 16
-INTERNED: dict[tuple[DType, Shape, Shape | None, Device], Layout] = {}
-"""Every layout in use, by dtype, shape, strides (None: row-major) and device."""
+INTERNED: Cache[tuple[DType, Shape, Shape | None, Device], Layout] = Cache(1 << 13)
+"""Layouts by dtype, shape, strides (None: row-major) and device. One that was forgotten while an array has it gets a
+double, which is harmless: what is found by a layout's identity is made once more."""
 
 
 class Layout:
@@ -40,6 +42,15 @@ class Layout:
             have == want for have, want, n in zip(strides, dense, shape, strict=True) if n > 1
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return layout, (self.dtype, self.shape, self.strides, self.device)
+
+    def __copy__(self) -> Layout:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layout:
+        return self
+
     def __repr__(self) -> str:
         return f"Layout({self.dtype}, shape={self.shape}, strides={self.strides}, device={self.device})"
 
@@ -58,14 +69,13 @@ def layout(dtype: DType, shape: Shape, strides: Shape | None, device: Device) ->
     key = (dtype, shape, strides, device)
     found = INTERNED.get(key)
     if found is None:
-        if len(INTERNED) >= _LIMIT:
-            # Duplicates of forgotten layouts are harmless: a cache keyed by identity just misses once.
-            INTERNED.clear()
+        found = INTERNED.find(key)
+    if found is None:
         if strides is None:
             found = layout(dtype, shape, row_major(shape), device)
         else:
             found = Layout(dtype, shape, strides, device)
-        INTERNED[key] = found
+        INTERNED.keep(key, found)
     return found
 
 

@@ -6,7 +6,6 @@ import ctypes
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ CHECKED = 1 << 28
 """Bytes of host memory from which on it is first asked whether there is as much."""
 
 
-@dataclass(eq=False)
 class Device(ABC):
     """One device and its memory.
 
@@ -28,21 +26,37 @@ class Device(ABC):
     is the only one listed in ACCEL_BACKEND) or ``named`` (never).
     memory: bytes, None where unknown. host: buffers are `HostBuffer`s, whose memory the process addresses itself.
     details: what `accel devices` and bug reports show (driver, instruction set, extensions…).
+
+    A device is itself only: copies are the same object, and it is pickled by its name. No dataclass, as
+    `dataclasses.asdict` would take a device that is a field of another one to pieces.
     """
 
-    backend: str
-    name: str
-    kind: str
-    description: str
-    vendor: str = ""
-    selection: str = "automatic"
-    memory: int | None = None
-    host: bool = False
-    details: dict[str, Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        backend: str,
+        name: str,
+        kind: str,
+        description: str,
+        vendor: str = "",
+        selection: str = "automatic",
+        memory: int | None = None,
+        host: bool = False,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        self.backend, self.name, self.kind, self.description, self.vendor = backend, name, kind, description, vendor
+        self.selection, self.memory, self.host = selection, memory, host
+        self.details = {} if details is None else details
+        self.__post_init__()
 
     def __post_init__(self) -> None:
-        """For subclasses: whatever an instance needs beyond these fields."""
+        """For subclasses: whatever an instance needs beyond these."""
         return
+
+    def __copy__(self) -> Device:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Device:
+        return self
 
     def __str__(self) -> str:
         return self.name

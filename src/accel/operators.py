@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from .errors import ArgumentError, DtypeError, ShapeError
 from .layout import broadcast_shapes, stretched
 
 FOREIGN = (bool, int, float, np.ndarray, np.generic)
-"""Beside `Array`, what an operator takes on its other side; anything else is asked for its own operator first."""
+"""Beside `Array`, what an operator takes on its other side without a look at which libraries are there."""
 
 
 def _taken(x: Array, other: Any) -> bool:
-    return isinstance(other, (type(x), *FOREIGN))
+    """Whether an operator takes an operand; any other is asked for its own operator."""
+    return isinstance(other, (type(x), *FOREIGN)) or interop.library(other) is not None
 
 
 def unary(op: str) -> Callable[[Array], Array]:
@@ -37,6 +38,20 @@ def binary(op: str) -> Callable[[Array, Any], Array]:
         if type(other) is type(self) or _taken(self, other):
             return registry.OPS[op].function(self, other)
         return NotImplemented
+
+    return method
+
+
+def comparison(op: str) -> Callable[[Array, Any], Array]:
+    """``==`` or ``!=``: where neither side knew the other, Python would compare identities, which is no array."""
+    compare = binary(op)
+
+    def method(self: Array, other: Any) -> Array:
+        if isinstance(other, (Sequence, Set, Mapping)) and not isinstance(other, (str, bytes)):
+            raise ArgumentError(
+                f"{op}: x2: expected an array or a number, got {type(other).__qualname__}; accel.asarray may convert it"
+            )
+        return compare(self, other)
 
     return method
 
@@ -98,9 +113,8 @@ BINARY = {
     "lshift": "bitwise_left_shift",
     "rshift": "bitwise_right_shift",
 }
-COMPARISON = {
-    "eq": "equal",
-    "ne": "not_equal",
+EQUALITY = {"eq": "equal", "ne": "not_equal"}
+ORDER = {
     "lt": "less",
     "le": "less_equal",
     "gt": "greater",
@@ -114,7 +128,9 @@ def attach() -> None:
     for name, op in BINARY.items():
         for prefix, method in zip(("", "r", "i"), operator(op), strict=True):
             setattr(Array, f"__{prefix}{name}__", method)
-    for name, op in COMPARISON.items():
+    for name, op in EQUALITY.items():
+        setattr(Array, f"__{name}__", comparison(op))
+    for name, op in ORDER.items():
         setattr(Array, f"__{name}__", binary(op))
     for name, op in UNARY.items():
         setattr(Array, f"__{name}__", unary(op))

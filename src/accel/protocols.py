@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -9,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from . import registry
+from . import _core, registry
+from ._core import FloatEnvironment
 from .array import Array, Index
-from .conversion import from_numpy, to_numpy
+from .conversion import BY_NUMPY, from_numpy, number, to_numpy
+from .creation import asarray
 from .devices import device as device_of
+from .dispatch import RECORDER
 from .errors import AccelError, ArgumentError, DeviceError, ShapeError
-from .interop import dlpack
+from .interop import dlpack, is_scalar
 from .memory import Device
 from .operators import check_writable
+from .ops.pointwise import assign
 
 
 def attached(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,11 +31,26 @@ def attached(method: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+STORE = "x[...] = value"
+"""What messages call storing into an array."""
+
+
 @attached
 def __setitem__(self: Array, key: Index | tuple[Index, ...], value: Any) -> None:
+    """Stores numbers, an array of any kind, or (nested) lists, cast to the array's dtype and broadcast to x[key].
+
+    Into integers a fraction is cut off, as astype does: what is lost is precision, as in every rounding. NaN, an
+    infinity and a number outside the dtype's range would lose all they say, and raise RangeError.
+    """
+    if RECORDER.get() is None and _core.store(self, key, value):
+        return
     target = self[key]
-    check_writable("x[...] = value", target)
-    registry.OPS["copy"].function(value, out=target)
+    check_writable(STORE, target)
+    if isinstance(value, np.generic) and value.dtype in BY_NUMPY:
+        value = value.item()
+    elif isinstance(value, (list, tuple)):
+        value = asarray(value, dtype=self.dtype, device=self.device)
+    assign(STORE, "value", value, target)
 
 
 @attached
@@ -69,7 +89,8 @@ def __array__(self: Array, dtype: Any = None, copy: bool | None = None) -> np.nd
     if dtype is not None and result.dtype != dtype:
         if copy is False:
             raise ValueError(f"copy=False: {self.dtype} cannot become {dtype} without a copy")
-        return result.astype(dtype)
+        with FloatEnvironment():
+            return result.astype(dtype)
     if copy is False and not self.device.host:
         raise ValueError(f"copy=False: the elements are on {self.device} and must be copied to the host")
     return result.copy() if copy and self.device.host else result
@@ -99,12 +120,39 @@ def item(self: Array) -> bool | int | float:
     """The one element as a Python scalar."""
     if self.size != 1:
         raise ShapeError(f"item: expected one element, got shape {self.shape}")
-    return to_numpy(self).reshape(()).astype(object if self.dtype.kind != "f" else float).item()
+    return number(to_numpy(self))
+
+
+@attached
+def __contains__(self: Array, value: Any) -> bool:
+    """Whether an element equals a value: what ``value in x`` means."""
+    if self.size == 0:
+        return False
+    if is_scalar(value) and self.dtype.kind in "iu":
+        if not math.isfinite(value) or value != math.trunc(value):
+            return False
+        value = math.trunc(value)  # a float would have the integers compared as floats
+        low, high = np.iinfo(self.dtype.numpy).min, np.iinfo(self.dtype.numpy).max
+        if not low <= value <= high:
+            return False
+    found = registry.OPS["equal"].function(self, value)
+    return bool(to_numpy(registry.OPS["any"].function(found)))
+
+
+@attached
+def __format__(self: Array, spec: str) -> str:
+    """The one element by a format such as ``.2f``; without one, the array's text."""
+    if not spec:
+        return str(self)
+    if self.shape:
+        raise ArgumentError(f"format: {spec!r}: expected an array without axes, got shape {self.shape}")
+    return format(self.item(), spec)
 
 
 @attached
 def __bool__(self: Array) -> bool:
-    return bool(self.item())
+    with FloatEnvironment():
+        return bool(self.item())
 
 
 @attached
@@ -131,7 +179,8 @@ def __index__(self: Array) -> int:
 
 @attached
 def __repr__(self: Array) -> str:
-    text = np.array2string(to_numpy(self), separator=", ", prefix="accel.Array(")
+    with FloatEnvironment():
+        text = np.array2string(to_numpy(self), separator=", ", prefix="accel.Array(")
     shape = f", shape={self.shape}" if self.size == 0 else ""
     return f"accel.Array({text}, dtype={self.dtype}{shape}, device={str(self.device)!r})"
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from . import array as arrays
 from . import dispatch, interop
+from ._core import FloatEnvironment
 from .array import Array
-from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, whole_numbers
+from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
 from .creation import broadcast_to, device_of, expand_dims, viewed, zeros
 from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, DtypeError, ShapeError, shown
@@ -27,7 +28,7 @@ from .registry import OPS
 def _number(op: str, argument: str, value: Any) -> int | float:
     """A Python integer or float, or an array of one of them."""
     if isinstance(value, (Array, np.generic)):
-        value = value.item()
+        value = number(value) if isinstance(value, np.generic) else value.item()
     if not isinstance(value, (int, float)):
         raise ArgumentError(f"{op}: {argument}: expected a number, got {type(value).__name__}")
     return value
@@ -113,23 +114,24 @@ def arange(
         raise ShapeError(f"arange: {shown(first)} to {shown(last)} by {shown(by)} has no end")
     whole = all(isinstance(x, int) for x in (first, last, by))
     wanted = (INT64 if whole else FLOAT32) if dtype is None else as_dtype(dtype)
-    if whole:
-        n = max(0, -((first - last) // by))
-        kind, far = wanted if wanted.kind in "iu" else INT64, first + max(0, n - 1) * by
-        if wanted.kind != "f" or all(-(2**63) <= x < 2**63 for x in (first, far)):
-            for end in (first, far) if n else ():
-                check_scalar(end, kind, "arange")
-            return from_blocks(n, wanted, device_of(device), whole_numbers(first, by, kind))
-    else:
-        n = _length(first, last, by)
-    line = _Line(first, last if n > 1 else first)
-    step, ends = line.scaled(by) if n > 1 else 0.0, {0: first} if wanted.kind == "f" else {}
+    with FloatEnvironment():
+        if whole:
+            n = max(0, -((first - last) // by))
+            kind, far = wanted if wanted.kind in "iu" else INT64, first + max(0, n - 1) * by
+            if wanted.kind != "f" or all(-(2**63) <= x < 2**63 for x in (first, far)):
+                for end in (first, far) if n else ():
+                    check_scalar(end, kind, "arange")
+                return from_blocks(n, wanted, device_of(device), whole_numbers(first, by, kind))
+        else:
+            n = _length(first, last, by)
+        line = _Line(first, last if n > 1 else first)
+        step, ends = line.scaled(by) if n > 1 else 0.0, {0: first} if wanted.kind == "f" else {}
 
-    def block(i: int, j: int) -> np.ndarray:
-        made = line.values(step, i, j)
-        return _ends(wanted, made, ends, i) if ends else made
+        def block(i: int, j: int) -> np.ndarray:
+            made = line.values(step, i, j)
+            return _ends(wanted, made, ends, i) if ends else made
 
-    return from_blocks(n, wanted, device_of(device), block)
+        return from_blocks(n, wanted, device_of(device), block)
 
 
 def linspace(
@@ -153,11 +155,12 @@ def linspace(
         raise ShapeError(f"linspace: num: expected no negative number, got {shown(n)}")
     if wanted.kind != "f":
         raise DtypeError(f"linspace: dtype: expected a floating dtype, got {wanted}")
-    ends = {0: first, n - 1: last} if endpoint and n > 1 else {0: first}
-    parts = max(1, n - 1 if endpoint else n)
-    line = _Line(first, last)
-    step = (line.last - line.first) / min(parts, 2**63)  # there is no longer range
-    return from_blocks(n, wanted, device_of(device), lambda i, j: _ends(wanted, line.values(step, i, j), ends, i))
+    with FloatEnvironment():
+        ends = {0: first, n - 1: last} if endpoint and n > 1 else {0: first}
+        parts = max(1, n - 1 if endpoint else n)
+        line = _Line(first, last)
+        step = (line.last - line.first) / min(parts, 2**63)  # there is no longer range
+        return from_blocks(n, wanted, device_of(device), lambda i, j: _ends(wanted, line.values(step, i, j), ends, i))
 
 
 def eye(

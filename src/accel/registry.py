@@ -7,8 +7,9 @@ import importlib
 import pkgutil
 import threading
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ._core import FloatEnvironment
 from .backends.base import API_VERSION, Backend, BackendInfo, Kernel
 from .errors import AccelError, BackendUnavailableError, ConfigError
 
@@ -79,7 +80,7 @@ def _metadata(name: str) -> BackendInfo:
 
 def _known(name: str) -> None:
     if name not in _entry_points():
-        known = ", ".join(_entry_points()) or "none: accel is not installed, run pip install"
+        known = ", ".join(_entry_points()) or "none: accel runs from source, pip install . there registers them"
         raise ConfigError(f"unknown backend {name!r}; registered backends: {known}")
 
 
@@ -108,10 +109,13 @@ def _start(name: str) -> Backend | BackendUnavailableError:
             f"this accel has version {API_VERSION}: install a matching release of it"
         )
     try:
-        started = _entry_points()[name][0].load()()
-        started.devices()
+        with FloatEnvironment():  # which threads that a driver starts inherit
+            started = _entry_points()[name][0].load()()
+            started.devices()
     except BackendUnavailableError as error:
         return error
+    except ConfigError:  # a setting outside its grammar is no failure of the backend's: nothing to remember
+        raise
     except (Exception, SystemExit) as error:
         return BackendUnavailableError(f"backend {name!r} failed to start: {type(error).__name__}: {error}")
     return started
@@ -125,6 +129,18 @@ def kernels(backend_name: str) -> tuple[Kernel, ...]:
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
         rows += getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "KERNELS", ())
     return tuple(rows)
+
+
+def op(name: str) -> OpSpec:
+    """The op of that name."""
+    return OPS[name]
+
+
+def _reduce(self: Backend) -> tuple[Any, ...]:
+    return backend, (self.name,)
+
+
+Backend.__reduce__ = _reduce  # type: ignore[method-assign]  # one of a name in a process
 
 
 def unavailable(name: str) -> str | None:

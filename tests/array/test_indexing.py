@@ -186,8 +186,10 @@ def test_two_arrays_on_one_memory():
 
 def test_writing_casts():
     x = accel.zeros(3, dtype="int8")
-    x[0], x[1], x[2] = 300.7, -2.9, float("nan")
+    x[...] = np.array([300.7, -2.9, np.nan])
     assert to_numpy(x).tolist() == [127, -2, 0]
+    x[0] = -2.9
+    assert to_numpy(x).tolist() == [-2, -2, 0]
     x[...] = np.array([1, 255, 256], np.int16)
     assert to_numpy(x).tolist() == [1, -1, 0]
     y = accel.zeros(2, dtype="bfloat16")
@@ -196,15 +198,16 @@ def test_writing_casts():
     b = accel.zeros(2, dtype="bool")
     b[...] = np.array([0.0, np.nan])
     assert to_numpy(b).tolist() == [False, True]
-    with pytest.raises(accel.DtypeError, match="300 is outside int8"):
-        x[0] = 300
+    for outside in (300, 300.7, float("nan")):
+        with pytest.raises(accel.RangeError, match=f"{outside} is outside int8"):
+            x[0] = outside
 
 
 def test_a_refused_write_changes_nothing():
     x = accel.asarray([1.0, 2.0, 3.0])
     with pytest.raises(accel.ShapeError, match=r"\(2,\).* \(3,\)"):
         x[...] = np.ones(2)
-    with pytest.raises(accel.ArgumentError, match=r"x: expected an accel.Array"):
+    with pytest.raises(accel.ArgumentError, match=r"value: expected an accel.Array"):
         x[0] = "a"
     with pytest.raises(accel.ArgumentError, match=r"stretched \(shape \(2, 3\), strides \(0, 1\)\)"):
         accel.broadcast_to(x, (2, 3))[...] = 5

@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from accel.bench.workload import Operand, Workload
+from accel.bench.cases.case import Operand, Workload
 
 FOLDER = Path(__file__).parent / "faulty_backend"
 PACKAGE = "accel_faulty_backend"

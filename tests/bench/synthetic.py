@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from accel.bench import statistics
+from accel.bench.result import statistics
 
 PROBES = (
     ("read", None, 16384, "B/s", 1.2e11),

@@ -15,8 +15,9 @@ import pytest
 import accel
 import accel.kernels
 from accel.cli import run
+from accel.packages import DISTRIBUTION
 
-BASE = ("numpy", "ml_dtypes", "platformdirs", "click", "rich", "markdown-it-py", "mdurl", "Pygments")
+BASE = ("numpy", "ml_dtypes", "platformdirs", "click", "rich", "packaging", "markdown-it-py", "mdurl", "Pygments")
 """The distributions that accel depends on without any extra, and those that they depend on."""
 
 QUIET = ("ACCEL_BACKEND", "ACCEL_DEVICE", "ACCEL_NUMERICS", "NO_COLOR", "FORCE_COLOR", "OCL_ICD_VENDORS")
@@ -34,7 +35,7 @@ def child(
 ) -> subprocess.CompletedProcess:
     """`accel ARGUMENTS` in a child process without a terminal."""
     command = command_line(arguments, environment or {}, python)
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture(name="child")
@@ -99,10 +100,13 @@ def bare_environment(folder: Path, without: str | None = None) -> Path:
         if entry.name not in ("__pycache__", "kernels") and not (without and entry.name.startswith(without)):
             (package / entry.name).symlink_to(entry)
     (package / "kernels").symlink_to(accel.kernels.__path__[0])
-    metadata = site / f"accel-{accel.__version__}.dist-info"
+    metadata = site / f"accel_ops-{accel.__version__}.dist-info"
     metadata.mkdir()
-    for name in ("METADATA", "entry_points.txt"):
-        (metadata / name).write_text(distribution("accel").read_text(name))
+    installed = distribution(DISTRIBUTION)
+    # PKG-INFO: in a source folder that something was built in, which `python -m pytest` looks into first
+    described = installed.read_text("METADATA") or installed.read_text("PKG-INFO")
+    (metadata / "METADATA").write_text(described, encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(installed.read_text("entry_points.txt"), encoding="utf-8")
     return folder / "bin" / "python"
 
 

@@ -126,7 +126,7 @@ def test_it_writes_the_photographs(tmp_path, here):
 def test_an_output_folder_that_cannot_be_made(tmp_path, here, monkeypatch):
     monkeypatch.setattr(compare, "JOBS", {"china": lambda device: Result("", {}, {}, np.zeros((2, 2, 3), np.uint8))})
     monkeypatch.setattr(demo, "JOBS", compare.JOBS)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     code, _, err = here("demo", "--device", "cpu", "--output", str(tmp_path / "file" / "folder"))
     assert code == 2
     assert err.startswith("accel: error: --output: ")
@@ -136,7 +136,7 @@ def second_device() -> accel.Device:
     """A computing device of another backend than the CPU's; skips where there is none."""
     found = [device for device in accel.devices() if device.kind in COMPUTING and device.backend != "cpu"]
     if not found:
-        pytest.skip("no second device that computes: pip install 'accel[opencl-cpu]' brings one")
+        pytest.skip("no second device that computes: the extra opencl-cpu brings one")
     return found[0]
 
 
@@ -228,6 +228,6 @@ def test_missing_packages_are_named(child, bare_python, tmp_path):
     done = child("demo", "--output", str(tmp_path), python=bare_python)
     assert done.returncode == 2
     assert done.stderr.startswith(
-        'accel: error: the demo reads data that scikit-learn ships: pip install "accel[demo]"'
+        'accel: error: the demo reads data that scikit-learn ships: pip install "scikit-learn>=1.3" "pillow>=10"'
     )
     assert done.stderr.count("\n") == 1

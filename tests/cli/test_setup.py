@@ -15,13 +15,13 @@ pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="only in a checkout:
 
 def venv(folder: Path, python: str, *environment: str) -> subprocess.CompletedProcess:
     command = ["env", *environment, "bash", str(SCRIPT), str(folder), python]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
 
 
 def pretender(folder: Path, body: str) -> str:
     """A command that stands for a Python in which something is missing."""
     path = folder / "python"
-    path.write_text(f"#!/bin/bash\n{body}\n")
+    path.write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
     path.chmod(0o755)
     return str(path)
 
@@ -31,7 +31,7 @@ def test_it_makes_an_environment(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "made" / "build-env").exists()
     pip = subprocess.run(
-        [tmp_path / "made" / "bin" / "python", "-m", "pip", "--version"], capture_output=True, text=True
+        [tmp_path / "made" / "bin" / "python", "-m", "pip", "--version"], capture_output=True, encoding="utf-8"
     )
     assert pip.stdout.startswith("pip ")
 
@@ -68,3 +68,21 @@ def test_no_ensurepip_and_no_way_around(tmp_path):
     assert "has no ensurepip: sudo apt-get install python3-venv" in done.stderr
     assert "-m pip install --user virtualenv" in done.stderr
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "gpu"])
+def test_make_installs_what_it_built_and_says_where(target, tmp_path):
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("needs make, which is not installed")
+    folder = tmp_path / "made"
+    command = [make, "-n", target, f"VENV={folder}"]
+    done = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    installs = [line for line in done.stdout.replace("\\\n", "").splitlines() if " pip install " in line]
+    assert any(f'"$(echo {folder}/wheel/*.whl)[' in line for line in installs), "extras are those of the wheel"
+    assert not any("accel" in line.replace(str(folder), "") for line in installs), (
+        "no index is asked for a name of ours"
+    )
+    assert "minutes" in done.stdout
+    assert f". {folder}/bin/activate" in done.stdout

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 import accel
+from accel import registry
+from accel.backends import cpu
 from accel.config import OPTIONS, Config
 
 GOOD = {
@@ -25,12 +27,13 @@ GOOD = {
 }
 
 BAD = {
-    "ACCEL_BACKEND": (",", "cpu,cpu"),
-    "ACCEL_OVERRIDE": ("matmul", "=cpu", "matmul="),
+    "ACCEL_BACKEND": (",", "cpu,cpu", "cpu,vulkan"),
+    "ACCEL_DEVICE": ("cuda:0", "gpu", ":0", "CPU"),
+    "ACCEL_OVERRIDE": ("matmul", "=cpu", "matmul=", "matmul=nope", "summ=cpu"),
     "ACCEL_FALLBACK": ("yes",),
     "ACCEL_NUMERICS": ("exact",),
     "ACCEL_VERBOSE": ("loud",),
-    "ACCEL_NUM_THREADS": ("0", "-2", "many", "1.5"),
+    "ACCEL_NUM_THREADS": ("0", "-2", "many", "1.5", "2147483648", "18446744073709551617"),
     "ACCEL_CPU_ISA": ("sse9",),
     "ACCEL_POOL_LIMIT": ("-1", "1T", "K", "1.5G", "lots"),
     "ACCEL_TUNE": ("always",),
@@ -60,6 +63,76 @@ def test_bad_variable_names_itself_and_its_grammar(monkeypatch, variable, text):
     assert variable in str(caught.value)
     assert text in str(caught.value)
     assert grammar in str(caught.value)
+
+
+@pytest.mark.parametrize(("variable", "text"), [(v, t) for v, texts in BAD.items() for t in texts])
+def test_a_bad_attribute_or_context_fails_at_once_and_changes_nothing(variable, text):
+    option = next(option for option in OPTIONS if option.variable == variable)
+    fresh = Config()
+    before = fresh.current()
+    with pytest.raises(accel.ConfigError) as caught:
+        setattr(fresh, option.name, text)
+    assert str(caught.value).startswith(f"config.{option.name}={text!r}: ")
+    assert option.grammar in str(caught.value)
+    if option.apply is None:
+        with pytest.raises(accel.ConfigError) as caught, fresh(**{option.name: text}):
+            pass
+        assert str(caught.value).startswith(f"config({option.name})={text!r}: ")
+    assert fresh.current() is before
+
+
+def test_a_long_wrong_value_is_shown_in_part():
+    with pytest.raises(accel.ConfigError) as caught:
+        Config().num_threads = "9" * 5000
+    assert len(str(caught.value)) < 250
+
+
+REFUSED = {
+    "ACCEL_DEVICE": ("cpu:9", accel.DeviceError),
+    "ACCEL_BACKEND": ("triton", accel.BackendUnavailableError),
+    "ACCEL_OVERRIDE": ("add=triton", accel.AccelError),
+    "ACCEL_CPU_ISA": ("neon" if "neon" not in cpu.native().isas() else "avx512", accel.ConfigError),
+}
+"""Values inside the grammar that this machine cannot serve: what the first call raises."""
+
+
+@pytest.mark.skipif(any(d.kind == "gpu" for d in accel.devices()), reason="a GPU serves triton")
+@pytest.mark.parametrize("variable", REFUSED)
+def test_what_cannot_be_served_names_where_it_was_chosen(monkeypatch, variable):
+    value, kind = REFUSED[variable]
+    name = next(option.name for option in OPTIONS if option.variable == variable)
+
+    def said() -> str:
+        with pytest.raises(kind) as caught:
+            accel.add(accel.ones(2), 1)
+        return str(caught.value)
+
+    with accel.config(**{name: value}):
+        assert said().startswith(f"config({name})")
+    try:
+        setattr(accel.config, name, value)
+        assert said().startswith(f"config.{name}")
+        monkeypatch.setenv(variable, value)
+        accel.config.reload()
+        assert said().startswith(variable)
+    finally:
+        monkeypatch.undo()
+        accel.config.reload()
+
+
+def test_a_bad_setting_is_not_taken_for_a_broken_backend(monkeypatch):
+    """The error goes when the setting is put right."""
+    monkeypatch.setattr(registry, "_backends", {})
+    monkeypatch.setenv("ACCEL_NUMERICS", "nope")
+    accel.config.reload()
+    try:
+        for name in registry.backend_names():
+            reason = registry.unavailable(name)
+            assert reason is None or "ACCEL_NUMERICS" in reason or "nope" not in reason
+            assert "ACCEL_NUMERICS" not in str(registry._backends.get(name))
+    finally:
+        monkeypatch.undo()
+        accel.config.reload()
 
 
 def test_an_empty_variable_is_automatic(monkeypatch):
@@ -135,7 +208,7 @@ def test_a_bad_environment_does_not_break_the_import():
         [sys.executable, "-c", "import accel\ntry: accel.ones(1)\nexcept accel.ConfigError as e: print('said', e)"],
         env={"PATH": "/usr/bin", "ACCEL_NUMERICS": "nope"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert run.returncode == 0, run.stderr

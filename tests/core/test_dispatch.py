@@ -268,10 +268,6 @@ def test_override_moves_an_op(null):
         total = accel.sum(x + x)
     assert [call.op for call in null.launches] == ["pointwise"]
     assert total.device is null
-    with accel.config(override="summ=cpu"), pytest.raises(accel.ConfigError, match="unknown op 'summ'"):
-        accel.sum(array(null, (4,)))
-    with accel.config(override="sum=vulkan"), pytest.raises(accel.ConfigError, match="unknown backend 'vulkan'"):
-        accel.sum(array(null, (4,)))
 
 
 def test_verbose_goes_through_the_same_path(null, capsys):

@@ -30,7 +30,7 @@ def limit():
 
 def resident() -> int:
     """Bytes of this process that are in memory."""
-    with open("/proc/self/statm") as file:
+    with open("/proc/self/statm", encoding="utf-8") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

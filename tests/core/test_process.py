@@ -11,13 +11,15 @@ import threading
 import time
 
 import numpy as np
+import pytest
+from interrupts import heeded
 
 import accel
 
 
 def python(code: str, **keywords) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300, **keywords
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, encoding="utf-8", timeout=300, **keywords
     )
 
 
@@ -42,7 +44,7 @@ def test_import_time():
 def test_import_survives_a_broken_backend(tmp_path):
     """torch, triton and pyopencl that raise when imported."""
     for name in ("torch", "triton", "pyopencl"):
-        (tmp_path / f"{name}.py").write_text("raise RuntimeError('broken installation')")
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('broken installation')", encoding="utf-8")
     run = python(
         """
         import accel, numpy
@@ -101,7 +103,7 @@ def test_keyboard_interrupt_during_a_long_matmul():
         except KeyboardInterrupt:
             print("interrupted", (accel.matmul(numpy.eye(3), numpy.eye(3)) == numpy.eye(3)).all())
         """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, encoding="utf-8")
     assert process.stdout is not None
     assert process.stdout.readline() == "start\n"
     time.sleep(0.5)
@@ -110,6 +112,22 @@ def test_keyboard_interrupt_during_a_long_matmul():
     out, _ = process.communicate(timeout=120)
     assert out == "interrupted True\n"
     assert time.monotonic() - sent < 5
+
+
+def test_interrupts_reach_tests_and_children_that_were_started_with_sigint_ignored():
+    """As by a shell's ``&``. The control: without the fixture neither is interrupted."""
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert python(code).stdout == "False\n"
+        signal.raise_signal(signal.SIGINT)
+        with heeded():
+            assert python(code).stdout == "True\n"
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_threads_do_not_change_bits():

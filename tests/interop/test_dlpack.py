@@ -245,7 +245,7 @@ threading.Thread(target=lambda tensor: threading.Event().wait(), args=(torch.fro
                  daemon=True).start()
 print("end")
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -226,5 +228,16 @@ with accel.config(device="cpu"):
     accel.add(np.ones(3), 1.0)
 print('pyopencl' in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+def test_a_queues_device_is_one_object_where_it_is_and_unknown_elsewhere():
+    x = accel.asarray(put(np.arange(3, dtype=np.float32)))
+    assert copy.deepcopy(x).device is x.device
+    text = pickle.dumps((x.device, x))
+    assert pickle.loads(text)[0] is x.device
+    assert pickle.loads(text)[1].device is x.device
+    script = f"import pickle, accel; pickle.loads({text!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert f"DeviceError: unpickling: the device {x.device} is not here" in done.stderr

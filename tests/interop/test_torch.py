@@ -316,7 +316,7 @@ def test_dtypes_are_known_by_torchs_names():
 
 def test_torch_is_left_alone_where_nobody_imported_it():
     script = "import sys, numpy as np, accel; accel.add(np.ones(3), 1.0); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from interrupts import interrupts  # noqa: F401
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))

@@ -24,7 +24,7 @@ def test_instruction_sets(cpu):
     assert names[-1] == "baseline" and len(set(names)) == len(names)
     order = ["avx512", "avx2", "neon", "baseline"]
     assert names == [name for name in order if name in names]
-    flags = Path("/proc/cpuinfo").read_text().split()
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     assert ("avx2" in names) == ({"avx2", "fma", "f16c"} <= set(flags))
     assert ("avx512" in names) == ({"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags))
 
@@ -32,7 +32,7 @@ def test_instruction_sets(cpu):
 def test_the_baseline_uses_no_newer_instruction(cpu):
     """Control for the one-definition rule: no function that several objects share uses a wide register."""
     listing = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", "-C", cpu.__file__], capture_output=True, text=True, check=True
+        ["objdump", "-d", "--no-show-raw-insn", "-C", cpu.__file__], capture_output=True, encoding="utf-8", check=True
     ).stdout
     functions = listing.split("\n\n")
     wide = [f.split("\n")[0] for f in functions if "%zmm" in f or "%ymm" in f]
@@ -167,7 +167,7 @@ INTERRUPTED = """
 @pytest.mark.parametrize("family", ["matmul", "direct", "reduce", "columns", "pointwise"])
 def test_keyboard_interrupt_ends_a_long_call(cpu, isa, family, threads):
     script = [sys.executable, "-c", textwrap.dedent(INTERRUPTED), cpu.__file__, isa, family, str(threads)]
-    run = subprocess.run(script, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(script, capture_output=True, encoding="utf-8", timeout=60)
     lines = run.stdout.split()
     assert lines[2:] == ["interrupted"], run.stderr
     assert float(lines[1]) - float(lines[0]) < 1.0
@@ -192,7 +192,7 @@ EXITING = """
 
 def test_the_interpreter_exits_while_a_daemon_thread_computes(cpu):
     script = [sys.executable, "-c", textwrap.dedent(EXITING), cpu.__file__]
-    run = subprocess.run(script, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(script, capture_output=True, encoding="utf-8", timeout=60)
     assert (run.returncode, run.stdout.strip()) == (0, "leaving"), run.stderr
 
 

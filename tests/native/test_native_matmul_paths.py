@@ -78,7 +78,7 @@ def test_long_dot_products(cpu, isa, ieee, dtype, k):
 def has_matrix_units() -> bool:
     """Whether this CPU's bfloat16 dot products are used: see csrc/isa.cpp."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return False
     return "AuthenticAMD" in text and "avx512_bf16" in text

@@ -36,21 +36,21 @@ CORRECTLY_ROUNDED = "-cl-fp32-correctly-rounded-divide-sqrt"
 def compile_for(target: Target, source: str, folder: Path) -> list[str]:
     """The assembly of every kernel in a source. Fails the test with the compiler's words."""
     folder.mkdir()
-    (folder / "kernel.cl").write_text(source)
+    (folder / "kernel.cl").write_text(source, encoding="utf-8")
     options = f"-cl-std=CL1.2 {CORRECTLY_ROUNDED}"
     ran = subprocess.run(
         [OCLOC, "compile", "-file", "kernel.cl", "-device", target.name, "-options", options, "-out_dir", "out"],
         cwd=folder,
         env={**os.environ, "IGC_ShaderDumpEnable": "1", "IGC_DumpToCustomDir": str(folder / "dump")},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     # A kernel compiled again at another SIMD width has a number in its file's name; the plain one is what is used.
     files = [file for file in (folder / "dump").glob("*.asm") if not re.search(r"_\d+_simd\d+_entry", file.name)]
     assert files, "the compiler wrote no assembly"
-    return [file.read_text() for file in files]
+    return [file.read_text(encoding="utf-8") for file in files]
 
 
 def spills(assembly: str) -> int:

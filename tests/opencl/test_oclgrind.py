@@ -37,7 +37,7 @@ def report(mode: str, folder: Path) -> str:
          sys.executable, str(Path(__file__).with_name("under_oclgrind.py")), mode],
         env={**clean, "OCL_ICD_VENDORS": str(library()), "ACCEL_CACHE_DIR": str(folder)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=600,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -220,13 +220,15 @@ def test_an_endless_kernel_can_be_interrupted() -> None:
     test_grids((3, 2, 1), 4)
 
 
-def test_a_thread_that_flushes_subnormals_is_refused() -> None:
+def test_subnormals_stay_where_the_calling_thread_flushes_them(by_hand: Callable) -> None:
     torch = pytest.importorskip("torch", reason="torch can make the processor flush subnormal numbers")
+    small = np.arange(1, 33, dtype=np.uint32)
+    out = small.copy()
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor cannot flush subnormal numbers")
     try:
-        with pytest.raises(RuntimeError, match="flushes subnormal numbers"):
-            launch(np.zeros(4, np.uint32))
+        by_hand("ld.global.f32 %r1, [%out]; mul.rn.f32 %r1, %r1, 0f40000000; st.global.f32 [%out], %r1;", out)
+        flushed = small.view(np.float32) * np.float32(2)
     finally:
         torch.set_flush_denormal(False)
-    launch(np.zeros(4, np.uint32))
+    assert (out == 2 * small).all() and (flushed.view(np.uint32) == 0).all()

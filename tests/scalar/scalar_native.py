@@ -49,7 +49,7 @@ ISAS = (
 @functools.cache
 def cpu_flags() -> frozenset[str]:
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return frozenset()
     return frozenset(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
@@ -73,7 +73,7 @@ def compiler() -> str:
 def compile_source(source: Path, target: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """Runs the compiler; RuntimeError with its messages if it fails."""
     command = [compiler(), *FLAGS, *flags, "-o", str(target), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
     return done
@@ -119,7 +119,7 @@ def library(isa: Isa, folder: Path) -> Library:
         pytest.skip(f"this CPU lacks {isa.name}: {', '.join(sorted(set(isa.needs) - cpu_flags()))}")
     target = folder / isa.name
     target.mkdir(exist_ok=True)
-    (target / "scalar_functions.hpp").write_text(cpp.header())
+    (target / "scalar_functions.hpp").write_text(cpp.header(), encoding="utf-8")
     path = target / "scalar.so"
     compile_source(LOOPS, path, *isa.flags, f"-I{target}", "-shared", "-fPIC")
     return Library(path)

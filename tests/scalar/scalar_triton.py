@@ -52,7 +52,7 @@ def module(program: Program, folder: Path, interpreted: bool) -> ModuleType:
 
     text = source(program)
     path = folder / f"k{hashlib.sha256(text.encode()).hexdigest()[:16]}.py"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     loaded = importlib.util.module_from_spec(spec)
     with triton.knobs.runtime.scope():

@@ -33,7 +33,7 @@ def test_casts_agree(native: scalar_native.Library, source: str) -> None:
 
 def support() -> str:
     """What the generated header needs before it, as scalar_loops.cpp has it."""
-    text = scalar_native.LOOPS.read_text()
+    text = scalar_native.LOOPS.read_text(encoding="utf-8")
     return text[: text.index('#include "scalar_functions.hpp"')]
 
 
@@ -59,7 +59,8 @@ def test_other_roundings_would_be_seen(flags: tuple[str, ...], program: Program,
     source.write_text(
         f"{support()}{cpp.print_program(program, 'f')}}}\n"
         'extern "C" void loop(size_t n, float *r, const float *x) {\n'
-        "  for (size_t i = 0; i < n; ++i) r[i] = scalar::f(x[i]);\n}\n"
+        "  for (size_t i = 0; i < n; ++i) r[i] = scalar::f(x[i]);\n}\n",
+        encoding="utf-8",
     )
     x = random("float32", 20000)
     expected = evaluate(program, x)
@@ -81,7 +82,7 @@ def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
     """g++ reports a vectorised loop for every function and cast of floats (its vectoriser, not the CPU, is tested)."""
     if "g++" not in scalar_native.compiler():
         pytest.skip("reads g++'s report")
-    (tmp_path / "scalar_functions.hpp").write_text(cpp.header())
+    (tmp_path / "scalar_functions.hpp").write_text(cpp.header(), encoding="utf-8")
     head = f'{support()}#include "scalar_functions.hpp"\n}}\nusing namespace scalar;'
     entries = re.findall(r"^static inline (\w+) accel_(\w*float\w*)\((.*)\) \{$", cpp.header(), re.M)
     lines, names = [head], {}
@@ -93,7 +94,7 @@ def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
                      f" for (size_t i = 0; i < n; ++i) r[i] = accel_{name}({call}); }}")  # fmt: skip
         names[head.count("\n") + len(lines)] = name
     source = tmp_path / "loops.cpp"
-    source.write_text("\n".join(lines))
+    source.write_text("\n".join(lines), encoding="utf-8")
     # Without identical code folding every loop is reported for itself.
     report = tmp_path / "report"
     scalar_native.compile_source(
@@ -108,7 +109,7 @@ def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
             f"-I{tmp_path}",
         ),
     )
-    seen = {int(line) for line in re.findall(r"loops\.cpp:(\d+):.*loop vectorized", report.read_text())}
+    seen = {int(line) for line in re.findall(r"loops\.cpp:(\d+):.*loop vectorized", report.read_text(encoding="utf-8"))}
     missing = [name for line, name in names.items() if line not in seen]
     assert not [name for name in missing if not re.fullmatch(NOT_VECTORISED[isa.name], name)]
     assert len(missing) < len(names) / 3 and "exp_float32" not in missing

@@ -88,5 +88,5 @@ def test_the_package_needs_the_standard_library_only() -> None:
         "from accel.scalar import cpp; assert 'accel_exp_float32' in cpp.header()\n"
         "print([m for m in sys.modules if m.startswith('accel.') and not m.startswith('accel.scalar')])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0 and done.stdout.strip() == "[]", done.stderr + done.stdout

@@ -12,7 +12,7 @@ import pytest
 
 from accel.scalar import coefficients, minimax
 
-SOURCE = Path(coefficients.__file__).read_text()
+SOURCE = Path(coefficients.__file__).read_text(encoding="utf-8")
 FITS = [(row, dtype) for row in minimax.FITS for dtype in row.degree]
 
 

@@ -32,10 +32,10 @@ def devices() -> dict[str, Any]:
         folder.mkdir(exist_ok=True)
         for icd in SYSTEM_VENDORS.glob("*.icd"):
             if icd.name != "intel.icd":  # the GPU's, which finds no device in a container and prints so
-                (folder / icd.name).write_text(icd.read_text())
+                (folder / icd.name).write_text(icd.read_text(encoding="utf-8"), encoding="utf-8")
         intel = Path(sys.prefix) / "lib" / "libintelocl.so"
         if intel.exists():
-            (folder / "intel-cpu.icd").write_text(str(intel))
+            (folder / "intel-cpu.icd").write_text(str(intel), encoding="utf-8")
         os.environ["OCL_ICD_VENDORS"] = str(folder)
     try:
         import pyopencl as cl

@@ -180,13 +180,15 @@ def spilled_bytes(kernel, architecture):
     with tempfile.TemporaryDirectory() as folder:
         binary = Path(folder) / "kernel.cubin"
         binary.write_bytes(kernel.asm["cubin"])
-        usage = subprocess.run([tools / "cuobjdump", "-res-usage", binary], capture_output=True, text=True, check=True)
+        usage = subprocess.run(
+            [tools / "cuobjdump", "-res-usage", binary], capture_output=True, encoding="utf-8", check=True
+        )
         (stack,) = re.findall(r"STACK:(\d+)", usage.stdout)
         if stack == "0":
             return 0
         # a stack frame need not be spills: the assembler says which, called as Triton calls it
         source = Path(folder) / "kernel.ptx"
-        source.write_text(kernel.asm["ptx"])
+        source.write_text(kernel.asm["ptx"], encoding="utf-8")
         command = [
             get_ptxas(TARGETS[architecture].arch).path,
             "-v",
@@ -195,7 +197,7 @@ def spilled_bytes(kernel, architecture):
             "--regAllocOptLevel=2",
         ]
         command += [f"--gpu-name={sm_arch_from_capability(TARGETS[architecture].arch)}", source, "-o", os.devnull]
-        said = subprocess.run(command, capture_output=True, text=True, check=True)
+        said = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
         return sum(map(int, re.findall(r"(\d+) bytes spill", said.stderr)))
 
 

@@ -73,7 +73,8 @@ elements).
 
 Outputs are not initialised and overlap no input, except that a pointwise output may be the very same elements as an
 input.
-May return before the device is done; work on one device is ordered."""
+May return before the device is done; work on one device is ordered. The calling thread is in IEEE 754's default
+floating-point environment, whatever accel's caller set."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,12 @@ class Backend(ABC):
 
     name: str
     kernels: str
+
+    def __copy__(self) -> Backend:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        return self
 
     @abstractmethod
     def devices(self) -> Sequence[Device]:

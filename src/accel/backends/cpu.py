@@ -3,14 +3,17 @@ for."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from functools import lru_cache
 from types import ModuleType
 
-from ..config import Settings, environment
+from ..config import Settings, config, environment, positive
 from ..errors import BackendUnavailableError, ConfigError
+from ..packages import SOURCE
 from .base import Backend, HostDevice
+from .cpu_quota import quota
 
 RANK = ("baseline", "neon", "avx2", "avx512")
 """Instruction sets from the lowest to the highest."""
@@ -33,26 +36,32 @@ def isa(wanted: str | None) -> str:
     if wanted is None:
         return have[0]
     if wanted not in have:
-        raise ConfigError(f"cpu_isa: {wanted!r} is not available here; this build and CPU have {', '.join(have)}")
+        source = config.origin("cpu_isa") if wanted == config.cpu_isa else "cpu_isa"
+        raise ConfigError(f"{source}={wanted!r} is not available here; this build and CPU have {', '.join(have)}")
     return wanted
 
 
 def usable_cores() -> int:
-    """Cores that this process may use (its affinity)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: its affinity, and no more than its control groups' CPU quota, rounded up."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = quota()
+    return cores if allowed is None else max(1, min(cores, math.ceil(allowed)))
 
 
 def threads(settings: Settings) -> int:
-    """Threads of a call: ACCEL_NUM_THREADS, else OMP_NUM_THREADS, else the cores this process may use."""
+    """Threads of a call: ACCEL_NUM_THREADS, else OMP_NUM_THREADS where that starts with a number that can be served,
+    else the cores this process may use."""
     if settings.num_threads is not None:
         return settings.num_threads
-    omp = (environment("OMP_NUM_THREADS") or "").partition(",")[0].strip()
-    return int(omp) if omp.isdecimal() and int(omp) > 0 else usable_cores()
+    try:
+        return positive((environment("OMP_NUM_THREADS") or "").partition(",")[0])
+    except ValueError:
+        return usable_cores()
 
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
                 if line.startswith("model name"):
                     return line.partition(":")[2].strip()
@@ -102,7 +111,6 @@ def backend() -> CpuBackend:
     except ImportError as error:
         raise BackendUnavailableError(
             f"backend 'cpu': the compiled extension accel._cpu does not load ({error}); "
-            "reinstall accel with a C++17 compiler: pip install --force-reinstall --no-deps accel, "
-            "or pip install . in its source folder"
+            f"build it with a C++17 compiler: pip install --force-reinstall --no-deps . {SOURCE}"
         ) from error
     return CpuBackend()

@@ -11,13 +11,18 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ..config import Settings
+from .. import cache_folder
+from .._core import FloatEnvironment
+from ..cache import Cache
+from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
 from ..memory import CHECKED, check_host, host_bytes, too_large
+from ..packages import remedy
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
 
@@ -32,6 +37,9 @@ POOLED = 64 << 20
 
 HELD = 1 << 30
 """Bytes of unused buffers at which the pool gives all of them back to the driver."""
+
+PROGRAMS = 512
+"""Programs that a device keeps at least, once built; plans hold those that they launch."""
 
 
 class OpenCLDevice(Device):
@@ -70,7 +78,7 @@ class OpenCLDevice(Device):
         self._queue = queue
         self._context: Any = None if queue is None else _context_of(queue)
         self._pool: Any = None if queue is None else MemoryPool(ImmediateAllocator(queue))
-        self._programs: dict[str, Any] = {}
+        self._programs: Cache[str, Any] = Cache(PROGRAMS)
         self._build_lock = threading.Lock()
         self._lost: BackendUnavailableError | None = None
         _alive.add(self)
@@ -124,7 +132,7 @@ class OpenCLDevice(Device):
 
         if self._lost is not None:
             raise self._lost
-        with self._build_lock:
+        with self._build_lock, FloatEnvironment():  # which threads that the driver starts inherit
             if self._queue is None:
                 try:
                     context = self.served(lambda: cl.Context([self.cl_device]))
@@ -145,7 +153,7 @@ class OpenCLDevice(Device):
             "start workers with multiprocessing's 'spawn' or 'forkserver' method, or use OpenCL only after the fork"
         )
         _abandoned.append((self._context, self._queue, self._pool, self._programs))
-        self._context, self._queue, self._pool, self._programs = None, None, None, {}
+        self._context, self._queue, self._pool, self._programs = None, None, None, Cache(PROGRAMS)
         self.lock, self._build_lock = _Refusal(self._lost), threading.Lock()
 
     # memory
@@ -246,13 +254,13 @@ class OpenCLDevice(Device):
 
         context, options = self.context, self.options
         key = opencl_program.digest(source, *options)
-        program = self._programs.get(key)
+        program = self._programs.find(key)
         if program is None:
             with self._build_lock:
-                program = self._programs.get(key)
+                program = self._programs.find(key)
                 if program is None:
                     program = self.served(lambda: opencl_program.build(context, self.cl_device, name, source, options))
-                    self._programs[key] = program
+                    self._programs.keep(key, program)
         return self.served(lambda: cl.Kernel(program, function))
 
     @property
@@ -319,7 +327,7 @@ class OpenCLBackend(Backend):
         with self._lock:
             found = self._adopted.get(queue.int_ptr)
             if found is None:
-                found = OpenCLDevice(queue.device, f"opencl:queue-{queue.int_ptr:x}", queue)
+                found = OpenCLDevice(queue.device, f"opencl:queue-{os.urandom(4).hex()}", queue)
                 self._adopted[queue.int_ptr] = found
         return found
 
@@ -376,20 +384,21 @@ if hasattr(os, "register_at_fork"):
 def _discover() -> list[pyopencl.Device]:
     """All usable devices, in an order that does not depend on the loader's. Raises BackendUnavailableError where
     there is none."""
-    opencl_icd.find_runtimes()
     try:
-        import pyopencl as cl
+        cl = _pyopencl()
     except ImportError as error:
         raise BackendUnavailableError(
-            f"backend 'opencl': pyopencl does not load ({error}); pip install \"accel[opencl]\" for a device whose "
-            'OpenCL driver is installed, or "accel[opencl-cpu]" to run on the CPU'
+            f"backend 'opencl': pyopencl does not load ({error}); for a device whose OpenCL driver is installed: "
+            f"{remedy('opencl')}; to run on the CPU: {remedy('opencl-cpu')}"
         ) from error
-    try:
-        platforms = cl.get_platforms()
-    except cl.Error as error:
-        raise BackendUnavailableError(
-            f"backend 'opencl': no OpenCL platform was found ({error}). {_fixes()}"
-        ) from error
+    cache_folder.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl")
+    with opencl_icd.runtimes():
+        try:
+            platforms = cl.get_platforms()
+        except cl.Error as error:
+            raise BackendUnavailableError(
+                f"backend 'opencl': no OpenCL platform was found ({error}). {_fixes()}"
+            ) from error
     found, reasons = [], []
     for platform in platforms:
         try:
@@ -409,9 +418,26 @@ def _discover() -> list[pyopencl.Device]:
     return sorted(found, key=lambda d: (opencl_query.KINDS.index(opencl_query.kind(d)), d.platform.name))
 
 
+def _pyopencl() -> ModuleType:
+    """pyopencl, which does without its own files where they cannot be written or read; accel needs none of them."""
+    import platformdirs
+    import pyopencl
+
+    if not cache_folder.can_hold(platformdirs.user_cache_dir("pytools", "pytools")):
+        pyopencl._PYOPENCL_NO_CACHE = True
+    try:
+        import pyopencl.invoker
+    except ImportError:
+        raise
+    except Exception:  # sqlite's, of a damaged file
+        pyopencl._PYOPENCL_NO_CACHE = True
+        import pyopencl.invoker
+    return pyopencl
+
+
 def _fixes() -> str:
     hint = opencl_icd.incomplete()
     return (
-        "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd), or pip install "
-        '"accel[opencl-cpu]" to run on the CPU' + (f"; {hint}" if hint else "")
+        "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd); "
+        f"to run on the CPU: {hint or remedy('opencl-cpu')}"
     )

@@ -2,22 +2,24 @@
 
 The loader reads a folder of .icd files, each naming one driver library: the system's, or the one that OCL_ICD_VENDORS
 names, which replaces the system's. Intel's wheel (intel-opencl-rt) installs its library under the Python prefix with
-.icd files that name a folder of the build machine, so no loader finds it. `find_runtimes` writes a folder with the
-system's entries and that library, and names it in OCL_ICD_VENDORS. A variable that the user set is left alone.
+.icd files that name a folder of the build machine, so no loader finds it. `runtimes` writes a folder with the system's
+entries and that library, and names it in OCL_ICD_VENDORS. A variable that the user set is left alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import shutil
 import site
 import sys
-import tempfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
-from ..config import cache_folder, environment, prepend_environment
-from ..errors import BackendUnavailableError
+from .. import cache_folder
+from ..config import environment, set_environment
+from ..packages import remedy
 
 SYSTEM = "/etc/OpenCL/vendors"
 """The folder that loaders read by themselves."""
@@ -42,14 +44,16 @@ def library_folders() -> list[Path]:
 
 def wheel_runtimes() -> list[Path]:
     """Runtimes installed by pip."""
-    return list(dict.fromkeys((f / LIBRARY).resolve() for f in library_folders() if (f / LIBRARY).is_file()))
+    found = (folder / LIBRARY for folder in library_folders())
+    return list(dict.fromkeys(Path(os.path.realpath(file)) for file in found if file.is_file()))
 
 
 def incomplete() -> str | None:
     """What is missing beside a runtime installed by pip, with the fix, or None."""
     for library in wheel_runtimes():
         if not (library.parent / NEEDS).exists():
-            return f"{library} is installed but needs intel-cmplr-lib-rt beside it: pip install intel-cmplr-lib-rt"
+            what = "intel-cmplr-lib-rt"
+            return f"{library} is installed but needs {what} beside it: {remedy('opencl-cpu', what)}"
     return None
 
 
@@ -58,53 +62,65 @@ def entries(folder: Path) -> list[str]:
     found = []
     for file in sorted(folder.glob("*.icd")):
         try:
-            name = file.read_text().strip()
-        except (OSError, UnicodeDecodeError):
+            name = os.fsdecode(file.read_bytes()).strip()
+        except OSError:
             continue
-        if name and (not os.path.isabs(name) or os.path.exists(name)):
+        if name and "\0" not in name and (not os.path.isabs(name) or os.path.exists(name)):
             found.append(name)
     return found
 
 
-def find_runtimes() -> None:
-    """Sets OCL_ICD_VENDORS for this process where that finds more than the loader does by itself.
+@contextlib.contextmanager
+def runtimes() -> Iterator[None]:
+    """Sets OCL_ICD_VENDORS while a with block runs, where that finds more than the loader does by itself.
 
-    Call before pyopencl asks for platforms: a loader reads the variable once. Raises BackendUnavailableError where
-    the folder is needed and cannot be written.
+    pyopencl asks for platforms in the block: a loader reads the variable once. It is not left to child processes,
+    which find their own. Where the folder can be written nowhere, the loader finds what it does by itself.
     """
+    chosen = _chosen()
+    if chosen is not None:
+        set_environment("OCL_ICD_VENDORS", chosen)
+    try:
+        yield
+    finally:
+        if chosen is not None:
+            set_environment("OCL_ICD_VENDORS", None)
+
+
+def _chosen() -> str | None:
+    """The folder to name, or None where nothing is to be set."""
     if environment("OCL_ICD_VENDORS"):
-        return
+        return None
     system = entries(Path(environment("OPENCL_VENDOR_PATH") or SYSTEM))
     further = [name for name in entries(Path(sys.prefix) / "etc/OpenCL/vendors") if name not in system]
-    known = {os.path.basename(os.path.realpath(name)) for name in (*system, *further)}
+    known = {os.path.basename(_real(name)) for name in (*system, *further)}
     further += [str(library) for library in wheel_runtimes() if library.name not in known]
-    if further:
-        prepend_environment("OCL_ICD_VENDORS", str(_folder((*system, *further))))
+    if not further:
+        return None
+    libraries = (*system, *further)
+    try:
+        return str(_folder(libraries))
+    except OSError as error:
+        if len(libraries) == 1:
+            return libraries[0]
+        warnings.warn(
+            f"backend 'opencl': {', '.join(further)} cannot be used, because a folder that names it can be written "
+            f"nowhere ({error}); set ACCEL_CACHE_DIR to a folder that can be written, or OCL_ICD_VENDORS to a folder "
+            "of .icd files",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+
+
+def _real(name: str) -> str:
+    """A library without symbolic links; one without a folder is looked for by the loader and stays as it is."""
+    return os.path.realpath(name) if os.path.isabs(name) else name
 
 
 def _folder(libraries: tuple[str, ...]) -> Path:
-    """A folder with one .icd file per library. Its name is a digest of its contents, so that it is written once, by a
-    rename, and concurrent processes with other prefixes do not meet."""
-    digest = hashlib.sha256("\n".join(libraries).encode()).hexdigest()[:16]
-    parent = cache_folder() / "opencl"
-    target = parent / f"vendors-{digest}"
-    if target.is_dir():
-        return target
-    try:
-        parent.mkdir(exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".vendors-", dir=parent))
-        draft.chmod(0o755)
-        for i, library in enumerate(libraries):
-            (draft / f"{i}.icd").write_text(library + "\n")
-        try:
-            draft.rename(target)
-        except OSError:  # another process was first
-            shutil.rmtree(draft, ignore_errors=True)
-            if not target.is_dir():
-                raise
-    except OSError as error:
-        raise BackendUnavailableError(
-            f"backend 'opencl': the list of OpenCL runtimes cannot be written to {target} ({error}); "
-            "set ACCEL_CACHE_DIR to a folder that can be written, or OCL_ICD_VENDORS to a folder of .icd files"
-        ) from error
-    return target
+    """A folder with one .icd file per library. Its name is a digest of its contents, so that concurrent processes with
+    other prefixes do not meet. Raises OSError where it can be written nowhere."""
+    digest = hashlib.sha256(os.fsencode("\n".join(libraries))).hexdigest()[:16]
+    files = {f"{i}.icd": os.fsencode(library + "\n") for i, library in enumerate(libraries)}
+    return cache_folder.keep(f"opencl/vendors-{digest}", files, exact=True)

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import cache_folder
-from ..errors import AccelError, CompileError
+from .. import cache_folder
+from ..errors import CompileError
 from . import opencl_query
 from .compiling import compiling
 
 if TYPE_CHECKING:
     import pyopencl
+
+FOLDER = "opencl"
+"""Of the cache folder."""
+
+SUM = 32
+"""Bytes of a kept binary's SHA-256, which stands before it."""
 
 
 def digest(*parts: str) -> str:
@@ -47,13 +50,13 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
     """
     import pyopencl as cl
 
-    file = _store() / f"{digest(source, *options, *identity(device))}.bin"
-    binary = _read(file)
+    name_of_binary = f"{digest(source, *options, *identity(device))}.bin"
+    binary = cache_folder.read(FOLDER, name_of_binary, _whole)
     with compiling(), warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # pyopencl warns of every log that is not empty; some compilers always write one
-        if binary is not None and (program := _load(context, device, binary, options)) is not None:
+        if binary is not None and (program := _load(context, device, binary[SUM:], options)) is not None:
             return program
         program = cl.Program(context, source)
         program.num_devices  # noqa: B018  asking before the build turns pyopencl's own cache off
@@ -68,7 +71,7 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
         except cl.Error:  # a driver need not give its binaries
             return program
         with contextlib.suppress(OSError):
-            _write(file, binary)
+            cache_folder.keep(FOLDER, {name_of_binary: hashlib.sha256(binary).digest() + binary})
         # A program built from source keeps its compiler's state: 3 MB with Intel's CPU runtime, against 0.5 MB from
         # its binary.
         return _load(context, device, binary, options) or program
@@ -86,39 +89,16 @@ def _load(context: Any, device: Any, binary: bytes, options: tuple[str, ...]) ->
         return None
 
 
-def _store() -> Path:
-    folder = cache_folder() / "opencl"
-    with contextlib.suppress(OSError):
-        folder.mkdir(exist_ok=True)
-    return folder
-
-
-def _read(file: Path) -> bytes | None:
-    """The binary, or None where there is none or its digest does not match."""
-    try:
-        data = file.read_bytes()
-    except OSError:
-        return None
-    return data[32:] if hashlib.sha256(data[32:]).digest() == data[:32] else None
-
-
-def _write(file: Path, binary: bytes) -> None:
-    handle, draft = tempfile.mkstemp(prefix=".binary-", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(hashlib.sha256(binary).digest() + binary)
-        os.replace(draft, file)
-    except OSError:
-        os.unlink(draft)
-        raise
+def _whole(data: bytes) -> bool:
+    """Whether a kept file is the digest of a binary and that binary."""
+    return hashlib.sha256(data[SUM:]).digest() == data[:SUM]
 
 
 def _failure(device: Any, name: str, source: str, options: tuple[str, ...], error: Exception) -> str:
     try:
-        path = _store() / f"failed-{digest(source, *options)}.cl"
-        path.write_text(source)
-        where = str(path)
-    except (OSError, AccelError) as reason:
+        name_of_source = f"failed-{digest(source, *options)}.cl"
+        where = str(cache_folder.keep(FOLDER, {name_of_source: source.encode()}) / name_of_source)
+    except OSError as reason:
         where = f"not written: {reason}"
     return (
         f"opencl: {name} does not compile for {device.name} ({device.platform.name}): {error}\n"

@@ -8,7 +8,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from ..cache_folder import lend
+from ..config import environment
 from ..errors import BackendUnavailableError
+from ..packages import remedy
 from .base import Backend, Device
 from .triton_host import EmulatedDevice, InterpreterDevice
 
@@ -87,7 +90,7 @@ class TritonBackend(Backend):
 def _no_gpu() -> str | None:
     """Why torch has no GPU to offer, or None. torch is imported only where a GPU's driver is there."""
     if find_spec("torch") is None:
-        return "no GPU can be used: torch, which supplies memory and streams, is not installed; pip install torch"
+        return f"no GPU can be used: torch, which supplies memory and streams, is not installed; {remedy('torch')}"
     if "torch" not in sys.modules and sys.platform == "linux" and not any(glob.glob(p) for p in DRIVERS):
         return f"no GPU was found: no driver is loaded (there is none of {', '.join(DRIVERS)})"
     try:
@@ -115,7 +118,7 @@ def backend() -> TritonBackend:
             raise BackendUnavailableError(
                 f"backend 'triton': Triton's wheels are for Linux on x86-64 and AArch64; this is {here}"
             )
-        raise BackendUnavailableError("backend 'triton': triton is not installed; pip install \"accel[triton]\"")
+        raise BackendUnavailableError(f"backend 'triton': triton is not installed; {remedy('triton')}")
     try:
         found = version("triton")
     except PackageNotFoundError:
@@ -123,6 +126,7 @@ def backend() -> TritonBackend:
     if found.split(".")[:2] != VERSION.split("."):
         raise BackendUnavailableError(
             f"backend 'triton': triton {found} is installed; accel needs {VERSION}, with which the bit contract was "
-            'checked: pip install "accel[triton]"'
+            f"checked: {remedy('triton', 'triton')}"
         )
+    lend("TRITON_CACHE_DIR", f"{environment('TRITON_HOME') or '~'}/.triton")
     return TritonBackend()

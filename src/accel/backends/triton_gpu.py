@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..cache import Cache
 from ..errors import OutOfMemoryError
 from ..memory import Device, host_bytes
 from ..scalar import Program
-from .triton_kernel import Specialization, functions, load
+from .triton_kernel import COMPILED, Specialization, functions, load
 
 Result = TypeVar("Result")
 
@@ -66,7 +67,7 @@ class GpuDevice(Device):
         self.target = target_of(self.index)
         arch = self.target.arch
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: Cache[Any, Any] = Cache(COMPILED)
 
     def allocate(self, nbytes: int) -> TorchBuffer:
         import torch
@@ -135,9 +136,11 @@ class GpuDevice(Device):
     def compiled(self, what: Specialization, aligned: bool = True) -> Any:
         """Triton's CompiledKernel, one for each device, as it holds the loaded module. Raises CompileError."""
         key = (*what.key(), aligned)
-        if key not in self._compiled:
-            self._compiled[key] = what.compile(self.target, aligned)
-        return self._compiled[key]
+        found = self._compiled.find(key)
+        if found is None:
+            found = what.compile(self.target, aligned)
+            self._compiled.keep(key, found)
+        return found
 
     def prepare(self, what: Specialization, grid: int) -> Launch:
         """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""

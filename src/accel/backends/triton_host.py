@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from .._core import FloatEnvironment
+from ..cache import Cache
 from ..ieee import fma32, fma64
 from ..scalar import Program
 from .base import HostBuffer, HostDevice
-from .triton_kernel import Specialization, functions, interpreting, load
+from .triton_kernel import COMPILED, Specialization, functions, interpreting, load
 
 Launch = Callable[[Sequence[tuple[HostBuffer, int]]], None]
 """launch((buffer, byte offset) of every pointer, in the order of the parameters)"""
@@ -55,7 +57,11 @@ class InterpreterDevice(HostDevice):
                 buffer, offset = next(left)
                 return tensor(buffer.address + offset, tl.pointer_type(getattr(tl, parameter.dtype)), np.uint64)
 
-            with interpreting(what.function, create_dot=dot, create_splat=splat) as builder, np.errstate(all="ignore"):
+            with (
+                interpreting(what.function, create_dot=dot, create_splat=splat) as builder,
+                FloatEnvironment(),
+                np.errstate(all="ignore"),
+            ):
                 arguments = what.bind(pointer, integer)
                 builder.set_grid_dim(grid, 1, 1)
                 for instance in range(grid):
@@ -116,7 +122,7 @@ class EmulatedDevice(HostDevice):
             "unordered": Counter(),
             "contractible": Counter(),
         }
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: Cache[Any, Any] = Cache(COMPILED)
         self._lock = threading.Lock()
 
     @property
@@ -137,9 +143,11 @@ class EmulatedDevice(HostDevice):
     def compiled(self, what: Specialization, aligned: bool = True) -> Any:
         """Triton's CompiledKernel. Raises CompileError."""
         key = (*what.key(), aligned)
-        if key not in self._compiled:
-            self._compiled[key] = what.compile(self.target, aligned)
-        return self._compiled[key]
+        found = self._compiled.find(key)
+        if found is None:
+            found = what.compile(self.target, aligned)
+            self._compiled.keep(key, found)
+        return found
 
     def prepare(self, what: Specialization, grid: int) -> Launch:
         """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import importlib.util
 import inspect
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..config import cache_folder
+from ..cache import Cache
+from ..cache_folder import keep
 from ..errors import CompileError
 from ..scalar import Program
 from ..scalar.triton import print_program
@@ -39,6 +39,9 @@ TYPES = {
 
 WIDE = 1 << 31
 """Element offsets from here on need 64-bit arithmetic."""
+
+COMPILED = 256
+"""Compiled kernels that a device keeps at least; plans hold those that they launch, and Triton's own cache has all."""
 
 _ALIGNED = [["tt.divisibility", 16]]
 
@@ -251,7 +254,7 @@ def interpreting(function: Callable[..., None], **methods: Callable[..., Any]) -
             scope.restore()
 
 
-_programs: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+_programs: Cache[tuple[Any, ...], tuple[Any, ...]] = Cache(1024)
 
 
 def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, ...]:
@@ -260,12 +263,13 @@ def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, 
     Triton wants source files: the text is written to a file of the cache folder, named by its hash.
     """
     key = (tuple(programs.items()), interpreted)
-    found = _programs.get(key)
+    found = _programs.find(key)
     if found is None:
         text = "\n\n".join([_HEADER, *(print_program(program, name) for name, program in programs.items())])
         path = _written(f"program_{hashlib.sha256(text.encode()).hexdigest()[:24]}.py", text)
         module = load(str(path), interpreted)
-        found = _programs[key] = tuple(getattr(module, name) for name in programs)
+        found = tuple(getattr(module, name) for name in programs)
+        _programs.keep(key, found)
     return found
 
 
@@ -273,16 +277,8 @@ _HEADER = '"""Scalar programs of accel, printed for Triton."""\n\nimport triton\
 
 
 def _written(name: str, text: str) -> Path:
-    """A file of the cache folder with this text; never seen half written."""
-    folder = cache_folder() / "triton"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
+    """A file of the cache folder with this text. Raises CompileError where it can be written nowhere."""
     try:
-        if path.read_text(encoding="utf-8") == text:
-            return path
-    except (OSError, UnicodeDecodeError):
-        pass
-    temporary = folder / f"{name}.{os.getpid()}.{threading.get_ident()}"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+        return keep("triton", {name: text.encode()}) / name
+    except OSError as error:
+        raise CompileError(f"triton: the source of {name} cannot be written anywhere: {error}") from error

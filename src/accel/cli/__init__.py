@@ -1,12 +1,15 @@
 """The command line. One module per command; a command's module is imported when it is asked for.
 
 Exit codes: 0 well; 1 the command found something wrong (a device that does not work, bits that differ); 2 bad arguments
-or an `AccelError` (its message on stderr, no traceback); 130 interrupted.
+or an `AccelError` (its message on stderr, no traceback); 130 interrupted; 141 who read the output is gone (`| head`).
 """
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -59,6 +62,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result = commands.main(
             args=None if arguments is None else list(arguments), prog_name="accel", standalone_mode=False
         )
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -68,9 +72,36 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except AccelError as error:
         click.echo(f"accel: error: {error}", err=True)
         return 2
+    except (BrokenPipeError, SystemExit):  # click and rich answer a closed pipe with the latter
+        return _reader_is_gone()
     return result if isinstance(result, int) else 0
+
+
+def _reader_is_gone() -> int:
+    """The exit code of a process that SIGPIPE ended. What is still in the buffers goes nowhere, and says nothing.
+
+    The signal itself stays ignored, as it is in Python: `bench run` writes to processes that may be gone.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    return 141
 
 
 def main() -> None:
     """The entry point of the command ``accel``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            speak(stream)
     sys.exit(run())
+
+
+def speak(stream: io.TextIOWrapper) -> None:
+    """Lets a stream take all text. ASCII is what Python falls back to where the locale says nothing (``LC_ALL=C``):
+    UTF-8 is written there. An encoding that was asked for stays, and what it lacks becomes a question mark."""
+    unsaid = codecs.lookup(stream.encoding).name == "ascii"
+    stream.reconfigure(encoding="utf-8" if unsaid else stream.encoding, errors="replace")

@@ -16,7 +16,8 @@ def find(arguments: list[str], without: list[str], timeout: float) -> dict[str, 
     without: environment variables that the child must not see."""
     hidden = [word for name in without for word in ("-u", name)]
     command = [*(["env", *hidden] if hidden else []), sys.executable, "-P", "-m", "accel.cli.probe", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
+    with subprocess.Popen(command, **pipes) as process:
         _children.add(process)
         try:
             out, err = process.communicate(timeout=timeout)

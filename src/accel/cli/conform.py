@@ -52,12 +52,13 @@ def command(backend: str | None, device: str | None, ops: tuple[str, ...], examp
     The examples are the same at each run. Exit code 0 if nothing fails, else 1.
     """
     from ..errors import AccelError
+    from ..packages import remedy
     from . import console, machine
 
     try:
         from ..testing import conform
     except ImportError as error:
-        raise AccelError(f'the conformance kit needs hypothesis: pip install "accel[test]" ({error})') from None
+        raise AccelError(f"the conformance kit needs hypothesis: {remedy('test', 'hypothesis')} ({error})") from None
     name = choose(backend, device)
     chosen = list(ops) or None
     with console.progress(f"accel conform {name}", len(conform.cases(chosen))) as step:

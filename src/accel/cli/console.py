@@ -67,7 +67,7 @@ def plain(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def print_json(value: Any) -> None:
     """A machine's form of a command's answer."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(value, indent=2, default=str))
 
 
 @contextlib.contextmanager

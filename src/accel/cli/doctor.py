@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,8 +16,7 @@ TIMEOUT = 180.0
 
 def settings() -> list[dict[str, Any]]:
     """Every setting, its value and source, and what is wrong with it; without `accel.config`, which raises then."""
-    from .. import registry
-    from ..config import OPTIONS, environment
+    from ..config import OPTIONS, environment, parse
 
     rows = []
     for option in OPTIONS:
@@ -26,18 +25,9 @@ def settings() -> list[dict[str, Any]]:
         if text is not None and text.strip():
             source, value = option.variable, text
             try:
-                value = option.parse(text)
+                value = parse(option, text)
             except ValueError as error:
                 problem, rejected = f"{error}; its grammar is: {option.grammar}", True
-        if option.name == "backend" and not rejected:
-            unknown = [name for name in value or () if name not in registry.backend_names()]
-        elif option.name == "override" and not rejected:
-            unknown = [op for op, _ in value if op not in registry.OPS]
-            unknown += [name for _, name in value if name not in registry.backend_names()]
-        else:
-            unknown = []
-        if unknown:
-            problem = f"unknown: {', '.join(unknown)}; registered backends: {', '.join(registry.backend_names())}"
         rows.append(
             {
                 "name": option.name,
@@ -163,7 +153,7 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
         "versions": machine.versions(),
         "healthy": found["works"],
     }
-    return without_home(report, str(Path.home()))
+    return without_home(report, os.path.expanduser("~"))
 
 
 def without_home(value: Any, home: str) -> Any:

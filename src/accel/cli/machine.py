@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..config import environment
+from ..packages import DISTRIBUTION
 
 PACKAGES = (
-    "accel", "numpy", "ml_dtypes", "torch", "triton", "pyopencl", "intel-opencl-rt", "intel-cmplr-lib-rt",
+    DISTRIBUTION, "numpy", "ml_dtypes", "torch", "triton", "pyopencl", "intel-opencl-rt", "intel-cmplr-lib-rt",
     "platformdirs", "click", "rich", "scikit-learn", "pillow",
 )  # fmt: skip
 """Distributions whose versions a report states."""
@@ -66,7 +67,8 @@ def gpus(bus: Path = Path("/sys/bus/pci/devices")) -> list[dict[str, Any]]:
     found = []
     for entry in sorted(bus.glob("*")):
         try:
-            kind, vendor, device = ((entry / name).read_text().strip() for name in ("class", "vendor", "device"))
+            files = (entry / name for name in ("class", "vendor", "device"))
+            kind, vendor, device = (file.read_text(encoding="utf-8").strip() for file in files)
         except OSError:
             continue
         if kind[:4] not in ("0x03", "0x12") or vendor not in VENDORS:

@@ -135,7 +135,7 @@ def probe_default(emit: Emit) -> None:
 
 def _quiet_stdout() -> TextIO:
     """A stream to the true stdout, after file descriptor 1 was joined with stderr."""
-    stream = os.fdopen(os.dup(1), "w")
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return stream
 

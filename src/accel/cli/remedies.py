@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points, version
+from importlib.metadata import PackageNotFoundError, entry_points
 from typing import Any
 
-REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(\[(?P<extras>[^]]*)\])?(?P<rest>.*)")
+from ..packages import DISTRIBUTION, command, missing, remedy
 
 ANY = "any"
 
 DRIVERS = {
     "opencl": {
         "Intel": "the Intel GPU's OpenCL driver: sudo apt-get install intel-opencl-icd",
-        ANY: 'an OpenCL device on any x86-64 CPU, without root: pip install "accel[opencl-cpu]"; on any CPU: '
-        "sudo apt-get install pocl-opencl-icd",
+        ANY: "an OpenCL device on any CPU: sudo apt-get install pocl-opencl-icd",
     },
     "triton": {
         "NVIDIA": "the NVIDIA GPU's driver: sudo apt-get install nvidia-driver (Debian, non-free), "
@@ -24,9 +22,8 @@ DRIVERS = {
 }
 """What else than a Python package a backend may lack, by the vendor of a GPU that is there; ANY: whatever is there."""
 
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+DEVICES = {"opencl": ("opencl-cpu", "an OpenCL device on the CPU, without root")}
+"""By backend: an extra of accel's whose packages bring a device, and what that is."""
 
 
 def owner_of(backend: str) -> str:
@@ -34,28 +31,7 @@ def owner_of(backend: str) -> str:
     for point in entry_points(group="accel.backends"):
         if point.name == backend and point.dist is not None:
             return point.dist.name
-    return "accel"
-
-
-def missing_packages(owner: Distribution, extra: str) -> list[str]:
-    """Distributions of an extra that are not installed, the extras that it names itself included."""
-    lacking: list[str] = []
-    for line in owner.requires or ():
-        text, _, marker = line.partition(";")
-        if not re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", marker):
-            continue
-        match = REQUIREMENT.match(text.strip())
-        if match is None:
-            continue
-        if _normal(match["name"]) == _normal(owner.name):
-            for other in (match["extras"] or "").split(","):
-                lacking += missing_packages(owner, other.strip())
-            continue
-        try:
-            version(match["name"])
-        except PackageNotFoundError:
-            lacking.append(match["name"])
-    return lacking
+    return DISTRIBUTION
 
 
 def remedies(
@@ -69,16 +45,25 @@ def remedies(
     usable = state["state"] == "usable"
     if usable and any(device["selection"] == "automatic" for device in state["devices"]):
         return [], None
-    try:
-        lacking = [] if extra is None else missing_packages(distribution(owner), extra)
-    except PackageNotFoundError:
-        lacking = [owner]
-    found = [f'pip install "{owner}[{extra}]" (not installed: {", ".join(lacking)})'] if lacking else []
+    found = [] if extra is None else _packages(extra, owner)
+    complete = not found
     drivers = DRIVERS.get(name, {})
     found += [text for vendor, text in drivers.items() if vendor in vendors]
-    if not usable and not lacking and ANY in drivers:
-        found.append(drivers[ANY])
+    if not usable and complete:
+        if name in DEVICES:
+            brings, what = DEVICES[name]
+            found += [f"{what}: {line}" for line in _packages(brings, DISTRIBUTION)]
+        found += [drivers[ANY]] if ANY in drivers else []
     served = [vendor for vendor in drivers if vendor != ANY]
     if not served or vendors.intersection(served):
         return found, None
     return found, f"no {' or '.join(served)} GPU is seen on this machine's PCI bus"
+
+
+def _packages(extra: str, owner: str) -> list[str]:
+    """The command that installs what an extra lacks; nothing where it lacks nothing."""
+    try:
+        lacking = missing(extra, owner)
+    except (PackageNotFoundError, ImportError):
+        return [remedy(extra, owner=owner)]
+    return [command(lacking)] if lacking else []

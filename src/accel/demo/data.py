@@ -7,8 +7,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import AccelError
+from ..packages import remedy
 
-EXTRA = 'the demo reads data that scikit-learn ships: pip install "accel[demo]"'
+EXTRA = "the demo reads data that scikit-learn ships"
 HELD_OUT = 3
 """The last 1/HELD_OUT of the digits are held out; the data set is in its writers' order, so they are by other hands."""
 
@@ -19,7 +20,7 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise AccelError(f"{EXTRA} ({error})") from None
+        raise AccelError(f"{EXTRA}: {remedy('demo')} ({error})") from None
     images, labels = load_digits(return_X_y=True)
     at = len(images) - len(images) // HELD_OUT
     images, labels = images.astype(np.float32), labels.astype(np.int64)
@@ -34,7 +35,7 @@ def photograph(name: str) -> np.ndarray:
 
         return load_sample_image(f"{name}.jpg")
     except ImportError as error:
-        raise AccelError(f"{EXTRA} ({error})") from None
+        raise AccelError(f"{EXTRA}: {remedy('demo')} ({error})") from None
 
 
 def load() -> None:
@@ -49,5 +50,5 @@ def write_png(path: str, image: np.ndarray) -> None:
     try:
         from PIL import Image
     except ImportError as error:
-        raise AccelError(f"{EXTRA} ({error})") from None
+        raise AccelError(f"{EXTRA}: {remedy('demo')} ({error})") from None
     Image.fromarray(image).save(path, format="PNG")

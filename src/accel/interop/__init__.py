@@ -26,6 +26,7 @@ import numpy as np
 from .. import _core, dispatch, layout
 from ..array import Array
 from ..backends.base import Device
+from ..cache import Cache
 from ..config import config
 from ..conversion import BY_NUMPY, constant, from_numpy, to_numpy
 from ..devices import DEFAULTS, default_device
@@ -60,7 +61,7 @@ def library(value: Any) -> Any:
         return found
     for framework, kind, name in (("torch", "Tensor", "torch"), ("pyopencl.array", "Array", "pyopencl")):
         base = getattr(sys.modules.get(framework), kind, None)
-        if base is not None and isinstance(value, base):
+        if base is not None and issubclass(type(value), base):  # whatever __class__ the value pretends to have
             _libraries[base] = found = importlib.import_module(f".{name}", __name__)
             return found
     return None
@@ -176,7 +177,7 @@ def _enter(spec: Any, operands: tuple[Any, ...], params: Any) -> Any:
     return restore(dispatch.call(spec, arrays, params))
 
 
-_scalars: dict[tuple[Any, ...], Array] = {}
+_scalars: Cache[tuple[Any, ...], Array] = Cache(512)
 
 enter = _core.Door(
     dispatch.call, _enter, to_numpy, config.scope, config.snapshots, DEFAULTS, BY_NUMPY, layout.INTERNED, _scalars
@@ -199,9 +200,7 @@ def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]
             check_scalar(value, dtype, f"{op}: {name}")
             found = constant(value, dtype, device)
             if value or not isinstance(value, float) or not np.signbit(value):  # -0.0 would be found as 0.0
-                if len(_scalars) >= 1024:
-                    _scalars.clear()
-                _scalars[value, type(value), common, device] = found
+                _scalars.keep((value, type(value), common, device), found)
             value = found
         result.append(value)
     return result

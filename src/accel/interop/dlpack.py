@@ -202,13 +202,15 @@ def adopt(obj: Any, device: Device | None, copy: bool | None) -> Array:
     """
     if isinstance(obj, Array):
         return _from_array(obj, device, copy)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(obj, torch.Tensor) and not obj.requires_grad:
+        from . import torch as torch_arrays
+
+        given, obj = obj, torch_arrays.pinned(obj, "from_dlpack: x")
+        if copy is False and obj.data_ptr() != given.data_ptr():
+            raise BufferError("from_dlpack: copy=False: x is a tensor that torch has yet to write or to negate")
     kind, index = _location(obj)
     if kind in HOST_MEMORY:
-        torch = sys.modules.get("torch")
-        if torch is not None and isinstance(obj, torch.Tensor) and not obj.requires_grad:
-            from . import torch as torch_arrays
-
-            obj = torch_arrays.pinned(obj, "from_dlpack: x")
         return _from_host(obj, device or device_named("cpu"), copy)
     if kind in GPU_MEMORY:
         return _from_gpu(obj, kind, index, device, copy)

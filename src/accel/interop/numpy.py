@@ -6,7 +6,7 @@ import numpy as np
 
 from ..array import Array
 from ..backends.base import Device
-from ..conversion import constant, from_numpy, to_numpy
+from ..conversion import constant, from_numpy, number, to_numpy
 from ..dtypes import as_dtype
 from ..errors import ArgumentError
 
@@ -20,7 +20,7 @@ def to_array(value: np.ndarray | np.generic, home: Device, argument: str) -> Arr
     if isinstance(value, np.generic):
         dtype = as_dtype(value.dtype, argument)
         # a constant is kept for later calls: on the host, a view of it could be the result of this one
-        return from_numpy(np.asarray(value), home) if home.host else constant(value.item(), dtype, home)
+        return from_numpy(np.asarray(value), home) if home.host else constant(number(value), dtype, home)
     return from_numpy(plain(value, argument), home, argument=argument)
 
 

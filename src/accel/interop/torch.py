@@ -17,14 +17,34 @@ from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_named
 from ..dtypes import BFLOAT16, TABLE, DType
 from ..errors import ArgumentError, DeviceError, DtypeError
-from ..layout import layout, span
+from ..layout import Shape, layout, span
 
 _DTYPES: dict[torch.dtype, DType] = {
     getattr(torch, name): row for name, row in TABLE.items() if hasattr(torch, name)
 }  # before 2.3 torch has no uint16, uint32 and uint64
 _TORCH: dict[DType, torch.dtype] = {row: dtype for dtype, row in _DTYPES.items()}
 
-_PLAIN = torch.Tensor.__torch_dispatch__
+
+def _mask(*names: str) -> int:
+    """Dispatch keys, by their names in torch, as the bits of `raw_repr`."""
+    bits = 0
+    for name in names:
+        bits |= torch._C.DispatchKeySet(torch._C._dispatch_key_parse(name)).raw_repr()
+    return bits
+
+
+# What torch would do to a tensor on the way to its memory is told by its dispatch keys, and by those that the thread
+# adds to every call (torch guards compiled code by the same two). A tensor is plain, and nothing records or replaces
+# what is computed, where both have no others than these and the tensor has memory of the kind. The last two are added
+# inside torch.func, whose own tensors have further keys.
+_MEMORY = {kind: _mask(kind) for kind in ("CPU", "CUDA")}
+_PLAIN = {kind: _mask(kind, f"Autograd{kind}", f"Autocast{kind}", "ADInplaceOrView") for kind in _MEMORY}
+_UNRECORDED = _mask(
+    "BackendSelect", "ADInplaceOrView", "FuncTorchDynamicLayerFrontMode", "FuncTorchDynamicLayerBackMode"
+)
+_ALL = {kind: _PLAIN[kind] | _UNRECORDED for kind in _MEMORY}
+_OPTIONAL = {kind: _ALL[kind] & ~_MEMORY[kind] for kind in _MEMORY}
+_keys, _added = torch._C._dispatch_keys, torch._C._dispatch_tls_local_include_set
 
 
 def to_array(value: torch.Tensor, home: Device, argument: str) -> Array:
@@ -34,77 +54,130 @@ def to_array(value: torch.Tensor, home: Device, argument: str) -> Array:
     argument: what errors call it. Raises ArgumentError for what has no plain strided memory or records gradients,
     DtypeError, DeviceError.
     """
+    value = _tensor(value, argument)
     dtype = _DTYPES.get(value.dtype)
     if dtype is None:
         hint = "; dequantize it" if value.is_quantized else ""
         raise DtypeError(f"{argument}: {value.dtype} is not a dtype of accel; it has {', '.join(TABLE)}{hint}")
-    value = _plain(value, argument)
+    value, strides, extent, address = _plain(value, argument)
     if not value.is_cpu:
         return _gpu_array(value, dtype, device_of(value))
     if not home.host:
         return from_numpy(_numpy(value), home)
-    shape, strides = tuple(value.shape), None if value.is_contiguous() else value.stride()
-    buffer = HostBuffer(value.data_ptr(), _extent(value) * dtype.itemsize, value)
-    return Array(buffer, 0, layout(dtype, shape, strides, home))
+    buffer = HostBuffer(address, extent * dtype.itemsize, value)
+    return Array(buffer, 0, layout(dtype, tuple(value.shape), strides, home))
 
 
-def _extent(value: torch.Tensor) -> int:
-    """Elements of memory from a tensor's first element to its last."""
-    return value.numel() if value.is_contiguous() else span(value.shape, value.stride())[1]
+def _tensor(value: torch.Tensor, argument: str) -> torch.Tensor:
+    """The tensor as a torch.Tensor that does what it says. Raises ArgumentError for a subclass that computes for
+    itself."""
+    kind = type(value)
+    if kind is torch.Tensor or kind is torch.nn.Parameter:
+        return value
+    _check_unrecorded(argument)
+    function = getattr(kind.__torch_function__, "__func__", kind.__torch_function__)
+    if function not in _OWN_FUNCTIONS or kind.__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
+        _check_dense(value, argument)
+        raise ArgumentError(f"{argument}: expected a plain tensor, got {kind.__qualname__}, which computes for itself")
+    with torch._C.DisableTorchFunctionSubclass():
+        return torch.Tensor.as_subclass(value, torch.Tensor)  # without what the subclass says of shape and address
 
 
-def _plain(value: torch.Tensor, argument: str) -> torch.Tensor:
-    """The tensor if its elements are in memory as its shape and strides say; with a negative bit, a resolved copy."""
+_OWN_FUNCTIONS = (torch.Tensor.__torch_function__.__func__, torch.nn.Parameter.__torch_function__)
+
+
+def _plain(value: torch.Tensor, argument: str) -> tuple[torch.Tensor, Shape | None, int, int]:
+    """The tensor if its elements are in memory as its shape and strides say; a copy where they are misaligned, or where
+    torch has yet to write or to negate them. Then its strides (None: row-major), the elements from its first to its
+    last, and the first one's address.
+
+    Raises ArgumentError for every other tensor, and where torch would take accel's result for a constant.
+    """
+    if not _is_plain(value):
+        value = _resolved(value, argument)
     if value.requires_grad and torch.is_grad_enabled():
         raise ArgumentError(
             f"{argument}: the tensor requires gradients, and accel records no gradients; "
             "pass x.detach() or use torch.no_grad()"
         )
-    if value.layout is not torch.strided:
-        raise ArgumentError(f"{argument}: expected a dense tensor, got one with layout {value.layout}; use to_dense()")
+    if getattr(forward_ad, "_current_level", -1) >= 0 and forward_ad.unpack_dual(value).tangent is not None:
+        raise ArgumentError(f"{argument}: the tensor carries a forward-mode tangent, and accel records no gradients")
+    if value.is_contiguous():
+        strides, extent = None, value.numel()
+    else:
+        strides = value.stride()
+        extent = span(value.shape, strides)[1]
+    size, address = value.element_size(), value.data_ptr()
+    end = (value.storage_offset() + extent) * size
+    if end > (storage := value.untyped_storage().nbytes()) and extent:  # as a resize_ that fails leaves it
+        raise ArgumentError(f"{argument}: the tensor reaches to byte {end} of a storage that has {storage}")
+    return (
+        _plain(_in_memory(value.clone(), argument), argument) if address % size else (value, strides, extent, address)
+    )
+
+
+def _is_plain(value: torch.Tensor) -> bool:
+    kind = "CPU" if value.is_cpu else "CUDA"
+    return _keys(value).raw_repr() | _added().raw_repr() | _OPTIONAL[kind] == _ALL[kind]
+
+
+def _resolved(value: torch.Tensor, argument: str) -> torch.Tensor:
+    """A plain copy of a tensor whose elements torch has yet to write or to negate. Raises ArgumentError for others."""
+    _check_unrecorded(argument)
+    _check_dense(value, argument)
+    device_of(value)  # refuses what is neither on the CPU nor on a GPU
+    if value._is_zerotensor():
+        value = value.clone()
+    return _in_memory(value.resolve_neg() if value.is_neg() else value, argument)
+
+
+def _check_unrecorded(argument: str) -> None:
+    if _added().raw_repr() | _UNRECORDED != _UNRECORDED:
+        raise ArgumentError(
+            f"{argument}: torch records or replaces what is computed here (jit.trace, make_fx, export, a dispatch "
+            "mode), and would keep accel's result as a constant; call accel outside, or in a torch.library.custom_op"
+        )
+
+
+def _check_dense(value: torch.Tensor, argument: str) -> None:
+    """Raises ArgumentError, with what to do, for sparse and nested tensors."""
     if value.is_nested:
         raise ArgumentError(
             f"{argument}: expected a dense tensor, got a nested one; use to_padded_tensor() or unbind()"
         )
-    if type(value).__torch_dispatch__ is not _PLAIN:
-        raise ArgumentError(
-            f"{argument}: expected a plain tensor, got {type(value).__qualname__}, which computes for itself"
-        )
-    if getattr(forward_ad, "_current_level", -1) >= 0 and forward_ad.unpack_dual(value).tangent is not None:
-        raise ArgumentError(f"{argument}: the tensor carries a forward-mode tangent, and accel records no gradients")
-    if value._is_zerotensor():
-        return value.clone()
-    _check_storage(value, argument)
-    if value.is_neg():
-        return value.resolve_neg()
-    return value.clone() if value.data_ptr() % value.element_size() else value
+    if value.layout is not torch.strided:
+        raise ArgumentError(f"{argument}: expected a dense tensor, got one with layout {value.layout}; use to_dense()")
 
 
-def _check_storage(value: torch.Tensor, argument: str) -> None:
-    """Raises ArgumentError where a tensor has no storage or reaches past its end, as a resize_ that fails leaves it."""
-    try:
-        storage = value.untyped_storage().nbytes()
-    except (RuntimeError, NotImplementedError) as error:
-        raise ArgumentError(f"{argument}: the tensor has no memory of its own (vmap and the like): {error}") from None
-    end = (value.storage_offset() + _extent(value)) * value.element_size()
-    if value.numel() and end > storage:
-        raise ArgumentError(f"{argument}: the tensor reaches to byte {end} of a storage that has {storage}")
+def _in_memory(value: torch.Tensor, argument: str) -> torch.Tensor:
+    """The tensor if it is plain, as no new one is inside a transform of torch.func. Raises ArgumentError."""
+    if _is_plain(value):
+        return value
+    known = torch._C.DispatchKeySet.from_raw_repr(_PLAIN["CPU" if value.is_cpu else "CUDA"])
+    keys = str(_keys(value) - known).removeprefix("DispatchKeySet(").removesuffix(")")
+    raise ArgumentError(
+        f"{argument}: expected a plain tensor, got one that has no memory of its own or is computed in another way "
+        f"({keys}), as inside torch.func's vmap, grad and functionalize; call accel outside"
+    )
 
 
 def _numpy(value: torch.Tensor) -> np.ndarray:
     """A CPU tensor of a dtype of accel as a NumPy array on the same memory, which from then on cannot be resized."""
-    value = value.detach()
+    value = _in_memory(value.detach(), "tensor")
     if value.dtype == torch.bfloat16:
         return value.view(torch.int16).numpy().view(BFLOAT16.numpy)
     return value.numpy()
 
 
 def pinned(value: torch.Tensor, argument: str) -> torch.Tensor:
-    """An alias of a CPU tensor for who looks at its memory later: the caller's resize_ raises, set_ leaves it alone."""
-    if value.is_cpu and value.layout is torch.strided and value.dtype in _DTYPES:
-        _check_storage(value, argument)
-        value = value.detach()
-        _numpy(value)
+    """A plain alias of a tensor (a copy where it must be resolved) for who looks at its memory later: of a CPU tensor
+    the caller's resize_ raises, set_ leaves it alone. Raises ArgumentError as `to_array` does."""
+    value = _tensor(value, argument)
+    if value.dtype in _DTYPES:
+        value, *_ = _plain(value, argument)
+        if value.is_cpu:
+            value = value.detach()
+            _numpy(value)
     return value
 
 

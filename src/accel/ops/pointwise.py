@@ -11,9 +11,10 @@ import numpy as np
 
 from .. import dispatch, interop, registry
 from ..array import Array
-from ..dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, promote
+from ..conversion import constant
+from ..dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, check_scalar, promote
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..layout import Layout, broadcast_shapes
+from ..layout import Layout, broadcast_shapes, broadcast_strides
 from ..scalar import FUNCTIONS, Program, ScalarFunction, program_for
 from . import bounds
 from .spec import Inferred, OpSpec
@@ -145,6 +146,7 @@ def _spec(row: ScalarFunction) -> OpSpec:
         return strategies.elementwise(row, dtype)
 
     function.__name__ = function.__qualname__ = row.name
+    function.__module__ = f"accel.{NAMESPACES.get(row.name, '')}".rstrip(".")  # where it is pickled from
     function.__doc__ = _docstring(row, names, accepted)
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
@@ -249,24 +251,27 @@ def copy(x: Any, /, *, out: Array | None = None) -> Any:
     if out is None:
         arrays, restore = interop.adopt("copy", x=x)
         return restore(dispatch.call(COPY, arrays))
-    if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic):
-        (source,) = interop.scalars("copy", ("x", "out"), [x, out])[:1]
-    else:
-        (source, _), _ = interop.adopt("copy", x=x, out=out)
-    if broadcast_shapes(source.shape, out.shape, what="copy") != out.shape:
-        raise ShapeError(f"copy: {source.shape} does not broadcast to {out.shape}")
     if getattr(out.buffer, "readonly", False):
         raise ArgumentError("out: the array is read-only")
-    if out.size:
-        stretched = source.view(out.shape, _stretch(source, out))
-        dispatch.call(PROGRAM, (stretched,), cast_program(source.dtype, out.dtype), out)
+    assign("copy", "x", x, out)
     return out
 
 
-def _stretch(source: Array, out: Array) -> tuple[int, ...]:
-    from ..layout import broadcast_strides
+def assign(op: str, argument: str, value: Any, out: Array) -> None:
+    """Casts an array of any kind, or a Python number, to out's dtype and broadcasts it into out.
 
-    return broadcast_strides(source.layout, out.shape)
+    Raises RangeError for a number that the dtype does not hold, ShapeError, DeviceError, ArgumentError.
+    """
+    if interop.is_scalar(value):
+        check_scalar(value, out.dtype, f"{op}: {argument}")
+        source = constant(value, out.dtype, out.device)
+    else:
+        (source, _), _ = interop.adopt(op, **{argument: value, "out": out})
+    if broadcast_shapes(source.shape, out.shape, what=op) != out.shape:
+        raise ShapeError(f"{op}: {argument}: {source.shape} does not broadcast to {out.shape}")
+    if out.size:
+        stretched = source.view(out.shape, broadcast_strides(source.layout, out.shape))
+        dispatch.call(PROGRAM, (stretched,), cast_program(source.dtype, out.dtype), out)
 
 
 def cast_program(source: DType, target: DType) -> Program:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
+from .._core import FloatEnvironment
 from ..dtypes import DType
 from ..layout import Layout, Shape
 
@@ -74,7 +76,28 @@ class OpSpec:
     decompose: Callable[..., Any] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 
+    def __post_init__(self) -> None:
+        for name in ("canonical", "reference", "bound"):
+            object.__setattr__(self, name, _in_float_environment(getattr(self, name)))
+
+    def __copy__(self) -> OpSpec:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OpSpec:
+        return self
+
     def bytes(self, inputs: tuple[Layout, ...], outputs: tuple[Output, ...]) -> int:
         """Bytes that one call must read and write at least."""
         read = sum(x.size * x.dtype.itemsize for x in inputs)
         return read + sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in outputs)
+
+
+def _in_float_environment(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """The function, computed in the default floating-point environment whatever the caller's."""
+
+    @wraps(function)
+    def computed(*operands: Any, **keywords: Any) -> np.ndarray:
+        with FloatEnvironment():
+            return function(*operands, **keywords)
+
+    return computed

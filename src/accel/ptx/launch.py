@@ -7,6 +7,7 @@ from operator import index
 
 import numpy as np
 
+from .._core import FloatEnvironment
 from .assemble import Row, assemble
 from .machine import Machine
 from .parse import parse
@@ -45,14 +46,15 @@ def run(
     Calls may run in several threads at once: they share nothing but the process's memory, where the atomics of one call
     are not atomic to another.
     """
-    _check_host()
+    if sys.byteorder != "little":
+        raise RuntimeError("needs a little-endian host")
     module = parse(ptx)
     size = _grid(grid)
     if index(num_warps) < 1 or index(shared_bytes) < 0 or index(ctas_at_once) < 1:
         raise ValueError(f"cannot launch {num_warps} warps, {shared_bytes} bytes shared, {ctas_at_once} CTAs at once")
     if module.threads is not None and module.threads != 32 * num_warps:
         raise ValueError(f"{module.entry.name} wants {module.threads} threads a CTA, not {32 * num_warps}")
-    with np.errstate(all="ignore"):
+    with FloatEnvironment(), np.errstate(all="ignore"):
         machine = Machine(module, size, num_warps, shared_bytes, allowed, ctas_at_once)
         code = assemble(machine, module, args)
         scheduler = Scheduler(machine, code)
@@ -66,13 +68,6 @@ def run(
                 error.add_note(f"in {module.entry.name}, {ctas} of {machine.ctas}")
                 raise
     return _report(code, scheduler.counts)
-
-
-def _check_host() -> None:
-    if np.float32(1e-40) * np.float32(1) == 0:
-        raise RuntimeError("this thread flushes subnormal numbers, so results would not be IEEE's")
-    if sys.byteorder != "little":
-        raise RuntimeError("needs a little-endian host")
 
 
 def _grid(grid: Sequence[int]) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from .._core import FloatEnvironment
 from ..ieee import fma32, fma64
 from . import convert
 from .expr import FLOATS, Expr, schedule
@@ -64,10 +65,10 @@ def evaluate(program: Program, *arrays: npt.ArrayLike) -> np.ndarray:
         np.broadcast_to(a, shape).reshape(-1).view(NUMPY[convert.storage(d)])
         for a, d in zip(given, program.inputs, strict=True)
     ]
-    root = program.expression()
-    order = schedule(root)
-    result = np.empty(int(np.prod(shape)), NUMPY[root.dtype])
-    with np.errstate(all="ignore"):
+    with FloatEnvironment(), np.errstate(all="ignore"):
+        root = program.expression()  # its constants are computed here, the first time
+        order = schedule(root)
+        result = np.empty(int(np.prod(shape)), NUMPY[root.dtype])
         for start in range(0, result.size, CHUNK):
             part = slice(start, start + CHUNK)
             result[part] = _run(order, [a[part] for a in stored])

@@ -70,7 +70,7 @@ def known_failures(backend: str) -> dict[tuple[str, str], str]:
     found: dict[tuple[str, str], str] = {}
     source = files("accel.testing") / "known_failures" / f"{backend}.txt"
     if source.is_file():
-        for line in source.read_text().splitlines():
+        for line in source.read_text(encoding="utf-8").splitlines():
             words = line.partition("#")[0].split(maxsplit=2)
             if len(words) == 3:
                 found[words[0], words[1]] = words[2]

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from accel import cli
-from accel.bench import runner
-from accel.bench.workload import Workload
+from accel.bench.cases.case import Workload
+from accel.bench.measure import runner
 
 CASES = [Workload.from_json(record) for record in json.loads(Path(sys.argv[1]).read_text())]
 

@@ -145,7 +145,7 @@ def test_neon_gives_the_bits_of_this_machine(cpu, scalar, tmp_path):
     lines = wanted + list(controls.values())
     for isa in ("neon", "baseline"):
         text = "".join(f"{case.replace(' ', f' {isa} ', 1)}\n" for case in lines)
-        run = subprocess.run([EMULATOR, program], input=text, capture_output=True, text=True, check=True)
+        run = subprocess.run([EMULATOR, program], input=text, capture_output=True, encoding="utf-8", check=True)
         hashes = dict(zip(lines, run.stdout.split(), strict=True))
         for here in cpu.isas():
             different = [case for case in wanted if native(cpu, here, case) != hashes[case]]

@@ -33,7 +33,7 @@ def program(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def listing(program) -> dict[int, str]:
     """Mnemonic and operands by address, of the functions of accel."""
-    text = subprocess.run([LISTER, "-d", "-C", program], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([LISTER, "-d", "-C", program], capture_output=True, encoding="utf-8", check=True).stdout
     found, inside = {}, False
     for line in text.splitlines():
         if head := re.match(r"[0-9a-f]+ <(.*)>:$", line):
@@ -47,11 +47,11 @@ def executed(program: Path, row: int, k: int, log: Path) -> tuple[tuple[int, int
     """The tile's extents, and how often each address was reached: of every block that qemu translated, the addresses
     and the number of times it ran."""
     command = [EMULATOR, "-d", "in_asm,exec,nochain", "-D", log, program, str(row), str(k)]
-    extents = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    extents = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split()
     blocks: dict[int, list[int]] = {}
     times: Counter[int] = Counter()
     block: list[int] | None = None
-    for line in log.read_text().splitlines():
+    for line in log.read_text(encoding="utf-8").splitlines():
         if line.startswith("IN:"):
             block = []
         elif block is not None and (at := re.match(r"0x([0-9a-f]+):", line)):

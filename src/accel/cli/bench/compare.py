@@ -10,7 +10,7 @@ import click
 from .files import FILE, Incompatible, load
 
 if TYPE_CHECKING:
-    from ...bench.compare import Comparison, Row
+    from ...bench.result.compare import Comparison, Row
 
 STYLES = {"slower": "bold red", "lost": "bold red", "faster": "green", "gained": "green", "ambiguous": "yellow"}
 
@@ -39,7 +39,7 @@ class Failures(click.ParamType):
     name = "list"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        from ...bench.compare import FAILURES
+        from ...bench.result.compare import FAILURES
 
         words = tuple(word.strip() for word in str(value).split(","))
         if words == ("none",):
@@ -79,7 +79,8 @@ def command(
     Exit code 0 if nothing fails; 1 incorrect results or different bits in B, 3 slower, 5 fallback (as --fail-on says);
     2 no case in common; 4 incomplete, 7 ambiguous (with --strict); 6 files that cannot be compared.
     """
-    from ...bench import compare, result
+    from ...bench.result import compare
+    from ...bench.result import file as result
     from .. import console
 
     records = load(a), load(b)

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .files import FILE
+
 if TYPE_CHECKING:
-    from ...bench.cpu.bars import Row
+    from ...bench.cpu.aims import Row
 
 
 def matching(rows: str, cases: str) -> list[Row]:
     """The rows whose names a regular expression is found in, and that have a case of which that holds for the other
     one. Raises click.BadParameter for a bad one or no row."""
-    from ...bench.cpu.bars import ROWS
+    from ...bench.cpu.aims import ROWS
 
     for option, pattern in (("--rows", rows), ("--cases", cases)):
         try:
@@ -46,14 +48,19 @@ def thread_counts(text: str | None) -> list[int]:
     return list(dict.fromkeys(counts))
 
 
-@click.command(short_help="The CPU backend against its bars.")
+@click.command(short_help="The CPU backend against its aims and guards.")
 @click.option("--rows", default="", metavar="PATTERN", help="Only rows whose name has this regular expression.")
 @click.option("--cases", default="", metavar="PATTERN", help="Only cases whose name has this regular expression.")
 @click.option("--threads", default=None, metavar="N[,N…]", help="Numbers of threads. [default: 1 and all usable cores]")
 @click.option("--isa", default=None, metavar="NAME", help="Instruction set. [default: the best]")
 @click.option("--seconds", default=0.3, show_default=True, type=click.FloatRange(0, min_open=True), help="Per case.")
 @click.option("--json", "file", default=None, type=click.Path(dir_okay=False), help="Write the samples here.")
-@click.option("--list", "listed", is_flag=True, help="List the rows and their bars, and measure nothing.")
+@click.option(
+    "--guards", "guards_file", default=None, type=FILE, help="Judge by this file of guards. [default: accel's]"
+)
+@click.option("--save-guards", "saved", default=None, type=click.Path(dir_okay=False, path_type=Path),
+              help="Write what was reached into this file, as guards for the next run.")  # fmt: skip
+@click.option("--list", "listed", is_flag=True, help="List the rows and their aims, and measure nothing.")
 @click.option("--verbose", is_flag=True, help="Print every case.")
 def command(
     rows: str,
@@ -62,23 +69,31 @@ def command(
     isa: str | None,
     seconds: float,
     file: str | None,
+    guards_file: Path | None,
+    saved: Path | None,
     listed: bool,
     verbose: bool,
 ) -> int:
     """Times each row's cases in turn with the same calls of NumPy and torch, in one process per number of threads.
 
-    A ratio above 1 means that accel is faster than the better of the two. Exit code 0 if every row is at or above its
-    bar, 1 if one is below, 2 for bad arguments.
+    A ratio above 1 means that accel is faster than the better of the two. Each row has an aim, which is printed, and a
+    guard, which decides: what was reached on that instruction set with that number of threads, less the noise.
+    Exit code 0 if no row is below its guard, even if it has none; 1 if one is, or a result is wrong; 2 for bad
+    arguments.
     """
     from .. import console
 
     chosen, counts = matching(rows, cases), thread_counts(threads)
+    if saved is not None and cases:
+        raise click.BadParameter("guards are of whole rows: give --rows, not --cases", param_hint="--save-guards")
     if listed:
         _list(chosen)
         return 0
     from ...backends.cpu import isa as choose
-    from ...bench.cpu import report, result, run
+    from ...bench.cpu import guards, report, result, run
 
+    table = guards.load(guards_file or guards.FILE)
+    kept = guards.load(saved) if saved is not None and saved.exists() else {}
     name = choose(isa)
     header = run.header(name)
     for text in report.head(header):
@@ -88,33 +103,37 @@ def command(
     def on_probes(count: int, rates: dict[str, Any]) -> None:
         header["probes"][str(count)] = rates
         console.say(f"\n{report.probes(count, rates)}")
+        console.say(report.guarded(table.get((name, count)), name, count))
         console.say(report.titles(), style="bold")
 
     for count in counts:
-        for verdict in run.run(chosen, count, name, seconds, on_probes, run.launch, cases):
+        held_to = table.get((name, count))
+        for verdict in run.run(chosen, count, name, seconds, on_probes, run.launch, cases, held_to):
             verdicts.append(verdict)
-            console.say(report.row(verdict), style=console.GOOD if verdict.passed else console.BAD)
+            style = console.BAD if not verdict.passed else console.WARN if verdict.below_aim else console.GOOD
+            console.say(report.row(verdict), style=style)
             for text in report.case_lines(verdict) if verbose else ():
                 console.say(text)
     if file is not None:
-        Path(file).write_text(json.dumps(result.to_json(header, verdicts, name), indent=1) + "\n")
+        Path(file).write_text(json.dumps(result.to_json(header, verdicts, name), indent=1) + "\n", encoding="utf-8")
     console.say("")
     for text in report.below(verdicts):
         console.say(text, style=console.BAD)
-    failed = sum(not v.passed for v in verdicts)
-    if not failed:
-        console.say(f"Every row is at or above its bar: {len(verdicts)} of {len(verdicts)}.", style=console.GOOD)
-        return 0
-    console.say(f"{failed} of {len(verdicts)} rows are below their bar.", style=console.BAD)
-    return 1
+    for text, good in report.summary(verdicts):
+        console.say(text, style=console.GOOD if good else console.BAD)
+    if saved is not None:
+        machine = f"{header['cpu']}, {header['cores']} cores"
+        saved.write_text(guards.text(guards.renewed(kept, verdicts, name, machine)), encoding="utf-8")
+        console.say(f"written: {saved}")
+    return 0 if all(v.passed for v in verdicts) else 1
 
 
 def _list(rows: list[Row]) -> None:
-    """The rows and their bars."""
+    """The rows and their aims."""
     from ...bench.cpu import report
     from .. import console
 
     console.table(
-        ("row", "bar", "of limit", "peers", "work"),
-        [(r.name, report.bar(r), f"{r.limit:.0%}" if r.limit else "", ", ".join(r.peers), r.work) for r in rows],
+        ("row", "aim", "of limit", "peers", "work"),
+        [(r.name, report.aim(r), f"{r.limit:.0%}" if r.limit else "", ", ".join(r.peers), r.work) for r in rows],
     )

@@ -19,7 +19,7 @@ class Incompatible(click.ClickException):
 
 def load(path: Path) -> dict[str, Any]:
     """A valid record. Raises Incompatible for a file of another schema, AccelError for one that is not valid."""
-    from ...bench import result
+    from ...bench.result import file as result
 
     try:
         return result.load(path)

@@ -19,7 +19,7 @@ def command(output: Path) -> int:
     Exit code 0 well; 1 a result is wrong, could not be checked, or took its process down; 2 there is no such journal,
     or nothing in it.
     """
-    from ...bench import runner
+    from ...bench.measure import runner
 
     record = runner.finish(output)
     summarize(record, record["suite"]["name"], output)

@@ -11,7 +11,7 @@ import click
 from .compare import STYLES, Share
 
 if TYPE_CHECKING:
-    from ...bench.history import Point, Series
+    from ...bench.result.history import Point, Series
 
 MARKS = {"slower": "▲", "faster": "▼", "ambiguous": "?", "lost": "✗", "gained": "+"}
 """What stands beside a time that is not the same as before."""
@@ -32,7 +32,7 @@ def command(folder: Path, pattern: str, threshold: float, as_json: bool) -> int:
 
     Exit code 0; 2 if there is no valid result file, or no case matches.
     """
-    from ...bench import history
+    from ...bench.result import history
     from .. import console
 
     try:

@@ -22,8 +22,8 @@ def command(
 ) -> int:
     """Says of each case that `accel bench run` would measure which bytes it has to move and how many operations it
     needs at least. Exit code 2 for bad arguments, or where no case matches."""
-    from ...bench.plan import Plan
-    from ...bench.runner import chosen
+    from ...bench.measure.plan import Plan
+    from ...bench.measure.runner import chosen
     from .. import console
 
     rows = [_row(case) for case in chosen(Plan(suite, "", ops, models, dtypes, patterns))]
@@ -40,7 +40,7 @@ def command(
 
 def _row(case: Any) -> dict[str, Any]:
     """A case as it is before anything is measured."""
-    from ...bench.record import blank
+    from ...bench.result.record import blank
 
     kept = ("id", "model", "layer", "phase", "count", "op", "dtype", "cache", "class", "bytes", "flops")
     record = blank(case, "", "UNSUPPORTED")

@@ -19,7 +19,7 @@ def command(name: str | None, quick: bool, as_json: bool) -> int:
     Bandwidth, arithmetic and copies are the best of their samples, latencies and rates of launches the median. Exit
     code 0, or 2 for a device that cannot be used or computes nothing of its own.
     """
-    from ...bench import probes
+    from ...bench.machine import probes
     from ...devices import default_device
     from ...devices import device as find
     from .. import console
@@ -41,10 +41,10 @@ def command(name: str | None, quick: bool, as_json: bool) -> int:
 
 
 def _print(device: Any, records: list[dict[str, Any]]) -> None:
-    from ...bench import machine
+    from ...bench.machine import head
     from .. import console
 
-    about = machine.about(device)
+    about = head.about(device)
     also = [f"{about['threads']} threads", about["isa"]] if about["isa"] else []
     console.say("; ".join([f"{device}: {about['description']}", *also]), style="bold")
     console.table(

@@ -11,7 +11,7 @@ import click
 from .. import console
 
 if TYPE_CHECKING:
-    from ...bench.runner import Event
+    from ...bench.measure.runner import Event
 
 EVERY = 10
 """Where there is no terminal, a line is printed after so many."""

@@ -15,11 +15,12 @@ FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "mar
 
 
 def chosen(form: str | None, output: str | None) -> str:
-    """The format: the one asked for, else that of the file's suffix. Raises click.BadParameter where neither tells."""
+    """The format: the one asked for, else that of the file's suffix, else Markdown, which can be read in a terminal.
+    Raises click.BadParameter for a suffix that tells none."""
     if form is not None:
         return form
     if output is None:
-        raise click.UsageError("Give a file to write (-o report.html, -o report.md) or --format; got neither.")
+        return "markdown"
     suffix = Path(output).suffix.lower()
     if suffix not in FORMATS:
         raise click.BadParameter(
@@ -32,15 +33,14 @@ def chosen(form: str | None, output: str | None) -> str:
 @click.command(short_help="Result files as an HTML page, or as Markdown for an issue.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
 @click.option("-o", "--output", default=None, type=click.Path(dir_okay=False), help="Write here. [default: stdout]")
-@click.option(
-    "--format", "form", default=None, type=click.Choice(["html", "markdown"]), help="[default: by the suffix]"
-)
+@click.option("--format", "form", default=None, type=click.Choice(["html", "markdown"]),
+              help="[default: by the suffix; markdown on stdout]")  # fmt: skip
 def command(files: tuple[str, ...], output: str | None, form: str | None) -> int:
     """The report on one result file, or on several side by side: devices, or versions of accel.
 
     The HTML page is one file that needs no network and no JavaScript, and holds the results that it was made of.
     """
-    from ...bench import result
+    from ...bench.result import file as result
 
     form = chosen(form, output)
     if output is not None and any(Path(output).exists() and os.path.samefile(output, file) for file in files):

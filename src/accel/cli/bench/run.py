@@ -13,7 +13,7 @@ import click
 from .filters import chooses_cases
 
 if TYPE_CHECKING:
-    from ...bench.plan import Plan
+    from ...bench.measure.plan import Plan
 
 FAILURES = ("incorrect", "fallback", "incomplete")
 """What --fail-on takes."""
@@ -134,9 +134,9 @@ def command(
     matches; 4 cases were not measured (with --fail-on incomplete); 5 a case ran on another device (with --fail-on
     fallback); 6 the journal to resume is of another run; 130 interrupted.
     """
-    from ...bench import plan as plans
-    from ...bench import runner
-    from ...bench.journal import OtherRunError
+    from ...bench.measure import plan as plans
+    from ...bench.measure import runner
+    from ...bench.result.journal import OtherRunError
     from .progress import progress
 
     made = plans.Plan(
@@ -148,7 +148,7 @@ def command(
     runner.chosen(made)
     machine = runner.identify(device)
     made = made.on(machine["device"]["name"])
-    out = output or Path(f"accel-bench-{suite}-{made.device.replace(':', '-')}.json")
+    out = output or default_file(suite, device or made.device)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with progress() as on_event:
@@ -157,7 +157,7 @@ def command(
         click.echo(f"accel: error: {error}", err=True)
         return 6
     except KeyboardInterrupt:
-        _say_how_to_resume(made, out, output)
+        _say_how_to_resume(made, out)
         return 130
     summarize(record, made.suite, out)
     return exit_code(record, fail_on)
@@ -165,7 +165,7 @@ def command(
 
 def exit_code(record: dict[str, Any], fail_on: tuple[str, ...]) -> int:
     """See `command`. The lowest of those that apply, as the worst has the lowest."""
-    from ...bench.result import INCORRECT, TIMED
+    from ...bench.result.file import INCORRECT, TIMED
 
     statuses = {case["status"] for case in record["cases"]}
     if "incorrect" in fail_on and statuses & set(INCORRECT):
@@ -176,14 +176,18 @@ def exit_code(record: dict[str, Any], fail_on: tuple[str, ...]) -> int:
     return 5 if "fallback" in fail_on and fallbacks else 0
 
 
-def _say_how_to_resume(plan: Plan, out: Path, output: Path | None) -> None:
-    from ...bench.runner import journal_of
+def default_file(suite: str, device: str) -> Path:
+    """The result file of a run on a device, named as it was asked for."""
+    return Path(f"accel-bench-{suite}-{re.sub(r'[^A-Za-z0-9._]+', '-', device).strip('-.')}.json")
+
+
+def _say_how_to_resume(plan: Plan, out: Path) -> None:
+    from ...bench.measure.runner import journal_of
 
     if not journal_of(out).exists():
         click.echo("accel: interrupted before anything was measured", err=True)
         return
-    file = ["-o", str(output)] if output else []
-    line = join(["accel", "bench", "run", *plan.arguments(), *file, "--resume"])
+    line = join(["accel", "bench", "run", *plan.arguments(), "-o", str(out), "--resume"])
     click.echo(
         "accel: interrupted; what was measured is kept. For a result file of that alone:\n"
         f"  {join(['accel', 'bench', 'finish', str(out)])}\nTo go on:\n  {line}",
@@ -193,8 +197,8 @@ def _say_how_to_resume(plan: Plan, out: Path, output: Path | None) -> None:
 
 def summarize(record: dict[str, Any], suite: str, out: Path) -> None:
     """How the cases ended, and the ten that are farthest from their limit."""
-    from ...bench import summary
-    from ...bench.result import INCORRECT
+    from ...bench.result import summary
+    from ...bench.result.file import INCORRECT
     from .. import console
 
     for status, count, example in summary.statuses(record["cases"]):

@@ -21,7 +21,8 @@ def command(file: Path, against: Path | None, as_json: bool) -> int:
     Exit code 0 if every rule is met, 1 if one is not or OTHER does not reproduce FILE, 2 for a file that cannot be
     read, 6 for one of another schema.
     """
-    from ...bench import result, submit
+    from ...bench.result import file as result
+    from ...bench.result import submit
     from .. import console
 
     try:

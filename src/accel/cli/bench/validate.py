@@ -18,7 +18,7 @@ def command(files: tuple[Path, ...], as_json: bool) -> int:
 
     Exit code 0 if all are valid, 2 if one is not, 6 if one has another schema.
     """
-    from ...bench import result
+    from ...bench.result import file as result
     from ...errors import ArgumentError
     from .. import console
 

@@ -1,0 +1,174 @@
+"""A part of a case that is a case itself: some elements of the result, and the operands that they are computed from.
+
+A full reference of a large product takes minutes; that of a few of its rows and columns takes milliseconds and judges
+them just as well. Which elements are taken depends on the shapes alone, and both ends are always among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import isqrt, prod
+from typing import Any
+
+import numpy as np
+
+from ...layout import broadcast_shapes
+from ...ops.reduce import normalize_axes
+from ...ops.spec import OpSpec
+from .workload import positional
+
+PRODUCTS = 2048
+"""Results of a product that are taken at most, of up to MATRICES matrices of a batch."""
+
+MATRICES = 4
+
+COLUMNS = 128
+"""Of each matrix."""
+
+ELEMENTS = 1 << 16
+"""Results of pointwise functions."""
+
+ROWS = 64
+"""Rows of reductions and softmax; fewer, but FEWEST, where they would have more than SUMMED elements together."""
+
+FEWEST, SUMMED = 4, 1 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """operands, keywords: of the smaller case, as the functions of a spec take them. take: from the whole case's
+    result, what the smaller one's must be."""
+
+    operands: tuple[Any, ...]
+    keywords: dict[str, Any]
+    take: Callable[[np.ndarray], np.ndarray]
+
+
+def part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any], products: int = PRODUCTS) -> Part:
+    """The part of a call that is checked; all of it for an op of which nothing is known. products: in place of
+    PRODUCTS."""
+    last, named = positional(spec, keywords)
+    made = _part(spec, operands, named, products)
+    return replace(made, operands=(*made.operands, *last))
+
+
+def _part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any], products: int) -> Part:
+    if spec.name == "linear":
+        return _linear(operands, keywords, products)
+    if spec.primitive == "matmul" and len(operands) == 2:
+        return _matmul(operands, keywords, products)
+    if spec.primitive == "pointwise":
+        return _pointwise(operands, keywords)
+    if spec.primitive in ("reduce", "mean", "logsumexp"):
+        return _reduction(operands, keywords)
+    if spec.primitive in ("softmax", "log_softmax"):
+        return _along(operands, keywords)
+    return Part(tuple(operands), keywords, _all)
+
+
+def spread(n: int, most: int) -> np.ndarray:
+    """At most so many indices in [0, n), evenly spaced, with both ends."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64)) if n else np.zeros(0, np.int64)
+
+
+def scattered(n: int, most: int) -> np.ndarray:
+    """At most so many indices in [0, n), with both ends: one of each of as many ranges, at places that share no factor
+    with the length of a vector or a tile."""
+    if n <= most:
+        return np.arange(n)
+    edges = np.linspace(0, n, most + 1).astype(np.int64)
+    width = np.diff(edges)
+    found = edges[:-1] + (np.arange(most) * 2654435761 % (1 << 32) * width >> 32)
+    found[0], found[-1] = 0, n - 1
+    return found
+
+
+def _all(result: np.ndarray) -> np.ndarray:
+    return result
+
+
+def _pick(x: np.ndarray, places: np.ndarray, axes: int) -> np.ndarray:
+    """x's elements (or rows) at flat places of its first so many axes."""
+    return x[np.unravel_index(places, x.shape[:axes])] if axes else x[None]
+
+
+def _pointwise(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    shape = broadcast_shapes(*(x.shape for x in operands))
+    places = scattered(prod(shape), ELEMENTS)
+    take = partial(_pick, places=places, axes=len(shape))
+    return Part(tuple(take(np.broadcast_to(x, shape)) for x in operands), keywords, take)
+
+
+def _sides(rows: int, columns: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of a matrix, together so many elements at most, about twice as many columns."""
+    few = spread(rows, max(2, isqrt(most // 2)))
+    return few, spread(columns, max(2, min(COLUMNS, most // max(1, few.size))))
+
+
+def _matmul(operands: Sequence[np.ndarray], keywords: dict[str, Any], most: int) -> Part:
+    """The axis that a 1-D operand lacks is there in the part."""
+    a, b = operands
+    left = a if a.ndim > 1 else a[None, :]
+    right = (b if b.ndim > 1 else b[:, None]).swapaxes(-1, -2)
+    batch = broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    left, right = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (left, right))
+    which = spread(prod(batch), MATRICES)
+    rows, columns = _sides(left.shape[-2], right.shape[-2], most // max(1, which.size))
+    matrices = np.unravel_index(which, batch) if batch else ()
+
+    def take(result: np.ndarray) -> np.ndarray:
+        full = result if b.ndim > 1 else result[..., None]
+        full = full if a.ndim > 1 else full[..., None, :]
+        return full[(*(i[:, None, None] for i in matrices), rows[:, None], columns)]
+
+    some_left, some_right = (x[(*(i[:, None] for i in matrices), k)] for x, k in ((left, rows), (right, columns)))
+    return Part((some_left, some_right.swapaxes(-1, -2)), keywords, take)
+
+
+def _linear(operands: Sequence[np.ndarray], keywords: dict[str, Any], most: int) -> Part:
+    """The rows of all leading axes are one axis of the part."""
+    x, weight, *bias = operands
+    rows, columns = _sides(prod(x.shape[:-1]), weight.shape[0], most)
+
+    def take(result: np.ndarray) -> np.ndarray:
+        return _pick(result, rows, result.ndim - 1)[:, columns]
+
+    return Part((_pick(x, rows, x.ndim - 1), weight[columns], *(v[columns] for v in bias)), keywords, take)
+
+
+def _rows(count: int, length: int) -> np.ndarray:
+    """Of so many rows of a length those that are taken."""
+    return spread(count, min(ROWS, max(FEWEST, SUMMED // max(1, length))))
+
+
+def _reduction(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """The kept axes are the first axis of the part; all elements where no axis is kept."""
+    (x,) = operands
+    axis = keywords.get("axis")
+    if axis is None:
+        return Part((x,), keywords, _all)
+    axes = normalize_axes("reduce", axis, x.ndim)
+    kept = [a for a in range(x.ndim) if a not in axes]
+    places = _rows(prod(x.shape[a] for a in kept), prod(x.shape[a] for a in axes))
+    some = _pick(x.transpose(*kept, *axes), places, len(kept))
+    inner = tuple(range(1, 1 + len(axes))) if isinstance(axis, tuple) else 1
+
+    def take(result: np.ndarray) -> np.ndarray:
+        return _pick(result.reshape([x.shape[a] for a in kept]), places, len(kept))
+
+    return Part((some,), keywords | {"axis": inner, "keepdims": False}, take)
+
+
+def _along(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """The other axes than that of softmax are the first axis of the part."""
+    (x,) = operands
+    axis = keywords.get("axis", -1) % x.ndim
+    others = x.ndim - 1
+    places = _rows(prod(n for a, n in enumerate(x.shape) if a != axis), x.shape[axis])
+
+    def take(result: np.ndarray) -> np.ndarray:
+        return _pick(np.moveaxis(result, axis, -1), places, others)
+
+    return Part((take(x),), keywords | {"axis": 1}, take)

@@ -1,0 +1,1 @@
+"""What it is measured on: the head of a result file, and the limits of the device."""

@@ -1,0 +1,34 @@
+"""What ran a call, and on which device, from the dispatcher's own record of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import dispatch
+from ...backends.base import Device
+
+
+def route(recorder: dispatch.Recorder, device: Device) -> dict[str, Any]:
+    """What ran a call, and where: the entries ``path``, ``executed``, ``kernel`` and ``reason``."""
+    chosen = [(where, found, _chosen(found)) for where, found in recorder.calls]
+    whats = [what for _, _, what in chosen]
+    moved = [each for each in chosen if each[2] == dispatch.FALLBACK or each[2].startswith("override: ")]
+    made = (dispatch.DECOMPOSITION, dispatch.FALLBACK)
+    kernels = list(dict.fromkeys(what for what in whats if what not in made and not what.startswith("override: ")))
+    executed = str(device)
+    if moved:
+        last = next((where for where, _, what in reversed(chosen) if what in kernels), moved[-1][0])
+        executed = last.rpartition(" on ")[2]
+    path = "fallback" if moved else "decomposition" if dispatch.DECOMPOSITION in whats else "native" if whats else None
+    reasons = [f"{c.what}: {c.refusal}" for _, found, what in moved for c in found if c.refusal and c.what != what]
+    reasons += [what for _, _, what in moved if what != dispatch.FALLBACK]
+    return {
+        "path": path,
+        "executed": executed,
+        "kernel": ", ".join(kernels) or None,
+        "reason": "; ".join(dict.fromkeys(reasons)) or ("no kernel" if moved else None),
+    }
+
+
+def _chosen(found: list[dispatch.Candidate]) -> str:
+    return next((c.what for c in found if c.refusal is None), "nothing")

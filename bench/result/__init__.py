@@ -1,0 +1,1 @@
+"""What was found: the result file, and what its samples say."""

@@ -1,0 +1,113 @@
+"""Every kind of case, small: accel and the peers give the answer, and a wrong result is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from accel.bench.cases.functions import operations
+from accel.bench.cpu import aims, matrix, overhead, pointwise, reductions, worker
+from accel.bench.cpu.case import Case
+from accel.bench.cpu.data import Data
+from accel.bench.machine.limits import Limit
+from accel.bench.peers import functions as peers
+from accel.bench.peers.answers import host, wrong
+from accel.scalar import FUNCTIONS
+
+KINDS = (("sum", "float32"), ("mean", "float32"), ("max", "float32"), ("any", "bool"), ("argmax", "float32"))
+
+SMALL = [
+    *pointwise.scalar(300, True),
+    *(case for case in pointwise.broadcast() if "4096" not in case.name),
+    *(pointwise.cast(source, target, 300) for source, target in pointwise.CASTS),
+    *(
+        matrix.product(5, 7, 9, dtype, layout)
+        for dtype in ("float32", "float64", "float16", "bfloat16")
+        for layout in matrix.LAYOUTS
+    ),
+    *(matrix.product(32, 32, 64, "int8", layout) for layout in matrix.LAYOUTS),
+    *(matrix.product(1, 32, 64, "int8", layout) for layout in ("NN", "NT")),  # TN: torch 2.13 gives wrong numbers
+    *matrix.batched((4, 8), 10),
+    matrix.linear(5, 7, 9),
+    *(
+        reductions.along(kind, dtype, (6, 7, 8), axis)
+        for kind, dtype in KINDS
+        for axis in (None, 0, 1, 2)
+    ),
+    reductions.of_rows("softmax", (20, 50)),
+    *(
+        case
+        for op in ("add", "matmul", "linear")
+        for kind in ("Array", "ndarray")
+        for case in overhead.overhead(op, kind)
+    ),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return Data()
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: f"{case.name} {case.dtype}")
+def test_accel_and_peers_give_the_answer(case: Case, data: Data):
+    with np.errstate(all="ignore"):
+        calls = case.build(data)
+        got, want = host(calls.accel()), calls.expected()
+        assert wrong(calls.sample(got), want) is None
+        kept, _, notes = worker.sound(calls, want, got.dtype)
+    assert not notes
+    assert kept or not calls.peers
+
+
+def test_every_scalar_function_has_a_peer(data: Data):
+    """A new function whose peers have other names gets a row in the tables of names."""
+    missing = [name for name in FUNCTIONS if peers.numpy_function(name) is None]
+    if data.torch is not None:
+        missing = [name for name in missing if peers.torch_function(data.torch, name) is None]
+    assert missing == []
+
+
+def test_operands_are_the_same_memory_for_all_and_not_zero(data: Data):
+    for dtype in ("float32", "bfloat16", "int8"):
+        x = data.array(dtype, (64, 3))
+        assert data.accel(x)[0].buffer.address == x.ctypes.data
+        if data.torch is not None:
+            assert data.tensor(x).data_ptr() == x.ctypes.data
+        assert np.count_nonzero(x) > 0.9 * x.size
+        assert data.array(dtype, (64, 3)) is x
+        assert Data().array(dtype, (64, 3)).tobytes() == x.tobytes(), "the seed is fixed"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
+def test_wrong_values_dtypes_and_shapes_are_seen(dtype: str):
+    want = np.array([1, 0, 1, 1], dtype).astype(np.float64)
+    assert wrong(want.astype(dtype), want) is None
+    changed = want.astype(dtype)
+    changed[2] = 0
+    assert wrong(changed, want) == "1 of 4 compared are wrong; the first is 0.0 and not 1.0"
+    assert wrong(changed[:3], want) == "shape (3,), expected (4,)"
+    if dtype.startswith("float"):
+        assert wrong(np.full(4, np.nan, dtype), want) is not None
+        assert wrong(np.full(4, np.nan, dtype), np.full(4, np.nan)) is None
+
+
+def test_operations_count_what_computes():
+    assert operations("add") == 1
+    assert operations("positive") == 0
+    assert 10 < operations("exp") < 30 < operations("gelu")
+
+
+def test_rows_have_distinct_names_cases_and_limits():
+    assert len({row.name for row in aims.ROWS}) == len(aims.ROWS)
+    for row in aims.ROWS:
+        cases = row.cases()
+        assert cases, row.name
+        assert len({case.name for case in cases}) == len(cases), row.name
+        assert any(case.limit for case in cases) == (row.limit is not None), row.name
+
+
+def test_share_of_a_limit():
+    limit = Limit("fma_float32", 2e9)
+    assert limit.share(0.02, 200.0) == pytest.approx(0.5)
+    assert Limit("vnni_int8", 1).rate("avx2", 1) is None

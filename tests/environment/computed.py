@@ -1,0 +1,169 @@
+"""What accel computes of operands that every environment changes something of: bytes by name, to be equal in all.
+
+As a script: computes them in a process that imports accel, starts its threads and makes its constants in a foreign
+environment, and prints their digests.
+
+python computed.py ENVIRONMENT FOLDER DEVICE...
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+FRACTION = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
+NUMPY = {name: np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in FRACTION}
+FEW = ("multiply", "log", "equal", "sum", "matmul")
+
+
+def floats(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Numbers of both signs: most about 1, some subnormal, some next to the smallest normal one. Made as integers."""
+    rng, fraction, size = np.random.default_rng(seed), FRACTION[dtype], 8 * NUMPY[dtype].itemsize
+    bias = (1 << (size - fraction - 2)) - 1
+    kind = rng.integers(0, 8, shape)
+    exponent = np.select([kind == 0, kind == 1], [0, rng.integers(1, 5, shape)], bias + rng.integers(-3, 4, shape))
+    bits = rng.integers(0, 2, shape) << (size - 1) | exponent << fraction | rng.integers(0, 1 << fraction, shape)
+    return bits.astype(f"u{size // 8}").view(NUMPY[dtype])
+
+
+def elements(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    if dtype in FRACTION:
+        return floats(dtype, shape, seed)
+    if dtype == "bool":
+        return np.random.default_rng(seed).integers(0, 2, shape).astype(bool)
+    return np.random.default_rng(seed).integers(0, 100, shape).astype(dtype)
+
+
+def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, Any]]]:
+    """Of calls of an op, and the keywords of each."""
+
+    if spec.name == "copy":
+        return [elements(dtype, (3, 401), 0)], [{}]
+    if spec.name == "astype":
+        return [elements(dtype, (3, 401), 0)], [{"dtype": to} for to in (*FRACTION, "int32", "bool")]
+    if spec.primitive == "pointwise":
+        made = [elements(dtype, (3, 401), seed) for seed in range(len(spec.arguments))]
+        if spec.name == "where":
+            made[0] = elements("bool", (3, 401), 9)
+        return made, [{}]
+    if spec.primitive == "matmul":
+        made = [elements(dtype, (13, 300), 0), elements(dtype, (300, 17), 1)]
+        if spec.name == "matmul":
+            return made, [{}]
+        calls = [{}, {"activation": "gelu"}] if dtype in FRACTION else [{}]
+        return [made[0], made[1].T.copy(), elements(dtype, (17,), 2)], calls
+    if spec.primitive in ("reduce", "mean", "softmax", "log_softmax", "logsumexp"):
+        return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
+    raise NotImplementedError(f"{spec.name}: no operands are written down here for its primitive, {spec.primitive}")
+
+
+def of_ops(device: Any, names: Any = None, dtypes: Any = None) -> Iterator[tuple[str, np.ndarray]]:
+    """The results of every op and dtype, or of those named."""
+    import accel
+    from accel.registry import OPS
+
+    for name in OPS if names is None else names:
+        spec = OPS[name]
+        for dtype in spec.dtypes:
+            if spec.namespace != "internal" and (dtypes is None or dtype.name in dtypes):
+                arrays, calls = operands(spec, dtype.name)
+                arrays = [accel.asarray(x, device=device, copy=True) for x in arrays]
+                for keywords in calls:
+                    last = [keywords["dtype"]] if name == "astype" else []  # which takes it by position only
+                    result = spec.function(*arrays, *last, **({} if last else keywords))
+                    yield f"{name} {dtype} {keywords}", np.asarray(result)
+
+
+def of_the_host() -> Iterator[tuple[str, Any]]:
+    """Constants, ranges and what leaves arrays, and results of several threads."""
+    import accel
+
+    small = floats("float32", (64,), 3)[:8]
+    tiny = np.array([0x000AE398, 0x80000001], np.uint32).view(np.float32)  # 1e-39, and the smallest number, negative
+    x = accel.asarray(tiny, device="cpu")
+    for dtype in FRACTION:
+        for i, value in enumerate((0.1, 1e-39, 5e-324, 1 / 3, 2**53 + 1, 2**24 + 1, 2**63 - 1)):
+            yield f"full {dtype} {i}", np.asarray(accel.full(3, value, dtype=dtype, device="cpu"))
+            yield f"asarray {dtype} {i}", np.asarray(accel.asarray([value, value], dtype=dtype, device="cpu"))
+            beside = accel.add(accel.asarray(floats(dtype, (9,), 4), device="cpu"), value)
+            yield f"beside {dtype} {i}", np.asarray(beside)
+        yield f"linspace {dtype}", np.asarray(accel.linspace(0, 1, 50, dtype=dtype, device="cpu"))
+        yield f"arange {dtype}", np.asarray(accel.arange(0, 1, 0.07, dtype=dtype, device="cpu"))
+        info = accel.finfo(accel.asarray(floats(dtype, (2,), 1), device="cpu"))
+        yield f"finfo {dtype}", " ".join(x.hex() for x in (info.eps, info.max, info.min, info.smallest_normal))
+    yield "NumPy scalars", np.asarray(accel.asarray([tiny[0], np.float64(1)], device="cpu"))
+    yield "NumPy scalar", np.asarray(accel.full(2, tiny[0], dtype="float64", device="cpu"))
+    yield "NumPy scalar beside", np.asarray(accel.add(accel.asarray(small, device="cpu"), tiny[0]))
+    smallest = accel.asarray(np.array([1], np.uint64).view(np.float64), device="cpu")
+    yield "items", f"{x[0].item().hex()} {float(x[1]).hex()} {bool(x[0])} {bool(smallest)}"
+    yield "text", repr(x)
+    yield "__array__", np.asarray(x, np.float64)
+    yield "set", np.asarray(_set(accel.asarray(small.copy(), device="cpu"), 1e-39))
+    long = np.tile(floats("float32", (4096,), 5), 1 << 8)
+    with accel.config(num_threads=3):
+        for _ in range(3):
+            yield "threads: product", np.asarray(accel.multiply(accel.asarray(long, device="cpu"), 0.01))
+            yield "threads: sum", np.asarray(accel.sum(accel.asarray(long.reshape(64, -1), device="cpu"), axis=1))
+
+
+def _set(x: Any, value: float) -> Any:
+    x[1:3] = value
+    return x
+
+
+def control_of_numpy() -> np.ndarray:
+    """What NumPy computes itself, which every foreign environment changes."""
+    a, b = floats("float32", (999,), 0), floats("float32", (999,), 1)
+    with np.errstate(all="ignore"):
+        return a * b
+
+
+def literals() -> str:
+    """Of accel's source, as the compiler of Python made them."""
+    from accel.scalar import coefficients
+
+    rows = [row for name, row in sorted(vars(coefficients).items()) if name.isupper()]
+    return " ".join(x.hex() for row in rows for dtype in sorted(row) for x in np.ravel(np.array(row[dtype])).tolist())
+
+
+def results(devices: list[str]) -> dict[str, str]:
+    """Digests by name."""
+    import hashlib
+
+    import accel
+
+    found: dict[str, str] = {}
+    for device in devices:
+        every = device == "cpu"
+        made = of_ops(accel.device(device), *(() if every else (FEW, ("float32",))))
+        for name, value in (*made, *(of_the_host() if every else ())):
+            content = value.encode() if isinstance(value, str) else value.tobytes()
+            key = f"{device}: {name}"
+            digest = hashlib.sha256(content).hexdigest()
+            assert found.setdefault(key, digest) == digest, f"{key}: two results of one call"
+    return found
+
+
+def main(environment: str, folder: str, *devices: str) -> None:
+    import environments
+
+    inherited = environments.control()
+    with environments.foreign(environment):
+        before = environments.control()
+        assert before != inherited
+        sys.pycache_prefix = folder  # as if accel were just installed, its modules are compiled now
+        found = results(list(devices))
+        found["literals"] = literals()
+        found["control"] = control_of_numpy().tobytes().hex()
+        assert environments.control() == before
+        text = json.dumps(found)
+    print(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
