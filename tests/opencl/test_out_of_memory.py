@@ -152,11 +152,12 @@ def test_a_compiler_that_runs_out_of_memory(
     source = f"// {tmp_path}\n__kernel void nothing(__global int *x) {{ x[0] = 1; }}"  # in no cache
     broken = Failing(cl.Program.build, CODES[code], times)
     monkeypatch.setattr(cl.Program, "build", lambda *args, **keywords: broken(*args, **keywords))
-    if times == 1:
-        assert device.kernel("nothing", source, "nothing").num_args == 1
-        return
-    with pytest.raises(accel.OutOfMemoryError, match=code):
-        device.kernel("nothing", source, "nothing")
+    with accel.config(cache_dir=str(tmp_path)):
+        if times == 1:
+            assert device.kernel("nothing", source, "nothing").num_args == 1
+            return
+        with pytest.raises(accel.OutOfMemoryError, match=code):
+            device.kernel("nothing", source, "nothing")
     assert broken.calls == 2
 
 
