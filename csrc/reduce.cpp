@@ -298,7 +298,21 @@ void Reduce::fold_blocks(const Call& call, const Group& group, int64_t first, in
       first_->rows(group.width, n, gather_block(call, group, begin, begin + n), n, false, partials + b * row);
     }
     worker.checkpoint(n * group.width / 4);
+    if (group.width == 1 && settled(call, partials, b, b + 1, last)) return;
   }
+}
+
+/// Whether any's or all's output is settled by the results of blocks [first, end) or by another thread's; those up to
+/// `last` are then filled in.
+bool Reduce::settled(const Call& call, char* partials, int64_t first, int64_t end, int64_t last) const {
+  const bool any = kind_ == "any";
+  if (!any && kind_ != "all") return false;
+  const char value = any;
+  const bool here = std::find(partials + first, partials + end, value) != partials + end;
+  if (here && call.found) call.found->store(true, std::memory_order_relaxed);
+  if (!here && !(call.found && call.found->load(std::memory_order_relaxed))) return false;
+  std::fill(partials + end, partials + last, value);
+  return true;
 }
 
 /// The blocks of one output whose elements are neighbours.
@@ -307,21 +321,12 @@ void Reduce::fold_long_row(const Call& call, const Group& group, int64_t first, 
   constexpr int64_t kBatch = kRowElements / kBlock;
   const int64_t size = size_of(dtype_), acc_size = size_of(accumulator_);
   const int64_t whole = call.length / kBlock;
-  const bool settles = kind_ == "any" || kind_ == "all";
   for (int64_t b = first, count; b < last; b += count) {
     count = b < whole ? std::min({kBatch, last - b, whole - b}) : 1;
-    char* const results = partials + b * acc_size;
     const int64_t n = std::min<int64_t>(call.length - b * kBlock, kBlock);
-    first_->rows(count, n, group.in + b * kBlock * size, kBlock, call.far, results);
+    first_->rows(count, n, group.in + b * kBlock * size, kBlock, call.far, partials + b * acc_size);
     worker.checkpoint(count * n / 4);
-    if (!settles) continue;
-    const char settled = kind_ == "any";
-    const bool found = std::find(results, results + count, settled) != results + count;
-    if (found && call.found) call.found->store(true, std::memory_order_relaxed);
-    if (found || (call.found && call.found->load(std::memory_order_relaxed))) {
-      std::fill(results + count, partials + last, settled);
-      return;
-    }
+    if (settled(call, partials, b, b + count, last)) return;
   }
 }
 

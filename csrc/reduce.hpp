@@ -38,6 +38,7 @@ class Reduce {
                    Worker& worker) const;
   void fold_long_row(const Call& call, const Group& group, int64_t first, int64_t last, char* partials,
                      Worker& worker) const;
+  bool settled(const Call& call, char* partials, int64_t first, int64_t end, int64_t last) const;
   void divide(int64_t width, int64_t length, char* sums) const;
   void finish(const Call& call, const Group& group, char* partials) const;
   void search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const;

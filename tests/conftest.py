@@ -44,11 +44,13 @@ def _gpu() -> bool:
 
 @dataclass(frozen=True)
 class Target:
-    """A device under test, the settings that it is tested with, and how many examples it gets in the quick profile."""
+    """A device under test, the settings that it is tested with, how many drawn examples it gets in the quick profile,
+    and elements of its largest edge examples."""
 
     name: str
     device: str
     examples: int
+    edges: int
     settings: dict[str, Any] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -65,13 +67,13 @@ class Target:
 
 
 TARGETS = (
-    *(Target(f"cpu-{isa}", "cpu", 12, {"cpu_isa": isa}) for isa in ("avx512", "avx2", "neon", "baseline")),
-    Target("intel", "opencl:intel", 4),
-    Target("pocl", "opencl:pocl", 3),
-    Target("interpreter", "triton:interpreter", 2),
-    Target("emulated-sm_80", "triton:emulated-sm_80", 2),
-    Target("emulated-sm_90", "triton:emulated-sm_90", 2),
-    pytest.param(Target("gpu", "triton:0", 6), marks=pytest.mark.gpu),
+    *(Target(f"cpu-{isa}", "cpu", 8, 10_000, {"cpu_isa": isa}) for isa in ("avx512", "avx2", "neon", "baseline")),
+    Target("intel", "opencl:intel", 3, 1100),
+    Target("pocl", "opencl:pocl", 2, 1100),
+    Target("interpreter", "triton:interpreter", 2, 2),
+    Target("emulated-sm_80", "triton:emulated-sm_80", 2, 2),
+    Target("emulated-sm_90", "triton:emulated-sm_90", 2, 2),
+    pytest.param(Target("gpu", "triton:0", 6, 1 << 22), marks=pytest.mark.gpu),
 )
 
 

@@ -2,6 +2,7 @@
 
 #include "../float_environment.hpp"
 #include "callable.hpp"
+#include "ending.hpp"
 
 namespace accel::core {
 
@@ -62,6 +63,7 @@ Ref make_key(const Callable& self, PyObject* spec, PyObject* inputs, PyObject* p
 PyObject* dispatch(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   PyObject* given[4];  // spec, inputs, params, out
   if (!unpack("call", args, flagged, keywords, 2, 4, given)) return nullptr;
+  const Call counted;
   const Callable& self = as_callable(object);
   if (const Ref key = make_key(self, given[0], given[1], given[2], given[3])) {
     if (const Ref plan = lookup(self.parts[kPlans], key.get())) {

@@ -9,6 +9,7 @@
 #include "buffer.hpp"
 #include "callable.hpp"
 #include "dispatcher.hpp"
+#include "ending.hpp"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>
@@ -191,6 +192,7 @@ Ref adopt(const Callable& self, PyObject* spec, PyObject* operands, PyTypeObject
 PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   PyObject* given[3];  // spec, operands, params
   if (!unpack("enter", args, flagged, keywords, 2, 3, given)) return nullptr;
+  const Call counted;
   const Callable& self = as_callable(object);
   PyObject* const operands = given[1];
   if (!PyTuple_CheckExact(operands) || PyTuple_GET_SIZE(operands) == 0) {

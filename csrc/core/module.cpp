@@ -8,6 +8,7 @@
 #include "dispatcher.hpp"
 #include "door.hpp"
 #include "elements.hpp"
+#include "ending.hpp"
 #include "environment.hpp"
 #include "pool.hpp"
 
@@ -43,11 +44,26 @@ PyObject* allocate_bytes(PyObject*, PyObject* size) {
   return PyErr_Format(PyExc_ValueError, "allocate: nbytes: expected at least 0, got %zd", nbytes);
 }
 
+/// Whether the current thread is inside a call that `begin_call` counted is known to who called it.
+PyObject* python_begin_call(PyObject*, PyObject*) {
+  const bool counted = !pthread_equal(pthread_self(), main_thread.load(std::memory_order_relaxed));
+  if (counted) begin_call();
+  return PyBool_FromLong(counted);
+}
+
+PyObject* python_end_call(PyObject*, PyObject* counted) {
+  if (counted == Py_True) end_call();
+  Py_RETURN_NONE;
+}
+
 PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
 }
 
 PyMethodDef functions[] = {
+    {"begin_call", python_begin_call, METH_NOARGS,
+     "begin_call(): before a driver is called; gives what end_call takes."},
+    {"end_call", python_end_call, METH_O, "end_call(begun): after a driver was called."},
     {"allocate", allocate_bytes, METH_O, "allocate(nbytes): a HostBuffer from the pool. Raises MemoryError."},
     {"store", fast(store), METH_FASTCALL,
      "store(array, key, value): writes a number to the element that integers name, where that is simple; whether it "
@@ -61,7 +77,7 @@ py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>
 }  // namespace
 }  // namespace accel::core
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
   using namespace accel::core;
   m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";
   if (!load_numpy()) throw py::error_already_set();
@@ -79,5 +95,21 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
       "set_idle_limit", [](size_t bytes) { set_idle_limit(bytes); }, py::arg("bytes"),
       "How many bytes may lie idle in the pool.");
   m.def("release_idle", &release_idle, "Returns what lies idle in the pool to the system; whether anything did.");
+  main_thread = reinterpret_cast<pthread_t>(
+      py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>());
+  m.def(
+      "end_calls",
+      [] {
+        if (!end_calls()) throw py::error_already_set();
+      },
+      "For an exit handler: waits until no other thread is inside a call.");
   m.def("idle_bytes", &idle_bytes, "How many bytes lie idle in the pool.");
+}
+
+/// Asks first, as pybind11 waits for ever for the GIL of a subinterpreter, and all that accel keeps is the process's.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return PyInit__core_of_main_interpreter();
+  PyErr_SetString(PyExc_ImportError,
+                  "accel cannot be imported in a subinterpreter, only in a process's main one; use processes instead");
+  return nullptr;
 }

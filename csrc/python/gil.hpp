@@ -2,8 +2,8 @@
 #pragma once
 
 #include <Python.h>
-#include <unistd.h>
 
+#include "../core/ending.hpp"
 #include "../threads.hpp"
 
 namespace accel {
@@ -20,7 +20,7 @@ class WithoutGil final : public Interrupt {
     WithoutGil released;
     try {
       body(released);
-      released.acquire();  // not left to the destructor: CPython may end this thread here by unwinding it
+      released.acquire();
     } catch (const Interrupted&) {
       released.acquire();
       throw PythonError{};
@@ -38,22 +38,11 @@ class WithoutGil final : public Interrupt {
   WithoutGil() : state_(PyEval_SaveThread()) {}
   ~WithoutGil() override { acquire(); }
 
-  static bool is_finalizing() {
-#if PY_VERSION_HEX >= 0x030d0000
-    return Py_IsFinalizing();
-#else
-    return _Py_IsFinalizing();
-#endif
-  }
-
   void acquire() {
     if (!state_) return;
-    // A daemon thread outlives the interpreter: it waits for the process to end, as CPython lets it do from 3.14 on.
-    // Before, CPython would unwind it by pthread_exit from within the job that other threads still work on.
-    while (is_finalizing()) pause();
     PyThreadState* const state = state_;
     state_ = nullptr;
-    PyEval_RestoreThread(state);
+    core::take_gil(state);
   }
 
   PyThreadState* state_;  // null while the GIL is held

@@ -4,10 +4,10 @@ Names follow the Python array API standard; `accel.nn` follows torch.nn.function
 in and go out in their own kind: NumPy arrays, torch tensors, pyopencl arrays, `accel.Array`.
 """
 
+from . import _core  # isort: skip  # first: it refuses a subinterpreter, before NumPy is loaded into it
+
 from math import e, inf, nan, pi
 from types import ModuleType as _Module
-
-from . import _core
 
 with _core.FloatEnvironment():  # literals get their values when a module is compiled, which this is the first to do
     from . import ops as _ops

@@ -75,8 +75,8 @@ def lend(variable: str, usual: str) -> None:
 
 
 def can_hold(folder: str) -> bool:
-    """Whether a folder can be written, or made. Tried, as permissions do not tell of full and read-only disks, nor
-    what root may do."""
+    """Whether a folder can be written, and what is in it, or whether it can be made. Tried, as permissions do not tell
+    of full and read-only disks, nor what root may do."""
     path = os.path.expanduser(folder)
     if path.startswith("~"):
         return False
@@ -85,6 +85,9 @@ def can_hold(folder: str) -> bool:
     try:
         with tempfile.TemporaryFile(dir=path or ".") as file:
             file.write(bytes(4096))
+        if path == os.path.expanduser(folder):
+            with os.scandir(path) as entries:
+                return all(os.access(entry, os.W_OK) for entry in entries)
     except OSError:
         return False
     return True

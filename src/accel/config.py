@@ -136,7 +136,8 @@ OPTIONS: tuple[Option, ...] = (
            "cores this process may use (its affinity and its cgroup's quota)", positive),
     Option("cpu_isa", "ACCEL_CPU_ISA", None, "baseline | avx2 | avx512 | neon", "highest CPU instruction set to use",
            _one_of("baseline", "avx2", "avx512", "neon")),
-    Option("cache_dir", "ACCEL_CACHE_DIR", None, "folder", "compiled kernels and tuning results", _text),
+    Option("cache_dir", "ACCEL_CACHE_DIR", None, "folder", "compiled kernels and tuning results; else the user's cache "
+           "folder; a temporary one where that cannot be written", _text),
     Option("pool_limit", "ACCEL_POOL_LIMIT", None, "bytes, or a number with K, M or G", "host memory that is kept for "
            "the next arrays; else an eighth of the machine's", _bytes, _pool),
     Option("tune", "ACCEL_TUNE", "load", "off | load | search", "use of tuning results",

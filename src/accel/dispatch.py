@@ -35,7 +35,7 @@ FALLBACK = "fallback to cpu"
 ADDRESSES = 1 << 52
 """Bytes that no device has: as many as the largest addresses of processors count."""
 
-_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 12)
+_plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 11)
 _said: set[tuple[str, str, str]] = set()
 RECORDER: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
 
@@ -196,11 +196,8 @@ def _native(launch: Any, its_layout: Layout, spec: OpSpec, params: Any) -> Plan:
 
 def _apart(source: Array, out: Array) -> Array:
     """The source, copied first where it shares memory with out but is not the same elements."""
-    a, b = source.buffer, out.buffer
-    if hasattr(a, "address"):  # buffers over memory that another library owns: two of them may overlap
-        apart = a.address + a.nbytes <= b.address or b.address + b.nbytes <= a.address
-    else:
-        apart = a is not b
+    (memory, first, end), (its_memory, its_first, its_end) = (x.device.place(x.buffer) for x in (source, out))
+    apart = memory != its_memory or end <= its_first or its_end <= first
     same = source.layout is out.layout and source.offset == out.offset and source.buffer is out.buffer
     return source if apart or same else call(registry.OPS["copy"], (source,))
 

@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 MAX_AXES = 64
 """As many axes as NumPy's arrays and the C++ kernels have."""
 
-INTERNED: Cache[tuple[DType, Shape, Shape | None, Device], Layout] = Cache(1 << 13)
+INTERNED: Cache[tuple[DType, Shape, Shape | None, Device], Layout] = Cache(1 << 12)
 """Layouts by dtype, shape, strides (None: row-major) and device. One that was forgotten while an array has it gets a
 double, which is harmless: what is found by a layout's identity is made once more."""
 

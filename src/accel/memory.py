@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from . import host_memory
-from ._core import HostBuffer, allocate, release_idle
+from ._core import HostBuffer, allocate, begin_call, end_call, end_calls, release_idle
 from .errors import OutOfMemoryError
+
+T = TypeVar("T")
 
 CHECKED = 1 << 28
 """Bytes of host memory from which on it is first asked whether there is as much."""
@@ -80,9 +84,39 @@ class Device(ABC):
     def copy_out(self, buffer: Any, offset: int, nbytes: int) -> np.ndarray:
         """The bytes as a fresh uint8 array (or one that nothing else writes), after all work queued before."""
 
+    def place(self, buffer: Any) -> tuple[Any, int, int]:
+        """Which memory a buffer is of, its first byte there, and one past its last: two buffers share bytes where they
+        are of one memory and these ranges overlap (optional; default: by ``address`` and ``nbytes`` where a buffer has
+        them, else it shares bytes with itself only)."""
+        if hasattr(buffer, "address"):
+            return "addresses", buffer.address, buffer.address + buffer.nbytes
+        return id(buffer), 0, 1
+
+    def readonly(self, buffer: Any) -> bool:
+        """Whether nobody may write to a buffer (optional; default: what its ``readonly`` says, where it has one)."""
+        return getattr(buffer, "readonly", False)
+
     def synchronize(self) -> None:
         """Waits until all queued work is done (optional; default: nothing is ever queued)."""
         return
+
+
+def driver_call(function: Callable[..., T]) -> Callable[..., T]:
+    """A function that calls a driver, which may let go of the GIL: the interpreter does not begin to end while another
+    thread is inside it. The calls of operations need no such mark, being counted at the dispatcher."""
+
+    @functools.wraps(function)
+    def counted(*arguments: Any) -> T:
+        begun = begin_call()
+        try:
+            return function(*arguments)
+        finally:
+            end_call(begun)
+
+    return counted
+
+
+atexit.register(end_calls)
 
 
 def address_of(source: np.ndarray) -> int:

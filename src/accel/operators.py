@@ -92,7 +92,7 @@ def _in_place(op: str, x: Array, other: Any) -> Array:
 
 def check_writable(op: str, x: Array) -> None:
     """Raises ArgumentError where x is read-only, or where several of its elements are one in memory."""
-    if getattr(x.buffer, "readonly", False):
+    if x.device.readonly(x.buffer):
         raise ArgumentError(f"{op}: x: the array is read-only")
     if stretched(x.layout):
         raise ArgumentError(f"{op}: x: the array is stretched (shape {x.shape}, strides {x.strides}): copy it first")

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from permissions import obeyed
 
 import accel
 from accel.cli import COMMANDS, console
@@ -92,6 +94,49 @@ def test_interruption(command, tmp_path):
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines()[-1] == "accel: interrupted"
+
+
+def start(where: Path, *command: str) -> subprocess.CompletedProcess:
+    """A command in a folder, with permissions as everybody's."""
+    run = [sys.executable, "-P", "-m", "accel", *command]
+    return subprocess.run(run, cwd=where, preexec_fn=obeyed, capture_output=True, encoding="utf-8", timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("devices", 0, ""),
+        ("explain exp --shape 3", 0, ""),
+        ("bench list", 0, ""),
+        ("conform --device cpu --op exp --examples 1", (0, 2), "the working directory was deleted"),
+        ("demo --device cpu", 2, "accel: error: --output: demo-output cannot be written"),
+        ("bench run --device cpu --op exp --no-probes --no-baselines", 2, "the journal cannot be written"),
+    ],
+)
+def test_a_deleted_working_directory(command, code, said, tmp_path):
+    deleted = "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    (tmp_path / "deleted").mkdir()
+    run = [sys.executable, "-P", "-c", deleted, "-P", "-m", "accel", *command.split()]
+    done = subprocess.run(run, cwd=tmp_path / "deleted", capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode in (code if isinstance(code, tuple) else (code,)), done.stderr
+    assert said in done.stderr or done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("demo --device cpu", "accel: error: --output: demo-output cannot be written"),
+        ("bench run --device cpu --op exp --no-probes --no-baselines", "the journal cannot be written: Perm"),
+    ],
+)
+def test_a_closed_working_directory(command, said, tmp_path):
+    """What is to be written there is refused before anything is computed; what writes nothing there runs."""
+    (tmp_path / "closed").mkdir(mode=0o555)
+    done = start(tmp_path / "closed", *command.split())
+    assert done.returncode == 2
+    assert said in done.stderr and done.stderr.count("\n") == 1
+    assert start(tmp_path / "closed", "conform", "--device", "cpu", "--op", "exp", "--examples", "1").returncode == 0
 
 
 def test_plain_text_without_a_terminal(child):

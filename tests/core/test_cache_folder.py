@@ -127,6 +127,7 @@ except PermissionError:
 config.cache_dir = folder
 assert not cache_folder.can_hold(folder) and not cache_folder.can_hold(folder + "/a/b")
 assert cache_folder.can_hold(deleted)
+assert cache_folder.can_hold(folder + "/../half/a") and not cache_folder.can_hold(folder + "/../half")
 os.chdir(deleted)
 os.rmdir(deleted)
 warnings.simplefilter("ignore")
@@ -146,6 +147,8 @@ def test_permissions_a_deleted_working_folder_and_a_fork(tmp_path):
     for name in ("closed", "deleted"):
         (tmp_path / name).mkdir()
     (tmp_path / "closed").chmod(0o555)
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "another's").mkdir(mode=0o555)
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "closed"), str(tmp_path / "deleted")],
         preexec_fn=obeyed,

@@ -55,6 +55,7 @@ def test_without_any_platform(tmp_path: Path) -> None:
     said = python(REASON, tmp_path, OCL_ICD_VENDORS=str(tmp_path / "none"))
     assert "no OpenCL" in said
     assert "to run on the CPU: pip install " in said
+    assert f"OCL_ICD_VENDORS={tmp_path / 'none'}" in said
 
 
 def test_a_driver_that_fails_is_named(tmp_path: Path) -> None:

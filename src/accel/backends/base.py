@@ -3,7 +3,8 @@
 A backend is one module (or one out-of-tree package) that names a factory in the entry-point group
 ``accel.backends`` and a `BackendInfo` in ``accel.backend_info``. It must provide
 
-    memory        `Device.allocate`, and buffers that stay alive while an `Array` holds them
+    memory        `Device.allocate`, and buffers that stay alive while an `Array` holds them; `Device.place` and
+                  `Device.readonly` where buffers may be others' memory and have no ``address`` and ``readonly``
     copies        `Device.copy_in` and `Device.copy_out` between a buffer and host memory
     one launcher  a `Kernel` row for ``pointwise``
 

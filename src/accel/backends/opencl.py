@@ -21,7 +21,7 @@ from .._core import FloatEnvironment
 from ..cache import Cache
 from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
-from ..memory import CHECKED, check_host, host_bytes, too_large
+from ..memory import CHECKED, address_of, check_host, driver_call, host_bytes, too_large
 from ..packages import remedy
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
@@ -126,6 +126,7 @@ class OpenCLDevice(Device):
             self._start()
         return self._context
 
+    @driver_call
     def _start(self) -> pyopencl.CommandQueue:
         import pyopencl as cl
         from pyopencl.tools import ImmediateAllocator, MemoryPool
@@ -158,6 +159,7 @@ class OpenCLDevice(Device):
 
     # memory
 
+    @driver_call
     def allocate(self, nbytes: int) -> pyopencl.MemoryObjectHolder:
         """A buffer from the pool, to which it returns when nothing holds it. Its next owner may write at once, even
         while kernels that read it are still queued, because the queue is in order."""
@@ -214,9 +216,11 @@ class OpenCLDevice(Device):
             )
         return too_large(str(self), nbytes, self.memory, said)
 
+    @driver_call
     def copy_in(self, buffer: pyopencl.MemoryObjectHolder, offset: int, source: np.ndarray) -> None:
         self._copy(buffer, source, source.size, dst_offset=offset)
 
+    @driver_call
     def copy_out(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> np.ndarray:
         result = host_bytes(nbytes)
         self._copy(result, buffer, nbytes, src_offset=offset)
@@ -229,6 +233,28 @@ class OpenCLDevice(Device):
         queued = self.served(lambda: cl.enqueue_copy(queue, target, source, is_blocking=False, **offset), nbytes)
         self._wait(queued.wait)
 
+    def place(self, buffer: pyopencl.MemoryObjectHolder) -> tuple[Any, int, int]:
+        """By the buffer that a sub-buffer is a part of; by the host's addresses where it was made of the host's
+        memory."""
+        import pyopencl as cl
+
+        try:
+            whole = buffer.associated_memobject or buffer
+        except cl.LogicError:  # Intel's runtime forgets a buffer that only its parts hold: they may all be of one
+            return "parts", 0, 1
+        first = 0 if whole is buffer else buffer.offset
+        memory: Any = whole.int_ptr
+        if whole.flags & cl.mem_flags.USE_HOST_PTR:
+            memory, first = "host", first + address_of(whole.get_host_array((whole.size,), np.uint8))
+        return memory, first, first + buffer.size
+
+    def readonly(self, buffer: pyopencl.MemoryObjectHolder) -> bool:
+        """Whether kernels may not write to it. A sub-buffer has the flags that it was made with, or its parent's."""
+        import pyopencl as cl
+
+        return bool(buffer.flags & cl.mem_flags.READ_ONLY)
+
+    @driver_call
     def synchronize(self) -> None:
         """Waits for the queue; nothing to wait for where this process has used none."""
         if self._queue is not None:
@@ -247,6 +273,7 @@ class OpenCLDevice(Device):
 
     # programs
 
+    @driver_call
     def kernel(self, name: str, source: str, function: str) -> pyopencl.Kernel:
         """A fresh kernel object (with arguments of its own) of a program. name: of the source, for errors. Raises
         CompileError."""
@@ -391,7 +418,7 @@ def _discover() -> list[pyopencl.Device]:
             f"backend 'opencl': pyopencl does not load ({error}); for a device whose OpenCL driver is installed: "
             f"{remedy('opencl')}; to run on the CPU: {remedy('opencl-cpu')}"
         ) from error
-    cache_folder.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl")
+    cache_folder.lend("POCL_CACHE_DIR", f"{environment('XDG_CACHE_HOME') or '~/.cache'}/pocl/kcache")
     with opencl_icd.runtimes():
         try:
             platforms = cl.get_platforms()
@@ -436,8 +463,9 @@ def _pyopencl() -> ModuleType:
 
 
 def _fixes() -> str:
-    hint = opencl_icd.incomplete()
+    named = environment("OCL_ICD_VENDORS")
+    only = f"; OCL_ICD_VENDORS={named} is the only place that is looked at: unset it" if named else ""
     return (
         "Install the device vendor's OpenCL driver (for Intel GPUs: intel-opencl-icd); "
-        f"to run on the CPU: {hint or remedy('opencl-cpu')}"
+        f"to run on the CPU: {opencl_icd.incomplete() or remedy('opencl-cpu')}{only}"
     )

@@ -128,5 +128,5 @@ def backend() -> TritonBackend:
             f"backend 'triton': triton {found} is installed; accel needs {VERSION}, with which the bit contract was "
             f"checked: {remedy('triton', 'triton')}"
         )
-    lend("TRITON_CACHE_DIR", f"{environment('TRITON_HOME') or '~'}/.triton")
+    lend("TRITON_CACHE_DIR", f"{environment('TRITON_HOME') or '~'}/.triton/cache")
     return TritonBackend()

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..cache import Cache
 from ..errors import OutOfMemoryError
-from ..memory import Device, host_bytes
+from ..memory import Device, driver_call, host_bytes
 from ..scalar import Program
 from .triton_kernel import COMPILED, Specialization, functions, load
 
@@ -23,14 +23,16 @@ Launch = Callable[[Sequence[tuple["TorchBuffer", int]]], None]
 class TorchBuffer:
     """GPU memory that torch owns.
 
-    storage: torch's, of the whole memory. address: of its first byte. nbytes: its size.
+    storage: torch's, of the whole memory. address: of its first byte. nbytes: its size. readonly: whether nobody may
+    write.
     An `accel.Array` on such a buffer starts ``offset * itemsize`` bytes after the address.
     """
 
-    __slots__ = ("address", "nbytes", "storage")
+    __slots__ = ("address", "nbytes", "readonly", "storage")
 
     def __init__(self, storage: Any) -> None:
         self.storage, self.address, self.nbytes = storage, storage.data_ptr(), storage.nbytes()
+        self.readonly = False
 
     @classmethod
     def of(cls, tensor: Any) -> tuple[TorchBuffer, int]:
@@ -69,6 +71,7 @@ class GpuDevice(Device):
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
         self._compiled: Cache[Any, Any] = Cache(COMPILED)
 
+    @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
         import torch
 
@@ -100,6 +103,7 @@ class GpuDevice(Device):
             asked = "memory ran out" if nbytes is None else f"{nbytes} bytes were asked for"
             raise OutOfMemoryError(f"{self}: {asked}; {free} of the device's {total} bytes are free") from second
 
+    @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
         import torch
 
@@ -107,6 +111,7 @@ class GpuDevice(Device):
         readable = source if source.flags.writeable else source.copy()
         self._copy(buffer.tensor[offset : offset + source.size], torch.from_numpy(readable))
 
+    @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
         import torch
 
@@ -120,6 +125,7 @@ class GpuDevice(Device):
         except RuntimeError as error:
             self.again(error, lambda: target.copy_(source), source.numel())
 
+    @driver_call
     def synchronize(self) -> None:
         import torch
 

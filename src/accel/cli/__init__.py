@@ -74,6 +74,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (BrokenPipeError, SystemExit):  # click and rich answer a closed pipe with the latter
         return _reader_is_gone()
+    except OSError:
+        if _is_somewhere():
+            raise
+        click.echo("accel: error: the working directory was deleted; change to one that is there", err=True)
+        return 2
     return result if isinstance(result, int) else 0
 
 
@@ -90,6 +95,15 @@ def _reader_is_gone() -> int:
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
     return 141
+
+
+def _is_somewhere() -> bool:
+    """Whether this process's working directory is still there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def main() -> None:

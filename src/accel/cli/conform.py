@@ -44,30 +44,41 @@ def choose(backend: str | None, device: str | None) -> str:
 @click.option("--backend", default=None, help="Test the device of this backend that is used without being named.")
 @click.option("--device", default=None, help="Test this device.")
 @click.option("--op", "ops", multiple=True, help="Only this op (may be repeated).")
-@click.option("--examples", default=20, show_default=True, type=click.IntRange(1), help="Examples per op and dtype.")
+@click.option("--dtype", "dtypes", multiple=True, help="Only this dtype (may be repeated).")
+@click.option(
+    "--examples",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Drawn examples per op and dtype, beside the fixed ones at the edges of the contract.",
+)
+@click.option("--example", type=click.IntRange(0), help="Only the example of this number, as a failure names it.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(backend: str | None, device: str | None, ops: tuple[str, ...], examples: int, as_json: bool) -> int:
+def command(
+    backend: str | None,
+    device: str | None,
+    ops: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    examples: int,
+    example: int | None,
+    as_json: bool,
+) -> int:
     """Runs every op with every dtype on a device; compares bits with the canonical algorithms, errors with bounds.
 
     The examples are the same at each run. Exit code 0 if nothing fails, else 1.
     """
-    from ..errors import AccelError
-    from ..packages import remedy
+    from ..testing import conform
     from . import console, machine
 
-    try:
-        from ..testing import conform
-    except ImportError as error:
-        raise AccelError(f"the conformance kit needs hypothesis: {remedy('test', 'hypothesis')} ({error})") from None
     name = choose(backend, device)
-    chosen = list(ops) or None
-    with console.progress(f"accel conform {name}", len(conform.cases(chosen))) as step:
+    chosen, wanted = list(ops) or None, list(dtypes) or None
+    with console.progress(f"accel conform {name}", len(conform.cases(chosen, wanted))) as step:
 
         def on_result(row: Row) -> None:
             if row.dtype != "-":  # not a row of the contract, which the total does not count
                 step(f"{row.op} {row.dtype}")
 
-        report = conform.run(name, chosen, examples, on_result)
+        report = conform.run(name, chosen, examples, on_result, wanted, example)
     if as_json:
         rows = [asdict(row) for row in report.rows]
         console.print_json(
@@ -75,6 +86,7 @@ def command(backend: str | None, device: str | None, ops: tuple[str, ...], examp
                 "device": report.device,
                 "bit_contract": report.bit_contract,
                 "examples": examples,
+                "largest_edge": report.most,
                 "passed": report.passed,
                 "rows": rows,
                 "versions": machine.versions(),
@@ -104,7 +116,10 @@ def show(report: Report) -> None:
     for row in report.rows:
         if row.status in ("unsupported", "known", "fail"):
             style = console.BAD if row.status == "fail" else console.WARN
-            console.say(f"{STATUSES[row.status]}: {row.op} {row.dtype}: {row.detail}", style=style)
+            told = row.detail.replace("\n", "\n  ")
+            console.say(f"{STATUSES[row.status]}: {row.op} {row.dtype}: {told}", style=style)
+    if report.most is not None:
+        console.say(f"The device interprets its kernels: edges of more than {report.most} elements were left out.")
     counts = ", ".join(f"{sum(row.status == s for row in report.rows)} {STATUSES[s]}" for s in used)
     verdict = "conforms to" if report.passed else "does NOT conform to"
     console.say(

@@ -57,7 +57,12 @@ def command(output: str, backends: tuple[str, ...], names: tuple[str, ...], as_j
     On every device, with quality, time and the SHA-256 of the results. Exit code 1 where two devices' bits differ.
     """
     from .. import demo
+    from ..cache import can_hold
+    from ..errors import AccelError
     from . import console
+
+    if not can_hold(output):
+        raise AccelError(f"--output: {output} cannot be written; name a folder that can be, or be made")
 
     devices, left_out = choose(backends, names)
     with console.progress("accel demo", len(demo.JOBS) * len(devices)) as step:

@@ -32,6 +32,9 @@ UINT, BFLOAT = 1, 4
 CODES = {0: "int", UINT: "uint", 2: "float", 3: "handle", BFLOAT: "bfloat", 5: "complex", 6: "bool"}
 """DLDataTypeCode."""
 
+READ_ONLY = 1
+"""DLPACK_FLAG_BITMASK_READ_ONLY."""
+
 NUMPY_HAS_VERSIONS = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
 """Whether this NumPy makes and takes ``dltensor_versioned`` capsules."""
 
@@ -144,6 +147,10 @@ def _memory_of_torch(array: Array) -> Any:
 def _export_torch(array: Array, stream: Any, max_version: tuple[int, int] | None, copy: bool | None) -> Any:
     from . import torch as torch_arrays
 
+    if array.device.readonly(array.buffer):  # which torch's capsules do not say
+        if copy is False:
+            raise BufferError("copy=False: the array is read-only, so that a copy is needed")
+        copy = True
     if min(array.strides, default=0) < 0:
         if copy is False:
             raise BufferError("copy=False: strides are negative, so that a copy is needed")
@@ -177,6 +184,23 @@ def _export_host(view: np.ndarray, max_version: tuple[int, int] | None, copy: bo
 
 
 # in
+
+
+class _Flagged:
+    """A producer, and whether the capsule that it gave says that nobody may write."""
+
+    def __init__(self, producer: Any) -> None:
+        self.producer, self.readonly = producer, False
+
+    def __dlpack__(self, **options: Any) -> Any:
+        capsule = self.producer.__dlpack__(**options)
+        if _is_valid(capsule, b"dltensor_versioned"):
+            managed = DLManagedTensorVersioned.from_address(_pointer(capsule, b"dltensor_versioned"))
+            self.readonly = bool(managed.flags & READ_ONLY)
+        return capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.producer.__dlpack_device__()
 
 
 class _Producer:
@@ -281,6 +305,9 @@ def _from_gpu(obj: Any, kind: int, index: int, device: Device | None, copy: bool
 
     from . import torch as torch_arrays
 
-    tensor = torch.from_dlpack(obj)
-    array = torch_arrays.to_array(tensor.clone() if copy and device in (None, home) else tensor, home, "from_dlpack: x")
+    producer = _Flagged(obj)
+    tensor = torch.from_dlpack(producer)
+    copied = copy and device in (None, home)
+    array = torch_arrays.to_array(tensor.clone() if copied else tensor, home, "from_dlpack: x")
+    array.buffer.readonly = producer.readonly and not copied  # torch has no such tensors
     return array if device is None else array.to_device(device)

@@ -19,8 +19,8 @@ from ..layout import layout, span
 def to_array(value: cl_array.Array, home: Device, argument: str) -> Array:
     """A pyopencl array's elements as an `Array` on the device of its queue, without a copy; home has no say.
 
-    Raises ArgumentError for arrays without a queue, in shared virtual memory, or whose elements are misaligned;
-    DtypeError; DeviceError for an out-of-order queue; BackendUnavailableError.
+    Raises ArgumentError for arrays without a queue, in shared virtual memory or a write-only buffer, or whose elements
+    are misaligned; DtypeError; DeviceError for an out-of-order queue; BackendUnavailableError.
     """
     dtype = as_dtype(value.dtype, argument)
     device, size = _device(value, argument), dtype.itemsize
@@ -31,6 +31,8 @@ def to_array(value: cl_array.Array, home: Device, argument: str) -> Array:
         raise ArgumentError(
             f"{argument}: expected an array in an OpenCL buffer, got one in {type(memory).__qualname__}"
         )
+    if memory.flags & cl.mem_flags.WRITE_ONLY:
+        raise ArgumentError(f"{argument}: the buffer is write-only (mem_flags.WRITE_ONLY); accel reads its operands")
     if value.offset % size or any(step % size for step in value.strides):
         raise ArgumentError(
             f"{argument}: the offset or a stride is no multiple of the {size} bytes of {dtype}; copy it"

@@ -316,9 +316,9 @@ def _bits(dtype: DType, numerics: str) -> str:
 
 
 def _samples(op: str, dtype: DType) -> Any:
-    from ..testing import strategies
+    from ..testing import families
 
-    return getattr(strategies, op)(dtype)
+    return getattr(families, op)(dtype)
 
 
 def _flops(inputs: tuple[Layout, ...], outputs: Any) -> int:

@@ -83,9 +83,9 @@ def _unbounded(reference: np.ndarray, *operands: np.ndarray) -> np.ndarray:
 
 
 def _program_samples(dtype: DType) -> Any:
-    from ..testing import strategies
+    from ..testing import families
 
-    return strategies.programs(dtype)
+    return families.programs(dtype)
 
 
 def apply(program: Program, *operands: Any, out: Array | None = None) -> Any:
@@ -141,9 +141,9 @@ def _spec(row: ScalarFunction) -> OpSpec:
         return pointwise_bound(row, exact, promote(*(as_dtype(x.dtype) for x in operands[-max(1, row.arity - 1) :])))
 
     def samples(dtype: DType) -> Any:
-        from ..testing import strategies
+        from ..testing import families
 
-        return strategies.elementwise(row, dtype)
+        return families.elementwise(row, dtype)
 
     function.__name__ = function.__qualname__ = row.name
     function.__module__ = f"accel.{NAMESPACES.get(row.name, '')}".rstrip(".")  # where it is pickled from
@@ -251,7 +251,7 @@ def copy(x: Any, /, *, out: Array | None = None) -> Any:
     if out is None:
         arrays, restore = interop.adopt("copy", x=x)
         return restore(dispatch.call(COPY, arrays))
-    if getattr(out.buffer, "readonly", False):
+    if out.device.readonly(out.buffer):
         raise ArgumentError("out: the array is read-only")
     assign("copy", "x", x, out)
     return out
@@ -307,15 +307,15 @@ def _cast(x: np.ndarray, dtype: Any = None) -> np.ndarray:
 
 
 def _cast_samples(dtype: DType) -> Any:
-    from ..testing import strategies
+    from ..testing import families
 
-    return strategies.casts(dtype)
+    return families.casts(dtype)
 
 
 def _copy_samples(dtype: DType) -> Any:
-    from ..testing import strategies
+    from ..testing import families
 
-    return strategies.copies(dtype)
+    return families.copies(dtype)
 
 
 COPY, ASTYPE = (

@@ -3,7 +3,9 @@ composes."""
 
 from __future__ import annotations
 
+import builtins
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import prod as product
@@ -16,11 +18,11 @@ from ..array import Array
 from ..conversion import constant
 from ..dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
 from ..errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
-from ..layout import Layout, Shape
+from ..layout import Layout, Shape, permuted
 from ..scalar import Program, program_for
 from . import bounds, canonical
 from .pointwise import apply, astype
-from .spec import Inferred, OpSpec
+from .spec import Inferred, OpSpec, Seen
 
 Axes = int | tuple[int, ...] | None
 
@@ -77,7 +79,36 @@ def _infer(kind: str, inputs: tuple[Layout, ...], params: tuple[Axes, DType | No
         if kept:
             raise ShapeError(f"{kind}: x: nothing to choose from along axes {axes} of shape {x.shape}")
     shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
-    return Inferred(((shape, _result_dtype(kind, x.dtype, asked)),), Reduction(kind, axes))
+    computed = {"max": "any", "min": "all"}.get(kind, kind) if x.dtype is BOOL else kind  # which end at the first
+    return Inferred(((shape, _result_dtype(kind, x.dtype, asked)),), Reduction(computed, axes))
+
+
+CHOICES = ("max", "min", "any", "all")
+"""Reductions that take an element no more than once: repetitions of one make no difference."""
+
+
+def _adapt(kind: str, inputs: tuple[Layout, ...], params: tuple[Axes, DType | None]) -> Seen | Callable | None:
+    """Where the order of elements makes no difference (choices; sums and products of integers, which wrap), the reduced
+    axes are taken as they lie in memory: from the longest stride to the shortest, none of them backwards."""
+    (x,), (axis, asked) = inputs, params
+    if x.size == 0 or not (kind in CHOICES or (kind in ("sum", "prod") and x.dtype.kind in "biu")):
+        return None
+    axes = normalize_axes(kind, axis, x.ndim)
+    if back := [a for a in axes if x.strides[a] < 0]:
+        return lambda array: dispatch.call(registry.OPS[kind], (_turned(array, back),), params)
+    reduced = [a for a in axes if x.shape[a] > 1 and (x.strides[a] or kind not in CHOICES)]
+    reduced.sort(key=lambda a: -x.strides[a])
+    if tuple(reduced) == axes:
+        return None
+    kept = [a for a in range(x.ndim) if a not in axes]
+    seen = permuted(x, (*kept, *reduced))
+    return Seen((seen,), (tuple(range(len(kept), seen.ndim)), asked), seen.shape[: len(kept)])
+
+
+def _turned(x: Array, axes: list[int]) -> Array:
+    """The view with these axes in the other direction."""
+    steps = tuple(-step if a in axes else step for a, step in enumerate(x.strides))
+    return x.view(x.shape, steps, builtins.sum((x.shape[a] - 1) * x.strides[a] for a in axes))
 
 
 def _run(kind: str, x: Array, axes: Shape, asked: DType | None, keepdims: bool) -> Array:
@@ -291,16 +322,16 @@ def _bound(
         absolute = np.where(total == 0, 0.0, growth * total) + underflow  # growth may be infinite
         if kind == "sum" and computed is have and bounds.integral(x):
             absolute = np.where(total < 1 / bounds.unit_roundoff(accumulator), 0, absolute)
-        if kind == "mean":
+        if kind in ("sum", "mean"):  # a partial sum may overflow that the exact result does not show
             peak = magnitude.sum(axis=axes, keepdims=keepdims)
             absolute = np.where(peak < bounds.largest(accumulator) / 2, absolute, np.inf)
     return bounds.rounded(np.asarray(exact, np.float64), absolute, accumulator, asked if computed is have else computed)
 
 
 def _samples(kind: str, dtype: DType) -> Any:
-    from ..testing import strategies
+    from ..testing import families
 
-    return strategies.reductions(kind, dtype)
+    return families.reductions(kind, dtype)
 
 
 NUMBERS = (*INTEGERS, *FLOATS)
@@ -313,6 +344,7 @@ SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (
             summary=function.__doc__.partition(".")[0] + ".",
             function=function,
             infer=partial(_infer, function.__name__),
+            adapt=partial(_adapt, function.__name__),
             canonical=partial(_canonical, function.__name__),
             reference=partial(_exact, function.__name__),
             bound=partial(_bound, function.__name__),

@@ -284,15 +284,15 @@ def _bound_logsumexp(
 
 
 def _samples(dtype: DType) -> Any:
-    from ..testing import strategies
+    from ..testing import families
 
-    return strategies.softmax(dtype)
+    return families.softmax(dtype)
 
 
 def _samples_logsumexp(dtype: DType) -> Any:
-    from ..testing import strategies
+    from ..testing import families
 
-    return strategies.logsumexp(dtype)
+    return families.logsumexp(dtype)
 
 
 SOFTMAX, LOG_SOFTMAX = (

@@ -28,7 +28,7 @@ class Inferred:
 
 @dataclass(frozen=True)
 class Seen:
-    """Operands as kernels take them: the same elements in the same memory, under other layouts and with other
+    """Operands as kernels take them: the same memory from the same first element on, under other layouts and with other
     parameters of the op. shape: of the result, which has the elements of theirs, row-major."""
 
     layouts: tuple[Layout, ...]
@@ -51,7 +51,8 @@ class OpSpec:
     adapt(layouts, params): None where kernels take operands of these layouts as they are; `Seen` where they do under
     other layouts; else a function of the arrays that brings them there and calls the op again. Raises ShapeError or
     DtypeError.
-    samples(dtype): a hypothesis strategy of (NumPy operands, keywords); only tests and the conformance kit call it.
+    samples(dtype): its examples, drawn ones and edges (`accel.testing.families`); only tests and the conformance kit
+    call it.
     keeps_order: whether the result lies in memory as its operands do, where these lie alike without gaps; else it is
     row-major.
     dtypes: operand dtypes that it takes. flops, bytes: of one call, from operand layouts and outputs.

@@ -3,6 +3,7 @@ bound."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,33 +11,68 @@ import numpy as np
 from ..array import Array
 from ..backends.base import Device, HostBuffer
 from ..config import config
-from ..conversion import from_numpy, to_numpy
-from ..dtypes import as_dtype
-from ..layout import span
+from ..dtypes import DType, as_dtype
+from ..layout import layout, span
 from ..ops.spec import OpSpec
+from .families import Sample
+
+GUARD = 256
+"""Bytes before and after an operand's elements, which are NaN or -1: what a kernel reads there shows."""
+
+STALE = 0xA5
+"""What fills the memory that a result is likely to get: an element that the kernel does not write shows."""
 
 
 class Disagreement(AssertionError):
     """A result that differs from what the op's spec promises."""
 
 
-def place(x: np.ndarray, device: Device) -> Array:
-    """A NumPy array on a device in the same memory layout: its whole span is copied and viewed with its strides."""
+@dataclass(frozen=True)
+class Placed:
+    """An operand on a device: its array, and all the bytes of its buffer."""
+
+    array: Array
+    content: np.ndarray
+
+    def unchanged(self) -> bool:
+        """Whether the device still holds the same bytes, before and after the elements as well."""
+        held = self.array.device.copy_out(self.array.buffer, 0, self.content.size)
+        return bool((held == self.content).all())
+
+
+def place(x: np.ndarray, device: Device, lead: int = 0) -> Placed:
+    """A NumPy array on a device in the same memory layout, byte by byte, as a copy of its whole span.
+
+    lead: elements by which it begins behind an aligned address.
+    """
     itemsize = x.dtype.itemsize
     strides = tuple(s // itemsize for s in x.strides)
     low, high = span(x.shape, strides)
-    if high == low:
-        return from_numpy(np.empty(x.shape, x.dtype), device, copy=True)
-    first = np.ndarray((high - low,), x.dtype, _memory(x, low, high))
-    flat = from_numpy(np.array(first), device, copy=True)
-    return flat.view(x.shape, strides, -low)
+    start, nbytes = GUARD + lead * itemsize, (high - low) * itemsize
+    content = np.full(start + nbytes + GUARD, 0xFF, np.uint8)
+    if nbytes:
+        content[start : start + nbytes] = _memory(x, low, nbytes)
+    buffer = device.allocate(content.size)
+    device.copy_in(buffer, 0, content)
+    its_layout = layout(as_dtype(x.dtype), x.shape, strides, device)
+    return Placed(Array(buffer, start // itemsize - low, its_layout), content)
 
 
-def _memory(x: np.ndarray, low: int, high: int) -> Any:
-    """The bytes that a strided array spans, as a buffer."""
-
+def _memory(x: np.ndarray, low: int, nbytes: int) -> np.ndarray:
+    """The bytes that a strided array spans."""
     start = x.__array_interface__["data"][0] + low * x.dtype.itemsize
-    return np.asarray(HostBuffer(start, (high - low) * x.dtype.itemsize, x, readonly=True))
+    return np.asarray(HostBuffer(start, nbytes, x, True))
+
+
+def fetch(array: Array) -> np.ndarray:
+    """An array's elements as they lie on its device: bytes are copied, no kernel runs."""
+    dtype, its = array.dtype.numpy, array.layout
+    low, high = span(its.shape, its.strides)
+    if high == low:
+        return np.empty(its.shape, dtype)
+    size = dtype.itemsize
+    raw = np.array(array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size))
+    return np.ndarray(its.shape, dtype, raw.data, -low * size, tuple(step * size for step in its.strides))
 
 
 def differing(got: np.ndarray, want: np.ndarray) -> np.ndarray:
@@ -48,33 +84,73 @@ def differing(got: np.ndarray, want: np.ndarray) -> np.ndarray:
     return ~same.reshape(got.shape)
 
 
-def check(spec: OpSpec, device: Device, operands: tuple[Any, ...], keywords: dict[str, Any]) -> float:
+def check(spec: OpSpec, device: Device, sample: Sample, lead: int = 0) -> float:
     """Runs one example. Returns the largest |error| / bound met (0 where the answer is exact); raises Disagreement."""
-    arrays = [place(x, device) if isinstance(x, np.ndarray) else x for x in operands]
-    result = spec.function(*arrays, **keywords)
-    got = to_numpy(result)
-    for i, (array, x) in enumerate(zip(arrays, operands, strict=True)):
-        if isinstance(x, np.ndarray) and differing(np.asarray(to_numpy(array)), x).any():
-            raise Disagreement(f"operand {i} was changed by the call")
-    want = np.asarray(spec.canonical(*operands, **keywords))
+    operands, keywords, period = sample.operands, sample.keywords, sample.period
+    one_period = tuple(x[:period] if isinstance(x, np.ndarray) else x for x in operands) if period else operands
+    want = np.asarray(spec.canonical(*one_period, **keywords))
+    size = max(x.size for x in operands if isinstance(x, np.ndarray)) if period else want.size
+    placed = [place(x, device, lead) if isinstance(x, np.ndarray) else x for x in operands]
+    if size:
+        stale = device.allocate(size * want.dtype.itemsize)
+        device.copy_in(stale, 0, np.full(size * want.dtype.itemsize, STALE, np.uint8))
+        del stale
+    result = spec.function(*(x.array if isinstance(x, Placed) else x for x in placed), **keywords)
     if result.device is not device:
         raise Disagreement(f"the result is on {result.device}, the operands are on {device}")
-    if (got.shape, got.dtype) != (want.shape, want.dtype):
-        raise Disagreement(f"got {got.dtype}{got.shape}, expected {want.dtype}{want.shape}")
+    got = fetch(result)
+    for i, x in enumerate(placed):
+        if isinstance(x, Placed) and not x.unchanged():
+            raise Disagreement(f"operand {i}, or memory beside it, was changed by the call")
+    shape = (size,) if period else want.shape
+    if (got.shape, got.dtype) != (shape, want.dtype):
+        raise Disagreement(f"got {got.dtype}{got.shape}, expected {want.dtype}{shape}")
     dtype = next(as_dtype(x.dtype) for x in reversed(operands) if isinstance(x, np.ndarray))
     if spec.bits(dtype, config.numerics) != "bound":
-        _same_bits(got, want)
-    return _within_bound(spec, got, operands, keywords)
+        _same_bits(got, np.resize(want, shape) if period else want)
+    return _within_bound(spec, got[:period] if period else got, one_period, keywords)
 
 
 def _same_bits(got: np.ndarray, want: np.ndarray) -> None:
     where = differing(got, want)
     if where.any():
-        at = tuple(int(i[0]) for i in np.nonzero(where)) if where.ndim else ()
+        at = _first(where)
         raise Disagreement(
-            f"{int(where.sum())} of {where.size} elements differ in bits, first at {at}: "
-            f"got {got[at]!r}, canonical {want[at]!r}"
+            f"{int(where.sum())} of {where.size} elements differ in bits, the first at {at}: "
+            f"got {_element(got[at])}, canonical {_element(want[at])}{_apart(got[at], want[at])}"
         )
+
+
+def _first(where: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(where)), where.shape))
+
+
+def _bits(x: Any) -> int:
+    return int(np.asarray(x).view(f"u{x.dtype.itemsize}"))
+
+
+def _element(x: Any) -> str:
+    """A value and its bits."""
+    number = repr(x.item()) if as_dtype(x.dtype).kind != "f" else f"{float(x)!r}"
+    return f"{number} (0x{_bits(x):0{2 * x.dtype.itemsize}x})"
+
+
+def ulps(a: Any, b: Any) -> int:
+    """How many floats of their dtype lie from one to the other; -0 and +0 are one apart."""
+    return abs(_rank(a) - _rank(b))
+
+
+def _rank(x: Any) -> int:
+    """Its number in the ascending order of the floats."""
+    bits, sign = _bits(x), 1 << (8 * x.dtype.itemsize - 1)
+    return bits if bits < sign else sign - 1 - bits
+
+
+def _apart(a: Any, b: Any) -> str:
+    dtype: DType = as_dtype(a.dtype)
+    if dtype.kind == "f":
+        return "" if np.isnan(a) or np.isnan(b) else f", {ulps(a, b)} ULP apart"
+    return "" if dtype.kind == "b" else f", {abs(int(a) - int(b))} apart"
 
 
 def _within_bound(spec: OpSpec, got: np.ndarray, operands: tuple[Any, ...], keywords: dict[str, Any]) -> float:
@@ -87,9 +163,12 @@ def _within_bound(spec: OpSpec, got: np.ndarray, operands: tuple[Any, ...], keyw
         judged = np.isfinite(np.asarray(exact, np.float64)) & np.isfinite(bound)
         wrong = judged & ~(error <= bound)
         if wrong.any():
-            at = tuple(int(i[0]) for i in np.nonzero(wrong)) if wrong.ndim else ()
+            at = _first(wrong)
+            nearest = exact[at].astype(got.dtype)
             raise Disagreement(
-                f"error {error[at]} at {at} exceeds the bound {bound[at]}: got {got[at]!r}, exact {exact[at]!r}"
+                f"{int(wrong.sum())} of {wrong.size} elements are outside their bound, the first at {at}: got "
+                f"{_element(got[at])}, exact {float(exact[at])!r} (0x{_bits(nearest):0{2 * got.itemsize}x} when "
+                f"rounded){_apart(got[at], nearest)}; error {error[at]:.3g}, which exceeds the bound {bound[at]:.3g}"
             )
         ratio = np.where(judged & (bound > 0), error / bound, 0)
     return float(ratio.max(initial=0.0))

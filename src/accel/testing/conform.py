@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
 
 from .. import dispatch, registry
 from ..backends.base import Device
 from ..config import config
 from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_of
-from ..dtypes import DType
+from ..dtypes import DType, as_dtype
 from ..errors import AccelError, OutOfMemoryError
 from ..numerics import BIT_CONTRACT
 from ..ops.spec import OpSpec
 from .compare import check
+from .failure import Failure
+from .families import Samples
 
 PASSING = ("pass", "decomposition", "fallback", "known")
+
+
+INTERPRETED = 5000
+"""Elements of the largest edge examples for devices that interpret their kernels, which would take hours for more."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One op and dtype. status: pass (a native kernel, right), decomposition or fallback (right, by other ops or on the
-    CPU),
-    known (listed as a known failure, and failing), unsupported (refused with a reason), fail. error: largest |error| /
-    bound met."""
+    CPU), known (listed as a known failure, and failing), unsupported (refused with a reason), fail. examples: how many
+    were run. error: largest |error| / bound met. detail: of what is not simply right, in one or more lines."""
 
     op: str
     dtype: str
@@ -43,9 +45,10 @@ class Row:
 
 @dataclass
 class Report:
-    """What a run found."""
+    """What a run found. most: elements of the largest edge examples that were run (None: no limit)."""
 
     device: str
+    most: int | None = None
     bit_contract: int = BIT_CONTRACT
     rows: list[Row] = field(default_factory=list)
 
@@ -55,13 +58,18 @@ class Report:
         return all(row.status in (*PASSING, "unsupported") for row in self.rows)
 
 
-def cases(ops: Iterable[str] | None = None) -> list[tuple[OpSpec, DType]]:
-    """Every op of the table (or those named) with every operand dtype that it takes."""
+def cases(ops: Iterable[str] | None = None, dtypes: Iterable[str] | None = None) -> list[tuple[OpSpec, DType]]:
+    """Every op of the table (or those named) with every operand dtype that it takes (or those named)."""
     names = sorted(registry.OPS) if ops is None else list(ops)
     unknown = [name for name in names if name not in registry.OPS]
     if unknown:
         raise AccelError(f"conform: unknown op {unknown[0]!r}; ops: {', '.join(sorted(registry.OPS))}")
-    return [(registry.OPS[name], dtype) for name in names for dtype in registry.OPS[name].dtypes]
+    wanted = None if dtypes is None else [as_dtype(name) for name in dtypes]
+    found = [(registry.OPS[name], dtype) for name in names for dtype in registry.OPS[name].dtypes]
+    chosen = [(spec, dtype) for spec, dtype in found if wanted is None or dtype in wanted]
+    if not chosen:
+        raise AccelError(f"conform: {', '.join(names)}: none takes {', '.join(map(str, wanted or ()))}")
+    return chosen
 
 
 def known_failures(backend: str) -> dict[tuple[str, str], str]:
@@ -77,61 +85,94 @@ def known_failures(backend: str) -> dict[tuple[str, str], str]:
     return found
 
 
+def largest(device: Device) -> int | None:
+    """Elements of the largest edge examples that a device is given; None: no limit."""
+    return INTERPRETED if device.kind in ("interpreter", "emulated") else None
+
+
 def run(
     device: str | Device,
     ops: Iterable[str] | None = None,
     examples: int = 20,
     on_result: Callable[[Row], None] | None = None,
+    dtypes: Iterable[str] | None = None,
+    example: int | None = None,
 ) -> Report:
-    """Runs the kit on a device. on_result is called with each row as it is found."""
+    """Runs the kit on a device. examples: how many are drawn beside the edges. on_result is called with each row as it
+    is found. example: the number of the only one to run."""
     target = device_of(device)
-    report = Report(str(target))
+    report = Report(str(target), largest(target))
     known = known_failures(target.backend)
-    found = contract_rows(target) if ops is None else []
-    for row in found:
+    chosen = cases(ops, dtypes)
+    whole = ops is None and dtypes is None and example is None
+    for row in contract_rows(target) if whole else []:
         report.rows.append(row)
         if on_result is not None:
             on_result(row)
-    for spec, dtype in cases(ops):
-        row = one(spec, dtype, target, examples, known.get((spec.name, dtype.name)))
+    for spec, dtype in chosen:
+        reason = known.get((spec.name, dtype.name))
+        row = one(spec, dtype, target, examples, reason, report.most, example)
         report.rows.append(row)
         if on_result is not None:
             on_result(row)
     return report
 
 
-def one(spec: OpSpec, dtype: DType, device: Device, examples: int, known: str | None = None) -> Row:
-    """One op and dtype: as many examples as asked, drawn by the spec's own strategy, the same at every run."""
+def one(
+    spec: OpSpec,
+    dtype: DType,
+    device: Device,
+    examples: int,
+    known: str | None = None,
+    most: int | None = None,
+    example: int | None = None,
+) -> Row:
+    """One op and dtype: the edges of its spec with at most so many elements, and as many drawn examples as asked, the
+    same at every run; or the one example of a number. Where "reproducible" promises more bits than "default", both."""
+    samples: Samples = spec.samples(dtype)
+    edges = [i for i, edge in enumerate(samples.edges) if most is None or edge.size <= most]
+    first = len(samples.edges)
+    numbers = [*edges, *range(first, first + examples)] if example is None else [example]
     how: set[str] = set()
-    worst = [0.0]
-
-    @settings(
-        max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-    )
-    @given(spec.samples(dtype))
-    def body(sample: tuple) -> None:
-        operands, keywords = sample
-        with dispatch.recording(run=True) as recorder:
-            worst[0] = max(worst[0], check(spec, device, operands, keywords))
-        how.update(recorder.served_by())
-
-    try:
-        with warnings.catch_warnings(), config(fallback="allow"):
+    failures: list[Failure] = []
+    refusal, worst, done = None, 0.0, 0
+    for mode in modes(spec, dtype):
+        with warnings.catch_warnings(), config(fallback="allow", numerics=mode):
             warnings.simplefilter("ignore")
-            body()
-    except NotImplementedError as error:
-        return Row(spec.name, dtype.name, "unsupported", examples, worst[0], str(error))
-    except Exception as error:
+            for number in numbers:
+                sample = samples.example(number)
+                done += 1
+                with dispatch.recording(run=True) as recorder:
+                    try:  # every other one begins behind an aligned address
+                        worst = max(worst, check(spec, device, sample, number % 2))
+                    except NotImplementedError as error:
+                        refusal = str(error)
+                    except Exception as error:
+                        failures.append(Failure.of(spec, dtype, device, number, sample, recorder.served_by(), error))
+                how.update(recorder.served_by())
+            if refusal is not None:
+                break
+    detail = ""
+    if failures:
         status = "fail" if known is None else "known"
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        detail = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-        return Row(spec.name, dtype.name, status, examples, worst[0], detail)
-    if known is not None:
-        return Row(
-            spec.name, dtype.name, "fail", examples, worst[0], f"listed as a known failure, but it passes: {known}"
-        )
-    status = "fallback" if dispatch.FALLBACK in how else "decomposition" if dispatch.DECOMPOSITION in how else "pass"
-    return Row(spec.name, dtype.name, status, examples, worst[0])
+        detail = f"{len(failures)} of {done} examples fail\n{min(failures, key=lambda found: found.size)}"
+    elif refusal is not None:
+        status, detail = "unsupported", refusal
+    elif known is not None:
+        status, detail = "fail", f"listed as a known failure, but it passes: {known}"
+    elif dispatch.FALLBACK in how:
+        status = "fallback"
+    else:
+        status = "decomposition" if dispatch.DECOMPOSITION in how else "pass"
+    return Row(spec.name, dtype.name, status, done, worst, detail)
+
+
+def modes(spec: OpSpec, dtype: DType) -> tuple[str, ...]:
+    """The settings of numerics to run an op under: the one in force, and "reproducible" beside "default" where it
+    promises more."""
+    now = config.numerics
+    more = now == "default" and spec.bits(dtype, now) != spec.bits(dtype, "reproducible")
+    return (now, "reproducible") if more else (now,)
 
 
 def contract_rows(device: Device) -> list[Row]:

@@ -24,6 +24,7 @@ from accel.errors import UnsupportedError
 from accel.ops.spec import OpSpec
 from accel.registry import OPS
 from accel.testing.compare import differing
+from accel.testing.strategies import choices
 
 
 def case(op: str, operands: list[Operand], **given) -> Workload:
@@ -162,7 +163,8 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_part_is_the_same_problem(small_parts: None, name: str, data: st.DataObject):
     """Operands are those with which accel itself is tested."""
     spec = OPS[name]
-    operands, named = data.draw(spec.samples(data.draw(st.sampled_from(spec.dtypes))))
+    sample = spec.samples(data.draw(st.sampled_from(spec.dtypes))).draw(choices(data.draw))
+    operands, named = sample.operands, sample.keywords
     if name == "astype":
         operands, named = operands[:1], {"dtype": operands[1]}
     last, rest = ((named["dtype"],), {}) if name == "astype" else ((), named)
