@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from ._core import FloatEnvironment
@@ -176,10 +175,13 @@ def element(value: bool | int | float, dtype: DType) -> np.ndarray:
     return cast_on_host(np.array(value, np.float64), dtype)
 
 
+DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+"""Binary digits of the floating dtypes."""
+
+
 def nearest(value: int, dtype: DType) -> float:
     """The number of a floating dtype that is nearest to an integer; of two, the one with an even last digit."""
-    digits = int(ml_dtypes.finfo(dtype.numpy).nmant) + 1
-    unit = max(0, value.bit_length() - digits)
+    unit = max(0, value.bit_length() - DIGITS[dtype.name])
     places, rest = value >> unit, value & ((1 << unit) - 1)
     half = (1 << unit) >> 1
     if unit and (rest > half or (rest == half and places & 1)):
