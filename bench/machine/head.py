@@ -58,7 +58,7 @@ def host(root: Path = Path("/")) -> dict[str, Any]:
 
 def _text(path: Path) -> str | None:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return None
 
