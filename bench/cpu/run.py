@@ -54,7 +54,7 @@ def launch(task: dict[str, Any]) -> Findings:
         "-m",
         "accel.bench.cpu.worker",
     ]
-    with subprocess.Popen([*command, json.dumps(task)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, json.dumps(task)], stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             for line in process.stdout or ():
                 yield json.loads(line)

@@ -101,7 +101,7 @@ def sound(
 
 def main(task: dict[str, Any]) -> None:
     """Measures the rows that the task names."""
-    stream = os.fdopen(os.dup(1), "w")
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print
 
     def emit(finding: dict[str, Any]) -> None:

@@ -14,7 +14,9 @@ def caches(root: Path = CPUS / "cpu0" / "cache") -> dict[str, str]:
     found = {}
     for index in sorted(root.glob("index*")):
         try:
-            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+            level, kind, size = (
+                (index / name).read_text(encoding="utf-8").strip() for name in ("level", "type", "size")
+            )
         except OSError:
             continue
         found[f"L{level}{'' if kind == 'Unified' else ' ' + kind.lower()}"] = size
@@ -30,8 +32,10 @@ def last_level_cache(root: Path = CPUS, cores: Sequence[int] | None = None) -> i
     for core in cores:
         for index in (root / f"cpu{core}" / "cache").glob("index*"):
             try:
-                level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
-                shared = (index / "shared_cpu_list").read_text().strip()
+                level, kind, size = (
+                    (index / name).read_text(encoding="utf-8").strip() for name in ("level", "type", "size")
+                )
+                shared = (index / "shared_cpu_list").read_text(encoding="utf-8").strip()
             except OSError:
                 continue
             if kind != "Instruction":

@@ -25,7 +25,7 @@ def checkout(file: Path) -> Commit:
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(file.parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=10).stdout.strip()
 
     try:
         git("ls-files", "--error-unmatch", file.name)
@@ -37,7 +37,7 @@ def checkout(file: Path) -> Commit:
 def built(file: Path) -> Commit:
     """What a build left."""
     try:
-        left = json.loads(file.read_text())
+        left = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None, None
     return left["commit"], left["dirty"]
@@ -51,4 +51,4 @@ def leave(folder: Path, tracked: Path) -> None:
     if found is None:
         target.unlink(missing_ok=True)
     else:
-        target.write_text(json.dumps({"commit": found, "dirty": dirty}) + "\n")
+        target.write_text(json.dumps({"commit": found, "dirty": dirty}) + "\n", encoding="utf-8")

@@ -40,7 +40,7 @@ class Rapl:
 
     def __init__(self, packages: list[Path]) -> None:
         self._packages = packages
-        self._ranges = [int((package / "max_energy_range_uj").read_text()) for package in packages]
+        self._ranges = [int((package / "max_energy_range_uj").read_text(encoding="utf-8")) for package in packages]
         self._last = self._read()
         self._total = 0
 
@@ -55,7 +55,7 @@ class Rapl:
         return self._total / 1e6
 
     def _read(self) -> list[int]:
-        return [int((package / "energy_uj").read_text()) for package in self._packages]
+        return [int((package / "energy_uj").read_text(encoding="utf-8")) for package in self._packages]
 
 
 class Nvml:
@@ -109,7 +109,7 @@ def _rapl(powercap: Path) -> Meter | str:
         if not re.fullmatch(r"intel-rapl:\d+", zone.name):  # a part of a package, which the package counts
             continue
         try:
-            name = (zone / "name").read_text().strip()
+            name = (zone / "name").read_text(encoding="utf-8").strip()
         except OSError:
             continue
         if name.startswith("package"):  # psys, where there is one, counts the packages again

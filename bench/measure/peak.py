@@ -12,7 +12,7 @@ class Peak:
 
     def __init__(self) -> None:
         try:
-            _RESET.write_text("5")
+            _RESET.write_text("5", encoding="utf-8")
             self._before = _field("VmRSS")
         except OSError:
             self._before = None
@@ -25,7 +25,7 @@ class Peak:
 
 def _field(name: str) -> int | None:
     """A field of the process's status in bytes."""
-    for line in _STATUS.read_text().splitlines():
+    for line in _STATUS.read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return None

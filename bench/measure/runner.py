@@ -276,7 +276,7 @@ class Run:
 def memory_budget() -> int:
     """Bytes that a case may take where the plan does not say."""
     try:
-        with open("/proc/meminfo") as file:
+        with open("/proc/meminfo", encoding="utf-8") as file:
             fields = dict(line.split(":", 1) for line in file)
         available = int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):

@@ -92,7 +92,7 @@ TASKS = {"describe": describe, "probe": probe, "measure": measure}
 def main() -> None:
     """The child process."""
     die_with_parent()
-    stream = os.fdopen(os.dup(1), "w")
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
     def emit(message: dict[str, Any]) -> None:

@@ -35,7 +35,9 @@ class Journal:
                 f"{path.name} is there, the journal of an interrupted run; continue it with --resume, or remove it"
             ) from None
         except OSError as error:
-            raise ArgumentError(f"{path.name}: the journal cannot be written: {error.strerror}") from None
+            raise ArgumentError(
+                f"{path}: the journal cannot be written: {error.strerror}; name a file in another folder (-o)"
+            ) from None
         _lock(file, path)
         journal = cls(path, file, head, [])
         journal._write({"head": head})
@@ -54,7 +56,7 @@ class Journal:
         except FileNotFoundError:
             raise ArgumentError(f"there is no {path.name}: no interrupted run to resume") from None
         except OSError as error:
-            raise ArgumentError(f"{path.name}: the journal cannot be opened: {error.strerror}") from None
+            raise ArgumentError(f"{path}: the journal cannot be opened: {error.strerror}") from None
         _lock(file, path)
         lines, size = whole_lines(path)
         file.truncate(size)

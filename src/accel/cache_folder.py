@@ -12,11 +12,11 @@ import contextlib
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .config import config, environment, set_environment
+from .warn import warn
 
 _private: dict[int, Path] = {}
 """The temporary folder by process: a forked child makes its own, and leaves its parent's alone."""
@@ -143,9 +143,8 @@ def _say(refusal: OSError) -> None:
     where = config.current().cache_dir or "the user's cache folder"
     if where not in _said:
         _said.add(where)
-        warnings.warn(
+        warn(
             f"accel keeps no compiled kernels, because {where} cannot be written ({refusal}); they go to a temporary "
             "folder and are made again by the next process: set ACCEL_CACHE_DIR to a folder that can be written",
             RuntimeWarning,
-            stacklevel=2,
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from .errors import DeviceError, UnsupportedError
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
+from .warn import warn
 
 Plan = Callable[[Sequence[Array], "Array | None"], Array]
 
@@ -254,7 +254,7 @@ def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: 
         raise UnsupportedError(message + hint)
     if settings.fallback == "warn" and (spec.name, str(device), reason) not in _said:
         _said.add((spec.name, str(device), reason))
-        warnings.warn(f"{message}; it runs on the CPU (said once; see ACCEL_FALLBACK)", FallbackWarning, stacklevel=6)
+        warn(f"{message}; it runs on the CPU (said once; see ACCEL_FALLBACK)", FallbackWarning)
     plan = _elsewhere(spec, params, devices.device("cpu"))
     others = tuple(pair for pair in settings.override if pair[0] != spec.name)
     return plan if others == settings.override else _overridden(plan, others)

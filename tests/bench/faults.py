@@ -18,9 +18,12 @@ def install(folder: Path) -> Path:
     shutil.copytree(FOLDER / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
     metadata = folder / f"{PACKAGE}-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: accel-faulty-backend\nVersion: 1.0\n")
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: accel-faulty-backend\nVersion: 1.0\n", encoding="utf-8"
+    )
     (metadata / "entry_points.txt").write_text(
-        f"[accel.backends]\nfaulty = {PACKAGE}.backend:backend\n\n[accel.backend_info]\nfaulty = {PACKAGE}:INFO\n"
+        f"[accel.backends]\nfaulty = {PACKAGE}.backend:backend\n\n[accel.backend_info]\nfaulty = {PACKAGE}:INFO\n",
+        encoding="utf-8",
     )
     return folder
 

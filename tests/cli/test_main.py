@@ -196,7 +196,7 @@ def piped(arguments: tuple[str, ...], reads: int | None) -> tuple[int, str]:
     reader, writer = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-c", "from accel.cli import main; main()", *arguments],
-        stdout=writer, stderr=subprocess.PIPE, text=True, env=environment,
+        stdout=writer, stderr=subprocess.PIPE, encoding="utf-8", env=environment,
     )  # fmt: skip
     os.close(writer)
     while (reads is None or reads > 0) and (found := os.read(reader, reads or 1 << 16)):

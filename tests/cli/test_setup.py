@@ -77,7 +77,7 @@ def test_make_installs_what_it_built_and_says_where(target, tmp_path):
         pytest.skip("needs make, which is not installed")
     folder = tmp_path / "made"
     command = [make, "-n", target, f"VENV={folder}"]
-    done = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0, done.stderr
     installs = [line for line in done.stdout.replace("\\\n", "").splitlines() if " pip install " in line]
     assert any(f'"$(echo {folder}/wheel/*.whl)[' in line for line in installs), "extras are those of the wheel"

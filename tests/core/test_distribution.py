@@ -28,7 +28,7 @@ LEFT_OUT = ("bench/results/",)
 
 
 def run(*command: str, folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -47,7 +47,7 @@ def source(tmp_path_factory) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / "bench/results").mkdir()
-    (folder / "bench/results/result.json").write_text("{}")
+    (folder / "bench/results/result.json").write_text("{}", encoding="utf-8")
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "first")
@@ -82,7 +82,7 @@ def test_what_is_built_of_it_knows_the_commit(source, unpacked, tmp_path):
     commit = git(source, "rev-parse", "HEAD").strip()
     run(sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path), folder=unpacked)
     (left,) = tmp_path.glob("accel/bench/**/commit.json")
-    assert json.loads(left.read_text()) == {"commit": commit, "dirty": False}
+    assert json.loads(left.read_text(encoding="utf-8")) == {"commit": commit, "dirty": False}
     run(sys.executable, "setup.py", "--quiet", "sdist", "--dist-dir", str(tmp_path), folder=unpacked)
     (again,) = tmp_path.glob("accel_ops-*.tar.gz")
     with tarfile.open(again) as archive:
@@ -114,7 +114,7 @@ while [ $# -gt 0 ]; do if [ "$1" = -o ]; then touch "$2"; echo "x: $0" >"${2%.o}
 
 def test_compiling_says_how_far_it_is(unpacked, tmp_path):
     compiler = tmp_path / "compiler"
-    compiler.write_text(COMPILER)
+    compiler.write_text(COMPILER, encoding="utf-8")
     compiler.chmod(0o755)
     folders = ["--build-temp", str(tmp_path / "temp"), "--build-lib", str(tmp_path / "lib")]
     command = ["env", f"CC={compiler}", f"CXX={compiler}", sys.executable, "setup.py", "--quiet", "build_ext", *folders]

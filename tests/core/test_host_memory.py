@@ -29,7 +29,7 @@ def machine(tmp_path):
     def write(path, text):
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
 
     write(
         "proc/meminfo", f"MemTotal: {8 << 20} kB\nMemFree: 100 kB\nMemAvailable: {5 << 20} kB\nSwapFree: {1 << 20} kB\n"
@@ -218,7 +218,7 @@ def test_no_function_needs_more_than_its_result():
         [sys.executable, "-c", textwrap.dedent(code)],
         env={**os.environ, "MALLOC_ARENA_MAX": "1"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
     assert (ran.stdout.strip(), ran.returncode) == ("done", 0), ran.stdout + ran.stderr

@@ -121,7 +121,7 @@ def package(tmp_path, monkeypatch) -> str:
     for name, text in SOURCES.items():
         path = tmp_path / "circling" / f"{name.replace('.', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "circling", raising=False)
     return "circling"
@@ -134,5 +134,7 @@ def test_control_circles_are_found(package):
     assert imports(package)[f"{package}.low.third"] == imports(package)[f"{package}.high.alone"] == set()
     assert circles(package) == [[second, first]]
     assert components(folders(package)) == [[f"{package}.high", low]]
-    (Path(importlib.import_module(package).__file__).parent / "low" / "first.py").write_text("import json")
+    (Path(importlib.import_module(package).__file__).parent / "low" / "first.py").write_text(
+        "import json", encoding="utf-8"
+    )
     assert circles(package) == []

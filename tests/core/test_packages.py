@@ -28,7 +28,7 @@ def plug_in(tmp_path, monkeypatch) -> None:
     """A distribution whose name is written in three ways."""
     folder = tmp_path / "plug_in-1.0.dist-info"
     folder.mkdir()
-    (folder / "METADATA").write_text(METADATA)
+    (folder / "METADATA").write_text(METADATA, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
 
 

@@ -181,7 +181,7 @@ print("computed", flush=True)
 def test_traps():
     """Overflow, division by zero and the like end the process where its environment says so, but not within accel."""
     script = [sys.executable, "-c", TRAPS, str(Path(__file__).parent)]
-    run = subprocess.run(script, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(script, capture_output=True, encoding="utf-8", timeout=60)
     if run.returncode == 77:
         pytest.skip("this processor has no traps")
     assert run.stdout.endswith("computed\n"), run.stderr

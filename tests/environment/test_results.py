@@ -41,7 +41,7 @@ def changed(found: dict[str, str], want: dict[str, str]) -> list[str]:
 def child(environment: str, folder: Path, *devices: str) -> dict[str, str]:
     """What a process computes that imported accel, and started threads and drivers, in a foreign environment."""
     script = [sys.executable, computed.__file__, environment, str(folder), *devices]
-    run = subprocess.run(script, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(script, capture_output=True, encoding="utf-8", timeout=300)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

@@ -239,5 +239,5 @@ def test_a_queues_device_is_one_object_where_it_is_and_unknown_elsewhere():
     assert pickle.loads(text)[0] is x.device
     assert pickle.loads(text)[1].device is x.device
     script = f"import pickle, accel; pickle.loads({text!r})"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120)
     assert f"DeviceError: unpickling: the device {x.device} is not here" in done.stderr

@@ -42,14 +42,14 @@ def test_binaries_are_stored_and_loaded(device: Any, tmp_path: Path, monkeypatch
     monkeypatch.setattr(cache_folder, "keep", keep)
     with accel.config(cache_dir=str(tmp_path)):
         for expected in (1, 1):
-            monkeypatch.setattr(device, "_programs", Cache(10))
+            monkeypatch.setattr(device, "_programs", Cache(8))
             assert run(device, source, 2) == [6.0] * 4
             assert len(built) == expected
         (entry,) = (tmp_path / "opencl").glob("*.bin")
         good = entry.read_bytes()
         for bad in (good[:-1], b"", good[:32] + b"nonsense"):
             entry.write_bytes(bad)
-            monkeypatch.setattr(device, "_programs", Cache(10))
+            monkeypatch.setattr(device, "_programs", Cache(8))
             assert run(device, source, 2) == [6.0] * 4
             assert opencl_program._whole(entry.read_bytes()) and len(entry.read_bytes()) > 40
         assert len(built) == 4

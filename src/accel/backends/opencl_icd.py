@@ -13,13 +13,13 @@ import hashlib
 import os
 import site
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from .. import cache_folder
 from ..config import environment, set_environment
 from ..packages import remedy
+from ..warn import warn
 
 SYSTEM = "/etc/OpenCL/vendors"
 """The folder that loaders read by themselves."""
@@ -103,12 +103,11 @@ def _chosen() -> str | None:
     except OSError as error:
         if len(libraries) == 1:
             return libraries[0]
-        warnings.warn(
+        warn(
             f"backend 'opencl': {', '.join(further)} cannot be used, because a folder that names it can be written "
             f"nowhere ({error}); set ACCEL_CACHE_DIR to a folder that can be written, or OCL_ICD_VENDORS to a folder "
             "of .icd files",
             RuntimeWarning,
-            stacklevel=2,
         )
         return None
 

@@ -57,7 +57,7 @@ def command(output: str, backends: tuple[str, ...], names: tuple[str, ...], as_j
     On every device, with quality, time and the SHA-256 of the results. Exit code 1 where two devices' bits differ.
     """
     from .. import demo
-    from ..cache import can_hold
+    from ..cache_folder import can_hold
     from ..errors import AccelError
     from . import console
 

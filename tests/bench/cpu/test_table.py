@@ -80,7 +80,9 @@ def guarded(tmp_path):
 
     def option(noise: dict[str, float] = NO_NOISE, threads: int = 1, **rows: dict[str, float]) -> tuple[str, str]:
         file = tmp_path / "guards.toml"
-        file.write_text(guards.text({(native().isas()[0], threads): guards.Guards("a machine", noise, rows)}))
+        file.write_text(
+            guards.text({(native().isas()[0], threads): guards.Guards("a machine", noise, rows)}), encoding="utf-8"
+        )
         return "--guards", str(file)
 
     return option
@@ -202,7 +204,7 @@ def test_guards_are_renewed(table, guarded, tmp_path):
 )
 def test_a_bad_file_of_guards_names_the_place(table, tmp_path, text: str, expected: str):
     file = tmp_path / "guards.toml"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     code, out, err = table([row("only", made_up(table.machine, "x", {"accel": 1.0}))], "--guards", str(file))
     assert (code, out) == (2, "")
     assert str(file) in err and expected in err
@@ -307,7 +309,7 @@ def test_json_round_trip(table, guarded, tmp_path):
     rows = [row("fine", fast), row("bad", fast, slow), row("none", made_up(table.machine, "absent", {}))]
     code, out, _ = table(rows, "--json", str(file), *guarded(fine={"worst": 1.0}, bad={"mean": 2.0}))
     assert code == 1
-    record = json.loads(file.read_text())
+    record = json.loads(file.read_text(encoding="utf-8"))
     assert record["passed"] is False
     assert record["header"]["probes"] == {"1": {"fma_float64": 100.0, "vnni_int8": None}}
     verdicts = result.from_json(record, rows)

@@ -10,7 +10,7 @@ from accel import cli
 from accel.bench.cases.case import Workload
 from accel.bench.measure import runner
 
-CASES = [Workload.from_json(record) for record in json.loads(Path(sys.argv[1]).read_text())]
+CASES = [Workload.from_json(record) for record in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))]
 
 
 def select(suite, ops=(), models=(), dtypes=(), pattern=None):

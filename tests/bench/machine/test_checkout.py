@@ -23,7 +23,7 @@ def committed(folder: Path) -> Path:
     """A file that is tracked in a new checkout."""
     module = folder / "package" / "module.py"
     module.parent.mkdir()
-    module.write_text("")
+    module.write_text("", encoding="utf-8")
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "first")
@@ -34,15 +34,15 @@ def test_a_tracked_file_has_a_commit(tmp_path):
     module = committed(tmp_path)
     commit, dirty = checkout.commit(module)
     assert (len(commit), dirty) == (40, False)
-    (tmp_path / "result.json").write_text("{}")
+    (tmp_path / "result.json").write_text("{}", encoding="utf-8")
     assert checkout.commit(module) == (commit, False), "a result file does not change the source"
-    module.write_text("changed")
+    module.write_text("changed", encoding="utf-8")
     assert checkout.commit(module) == (commit, True)
 
 
 def test_a_file_that_is_not_tracked_has_none(tmp_path):
     alone = tmp_path / "module.py"
-    alone.write_text("")
+    alone.write_text("", encoding="utf-8")
     assert checkout.commit(alone) == (None, None), "no checkout at all"
     git(tmp_path, "init", "-q")
     assert checkout.commit(alone) == (None, None), "a package installed inside of somebody's checkout"
@@ -58,7 +58,7 @@ def test_a_build_leaves_its_commit(tmp_path):
     module, installed = committed(tmp_path / "source"), tmp_path / "installed" / "machine.py"
     checkout.leave(installed.parent, module)
     assert checkout.commit(installed) == checkout.checkout(module)
-    module.write_text("changed")
+    module.write_text("changed", encoding="utf-8")
     checkout.leave(installed.parent, module)
     assert checkout.commit(installed)[1] is True
     shutil.rmtree(tmp_path / "source" / ".git")

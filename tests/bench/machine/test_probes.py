@@ -123,7 +123,7 @@ def cache(root: Path, core: int, index: int, level: int, kind: str, size: str, s
     folder = root / f"cpu{core}" / "cache" / f"index{index}"
     folder.mkdir(parents=True)
     for name, text in (("level", level), ("type", kind), ("size", size), ("shared_cpu_list", shared)):
-        (folder / name).write_text(f"{text}\n")
+        (folder / name).write_text(f"{text}\n", encoding="utf-8")
 
 
 def test_last_level_caches_of_the_cores_in_use_are_counted_once(tmp_path):

@@ -61,7 +61,7 @@ def test_a_program_is_compiled_once(tmp_path):
         [sys.executable, "-c", textwrap.dedent(code)],
         env=os.environ | {"ACCEL_CACHE_DIR": str(tmp_path)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
     )
     (first, compiled, took), (again, nothing, _) = (line.split() for line in run.stdout.splitlines())

@@ -28,7 +28,7 @@ def zone(root: Path, name: str, label: str, microjoules: int, largest: int = 1_0
     folder = root / name
     folder.mkdir(parents=True)
     for file, text in (("name", label), ("energy_uj", microjoules), ("max_energy_range_uj", largest)):
-        (folder / file).write_text(f"{text}\n")
+        (folder / file).write_text(f"{text}\n", encoding="utf-8")
     return folder
 
 
@@ -42,10 +42,10 @@ def test_rapl_adds_all_packages_and_nothing_twice(tmp_path):
     zone(tmp_path, "intel-rapl-mmio:0", "package-0", 100)
     meter = energy.meter(CPU, tmp_path)
     assert (meter.source, meter.joules()) == ("RAPL", 0.0)
-    (first / "energy_uj").write_text("400100\n")
-    (second / "energy_uj").write_text("500900\n")
+    (first / "energy_uj").write_text("400100\n", encoding="utf-8")
+    (second / "energy_uj").write_text("500900\n", encoding="utf-8")
     for other in ("intel-rapl:0:0", "intel-rapl:2", "intel-rapl-mmio:0"):
-        (tmp_path / other / "energy_uj").write_text("999999\n")
+        (tmp_path / other / "energy_uj").write_text("999999\n", encoding="utf-8")
     assert meter.joules() == pytest.approx(0.9)
 
 
@@ -54,7 +54,7 @@ def test_rapl_goes_on_where_a_counter_starts_again(tmp_path):
     meter = energy.meter(CPU, tmp_path)
     seen = [meter.joules()]
     for value in (950_000, 50_000, 50_000, 999_999, 0):
-        (package / "energy_uj").write_text(str(value))
+        (package / "energy_uj").write_text(str(value), encoding="utf-8")
         seen.append(meter.joules())
     assert seen == pytest.approx([0.0, 0.05, 0.15, 0.15, 1.099999, 1.1])
     assert seen == sorted(seen)
@@ -98,7 +98,7 @@ def test_a_counter_that_vanishes_gives_no_figure(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "many"])
 def test_a_counter_that_is_no_number_has_a_reason(tmp_path, text):
-    (zone(tmp_path, "intel-rapl:0", "package-0", 5) / "energy_uj").write_text(text)
+    (zone(tmp_path, "intel-rapl:0", "package-0", 5) / "energy_uj").write_text(text, encoding="utf-8")
     assert "cannot be read" in energy.meter(CPU, tmp_path)
 
 

@@ -155,7 +155,7 @@ def test_what_a_case_started_ends_with_it(tmp_path, faulty, monkeypatch, capfd):
     while Path(f"/proc/{grandchild}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     state = Path(f"/proc/{grandchild}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert not state.exists() or state.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
 @pytest.mark.parametrize(("load", "said"), [(1.7, ["this machine is busy (1.7 "]), (0.1, []), (None, [])])
@@ -196,7 +196,7 @@ def test_an_id_matches_itself_though_it_is_no_pattern(monkeypatch):
 def start(tmp_path, cases, *arguments):
     """`accel bench run` of these cases, in a process."""
     file = tmp_path / "cases.json"
-    file.write_text(json.dumps([each.to_json() for each in cases]))
+    file.write_text(json.dumps([each.to_json() for each in cases]), encoding="utf-8")
     options = [
         "--budget",
         "0.01",
@@ -214,13 +214,13 @@ def start(tmp_path, cases, *arguments):
         [*command, "-o", str(tmp_path / "out.json"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 
 def cases_in(journal: Path) -> list[str]:
     """Ids of the cases that a journal has, as they lie there."""
-    text = journal.read_text() if journal.exists() else ""
+    text = journal.read_text(encoding="utf-8") if journal.exists() else ""
     return [json.loads(line)["case"]["id"] for line in text.splitlines() if line.startswith('{"case"')]
 
 
@@ -233,12 +233,12 @@ def wait_for(tmp_path, count):
 
 
 def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
 
 
 def gone(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
 
@@ -248,7 +248,11 @@ SOME = [*(case("slow", copy) for copy in range(6)), case("wrong"), *(case("slow"
 
 def finish(tmp_path, before: list[str]):
     """Resumes, and looks at the result: every case once, those from before as they were."""
-    kept = [line for line in journal_of(tmp_path / "out.json").read_text().splitlines() if line.startswith('{"case"')]
+    kept = [
+        line
+        for line in journal_of(tmp_path / "out.json").read_text(encoding="utf-8").splitlines()
+        if line.startswith('{"case"')
+    ]
     done = start(tmp_path, SOME, "--resume")
     out, err = done.communicate(timeout=120)
     assert done.returncode == 1, err  # one of them is INCORRECT
@@ -312,7 +316,7 @@ def test_a_run_goes_on_in_the_turn_in_which_it_was_interrupted(tmp_path, faulty,
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, interrupt, processes=2)
     kept = {}
-    for line in journal_of(tmp_path / "out.json").read_text().splitlines():
+    for line in journal_of(tmp_path / "out.json").read_text(encoding="utf-8").splitlines():
         if line.startswith('{"case"'):
             row = json.loads(line)["case"]
             kept[row["id"]] = row
@@ -365,7 +369,7 @@ def test_an_interrupted_run_can_be_finished_elsewhere(tmp_path, faulty, monkeypa
     [([], "nothing was measured"), ([{"head": {}}], "another version"), ([{"head": 3}], "another version")],
 )
 def test_what_cannot_be_finished(tmp_path, lines, words):
-    journal_of(tmp_path / "out.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    journal_of(tmp_path / "out.json").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     with pytest.raises(ArgumentError, match=words):
         runner.finish(tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
@@ -419,7 +423,7 @@ def test_a_run_names_its_file_by_what_was_asked(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(runner, "identify", lambda device: {"device": {"name": "opencl:0"}})
 
     def run(plan, out, *rest):
-        journal_of(out).write_text("")
+        journal_of(out).write_text("", encoding="utf-8")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run", run)

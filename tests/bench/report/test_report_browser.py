@@ -102,7 +102,7 @@ def browse(folder: Path, *arguments: str) -> str:
         "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={folder / 'profile'}",
         *arguments,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -111,7 +111,7 @@ def framed(folder: Path, pages: dict[str, tuple[str, int]], script: str = "retur
     """The address of a page that holds pages, each in a frame of its width."""
     path = folder / "frames.html"
     frames = (FRAME.format(id=id, width=w, height=height, page=markup.escape(p)) for id, (p, w) in pages.items())
-    path.write_text(TOP.format(script=script) + "".join(frames) + "</body></html>")
+    path.write_text(TOP.format(script=script) + "".join(frames) + "</body></html>", encoding="utf-8")
     return path.as_uri()
 
 

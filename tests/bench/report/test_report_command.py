@@ -56,7 +56,7 @@ def test_markdown_is_brief_and_short_enough():
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "result.json"
-    path.write_text(json.dumps(record()))
+    path.write_text(json.dumps(record()), encoding="utf-8")
     return path
 
 
@@ -64,7 +64,9 @@ def test_the_command_writes_both_formats(file, tmp_path, capsys):
     page, brief = tmp_path / "report.html", tmp_path / "report.md"
     assert run(["bench", "report", str(file), "-o", str(page)]) == 0
     assert run(["bench", "report", str(file), str(file), "-o", str(brief)]) == 0
-    assert page.read_text() == html.render([record()]) and brief.read_text() == markdown.render([record()] * 2)
+    assert page.read_text(encoding="utf-8") == html.render([record()]) and brief.read_text(
+        encoding="utf-8"
+    ) == markdown.render([record()] * 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.md", "result.json"]
     capsys.readouterr()
     for form, text in (([], markdown), (["--format", "markdown"], markdown), (["--format", "html"], html)):
@@ -85,8 +87,8 @@ def test_the_command_writes_both_formats(file, tmp_path, capsys):
     ],
 )
 def test_bad_arguments(file, tmp_path, capsys, arguments, said):
-    (tmp_path / "broken.json").write_text('{"schema": "accel-bench/1", "cases": [')
+    (tmp_path / "broken.json").write_text('{"schema": "accel-bench/1", "cases": [', encoding="utf-8")
     code = run(["bench", "report", *(word.format(file=file, folder=tmp_path) for word in arguments)])
     assert code == 2 and said in capsys.readouterr().err
-    assert json.loads(file.read_text()) == json.loads(json.dumps(record()))
+    assert json.loads(file.read_text(encoding="utf-8")) == json.loads(json.dumps(record()))
     assert not list(tmp_path.glob("*.html")) and not list(tmp_path.glob(".*"))

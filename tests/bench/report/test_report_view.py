@@ -73,7 +73,9 @@ def test_the_reproducing_line_is_a_command_that_a_shell_reads():
     line = cases.reproduce(found, found["cases"][0])
     words = ["accel", "bench", "run", "--suite", "core", "--case", each["id"], "--device", "opencl:intel cpu"]
     assert shlex.split(line) == words
-    echoed = subprocess.run(["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
+    echoed = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, encoding="utf-8", check=True
+    ).stdout
     assert echoed.splitlines() == words
     plain = cases.reproduce(record(), case("add", "float32", "sweep/4", 1e7, 8e7))
     assert plain == "accel bench run --suite core --case 'sweep/4 add float32 cold' --device cpu"

@@ -33,5 +33,5 @@ def bad_file(request, tmp_path):
     if text is None:
         whole = json.dumps(synthetic.result())
         text = whole[: len(whole) // 2]
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path, code, expected

@@ -171,10 +171,10 @@ def test_json(four_runs, accel_bench):
 
 
 def test_other_files_are_named_and_left_out(four_runs, accel_bench):
-    (four_runs / "notes.txt").write_text("not looked at")
-    (four_runs / "other.json").write_text("{}")
-    whole = (four_runs / "m.json").read_text()
-    (four_runs / "cut.json").write_text(whole[:5000])
+    (four_runs / "notes.txt").write_text("not looked at", encoding="utf-8")
+    (four_runs / "other.json").write_text("{}", encoding="utf-8")
+    whole = (four_runs / "m.json").read_text(encoding="utf-8")
+    (four_runs / "cut.json").write_text(whole[:5000], encoding="utf-8")
     broken = at(3, 3)
     broken["label"] = "official"
     write(four_runs, broken=broken)
@@ -188,7 +188,7 @@ def test_other_files_are_named_and_left_out(four_runs, accel_bench):
 
 
 def test_folders_without_results(tmp_path, accel_bench):
-    (tmp_path / "other.json").write_text("{}")
+    (tmp_path / "other.json").write_text("{}", encoding="utf-8")
     code, out, err = accel_bench("history", tmp_path)
     assert (code, out) == (2, "")
     assert "no valid result file below it; 1 other .json" in err

@@ -52,7 +52,7 @@ def test_a_line_without_its_end_is_dropped_and_the_next_one_is_whole(cut, tmp_pa
     assert journal.entries == [{"case": {"id": f"case {i}"}} for i in range(expected)]
     journal.append({"case": {"id": "next"}})
     journal.close()
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert lines[0] == {"head": HEAD}
     assert lines[-1] == {"case": {"id": "next"}}
     assert len(lines) == expected + 2
@@ -60,7 +60,7 @@ def test_a_line_without_its_end_is_dropped_and_the_next_one_is_whole(cut, tmp_pa
 
 def test_a_damaged_line_in_the_middle_is_an_error(path):
     written(path, {"a": 1}, {"b": 2})
-    path.write_text(path.read_text().replace('{"a": 1}', '{"a": '))
+    path.write_text(path.read_text(encoding="utf-8").replace('{"a": 1}', '{"a": '), encoding="utf-8")
     with pytest.raises(ArgumentError, match="line 2 is damaged"):
         Journal.resume(path, HEAD)
 

@@ -336,10 +336,10 @@ def test_every_truncation_is_refused(tmp_path):
     whole = json.dumps(synthetic.result())
     path = tmp_path / "cut.json"
     for end in range(0, len(whole), 97):
-        path.write_text(whole[:end])
+        path.write_text(whole[:end], encoding="utf-8")
         with pytest.raises(ArgumentError, match=r"cut\.json"):
             result.load(path)
-    path.write_text(whole)
+    path.write_text(whole, encoding="utf-8")
     assert result.load(path) == synthetic.result()
 
 

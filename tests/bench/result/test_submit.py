@@ -225,7 +225,7 @@ def test_the_command_against_another_file(files, accel_bench):
 
 
 def test_the_standard_states_every_rule_and_status():
-    text = (Path(__file__).parents[3] / "docs" / "benchmark-standard.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "benchmark-standard.md").read_text(encoding="utf-8")
     for rule in submit.RULES:
         assert f"| {rule.name} |" in text
     for status in result.schema()["$defs"]["case"]["properties"]["status"]["enum"]:

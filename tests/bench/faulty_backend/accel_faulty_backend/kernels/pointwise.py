@@ -50,8 +50,8 @@ def _anew(out: np.ndarray, want: np.ndarray, calls: int) -> None:
     """Right in the first process that the parent starts, wrong in the next."""
     mark = Path(tempfile.gettempdir(), f"accel-faulty-{os.getppid()}")
     if not mark.exists():
-        mark.write_text(str(os.getpid()))
-    (_right if mark.read_text() == str(os.getpid()) else _flip)(out, want, calls)
+        mark.write_text(str(os.getpid()), encoding="utf-8")
+    (_right if mark.read_text(encoding="utf-8") == str(os.getpid()) else _flip)(out, want, calls)
 
 
 def _raise(error: Exception) -> Callable[[np.ndarray, np.ndarray, int], None]:
