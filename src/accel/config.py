@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -298,14 +299,20 @@ class Config:
 config = Config()
 
 
+@cache
+def user_cache_folder() -> str:
+    """The platform's folder for what this user can do without."""
+    import platformdirs
+
+    return platformdirs.user_cache_dir("accel", appauthor=False)
+
+
 def cache_folder() -> Path:
     """The folder for compiled kernels and tuning results, made on demand: ACCEL_CACHE_DIR, else the platform's user
     cache folder."""
     chosen = config.current().cache_dir
     if chosen is None:
-        import platformdirs
-
-        chosen = platformdirs.user_cache_dir("accel", appauthor=False)
+        chosen = user_cache_folder()
     path = Path(chosen).expanduser()
     try:
         path.mkdir(parents=True, exist_ok=True)

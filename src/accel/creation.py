@@ -17,10 +17,12 @@ from .devices import default_device
 from .devices import device as device_of
 from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, AxisError, ShapeError
+from .interop import dlpack
 from .interop import numpy as numpy_arrays
 from .layout import Shape, broadcast_strides, row_major
 from .layout import broadcast_shapes as _broadcast_shapes
 from .ops.pointwise import COPY, astype
+from .ops.reduce import normalize_axes
 
 
 def _integers(op: str, argument: str, value: Any) -> Shape:
@@ -151,8 +153,6 @@ def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | N
     device: by default where x lives. Raises DeviceError where no backend reaches that memory, BufferError where
     copy=False cannot be met.
     """
-    from .interop import dlpack
-
     return dlpack.adopt(x, None if device is None else _device(device), copy)
 
 
@@ -290,8 +290,6 @@ def expand_dims(x: Any, /, *, axis: int = 0) -> Any:
 
 def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
     """Without axes of length 1, as a view. Raises AxisError, and ShapeError for an axis of another length."""
-    from .ops.reduce import normalize_axes
-
     (array,), restore = interop.adopt("squeeze", x=x)
     axes = normalize_axes("squeeze", axis, array.ndim)
     if any(array.shape[a] != 1 for a in axes):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import cache_folder
 from ..errors import AccelError, CompileError
 from .compiling import compiling
+from .opencl_library import library
 
 if TYPE_CHECKING:
     import pyopencl
@@ -44,7 +45,7 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
 
     Raises CompileError with the compiler's log and the path of the source.
     """
-    import pyopencl as cl
+    cl = library()
 
     file = _store() / f"{digest(source, *options, *identity(device))}.bin"
     binary = _read(file)
@@ -73,7 +74,7 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
 
 def _load(context: Any, device: Any, binary: bytes, options: tuple[str, ...]) -> pyopencl.Program | None:
     """The program of a binary, or None where the driver refuses it."""
-    import pyopencl as cl
+    cl = library()
 
     try:
         return cl.Program(context, [device], [binary]).build(list(options))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Any
 
+from .opencl_library import library
+
 if TYPE_CHECKING:
     import pyopencl
 
@@ -18,7 +20,7 @@ NOTED = ("cl_khr_fp64", "cl_khr_fp16", "cl_khr_subgroups", "cl_intel_subgroups",
 
 def unusable(device: pyopencl.Device) -> str | None:
     """Why a device cannot be used at all, or None."""
-    import pyopencl as cl
+    cl = library()
 
     try:
         if not device.available:
@@ -37,7 +39,7 @@ def unusable(device: pyopencl.Device) -> str | None:
 
 def kind(device: pyopencl.Device) -> str:
     """One of KINDS; a simulator that claims every type is a gpu."""
-    import pyopencl as cl
+    cl = library()
 
     if device.type & cl.device_type.GPU:
         return "gpu"
@@ -46,7 +48,7 @@ def kind(device: pyopencl.Device) -> str:
 
 def inexact(device: pyopencl.Device) -> str | None:
     """Why float32 or float64 arithmetic is not IEEE's with subnormals, or None."""
-    import pyopencl as cl
+    cl = library()
 
     flags = cl.device_fp_config
     needed = ((flags.DENORM, "flushes subnormals"), (flags.INF_NAN, "has no infinities and NaN"),
@@ -84,7 +86,7 @@ def details(device: pyopencl.Device) -> dict[str, Any]:
 def sub_group_sizes(device: pyopencl.Device) -> tuple[int, ...]:
     """CL_DEVICE_SUB_GROUP_SIZES_INTEL, which pyopencl does not know, from the library that pyopencl is linked to; ()
     where there is none, or a kernel cannot ask for one."""
-    import pyopencl as cl
+    cl = library()
 
     if "cl_intel_required_subgroup_size" not in device.extensions.split():
         return ()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..errors import OutOfMemoryError
 from ..memory import driver_call
@@ -43,14 +44,10 @@ class TorchBuffer:
     @property
     def tensor(self) -> Any:
         """A flat uint8 torch tensor of the whole memory."""
-        import torch
-
         return self.view(torch.uint8, (self.nbytes,), (1,), 0)
 
     def view(self, dtype: Any, shape: Sequence[int], strides: Sequence[int], offset: int) -> Any:
         """A torch tensor on this memory: torch dtype, shape, strides and offset in elements. No copy."""
-        import torch
-
         whole = torch.empty(0, dtype=dtype, device=self.storage.device)
         return whole.set_(self.storage, offset, tuple(shape), tuple(strides))
 
@@ -71,8 +68,6 @@ class GpuDevice(Device):
 
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
-        import torch
-
         try:
             return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8, device=self.torch_device).untyped_storage())
         except torch.cuda.OutOfMemoryError as error:
@@ -83,8 +78,6 @@ class GpuDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
-        import torch
-
         # torch warns of arrays that it may not write to, though a copy only reads
         readable = source if source.flags.writeable else source.copy()
         buffer.tensor[offset : offset + source.size].copy_(torch.from_numpy(readable))
@@ -95,8 +88,6 @@ class GpuDevice(Device):
 
     @driver_call
     def synchronize(self) -> None:
-        import torch
-
         torch.cuda.synchronize(self.index)
 
     def kernel(self, path: str, name: str) -> Any:
@@ -116,8 +107,6 @@ class GpuDevice(Device):
 
     def prepare(self, what: Specialization, grid: int) -> Launch:
         """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""
-        import torch
-
         self.compiled(what)
         index, bound, stream_of, starts = self.index, what.bound(), current_stream(), {}
 
@@ -147,7 +136,6 @@ def current_stream() -> Callable[[int], int]:
 
 def target_of(index: int) -> Any:
     """Triton's GPUTarget of a GPU, from what torch says of it."""
-    import torch
     from triton.backends.compiler import GPUTarget
 
     properties = torch.cuda.get_device_properties(index)
@@ -165,8 +153,6 @@ def compilable(target: Any) -> bool:
 
 def gpus() -> tuple[list[GpuDevice], list[str]]:
     """The GPUs that torch sees and Triton compiles for, and what is to be said of the others."""
-    import torch
-
     found, refused = [], []
     rocm = torch.version.hip is not None
     for index in range(torch.cuda.device_count()):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -58,15 +58,28 @@ def library(value: Any) -> Any:
         return numpy_arrays
     if (found := _libraries.get(type(value))) is not None:
         return found
-    for framework, kind, name in (("torch", "Tensor", "torch"), ("pyopencl.array", "Array", "pyopencl")):
-        base = getattr(sys.modules.get(framework), kind, None)
-        if base is not None and issubclass(type(value), base):  # whatever __class__ the value pretends to have
+    for base, name in _imported():
+        if issubclass(type(value), base):  # whatever __class__ the value pretends to have
             _libraries[base] = found = importlib.import_module(f".{name}", __name__)
             return found
     return None
 
 
 _libraries: dict[type, Any] = {}
+
+
+def _imported() -> Iterator[tuple[type, str]]:
+    """The arrays' class of each framework that the caller has imported, and the name of the module that knows it."""
+    for framework, kind, name in (("torch", "Tensor", "torch"), ("pyopencl.array", "Array", "pyopencl")):
+        base = getattr(sys.modules.get(framework), kind, None)
+        if base is not None:
+            yield base, name
+
+
+def load_libraries() -> None:
+    """Imports the modules of this package that know the arrays of frameworks that the caller has imported."""
+    for base, name in _imported():
+        _libraries[base] = importlib.import_module(f".{name}", __name__)
 
 
 def is_array(value: Any) -> bool:

@@ -13,7 +13,7 @@ from .. import dispatch, interop, registry
 from ..array import Array
 from ..dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, promote
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..layout import Layout, broadcast_shapes
+from ..layout import Layout, broadcast_shapes, broadcast_strides
 from ..scalar import FUNCTIONS, Program, ScalarFunction, program_for
 from . import bounds
 from .spec import Inferred, OpSpec
@@ -265,8 +265,6 @@ def copy(x: Any, /, *, out: Array | None = None) -> Any:
 
 
 def _stretch(source: Array, out: Array) -> tuple[int, ...]:
-    from ..layout import broadcast_strides
-
     return broadcast_strides(source.layout, out.shape)
 
 
