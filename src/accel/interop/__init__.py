@@ -11,6 +11,9 @@ Python scalars are weak and go anywhere; so do NumPy scalars, which are arrays w
 arrays go to the default device where nothing else says where the call is, or to a device that has the host's memory;
 beside anything that lives in another memory they are refused, as nothing moves silently.
 
+A torch tensor is taken where it is plain memory and nothing records what is computed: inside vmap, grad, functionalize,
+jit.trace, make_fx and export it is refused. A torch.library.custom_op that calls accel is called at every run.
+
 A framework is looked at only where the caller has imported it.
 """
 
