@@ -58,7 +58,7 @@ from .numerics import BIT_CONTRACT
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
 
-from . import nn, operators as _operators, protocols as _protocols, special  # isort: skip
+from . import ending as _ending, nn, operators as _operators, protocols as _protocols, special  # isort: skip
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"

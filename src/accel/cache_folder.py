@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from .config import config, environment, set_environment
@@ -53,14 +54,18 @@ def read(folder: str, name: str, good: Callable[[bytes], bool]) -> bytes | None:
 def shared() -> Path:
     """The cache folder. Raises OSError where there is none."""
     chosen = config.current().cache_dir
-    if chosen is None:
-        import platformdirs
-
-        chosen = platformdirs.user_cache_dir("accel", appauthor=False)
-    path = os.path.expanduser(chosen)
+    path = os.path.expanduser(of_the_user() if chosen is None else chosen)
     if path.startswith("~"):
         raise FileNotFoundError(f"there is no home folder for {path}")
     return Path(os.path.abspath(path))
+
+
+@cache
+def of_the_user() -> str:
+    """The platform's folder for what this user can do without."""
+    import platformdirs
+
+    return platformdirs.user_cache_dir("accel", appauthor=False)
 
 
 def lend(variable: str, usual: str) -> None:

@@ -15,6 +15,7 @@ from .dtypes import TABLE, UINT64, DType, as_dtype
 from .layout import layout, span, stretched
 from .memory import Device, HostBuffer, address_of, host_bytes, host_memory_for
 from .scalar import program_for
+from .scalar.evaluate import evaluate
 
 BY_NUMPY = {row.numpy: row for row in TABLE.values()}
 """The dtypes by NumPy's, in the byte order of this machine."""
@@ -206,8 +207,6 @@ def cast_on_host(source: np.ndarray, dtype: DType) -> np.ndarray:
     ):
         with FloatEnvironment(), np.errstate(all="ignore"):
             return source.astype(dtype.numpy)
-    from .scalar.evaluate import evaluate
-
     program = program_for("cast", (as_dtype(source.dtype).name,), dtype.name)
     made = evaluate(program, np.atleast_1d(source))
     return np.asarray(made, dtype.numpy).reshape(source.shape)

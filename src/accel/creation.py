@@ -27,6 +27,7 @@ from .devices import default_device
 from .devices import device as device_named
 from .dtypes import BOOL, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, ShapeError, shown
+from .interop import dlpack
 from .interop import numpy as numpy_arrays
 from .layout import Shape, broadcast_strides, reshaped, row_major
 from .layout import broadcast_shapes as _broadcast_shapes
@@ -211,8 +212,6 @@ def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | N
     device: by default where x lives. Raises DeviceError where no backend reaches that memory, BufferError where
     copy=False cannot be met.
     """
-    from .interop import dlpack
-
     return dlpack.adopt(x, None if device is None else device_named(device), copy)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 import threading
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,7 @@ def backend(name: str) -> Backend:
     """The backend of that name, started. A failure is remembered and raised again as BackendUnavailableError."""
     found = _backends.get(name)
     if found is None:
+        _check_running(name)
         _known(name)
         with _lock:
             found = _backends.get(name)
@@ -96,6 +98,14 @@ def backend(name: str) -> Backend:
     if isinstance(found, BackendUnavailableError):
         raise found.with_traceback(None)
     return found
+
+
+def _check_running(name: str) -> None:
+    """Raises BackendUnavailableError where nothing can be imported any more."""
+    if sys.is_finalizing():
+        raise BackendUnavailableError(
+            f"backend {name!r}: the interpreter is shutting down, and this backend was not used before"
+        )
 
 
 def _start(name: str) -> Backend | BackendUnavailableError:
@@ -124,7 +134,9 @@ def _start(name: str) -> Backend | BackendUnavailableError:
 @cache
 def kernels(backend_name: str) -> tuple[Kernel, ...]:
     """All kernel rows of a backend, from the modules of its kernel package."""
-    package = importlib.import_module(backend(backend_name).kernels)
+    started = backend(backend_name)
+    _check_running(backend_name)
+    package = importlib.import_module(started.kernels)
     rows: list[Kernel] = []
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
         rows += getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "KERNELS", ())

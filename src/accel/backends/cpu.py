@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import os
 import platform
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import ModuleType
 
 from ..config import Settings, config, environment, positive
@@ -19,8 +19,9 @@ RANK = ("baseline", "neon", "avx2", "avx512")
 """Instruction sets from the lowest to the highest."""
 
 
+@cache
 def native() -> ModuleType:
-    """The compiled extension."""
+    """The compiled extension; kept, as nothing can be imported while the interpreter shuts down."""
     from .. import _cpu
 
     return _cpu

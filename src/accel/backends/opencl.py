@@ -8,6 +8,7 @@ becomes a device by `OpenCLBackend.adopt`, so that arrays of its context are use
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from ..memory import CHECKED, address_of, check_host, driver_call, host_bytes, t
 from ..packages import remedy
 from . import opencl_icd, opencl_program, opencl_query
 from .base import Backend, Device
+from .opencl_library import library
 
 if TYPE_CHECKING:
     import pyopencl
@@ -51,8 +53,7 @@ class OpenCLDevice(Device):
     """
 
     def __init__(self, device: pyopencl.Device, name: str, queue: pyopencl.CommandQueue | None = None) -> None:
-        import pyopencl as cl
-        from pyopencl.tools import ImmediateAllocator, MemoryPool
+        cl = library()
 
         kind = opencl_query.kind(device)
         platform = device.platform
@@ -77,7 +78,7 @@ class OpenCLDevice(Device):
         self._sub_groups = opencl_query.sub_group_sizes(device)
         self._queue = queue
         self._context: Any = None if queue is None else _context_of(queue)
-        self._pool: Any = None if queue is None else MemoryPool(ImmediateAllocator(queue))
+        self._pool: Any = None if queue is None else _pool_of(queue)
         self._programs: Cache[str, Any] = Cache(PROGRAMS)
         self._build_lock = threading.Lock()
         self._lost: BackendUnavailableError | None = None
@@ -128,8 +129,7 @@ class OpenCLDevice(Device):
 
     @driver_call
     def _start(self) -> pyopencl.CommandQueue:
-        import pyopencl as cl
-        from pyopencl.tools import ImmediateAllocator, MemoryPool
+        cl = library()
 
         if self._lost is not None:
             raise self._lost
@@ -138,7 +138,7 @@ class OpenCLDevice(Device):
                 try:
                     context = self.served(lambda: cl.Context([self.cl_device]))
                     queue = self.served(lambda: cl.CommandQueue(context, self.cl_device))
-                    self._pool = MemoryPool(ImmediateAllocator(queue))  # first, as other threads look at the others
+                    self._pool = _pool_of(queue)  # first, as other threads look at the others
                     self._context, self._queue = context, queue
                 except cl.Error as error:
                     raise BackendUnavailableError(
@@ -163,7 +163,7 @@ class OpenCLDevice(Device):
     def allocate(self, nbytes: int) -> pyopencl.MemoryObjectHolder:
         """A buffer from the pool, to which it returns when nothing holds it. Its next owner may write at once, even
         while kernels that read it are still queued, because the queue is in order."""
-        import pyopencl as cl
+        cl = library()
 
         if nbytes > self._largest or nbytes > self.memory:
             raise self._too_large(nbytes)
@@ -193,7 +193,7 @@ class OpenCLDevice(Device):
         Where the driver was out of memory or of other resources, what the device's pools hold is given back first, and
         OutOfMemoryError raised where that does not help. Any other error is raised as it is.
         """
-        import pyopencl as cl
+        cl = library()
 
         if not opencl_query.out_of_memory(error):
             raise error
@@ -227,7 +227,7 @@ class OpenCLDevice(Device):
         return result
 
     def _copy(self, target: Any, source: Any, nbytes: int, **offset: int) -> None:
-        import pyopencl as cl
+        cl = library()
 
         queue = self.queue
         queued = self.served(lambda: cl.enqueue_copy(queue, target, source, is_blocking=False, **offset), nbytes)
@@ -236,7 +236,7 @@ class OpenCLDevice(Device):
     def place(self, buffer: pyopencl.MemoryObjectHolder) -> tuple[Any, int, int]:
         """By the buffer that a sub-buffer is a part of; by the host's addresses where it was made of the host's
         memory."""
-        import pyopencl as cl
+        cl = library()
 
         try:
             whole = buffer.associated_memobject or buffer
@@ -250,7 +250,7 @@ class OpenCLDevice(Device):
 
     def readonly(self, buffer: pyopencl.MemoryObjectHolder) -> bool:
         """Whether kernels may not write to it. A sub-buffer has the flags that it was made with, or its parent's."""
-        import pyopencl as cl
+        cl = library()
 
         return bool(buffer.flags & cl.mem_flags.READ_ONLY)
 
@@ -262,7 +262,7 @@ class OpenCLDevice(Device):
 
     def _wait(self, wait: Callable[[], Any]) -> None:
         """Waits for queued work. If it ran out of memory its results are not there, so there is no second try."""
-        import pyopencl as cl
+        cl = library()
 
         try:
             wait()
@@ -277,7 +277,7 @@ class OpenCLDevice(Device):
     def kernel(self, name: str, source: str, function: str) -> pyopencl.Kernel:
         """A fresh kernel object (with arguments of its own) of a program. name: of the source, for errors. Raises
         CompileError."""
-        import pyopencl as cl
+        cl = library()
 
         context, options = self.context, self.options
         key = opencl_program.digest(source, *options)
@@ -286,9 +286,19 @@ class OpenCLDevice(Device):
             with self._build_lock:
                 program = self._programs.find(key)
                 if program is None:
-                    program = self.served(lambda: opencl_program.build(context, self.cl_device, name, source, options))
+                    program = self.served(lambda: self._built(context, name, source, options))
                     self._programs.keep(key, program)
         return self.served(lambda: cl.Kernel(program, function))
+
+    def _built(self, context: Any, name: str, source: str, options: tuple[str, ...]) -> Any:
+        try:
+            return opencl_program.build(context, self.cl_device, name, source, options)
+        except (ImportError, KeyError, AttributeError, TypeError) as error:  # modules that are gone
+            if not sys.is_finalizing():
+                raise
+            raise BackendUnavailableError(
+                f"{self}: the interpreter is shutting down, and {name} was not compiled before"
+            ) from error
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -298,7 +308,7 @@ class OpenCLDevice(Device):
 
     def enqueue(self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...]) -> None:
         """Queues a kernel whose arguments are set. size: of the whole range, a multiple of local."""
-        import pyopencl as cl
+        cl = library()
 
         queue = self.queue
         try:
@@ -347,7 +357,7 @@ class OpenCLBackend(Backend):
         """The device that computes on a user's queue, in its context, in order with the user's own work; the same
         object for the same queue. Raises DeviceError for an out-of-order queue, or one whose context is
         gone."""
-        import pyopencl as cl
+        cl = library()
 
         if queue.properties & cl.command_queue_properties.OUT_OF_ORDER_EXEC_MODE_ENABLE:
             raise DeviceError("queue: expected an in-order pyopencl queue; accel relies on the order of work")
@@ -359,7 +369,7 @@ class OpenCLBackend(Backend):
         return found
 
     def versions(self) -> dict[str, str]:
-        import pyopencl as cl
+        cl = library()
 
         platforms = {d.cl_device.platform.name: d.cl_device.platform.version for d in self._devices}
         return {"pyopencl": cl.VERSION_TEXT, **platforms}
@@ -383,8 +393,13 @@ class _Refusal:
         return
 
 
+def _pool_of(queue: pyopencl.CommandQueue) -> Any:
+    tools = library().tools
+    return tools.MemoryPool(tools.ImmediateAllocator(queue))
+
+
 def _context_of(queue: pyopencl.CommandQueue) -> pyopencl.Context:
-    import pyopencl as cl
+    cl = library()
 
     try:
         return queue.context

@@ -16,6 +16,7 @@ from .. import cache_folder
 from ..errors import CompileError
 from . import opencl_query
 from .compiling import compiling
+from .opencl_library import library
 
 if TYPE_CHECKING:
     import pyopencl
@@ -48,7 +49,7 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
 
     Raises CompileError with the compiler's log and the path of the source; pyopencl's error where memory runs out.
     """
-    import pyopencl as cl
+    cl = library()
 
     name_of_binary = f"{digest(source, *options, *identity(device))}.bin"
     binary = cache_folder.read(FOLDER, name_of_binary, _whole)
@@ -79,7 +80,7 @@ def build(context: Any, device: pyopencl.Device, name: str, source: str, options
 
 def _load(context: Any, device: Any, binary: bytes, options: tuple[str, ...]) -> pyopencl.Program | None:
     """The program of a binary, or None where the driver refuses it."""
-    import pyopencl as cl
+    cl = library()
 
     try:
         return cl.Program(context, [device], [binary]).build(list(options))

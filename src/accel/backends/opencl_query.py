@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, Any
 
+from .opencl_library import library
+
 if TYPE_CHECKING:
     import pyopencl
 
@@ -22,7 +24,7 @@ EXHAUSTED = {"MEM_OBJECT_ALLOCATION_FAILURE": -4, "OUT_OF_RESOURCES": -5, "OUT_O
 
 def unusable(device: pyopencl.Device) -> str | None:
     """Why a device cannot be used at all, or None."""
-    import pyopencl as cl
+    cl = library()
 
     try:
         if not device.available:
@@ -64,7 +66,7 @@ def shares_host_memory(device: pyopencl.Device) -> bool:
 
 def kind(device: pyopencl.Device) -> str:
     """One of KINDS; a simulator that claims every type is a gpu."""
-    import pyopencl as cl
+    cl = library()
 
     if device.type & cl.device_type.GPU:
         return "gpu"
@@ -73,7 +75,7 @@ def kind(device: pyopencl.Device) -> str:
 
 def inexact(device: pyopencl.Device) -> str | None:
     """Why float32 or float64 arithmetic is not IEEE's with subnormals, or None."""
-    import pyopencl as cl
+    cl = library()
 
     flags = cl.device_fp_config
     needed = ((flags.DENORM, "flushes subnormals"), (flags.INF_NAN, "has no infinities and NaN"),
@@ -111,7 +113,7 @@ def details(device: pyopencl.Device) -> dict[str, Any]:
 def sub_group_sizes(device: pyopencl.Device) -> tuple[int, ...]:
     """CL_DEVICE_SUB_GROUP_SIZES_INTEL, which pyopencl does not know, from the library that pyopencl is linked to; ()
     where there is none, or a kernel cannot ask for one."""
-    import pyopencl as cl
+    cl = library()
 
     if "cl_intel_required_subgroup_size" not in device.extensions.split():
         return ()

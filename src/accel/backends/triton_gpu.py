@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from ..cache import Cache
 from ..errors import OutOfMemoryError
@@ -45,14 +46,10 @@ class TorchBuffer:
     @property
     def tensor(self) -> Any:
         """A flat uint8 torch tensor of the whole memory."""
-        import torch
-
         return self.view(torch.uint8, (self.nbytes,), (1,), 0)
 
     def view(self, dtype: Any, shape: Sequence[int], strides: Sequence[int], offset: int) -> Any:
         """A torch tensor on this memory: torch dtype, shape, strides and offset in elements. No copy."""
-        import torch
-
         whole = torch.empty(0, dtype=dtype, device=self.storage.device)
         return whole.set_(self.storage, offset, tuple(shape), tuple(strides))
 
@@ -73,8 +70,6 @@ class GpuDevice(Device):
 
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
-        import torch
-
         def obtain() -> TorchBuffer:
             return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8, device=self.torch_device).untyped_storage())
 
@@ -89,8 +84,6 @@ class GpuDevice(Device):
         Where memory ran out, what torch's allocator holds for later is given back first, and OutOfMemoryError raised
         where that does not help. Any other error is raised as it is. nbytes: that the call asks for.
         """
-        import torch
-
         if not out_of_memory(error):
             raise error
         torch.cuda.empty_cache()
@@ -105,16 +98,12 @@ class GpuDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
-        import torch
-
         # torch warns of arrays that it may not write to, though a copy only reads
         readable = source if source.flags.writeable else source.copy()
         self._copy(buffer.tensor[offset : offset + source.size], torch.from_numpy(readable))
 
     @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
-        import torch
-
         result = host_bytes(nbytes)
         self._copy(torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
         return result
@@ -127,8 +116,6 @@ class GpuDevice(Device):
 
     @driver_call
     def synchronize(self) -> None:
-        import torch
-
         torch.cuda.synchronize(self.index)
 
     def kernel(self, path: str, name: str) -> Any:
@@ -150,8 +137,6 @@ class GpuDevice(Device):
 
     def prepare(self, what: Specialization, grid: int) -> Launch:
         """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""
-        import torch
-
         self.compiled(what)
         index, bound, stream_of, starts = self.index, what.bound(), current_stream(), {}
 
@@ -194,7 +179,6 @@ def current_stream() -> Callable[[int], int]:
 
 def target_of(index: int) -> Any:
     """Triton's GPUTarget of a GPU, from what torch says of it."""
-    import torch
     from triton.backends.compiler import GPUTarget
 
     properties = torch.cuda.get_device_properties(index)
@@ -212,8 +196,6 @@ def compilable(target: Any) -> bool:
 
 def gpus() -> tuple[list[GpuDevice], list[str]]:
     """The GPUs that torch sees and Triton compiles for, and what is to be said of the others."""
-    import torch
-
     found, refused = [], []
     rocm = torch.version.hip is not None
     for index in range(torch.cuda.device_count()):

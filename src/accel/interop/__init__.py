@@ -11,6 +11,9 @@ Python scalars are weak and go anywhere; so do NumPy scalars, which are arrays w
 arrays go to the default device where nothing else says where the call is, or to a device that has the host's memory;
 beside anything that lives in another memory they are refused, as nothing moves silently.
 
+A torch tensor is taken where it is plain memory and nothing records what is computed: inside vmap, grad, functionalize,
+jit.trace, make_fx and export it is refused. A torch.library.custom_op that calls accel is called at every run.
+
 A framework is looked at only where the caller has imported it.
 """
 
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -59,15 +62,28 @@ def library(value: Any) -> Any:
         return numpy_arrays
     if (found := _libraries.get(type(value))) is not None:
         return found
-    for framework, kind, name in (("torch", "Tensor", "torch"), ("pyopencl.array", "Array", "pyopencl")):
-        base = getattr(sys.modules.get(framework), kind, None)
-        if base is not None and issubclass(type(value), base):  # whatever __class__ the value pretends to have
+    for base, name in _imported():
+        if issubclass(type(value), base):  # whatever __class__ the value pretends to have
             _libraries[base] = found = importlib.import_module(f".{name}", __name__)
             return found
     return None
 
 
 _libraries: dict[type, Any] = {}
+
+
+def _imported() -> Iterator[tuple[type, str]]:
+    """The arrays' class of each framework that the caller has imported, and the name of the module that knows it."""
+    for framework, kind, name in (("torch", "Tensor", "torch"), ("pyopencl.array", "Array", "pyopencl")):
+        base = getattr(sys.modules.get(framework), kind, None)
+        if base is not None:
+            yield base, name
+
+
+def load_libraries() -> None:
+    """Imports the modules of this package that know the arrays of frameworks that the caller has imported."""
+    for base, name in _imported():
+        _libraries[base] = importlib.import_module(f".{name}", __name__)
 
 
 def is_array(value: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from .. import registry
 from ..array import Array
 from ..backends.base import Device
 from ..conversion import from_numpy, to_numpy
@@ -247,9 +248,7 @@ def _from_array(array: Array, device: Device | None, copy: bool | None) -> Array
         if copy is False:
             raise BufferError(f"from_dlpack: copy=False: x is on {array.device} and must be copied to {target}")
         return array.to_device(target)
-    from ..ops.pointwise import copy as copied
-
-    return copied(array) if copy else array
+    return registry.OPS["copy"].function(array) if copy else array
 
 
 def _location(obj: Any) -> tuple[int, int]:
