@@ -99,14 +99,16 @@ def _pointwise_edges(dtypes: Sequence[DType], *rest: Any) -> list[Edge]:
 
 
 def _matrix(dtypes: Sequence[DType], lay: str, *rest: Any) -> Edge:
-    """columns: the first operand, the others by rows. stretched: each row of the last operand is one element."""
+    """columns: the first operand, the others by rows. stretched: each row of the last operand is one element.
+
+    Small integers, some of which are equal."""
 
     def one(rng: np.random.Generator, i: int, dtype: DType) -> np.ndarray:
         if lay == "stretched" and i == len(dtypes) - 1:
-            return np.broadcast_to(values(rng, dtype, (65, 1), "normal"), (65, 5))
+            return np.broadcast_to(values(rng, dtype, (65, 1), "integers"), (65, 5))
         if lay == "columns":
-            return values(rng, dtype, (67, 33), "normal").T if i == 0 else values(rng, dtype, (33, 67), "normal")
-        base = values(rng, dtype, (131, 11), "normal")
+            return values(rng, dtype, (67, 33), "integers").T if i == 0 else values(rng, dtype, (33, 67), "integers")
+        base = values(rng, dtype, (131, 11), "integers")
         return {"reversed": base[:65, :5][::-1, ::-1], "sliced": base[1::2, 1::2], "stretched": base[:65, :5]}[lay]
 
     def make() -> Sample:

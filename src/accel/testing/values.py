@@ -84,7 +84,7 @@ def _cancelling(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...]) 
     shows in every dtype, in 16-bit results as well."""
     *rows, n = shape
     half = rng.standard_normal((*rows, n // 2)) * np.exp2(rng.integers(-10, 10, (*rows, n // 2)))
-    return rng.permuted(np.concatenate([half, -half, np.ones((*rows, n % 2))], axis=-1), axis=-1)
+    return rng.permuted(np.concatenate([half, -half, np.zeros((*rows, n % 2))], axis=-1), axis=-1)
 
 
 def _limits(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:

@@ -8,9 +8,12 @@ from .faults import FAULTS, NONE, Fault
 
 
 class WrongDevice(HostDevice):
-    """Memory of the host; its kernels are the CPU's, spoiled by the fault."""
+    """Its kernels are the CPU's, spoiled by the fault. Its memory counts as its own: what is read there is copied."""
 
     fault: Fault = NONE
+
+    def __post_init__(self) -> None:
+        self.host = False
 
 
 def _device(name: str, fault: Fault) -> WrongDevice:

@@ -86,9 +86,9 @@ def _saturating(call: Call, inputs: Any, out: np.ndarray, right: Callable[[], No
     if call.params.kind != "sum" or out.dtype.kind not in "iu":
         right()
         return
-    exact = canonical.flatten(inputs[0], call.params.axes).astype(object).sum(-1)
+    exact = np.asarray(canonical.flatten(inputs[0], call.params.axes).astype(object).sum(-1), object)
     info = np.iinfo(out.dtype)
-    out[...] = np.clip(exact, info.min, info.max).astype(out.dtype)
+    out[...] = np.asarray(np.clip(exact, info.min, info.max), object).astype(out.dtype)
 
 
 def _chosen(choose: Callable[[str, np.ndarray], np.ndarray]) -> Run:
