@@ -78,26 +78,44 @@ def _edge(dtypes: Sequence[DType], shapes: Sequence[tuple[int, ...]], regime: st
 
 
 def _repeated(dtypes: Sequence[DType], size: int, regime: str, *rest: Any, first: tuple[Any, ...] = ()) -> Edge:
-    """One-dimensional operands of a size, from PERIOD elements each."""
+    """One-dimensional operands of a size, from PERIOD elements each. Of the last element every function has a value,
+    and not NaN, which hides faults."""
 
     def make() -> Sample:
         rng = np.random.default_rng(size)
-        arrays = [np.resize(values(rng, dtype, (min(size, PERIOD),), regime), size) for dtype in dtypes]
+        some = [values(rng, dtype, (min(size, PERIOD),), regime) for dtype in dtypes]
+        for one in some:
+            one[(size - 1) % PERIOD] = 0.75
+        arrays = [np.resize(one, size) for one in some]
         return Sample((*first, *arrays, *rest), {}, PERIOD if size > PERIOD else None)
 
     return Edge(size, make)
 
 
 def _pointwise_edges(dtypes: Sequence[DType], *rest: Any) -> list[Edge]:
-    """Every size, each with the next regime; and two matrices, one of them by columns and the other a row."""
+    """Every size, each with the next regime; and a matrix in every layout."""
     edges = [_repeated(dtypes, n, REGIMES[i % len(REGIMES)], *rest) for i, n in enumerate((*SIZES, HUGE))]
+    return [*edges, *(_matrix(dtypes, lay, *rest) for lay in ("columns", "reversed", "sliced", "stretched"))]
 
-    def columns() -> Sample:
+
+def _matrix(dtypes: Sequence[DType], lay: str, *rest: Any) -> Edge:
+    """columns: the first operand, the others by rows. stretched: each row of the last operand is one element.
+
+    Small integers, some of which are equal."""
+
+    def one(rng: np.random.Generator, i: int, dtype: DType) -> np.ndarray:
+        if lay == "stretched" and i == len(dtypes) - 1:
+            return np.broadcast_to(values(rng, dtype, (65, 1), "integers"), (65, 5))
+        if lay == "columns":
+            return values(rng, dtype, (67, 33), "integers").T if i == 0 else values(rng, dtype, (33, 67), "integers")
+        base = values(rng, dtype, (131, 11), "integers")
+        return {"reversed": base[:65, :5][::-1, ::-1], "sliced": base[1::2, 1::2], "stretched": base[:65, :5]}[lay]
+
+    def make() -> Sample:
         rng = np.random.default_rng(0)
-        arrays = [values(rng, dtype, (67, 65) if i == 0 else (65, 1), "normal") for i, dtype in enumerate(dtypes)]
-        return Sample((arrays[0].T, *arrays[1:], *rest))
+        return Sample((*(one(rng, i, dtype) for i, dtype in enumerate(dtypes)), *rest))
 
-    return [*edges, Edge(67 * 65, columns)]
+    return Edge(33 * 67 if lay == "columns" else 65 * 5, make)
 
 
 def elementwise(row: ScalarFunction, dtype: DType) -> Samples:
@@ -156,7 +174,8 @@ def casts(dtype: DType) -> Samples:
         for target in TABLE
         for n, regime in ((511, "limits"), (1023, "halfway"), (129, "special"))
     ]
-    return Samples(draw, [*edges, *(_repeated([dtype], n, "normal", "float32") for n in (4095, 65537, HUGE))])
+    edges += [_repeated([dtype], n, "normal", "float32") for n in (4095, 65537, HUGE)]
+    return Samples(draw, [*edges, *(_matrix([dtype], lay, "int16") for lay in ("reversed", "sliced", "stretched"))])
 
 
 def copies(dtype: DType) -> Samples:
@@ -214,7 +233,9 @@ def _reduction_edges(kind: str, dtype: DType) -> list[Edge]:
     made += [((67, 65), axis, r) for r in ("special", "tiny", "wide") for axis in (0, 1)]
     if kind in ("max", "min", "argmax", "argmin"):
         made += [((m,), None, "special") for m in (LANES + 1, 511, BLOCK + 1, n)]
-    edges = [_edge([dtype], [s], r, **({} if axis is None else {"axis": axis})) for s, axis, r in made]
+    if kind == "logsumexp":
+        made += [((65,), None, "nothing")]
+    edges = [_reduced(dtype, s, axis, r) for s, axis, r in made]
     if dtype.itemsize == 2 and dtype.kind == "f" and kind in ("sum", "prod"):
         edges += [_edge([dtype], [s], regime, dtype=dtype.accumulator) for s in ((LANES + 1,), (BLOCK + 1,), (n,))]
     # the blocks' results fill more than the lanes; a logarithm of so many exponentials costs seconds in float64
@@ -222,11 +243,23 @@ def _reduction_edges(kind: str, dtype: DType) -> list[Edge]:
     return edges if kind == "logsumexp" and dtype is FLOAT64 else [*edges, _edge([dtype], [(last,)], regime)]
 
 
+def _reduced(dtype: DType, shape: tuple[int, ...], axis: int | None, regime: str) -> Edge:
+    """A row-major operand whose elements are of a regime along the reduced axis."""
+
+    def make() -> Sample:
+        rng = np.random.default_rng(shape)
+        if axis == 0:
+            return Sample((np.ascontiguousarray(values(rng, dtype, shape[::-1], regime).T),), {"axis": 0})
+        return Sample((values(rng, dtype, shape, regime),), {} if axis is None else {"axis": axis})
+
+    return Edge(prod(shape), make)
+
+
 MATRIX = (0, 1, 2, 3, 5, 7, 8, 17, 33)
 DEPTH = (*MATRIX, 64, KC - 1, KC, KC + 1, 2 * KC + 3)
 
 PRODUCTS = (
-    *((3, k, 2) for k in (1, LANES - 1, KC - 1, KC, KC + 1, 2 * KC + 3, 4 * KC + 5)),
+    *((9, k, 7) for k in (1, LANES - 1, KC - 1, KC, KC + 1, 2 * KC + 3, 4 * KC + 5)),
     *((m, 2 * KC + 3, n) for m, n in ((1, 1), (1, 67), (67, 1), (33, 65))),
     *((m, 9, n) for m, n in ((1, 300), (300, 1), (127, 129), (64, 63), (257, 65))),
     (HUGE, 1, 1),
@@ -298,7 +331,7 @@ def softmax(dtype: DType) -> Samples:
     if dtype is FLOAT32:
         made += [((66 * BLOCK + 37,), 0)]
     edges = [_edge([dtype], [s], "normal", axis=axis) for s, axis in made]
-    edges += [_edge([dtype], [(67, 33)], r, axis=1) for r in ("special", "tiny", "wide", "zeros", "first", "last")]
+    edges += [_edge([dtype], [(67, 33)], r, axis=1) for r in ("special", "tiny", "wide", "zeros", "nothing", "last")]
     if dtype.itemsize == 2:
         edges += [_edge([dtype], [s], "normal", axis=0, dtype="float32") for s in ((BLOCK + 1,), (n,))]
     return Samples(draw, edges)

@@ -13,10 +13,10 @@ REGIMES = ("integers", "normal", "special", "wide", "huge", "tiny")
 """Of ordinary examples: small integers; standard normal; special values among them; magnitudes over the dtype's whole
 range; next to its largest number; subnormal and next to its smallest."""
 
-CRAFTED = ("cancelling", "near one", "few", "first", "last", "zeros", "limits", "halfway")
-"""Of edge examples: terms of many magnitudes whose sum is nearly zero; products that neither overflow nor vanish; few
-distinct values, so that there are ties; zeros but for the first or the last element; -0; next to the limits of the
-integer dtypes; next to halfway between two 16-bit or float32 numbers."""
+CRAFTED = ("cancelling", "near one", "few", "first", "last", "zeros", "nothing", "limits", "halfway")
+"""Of edge examples: terms of many magnitudes whose sum along the last axis is nearly zero; products that neither
+overflow nor vanish; few distinct values, so that there are ties; zeros but for the first or the last element; -0; -inf;
+next to the limits of the integer dtypes; next to halfway between two 16-bit or float32 numbers."""
 
 
 def values(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], regime: str) -> np.ndarray:
@@ -56,6 +56,8 @@ def _floats(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], regi
         return rng.choice([-1.5, -0.0, 0.0, 2.0], shape)
     if regime == "zeros":
         return np.full(shape, -0.0)
+    if regime == "nothing":
+        return np.full(shape, -np.inf)
     if regime == "normal":
         return rng.standard_normal(shape)
     if regime in ("cancelling", "limits", "halfway"):
@@ -80,10 +82,9 @@ def _floats(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], regi
 def _cancelling(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:
     """Pairs of a number and its negative, shuffled: what is left of their sum is roundings only, so that their order
     shows in every dtype, in 16-bit results as well."""
-    n = prod(shape)
-    half = rng.standard_normal(n // 2) * np.exp2(rng.integers(-9, 9, n // 2))
-    made = np.concatenate([half, -half, np.ones(n % 2)])
-    return rng.permutation(made).reshape(shape)
+    *rows, n = shape
+    half = rng.standard_normal((*rows, n // 2)) * np.exp2(rng.integers(-10, 10, (*rows, n // 2)))
+    return rng.permuted(np.concatenate([half, -half, np.zeros((*rows, n % 2))], axis=-1), axis=-1)
 
 
 def _limits(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The kernel table: every module here has its rows as ``KERNELS``."""
