@@ -217,6 +217,8 @@ def test_store_keeps_what_is_between(remote):
 def test_no_op_is_sent_to_and_fro(remote, monkeypatch):
     """An override to a backend that refuses the op, which then falls back to the device that it came from."""
     device = remote("everything")
+    names = (*registry.backend_names(), "remote")
+    monkeypatch.setattr(registry, "backend_names", lambda: names)
     monkeypatch.setattr(
         dispatch.devices, "backend_device", lambda name: device if name == "remote" else accel.device("cpu")
     )
