@@ -6,15 +6,12 @@ guards.toml has it as data, with the machine that reached it; `accel bench cpu -
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import ArgumentError
-
-if TYPE_CHECKING:
-    from .result import Verdict
 
 FILE = Path(__file__).with_name("guards.toml")
 
@@ -102,21 +99,6 @@ def _figures(where: str, given: Any) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
             raise ArgumentError(f"{where}.{name}: {value!r}, expected a number from 0 on")
     return {name: float(value) for name, value in given.items()}
-
-
-def renewed(table: Table, verdicts: Sequence[Verdict], isa: str, machine: str) -> Table:
-    """The table with what these rows reached in the place of what it had of them. Rows with a case that was wrong or
-    failed stay as they were."""
-    table = dict(table)
-    for verdict in verdicts:
-        if any(case.status != "ok" for case in verdict.cases):
-            continue
-        before = table.get((isa, verdict.threads))
-        noise = before.noise if before else NOISE[min(verdict.threads, 2)]
-        reached = dict(before.reached) if before else {}
-        reached[verdict.row.name] = verdict.reached()
-        table[isa, verdict.threads] = Guards(machine, noise, reached)
-    return table
 
 
 def text(table: Table) -> str:

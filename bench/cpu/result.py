@@ -10,7 +10,7 @@ from typing import Any
 
 from ..result.statistics import interval, ratios
 from .aims import SHARES, Row
-from .guards import Guard
+from .guards import NOISE, Guard, Guards, Table
 
 SCHEMA = 2
 
@@ -135,6 +135,21 @@ def _below_guard(guard: Guard, sampled: Mapping[str, list[float]], limited: Sequ
             fastest = interval(c.samples["accel"])[0]
             if c.share * c.seconds / fastest < guard.share:
                 yield f"{c.case}: {c.share:.0%} of {c.limit}, guard {guard.share:.0%}"
+
+
+def renewed(table: Table, verdicts: Sequence[Verdict], isa: str, machine: str) -> Table:
+    """The table with what these rows reached in the place of what it had of them. Rows with a case that was wrong or
+    failed stay as they were."""
+    table = dict(table)
+    for verdict in verdicts:
+        if any(case.status != "ok" for case in verdict.cases):
+            continue
+        before = table.get((isa, verdict.threads))
+        noise = before.noise if before else NOISE[min(verdict.threads, 2)]
+        reached = dict(before.reached) if before else {}
+        reached[verdict.row.name] = verdict.reached()
+        table[isa, verdict.threads] = Guards(machine, noise, reached)
+    return table
 
 
 def to_json(header: dict[str, Any], verdicts: Sequence[Verdict], isa: str) -> dict[str, Any]:

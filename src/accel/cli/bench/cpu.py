@@ -128,7 +128,7 @@ def command(
         console.say(text, style=console.GOOD if good else console.BAD)
     if saved is not None:
         machine = f"{header['cpu']}, {header['cores']} cores"
-        saved.write_text(guards.text(guards.renewed(kept, verdicts, name, machine)), encoding="utf-8")
+        saved.write_text(guards.text(result.renewed(kept, verdicts, name, machine)), encoding="utf-8")
         console.say(f"written: {saved}")
     return 0 if all(v.passed for v in verdicts) else 1
 
