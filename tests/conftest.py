@@ -68,8 +68,8 @@ class Target:
 
 TARGETS = (
     *(Target(f"cpu-{isa}", "cpu", 8, 10_000, {"cpu_isa": isa}) for isa in ("avx512", "avx2", "neon", "baseline")),
-    Target("intel", "opencl:intel", 3, 1100),
-    Target("pocl", "opencl:pocl", 2, 1100),
+    Target("intel", "opencl:intel", 3, 128),
+    Target("pocl", "opencl:pocl", 2, 128),
     Target("interpreter", "triton:interpreter", 2, 2),
     Target("emulated-sm_80", "triton:emulated-sm_80", 2, 2),
     Target("emulated-sm_90", "triton:emulated-sm_90", 2, 2),

@@ -36,7 +36,7 @@ class ExampleBackend(Backend):
         self._device = ExampleDevice(
             backend="example",
             name="example:0",
-            kind="cpu",
+            kind="interpreter",  # yours: gpu or accelerator; accel conform gives an interpreter no large examples
             description="NumPy",
             vendor="example",
             selection="listed",
