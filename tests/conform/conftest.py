@@ -33,8 +33,8 @@ def wrong_backend(tmp_path_factory) -> Iterator[None]:
     site = tmp_path_factory.mktemp("site")
     metadata = site / "accel_wrong_backend-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text(METADATA)
-    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
+    (metadata / "METADATA").write_text(METADATA, encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
     added = [str(SOURCE), str(site)]
     sys.path += added
     _forget()

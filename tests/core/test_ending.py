@@ -17,7 +17,7 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code), *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         env=os.environ | environment,
     )
