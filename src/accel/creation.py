@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from math import prod
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from . import array as arrays
 from . import dispatch, interop
 from ._core import FloatEnvironment
+from .arguments import REQUIRED, integers, refuse, switch, unshown
 from .array import Array
 from .conversion import (
     cast_on_host,
@@ -36,16 +36,8 @@ from .ops.pointwise import COPY, astype
 from .ops.reduce import normalize_axes
 
 
-def _integers(op: str, argument: str, value: Any) -> Shape:
-    """An integer, or a tuple or list of them, as a tuple. Raises ArgumentError."""
-    try:
-        return tuple(operator.index(n) for n in (value if isinstance(value, (tuple, list)) else (value,)))
-    except TypeError:
-        raise ArgumentError(f"{op}: {argument}: expected integers, got {shown(value)}") from None
-
-
 def _shape(op: str, shape: Any) -> Shape:
-    result = _integers(op, "shape", shape)
+    result = integers(op, "shape", shape)
     if any(n < 0 for n in result):
         raise ShapeError(f"{op}: shape: expected no negative length, got {shown(result)}")
     return result
@@ -64,6 +56,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = Non
     Python floats become float32, integers int64. A torch tensor's memory cannot be resized while it is shared.
     Raises ArgumentError, DtypeError, DeviceError, OutOfMemoryError.
     """
+    copy = switch("asarray", "copy", copy, none=True)
     wanted = None if dtype is None else as_dtype(dtype)
     target = None if device is None else device_named(device)
     found, fresh = (obj, False) if isinstance(obj, Array) else _foreign(obj, wanted, target)
@@ -212,6 +205,7 @@ def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | N
     device: by default where x lives. Raises DeviceError where no backend reaches that memory, BufferError where
     copy=False cannot be met.
     """
+    copy = switch("from_dlpack", "copy", copy, none=True)
     return dlpack.adopt(x, None if device is None else device_named(device), copy)
 
 
@@ -315,8 +309,9 @@ def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
     A view of x wherever strides allow one, else a copy.
     copy: True always copies; False raises ValueError where a copy is needed. Raises ShapeError.
     """
+    copy = switch("reshape", "copy", copy, none=True)
     array, restore = viewed("reshape", x)
-    items = list(_integers("reshape", "shape", shape))
+    items = list(integers("reshape", "shape", shape))
     if items.count(-1) == 1:
         rest = prod(n for n in items if n != -1)
         if rest == 0 or array.size % rest:
@@ -338,7 +333,7 @@ def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
 def permute_dims(x: Any, /, axes: Shape) -> Any:
     """The axes in another order, as a view. axes: a permutation of range(ndim). Raises ShapeError."""
     array, restore = viewed("permute_dims", x)
-    given = _integers("permute_dims", "axes", axes)
+    given = integers("permute_dims", "axes", axes)
     order = [a % array.ndim if -array.ndim <= a < array.ndim else a for a in given]
     if sorted(order) != list(range(array.ndim)):
         raise ShapeError(f"permute_dims: axes: {shown(given)} is not a permutation of {array.ndim} axes")
@@ -351,10 +346,13 @@ def matrix_transpose(x: Any, /) -> Any:
     return restore(array.mT)
 
 
-def expand_dims(x: Any, /, axis: int | tuple[int, ...]) -> Any:
+@unshown
+def expand_dims(x: Any, /, axis: int | tuple[int, ...] = REQUIRED, **others: Any) -> Any:
     """New axes of length 1, as a view. axis: where they are in the result. Raises AxisError, ArgumentError."""
+    if others or axis is REQUIRED:
+        refuse("expand_dims", others, "axis")
     array, restore = viewed("expand_dims", x)
-    given = _integers("expand_dims", "axis", axis)
+    given = integers("expand_dims", "axis", axis)
     ndim = array.ndim + len(given)
     axes = normalize_axes("expand_dims", given, ndim)
     old = iter(zip(array.shape, array.strides, strict=True))
@@ -362,8 +360,11 @@ def expand_dims(x: Any, /, axis: int | tuple[int, ...]) -> Any:
     return restore(array.view(tuple(n for n, _ in pairs), tuple(step for _, step in pairs)))
 
 
-def squeeze(x: Any, /, axis: int | tuple[int, ...]) -> Any:
+@unshown
+def squeeze(x: Any, /, axis: int | tuple[int, ...] = REQUIRED, **others: Any) -> Any:
     """Without axes of length 1, as a view. Raises AxisError, and ShapeError for an axis of another length."""
+    if others or axis is REQUIRED:
+        refuse("squeeze", others, "axis")
     array, restore = viewed("squeeze", x)
     axes = normalize_axes("squeeze", axis, array.ndim)
     if any(array.shape[a] != 1 for a in axes):

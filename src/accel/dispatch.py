@@ -8,7 +8,6 @@ The answer is a plan, made once and found again by the identity of op, settings,
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
@@ -25,7 +24,7 @@ from .errors import DeviceError, UnsupportedError
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
-from .warn import warn
+from .warn import say, warn
 
 Plan = Callable[[Sequence[Array], "Array | None"], Array]
 
@@ -277,12 +276,12 @@ def _verbose(
 
     def run(arrays: Sequence[Array], out: Array | None) -> Array:
         if "profile" not in settings.verbose:
-            print(line, file=sys.stderr)
+            say(line)
             return plan(arrays, out)
         start = time.perf_counter()
         result = plan(arrays, out)
         device.synchronize()
-        print(f"{line}: {1e6 * (time.perf_counter() - start):.1f} us", file=sys.stderr)
+        say(f"{line}: {1e6 * (time.perf_counter() - start):.1f} us")
         return result
 
     return run

@@ -9,7 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from .errors import DtypeError, RangeError, shown
+from .errors import ArgumentError, DtypeError, RangeError, shown
 from .scalar.program import promote as promote_names
 
 
@@ -102,6 +102,8 @@ def as_dtype(value: Any, argument: str = "dtype") -> DType:
         return TABLE[value]
     if isinstance(value, type) and value in _BY_PYTHON:
         return _BY_PYTHON[value]
+    if hasattr(value, "shape") and not isinstance(value, (np.dtype, type)):
+        raise ArgumentError(f"{argument}: expected a dtype, got {shown(value)}; pass its dtype")
     if type(value).__module__ == "torch":
         value = str(value).removeprefix("torch.")
         if value in TABLE:

@@ -58,15 +58,22 @@ LINE = 80
 
 
 def shown(value: object) -> str:
-    """A value in a message: its repr, cut to a part of a line. Python itself prints no integer of 4,300 digits."""
+    """A value in a message: its repr, cut to a part of a line; of an array what it is, not what is in it.
+
+    Python itself prints no integer of 4,300 digits.
+    """
     if isinstance(value, (tuple, list)) and len(value) <= LINE:
         text = ", ".join(map(shown, value)) + ("," if isinstance(value, tuple) and len(value) == 1 else "")
         text = f"({text})" if isinstance(value, tuple) else f"[{text}]"
     elif isinstance(value, int) and value.bit_length() > 3 * LINE:
         return f"an integer of {value.bit_length()} bits"
+    elif not isinstance(value, type) and hasattr(value, "shape") and hasattr(value, "dtype"):
+        text = f"an array of {value.dtype}, shape {tuple(value.shape)}"
+    elif isinstance(value, (dict, set, frozenset)):
+        text = f"a {type(value).__qualname__} of {len(value)}"
     else:
         try:
-            text = repr(value)
+            text = " ".join(repr(value).split())
         except ValueError:
             text = f"a {type(value).__qualname__} with an integer of thousands of digits"
     return text if len(text) <= LINE else f"{text[: LINE - 1]}…"

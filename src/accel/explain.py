@@ -11,7 +11,7 @@ from .array import empty
 from .backends.base import Device
 from .dispatch import Candidate
 from .dtypes import DType
-from .errors import ArgumentError
+from .errors import ArgumentError, shown
 from .interop import is_array
 from .layout import Shape, row_major
 from .ops.spec import OpSpec
@@ -97,8 +97,10 @@ def explain_layouts(
 
 
 def _spec(op: str, public: bool = False) -> OpSpec:
+    if not isinstance(op, str):
+        raise ArgumentError(f"explain: op: expected an operation's name, got {shown(op)}")
     spec = registry.OPS.get(op)
     if spec is None or (public and spec.namespace == "internal"):
         names = sorted(name for name, row in registry.OPS.items() if row.namespace != "internal")
-        raise ArgumentError(f"explain: unknown op {op!r}; ops: {', '.join(names)}")
+        raise ArgumentError(f"explain: unknown op {shown(op)}; ops: {', '.join(names)}")
     return spec

@@ -7,7 +7,6 @@ block to where they belong: the bits are the same on every device, and no more m
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from . import array as arrays
 from . import dispatch, interop
 from ._core import FloatEnvironment
+from .arguments import integer, switch, word
 from .array import Array
 from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
 from .creation import broadcast_to, device_of, expand_dims, viewed, zeros
@@ -27,18 +27,13 @@ from .registry import OPS
 
 def _number(op: str, argument: str, value: Any) -> int | float:
     """A Python integer or float, or an array of one of them."""
-    if isinstance(value, (Array, np.generic)):
-        value = number(value) if isinstance(value, np.generic) else value.item()
+    if isinstance(value, np.generic):
+        value = number(value)
+    elif isinstance(value, Array) and value.size == 1:
+        value = value.item()
     if not isinstance(value, (int, float)):
-        raise ArgumentError(f"{op}: {argument}: expected a number, got {type(value).__name__}")
+        raise ArgumentError(f"{op}: {argument}: expected a number, got {shown(value)}")
     return value
-
-
-def _count(op: str, argument: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ArgumentError(f"{op}: {argument}: expected an integer, got {shown(value)}") from None
 
 
 def _is_finite(x: int | float) -> bool:
@@ -149,7 +144,7 @@ def linspace(
     Raises ArgumentError, ShapeError for a negative num, DtypeError for a dtype that is not floating, OutOfMemoryError.
     """
     first, last = _number("linspace", "start", start), _number("linspace", "stop", stop)
-    n = _count("linspace", "num", num)
+    n, endpoint = integer("linspace", "num", num), switch("linspace", "endpoint", endpoint)
     wanted = FLOAT32 if dtype is None else as_dtype(dtype)
     if n < 0:
         raise ShapeError(f"linspace: num: expected no negative number, got {shown(n)}")
@@ -170,11 +165,11 @@ def eye(
 
     Raises ShapeError, OutOfMemoryError.
     """
-    rows = _count("eye", "n_rows", n_rows)
-    columns = rows if n_cols is None else _count("eye", "n_cols", n_cols)
+    rows = integer("eye", "n_rows", n_rows)
+    columns = rows if n_cols is None else integer("eye", "n_cols", n_cols)
     if min(rows, columns) < 0:
         raise ShapeError(f"eye: expected no negative length, got {shown((rows, columns))}")
-    k = _count("eye", "k", k)
+    k = integer("eye", "k", k)
     made = zeros((rows, columns), dtype=dtype, device=device)
     down, right = max(0, -k), max(0, k)
     length = min(rows - down, columns - right)
@@ -195,7 +190,7 @@ def _triangle(op: str, x: Any, k: int, lower: bool) -> Any:
     if array.ndim < 2:
         raise ShapeError(f"{op}: x: expected at least two axes, got shape {array.shape}")
     rows, columns = array.shape[-2:]
-    k = _count(op, "k", k)
+    k = integer(op, "k", k)
     result = arrays.empty(array.shape, array.dtype, array.device)  # before anything else takes memory
     if array.size == 0:
         return restore(result)
@@ -230,8 +225,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
 
     They have shape (n0, n1, …) for indexing "ij", (n1, n0, …) for "xy". Raises ShapeError, ArgumentError.
     """
-    if indexing not in ("xy", "ij"):
-        raise ArgumentError(f"meshgrid: indexing: expected 'xy' or 'ij', got {shown(indexing)}")
+    word("meshgrid", "indexing", indexing, ("xy", "ij"))
     adopted = [viewed("meshgrid", x, f"arrays[{i}]") for i, x in enumerate(arrays)]
     if any(array.ndim != 1 for array, _ in adopted):
         raise ShapeError(f"meshgrid: expected arrays of one axis, got {shown([array.shape for array, _ in adopted])}")

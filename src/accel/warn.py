@@ -1,7 +1,8 @@
-"""Warnings that name the line of the program that called accel."""
+"""What accel says beside its results: warnings that name the caller's line, and lines on stderr."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
 
@@ -16,3 +17,10 @@ def warn(message: str, category: type[Warning]) -> None:
         message, category, frame.f_code.co_filename, frame.f_lineno, scope.get("__name__"),
         scope.setdefault("__warningregistry__", {}),
     )  # fmt: skip
+
+
+def say(line: str) -> None:
+    """Writes a line to stderr; nowhere where that is closed or was never there."""
+    if sys.stderr is not None:  # print would take stdout in its place
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=sys.stderr)

@@ -4,6 +4,7 @@ to."""
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from dataclasses import replace
 
@@ -279,6 +280,28 @@ def test_verbose_goes_through_the_same_path(null, capsys):
     line = capsys.readouterr().err
     assert line.startswith("accel: add(float32[2, 3], float32[]) on null:0: null.pointwise: ")
     assert line.endswith(" us\n")
+
+
+class Broken:
+    """A stream whose other end is gone."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    flush = close = lambda self: None
+
+
+@pytest.mark.parametrize("stream", ["absent", "closed", "broken"])
+def test_verbose_lines_go_nowhere_where_stderr_is_closed(monkeypatch, capsys, tmp_path, stream):
+    x = accel.asarray([1.0, 2.0], device="cpu")
+    with accel.config(verbose="dispatch,profile"):
+        accel.exp(x)
+        assert "exp(float32[2]) on cpu" in capsys.readouterr().err, "the control: a line is said"
+        with open(tmp_path / "stderr", "w", encoding="utf-8") as closed:
+            pass
+        monkeypatch.setattr(sys, "stderr", {"absent": None, "closed": closed, "broken": Broken()}[stream])
+        assert accel.exp(x).shape == (2,)
+    assert capsys.readouterr().out == ""
 
 
 def test_explain_computes_nothing(null):

@@ -14,7 +14,7 @@ from .. import dispatch, interop, registry
 from ..array import Array
 from ..config import config
 from ..dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, TABLE, DType, as_dtype, promote
-from ..errors import ArgumentError, DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..layout import Layout, Shape, broadcast_shapes, broadcast_strides, layout, permuted
 from ..scalar import FUNCTIONS, Program, ProgramBuilder
 from . import bounds, canonical
@@ -136,7 +136,7 @@ def linear(x: Any, weight: Any, bias: Any = None, *, activation: str | None = No
     Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
     if not (activation is None or isinstance(activation, str)):
-        raise ArgumentError(f"linear: activation: expected the name of a scalar function, got {activation!r}")
+        raise ArgumentError(f"linear: activation: expected the name of a scalar function, got {shown(activation)}")
     operands = (x, weight) if bias is None else (x, weight, bias)
     return interop.enter(LINEAR, operands, (None if dtype is None else as_dtype(dtype), activation))
 
@@ -200,7 +200,7 @@ def _epilogue(operand: DType, output: DType, bias: DType | None, activation: str
         if row is None or row.arity != 1 or row.result != "same":
             known = ", ".join(f.name for f in FUNCTIONS.values() if f.arity == 1 and f.result == "same")
             raise ArgumentError(
-                f"linear: activation: {activation!r} is not a scalar function of one argument; there are {known}"
+                f"linear: activation: {shown(activation)} is not a scalar function of one argument; there are {known}"
             )
         if accumulator.name not in row.dtypes:
             raise DtypeError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, interop, registry
+from ..arguments import switch, word
 from ..array import Array
 from ..conversion import constant
 from ..dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, check_scalar, promote
@@ -227,9 +228,8 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     approximate: "none" (by erf) or "tanh" (Hendrycks and Gimpel 2016, arXiv:1606.08415).
     Raises DtypeError, ArgumentError.
     """
-    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
-        raise ArgumentError(f"gelu: approximate: expected 'none' or 'tanh', got {approximate!r}")
-    return registry.OPS["gelu" if approximate == "none" else "gelu_tanh"].function(x)
+    exact = word("gelu", "approximate", approximate, ("none", "tanh")) == "none"
+    return registry.OPS["gelu" if exact else "gelu_tanh"].function(x)
 
 
 def clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
@@ -286,8 +286,8 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     copy: False returns x itself where it has the dtype. device: cast there, and give an `Array` (None: where x is).
     Raises DtypeError, DeviceError, ArgumentError.
     """
-    target = as_dtype(dtype)
-    if device is not None or not copy:
+    target = as_dtype(dtype, "astype: dtype")
+    if device is not None or not switch("astype", "copy", copy):
         (array,), _ = interop.adopt("astype", x=x)
         if device is not None:
             return astype(array.to_device(device), target, copy=copy)

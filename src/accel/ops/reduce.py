@@ -4,7 +4,6 @@ composes."""
 from __future__ import annotations
 
 import builtins
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, interop, registry
+from ..arguments import integers, refuse, switch, unshown
 from ..array import Array
 from ..conversion import constant
 from ..dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
@@ -38,16 +38,18 @@ class Reduction:
     axes: Shape
 
 
+AXIS = "an integer, a tuple of them or None"
+
+
 def normalize_axes(op: str, axis: Axes, ndim: int) -> Shape:
     """Ascending non-negative axes; None means all. Raises AxisError or ArgumentError."""
     if axis is None:
         return tuple(range(ndim))
     items = axis if isinstance(axis, (tuple, list)) else (axis,)
+    if {bool, np.bool_} & set(map(type, items)):
+        raise ArgumentError(f"{op}: axis: expected {AXIS}, got {shown(axis)}")
     found = []
-    for item in items:
-        if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__"):
-            raise ArgumentError(f"{op}: axis: expected an integer, a tuple of them or None, got {shown(axis)}")
-        a = operator.index(item)
+    for a in integers(op, "axis", axis, AXIS):
         if not -ndim <= a < ndim:
             raise AxisError(f"{op}: axis: {shown(a)} is out of range for an array with {ndim} axes")
         found.append(a % ndim)
@@ -118,7 +120,7 @@ def _run(kind: str, x: Array, axes: Shape, asked: DType | None, keepdims: bool) 
 def is_plain(axis: Axes, keepdims: bool = False) -> bool:
     """Whether an op takes an axis as it is given, as the key of its plan: True would be found as 1, and a kept axis is
     a view of the result."""
-    return (axis is None or type(axis) is int) and not keepdims
+    return (axis is None or type(axis) is int) and keepdims is False
 
 
 def keep(result: Array, shape: Shape, axes: Shape, keepdims: bool) -> Array:
@@ -135,6 +137,7 @@ def keep(result: Array, shape: Shape, axes: Shape, keepdims: bool) -> Array:
 def _sum_like(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool) -> Any:
     if dtype is None and is_plain(axis, keepdims):
         return interop.enter(registry.OPS[kind], (x,), (axis, None))
+    keepdims = switch(kind, "keepdims", keepdims)
     (array,), restore = interop.adopt(kind, x=x)
     asked = None if dtype is None else as_dtype(dtype)
     axes = normalize_axes(kind, axis, array.ndim)
@@ -157,7 +160,8 @@ def _accumulates(operand: DType, asked: DType) -> bool:
     return asked.kind in "iu"
 
 
-def sum(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Any:
+@unshown
+def sum(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False, **others: Any) -> Any:
     """Sum over axes (None: all), in the canonical order of docs/numerics.md.
 
     dtype: of the result; by default the operand's, or int64/uint64 for booleans and integers (which wrap). float16 and
@@ -166,50 +170,74 @@ def sum(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = Fal
     1. Nothing sums to +0.
     Raises AxisError, DtypeError, ArgumentError.
     """
+    if others:
+        refuse("sum", others)
     return _sum_like("sum", x, axis, dtype, keepdims)
 
 
-def prod(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> Any:
+@unshown
+def prod(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False, **others: Any) -> Any:
     """Product over axes; dtype and keepdims as in `sum` (with bool: `all`). The product of nothing is 1."""
+    if others:
+        refuse("prod", others)
     return _sum_like("prod", x, axis, dtype, keepdims)
 
 
-def max(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+@unshown
+def max(x: Any, /, *, axis: Axes = None, keepdims: bool = False, **others: Any) -> Any:
     """Largest element over axes; NaN propagates, +0 is above -0. Raises ShapeError where there is nothing to choose
     from."""
+    if others:
+        refuse("max", others)
     return _choose("max", x, axis, keepdims)
 
 
-def min(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+@unshown
+def min(x: Any, /, *, axis: Axes = None, keepdims: bool = False, **others: Any) -> Any:
     """Smallest element over axes; NaN propagates, -0 is below +0. Raises ShapeError where there is nothing to choose
     from."""
+    if others:
+        refuse("min", others)
     return _choose("min", x, axis, keepdims)
 
 
-def any(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+@unshown
+def any(x: Any, /, *, axis: Axes = None, keepdims: bool = False, **others: Any) -> Any:
     """Whether any element over axes is not zero (NaN is not). False for nothing. Result: bool."""
+    if others:
+        refuse("any", others)
     return _choose("any", x, axis, keepdims)
 
 
-def all(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+@unshown
+def all(x: Any, /, *, axis: Axes = None, keepdims: bool = False, **others: Any) -> Any:
     """Whether no element over axes is zero. True for nothing. Result: bool."""
+    if others:
+        refuse("all", others)
     return _choose("all", x, axis, keepdims)
 
 
 def _choose(kind: str, x: Any, axis: Axes, keepdims: bool) -> Any:
     if is_plain(axis, keepdims):
         return interop.enter(registry.OPS[kind], (x,), (axis, None))
+    keepdims = switch(kind, "keepdims", keepdims)
     (array,), restore = interop.adopt(kind, x=x)
     return restore(_run(kind, array, normalize_axes(kind, axis, array.ndim), None, keepdims))
 
 
-def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+@unshown
+def argmax(x: Any, /, *, axis: int | None = None, keepdims: bool = False, **others: Any) -> Any:
     """int64 index of the first largest element along an axis, or in the flattened array (None); the first NaN wins."""
+    if others:
+        refuse("argmax", others)
     return _index("argmax", x, axis, keepdims)
 
 
-def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+@unshown
+def argmin(x: Any, /, *, axis: int | None = None, keepdims: bool = False, **others: Any) -> Any:
     """int64 index of the first smallest element along an axis, or in the flattened array (None); the first NaN wins."""
+    if others:
+        refuse("argmin", others)
     return _index("argmin", x, axis, keepdims)
 
 
@@ -219,13 +247,17 @@ def _index(kind: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     return _choose(kind, x, axis, keepdims)
 
 
-def mean(x: Any, /, *, axis: Axes = None, keepdims: bool = False) -> Any:
+@unshown
+def mean(x: Any, /, *, axis: Axes = None, keepdims: bool = False, **others: Any) -> Any:
     """Arithmetic mean over axes of a floating array: the canonical sum, divided once, rounded once. Nothing gives NaN.
 
     Raises DtypeError for other dtypes, AxisError, ArgumentError.
     """
+    if others:
+        refuse("mean", others)
     if is_plain(axis, keepdims):
         return interop.enter(MEAN, (x,), (axis, None))
+    keepdims = switch("mean", "keepdims", keepdims)
     (array,), restore = interop.adopt("mean", x=x)
     axes = normalize_axes("mean", axis, array.ndim)
     result = dispatch.call(MEAN, (array,), (axes, None))

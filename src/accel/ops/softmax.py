@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, interop, registry
+from ..arguments import refuse, switch, unshown
 from ..array import Array
 from ..conversion import constant
 from ..dtypes import FLOAT64, FLOATS, TABLE, DType, as_dtype
@@ -34,25 +35,32 @@ class Exponents:
     axes: Shape
 
 
-def softmax(x: Any, axis: int = -1, *, dtype: Any = None) -> Any:
+@unshown
+def softmax(x: Any, axis: int = -1, *, dtype: Any = None, **others: Any) -> Any:
     """exp(x - max) / sum(exp(x - max)) along an axis.
 
     x: floating. float16 and bfloat16 are computed in float32 and rounded once. dtype: of the result: x's, or float32
     for 16-bit floats.
     A row whose maximum is infinite, or that holds a NaN, gives NaN. Raises AxisError, DtypeError, ArgumentError.
     """
+    if others:
+        refuse("softmax", others)
     return _along("softmax", x, axis, dtype)
 
 
-def log_softmax(x: Any, axis: int = -1, *, dtype: Any = None) -> Any:
+@unshown
+def log_softmax(x: Any, axis: int = -1, *, dtype: Any = None, **others: Any) -> Any:
     """x - max - log(sum(exp(x - max))) along an axis: the logarithm of softmax, also where softmax underflows.
 
     x, dtype, special values and errors as in `softmax`.
     """
+    if others:
+        refuse("log_softmax", others)
     return _along("log_softmax", x, axis, dtype)
 
 
-def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False, *, dtype: Any = None) -> Any:
+@unshown
+def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False, *, dtype: Any = None, **others: Any) -> Any:
     """log(sum(exp(x))) over axes (None: all), without overflow: log(sum(exp(x - max))) + max.
 
     x: floating. float16 and bfloat16 are computed in float32 and rounded once. keepdims: reduced axes stay, with
@@ -60,9 +68,12 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False, *, dtype: Any =
     Where the maximum is infinite, 0 takes its place: inf gives inf, nothing but -inf gives -inf, as does nothing at
     all; NaN gives NaN. Raises AxisError, DtypeError, ArgumentError.
     """
+    if others:
+        refuse("logsumexp", others)
     asked = None if dtype is None else as_dtype(dtype)
     if is_plain(axis, keepdims):
         return interop.enter(LOGSUMEXP, (x,), (axis, asked))
+    keepdims = switch("logsumexp", "keepdims", keepdims)
     (array,), restore = interop.adopt("logsumexp", x=x)
     axes = normalize_axes("logsumexp", axis, array.ndim)
     return restore(keep(dispatch.call(LOGSUMEXP, (array,), (axes, asked)), array.shape, axes, keepdims))

@@ -1,0 +1,134 @@
+"""Arguments of the wrong kind, for every parameter of every public function: an error that names it, in one line."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import accel
+from accel.errors import LINE
+
+X = accel.asarray(np.arange(6, dtype=np.float32).reshape(2, 3), device="cpu")
+OPERANDS = ("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max")
+"""Parameters that arrays, or scalars without axes, are right for."""
+
+CALLS: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("all", "any", "argmax", "argmin", "max", "mean", "min", "prod", "sum", "logsumexp"), (X,)),
+    **dict.fromkeys(("softmax", "log_softmax", "tril", "triu", "gelu", "asarray", "from_dlpack"), (X,)),
+    **dict.fromkeys(("empty_like", "ones_like", "zeros_like"), (X,)),
+    **dict.fromkeys(("empty", "ones", "zeros"), ((2, 3),)),
+    "arange": (0, 3, 1),
+    "astype": (X, "float32"),
+    "broadcast_to": (X, (2, 3)),
+    "expand_dims": (X, 0),
+    "eye": (3, 3),
+    "full": ((2, 3), 1.0),
+    "full_like": (X, 1.0),
+    "isdtype": ("float32", "integral"),
+    "linspace": (0, 1, 3),
+    "linear": (X, X),
+    "matmul": (X, X.T),
+    "permute_dims": (X, (1, 0)),
+    "reshape": (X, (3, 2)),
+    "squeeze": (X[:1], 0),
+    "device": ("cpu",),
+    "explain": ("exp", X),
+    "meshgrid": (X[0], X[1]),
+}
+"""A call of each function that has a parameter which is no operand."""
+
+
+def functions() -> dict[str, Any]:
+    modules: tuple[ModuleType, ...] = (accel, accel.nn, accel.special)
+    found = {name: getattr(module, name) for module in modules for name in module.__all__}
+    return {n: f for n, f in found.items() if callable(f) and not inspect.isclass(f) and n != "config"}
+
+
+FUNCTIONS = functions()
+NO_CALL = {"can_cast", "result_type", "finfo", "iinfo"}  # which take an array for its dtype
+
+
+def parameters(name: str) -> list[inspect.Parameter]:
+    """Those that no array is right for."""
+    every = inspect.signature(FUNCTIONS[name]).parameters.values()
+    return [p for p in every if p.name not in OPERANDS and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+PAIRS = [(name, p.name) for name in CALLS for p in parameters(name)]
+
+
+def values() -> dict[str, Any]:
+    wide = np.arange(2000.0).reshape(40, 50)
+    own = accel.asarray(wide, device="cpu")
+    return {"numpy": wide, "accel": own, "list of arrays": [wide, wide], "dict": {1: wide}}
+
+
+def called_with(name: str, parameter: str, value: Any) -> None:
+    """Calls a function as CALLS says, with a value in the place of one argument."""
+    function, arguments, keywords = FUNCTIONS[name], list(CALLS[name]), {}
+    for i, p in enumerate(inspect.signature(function).parameters.values()):
+        if p.name == parameter:
+            if p.kind is p.KEYWORD_ONLY or i > len(arguments):
+                keywords[parameter] = value
+            else:
+                arguments[i : i + 1] = [value]
+    with accel.config(device="cpu"):
+        function(*arguments, **keywords)
+
+
+def names(parameter: str, message: str) -> bool:
+    """Whether a message names a parameter, or the kind of thing that it is."""
+    words = {"from_": "type", "type": "type", "n_rows": "n_rows", "op": "op", "name": "device", "stop": "stop"}
+    return words.get(parameter, parameter) in message
+
+
+@pytest.mark.parametrize("kind", values())
+@pytest.mark.parametrize(("name", "parameter"), PAIRS, ids=[f"{name}-{parameter}" for name, parameter in PAIRS])
+def test_an_array_in_the_place_of_something_else(name: str, parameter: str, kind: str) -> None:
+    with pytest.raises(accel.AccelError) as caught:
+        called_with(name, parameter, values()[kind])
+    message = str(caught.value)
+    assert names(parameter, message), message
+    assert "\n" not in message and len(message) < 4 * LINE, message
+
+
+def test_every_function_is_called() -> None:
+    assert {name for name in FUNCTIONS if parameters(name)} - NO_CALL == {name for name in CALLS if parameters(name)}
+    for name, arguments in CALLS.items():
+        with accel.config(device="cpu"):
+            FUNCTIONS[name](*arguments)
+
+
+REDUCTIONS = ("sum", "prod", "mean", "max", "min", "any", "all", "argmax", "argmin")
+
+
+@pytest.mark.parametrize("name", [*REDUCTIONS, "softmax", "log_softmax", "logsumexp", "squeeze", "expand_dims"])
+def test_torchs_keywords_name_the_right_ones(name: str) -> None:
+    function = FUNCTIONS[name]
+    with pytest.raises(accel.ArgumentError, match=f"{name}: dim: the keyword is axis"):
+        function(X, dim=0)
+    with pytest.raises(accel.ArgumentError, match=f"{name}: dim: the keyword is axis"):
+        function(X, axis=0, dim=0)
+    with pytest.raises(TypeError, match=f"{name}.*(nonsense|axis)"):
+        function(X, axis=0, nonsense=1)
+    assert "dim" not in inspect.signature(function).parameters
+    if "keepdims" in inspect.signature(function).parameters:
+        with pytest.raises(accel.ArgumentError, match=f"{name}: keepdim: the keyword is keepdims"):
+            function(X, keepdim=True)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "squeeze", "expand_dims"])
+def test_an_axis_given_twice_is_named(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}.*axis"):
+        FUNCTIONS[name](X, 0, axis=0)
+
+
+def test_signatures_are_what_may_be_given() -> None:
+    assert str(inspect.signature(accel.sum)).startswith("(x: 'Any', /, *, axis: 'Axes' = None, dtype: 'Any' = None")
+    for name, function in FUNCTIONS.items():
+        kinds = {p.kind for p in inspect.signature(function).parameters.values()}
+        assert inspect.Parameter.VAR_KEYWORD not in kinds or name == "explain"
