@@ -61,7 +61,6 @@ template <class T>
 bool store_real(const Number& number, char* at) {
   constexpr long long kExact = 1LL << 53;  // a double holds every integer up to it: only the step to T rounds
   if (!number.is_float && (number.whole > kExact || number.whole < -kExact)) return false;
-  const StandardFloats standard;
   *reinterpret_cast<T*>(at) = static_cast<T>(number.is_float ? number.real : static_cast<double>(number.whole));
   return true;
 }
@@ -194,6 +193,7 @@ PyObject* store(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (Py_TYPE(args[0]) != api.array || !read(args[2], number)) Py_RETURN_FALSE;
   char* const at = address(args[0], args[1], type);
   if (!at && PyErr_Occurred()) return nullptr;
+  const StandardFloats standard;
   return PyBool_FromLong(at && store_number(type, number, at));
 }
 

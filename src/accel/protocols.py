@@ -128,6 +128,11 @@ def __contains__(self: Array, value: Any) -> bool:
     """Whether an element equals a value: what ``value in x`` means."""
     if self.size == 0:
         return False
+    with FloatEnvironment():
+        return _contains(self, value)
+
+
+def _contains(self: Array, value: Any) -> bool:
     if is_scalar(value) and self.dtype.kind in "iu":
         if not math.isfinite(value) or value != math.trunc(value):
             return False
@@ -146,7 +151,8 @@ def __format__(self: Array, spec: str) -> str:
         return str(self)
     if self.shape:
         raise ArgumentError(f"format: {spec!r}: expected an array without axes, got shape {self.shape}")
-    return format(self.item(), spec)
+    with FloatEnvironment():
+        return format(self.item(), spec)
 
 
 @attached

@@ -104,6 +104,14 @@ def of_the_host() -> Iterator[tuple[str, Any]]:
     yield "text", repr(x)
     yield "__array__", np.asarray(x, np.float64)
     yield "set", np.asarray(_set(accel.asarray(small.copy(), device="cpu"), 1e-39))
+    for dtype in ("bool", "float32", "float64", "int64"):
+        for i, value in enumerate((5e-324, 1e-39, 0.1, 1 / 3, 2**24 + 1, -2.9)):
+            stored = accel.zeros(3, dtype=dtype, device="cpu")
+            stored[1] = value  # by the short way
+            yield f"stored {dtype} {i}", np.asarray(stored)
+    integers = accel.zeros(3, dtype="int64", device="cpu")
+    yield "membership", f"{5e-324 in integers} {0 in integers} {1e-39 in x} {0.1 in accel.full(2, 0.1, device='cpu')}"
+    yield "format", f"{smallest[0]:.3e} {accel.full((), 0.1, dtype='float64', device='cpu'):.20f}"
     long = np.tile(floats("float32", (4096,), 5), 1 << 8)
     with accel.config(num_threads=3):
         for _ in range(3):
