@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import re
 import runpy
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,10 +102,11 @@ class BuildNative(build_ext):
             jobs[CPU.name] = [*kernel_jobs(build), *jobs[CPU.name]]
         includes = {name for ext in self.extensions for name in ext.include_dirs}
         waiting = [job for each in jobs.values() for job in each if self.force or outdated(job.target)]
-        begun = time.monotonic()
+        begun, numbers, one = time.monotonic(), itertools.count(1), threading.Lock()
 
-        def compile_one(number: int, job: Job) -> None:
-            print(f"compiling {number} of {len(waiting)} {job.source}{job.isa}", flush=True)
+        def compile_one(job: Job) -> None:
+            with one:
+                print(f"compiling {next(numbers)} of {len(waiting)} {job.source}{job.isa}", flush=True)
             self.compiler.compile(
                 [job.source],
                 output_dir=str(job.folder),
@@ -112,7 +115,7 @@ class BuildNative(build_ext):
             )
 
         with ThreadPoolExecutor(JOBS) as pool:
-            list(pool.map(compile_one, range(1, len(waiting) + 1), waiting))
+            list(pool.map(compile_one, waiting))
         if waiting:
             print(f"compiled {len(waiting)} files in {time.monotonic() - begun:.0f} s", flush=True)
         for ext in self.extensions:

@@ -97,7 +97,7 @@ def agrees(spec: OpSpec, device: Device, examples: int = 3, **settings_in_force:
     for i in range(examples):
         sample = spec.samples(dtype).draw(Draw.seeded(i))
         with accel.config(**settings_in_force), dispatch.recording(run=True) as recorder:
-            check(spec, device, sample)
+            check(spec, device, sample.operands, sample.keywords, sample.period)
         how.update(recorder.served_by())
     return how
 

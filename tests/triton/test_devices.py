@@ -117,7 +117,7 @@ def test_versions():
 def test_a_stray_access_is_an_error():
     """The emulator allows a kernel its operands' memory only; a buffer one element short is caught."""
     device = accel.device("triton:emulated-sm_80")
-    x, y = (place(np.ones(100, np.float32), device) for _ in range(2))
+    x, y = (accel.asarray(np.ones(100, np.float32), device=device, copy=True) for _ in range(2))
     whole = y.buffer
     accel.add(x, y)
     y.buffer = HostBuffer(whole.address, whole.nbytes - 4, whole)

@@ -46,7 +46,7 @@ def out_of_memory(error: Exception) -> bool:
 
     pyopencl has a class of its own for one of the three codes only.
     """
-    import pyopencl as cl
+    cl = library()
 
     if not isinstance(error, cl.Error) or isinstance(error, cl.MemoryError):
         return isinstance(error, cl.Error)
@@ -56,7 +56,7 @@ def out_of_memory(error: Exception) -> bool:
 
 def shares_host_memory(device: pyopencl.Device) -> bool:
     """Whether a device's buffers lie in the host's memory, as those of CPUs and of integrated GPUs do."""
-    import pyopencl as cl
+    cl = library()
 
     try:
         return kind(device) == "cpu" or bool(device.host_unified_memory)

@@ -3,6 +3,7 @@ bound."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,6 @@ from ..config import config
 from ..dtypes import DType, as_dtype
 from ..layout import layout, span
 from ..ops.spec import OpSpec
-from .families import Sample
 
 GUARD = 256
 """Bytes before and after an operand's elements, which are NaN or -1: what a kernel reads there shows."""
@@ -40,7 +40,12 @@ class Placed:
         return bool((held == self.content).all())
 
 
-def place(x: np.ndarray, device: Device, lead: int = 0) -> Placed:
+def place(x: np.ndarray, device: Device) -> Array:
+    """A NumPy array on a device in the same memory layout."""
+    return guarded(x, device).array
+
+
+def guarded(x: np.ndarray, device: Device, lead: int = 0) -> Placed:
     """A NumPy array on a device in the same memory layout, byte by byte, as a copy of its whole span.
 
     lead: elements by which it begins behind an aligned address.
@@ -84,13 +89,23 @@ def differing(got: np.ndarray, want: np.ndarray) -> np.ndarray:
     return ~same.reshape(got.shape)
 
 
-def check(spec: OpSpec, device: Device, sample: Sample, lead: int = 0) -> float:
-    """Runs one example. Returns the largest |error| / bound met (0 where the answer is exact); raises Disagreement."""
-    operands, keywords, period = sample.operands, sample.keywords, sample.period
+def check(
+    spec: OpSpec,
+    device: Device,
+    operands: tuple[Any, ...],
+    keywords: Mapping[str, Any] | None = None,
+    period: int | None = None,
+    lead: int = 0,
+) -> float:
+    """Runs one example. Returns the largest |error| / bound met (0 where the answer is exact); raises Disagreement.
+
+    period: see `accel.testing.families.Sample`. lead: elements by which operands begin behind an aligned address.
+    """
+    keywords = keywords or {}
     one_period = tuple(x[:period] if isinstance(x, np.ndarray) else x for x in operands) if period else operands
     want = np.asarray(spec.canonical(*one_period, **keywords))
     size = max(x.size for x in operands if isinstance(x, np.ndarray)) if period else want.size
-    placed = [place(x, device, lead) if isinstance(x, np.ndarray) else x for x in operands]
+    placed = [guarded(x, device, lead) if isinstance(x, np.ndarray) else x for x in operands]
     if size:
         stale = device.allocate(size * want.dtype.itemsize)
         device.copy_in(stale, 0, np.full(size * want.dtype.itemsize, STALE, np.uint8))
@@ -153,7 +168,7 @@ def _apart(a: Any, b: Any) -> str:
     return "" if dtype.kind == "b" else f", {abs(int(a) - int(b))} apart"
 
 
-def _within_bound(spec: OpSpec, got: np.ndarray, operands: tuple[Any, ...], keywords: dict[str, Any]) -> float:
+def _within_bound(spec: OpSpec, got: np.ndarray, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> float:
     exact = np.asarray(spec.reference(*operands, **keywords))
     if as_dtype(got.dtype).kind != "f":
         return 0.0

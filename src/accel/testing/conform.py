@@ -144,7 +144,8 @@ def one(
                 done += 1
                 with dispatch.recording(run=True) as recorder:
                     try:  # every other one begins behind an aligned address
-                        worst = max(worst, check(spec, device, sample, number % 2))
+                        called = sample.operands, sample.keywords, sample.period
+                        worst = max(worst, check(spec, device, *called, lead=number % 2))
                     except NotImplementedError as error:
                         refusal = str(error)
                     except Exception as error:
