@@ -21,7 +21,7 @@ class DType:
     accumulator: name of the dtype that sums and dot products accumulate in.
     """
 
-    __slots__ = ("__weakref__", "accumulator", "itemsize", "kind", "name", "numpy")
+    __slots__ = ("__weakref__", "_hash", "accumulator", "itemsize", "kind", "name", "numpy")
 
     name: str
     kind: str
@@ -32,6 +32,7 @@ class DType:
     def __init__(self, name: str, kind: str, itemsize: int, numpy: np.dtype, accumulator: str) -> None:
         for attribute, value in zip(self.__annotations__, (name, kind, itemsize, numpy, accumulator), strict=True):
             object.__setattr__(self, attribute, value)
+        object.__setattr__(self, "_hash", hash(numpy))  # keys of plans and layouts hold dtypes
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a dtype does not change")
@@ -49,7 +50,7 @@ class DType:
         return self is other
 
     def __hash__(self) -> int:
-        return hash(self.numpy)
+        return self._hash
 
     def __repr__(self) -> str:
         return f"accel.{self.name}"
