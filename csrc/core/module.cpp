@@ -80,6 +80,8 @@ py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>
 PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
   using namespace accel::core;
   m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";
+  // Kernels hold the types that this module makes: another set of them would make every array so far a stranger.
+  if (api.host_buffer) throw py::import_error("accel._core is loaded already, under another name");
   if (!load_numpy()) throw py::error_already_set();
   const py::object buffer = checked(make_host_buffer_type());
   api.host_buffer = reinterpret_cast<PyTypeObject*>(buffer.ptr());

@@ -7,6 +7,7 @@ import dataclasses
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,7 +244,8 @@ def _in_child(held: Model) -> tuple[bool, list]:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_devices_and_functions_go_to_other_processes(method):
+def test_devices_and_functions_go_to_other_processes(method, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))  # where a child finds this file's functions
     device = accel.device("cpu")
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
         same, result = pool.submit(_in_child, model(device)).result(timeout=120)

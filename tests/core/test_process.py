@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -180,3 +181,11 @@ def test_idle_threads_sleep():
         """
     )
     assert float(run.stdout) < 0.1, run.stderr
+
+
+def test_the_core_is_loaded_once():
+    """Under another name it would make its types anew, and kernels would know the arrays so far no more."""
+    spec = importlib.util.spec_from_file_location("another._core", accel._core.__file__)
+    with pytest.raises(ImportError, match="loaded already"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert accel.matmul(np.ones((2, 2)), np.ones((2, 2))).tolist() == [[2, 2], [2, 2]]

@@ -51,6 +51,7 @@ def sources(name: str) -> ModuleType:
         parent = ModuleType("accel_sources")
         parent.__path__ = [str(source_folder())]
         sys.modules["accel_sources"] = parent
+        sys.modules["accel_sources._core"] = importlib.import_module("accel._core")  # of which a process has one
     return importlib.import_module(f"accel_sources.{name}")
 
 
