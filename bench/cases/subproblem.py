@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...layout import broadcast_shapes
-from ...ops.reduce import normalize_axes
+from ...ops.primitive.reduce import normalize_axes
 from ...ops.spec import OpSpec
 from .workload import positional
 

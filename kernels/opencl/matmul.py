@@ -128,7 +128,7 @@ class Arithmetic:
 
 def arithmetic(operand: DType, output: DType, epilogue: Program | None) -> Arithmetic:
     """How operands of a dtype are multiplied into an output dtype, with an epilogue (see
-    `accel.ops.linalg.Product`)."""
+    `accel.ops.primitive.matmul.Product`)."""
     stored = build.STORAGE[operand.name]
     if operand.kind == "f":
         accumulated = TABLE[operand.accumulator]

@@ -28,7 +28,7 @@ from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same, wide
 from accel.layout import collapse, layout
 from accel.numerics import KC
-from accel.ops.linalg import Product
+from accel.ops.primitive.matmul import Product
 from accel.scalar import Program, compose
 
 GROUP = 8

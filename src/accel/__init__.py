@@ -13,25 +13,7 @@ with _core.FloatEnvironment():  # literals get their values when a module is com
     from . import ops as _ops
 from .array import Array
 from .config import config
-from .creation import (
-    asarray,
-    broadcast_shapes,
-    broadcast_to,
-    empty,
-    empty_like,
-    expand_dims,
-    from_dlpack,
-    full,
-    full_like,
-    matrix_transpose,
-    ones,
-    ones_like,
-    permute_dims,
-    reshape,
-    squeeze,
-    zeros,
-    zeros_like,
-)
+from .creation import asarray, empty, empty_like, from_dlpack, full, full_like, ones, ones_like, zeros, zeros_like
 from .data_types import can_cast, finfo, iinfo, isdtype, result_type
 from .devices import default_device, device, devices, synchronize
 from .dispatch import FallbackWarning
@@ -55,6 +37,7 @@ from .explain import explain
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
+from .ops.views import broadcast_shapes, broadcast_to, expand_dims, matrix_transpose, permute_dims, reshape, squeeze
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
 
@@ -66,7 +49,7 @@ newaxis = None
 
 globals().update({dtype.name: dtype for dtype in _DTYPES.values()})
 globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == ""})
-clip = _ops.pointwise.clip
+clip = _ops.primitive.pointwise.clip
 
 __all__ = sorted(
     [name for name, value in globals().items() if not (name.startswith("_") or isinstance(value, _Module))]

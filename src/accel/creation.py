@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from . import array as arrays
 from . import dispatch, interop
 from ._core import FloatEnvironment
-from .arguments import REQUIRED, integers, refuse, switch, unshown
+from .arguments import switch
 from .array import Array
 from .conversion import (
     cast_on_host,
@@ -26,21 +25,13 @@ from .conversion import (
 from .devices import default_device
 from .devices import device as device_named
 from .dtypes import BOOL, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
-from .errors import ArgumentError, ShapeError, shown
+from .errors import ArgumentError, shown
 from .interop import dlpack
 from .interop import numpy as numpy_arrays
-from .layout import Shape, broadcast_strides, reshaped, row_major
-from .layout import broadcast_shapes as _broadcast_shapes
+from .layout import Shape
 from .memory import Device, host_memory_for
-from .ops.pointwise import COPY, astype
-from .ops.reduce import normalize_axes
-
-
-def _shape(op: str, shape: Any) -> Shape:
-    result = integers(op, "shape", shape)
-    if any(n < 0 for n in result):
-        raise ShapeError(f"{op}: shape: expected no negative length, got {shown(result)}")
-    return result
+from .ops.primitive.pointwise import COPY, astype
+from .ops.views import broadcast_to, lengths
 
 
 def device_of(device: str | Device | None) -> Device:
@@ -211,7 +202,7 @@ def from_dlpack(x: Any, /, *, device: str | Device | None = None, copy: bool | N
 
 def empty(shape: int | Shape, *, dtype: Any = None, device: str | Device | None = None) -> Array:
     """An array whose elements are whatever was in memory; dtype float32 by default."""
-    return arrays.empty(_shape("empty", shape), FLOAT32 if dtype is None else as_dtype(dtype), device_of(device))
+    return arrays.empty(lengths("empty", shape), FLOAT32 if dtype is None else as_dtype(dtype), device_of(device))
 
 
 def full(
@@ -232,7 +223,7 @@ def _full(op: str, shape: Any, fill_value: Any, dtype: Any, device: str | Device
         raise ArgumentError(f"{op}: fill_value: expected a Python scalar, got {type(fill_value).__name__}")
     wanted = natural_dtype(fill_value) if dtype is None else as_dtype(dtype)
     check_scalar(fill_value, wanted, f"{op}: fill_value")
-    target = _shape(op, shape)
+    target = lengths(op, shape)
     return dispatch.call(COPY, (broadcast_to(constant(fill_value, wanted, device_of(device)), target),))
 
 
@@ -279,101 +270,6 @@ def ones_like(x: Any, /, *, dtype: Any = None, device: str | Device | None = Non
     return _like("ones_like", x, dtype, device, 1)
 
 
-def broadcast_shapes(*shapes: Shape) -> Shape:
-    """The shape that these broadcast to. Raises ShapeError."""
-    return _broadcast_shapes(*(_shape("broadcast_shapes", s) for s in shapes), what="broadcast_shapes")
-
-
-def viewed(op: str, x: Any, argument: str = "x") -> tuple[Array, interop.Restore]:
-    """x as an `Array` where it lies, and what turns a view of it back into x's kind. A view computes nothing, so an
-    array of the host stays there, and shares its memory, whatever the default device is."""
-    library = interop.library(x)
-    if library is None or library.device_of(x) is not None:
-        (array,), restore = interop.adopt(op, **{argument: x})
-        return array, restore
-    return library.to_array(x, device_named("cpu"), f"{op}: {argument}"), lambda array: library.from_array(array, x)
-
-
-def broadcast_to(x: Any, /, shape: int | Shape) -> Any:
-    """x stretched to a shape, as a view (stride 0). Raises ShapeError."""
-    array, restore = viewed("broadcast_to", x)
-    target = _shape("broadcast_to", shape)
-    if _broadcast_shapes(array.shape, target, what="broadcast_to") != target:
-        raise ShapeError(f"broadcast_to: {array.shape} does not broadcast to {shown(target)}")
-    return restore(array.view(target, broadcast_strides(array.layout, target)))
-
-
-def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
-    """The same elements in row-major order under another shape; one length may be -1.
-
-    A view of x wherever strides allow one, else a copy.
-    copy: True always copies; False raises ValueError where a copy is needed. Raises ShapeError.
-    """
-    copy = switch("reshape", "copy", copy, none=True)
-    array, restore = viewed("reshape", x)
-    items = list(integers("reshape", "shape", shape))
-    if items.count(-1) == 1:
-        rest = prod(n for n in items if n != -1)
-        if rest == 0 or array.size % rest:
-            raise ShapeError(
-                f"reshape: {array.shape} has {array.size} elements, which do not fill {shown(tuple(items))}"
-            )
-        items[items.index(-1)] = array.size // rest
-    target = _shape("reshape", items)
-    if prod(target) != array.size:
-        raise ShapeError(f"reshape: {array.shape} has {array.size} elements, {shown(target)} has {shown(prod(target))}")
-    strides = None if copy else reshaped(array.layout, target)
-    if strides is None:
-        if copy is False:
-            raise ValueError(f"reshape: copy=False: strides {array.strides} of shape {array.shape} need a copy")
-        array, strides = dispatch.call(COPY, (array,)), row_major(target)
-    return restore(array.view(target, strides))
-
-
-def permute_dims(x: Any, /, axes: Shape) -> Any:
-    """The axes in another order, as a view. axes: a permutation of range(ndim). Raises ShapeError."""
-    array, restore = viewed("permute_dims", x)
-    given = integers("permute_dims", "axes", axes)
-    order = [a % array.ndim if -array.ndim <= a < array.ndim else a for a in given]
-    if sorted(order) != list(range(array.ndim)):
-        raise ShapeError(f"permute_dims: axes: {shown(given)} is not a permutation of {array.ndim} axes")
-    return restore(array.permute(order))
-
-
-def matrix_transpose(x: Any, /) -> Any:
-    """The last two axes exchanged, as a view. Raises ShapeError for fewer than two axes."""
-    array, restore = viewed("matrix_transpose", x)
-    return restore(array.mT)
-
-
-@unshown
-def expand_dims(x: Any, /, axis: int | tuple[int, ...] = REQUIRED, **others: Any) -> Any:
-    """New axes of length 1, as a view. axis: where they are in the result. Raises AxisError, ArgumentError."""
-    if others or axis is REQUIRED:
-        refuse("expand_dims", others, "axis")
-    array, restore = viewed("expand_dims", x)
-    given = integers("expand_dims", "axis", axis)
-    ndim = array.ndim + len(given)
-    axes = normalize_axes("expand_dims", given, ndim)
-    old = iter(zip(array.shape, array.strides, strict=True))
-    pairs = [(1, 0) if a in axes else next(old) for a in range(ndim)]
-    return restore(array.view(tuple(n for n, _ in pairs), tuple(step for _, step in pairs)))
-
-
-@unshown
-def squeeze(x: Any, /, axis: int | tuple[int, ...] = REQUIRED, **others: Any) -> Any:
-    """Without axes of length 1, as a view. Raises AxisError, and ShapeError for an axis of another length."""
-    if others or axis is REQUIRED:
-        refuse("squeeze", others, "axis")
-    array, restore = viewed("squeeze", x)
-    axes = normalize_axes("squeeze", axis, array.ndim)
-    if any(array.shape[a] != 1 for a in axes):
-        raise ShapeError(f"squeeze: axis: {shown(axis)} of shape {array.shape} has a length other than 1")
-    keep = [a for a in range(array.ndim) if a not in axes]
-    return restore(array.view(tuple(array.shape[a] for a in keep), tuple(array.strides[a] for a in keep)))
-
-
 __all__ = [
-    "asarray", "broadcast_shapes", "broadcast_to", "empty", "empty_like", "expand_dims", "from_dlpack", "full",
-    "full_like", "matrix_transpose", "ones", "ones_like", "permute_dims", "reshape", "squeeze", "zeros", "zeros_like",
+    "asarray", "empty", "empty_like", "from_dlpack", "full", "full_like", "ones", "ones_like", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -21,7 +21,7 @@ from .errors import AccelError, ArgumentError, DeviceError, ShapeError
 from .interop import dlpack, is_scalar
 from .memory import Device
 from .operators import check_writable
-from .ops.pointwise import assign
+from .ops.primitive.pointwise import assign
 
 
 def attached(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,11 +17,12 @@ from ._core import FloatEnvironment
 from .arguments import integer, switch, word
 from .array import Array
 from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
-from .creation import broadcast_to, device_of, expand_dims, viewed, zeros
+from .creation import device_of, zeros
 from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .layout import broadcast_shapes
 from .memory import Device, host_bytes
+from .ops.views import broadcast_to, expand_dims, viewed
 from .registry import OPS
 
 

@@ -50,7 +50,7 @@ class TestVariants:
         build = ProgramBuilder(dtype.name)
         program = build.finish(build.apply("add", build.apply("multiply", 0, 0), 0))
         with target.in_force() as device:
-            got = np.asarray(accel.ops.pointwise.apply(program, from_numpy(x, device, copy=True)))
+            got = np.asarray(accel.ops.primitive.pointwise.apply(program, from_numpy(x, device, copy=True)))
         assert not differs(got, evaluate(program, x))
         fma = accel.ieee.fma32 if dtype is FLOAT32 else accel.ieee.fma64
         assert differs(got, fma(x, x, x))

@@ -15,8 +15,8 @@ import accel
 from accel import _core, dispatch, interop, registry
 from accel.backends.base import Kernel
 from accel.dtypes import FLOAT16, FLOAT32
-from accel.ops.linalg import Product
-from accel.ops.reduce import Reduction
+from accel.ops.primitive.matmul import Product
+from accel.ops.primitive.reduce import Reduction
 
 
 @pytest.fixture

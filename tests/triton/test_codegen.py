@@ -28,8 +28,8 @@ from accel.backends.triton_kernel import functions, load
 from accel.dtypes import TABLE
 from accel.kernels.triton import matmul, pointwise, reduce
 from accel.layout import layout
-from accel.ops.linalg import Product
-from accel.ops.reduce import Reduction
+from accel.ops.primitive.matmul import Product
+from accel.ops.primitive.reduce import Reduction
 from accel.registry import OPS
 from accel.scalar import Program, ProgramBuilder, Step, count_fma, program_for
 from accel.testing.compare import check

@@ -12,7 +12,7 @@ from accel.backends.base import Call
 from accel.conversion import from_numpy, to_numpy
 from accel.kernels.triton.pointwise import KERNELS, needs_wide
 from accel.layout import layout
-from accel.ops.pointwise import cast_program
+from accel.ops.primitive.pointwise import cast_program
 from accel.registry import OPS
 from accel.scalar import ProgramBuilder
 from accel.testing.compare import check, differing, place

@@ -11,7 +11,7 @@ from .... import asarray, empty, matmul
 from ....backends.base import Device
 from ....dtypes import as_dtype
 from ....errors import AccelError
-from ....ops.pointwise import apply
+from ....ops.primitive.pointwise import apply
 from ....scalar import Program, Step
 from ....scalar.expr import Expr, arg, fma
 from .record import Effort, Probe, measured, refused, rounds, seconds_per_call

@@ -11,7 +11,7 @@ from .... import max as largest_of
 from ....array import Array
 from ....backends.base import Device
 from ....errors import AccelError
-from ....ops.pointwise import apply
+from ....ops.primitive.pointwise import apply
 from ....scalar import program_for
 from ..caches import last_level_cache
 from .record import Effort, Probe, measured, refused, rounds

@@ -3,10 +3,11 @@
 from typing import Any
 
 from .. import registry
-from . import linalg, pointwise, reduce, softmax
+from .composed import softmax
+from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
-__all__ = ["linalg", "pointwise", "reduce", "softmax"]
+__all__ = ["matmul", "pointwise", "reduce", "row", "softmax"]
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

@@ -9,13 +9,18 @@ from . import cpp, opencl, triton
 from .expr import Expr
 from .functions import FUNCTIONS, table
 from .program import Program, ProgramBuilder, Step, compose, count_fma, program_for
+from .row_program import Fold, Index, Input, RowProgram
 from .scalar_function import ScalarFunction
 
 __all__ = [
     "FUNCTIONS",
     "Expr",
+    "Fold",
+    "Index",
+    "Input",
     "Program",
     "ProgramBuilder",
+    "RowProgram",
     "ScalarFunction",
     "Step",
     "compose",

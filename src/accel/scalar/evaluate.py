@@ -54,6 +54,11 @@ def evaluate(program: Program, *arrays: npt.ArrayLike) -> np.ndarray:
 
     TypeError if an array has another dtype.
     """
+    return evaluate_all(program, *arrays)[0]
+
+
+def evaluate_all(program: Program, *arrays: npt.ArrayLike) -> tuple[np.ndarray, ...]:
+    """`evaluate` for every result of the program."""
     given = [np.asarray(a) for a in arrays]
     if len(given) != len(program.inputs):
         raise TypeError(f"the program takes {len(program.inputs)} inputs, not {len(given)}")
@@ -66,20 +71,24 @@ def evaluate(program: Program, *arrays: npt.ArrayLike) -> np.ndarray:
         for a, d in zip(given, program.inputs, strict=True)
     ]
     with FloatEnvironment(), np.errstate(all="ignore"):
-        root = program.expression()  # its constants are computed here, the first time
-        order = schedule(root)
-        result = np.empty(int(np.prod(shape)), NUMPY[root.dtype])
-        for start in range(0, result.size, CHUNK):
+        roots = program.expressions()  # their constants are computed here, the first time
+        order = schedule(*roots)
+        size = int(np.prod(shape))
+        results = [np.empty(size, NUMPY[root.dtype]) for root in roots]
+        for start in range(0, size, CHUNK):
             part = slice(start, start + CHUNK)
-            result[part] = _run(order, [a[part] for a in stored])
-    return result.view(NUMPY[program.output]).reshape(shape)
+            values = _run(order, [a[part] for a in stored])
+            for root, result in zip(roots, results, strict=True):
+                result[part] = values[root]
+    made = zip(results, program.outputs, strict=True)
+    return tuple(result.view(NUMPY[dtype]).reshape(shape) for result, dtype in made)
 
 
-def _run(order: list[Expr], arguments: list[np.ndarray]) -> np.ndarray:
+def _run(order: list[Expr], arguments: list[np.ndarray]) -> dict[Expr, np.ndarray]:
     values: dict[Expr, np.ndarray] = {}
     for node in order:
         values[node] = _apply(node, [values[a] for a in node.args], arguments)
-    return values[order[-1]]
+    return values
 
 
 def _apply(node: Expr, a: list[np.ndarray], arguments: list[np.ndarray]) -> np.ndarray:

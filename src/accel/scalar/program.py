@@ -25,20 +25,36 @@ class Program:
     """Values are numbered: the inputs first, then one per step; the last is the result and has dtype ``output``.
 
     Each argument of a function has the step's compute dtype (the first of ``where`` is bool); a cast takes any dtype.
-    TypeError if a step does not fit.
+    results: the values that are results where there are several, of which ``output`` is the first one's dtype; such a
+    program is what a pointwise kernel runs, and no epilogue. TypeError if a step does not fit.
     """
 
     inputs: tuple[str, ...]
     steps: tuple[Step, ...]
     output: str
+    results: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for dtype in (*self.inputs, self.output):
             if dtype not in convert.DTYPES:
                 raise TypeError(f"{dtype} is not a dtype")
-        result = self.value_dtypes()[-1]
-        if result != self.output:
-            raise TypeError(f"the last value is {result}, not the output's {self.output}")
+        dtypes = self.value_dtypes()
+        if any(not 0 <= value < len(dtypes) for value in self.results):
+            raise TypeError(f"results {self.results}: there are {len(dtypes)} values")
+        first = dtypes[self.values[0]]
+        if first != self.output:
+            raise TypeError(f"the result is {first}, not the output's {self.output}")
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The numbers of the results, one or several."""
+        return self.results or (len(self.inputs) + len(self.steps) - 1,)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The dtype of every result."""
+        dtypes = self.value_dtypes()
+        return tuple(dtypes[value] for value in self.values)
 
     def value_dtypes(self) -> tuple[str, ...]:
         """The dtype of every value."""
@@ -60,12 +76,17 @@ class Program:
         return tuple(dtypes)
 
     def expression(self) -> Expr:
-        """The result over arguments 0, 1, … of the inputs' storage dtypes; its own dtype is the output's storage."""
-        return _expression(self)
+        """The (first) result over arguments 0, 1, … of the inputs' storage dtypes; its own dtype is the output's
+        storage."""
+        return _expressions(self)[0]
+
+    def expressions(self) -> tuple[Expr, ...]:
+        """Every result, which share what they have in common."""
+        return _expressions(self)
 
 
 @lru_cache(maxsize=512)
-def _expression(program: Program) -> Expr:
+def _expressions(program: Program) -> tuple[Expr, ...]:
     dtypes = program.value_dtypes()
     values = [arg(i, convert.storage(d)) for i, d in enumerate(program.inputs)]
     for step in program.steps:
@@ -74,7 +95,7 @@ def _expression(program: Program) -> Expr:
             values.append(convert.cast(given[0], dtypes[step.args[0]], step.dtype))
         else:
             values.append(FUNCTIONS[step.function].build(*given))
-    return values[-1]
+    return tuple(values[value] for value in program.values)
 
 
 def _row(name: str) -> ScalarFunction:

@@ -19,7 +19,7 @@ from accel.bench.machine import caches, probes
 from accel.bench.machine.probes import compute, copies, ladder, launch, record, sustained
 from accel.bench.machine.probes import native as native_probes
 from accel.cli.bench import probe as command
-from accel.ops.pointwise import apply
+from accel.ops.primitive.pointwise import apply
 from accel.scalar import count_fma, opencl
 from accel.scalar.evaluate import evaluate
 

@@ -11,8 +11,8 @@ from accel.backends.base import Call
 from accel.dtypes import TABLE, as_dtype
 from accel.numerics import LANES
 from accel.ops import canonical
-from accel.ops.reduce import divide_program
-from accel.ops.softmax import exponential_program
+from accel.ops.composed.softmax import exponential_program
+from accel.ops.primitive.reduce import divide_program
 from accel.scalar import program_for
 from accel.scalar.evaluate import evaluate
 

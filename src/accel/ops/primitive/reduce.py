@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop, registry
-from ..arguments import integers, refuse, switch, unshown
-from ..array import Array
-from ..conversion import constant
-from ..dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
-from ..errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
-from ..layout import Layout, Shape, permuted
-from ..scalar import Program, program_for
-from . import bounds, canonical
+from ... import dispatch, interop, registry
+from ...arguments import integers, refuse, switch, unshown
+from ...array import Array
+from ...conversion import constant
+from ...dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
+from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
+from ...layout import Layout, Shape, permuted
+from ...scalar import Program, program_for
+from .. import bounds, canonical
+from ..spec import Inferred, OpSpec, Seen
 from .pointwise import apply, astype
-from .spec import Inferred, OpSpec, Seen
 
 Axes = int | tuple[int, ...] | None
 
@@ -361,7 +361,7 @@ def _bound(
 
 
 def _samples(kind: str, dtype: DType) -> Any:
-    from ..testing import families
+    from ...testing import families
 
     return families.reductions(kind, dtype)
 

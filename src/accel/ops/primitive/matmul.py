@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop, registry
-from ..array import Array
-from ..config import config
-from ..dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, TABLE, DType, as_dtype, promote
-from ..errors import ArgumentError, DtypeError, ShapeError, shown
-from ..layout import Layout, Shape, broadcast_shapes, broadcast_strides, layout, permuted
-from ..scalar import FUNCTIONS, Program, ProgramBuilder
-from . import bounds, canonical
+from ... import dispatch, interop, registry
+from ...array import Array
+from ...config import config
+from ...dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, TABLE, DType, as_dtype, promote
+from ...errors import ArgumentError, DtypeError, ShapeError, shown
+from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, layout, permuted
+from ...scalar import FUNCTIONS, Program, ProgramBuilder
+from .. import bounds, canonical
+from ..spec import Inferred, OpSpec, Seen
 from .pointwise import apply, astype
-from .spec import Inferred, OpSpec, Seen
 
 TF32_ROUNDOFF = 2.0**-10
 """Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""
@@ -274,7 +274,7 @@ def _canonical_linear(
     product = _canonical_matmul(x, weight.T, dtype=output if epilogue is None else accumulator_dtype(operand, output))
     if epilogue is None:
         return product
-    from ..scalar.evaluate import evaluate
+    from ...scalar.evaluate import evaluate
 
     extras = [] if bias is None else [np.broadcast_to(bias, product.shape)]
     return evaluate(epilogue, product, *extras)
@@ -316,7 +316,7 @@ def _bits(dtype: DType, numerics: str) -> str:
 
 
 def _samples(op: str, dtype: DType) -> Any:
-    from ..testing import families
+    from ...testing import families
 
     return getattr(families, op)(dtype)
 

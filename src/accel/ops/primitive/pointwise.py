@@ -5,20 +5,21 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop, registry
-from ..arguments import switch, word
-from ..array import Array
-from ..conversion import constant
-from ..dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, check_scalar, promote
-from ..errors import ArgumentError, DtypeError, ShapeError
-from ..layout import Layout, broadcast_shapes, broadcast_strides
-from ..scalar import FUNCTIONS, Program, ScalarFunction, program_for
-from . import bounds
-from .spec import Inferred, OpSpec
+from ... import dispatch, interop, registry
+from ...arguments import switch, word
+from ...array import Array
+from ...conversion import constant
+from ...dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, check_scalar, promote
+from ...errors import ArgumentError, DtypeError, ShapeError
+from ...layout import Layout, broadcast_shapes, broadcast_strides
+from ...scalar import FUNCTIONS, Program, ScalarFunction, program_for
+from .. import bounds
+from ..spec import Inferred, OpSpec
 
 ARGUMENTS = {
     1: ("x",),
@@ -69,7 +70,7 @@ def elementwise(row: ScalarFunction, dtypes: tuple[DType, ...]) -> Program:
 
 
 def _evaluate(program: Program, *operands: np.ndarray) -> np.ndarray:
-    from ..scalar.evaluate import evaluate
+    from ...scalar.evaluate import evaluate
 
     return evaluate(program, *np.broadcast_arrays(*operands))
 
@@ -84,7 +85,7 @@ def _unbounded(reference: np.ndarray, *operands: np.ndarray) -> np.ndarray:
 
 
 def _program_samples(dtype: DType) -> Any:
-    from ..testing import families
+    from ...testing import families
 
     return families.programs(dtype)
 
@@ -142,7 +143,7 @@ def _spec(row: ScalarFunction) -> OpSpec:
         return pointwise_bound(row, exact, promote(*(as_dtype(x.dtype) for x in operands[-max(1, row.arity - 1) :])))
 
     def samples(dtype: DType) -> Any:
-        from ..testing import families
+        from ...testing import families
 
         return families.elementwise(row, dtype)
 
@@ -218,6 +219,9 @@ def _listed(words: Sequence[str]) -> str:
 
 for _row in FUNCTIONS.values():
     _spec(_row)
+
+fn = SimpleNamespace(**{row.name: registry.OPS[row.name].function for row in FUNCTIONS.values()})
+"""Every scalar function as a function of arrays, by name: what bodies of composed ops call."""
 
 _CLIP = registry.OPS["clip"].function
 
@@ -307,13 +311,13 @@ def _cast(x: np.ndarray, dtype: Any = None) -> np.ndarray:
 
 
 def _cast_samples(dtype: DType) -> Any:
-    from ..testing import families
+    from ...testing import families
 
     return families.casts(dtype)
 
 
 def _copy_samples(dtype: DType) -> Any:
-    from ..testing import families
+    from ...testing import families
 
     return families.copies(dtype)
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop, registry
-from ..arguments import refuse, switch, unshown
-from ..array import Array
-from ..conversion import constant
-from ..dtypes import FLOAT64, FLOATS, TABLE, DType, as_dtype
-from ..errors import ArgumentError, DtypeError, shown
-from ..layout import Layout, Shape
-from ..scalar import Program, ProgramBuilder, program_for
-from . import bounds, canonical
-from .pointwise import apply
-from .reduce import MAX, SUM, Axes, divide_program, is_plain, keep, normalize_axes
-from .spec import Inferred, OpSpec
+from ... import dispatch, interop, registry
+from ...arguments import refuse, switch, unshown
+from ...array import Array
+from ...conversion import constant
+from ...dtypes import FLOAT64, FLOATS, TABLE, DType, as_dtype
+from ...errors import ArgumentError, DtypeError, shown
+from ...layout import Layout, Shape
+from ...scalar import Program, ProgramBuilder, program_for
+from .. import bounds, canonical
+from ..primitive.pointwise import apply
+from ..primitive.reduce import MAX, SUM, Axes, divide_program, is_plain, keep, normalize_axes
+from ..spec import Inferred, OpSpec
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _decompose_logsumexp(x: Array, params: tuple[Axes, DType | None]) -> Array:
 
 
 def _canonical(kind: str, x: np.ndarray, axis: int = -1, dtype: Any = None) -> np.ndarray:
-    from ..scalar.evaluate import evaluate
+    from ...scalar.evaluate import evaluate
 
     have = as_dtype(x.dtype)
     output = _output(kind, have, None if dtype is None else as_dtype(dtype))
@@ -183,7 +183,7 @@ def _canonical(kind: str, x: np.ndarray, axis: int = -1, dtype: Any = None) -> n
 
 
 def _canonical_logsumexp(x: np.ndarray, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -> np.ndarray:
-    from ..scalar.evaluate import evaluate
+    from ...scalar.evaluate import evaluate
 
     have = as_dtype(x.dtype)
     output = _output("logsumexp", have, None if dtype is None else as_dtype(dtype))
@@ -295,13 +295,13 @@ def _bound_logsumexp(
 
 
 def _samples(dtype: DType) -> Any:
-    from ..testing import families
+    from ...testing import families
 
     return families.softmax(dtype)
 
 
 def _samples_logsumexp(dtype: DType) -> Any:
-    from ..testing import families
+    from ...testing import families
 
     return families.logsumexp(dtype)
 

@@ -1,0 +1,1 @@
+"""Ops that are functions of other ops, compiled as such (accel.graph)."""

@@ -1,0 +1,1 @@
+"""Ops that kernels compute: one file per stem of kernels, with the same name."""
