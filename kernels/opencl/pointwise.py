@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.layout import Shape, broadcast_strides, collapse, span
 from accel.scalar import Program
 
@@ -101,6 +100,8 @@ def _walk_of(call: Call) -> Walk:
 
 def _supports(call: Call) -> str | None:
     program, device = call.params, build.device_of(call)
+    if program.results:
+        return "the program has several results"
     dtypes = program.value_dtypes()
     if (build.uses_fp64(program) or "float64" in dtypes) and (reason := device.missing("float64")):
         return reason
@@ -114,7 +115,7 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     device, program, its_walk = build.device_of(call), call.params, _walk_of(call)
     geometry, packs = device.geometry, device.packs_items
     code = source(program, its_walk, geometry, packs, device.correctly_rounded)
@@ -133,14 +134,8 @@ def _prepare(call: Call) -> Launch:
         rows_each = max(1, WORK // columns_each)
         local, size = (1, 1), (-(-columns // columns_each), -(-rows // rows_each))
         build.set_numbers(device, kernel, first, fields, rows, rows_each, columns_each)
-    operands, enqueue = build.Operands(device, kernel, 1 + len(program.inputs)), device.enqueue
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        with device.lock:
-            operands.set(*outputs, *inputs)
-            enqueue(kernel, size, local)
-
-    return launch
+    *inputs, out = slots(call)
+    return Prepared((build.launch(device, kernel, (out, *inputs), size, local),))
 
 
 def _multiple(n: int, of: int) -> int:
