@@ -16,8 +16,10 @@ from accel.numerics import BLOCK, LANES
 from accel.scalar import RowProgram
 
 from . import build
+from .row_lanes import Lanes
+from .row_loops import Loops
 from .row_passes import Passes, passes
-from .row_text import Form, Operand, Text
+from .row_text import Form, Operand
 
 RANKS = (1, 2, 3, 4, 6, 8)
 """Numbers of kept and of reduced axes that kernels are compiled for; others are filled up with axes of length 1."""
@@ -152,9 +154,9 @@ def kind(call: Call) -> tuple[Kind, Rows]:
     reach = [b for s in its.kept_strides for b in span(its.kept, s)]
     reach += [b for s in its.reduced_strides if s for b in span(its.reduced, s)]
     wide = build.index_types(its.count, its.length, *reach)["INDEX"] == "long"
-    its_form = form(
-        program, its, device.geometry, device.details["compute units"], device.cl_device.max_work_group_size
-    )
+    # A compiler that makes SIMD code of neighbouring work-items only would leave a work-item's loops as they are.
+    geometry = "lanes" if device.packs_items else device.geometry
+    its_form = form(program, its, geometry, device.details["compute units"], device.cl_device.max_work_group_size)
     return Kind(program, its.steps, len(its.kept), len(its.reduced), wide, its_form), its
 
 
@@ -177,7 +179,7 @@ def source(its: Kind, correctly_rounded: bool) -> str:
     program = its.program
     values = [*(program.values[v] for v in program.outputs), *program.inputs]
     operands = [Operand(build.STORAGE[x.dtype], x.each, s) for x, s in zip(values, its.steps, strict=True)]
-    text = Text(its.plan, operands, its.reduced, its.form)
+    text = (Lanes if its.form.geometry == "lanes" else Loops)(its.plan, operands, its.reduced, its.form)
     return build.assemble(
         (),
         definitions(its),
@@ -209,14 +211,15 @@ def _supports(call: Call) -> str | None:
         return f"rows of {its_rows.length} elements; at most {LONGEST}"
     if _uses_fp64(program, its.plan) and (reason := device.missing("float64")):
         return reason
-    if any("float" in x.dtype for x in program.values[len(program.inputs) :]):
-        if reason := device.inexact(call.settings):
-            return reason
+    floats = any("float" in x.dtype for x in program.values[len(program.inputs) :])
+    if floats and (reason := device.inexact(call.settings)):
+        return reason
     numbers = its.kept * (1 + len(its.steps)) + its.reduced * (1 + definitions(its)["EACH_OPERANDS"])
     arrays = len(its.steps) + (len(its.plan.folds) if its.form.shared else 0)
     nbytes = 8 * numbers + 16 * arrays + 40
     if nbytes > build.ARGUMENT_BYTES:
-        return f"{len(its.steps)} operands of {its.kept} kept and {its.reduced} reduced axes need {nbytes} bytes of arguments"
+        axes = f"{its.kept} kept and {its.reduced} reduced axes"
+        return f"{len(its.steps)} operands of {axes} need {nbytes} bytes of arguments"
     if (needed := local_bytes(its)) > (available := device.cl_device.local_mem_size):
         return f"{len(its.plan.folds)} folds need {needed} bytes of local memory; the device has {available}"
     if (items := prod(its.form.local)) > (most := device.cl_device.max_work_group_size):
@@ -229,7 +232,7 @@ class Stage:
     """One launch."""
 
     function: str
-    size: tuple[int, int]
+    size: tuple[int, int, int]
     numbers: tuple[int, ...]
 
 
@@ -244,9 +247,9 @@ def stages(its: Kind, its_rows: Rows, units: int) -> tuple[Stage, ...]:
         if how.geometry == "loops":
             tasks, work = count * parts, min(its_rows.length, BLOCK) if how.shared else its_rows.length
             each = max(1, min(WORK // work, -(-tasks // (FULL * units))))
-            size, numbers = (-(-tasks // each), 1), (*numbers, tasks, each)
+            size, numbers = (-(-tasks // each), 1, 1), (*numbers, tasks, each)
         else:
-            size = (how.local[0] * -(-count // how.rows) * parts, how.local[1])
+            size = (how.local[0] * -(-count // how.rows) * parts, *how.local[1:])
         found.append(Stage(f"row_{stage}" if how.shared else "row", size, numbers))
     return tuple(found)
 
