@@ -49,11 +49,6 @@ def folds(program: RowProgram) -> dict[int, Fold]:
     return {v: item for v, item in enumerate(program.steps, len(program.inputs)) if isinstance(item, Fold)}
 
 
-def ordered(fold: Fold, dtype: str) -> bool:
-    """Whether the order of a fold's elements shows in its bits."""
-    return fold.kind in ("sum", "prod") and dtype in FLOATS
-
-
 def operands(program: RowProgram) -> list[str]:
     """Names of the pointers of outputs and inputs."""
     return [*(f"o{k}" for k in range(len(program.outputs))), *(f"x{v}" for v in range(len(program.inputs)))]
@@ -116,14 +111,15 @@ class Writer:
         self.functions.append(print_program(program, name))
         return name
 
-    def combine(self, v: int) -> str:
-        """The function that combines a fold's values, and whether their order matters, as arguments."""
+    def combine(self, v: int) -> tuple[str, str, bool]:
+        """The functions that combine a fold's values, two and along axis 1, and whether the order matters."""
         kind, dtype = self.folds[v].kind, self.program.values[v].dtype
-        key = kind, dtype
-        if key not in self.combining:
-            name = self.function(Program((dtype, dtype), (Step(COMBINE[kind], dtype, (0, 1)),), dtype))
-            self.combining[key] = name
-        return f"{self.combining[key]}, {ordered(self.folds[v], dtype)}"
+        if (kind, dtype) not in self.combining:
+            two = self.function(Program((dtype, dtype), (Step(COMBINE[kind], dtype, (0, 1)),), dtype))
+            self.functions.append(f"@triton.jit\ndef {two}_all(x):\n    return tl.reduce(x, 1, {two})\n")
+            self.combining[kind, dtype] = two
+        two = self.combining[kind, dtype]
+        return two, f"{two}_all", kind in ("sum", "prod") and dtype in FLOATS
 
     def identity(self, v: int, shape: str) -> str:
         """A tile of what changes no value of a fold."""
@@ -194,17 +190,18 @@ class Writer:
 
     def start(self, v: int, name: str, lanes: str) -> None:
         """Makes an accumulator of a fold."""
-        its_order = ordered(self.folds[v], self.program.values[v].dtype)
-        self.line(f"{name} = {self.identity(v, f'[ROWS, {lanes}]' if its_order else '[ROWS]')}")
+        self.line(f"{name} = {self.identity(v, f'[ROWS, {lanes}]' if self.combine(v)[-1] else '[ROWS]')}")
 
     def gather(self, v: int, tile: str, mask: str, width: str, lanes: str) -> None:
         """Takes a tile into the accumulator ``a``."""
         masked = f"tl.where({mask}, {tile}, {self.identity(v, '()')})"
-        self.line(f"a{v} = gathered(a{v}, {masked}, {self.combine(v)}, ROWS, {width}, {lanes})")
+        two, along, its_order = self.combine(v)
+        self.line(f"a{v} = gathered(a{v}, {masked}, {two}, {along}, {its_order}, ROWS, {width}, {lanes})")
 
     def join(self, v: int, name: str, acc: str, lanes: str) -> None:
         """Names a fold's result."""
-        self.line(f"{name} = joined({acc}, {self.combine(v)}, ROWS, {lanes})")
+        _, along, its_order = self.combine(v)
+        self.line(f"{name} = joined({acc}, {along}, {its_order}, ROWS, {lanes})")
 
     def columns(self, first: str) -> None:
         """The tile of elements from ``first`` on."""
@@ -278,7 +275,8 @@ class Writer:
             with self.block("for b in range(0, blocks):"):
                 self.block_results(level, whole, "b")
                 for v in wanted:
-                    self.line(f"b{v} = placed(b{v}, p{v}, b, {self.combine(v)}, ROWS)")
+                    two, _, its_order = self.combine(v)
+                    self.line(f"b{v} = placed(b{v}, p{v}, b, {two}, {its_order}, ROWS)")
             for v in wanted:
                 self.join(v, f"v{v}", f"b{v}", str(LANES))
                 self.named.add(v)

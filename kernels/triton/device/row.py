@@ -4,8 +4,9 @@
     lanes                     |  columns l, l + 64, l + 128, … go to lane l, in this order
     then                      |  l with l + 32, then l + 16, … until lane 0 is left
 
-Scalar programs run on whole tiles, so that loads are wide and code is short; only additions take the tile apart. tl.reduce
-has no order of its own: it is used over two values, which commute, and where the order does not matter.
+Scalar programs run on whole tiles, so that loads are wide and code is short; only additions take the tile apart. COMBINE
+is a function of two values, REDUCE tl.reduce with it along axis 1. That has no order of its own: it is used over two
+values, which commute, and where the order does not matter.
 """
 
 import triton
@@ -20,8 +21,8 @@ def halves(tile, ROWS: tl.constexpr, HALF: tl.constexpr):
 
 @triton.jit
 def gathered(
-    acc, tile, COMBINE: tl.constexpr, ORDERED: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr,
-    LANES: tl.constexpr,
+    acc, tile, COMBINE: tl.constexpr, REDUCE: tl.constexpr, ORDERED: tl.constexpr, ROWS: tl.constexpr,
+    WIDTH: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """What acc holds, (rows, lanes) if ORDERED and else (rows,), combined with the columns of a tile."""
     if ORDERED:
@@ -37,16 +38,16 @@ def gathered(
             acc = COMBINE(acc, parts[p])
         return acc
     else:
-        return COMBINE(acc, tl.reduce(tile, 1, COMBINE))
+        return COMBINE(acc, REDUCE(tile))
 
 
 @triton.jit
-def joined(acc, COMBINE: tl.constexpr, ORDERED: tl.constexpr, ROWS: tl.constexpr, LANES: tl.constexpr):
+def joined(acc, REDUCE: tl.constexpr, ORDERED: tl.constexpr, ROWS: tl.constexpr, LANES: tl.constexpr):
     """The lanes folded in halves: (rows,)."""
     if ORDERED:
         for fold in tl.static_range(6):
             if (LANES >> fold) > 1:
-                acc = tl.reduce(tl.reshape(acc, [ROWS, 2, LANES >> (fold + 1)]), 1, COMBINE)
+                acc = REDUCE(tl.reshape(acc, [ROWS, 2, LANES >> (fold + 1)]))
         return tl.reshape(acc, [ROWS])
     else:
         return acc
