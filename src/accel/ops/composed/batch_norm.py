@@ -174,10 +174,11 @@ def _trained(
     scale = affine(fn.rsqrt(squares / count + real(op, "eps", eps)), weight, None)
     results = [affine(centred * scale, None, bias)]
     if running_mean is not None:
-        found = (running_mean, running_var)
         if x.size:
             found = (_moved(running_mean, middle, share), _moved(running_var, squares / (count - 1), share))
-        results += [squeeze(fn.positive(each), axis=(0, *range(2, x.ndim))) for each in found]
+        else:
+            found = (fn.positive(running_mean), fn.positive(running_var))
+        results += [squeeze(each, axis=(0, *range(2, x.ndim))) for each in found]
     if residual is not None:
         results.append(total)
     return tuple(results) if len(results) > 1 else results[0]

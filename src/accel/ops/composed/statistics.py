@@ -43,9 +43,9 @@ def std(x: Array, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bo
 
 
 def var_mean(x: Array, axis: Axes = None, *, correction: float = 1.0, keepdims: bool = False) -> tuple[Array, Array]:
-    """Variance and mean over axes (None: all), as torch.var_mean: the correction is 1 where none is given.
+    """Variance and mean over axes (None: all), with the arguments and the default correction of torch's function.
 
-    Arguments and errors as in `var`.
+    Else as `var`, which says what the arguments are.
     """
     axes = normalize_axes("var_mean", axis, x.ndim)
     found = moments(x, axes, real("var_mean", "correction", correction))
