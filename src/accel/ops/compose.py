@@ -228,7 +228,8 @@ class _Composed:
             operands = {name: _widened(x) for name, x in operands.items()}
         absent = {p.name: None for p, there in zip(self.operands, bound.given, strict=True) if not there}
         arguments = {**operands, **absent, **keywords}
-        result = self.body(*(arguments.pop(name) for name in self.nameless), **arguments)
+        nameless = [arguments.pop(name) for name in self.nameless]
+        result = self.body(*nameless, **arguments)
         if not self.widen:
             return result
         output = self.output(tuple(x.layout for x in arrays), bound)

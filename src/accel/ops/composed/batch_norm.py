@@ -7,6 +7,7 @@ others do not. ``residual``: as in normalization.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import prod as product
 from typing import Any
 
@@ -16,21 +17,25 @@ from ...array import Array
 from ...errors import ArgumentError, ShapeError
 from ...layout import Shape
 from ...operators import check_writable
+from ..compose import Operand, composed
 from ..primitive.pointwise import assign, fn
 from ..primitive.reduce import mean, sum
 from ..views import expand_dims, squeeze, viewed
+from . import exact_normalization as exact
 from .normalization import Results, added, affine, per_channel
+from .statistics import examples
 
 
+@composed(reference=exact.batch_norm_inference, samples=partial(examples, "batch_norm_inference"))
 def batch_norm_inference(
-    x: Array,
-    running_mean: Array,
-    running_var: Array,
-    weight: Array | None = None,
-    bias: Array | None = None,
+    x: Operand,
+    running_mean: Operand,
+    running_var: Operand,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
     eps: float = 1e-5,
     *,
-    residual: Array | None = None,
+    residual: Operand | None = None,
 ) -> Results:
     """(x - running_mean) / sqrt(running_var + eps) * weight + bias, with a number of each for every channel.
 
@@ -48,16 +53,17 @@ def batch_norm_inference(
     return y if residual is None else (y, total)
 
 
+@composed(reference=exact.batch_norm_training, samples=partial(examples, "training"))
 def batch_norm_training(
-    x: Array,
-    running_mean: Array | None = None,
-    running_var: Array | None = None,
-    weight: Array | None = None,
-    bias: Array | None = None,
+    x: Operand,
+    running_mean: Operand | None = None,
+    running_var: Operand | None = None,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
     momentum: float = 0.1,
     eps: float = 1e-5,
     *,
-    residual: Array | None = None,
+    residual: Operand | None = None,
 ) -> Results:
     """(x - mean) / sqrt(variance + eps) * weight + bias, with mean and variance of each channel over all other axes.
 
@@ -74,16 +80,17 @@ def batch_norm_training(
     return _trained("batch_norm_training", x, (0, *range(2, x.ndim)), its, momentum, eps, residual)
 
 
+@composed(reference=exact.instance_norm_training, samples=partial(examples, "training"))
 def instance_norm_training(
-    x: Array,
-    running_mean: Array | None = None,
-    running_var: Array | None = None,
-    weight: Array | None = None,
-    bias: Array | None = None,
+    x: Operand,
+    running_mean: Operand | None = None,
+    running_var: Operand | None = None,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
     momentum: float = 0.1,
     eps: float = 1e-5,
     *,
-    residual: Array | None = None,
+    residual: Operand | None = None,
 ) -> Results:
     """(x - mean) / sqrt(variance + eps) * weight + bias, with mean and variance of each channel in each sample.
 

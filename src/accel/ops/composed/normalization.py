@@ -8,27 +8,32 @@ normalized as the float32 sum that they have.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ...arguments import integer, integers, real
 from ...array import Array
 from ...data_types import finfo
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Shape, broadcast_shapes
+from ..compose import Operand, composed
 from ..primitive.pointwise import fn
 from ..primitive.reduce import Axes, mean, normalize_axes, sum
 from ..views import broadcast_to, expand_dims, reshape
-from .statistics import length, moments, order
+from . import exact_normalization as exact
+from .statistics import examples, length, moments, order
 
 Results = Array | tuple[Array, ...]
 
 
+@composed(reference=exact.layer_norm, samples=partial(examples, "layer_norm"))
 def layer_norm(
-    x: Array,
+    x: Operand,
     normalized_shape: int | Shape,
-    weight: Array | None = None,
-    bias: Array | None = None,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
     eps: float = 1e-5,
     *,
-    residual: Array | None = None,
+    residual: Operand | None = None,
 ) -> Results:
     """(x - mean) / sqrt(variance + eps) * weight + bias, with mean and variance over the last axes of x.
 
@@ -43,13 +48,14 @@ def layer_norm(
     return y if residual is None else (y, total)
 
 
+@composed(reference=exact.rms_norm, samples=partial(examples, "rms_norm"))
 def rms_norm(
-    x: Array,
+    x: Operand,
     normalized_shape: int | Shape,
-    weight: Array | None = None,
+    weight: Operand | None = None,
     eps: float | None = None,
     *,
-    residual: Array | None = None,
+    residual: Operand | None = None,
 ) -> Results:
     """x / sqrt(mean(x * x) + eps) * weight, with the mean over the last axes of x.
 
@@ -65,14 +71,15 @@ def rms_norm(
     return y if residual is None else (y, total)
 
 
+@composed(reference=exact.group_norm, samples=partial(examples, "group_norm"))
 def group_norm(
-    x: Array,
+    x: Operand,
     num_groups: int,
-    weight: Array | None = None,
-    bias: Array | None = None,
+    weight: Operand | None = None,
+    bias: Operand | None = None,
     eps: float = 1e-5,
     *,
-    residual: Array | None = None,
+    residual: Operand | None = None,
 ) -> Results:
     """(x - mean) / sqrt(variance + eps) * weight + bias, with mean and variance of groups of channels.
 
@@ -94,7 +101,8 @@ def group_norm(
     return y if residual is None else (y, reshape(total, x.shape))
 
 
-def normalize(x: Array, p: float = 2.0, axis: Axes = 1, eps: float = 1e-12) -> Array:
+@composed(reference=exact.normalize, samples=partial(examples, "normalize"))
+def normalize(x: Operand, p: float = 2.0, axis: Axes = 1, eps: float = 1e-12) -> Array:
     """x / max(norm, eps), with the norm of order p of the vectors along an axis (or several; None: all).
 
     p: as `linalg.vector_norm` has it, whose scaling lets vectors of any finite length be normalized. float16 and
@@ -105,7 +113,8 @@ def normalize(x: Array, p: float = 2.0, axis: Axes = 1, eps: float = 1e-12) -> A
     return x / fn.maximum(norm, real("normalize", "eps", eps))
 
 
-def cosine_similarity(x1: Array, x2: Array, axis: int = 1, eps: float = 1e-8) -> Array:
+@composed(reference=exact.cosine_similarity, samples=partial(examples, "cosine_similarity"))
+def cosine_similarity(x1: Operand, x2: Operand, axis: int = 1, eps: float = 1e-8) -> Array:
     """The sum of products of x1 / max(norm of x1, eps) and x2 / max(norm of x2, eps) along an axis.
 
     x1, x2: broadcast against each other; axis: of their common shape. The norms are of order 2, and their scaling lets

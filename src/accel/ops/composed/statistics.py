@@ -6,22 +6,33 @@ Variances are two-pass (docs/numerics.md, rule 4): the mean first, then the squa
 from __future__ import annotations
 
 import builtins
+from functools import partial
 from math import isinf, isnan
 from math import prod as product
 from typing import Any
 
 from ...arguments import real, switch
 from ...array import Array
-from ...dtypes import INT64
+from ...dtypes import INT64, DType
 from ...errors import ArgumentError, ShapeError
 from ...layout import Shape
+from ..compose import Operand, composed
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, max, mean, min, normalize_axes, sum
 from ..views import squeeze
+from . import exact_normalization as exact
 from .softmax import softmax
 
 
-def var(x: Array, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+def examples(family: str, dtype: DType) -> Any:
+    """The examples of a family of norms or statistics."""
+    from ...testing import normalizations
+
+    return getattr(normalizations, family)(dtype)
+
+
+@composed(reference=exact.var, samples=partial(examples, "statistics"), namespace="")
+def var(x: Operand, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Variance over axes (None: all): the sum of (x - mean) squared, divided by n - correction for n elements.
 
     x: floating. correction: 0 for the variance of a population, 1 for the unbiased estimate from a sample. Where n is
@@ -34,7 +45,8 @@ def var(x: Array, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bo
     return variance if switch("var", "keepdims", keepdims) else squeeze(variance, axis=axes)
 
 
-def std(x: Array, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Array:
+@composed(reference=exact.std, samples=partial(examples, "statistics"), namespace="")
+def std(x: Operand, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Standard deviation over axes (None: all): the square root of `var`, which says what the arguments are."""
     axes = normalize_axes("std", axis, x.ndim)
     variance, _ = moments(x, axes, real("std", "correction", correction))
@@ -42,7 +54,8 @@ def std(x: Array, /, *, axis: Axes = None, correction: float = 0.0, keepdims: bo
     return deviation if switch("std", "keepdims", keepdims) else squeeze(deviation, axis=axes)
 
 
-def var_mean(x: Array, axis: Axes = None, *, correction: float = 1.0, keepdims: bool = False) -> tuple[Array, Array]:
+@composed(reference=exact.var_mean, samples=partial(examples, "statistics"), namespace="")
+def var_mean(x: Operand, axis: Axes = None, *, correction: float = 1.0, keepdims: bool = False) -> tuple[Array, Array]:
     """Variance and mean over axes (None: all), with the arguments and the default correction of torch's function.
 
     Else as `var`, which says what the arguments are.
@@ -60,7 +73,8 @@ def moments(x: Array, axes: Shape, correction: float = 0.0) -> tuple[Array, Arra
     return sum(fn.square(x - middle), axis=axes, keepdims=True) / divisor, middle
 
 
-def softmin(x: Array, axis: int = -1, *, dtype: Any = None) -> Array:
+@composed(reference=exact.softmin, samples=partial(examples, "softmin"))
+def softmin(x: Operand, axis: int = -1, *, dtype: Any = None) -> Array:
     """softmax(-x) along an axis.
 
     x, dtype, special values and errors as in `softmax`; -inf takes the part of inf.
@@ -68,7 +82,8 @@ def softmin(x: Array, axis: int = -1, *, dtype: Any = None) -> Array:
     return softmax(-x, axis=axis)
 
 
-def vector_norm(x: Array, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
+@composed(reference=exact.vector_norm, samples=partial(examples, "vector_norm"), namespace="linalg")
+def vector_norm(x: Operand, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
     """(sum(abs(x) ** ord)) ** (1 / ord) over axes (None: all), of the vector of all their elements.
 
     ord: any number. inf and -inf: the largest and smallest abs(x); 0: how many elements are not zero; below 0, an
