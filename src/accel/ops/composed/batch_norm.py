@@ -120,6 +120,7 @@ def batch_norm(
     Both are arrays of x's kind, or in training None. The result is y, with a residual (y, x + residual). A call that
     raises has written nothing. Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
+    momentum = real("batch_norm", "momentum", momentum)
     if switch("batch_norm", "training", training):
         running = {"running_mean": running_mean, "running_var": running_var}
         return _stored("batch_norm", batch_norm_training, x, running, weight, bias, momentum, eps, residual)
@@ -144,6 +145,7 @@ def instance_norm(
 
     Results and errors as in `batch_norm`.
     """
+    momentum = real("instance_norm", "momentum", momentum)
     if switch("instance_norm", "use_input_stats", use_input_stats):
         running = {"running_mean": running_mean, "running_var": running_var}
         return _stored("instance_norm", instance_norm_training, x, running, weight, bias, momentum, eps, residual)
