@@ -16,8 +16,16 @@ def _sum(x: np.ndarray, residual: np.ndarray | None) -> np.ndarray:
     return _wide(x) if residual is None else _wide(x) + _wide(residual)
 
 
+def _moments(x: np.ndarray, axes: tuple[int, ...], correction: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Variance and mean over axes that stay."""
+    count = int(np.prod([x.shape[a] for a in axes]))
+    middle = x.sum(axes, keepdims=True) / np.float64(count)
+    return ((x - middle) ** 2).sum(axes, keepdims=True) / np.float64(max(count - correction, 0)), middle
+
+
 def _standard(x: np.ndarray, axes: tuple[int, ...], eps: float) -> np.ndarray:
-    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
+    variance, middle = _moments(x, axes)
+    return (x - middle) / np.sqrt(variance + eps)
 
 
 def _scaled(x: np.ndarray, weight: Any, bias: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -58,7 +66,8 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
         double = np.float64 in (x.dtype, x.dtype if residual is None else residual.dtype)
         eps = float(np.finfo(np.float64 if double else np.float32).eps)
     axes = _last(x, normalized_shape)
-    y = total / np.sqrt((total * total).mean(axes, keepdims=True) + eps)
+    count = np.float64(np.prod([x.shape[a] for a in axes]))
+    y = total / np.sqrt((total * total).sum(axes, keepdims=True) / count + eps)
     y = _scaled(y, weight, None, tuple(x.shape[a] for a in axes))
     return y if residual is None else (y, total)
 
@@ -98,9 +107,9 @@ def _trained(each: bool, x: Any, statistics: Any, weight: Any, bias: Any, moment
     y = _scaled(_standard(total, axes, eps), weight, bias, (x.shape[1], *[1] * (x.ndim - 2)))
     results = [y]
     if statistics[0] is not None:
-        found = (total.mean(axes), total.var(axes, ddof=1))
+        found = _moments(total, axes, 1)[::-1]
         for before, its in zip(map(_wide, statistics), found, strict=True):
-            its = its.mean(0) if each else its
+            its = its.squeeze(axes).sum(0) / np.float64(len(x)) if each else its.squeeze(axes)
             results.append((1 - momentum) * before + momentum * its if x.size else before)
     if residual is not None:
         results.append(total)
@@ -173,27 +182,20 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     return (_wide(left) / lengths[0] * (_wide(right) / lengths[1])).sum(axis)
 
 
-def _moments(x: np.ndarray, axis: Any, correction: float, keepdims: bool) -> tuple[np.ndarray, np.ndarray]:
-    wide, axes = _wide(x), _axes(x, axis)
-    count = int(np.prod([x.shape[a] for a in axes]))
-    middle = wide.sum(axes, keepdims=True) / np.float64(count)
-    variance = ((wide - middle) ** 2).sum(axes, keepdims=True) / np.float64(max(count - correction, 0))
-    return (variance, middle) if keepdims else (variance.squeeze(axes), middle.squeeze(axes))
-
-
 @_quiet
 def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    return _moments(x, axis, correction, keepdims)[0]
+    return var_mean(x, axis, correction, keepdims)[0]
 
 
 @_quiet
 def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    return np.sqrt(_moments(x, axis, correction, keepdims)[0])
+    return np.sqrt(var_mean(x, axis, correction, keepdims)[0])
 
 
 @_quiet
 def var_mean(x: Any, axis: Any = None, correction: float = 1.0, keepdims: bool = False) -> Any:
-    return _moments(x, axis, correction, keepdims)
+    found = _moments(_wide(x), _axes(x, axis), correction)
+    return found if keepdims else tuple(its.squeeze(_axes(x, axis)) for its in found)
 
 
 @_quiet
