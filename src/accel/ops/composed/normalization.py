@@ -91,6 +91,7 @@ def group_norm(
     Source: Wu and He 2018, arXiv:1803.08494. Raises ShapeError, DtypeError, ArgumentError.
     """
     per_channel("group_norm", x, weight=weight, bias=bias)
+    check_residual("group_norm", x, residual)
     count = integer("group_norm", "num_groups", num_groups)
     if count < 1 or x.shape[1] % count:
         raise ShapeError(f"group_norm: num_groups: {x.shape[1]} channels are not cut into {shown(count)} equal parts")
@@ -152,11 +153,14 @@ def affine(x: Array, weight: Array | None, bias: Array | None) -> Array:
 
 def added(op: str, x: Array, residual: Array | None) -> Array:
     """x + residual. Raises ShapeError where they have two shapes."""
-    if residual is None:
-        return x
-    if residual.shape != x.shape:
+    check_residual(op, x, residual)
+    return x if residual is None else x + residual
+
+
+def check_residual(op: str, x: Array, residual: Array | None) -> None:
+    """Raises ShapeError where the two have two shapes."""
+    if residual is not None and residual.shape != x.shape:
         raise ShapeError(f"{op}: residual: expected x's shape {x.shape}, got {residual.shape}")
-    return x + residual
 
 
 def trailing(op: str, x: Array, normalized_shape: int | Shape, **operands: Array | None) -> Shape:
