@@ -6,13 +6,10 @@ lines; the other axes are taken apart once per program instance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import triton.language as tl
 
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
-from accel.backends.triton_kernel import WIDE, Pointer, Specialization, storage
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.backends.triton_kernel import WIDE, Pointer, Specialization, prepare, storage
 from accel.kernels.triton.device import pointwise as device_code
 from accel.layout import Shape, broadcast_strides, collapse, span
 
@@ -39,10 +36,10 @@ def needs_wide(*operands: tuple[Shape, Shape]) -> bool:
 
 
 def _supports(call: Call) -> str | None:
-    return None
+    return "the program has several results" if call.params.results else None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     (out,), device = call.outputs, call.device
     shape, steps = collapse(out.shape, [out.strides, *(broadcast_strides(x, out.shape) for x in call.inputs)])
     shape, steps = (1, 1, *shape), [(0, 0, *s) for s in steps]
@@ -78,20 +75,9 @@ def _prepare(call: Call) -> Launch:
     grid = down * across
     for a in outer:
         grid *= shape[a]
-    run = device.prepare(what, grid)
-    sizes = [x.dtype.itemsize for x in call.inputs]
-    size = out.dtype.itemsize
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (target,) = outputs
-        run(
-            [
-                (target.buffer, target.offset * size),
-                *((x.buffer, x.offset * n) for x, n in zip(inputs, sizes, strict=True)),
-            ]
-        )
-
-    return launch
+    *inputs, result = slots(call)
+    sizes = [x.dtype.itemsize for x in (out, *call.inputs)]
+    return Prepared((prepare(device, what, grid, (result, *inputs), sizes),))
 
 
 KERNELS = (Kernel("pointwise", "triton.pointwise", "triton/device/pointwise.py", _supports, _prepare),)

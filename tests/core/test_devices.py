@@ -117,7 +117,8 @@ class TestFailingBackends:
 
     def test_other_version_of_the_contract(self, listed):
         listed(lambda: None, BackendInfo("broken", "test", api_version=99))
-        with pytest.raises(accel.BackendUnavailableError, match=r"version 99 .* this accel has version 1"):
+        message = r"version 99 .* this accel has version 2: .*docs/backend-contract\.md"
+        with pytest.raises(accel.BackendUnavailableError, match=message):
             accel.device("broken:0")
 
     def test_listed_alone_it_raises_with_the_reason(self, listed):

@@ -20,11 +20,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..array import Array
 from ..cache import Cache
 from ..cache_folder import keep
 from ..errors import CompileError
 from ..scalar import Program
 from ..scalar.triton import print_program
+from .base import Launch, Slot
 from .compiling import compiling
 
 LANGUAGE = threading.RLock()
@@ -176,6 +178,17 @@ class Specialization:
         """Equal for what compiles to the same code."""
         signature, constants, attributes = self._describe(True)
         return (self.function, self.num_warps, self.num_stages, str(signature), _frozen(constants), str(attributes))
+
+
+def prepare(device: Any, what: Specialization, grid: int, operands: tuple[Slot, ...], sizes: Sequence[int]) -> Launch:
+    """The launch of a number of program instances on a device of the backend; compiles it. operands: of the pointers,
+    in the order of the parameters. sizes: bytes of an element of each, 1 for scratch. Raises CompileError."""
+    run = device.prepare(what, grid)
+
+    def launch(arrays: Sequence[Array]) -> None:
+        run([(x.buffer, x.offset * size) for x, size in zip(arrays, sizes, strict=True)])
+
+    return Launch(launch, operands, what, (grid,))
 
 
 def _words(error: BaseException) -> str:
