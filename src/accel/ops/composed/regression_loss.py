@@ -1,0 +1,129 @@
+"""Losses over numbers, with torch.nn.functional's names, argument order and defaults: distances, and the negative log
+likelihoods of Poisson and normal distributions.
+
+The mean of nothing is NaN, its sum 0. float16 and bfloat16 are computed in float32 and rounded once.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ...arguments import switch
+from ...array import Array
+from ..primitive.pointwise import fn
+from ..primitive.reduce import sum
+from ..views import expand_dims
+from .loss import check, number, reduced, stretched
+
+
+def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
+    """(input - target)**2 for each element; with a weight, times the weight.
+
+    input, target: floating, of one shape. weight: broadcasts to it. reduction: "none", "sum", or "mean", which a
+    weight's sum divides where there is one.
+    Raises ShapeError, DtypeError, ArgumentError.
+    """
+    check("mse_loss", reduction, input, target=target)
+    return _weighted_mean("mse_loss", fn.square(input - target), reduction, weight)
+
+
+def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
+    """|input - target| for each element; with a weight, times the weight.
+
+    Operands, reduction and errors as in `mse_loss`.
+    """
+    check("l1_loss", reduction, input, target=target)
+    return _weighted_mean("l1_loss", fn.abs(input - target), reduction, weight)
+
+
+def _weighted_mean(op: str, losses: Array, reduction: str, weight: Array | None) -> Array:
+    """Losses times a weight, reduced; the mean is divided by the weight's sum."""
+    if weight is None:
+        return reduced(losses, reduction)
+    weight = stretched(op, "weight", weight, losses.shape)
+    losses = losses * weight
+    return sum(losses) / sum(weight) if reduction == "mean" else reduced(losses, reduction)
+
+
+def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> Array:
+    """d**2 / (2 beta) where d = |input - target| is below beta, else d - beta / 2, for each element.
+
+    input, target: floating, of one shape. beta: at least 0, with which it is `l1_loss`. reduction: "none", "sum",
+    "mean". Source: Girshick 2015, arXiv:1504.08083. Raises ShapeError, DtypeError, ArgumentError.
+    """
+    check("smooth_l1_loss", reduction, input, target=target)
+    beta = number("smooth_l1_loss", "beta", beta, 0)
+    distance = fn.abs(input - target)
+    if beta:
+        distance = fn.where(distance < beta, distance * 0.5 * (distance / beta), distance - 0.5 * beta)
+    return reduced(distance, reduction)
+
+
+def huber_loss(
+    input: Array, target: Array, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
+) -> Array:
+    """d**2 / 2 where d = |input - target| is at most delta, else delta (d - delta / 2), for each element; with a
+    weight, times the weight.
+
+    input, target: floating, of one shape. delta: above 0. weight: broadcasts to their shape. reduction: "none", "sum",
+    or "mean", which the number of elements divides, whatever the weight.
+    Source: Huber 1964, "Robust estimation of a location parameter". Raises ShapeError, DtypeError, ArgumentError.
+    """
+    check("huber_loss", reduction, input, target=target)
+    delta = number("huber_loss", "delta", delta, 0, above=True)
+    distance = fn.abs(input - target)
+    losses = fn.where(distance <= delta, distance * 0.5 * distance, (distance - 0.5 * delta) * delta)
+    return reduced(
+        losses if weight is None else losses * stretched("huber_loss", "weight", weight, input.shape), reduction
+    )
+
+
+def poisson_nll_loss(
+    input: Array,
+    target: Array,
+    log_input: bool = True,
+    full: bool = False,
+    eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Array:
+    """The negative log likelihood of counts, target, under a Poisson distribution, for each element.
+
+    log_input: exp(input) - target input, where input is the logarithm of the rate; False: input - target log(input +
+    eps), where it is the rate. full: adds Stirling's approximation to log(target!), target log(target) - target +
+    log(2 pi target) / 2, where target is above 1.
+    input, target: floating, of one shape. reduction: "none", "sum", "mean". Raises ShapeError, DtypeError,
+    ArgumentError.
+    """
+    check("poisson_nll_loss", reduction, input, target=target)
+    eps = number("poisson_nll_loss", "eps", eps, 0)
+    if switch("poisson_nll_loss", "log_input", log_input):
+        losses = fn.exp(input) - target * input
+    else:
+        losses = input - target * fn.log(input + eps)
+    if switch("poisson_nll_loss", "full", full):
+        stirling = target * fn.log(target) - target + fn.log(target * (2 * math.pi)) * 0.5
+        losses = losses + fn.where(target > 1, stirling, 0.0)
+    return reduced(losses, reduction)
+
+
+def gaussian_nll_loss(
+    input: Array, target: Array, var: Array, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Array:
+    """(log(v) + (input - target)**2 / v) / 2 with v = max(var, eps): the negative log likelihood of target under a
+    normal distribution of mean input and variance var, for each element.
+
+    input, target: floating, of one shape. var: broadcasts to it, or has it without the last axis; a negative variance
+    gives NaN. full: adds log(2 pi) / 2. eps: above 0. reduction: "none", "sum", "mean".
+    Source: Nix and Weigend 1994, "Estimating the mean and variance of the target probability distribution". Raises
+    ShapeError, DtypeError, ArgumentError.
+    """
+    check("gaussian_nll_loss", reduction, input, target=target)
+    eps = number("gaussian_nll_loss", "eps", eps, 0, above=True)
+    if input.ndim and var.shape == input.shape[:-1]:
+        var = expand_dims(var, -1)
+    var = stretched("gaussian_nll_loss", "var", var, input.shape)
+    spread = fn.where(var < 0, math.nan, fn.maximum(var, eps))
+    losses = (fn.log(spread) + fn.square(input - target) / spread) * 0.5
+    if switch("gaussian_nll_loss", "full", full):
+        losses = losses + 0.5 * math.log(2 * math.pi)
+    return reduced(losses, reduction)
