@@ -43,7 +43,8 @@ class OpSpec:
     name: its public name. primitive: the op of the kernel rows that compute it. namespace: ``""``, ``nn`` or
     ``special``.
     infer(layouts, params): shape and dtype rule; raises ShapeError or DtypeError with the operands' names.
-    function: the public function. decompose(*arrays, **dict of params): the same result from other ops, or None.
+    function: the public function. decompose(*arrays, params): the same result from other ops, or None; it is traced and
+    compiled. captures(array): whether an array that it brings along is a constant; None: every one is.
     canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or
     float64 where that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed,
     per element. bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
@@ -75,6 +76,7 @@ class OpSpec:
     keeps_order: bool = False
     adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | Seen | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
+    captures: Callable[[Any], bool] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 
     def __post_init__(self) -> None:
