@@ -3,11 +3,11 @@
 from typing import Any
 
 from .. import registry
-from .composed import softmax
+from .composed import class_loss, probability_loss, regression_loss, softmax
 from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
-__all__ = ["matmul", "pointwise", "reduce", "row", "softmax"]
+__all__ = ["class_loss", "matmul", "pointwise", "probability_loss", "reduce", "regression_loss", "row", "softmax"]
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

@@ -137,6 +137,12 @@ def _distribution(rng: np.random.Generator, dtype: DType, its_shape: tuple[int, 
     return np.asarray(made.astype(dtype.numpy), dtype.numpy)
 
 
+def cross_entropy(dtype: DType) -> Samples:
+    """Of class indices, and of probabilities."""
+    indices, shares = by_index(dtype), by_probability(dtype)
+    return Samples(lambda its: its.choice((indices, shares)).draw(its), [*indices.edges, *shares.edges])
+
+
 PROBABILITIES = "probabilities"
 SIGNS = "signs"
 POSITIVE = "positive"

@@ -1,4 +1,4 @@
-"""Losses over classes: cross_entropy and nll_loss, with torch.nn.functional's names, argument order and defaults."""
+"""Losses over classes as ops, which count the indices that are no class; checked_loss.py raises the error."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ... import interop
 from ...arguments import integer, word
 from ...array import Array
-from ...dtypes import INT64, UINT64
+from ...conversion import index_range
+from ...dtypes import BOOL, INT64, UINT64, DType
 from ...errors import ArgumentError, DtypeError, ShapeError
+from ..compose import AnyOperand, Indices, Operand, composed
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import max, sum
 from ..views import broadcast_to, expand_dims, reshape, squeeze
+from . import exact_loss
 from .loss import REDUCTIONS, number, reduced
 
 IGNORED = -100
@@ -50,14 +52,13 @@ class Labels:
     outside: Array
 
     @classmethod
-    def of(cls, op: str, input: Array, target: Array, ignore_index: Any) -> Labels:
+    def of(cls, op: str, input: Array, target: Array, axis: int, ignore_index: Any) -> Labels:
         """Raises ShapeError, DtypeError, ArgumentError."""
-        axis = class_axis(op, input)
         rows = (*input.shape[:axis], *input.shape[axis + 1 :])
         if target.shape != rows:
             raise ShapeError(f"{op}: target: expected one class index for each row, shape {rows}, got {target.shape}")
-        if target.dtype is UINT64:
-            raise DtypeError(f"{op}: target: takes integers that int64 holds, got uint64; cast with astype")
+        if target.dtype in (UINT64, BOOL):
+            raise DtypeError(f"{op}: target: takes integers that int64 holds, got {target.dtype}; cast with astype")
         label = expand_dims(astype(target, INT64), axis)
         ignored = label == integer(op, "ignore_index", ignore_index)
         outside = ((label < 0) | (label >= input.shape[axis])) & ~ignored
@@ -84,10 +85,8 @@ class Labels:
 
 def index_of(x: Array, axis: int) -> Array:
     """Each element's own index along an axis, as int64."""
-    from ...ranges import arange
-
     n = x.shape[axis]
-    return broadcast_to(reshape(arange(n, device=x.device), (n, *(1 for _ in x.shape[axis + 1 :]))), x.shape)
+    return broadcast_to(reshape(index_range(n, x.device), (n, *(1 for _ in x.shape[axis + 1 :]))), x.shape)
 
 
 def log_partition(input: Array, axis: int) -> tuple[Array, Array, Array]:
@@ -97,44 +96,70 @@ def log_partition(input: Array, axis: int) -> tuple[Array, Array, Array]:
     return shifted, fn.log(sum(fn.exp(shifted), axis=axis, keepdims=True)), peak
 
 
-def class_cross_entropy(
-    input: Array,
-    target: Array,
-    weight: Array | None = None,
+def _samples(dtype: DType) -> Any:
+    from ...testing import losses
+
+    return losses.cross_entropy(dtype)
+
+
+def _nll_samples(dtype: DType) -> Any:
+    from ...testing import losses
+
+    return losses.by_index(dtype, smoothed=False)
+
+
+@composed(reference=exact_loss.cross_entropy, samples=_samples)
+def cross_entropy(
+    input: Operand,
+    target: AnyOperand,
+    weight: Operand | None = None,
     ignore_index: int = IGNORED,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
+    *,
     z_loss: float = 0.0,
-) -> tuple[Array, Array]:
-    """cross_entropy of class indices, and how many of them are no class."""
-    labels = Labels.of("cross_entropy", input, target, ignore_index)
-    smoothing, z_factor, axis = *_factors(reduction, label_smoothing, z_loss), labels.axis
+) -> Array | tuple[Array, Array]:
+    """`accel.nn.cross_entropy`, and for class indices also how many are no class."""
+    axis = class_axis("cross_entropy", input)
+    word("cross_entropy", "reduction", reduction, REDUCTIONS)
+    smoothing = number("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
+    z_factor = number("cross_entropy", "z_loss", z_loss, 0)
+    weights = None if weight is None else class_weight("cross_entropy", weight, input, axis)
+    if target.dtype.kind == "f":
+        if ignore_index != IGNORED:
+            raise ArgumentError("cross_entropy: ignore_index: a target of probabilities has no indices to ignore")
+        return _of_probabilities(input, target, weights, axis, reduction, smoothing, z_factor)
+    labels = Labels.of("cross_entropy", input, target, axis, ignore_index)
+    return _of_indices(input, labels, weights, reduction, smoothing, z_factor), labels.count_outside()
+
+
+def _of_indices(
+    input: Array, labels: Labels, weights: Array | None, reduction: str, smoothing: float, z_factor: float
+) -> Array:
+    axis, total = labels.axis, float(input.shape[labels.axis])
     shifted, logarithm, peak = log_partition(input, axis)
-    losses, scale, total = logarithm - labels.choose(shifted), None, float(input.shape[axis])
-    if weight is not None:
-        weights = class_weight("cross_entropy", weight, input, axis)
-        scale, shifted = labels.choose(weights), shifted * weights
-        losses, total = losses * scale, sum(weights, axis=axis, keepdims=True)
-    if smoothing:  # both terms of evenly are positive: nothing cancels
+    losses, scale = logarithm - labels.choose(shifted), None
+    if weights is not None:
+        scale, shifted, total = labels.choose(weights), shifted * weights, sum(weights, axis=axis, keepdims=True)
+        losses = losses * scale
+    if smoothing:  # neither term of evenly is negative: nothing cancels
         evenly = logarithm * total - sum(shifted, axis=axis, keepdims=True)
         losses = losses * (1 - smoothing) + evenly * (smoothing / input.shape[axis])
     result = labels.reduce(losses, scale, reduction)
     if z_factor:
         result = result + labels.reduce(fn.square(logarithm + peak) * z_factor, None, reduction)
-    return result, labels.count_outside()
+    return result
 
 
-def soft_cross_entropy(
+def _of_probabilities(
     input: Array,
     target: Array,
-    weight: Array | None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    z_loss: float = 0.0,
+    weights: Array | None,
+    axis: int,
+    reduction: str,
+    smoothing: float,
+    z_factor: float,
 ) -> Array:
-    """cross_entropy of a target that has a probability for each class."""
-    axis = class_axis("cross_entropy", input)
-    smoothing, z_factor = _factors(reduction, label_smoothing, z_loss)
     if target.shape != input.shape:
         raise ShapeError(
             f"cross_entropy: target: expected probabilities of input's shape {input.shape}, got {target.shape}; class "
@@ -142,101 +167,27 @@ def soft_cross_entropy(
         )
     shifted, logarithm, peak = log_partition(input, axis)
     share = target * (1 - smoothing) + smoothing / input.shape[axis] if smoothing else target
-    if weight is not None:
-        share = share * class_weight("cross_entropy", weight, input, axis)
+    share = share if weights is None else share * weights
     losses = logarithm * sum(share, axis=axis, keepdims=True) - sum(share * shifted, axis=axis, keepdims=True)
     if z_factor:
         losses = losses + fn.square(logarithm + peak) * z_factor
     return reduced(squeeze(losses, axis), reduction)
 
 
-def class_nll(
-    input: Array,
-    target: Array,
-    weight: Array | None = None,
+@composed(reference=exact_loss.nll_loss, samples=_nll_samples)
+def nll_loss(
+    input: Operand,
+    target: Indices,
+    weight: Operand | None = None,
     ignore_index: int = IGNORED,
     reduction: str = "mean",
 ) -> tuple[Array, Array]:
-    """nll_loss, and how many of the indices are no class."""
+    """`accel.nn.nll_loss`, and how many of the indices are no class."""
     word("nll_loss", "reduction", reduction, REDUCTIONS)
-    labels = Labels.of("nll_loss", input, target, ignore_index)
+    axis = class_axis("nll_loss", input)
+    labels = Labels.of("nll_loss", input, target, axis, ignore_index)
     losses, scale = -labels.choose(input), None
     if weight is not None:
-        scale = labels.choose(class_weight("nll_loss", weight, input, labels.axis))
+        scale = labels.choose(class_weight("nll_loss", weight, input, axis))
         losses = losses * scale
     return labels.reduce(losses, scale, reduction), labels.count_outside()
-
-
-def _factors(reduction: Any, label_smoothing: Any, z_loss: Any) -> tuple[float, float]:
-    """The numbers of cross_entropy, checked. Raises ArgumentError."""
-    word("cross_entropy", "reduction", reduction, REDUCTIONS)
-    smoothing = number("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
-    return smoothing, number("cross_entropy", "z_loss", z_loss, 0)
-
-
-def cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    ignore_index: int = IGNORED,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    *,
-    z_loss: float = 0.0,
-) -> Any:
-    """-sum(weight q log_softmax(input)) over the classes, where q is the target's distribution.
-
-    input: floating logits, (C,) or (N, C, d1, …). target: integers of input's shape without the axis of classes, each
-    the index of a class, where q is 1 at that class; or floating, of input's shape: q itself.
-    weight: (C,), of each class. ignore_index: rows with this index count for nothing (class indices only).
-    label_smoothing: q becomes (1 - label_smoothing) q + label_smoothing / C.
-    reduction: "none" gives the loss of each row; "sum" their sum; "mean" their mean, which for class indices is divided
-    by the sum of the weights of the classes of all rows that are not ignored (no such row: NaN).
-    z_loss: adds z_loss logsumexp(input)**2 of each row that is not ignored (Chowdhery et al. 2022, arXiv:2204.02311),
-    which no weight scales; its mean is over the rows.
-
-    float16 and bfloat16 are computed in float32 and rounded once. A row with a NaN or inf, or with -inf alone, gives
-    NaN. An index that is no class gives NaN, and ArgumentError once all is computed: this waits for the device. Inside
-    a function that is traced nothing can be read, so that there the NaN alone tells.
-    Raises ShapeError, DtypeError, ArgumentError.
-    """
-    if _is_floating(target):
-        if ignore_index != IGNORED:
-            raise ArgumentError("cross_entropy: ignore_index: a target of probabilities has no class indices to ignore")
-        return _on_arrays(
-            "cross_entropy", soft_cross_entropy, input, target, weight, reduction, label_smoothing, z_loss
-        )
-    return _on_arrays(
-        "cross_entropy", class_cross_entropy, input, target, weight, ignore_index, reduction, label_smoothing, z_loss
-    )
-
-
-def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = IGNORED, reduction: str = "mean") -> Any:
-    """-weight[target] input[target] for each row of log-probabilities: the negative log likelihood of the target.
-
-    input: floating, (C,) or (N, C, d1, …), such as log_softmax gives. target: integers of input's shape without the
-    axis of classes. weight, ignore_index, reduction, and an index that is no class: as in `cross_entropy`.
-    Raises ShapeError, DtypeError, ArgumentError.
-    """
-    return _on_arrays("nll_loss", class_nll, input, target, weight, ignore_index, reduction)
-
-
-def _is_floating(target: Any) -> bool:
-    return interop.is_array(target) and interop.dtype_of("cross_entropy: target", target).kind == "f"
-
-
-def _on_arrays(name: str, op: Any, input: Any, target: Any, weight: Any, *rest: Any) -> Any:
-    """Runs an op on operands of any kind. Raises ArgumentError where it counts indices that are no class."""
-    given = {"input": input, "target": target} | ({} if weight is None else {"weight": weight})
-    (logits, its_target, *weights), restore = interop.adopt(name, **given)
-    result = op(logits, its_target, *(weights or [None]), *rest)
-    if isinstance(result, Array):
-        return restore(result)
-    losses, outside = result
-    if (count := int(outside)) > 0:
-        classes = logits.shape[1 if logits.ndim > 1 else 0]
-        raise ArgumentError(
-            f"{name}: target: expected class indices from 0 to {classes - 1}, or ignore_index, {rest[0]}; {count} of "
-            f"{its_target.size} are neither"
-        )
-    return restore(losses)

@@ -51,7 +51,7 @@ def _outside(target: np.ndarray, classes: int, ignore_index: int) -> np.ndarray:
     return np.asarray(sum(i != ignore_index and i not in range(classes) for i in listed), np.int64)
 
 
-def class_cross_entropy(
+def cross_entropy(
     input: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray | None = None,
@@ -59,8 +59,22 @@ def class_cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
     z_loss: float = 0.0,
+) -> Any:
+    """Of class indices, with how many of them are no class; or of probabilities."""
+    if target.dtype.kind in "iu":
+        return _of_indices(input, target, weight, ignore_index, reduction, label_smoothing, z_loss)
+    return _of_probabilities(input, target, weight, reduction, label_smoothing, z_loss)
+
+
+def _of_indices(
+    input: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+    z_loss: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """cross_entropy of class indices, and how many of them are no class."""
     x, w = _wide(input, weight)
     x = np.moveaxis(x, min(1, x.ndim - 1), -1)
     with np.errstate(all="ignore"):
@@ -76,15 +90,14 @@ def class_cross_entropy(
     return result, _outside(target, x.shape[-1], ignore_index)
 
 
-def soft_cross_entropy(
+def _of_probabilities(
     input: np.ndarray,
     target: np.ndarray,
-    weight: np.ndarray | None = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    z_loss: float = 0.0,
+    weight: np.ndarray | None,
+    reduction: str,
+    label_smoothing: float,
+    z_loss: float,
 ) -> np.ndarray:
-    """cross_entropy of a target of probabilities."""
     x, q, w = _wide(input, target, weight)
     x, q = (np.moveaxis(each, min(1, x.ndim - 1), -1) for each in (x, q))
     with np.errstate(all="ignore"):
@@ -95,7 +108,7 @@ def soft_cross_entropy(
         return _reduced(losses + z_loss * total**2 if z_loss else losses, reduction)
 
 
-def class_nll(
+def nll_loss(
     input: np.ndarray,
     target: np.ndarray,
     weight: np.ndarray | None = None,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ...arguments import word
 from ...array import Array
+from ...dtypes import DType
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Shape, broadcast_shapes
 from ..primitive.reduce import sum
@@ -58,3 +60,14 @@ def number(
     raise ArgumentError(
         f"{op}: {name}: expected a finite number{' ' * bool(limits)}{' and '.join(limits)}, got {shown(value)}"
     )
+
+
+def by_element(op: str) -> Callable[[DType], Any]:
+    """The examples of a loss whose operands have one shape."""
+
+    def samples(dtype: DType) -> Any:
+        from ...testing import losses
+
+        return losses.by_element(op, dtype)
+
+    return samples

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from ...arguments import switch, word
 from ...array import Array
+from ..compose import Operand, composed
 from ..primitive.pointwise import fn
 from ..primitive.reduce import sum
-from .loss import REDUCTIONS, check, number, reduced, stretched
+from . import exact_loss
+from .loss import REDUCTIONS, by_element, check, number, reduced, stretched
 
 
-def kl_div(input: Array, target: Array, reduction: str = "mean", log_target: bool = False) -> Array:
+@composed(reference=exact_loss.kl_div, samples=by_element("kl_div"))
+def kl_div(input: Operand, target: Operand, reduction: str = "mean", log_target: bool = False) -> Array:
     """target (log(target) - input) for each element, whose sum is the Kullback-Leibler divergence of exp(input), the
     model, from target; 0 where target is 0 and input is finite.
 
@@ -31,7 +34,10 @@ def kl_div(input: Array, target: Array, reduction: str = "mean", log_target: boo
     return sum(losses) / float(input.shape[0] if input.ndim else 1)
 
 
-def binary_cross_entropy(input: Array, target: Array, weight: Array | None = None, reduction: str = "mean") -> Array:
+@composed(reference=exact_loss.binary_cross_entropy, samples=by_element("binary_cross_entropy"))
+def binary_cross_entropy(
+    input: Operand, target: Operand, weight: Operand | None = None, reduction: str = "mean"
+) -> Array:
     """-(target log(input) + (1 - target) log(1 - input)) for each element, times the weight where there is one.
     Logarithms are at least -100, so that a loss of 0 and 1 is finite.
 
@@ -44,12 +50,13 @@ def binary_cross_entropy(input: Array, target: Array, weight: Array | None = Non
     return reduced(_times("binary_cross_entropy", losses, weight), reduction)
 
 
+@composed(reference=exact_loss.binary_cross_entropy_with_logits, samples=by_element("binary_cross_entropy_with_logits"))
 def binary_cross_entropy_with_logits(
-    input: Array,
-    target: Array,
-    weight: Array | None = None,
+    input: Operand,
+    target: Operand,
+    weight: Operand | None = None,
     reduction: str = "mean",
-    pos_weight: Array | None = None,
+    pos_weight: Operand | None = None,
 ) -> Array:
     """target softplus(-input) + (1 - target) softplus(input) for each element: `binary_cross_entropy` of
     sigmoid(input), also where sigmoid is 0 or 1.
@@ -70,7 +77,8 @@ def _times(op: str, losses: Array, weight: Array | None) -> Array:
     return losses if weight is None else losses * stretched(op, "weight", weight, losses.shape)
 
 
-def soft_margin_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
+@composed(reference=exact_loss.soft_margin_loss, samples=by_element("soft_margin_loss"))
+def soft_margin_loss(input: Operand, target: Operand, reduction: str = "mean") -> Array:
     """log(1 + exp(-target input)) for each element, without overflow.
 
     input: floating. target: of its shape, 1 or -1. reduction: "none", "sum", "mean". Raises ShapeError, DtypeError,
@@ -81,7 +89,8 @@ def soft_margin_loss(input: Array, target: Array, reduction: str = "mean") -> Ar
     return reduced(fn.maximum(-margin, 0.0) + fn.log1p(fn.exp(-fn.abs(margin))), reduction)
 
 
-def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduction: str = "mean") -> Array:
+@composed(reference=exact_loss.hinge_embedding_loss, samples=by_element("hinge_embedding_loss"))
+def hinge_embedding_loss(input: Operand, target: Operand, margin: float = 1.0, reduction: str = "mean") -> Array:
     """input where target is 1, max(0, margin - input) where it is -1, and the sum of both where it is neither.
 
     input: floating, distances. target: of its shape. reduction: "none", "sum", "mean". Raises ShapeError, DtypeError,
@@ -92,8 +101,9 @@ def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduc
     return reduced(fn.where(target == -1, 0.0, input) + fn.where(target == 1, 0.0, rest), reduction)
 
 
+@composed(reference=exact_loss.margin_ranking_loss, samples=by_element("margin_ranking_loss"))
 def margin_ranking_loss(
-    input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: str = "mean"
+    input1: Operand, input2: Operand, target: Operand, margin: float = 0.0, reduction: str = "mean"
 ) -> Array:
     """max(0, margin - target (input1 - input2)) for each element: target is 1 where input1 should rank above input2,
     and -1 where below.

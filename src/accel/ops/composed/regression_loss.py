@@ -10,13 +10,16 @@ import math
 
 from ...arguments import switch
 from ...array import Array
+from ..compose import Operand, composed
 from ..primitive.pointwise import fn
 from ..primitive.reduce import sum
 from ..views import expand_dims
-from .loss import check, number, reduced, stretched
+from . import exact_loss
+from .loss import by_element, check, number, reduced, stretched
 
 
-def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
+@composed(reference=exact_loss.mse_loss, samples=by_element("mse_loss"))
+def mse_loss(input: Operand, target: Operand, reduction: str = "mean", weight: Operand | None = None) -> Array:
     """(input - target)**2 for each element; with a weight, times the weight.
 
     input, target: floating, of one shape. weight: broadcasts to it. reduction: "none", "sum", or "mean", which a
@@ -27,7 +30,8 @@ def mse_loss(input: Array, target: Array, reduction: str = "mean", weight: Array
     return _weighted_mean("mse_loss", fn.square(input - target), reduction, weight)
 
 
-def l1_loss(input: Array, target: Array, reduction: str = "mean", weight: Array | None = None) -> Array:
+@composed(reference=exact_loss.l1_loss, samples=by_element("l1_loss"))
+def l1_loss(input: Operand, target: Operand, reduction: str = "mean", weight: Operand | None = None) -> Array:
     """|input - target| for each element; with a weight, times the weight.
 
     Operands, reduction and errors as in `mse_loss`.
@@ -45,7 +49,8 @@ def _weighted_mean(op: str, losses: Array, reduction: str, weight: Array | None)
     return sum(losses) / sum(weight) if reduction == "mean" else reduced(losses, reduction)
 
 
-def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: float = 1.0) -> Array:
+@composed(reference=exact_loss.smooth_l1_loss, samples=by_element("smooth_l1_loss"))
+def smooth_l1_loss(input: Operand, target: Operand, reduction: str = "mean", beta: float = 1.0) -> Array:
     """d**2 / (2 beta) where d = |input - target| is below beta, else d - beta / 2, for each element.
 
     input, target: floating, of one shape. beta: at least 0, with which it is `l1_loss`. reduction: "none", "sum",
@@ -59,8 +64,9 @@ def smooth_l1_loss(input: Array, target: Array, reduction: str = "mean", beta: f
     return reduced(distance, reduction)
 
 
+@composed(reference=exact_loss.huber_loss, samples=by_element("huber_loss"))
 def huber_loss(
-    input: Array, target: Array, reduction: str = "mean", delta: float = 1.0, weight: Array | None = None
+    input: Operand, target: Operand, reduction: str = "mean", delta: float = 1.0, weight: Operand | None = None
 ) -> Array:
     """d**2 / 2 where d = |input - target| is at most delta, else delta (d - delta / 2), for each element; with a
     weight, times the weight.
@@ -78,9 +84,10 @@ def huber_loss(
     )
 
 
+@composed(reference=exact_loss.poisson_nll_loss, samples=by_element("poisson_nll_loss"))
 def poisson_nll_loss(
-    input: Array,
-    target: Array,
+    input: Operand,
+    target: Operand,
     log_input: bool = True,
     full: bool = False,
     eps: float = 1e-8,
@@ -106,8 +113,9 @@ def poisson_nll_loss(
     return reduced(losses, reduction)
 
 
+@composed(reference=exact_loss.gaussian_nll_loss, samples=by_element("gaussian_nll_loss"))
 def gaussian_nll_loss(
-    input: Array, target: Array, var: Array, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+    input: Operand, target: Operand, var: Operand, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Array:
     """(log(v) + (input - target)**2 / v) / 2 with v = max(var, eps): the negative log likelihood of target under a
     normal distribution of mean input and variance var, for each element.
