@@ -40,15 +40,17 @@ def class_weight(op: str, weight: Array, input: Array, axis: int) -> Array:
 
 @dataclass(frozen=True)
 class Labels:
-    """What class indices say of an input, with the axis of classes kept (length 1 but for ``chosen``).
+    """What class indices say of an input.
 
-    chosen: whether an element is of its row's class. ignored: whether a row's index is ignore_index. outside: whether
-    it is no class, and not ignored either.
+    chosen: whether an element is of its row's class. Of each row, the axis of classes kept with length 1: ignored,
+    whether its index is ignore_index; counted, 0 where it is, else 1; outside, 1 where the index is no class, and not
+    ignored either, else 0.
     """
 
     axis: int
     chosen: Array
     ignored: Array
+    counted: Array
     outside: Array
 
     @classmethod
@@ -59,28 +61,34 @@ class Labels:
             raise ShapeError(f"{op}: target: expected one class index for each row, shape {rows}, got {target.shape}")
         if target.dtype in (UINT64, BOOL):
             raise DtypeError(f"{op}: target: takes integers that int64 holds, got {target.dtype}; cast with astype")
-        label = expand_dims(astype(target, INT64), axis)
+        label = expand_dims(astype(target, INT64, copy=False), axis)
         ignored = label == integer(op, "ignore_index", ignore_index)
         outside = ((label < 0) | (label >= input.shape[axis])) & ~ignored
-        return cls(axis, index_of(input, axis) == label, ignored, outside)
+        chosen = index_of(input, axis) == label
+        return cls(axis, chosen, ignored, astype(~ignored, INT64), astype(outside, INT64))
 
     def choose(self, x: Array) -> Array:
         """The element of each row's class; 0 where there is none."""
         return sum(fn.where(self.chosen, x, 0.0), axis=self.axis, keepdims=True)
 
-    def reduce(self, losses: Array, scale: Array | None, reduction: str) -> Array:
-        """The rows' losses, reduced: an ignored row's is 0, and NaN where the index is no class. The mean is divided by
-        the sum of scale (None: 1 each) over the rows that are not ignored."""
-        losses = fn.where(self.ignored, 0.0, fn.where(self.outside, math.nan, losses))
-        if reduction != "mean":
-            return reduced(squeeze(losses, self.axis), reduction)
-        if scale is None:
-            return sum(losses) / astype(sum(astype(~self.ignored, INT64)), losses.dtype)
-        return sum(losses) / sum(fn.where(self.ignored, 0.0, scale))
-
-    def count_outside(self) -> Array:
-        """How many rows have an index that is no class, and is not ignored."""
-        return sum(astype(self.outside, INT64))
+    def reduce(self, reduction: str, losses: Array, scale: Array | None, penalty: Array | None) -> tuple[Array, Array]:
+        """The rows' losses, and penalties added to them, reduced; and how many rows' indices are no class, which makes
+        their losses NaN. An ignored row's are 0. The mean of losses is divided by the sum of scale (None: 1 each) over
+        the rows that are not ignored, the mean of penalties by their number."""
+        if scale is None and penalty is not None:
+            losses, penalty = losses + penalty, None
+        terms = [losses] if penalty is None else [losses, penalty]
+        terms = [fn.where(self.ignored, 0.0, term) for term in terms]
+        if reduction == "none":
+            every = terms[0] if penalty is None else terms[0] + terms[1]
+            return squeeze(fn.where(self.outside > 0, math.nan, every), self.axis), sum(self.outside)
+        terms = [sum(term) for term in terms]
+        if reduction == "mean":
+            number = astype(sum(self.counted), losses.dtype)
+            scales = [number if scale is None else sum(fn.where(self.ignored, 0.0, scale)), number]
+            terms = [term / divisor for term, divisor in zip(terms, scales, strict=False)]
+        total, outside = terms[0] if penalty is None else terms[0] + terms[1], sum(self.outside)
+        return fn.where(outside > 0, math.nan, total), outside
 
 
 def index_of(x: Array, axis: int) -> Array:
@@ -130,12 +138,12 @@ def cross_entropy(
             raise ArgumentError("cross_entropy: ignore_index: a target of probabilities has no indices to ignore")
         return _of_probabilities(input, target, weights, axis, reduction, smoothing, z_factor)
     labels = Labels.of("cross_entropy", input, target, axis, ignore_index)
-    return _of_indices(input, labels, weights, reduction, smoothing, z_factor), labels.count_outside()
+    return _of_indices(input, labels, weights, reduction, smoothing, z_factor)
 
 
 def _of_indices(
     input: Array, labels: Labels, weights: Array | None, reduction: str, smoothing: float, z_factor: float
-) -> Array:
+) -> tuple[Array, Array]:
     axis, total = labels.axis, float(input.shape[labels.axis])
     shifted, logarithm, peak = log_partition(input, axis)
     losses, scale = logarithm - labels.choose(shifted), None
@@ -145,10 +153,8 @@ def _of_indices(
     if smoothing:  # neither term of evenly is negative: nothing cancels
         evenly = logarithm * total - sum(shifted, axis=axis, keepdims=True)
         losses = losses * (1 - smoothing) + evenly * (smoothing / input.shape[axis])
-    result = labels.reduce(losses, scale, reduction)
-    if z_factor:
-        result = result + labels.reduce(fn.square(logarithm + peak) * z_factor, None, reduction)
-    return result
+    penalty = fn.square(logarithm + peak) * z_factor if z_factor else None
+    return labels.reduce(reduction, losses, scale, penalty)
 
 
 def _of_probabilities(
@@ -190,4 +196,4 @@ def nll_loss(
     if weight is not None:
         scale = labels.choose(class_weight("nll_loss", weight, input, axis))
         losses = losses * scale
-    return labels.reduce(losses, scale, reduction), labels.count_outside()
+    return labels.reduce(reduction, losses, scale, None)
