@@ -153,7 +153,7 @@ def _local(
     its_layout = layout(dtype, shape, None, device) if out is None else out
     if out is None and (nbytes := its_layout.size * dtype.itemsize) >= ADDRESSES:
         raise too_large(str(device), nbytes, device.memory)  # and no kernel is asked, which counts in 62 bits
-    if its_layout.size == 0:
+    if its_layout.size == 0 and len(inferred.outputs) == 1:
         return (lambda arrays, out: empty(shape, dtype, device) if out is None else out), "empty"
     request = Call(spec.primitive, inputs, (its_layout,), inferred.params, device, settings)
     order = common_order(inputs, shape) if out is None and spec.keeps_order else None
