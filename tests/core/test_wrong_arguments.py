@@ -14,6 +14,7 @@ from accel.errors import LINE
 
 X = accel.asarray(np.arange(6, dtype=np.float32).reshape(2, 3), device="cpu")
 OPERANDS = ("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max")
+OPERANDS += ("input", "target", "var", "input1", "input2", "pos_weight")
 """Parameters that arrays, or scalars without axes, are right for."""
 
 CALLS: dict[str, tuple[Any, ...]] = {
@@ -38,6 +39,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "device": ("cpu",),
     "explain": ("exp", X),
     "meshgrid": (X[0], X[1]),
+    **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "kl_div"), (X, X)),
+    **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), (X, X)),
+    **dict.fromkeys(("soft_margin_loss", "hinge_embedding_loss"), (X, X)),
+    **dict.fromkeys(("gaussian_nll_loss", "margin_ranking_loss"), (X, X, X)),
+    **dict.fromkeys(("cross_entropy", "nll_loss"), (X, accel.asarray(np.array([0, 2]), device="cpu"))),
 }
 """A call of each function that has a parameter which is no operand."""
 

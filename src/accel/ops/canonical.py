@@ -7,8 +7,6 @@ comparison that cannot see the change proves nothing.
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from ..dtypes import FLOAT32, FLOAT64, DType, as_dtype
@@ -26,8 +24,7 @@ def narrow(x: np.ndarray, dtype: DType) -> np.ndarray:
 def flatten(x: np.ndarray, axes: Shape) -> np.ndarray:
     """(kept…, n): the reduced axes last and flattened in row-major order."""
     kept = [a for a in range(x.ndim) if a not in axes]
-    shape = [*(x.shape[a] for a in kept), prod(x.shape[a] for a in axes)]
-    return np.ascontiguousarray(x.transpose(*kept, *axes)).reshape(shape)
+    return np.ascontiguousarray(x.transpose(*kept, *axes)).reshape([x.shape[a] for a in kept] + [-1 if x.size else 0])
 
 
 def tree(x: np.ndarray, combine: np.ufunc, identity: float, lanes: int = LANES, block: int = BLOCK) -> np.ndarray:

@@ -23,7 +23,7 @@ def cross_entropy(
     *,
     z_loss: float = 0.0,
 ) -> Any:
-    """-sum(weight q log_softmax(input)) over the classes, where q is the target's distribution.
+    """Cross entropy of each row's logits and its target, a distribution q: -sum(weight q log_softmax(input)).
 
     input: floating logits, (C,) or (N, C, d1, …). target: integers of input's shape without the axis of classes, each
     the index of a class, where q is 1 at that class; or floating, of input's shape: q itself.
@@ -44,7 +44,7 @@ def cross_entropy(
 
 
 def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = IGNORED, reduction: str = "mean") -> Any:
-    """-weight[target] input[target] for each row of log-probabilities: the negative log likelihood of the target.
+    """Negative log likelihood of each row's class: -weight[target] input[target], of log-probabilities.
 
     input: floating, (C,) or (N, C, d1, …), such as log_softmax gives. target: integers of input's shape without the
     axis of classes. weight, ignore_index, reduction, and an index that is no class: as in `cross_entropy`.

@@ -127,7 +127,7 @@ def cross_entropy(
     *,
     z_loss: float = 0.0,
 ) -> Array | tuple[Array, Array]:
-    """`accel.nn.cross_entropy`, and for class indices also how many are no class."""
+    """Cross entropy of logits and a target of classes; of class indices also how many are no class."""
     axis = class_axis("cross_entropy", input)
     word("cross_entropy", "reduction", reduction, REDUCTIONS)
     smoothing = number("cross_entropy", "label_smoothing", label_smoothing, 0, 1)
@@ -188,7 +188,7 @@ def nll_loss(
     ignore_index: int = IGNORED,
     reduction: str = "mean",
 ) -> tuple[Array, Array]:
-    """`accel.nn.nll_loss`, and how many of the indices are no class."""
+    """Negative log likelihood of classes, and how many of their indices are no class."""
     word("nll_loss", "reduction", reduction, REDUCTIONS)
     axis = class_axis("nll_loss", input)
     labels = Labels.of("nll_loss", input, target, axis, ignore_index)

@@ -16,8 +16,8 @@ from .loss import REDUCTIONS, by_element, check, number, reduced, stretched
 
 @composed(reference=exact_loss.kl_div, samples=by_element("kl_div"))
 def kl_div(input: Operand, target: Operand, reduction: str = "mean", log_target: bool = False) -> Array:
-    """target (log(target) - input) for each element, whose sum is the Kullback-Leibler divergence of exp(input), the
-    model, from target; 0 where target is 0 and input is finite.
+    """Terms of the Kullback-Leibler divergence of exp(input), the model, from target: target (log(target) - input) for
+    each element, which is 0 where target is 0 and input is finite.
 
     input: floating, log-probabilities. target: of its shape, probabilities, or their logarithms with log_target.
     reduction: "none", "sum", "mean" (by the number of elements), or "batchmean" (by the first axis's length: the
@@ -38,8 +38,8 @@ def kl_div(input: Operand, target: Operand, reduction: str = "mean", log_target:
 def binary_cross_entropy(
     input: Operand, target: Operand, weight: Operand | None = None, reduction: str = "mean"
 ) -> Array:
-    """-(target log(input) + (1 - target) log(1 - input)) for each element, times the weight where there is one.
-    Logarithms are at least -100, so that a loss of 0 and 1 is finite.
+    """Cross entropy of probabilities of two classes, -(target log(input) + (1 - target) log(1 - input)) for each
+    element, times the weight where there is one. Logarithms are at least -100, so that every loss is finite.
 
     input: floating, probabilities; outside 0 to 1 the loss is NaN. target: of its shape. weight: broadcasts to it.
     reduction: "none", "sum", "mean" (by the number of elements). Raises ShapeError, DtypeError, ArgumentError.
@@ -58,8 +58,8 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Operand | None = None,
 ) -> Array:
-    """target softplus(-input) + (1 - target) softplus(input) for each element: `binary_cross_entropy` of
-    sigmoid(input), also where sigmoid is 0 or 1.
+    """Cross entropy of sigmoid(input) and target, also where sigmoid is 0 or 1: target softplus(-input) + (1 - target)
+    softplus(input) for each element, where softplus(x) = log(1 + exp(x)).
 
     input: floating, logits. target: of its shape, probabilities. weight: broadcasts to it, and multiplies each element;
     pos_weight: as well, and multiplies the first term. reduction: "none", "sum", "mean" (by the number of elements).
@@ -79,7 +79,7 @@ def _times(op: str, losses: Array, weight: Array | None) -> Array:
 
 @composed(reference=exact_loss.soft_margin_loss, samples=by_element("soft_margin_loss"))
 def soft_margin_loss(input: Operand, target: Operand, reduction: str = "mean") -> Array:
-    """log(1 + exp(-target input)) for each element, without overflow.
+    """Logistic loss, log(1 + exp(-target input)), of each element, without overflow.
 
     input: floating. target: of its shape, 1 or -1. reduction: "none", "sum", "mean". Raises ShapeError, DtypeError,
     ArgumentError.
@@ -91,7 +91,8 @@ def soft_margin_loss(input: Operand, target: Operand, reduction: str = "mean") -
 
 @composed(reference=exact_loss.hinge_embedding_loss, samples=by_element("hinge_embedding_loss"))
 def hinge_embedding_loss(input: Operand, target: Operand, margin: float = 1.0, reduction: str = "mean") -> Array:
-    """input where target is 1, max(0, margin - input) where it is -1, and the sum of both where it is neither.
+    """Loss of distances, for each element: input where target is 1, max(0, margin - input) where it is -1, and the sum
+    of both where it is neither.
 
     input: floating, distances. target: of its shape. reduction: "none", "sum", "mean". Raises ShapeError, DtypeError,
     ArgumentError.
@@ -105,8 +106,8 @@ def hinge_embedding_loss(input: Operand, target: Operand, margin: float = 1.0, r
 def margin_ranking_loss(
     input1: Operand, input2: Operand, target: Operand, margin: float = 0.0, reduction: str = "mean"
 ) -> Array:
-    """max(0, margin - target (input1 - input2)) for each element: target is 1 where input1 should rank above input2,
-    and -1 where below.
+    """Ranking loss, max(0, margin - target (input1 - input2)), of each element: target is 1 where input1 should rank
+    above input2, and -1 where below.
 
     input1, input2, target: floating, of one shape. reduction: "none", "sum", "mean". Raises ShapeError, DtypeError,
     ArgumentError.

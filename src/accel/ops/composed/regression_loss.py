@@ -20,7 +20,7 @@ from .loss import by_element, check, number, reduced, stretched
 
 @composed(reference=exact_loss.mse_loss, samples=by_element("mse_loss"))
 def mse_loss(input: Operand, target: Operand, reduction: str = "mean", weight: Operand | None = None) -> Array:
-    """(input - target)**2 for each element; with a weight, times the weight.
+    """Squared error, (input - target)**2, of each element, times the weight where there is one.
 
     input, target: floating, of one shape. weight: broadcasts to it. reduction: "none", "sum", or "mean", which a
     weight's sum divides where there is one.
@@ -32,7 +32,7 @@ def mse_loss(input: Operand, target: Operand, reduction: str = "mean", weight: O
 
 @composed(reference=exact_loss.l1_loss, samples=by_element("l1_loss"))
 def l1_loss(input: Operand, target: Operand, reduction: str = "mean", weight: Operand | None = None) -> Array:
-    """|input - target| for each element; with a weight, times the weight.
+    """Absolute error, abs(input - target), of each element, times the weight where there is one.
 
     Operands, reduction and errors as in `mse_loss`.
     """
@@ -51,7 +51,8 @@ def _weighted_mean(op: str, losses: Array, reduction: str, weight: Array | None)
 
 @composed(reference=exact_loss.smooth_l1_loss, samples=by_element("smooth_l1_loss"))
 def smooth_l1_loss(input: Operand, target: Operand, reduction: str = "mean", beta: float = 1.0) -> Array:
-    """d**2 / (2 beta) where d = |input - target| is below beta, else d - beta / 2, for each element.
+    """Absolute error with a round tip, for each element: d**2 / (2 beta) where d = abs(input - target) is below beta,
+    else d - beta / 2.
 
     input, target: floating, of one shape. beta: at least 0, with which it is `l1_loss`. reduction: "none", "sum",
     "mean". Source: Girshick 2015, arXiv:1504.08083. Raises ShapeError, DtypeError, ArgumentError.
@@ -68,8 +69,8 @@ def smooth_l1_loss(input: Operand, target: Operand, reduction: str = "mean", bet
 def huber_loss(
     input: Operand, target: Operand, reduction: str = "mean", delta: float = 1.0, weight: Operand | None = None
 ) -> Array:
-    """d**2 / 2 where d = |input - target| is at most delta, else delta (d - delta / 2), for each element; with a
-    weight, times the weight.
+    """Squared error with straight ends, for each element: d**2 / 2 where d = abs(input - target) is at most delta, else
+    delta (d - delta / 2), times the weight where there is one.
 
     input, target: floating, of one shape. delta: above 0. weight: broadcasts to their shape. reduction: "none", "sum",
     or "mean", which the number of elements divides, whatever the weight.
@@ -93,7 +94,7 @@ def poisson_nll_loss(
     eps: float = 1e-8,
     reduction: str = "mean",
 ) -> Array:
-    """The negative log likelihood of counts, target, under a Poisson distribution, for each element.
+    """Negative log likelihood of each count of target under a Poisson distribution.
 
     log_input: exp(input) - target input, where input is the logarithm of the rate; False: input - target log(input +
     eps), where it is the rate. full: adds Stirling's approximation to log(target!), target log(target) - target +
@@ -117,8 +118,8 @@ def poisson_nll_loss(
 def gaussian_nll_loss(
     input: Operand, target: Operand, var: Operand, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Array:
-    """(log(v) + (input - target)**2 / v) / 2 with v = max(var, eps): the negative log likelihood of target under a
-    normal distribution of mean input and variance var, for each element.
+    """Negative log likelihood of each element of target under a normal distribution of mean input and variance var:
+    (log(v) + (input - target)**2 / v) / 2 with v = max(var, eps).
 
     input, target: floating, of one shape. var: broadcasts to it, or has it without the last axis; a negative variance
     gives NaN. full: adds log(2 pi) / 2. eps: above 0. reduction: "none", "sum", "mean".
