@@ -34,6 +34,7 @@ from .errors import (
     UnsupportedError,
 )
 from .explain import explain
+from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT

@@ -211,14 +211,19 @@ def _stages(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Devic
     """The graph of a composed op, and the steps that compute it on a device."""
     alone = frozenset(name for name, backend in settings.override if backend != device.backend)
     graph = graph_of(spec, inputs, params, alone - {spec.name})
+    return graph, stages(graph, chooser(device, settings), alone)
+
+
+def chooser(device: Device, settings: Settings) -> Callable[[Work], tuple[Any, str]]:
+    """What finds the kernel for a part of a composition."""
 
     def choose(work: Work) -> tuple[Any, str]:
-        outputs = layouts_of(work.outputs)
-        if any(x.size == 0 for x in (*outputs, *layouts_of(work.inputs))):
+        inputs, outputs = layouts_of(work.inputs), layouts_of(work.outputs)
+        if any(x.size == 0 for x in (*inputs, *outputs)):
             return None, "there are no elements"
-        return _choose(Call(work.primitive, layouts_of(work.inputs), outputs, work.params, device, settings))
+        return _choose(Call(work.primitive, inputs, outputs, work.params, device, settings))
 
-    return graph, stages(graph, choose, alone)
+    return choose
 
 
 def _compiled(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings) -> Plan:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, interop, registry
+from ..arguments import refuse
 from ..array import Array
 from ..cache import Cache
 from ..dtypes import FLOATS, TABLE, DType, as_dtype, promote
@@ -182,10 +183,12 @@ class _Composed:
                 operands += f" + (() if {p.name} is None else ({p.name},))"
         values = "".join(f"{p.name}, " for p in self.others)
         text = (
-            f"def {self.name}({', '.join(words)}):\n"
+            f"def {self.name}({', '.join(words)}, **others):\n"
+            f"    if others:\n"
+            f"        _refuse({self.name!r}, others)\n"
             f"    return _enter(_spec(), {operands}, _bind(({given},), ({values})))\n"
         )
-        known = {"_enter": interop.enter, "_spec": lambda: self.spec, "_bind": self.bind, **defaults}
+        known = {"_refuse": refuse, "_enter": interop.enter, "_spec": lambda: self.spec, "_bind": self.bind, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]
         function.__doc__, function.__module__ = self.body.__doc__, f"accel.{namespace}".rstrip(".")
