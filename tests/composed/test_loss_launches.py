@@ -56,9 +56,11 @@ def test_classes_are_rows_and_then_their_mean(
     axis = min(1, len(shape) - 1)
     x, target = made(shape, dtype), made((*shape[:axis], *shape[axis + 1 :]), "int64")
     given = [made((shape[axis],), dtype)] if weighted else []
+    # 16-bit weights, whose sum over the classes smoothing needs, are widened by a kernel of their own
+    rows = 2 if weighted and keywords and dtype == "bfloat16" and len(shape) > 1 else 1
     for reduction in ("mean", "sum", "none"):
         every = keywords | {"reduction": reduction}
-        assert len(launches("cross_entropy", x, target, *given, **every)) == 2
+        assert len(launches("cross_entropy", x, target, *given, **every)) == rows + 1
         assert len(launches("cross_entropy", x, x, *given, **every)) == (1 if reduction == "none" else 2)
         assert len(launches("nll_loss", x, target, *given, reduction=reduction)) == 2
 
