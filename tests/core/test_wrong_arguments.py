@@ -17,7 +17,7 @@ IMAGE = accel.asarray(np.arange(12, dtype=np.float32).reshape(2, 2, 3), device="
 PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
-    *("residual", "running_mean", "running_var"),
+    *("residual", "running_mean", "running_var", "gate"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -49,6 +49,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("batch_norm_training", "instance_norm", "instance_norm_training"), (IMAGE,)),
     "group_norm": (IMAGE, 2),
     "cosine_similarity": (X, X),
+    **dict.fromkeys(("elu", "celu", "leaky_relu", "rrelu", "hardtanh", "softplus", "softshrink", "hardshrink"), (X,)),
+    "threshold": (X, 0.5, 0.0),
+    "softcap": (X, 30.0),
+    "glu": (PAIR,),
+    **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
 }
 """A call of each function that has a parameter which is no operand."""
 

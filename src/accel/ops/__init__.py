@@ -3,11 +3,22 @@
 from typing import Any
 
 from .. import registry
-from .composed import batch_norm, normalization, softmax, statistics
+from .composed import activation, batch_norm, gate, normalization, softmax, statistics
 from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
-__all__ = ["batch_norm", "matmul", "normalization", "pointwise", "reduce", "row", "softmax", "statistics"]
+__all__ = [
+    "activation",
+    "batch_norm",
+    "gate",
+    "matmul",
+    "normalization",
+    "pointwise",
+    "reduce",
+    "row",
+    "softmax",
+    "statistics",
+]
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

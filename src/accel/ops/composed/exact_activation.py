@@ -109,9 +109,7 @@ def swiglu(x: np.ndarray, gate: np.ndarray | None = None, axis: int = -1) -> np.
     return _gated(_silu, x, gate, axis)
 
 
-def geglu(
-    x: np.ndarray, gate: np.ndarray | None = None, axis: int = -1, approximate: str = "none"
-) -> np.ndarray:
+def geglu(x: np.ndarray, gate: np.ndarray | None = None, axis: int = -1, approximate: str = "none") -> np.ndarray:
     """x times gate Phi(gate)."""
     return _gated(_gelu if approximate == "none" else _gelu_tanh, x, gate, axis)
 

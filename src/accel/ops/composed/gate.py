@@ -7,14 +7,28 @@ Networks that keep the gates in the first half pass ``swiglu(x[..., n:], x[..., 
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from ...arguments import integer, word
 from ...array import Array
+from ...dtypes import DType
 from ...errors import ShapeError
+from ..compose import Operand, composed
 from ..primitive.pointwise import fn
 from ..primitive.reduce import normalize_axes
+from . import exact_activation as exact
 
 
-def glu(x: Array, axis: int = -1) -> Array:
+def examples(op: str, dtype: DType) -> Any:
+    """The examples of a gated unit."""
+    from ...testing import activations
+
+    return activations.gated(op, dtype)
+
+
+@composed(reference=exact.glu, samples=partial(examples, "glu"))
+def glu(x: Operand, axis: int = -1) -> Array:
     """The first half of x along an axis times the sigmoid of the second half.
 
     x: floating, an even length of the axis, which the result has half of.
@@ -24,7 +38,8 @@ def glu(x: Array, axis: int = -1) -> Array:
     return values * fn.sigmoid(gates)
 
 
-def swiglu(x: Array, gate: Array | None = None, axis: int = -1) -> Array:
+@composed(reference=exact.swiglu, samples=partial(examples, "swiglu"))
+def swiglu(x: Operand, gate: Operand | None = None, axis: int = -1) -> Array:
     """x times silu(gate); without gate, the first half of x along an axis times silu of the second half.
 
     x, gate: floating; they broadcast against each other. Without gate, the length of the axis is even, and the result
@@ -35,7 +50,8 @@ def swiglu(x: Array, gate: Array | None = None, axis: int = -1) -> Array:
     return values * fn.silu(gates)
 
 
-def geglu(x: Array, gate: Array | None = None, axis: int = -1, approximate: str = "none") -> Array:
+@composed(reference=exact.geglu, samples=partial(examples, "geglu"))
+def geglu(x: Operand, gate: Operand | None = None, axis: int = -1, approximate: str = "none") -> Array:
     """x times gelu(gate); without gate, the first half of x along an axis times gelu of the second half.
 
     Operands, axis and errors as in `swiglu`. approximate: "none" or "tanh", as in `gelu`.
@@ -45,7 +61,8 @@ def geglu(x: Array, gate: Array | None = None, axis: int = -1, approximate: str 
     return values * (fn.gelu(gates) if exact else fn.gelu_tanh(gates))
 
 
-def reglu(x: Array, gate: Array | None = None, axis: int = -1) -> Array:
+@composed(reference=exact.reglu, samples=partial(examples, "reglu"))
+def reglu(x: Operand, gate: Operand | None = None, axis: int = -1) -> Array:
     """x times relu(gate); without gate, the first half of x along an axis times relu of the second half.
 
     Operands, axis and errors as in `swiglu`.
