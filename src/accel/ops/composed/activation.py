@@ -101,7 +101,7 @@ def hardtanh(x: Operand, min_val: float = -1.0, max_val: float = 1.0) -> Array:
 
 @composed(reference=exact.relu6, samples=partial(examples, "relu6"))
 def relu6(x: Operand) -> Array:
-    """x limited to [0, 6], for each element. x: floating. Raises DtypeError."""
+    """x limited to [0, 6], for each element; -0 gives +0. x: floating. Raises DtypeError."""
     return fn.clip(x, 0.0, 6.0)
 
 
@@ -122,7 +122,7 @@ def softplus(x: Operand, beta: float = 1.0, threshold: float = 20.0) -> Array:
     beta, limit = real("softplus", "beta", beta), real("softplus", "threshold", threshold)
     if beta == 0.0:
         raise ArgumentError("softplus: beta: expected a number other than 0, got 0")
-    return fn.where(x * beta > limit, x, fn.logsigmoid(x * -beta) / -beta)
+    return fn.where(x * beta > limit, x, fn.abs(fn.logsigmoid(x * -beta)) / beta)
 
 
 @composed(reference=exact.softshrink, samples=partial(examples, "softshrink"))
