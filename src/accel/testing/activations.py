@@ -28,6 +28,9 @@ KEYWORDS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 """Of an op: the keywords that an example has, by turns."""
 
+FINITE = tuple(regime for regime in REGIMES if regime != "special")
+"""Of gated units: infinity times a gate's activation is infinite or NaN, as that underflows or not."""
+
 SHAPES = ((1,), (31,), (64,), (257,), (PERIOD,), (4097,), (67, 33), (3, 5, 7), (0, 3), ())
 
 
@@ -73,16 +76,16 @@ def gated(op: str, dtype: DType) -> Samples:
     def draw(its: Draw) -> Sample:
         if op != "glu" and its.once_in(2):
             its_shape = shape(its)
-            gate = array(its, dtype, broadcast(its, its_shape))
-            return Sample((array(its, dtype, its_shape), gate), its.choice(choices))
+            gate = array(its, dtype, broadcast(its, its_shape), FINITE)
+            return Sample((array(its, dtype, its_shape, FINITE), gate), its.choice(choices))
         drawn = list(shape(its, least=1, elements=1000))
         axis = its.integer(-len(drawn), len(drawn) - 1)
         drawn[axis] *= 2
-        return Sample((array(its, dtype, tuple(drawn)),), {"axis": axis} | its.choice(choices))
+        return Sample((array(its, dtype, tuple(drawn), FINITE),), {"axis": axis} | its.choice(choices))
 
     def edge(number: int, its_shape: tuple[int, ...]) -> Edge:
         def make() -> Sample:
-            x = values(np.random.default_rng(number), dtype, its_shape, REGIMES[number % len(REGIMES)])
+            x = values(np.random.default_rng(number), dtype, its_shape, FINITE[number % len(FINITE)])
             axis = next(a for a, n in enumerate(its_shape) if n % 2 == 0)
             return Sample((x,), {"axis": axis} | choices[number % len(choices)])
 

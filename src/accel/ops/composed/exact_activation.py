@@ -77,7 +77,7 @@ def softplus(x: np.ndarray, beta: float = 1.0, threshold: float = 20.0) -> np.nd
     """log(1 + e**(beta x)) / beta up to the threshold."""
     (v,), b = _wide(x), _number(beta, x)
     with np.errstate(all="ignore"):
-        return np.where(v * b > _number(threshold, x), v, np.logaddexp(v * 0, v * b) / b)
+        return np.where(v * b > _number(threshold, x), v, np.logaddexp(np.zeros_like(v), v * b) / b)
 
 
 def softshrink(x: np.ndarray, lambd: float = 0.5) -> np.ndarray:
