@@ -3,13 +3,23 @@
 from typing import Any
 
 from .. import registry
-from .composed import batch_norm, class_loss, normalization, probability_loss, regression_loss, softmax, statistics
+from .composed import (
+    activation,
+    batch_norm,
+    class_loss,
+    gate,
+    normalization,
+    probability_loss,
+    regression_loss,
+    softmax,
+    statistics,
+)
 from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "matmul", "normalization", "pointwise", "probability_loss", "reduce",
-    "regression_loss", "row", "softmax", "statistics",
+    "activation", "batch_norm", "class_loss", "gate", "matmul", "normalization", "pointwise", "probability_loss",
+    "reduce", "regression_loss", "row", "softmax", "statistics",
 ]  # fmt: skip
 
 
