@@ -117,6 +117,15 @@ class Array:
 _core.register_array(Array)
 
 
+class Symbol:
+    """The buffer of an array that has no memory: it stands for a value while a function is traced."""
+
+    __slots__ = ("tracer",)
+
+    def __init__(self, tracer: Any) -> None:
+        self.tracer = tracer
+
+
 def empty(shape: Shape, dtype: DType, device: Device) -> Array:
     """A row-major array whose elements are whatever was in memory."""
     its_layout = layout(dtype, shape, None, device)

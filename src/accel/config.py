@@ -128,6 +128,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("override", "ACCEL_OVERRIDE", (), "op=backend[,op=backend…]", "backend per operation", _overrides),
     Option("fallback", "ACCEL_FALLBACK", "warn", "warn | allow | error", "running on the CPU what the device "
            "cannot run", _one_of("warn", "allow", "error")),
+    Option("fusion", "ACCEL_FUSION", "on", "on | off", "whether compositions are compiled into few kernels; off: their "
+           "ops run one by one, with the same bits", _one_of("on", "off")),
     Option("numerics", "ACCEL_NUMERICS", "default", "reproducible | default | fast", "see docs/numerics.md",
            _one_of("reproducible", "default", "fast")),
     Option("verbose", "ACCEL_VERBOSE", (), "dispatch[,profile] | off", "one line per call on stderr",

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ._core import FloatEnvironment
-from .array import Array, empty
+from .array import Array, Symbol, empty
 from .cache import Cache
 from .dtypes import TABLE, UINT64, DType, as_dtype
+from .errors import ArgumentError
 from .layout import layout, span, stretched
 from .memory import Device, HostBuffer, address_of, host_bytes, host_memory_for
 from .scalar import program_for
@@ -119,6 +120,8 @@ def to_numpy(array: Array) -> np.ndarray:
 def on_host(array: Array) -> np.ndarray:
     """The elements under the array's own strides: a view where the memory is the host's, else of a copy of the bytes
     from the first element to the last. Uses no op."""
+    if isinstance(array.buffer, Symbol):
+        raise ArgumentError("elements of an array cannot be read while a function is traced: its values are not known")
     if array.size == 0:
         return np.empty(array.shape, array.dtype.numpy)
     if array.device.host:
@@ -148,6 +151,9 @@ def number(element: np.ndarray | np.generic) -> Any:
 
 
 _constants: Cache[tuple[Any, ...], Array] = Cache(512)
+_known: Cache[int, Array] = Cache(1 << 12)
+_ranges: Cache[tuple[int, int], Array] = Cache(64)
+_counting: Cache[int, Array] = Cache(64)
 
 
 def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
@@ -161,7 +167,33 @@ def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
             if device.host:
                 found.buffer.readonly = True
             _constants.keep(key, found)
+            _known.keep(id(found.buffer), found)
     return found
+
+
+def index_range(n: int, device: Device) -> Array:
+    """0, 1, … n - 1 as int64, read-only and kept on the device for the next use: each element's own number along an
+    axis, once it is broadcast."""
+    found = _ranges.find((n, id(device)))
+    if found is None or found.device is not device:
+        found = from_blocks(n, TABLE["int64"], device, whole_numbers(0, 1, TABLE["int64"]))
+        if device.host:
+            found.buffer.readonly = True
+        _ranges.keep((n, id(device)), found)
+        _counting.keep(id(found.buffer), found)
+    return found
+
+
+def is_constant(array: Array) -> bool:
+    """Whether an array is what `constant` gave, under any shape."""
+    found = _known.find(id(array.buffer))
+    return found is not None and found.buffer is array.buffer
+
+
+def is_range(array: Array) -> bool:
+    """Whether an array is what `index_range` gave, in whole or in part and under any shape."""
+    found = _counting.find(id(array.buffer))
+    return found is not None and found.buffer is array.buffer
 
 
 def element(value: bool | int | float, dtype: DType) -> np.ndarray:

@@ -12,15 +12,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any
 
 from . import _core, devices, registry
 from .array import Array, empty
-from .backends.base import Call, Device
+from .backends.base import Call, Device, Prepared
 from .cache import Cache
 from .config import Settings, config
 from .conversion import from_numpy, on_host, store, to_numpy
 from .errors import ArgumentError, DeviceError, UnsupportedError, shown
+from .graph.compile import Stage, layouts_of, lines, stages
+from .graph.graph import Graph, Read
+from .graph.launches import launches, plain, written
+from .graph.program import Work
+from .graph.trace import Tracer
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
@@ -35,14 +41,18 @@ Target = Layout | tuple[Layout, ...] | None
 """Layout of what is given as out."""
 
 DECOMPOSITION = "decomposition into other ops"
+COMPILED = "compiled composition"
 FALLBACK = "fallback to cpu"
 
 ADDRESSES = 1 << 52
 """Bytes that no device has: as many as the largest addresses of processors count."""
 
 _plans: Cache[tuple[Any, ...], Plan] = Cache(1 << 11)
+_graphs: Cache[tuple[Any, ...], Graph] = Cache(1 << 9)
 _said: set[tuple[str, str, str]] = set()
-RECORDER: ContextVar[Recorder | None] = ContextVar("accel.recorder", default=None)
+RECORDER: ContextVar[Any] = ContextVar("accel.recorder", default=None)
+"""What calls are told to beside, or instead of, being run: a `Recorder`, or an object whose method ``call`` takes the
+place of `call`, as a `Tracer`'s does."""
 
 
 class FallbackWarning(UserWarning):
@@ -51,15 +61,19 @@ class FallbackWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to serve a call, for `accel explain`: what it is, and why it cannot be used (None: it can)."""
+    """One way to serve a call, for `accel explain`: what it is, and why it cannot be used (None: it can). more: the
+    launches of a compiled composition."""
 
     what: str
     source: str
     refusal: str | None
+    more: tuple[str, ...] = ()
 
 
 def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Result | None) -> Result:
     """A call whose plan is yet to be made, or that is to be recorded."""
+    if not isinstance(RECORDER.get(), (Recorder, NoneType)):
+        return RECORDER.get().call(spec, inputs, params, out)
     layouts, target = tuple(x.layout for x in inputs), _target_layouts(spec, out)
     adapted = spec.adapt(layouts, params)
     if (recorder := RECORDER.get()) is not None:
@@ -177,19 +191,127 @@ def _local(
         results = tuple(permuted(x, back) for x in request.outputs)
     if seen is not None:
         results = tuple(layout(x.dtype, seen, None, device) for x in results)
+    kernel, reason = _choose(request)
+    if kernel is not None:
+        return single(device, results, _prepared(kernel, request), len(inputs), _into(spec, params)), kernel.name
+    if spec.decomposition(params) is not None:
+        if settings.fusion == "off":
+            return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
+        return _compiled(spec, inputs, params, device, settings), "compiled"
+    return _fallback(spec, params, device, reason, settings), "fallback:cpu"
+
+
+def _choose(request: Call) -> tuple[Any, str]:
+    """The first kernel that serves a call, or None, and why those before it, or all, do not."""
     refusals = []
-    for kernel in registry.kernels(device.backend):
-        if kernel.op == spec.primitive:
+    for kernel in registry.kernels(request.device.backend):
+        if kernel.op == request.op:
             refusal = _refusal(kernel, request)
             if refusal is None:
-                with _core.FloatEnvironment():  # drivers and compilers are loaded, which may leave another one
-                    prepared = kernel.prepare(request)
-                return single(device, results, prepared, len(inputs), _into(spec, params)), kernel.name
+                return kernel, "; ".join(refusals)
             refusals.append(f"{kernel.name}: {refusal}")
-    if spec.decompose is not None and spec.decomposes(params):
-        return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
-    reason = "; ".join(refusals) or f"{device.backend} has no kernel for {spec.primitive}"
-    return _fallback(spec, params, device, reason, settings), "fallback:cpu"
+    return None, "; ".join(refusals) or f"{request.device.backend} has no kernel for {request.op}"
+
+
+def _prepared(kernel: Any, request: Call) -> Prepared:
+    with _core.FloatEnvironment():  # drivers and compilers are loaded, which may leave another one
+        return kernel.prepare(request)
+
+
+def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozenset[str] = frozenset()) -> Graph:
+    """The graph of a composed op on operands of these layouts. alone: names of ops that are nodes although they are
+    composed themselves."""
+    key = (spec, params, alone, *inputs)
+    found = _graphs.find(key)
+    if found is None:
+        tracer = Tracer(inputs, spec.captures)
+        tracer.stand_alone(alone)
+        token = RECORDER.set(tracer)
+        try:
+            results = spec.decompose(*tracer.arguments(), params)
+        finally:
+            RECORDER.reset(token)
+        found = tracer.graph(results if isinstance(results, tuple) else (results,))
+        _graphs.keep(key, found)
+    return found
+
+
+def _stages(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings) -> Any:
+    """The graph of a composed op, and the steps that compute it on a device."""
+    alone = frozenset(name for name, backend in settings.override if backend != device.backend)
+    graph = graph_of(spec, inputs, params, alone - {spec.name})
+
+    def choose(work: Work) -> tuple[Any, str]:
+        outputs = layouts_of(work.outputs)
+        if any(x.size == 0 for x in (*outputs, *layouts_of(work.inputs))):
+            return None, "there are no elements"
+        return _choose(Call(work.primitive, layouts_of(work.inputs), outputs, work.params, device, settings))
+
+    return graph, stages(graph, choose, alone)
+
+
+def _compiled(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings) -> Plan:
+    """The plan of a composed op: its graph's launches, in order."""
+    graph, made = _stages(spec, inputs, params, device, settings)
+
+    def prepare(stage: Stage) -> Prepared:
+        work = stage.work
+        ends = layouts_of(work.inputs), layouts_of(work.outputs)
+        return _prepared(stage.kernel, Call(work.primitive, *ends, work.params, device, settings))
+
+    if not all(stage.kernel for stage in made):
+        steps = [_step(graph, stage, device, prepare) for stage in made]
+    else:
+        whole = launches(graph, made, prepare, device, lambda arrays, out: _stored(whole(arrays, None), out))
+        if plain(graph):
+            return whole
+        computed = written(graph)
+
+        def at_once(values: list[Any]) -> None:
+            for value, x in zip(computed, _each(whole(values[: len(inputs)], None)), strict=True):
+                values[value] = x
+
+        steps = [at_once] if computed else []
+    constants, nothing = graph.constants, [None] * len(graph.nodes)
+
+    def run(arrays: Sequence[Array], out: Result | None) -> Result:
+        values = [*arrays, *constants, *nothing]
+        for step in steps:
+            step(values)
+        results = _packed(_seen_as(values[read.value], read) for read in graph.results)
+        return results if out is None else _stored(results, out)
+
+    return run
+
+
+def _step(
+    graph: Graph, stage: Stage, device: Device, prepare: Callable[[Stage], Prepared]
+) -> Callable[[list[Any]], None]:
+    """What computes a stage's values from earlier ones, by a plan of its own, or by a call where it has no kernel."""
+    work = stage.work
+    if stage.kernel is None:
+        (member,) = stage.group.members
+        node = graph.nodes[member - graph.first]
+
+        def called(values: list[Any]) -> None:
+            values[member] = call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params)
+
+        return called
+    fresh = [read.value for read in work.outputs]
+    its_plan = single(device, [graph.layout(value) for value in fresh], prepare(stage), len(work.inputs), None)
+
+    def launched(values: list[Any]) -> None:
+        results = its_plan([_seen_as(values[read.value], read) for read in work.inputs], None)
+        for value, x in zip(fresh, _each(results), strict=True):
+            values[value] = x
+
+    return launched
+
+
+def _seen_as(x: Array, read: Read) -> Array:
+    """A value as a node, or the caller, sees it."""
+    same = x.layout is read.layout and not read.offset
+    return x if same else Array(x.buffer, x.offset + read.offset, read.layout)
 
 
 def _in_order_of_memory(request: Call, order: tuple[int, ...]) -> Call:
@@ -401,8 +523,12 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     request = Call(spec.primitive, inputs, results, inferred.params, device, settings)
     rows = [k for k in registry.kernels(device.backend) if k.op == spec.primitive]
     found = [Candidate(k.name, k.source, _refusal(k, request)) for k in rows]
-    decomposes = None if spec.decompose is not None and spec.decomposes(params) else f"{spec.name} is a primitive"
-    found.append(Candidate(DECOMPOSITION, "", decomposes))
+    able = spec.decomposition(params) is not None
+    if able and settings.fusion == "on":
+        graph, made = _stages(spec, inputs, params, device, settings)
+        found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made))))
+    else:
+        found.append(Candidate(DECOMPOSITION, "", None if able else f"{spec.name} is a primitive"))
     refusal = None
     if device.backend == "cpu":
         refusal = "the device is the CPU already"

@@ -89,6 +89,16 @@ def common_order(layouts: Sequence[Layout], shape: Shape) -> tuple[int, ...] | N
     return order if permuted(full[0], order).contiguous else None
 
 
+def result_layout(inputs: Sequence[Layout], shape: Shape, dtype: DType, keeps_order: bool) -> Layout:
+    """How a fresh result lies: row-major, or, where it keeps their order, as the operands do that lie alike."""
+    device = inputs[0].device
+    order = common_order(inputs, shape) if keeps_order else None
+    if order is None:
+        return layout(dtype, shape, None, device)
+    rows = layout(dtype, tuple(shape[axis] for axis in order), None, device)
+    return permuted(rows, tuple(order.index(axis) for axis in range(len(order))))
+
+
 def permuted(source: Layout, order: tuple[int, ...]) -> Layout:
     """The layout with its axes in another order."""
     shape, strides = (tuple(values[axis] for axis in order) for values in (source.shape, source.strides))

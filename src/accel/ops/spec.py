@@ -43,8 +43,9 @@ class OpSpec:
     name: its public name. primitive: the op of the kernel rows that compute it. namespace: ``""``, ``nn`` or
     ``special``.
     infer(layouts, params): shape and dtype rule; raises ShapeError or DtypeError with the operands' names.
-    function: the public function. decompose(*arrays, params): the same result from other ops, or None.
-    decomposes(params): whether it serves calls of these parameters.
+    function: the public function. decompose(*arrays, params): the same result from other ops, or None; it is traced and
+    compiled. decomposes(params): whether it serves calls of these parameters. captures(array): whether an array that it
+    brings along is a constant; None: every one is.
     canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or
     float64 where that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed,
     per element. Each gives a tuple where the op has several outputs.
@@ -78,11 +79,16 @@ class OpSpec:
     adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | Seen | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
     decomposes: Callable[[Any], bool] = lambda params: True
+    captures: Callable[[Any], bool] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 
     def __post_init__(self) -> None:
         for name in ("canonical", "reference", "bound"):
             object.__setattr__(self, name, _in_float_environment(getattr(self, name)))
+
+    def decomposition(self, params: Any) -> Callable[..., Any] | None:
+        """`decompose`, where it serves calls of these parameters."""
+        return self.decompose if self.decompose is not None and self.decomposes(params) else None
 
     def __copy__(self) -> OpSpec:
         return self

@@ -13,30 +13,17 @@ import numpy as np
 from ... import dispatch, interop, registry
 from ...array import Array
 from ...config import config
-from ...dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, TABLE, DType, as_dtype, promote
+from ...dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, DType, as_dtype, promote
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, layout, permuted
 from ...scalar import FUNCTIONS, Program, ProgramBuilder
 from .. import bounds, canonical
+from ..parameters import Product, accumulator_dtype
 from ..spec import Inferred, OpSpec, Seen
 from .pointwise import apply, astype
 
 TF32_ROUNDOFF = 2.0**-10
 """Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """Parameters of the primitive ``matmul``.
-
-    Inputs: a (…, m, k) and b (…, k, n) of one dtype and with the same number of axes, batch axes already broadcast
-    (stride 0), then the epilogue's further operands, each broadcast to (…, m, n) the same way. The accumulator is
-    float32 for float16 and bfloat16, the dtype itself for float32 and float64, and for integers the exact result
-    wrapped to the output dtype. epilogue: None, or the program from (accumulator, further operands…) to the output
-    dtype. None: accumulator cast to the output dtype.
-    """
-
-    epilogue: Program | None = None
 
 
 def result_dtype(op: str, operand: DType, asked: DType | None) -> DType:
@@ -52,11 +39,6 @@ def result_dtype(op: str, operand: DType, asked: DType | None) -> DType:
     elif asked.kind not in "iu":
         raise DtypeError(f"{op}: dtype: {asked} from {operand} operands; expected an integer dtype")
     return asked
-
-
-def accumulator_dtype(operand: DType, output: DType) -> DType:
-    """What an epilogue's first input is: see `Product`."""
-    return TABLE[operand.accumulator] if operand.kind == "f" else output
 
 
 def _inferred(inputs: tuple[Layout, ...], dtype: DType, epilogue: Program | None) -> Inferred:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from math import prod as product
 from typing import Any
@@ -21,21 +20,11 @@ from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, permuted
 from ...scalar import Program, program_for
 from .. import bounds, canonical
+from ..parameters import Reduction
 from ..spec import Inferred, OpSpec, Seen
 from .pointwise import apply, astype
 
 Axes = int | tuple[int, ...] | None
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """Parameters of the primitive ``reduce``: what to compute, and the reduced axes, ascending and not negative.
-
-    The output's layout has the kept axes only. Reduced axes are flattened in row-major order.
-    """
-
-    kind: str
-    axes: Shape
 
 
 AXIS = "an integer, a tuple of them or None"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -14,34 +12,12 @@ from ...array import Array
 from ...conversion import from_numpy
 from ...dtypes import FLOATS, TABLE, DType, as_dtype
 from ...errors import ShapeError
-from ...layout import Layout, Shape
-from ...scalar import Fold, Index, RowProgram, Step
+from ...layout import Layout
+from ...scalar import Fold, Index, Step
 from .. import bounds, canonical
+from ..parameters import Rows, domain
 from ..spec import Inferred, OpSpec
 from .pointwise import COPY, apply
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Parameters of the primitive ``row``.
-
-    reduced: how many of the domain's axes, the last ones, make up a row; at least one. An input or output of each
-    element has the domain's shape, one of each row that without the reduced axes; with any strides, 0 where it is
-    broadcast. No axis of the domain has length 0.
-    """
-
-    program: RowProgram
-    reduced: int
-
-
-def domain(inputs: Sequence[Layout], params: Rows) -> Shape:
-    """The lengths of the kept axes, then of the reduced ones."""
-    shapes = {x.shape for x, its in zip(inputs, params.program.inputs, strict=True) if its.each}
-    kept = {x.shape for x, its in zip(inputs, params.program.inputs, strict=True) if not its.each}
-    kept |= {shape[: len(shape) - params.reduced] for shape in shapes}
-    if len(shapes) != 1 or len(kept) != 1:
-        raise ShapeError(f"row: operands of shapes {[x.shape for x in inputs]} and {params.reduced} reduced axes")
-    return shapes.pop()
 
 
 def _infer(inputs: tuple[Layout, ...], params: Rows) -> Inferred:

@@ -1,0 +1,119 @@
+"""A traced composition: the primitives that a function of arrays calls, and which value each of them reads under which
+layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import AccelError
+from ..layout import Layout, span
+from ..ops.spec import OpSpec
+
+
+@dataclass(frozen=True)
+class Read:
+    """A value under a layout: what a node, or the caller, sees of it. offset: of the first element, in elements."""
+
+    value: int
+    layout: Layout
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Node:
+    """One call of a primitive.
+
+    spec, params: as the dispatcher takes them. inferred: the parameters that its kernels take. output: the layout of
+    its result, which lies in memory of its own. line: where the function called it, None inside accel.
+    """
+
+    spec: OpSpec
+    params: Any
+    inferred: Any
+    reads: tuple[Read, ...]
+    output: Layout
+    line: str | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Values are numbered: inputs first, then constants, then one per node, which reads values before it.
+
+    inputs: their layouts. constants: arrays without axes, or others that the function brought along; they are a part of
+    what is computed. results: what the function returns.
+    """
+
+    inputs: tuple[Layout, ...]
+    constants: tuple[Any, ...]
+    nodes: tuple[Node, ...]
+    results: tuple[Read, ...]
+
+    @property
+    def first(self) -> int:
+        """The number of the first node's value."""
+        return len(self.inputs) + len(self.constants)
+
+    def layout(self, value: int) -> Layout:
+        """How a value lies in its own memory."""
+        if value < len(self.inputs):
+            return self.inputs[value]
+        if value < self.first:
+            return self.constants[value - len(self.inputs)].layout
+        return self.nodes[value - self.first].output
+
+    def node(self, value: int) -> Node | None:
+        """The node that gives a value; None for inputs and constants."""
+        return self.nodes[value - self.first] if value >= self.first else None
+
+    def reads(self) -> Iterator[tuple[int, Read]]:
+        """Every read: the number of the value that needs it (-1: a result), and the read."""
+        for i, node in enumerate(self.nodes, self.first):
+            for read in node.reads:
+                yield i, read
+        for read in self.results:
+            yield -1, read
+
+    def check(self) -> None:
+        """Raises AccelError where a node reads a later value, or beyond a value's memory."""
+        for user, read in self.reads():
+            known = self.first + len(self.nodes) if user < 0 else user
+            if not 0 <= read.value < known:
+                raise AccelError(f"graph: value {user} reads value {read.value}, which is not there yet")
+            if read.layout.dtype is not self.layout(read.value).dtype:
+                raise AccelError(f"graph: value {user} reads value {read.value} as {read.layout.dtype}")
+            low, high = span(read.layout.shape, read.layout.strides)
+            least, most = span(self.layout(read.value).shape, self.layout(read.value).strides)
+            if high > low and (read.offset + low < least or read.offset + high > most):
+                raise AccelError(f"graph: value {user} reads value {read.value} beyond its memory")
+
+    def __str__(self) -> str:
+        lines = [f"  %{i}: {described(x)} = input" for i, x in enumerate(self.inputs)]
+        lines += [f"  %{i}: {described(x.layout)} = constant" for i, x in enumerate(self.constants, len(self.inputs))]
+        for i, node in enumerate(self.nodes, self.first):
+            lines.append(f"  %{i}: {described(node.output)} = {called(node)}({', '.join(map(self.shown, node.reads))})")
+        return "\n".join([*lines, f"  return {', '.join(map(self.shown, self.results))}"])
+
+    def shown(self, read: Read) -> str:
+        """A read as the printed graph has it: a value, with its own layout left out."""
+        its = self.layout(read.value)
+        if read.layout is its and read.offset == 0:
+            return f"%{read.value}"
+        at = f" + {read.offset}" if read.offset else ""
+        return f"%{read.value}{at} as {list(read.layout.shape)} by {list(read.layout.strides)}"
+
+
+def described(its: Layout) -> str:
+    """dtype and shape."""
+    return f"{its.dtype}{list(its.shape)}"
+
+
+def called(node: Node) -> str:
+    """The call of a node: for a program its functions, for a fold its axes."""
+    params = node.inferred
+    if hasattr(params, "steps"):
+        return " ".join(step.function for step in params.steps) or "copy"
+    if hasattr(params, "axes"):
+        return f"{params.kind}{list(params.axes)}"
+    return node.spec.name

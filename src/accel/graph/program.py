@@ -1,0 +1,251 @@
+"""A group as a call of its primitive: the parameters, and the layouts under which its launch sees each value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..conversion import is_range
+from ..layout import Layout, Shape, broadcast_strides, layout
+from ..ops.parameters import Product, Reduction, Rows, accumulator_dtype
+from ..scalar import FUNCTIONS, Fold, Index, Input, Program, RowProgram, Step
+from .graph import Graph, Node, Read
+from .group import Group, space
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a kernel is asked for: a primitive, its parameters, and what it reads and writes. The layouts need not be
+    the values' own: a launch is given addresses."""
+
+    primitive: str
+    params: Any
+    inputs: tuple[Read, ...]
+    outputs: tuple[Read, ...]
+
+
+class Inexpressible(Exception):
+    """A group that its primitive has no parameters for, with the reason; it is cut in two."""
+
+
+def work(graph: Graph, group: Group) -> Work:
+    """The call that computes a group. Raises Inexpressible."""
+    if len(group.members) == 1:
+        node = graph.nodes[group.members[0] - graph.first]
+        return Work(node.spec.primitive, node.inferred, node.reads, (Read(group.members[0], node.output),))
+    if group.kind == "matmul":
+        return _product(graph, group)
+    return _Emission(graph, group).work()
+
+
+def leaving(graph: Graph, group: Group) -> list[int]:
+    """The group's values that others need."""
+    inside = set(group.members)
+    read = {r.value for user, r in graph.reads() if user not in inside}
+    return [m for m in group.members if m in read]
+
+
+class _Emission:
+    """Nodes of one domain as one list of steps, each written once. Inputs are numbered from ~0 downwards until all of
+    them are known."""
+
+    def __init__(self, graph: Graph, group: Group) -> None:
+        self._graph, self._group = graph, group
+        self._axes = (*group.kept, *(group.reduced or ()))
+        self._shape = tuple(group.lengths[a] for a in self._axes)
+        self._inputs: dict[Read, int] = {}
+        self._kinds: list[Input] = []
+        self._items: list[Step | Fold | Index] = []  # arguments: ~i for input i, else the number of an item
+        self._known: dict[Any, int] = {}
+        self._value: dict[int, int] = {}  # of each member's result: ~i or the number of an item
+
+    def work(self) -> Work:
+        graph, group = self._graph, self._group
+        for member in group.members:
+            node = graph.nodes[member - graph.first]
+            if node.spec.primitive == "reduce":
+                self._value[member] = self._fold(member, node)
+            else:
+                given = [self._read(member, node, read) for read in node.reads]
+                self._value[member] = self._include(node.inferred, given)
+        results = leaving(graph, group)
+        numbers = [self._value[m] for m in results]
+        if len(set(numbers)) < len(numbers):
+            raise Inexpressible("one value is two results")
+        if group.reduced is None:
+            if any(number < 0 for number in numbers) and len(numbers) > 1:
+                raise Inexpressible("a copy of an operand beside other results")
+            params: Any = self._pointwise(numbers)
+            return Work("pointwise", params, tuple(self._inputs), tuple(self._written(m, self._shape) for m in results))
+        return self._rows(results, numbers)
+
+    # steps
+
+    def _read(self, member: int, node: Node, read: Read) -> int:
+        """A value that a node reads: one of the group's, or an operand."""
+        if read.value in self._value:
+            return self._value[read.value]
+        steps = self._strides(member, node, read)
+        dtype = read.layout.dtype
+        reduced = steps[len(self._group.kept) :]
+        if self._group.reduced is not None and self._counts(read, steps):
+            return self._item(Index())
+        its = Read(read.value, layout(dtype, self._shape, steps, read.layout.device), read.offset)
+        found = self._inputs.get(its)
+        if found is None:
+            found = self._inputs[its] = len(self._inputs)
+            self._kinds.append(Input(dtype.name, any(reduced)))
+        return ~found
+
+    def _strides(self, member: int, node: Node, read: Read) -> Shape:
+        """How an operand is walked along the axes of the domain."""
+        places = self._group.places[member]
+        steps = broadcast_strides(read.layout, space(node))
+        at = {p: step for p, step in zip(places, steps, strict=True) if p is not None}
+        return tuple(at.get(a, 0) for a in self._axes)
+
+    def _counts(self, read: Read, steps: Shape) -> bool:
+        """Whether an operand is each element's own number in its row."""
+        constant = read.value - len(self._graph.inputs)
+        if not 0 <= constant < len(self._graph.constants) or read.offset:
+            return False
+        return (
+            is_range(self._graph.constants[constant])
+            and len(self._group.reduced or ()) == 1
+            and steps == (*(0 for _ in self._group.kept), 1)
+        )
+
+    def _include(self, program: Program, given: list[int]) -> int:
+        values = list(given)
+        for step in program.steps:
+            values.append(self._item(Step(step.function, step.dtype, tuple(values[a] for a in step.args))))
+        return values[-1]
+
+    def _item(self, item: Step | Fold | Index) -> int:
+        found = self._known.get(item)
+        if found is None:
+            found = self._known[item] = len(self._items)
+            self._items.append(item)
+        return found
+
+    def _cast(self, value: int, source: str, target: str) -> int:
+        return value if source == target else self._item(Step("cast", target, (value,)))
+
+    def _fold(self, member: int, node: Node) -> int:
+        """A reduction as a fold of accumulators, between casts: what the primitive computes."""
+        reduction: Reduction = node.inferred
+        value, source, output = self._read(member, node, node.reads[0]), node.reads[0].layout.dtype, node.output.dtype
+        kind = {"any": "max", "all": "min"}.get(reduction.kind, reduction.kind)
+        if reduction.kind in ("any", "all"):
+            value, accumulator = self._cast(self._cast(value, source.name, "bool"), "bool", "uint64"), "uint64"
+        else:
+            accumulator = source.accumulator if source.kind == "f" else "int64" if source.kind == "i" else "uint64"
+            value = self._cast(value, source.name, accumulator)
+        return self._cast(self._item(Fold(kind, value)), accumulator, output.name)
+
+    # parameters
+
+    def _written(self, member: int, shape: Shape) -> Read:
+        """A result as its launch writes it: along the axes of the domain, all of them or those that are kept."""
+        node = self._graph.nodes[member - self._graph.first]
+        places = self._group.places[member]
+        if node.spec.primitive == "reduce":
+            places = tuple(p for axis, p in enumerate(places) if axis not in node.inferred.axes)
+        at = {p: step for p, step in zip(places, node.output.strides, strict=True) if p is not None}
+        axes = self._axes[: len(shape)]
+        if any(a not in at for a in axes):
+            raise Inexpressible(f"%{member} does not run over the whole domain")
+        return Read(member, layout(node.output.dtype, shape, tuple(at[a] for a in axes), node.output.device))
+
+    def _numbered(self, value: int) -> int:
+        return ~value if value < 0 else len(self._inputs) + value
+
+    def _steps(self) -> tuple[Any, ...]:
+        return tuple(
+            item
+            if isinstance(item, Index)
+            else Fold(item.kind, self._numbered(item.arg))
+            if isinstance(item, Fold)
+            else Step(item.function, item.dtype, tuple(map(self._numbered, item.args)))
+            for item in self._items
+        )
+
+    def _pointwise(self, numbers: list[int]) -> Program:
+        dtypes = tuple(its.dtype for its in self._kinds)
+        steps = self._steps()
+        values = [self._numbered(n) for n in numbers]
+        several = () if values == [len(dtypes) + len(steps) - 1] else tuple(values)
+        return Program(dtypes, steps, _dtype(dtypes, steps, values[0]), several)
+
+    def _rows(self, results: list[int], numbers: list[int]) -> Work:
+        reduced = len(self._group.reduced or ())
+        kept_axes = len(self._group.kept)
+        shape, extra = self._shape, ()
+        if not reduced:  # rows of one element
+            shape, extra, reduced = (*shape, 1), (0,), 1
+        kinds = list(self._kinds)
+        if kinds and not any(its.each for its in kinds):
+            kinds[0] = Input(kinds[0].dtype, True)
+        program = RowProgram(tuple(kinds), self._steps(), tuple(self._numbered(n) for n in numbers))
+        inputs = []
+        for read, its in zip(self._inputs, kinds, strict=True):
+            n = len(shape) if its.each else kept_axes
+            lay = layout(read.layout.dtype, shape[:n], (*read.layout.strides, *extra)[:n], read.layout.device)
+            inputs.append(Read(read.value, lay, read.offset))
+        outputs = []
+        for member, value in zip(results, program.outputs, strict=True):
+            each = program.values[value].each
+            written = self._written(member, shape[: len(shape) - len(extra)] if each else shape[:kept_axes])
+            if each and extra:
+                its_layout = written.layout
+                lay = layout(its_layout.dtype, shape, (*its_layout.strides, 1), its_layout.device)
+                written = Read(member, lay)
+            outputs.append(written)
+        return Work("row", Rows(program, reduced), tuple(inputs), tuple(outputs))
+
+
+def _dtype(inputs: tuple[str, ...], steps: tuple[Step, ...], value: int) -> str:
+    """The dtype of one value of a program."""
+    if value < len(inputs):
+        return inputs[value]
+    step = steps[value - len(inputs)]
+    return step.dtype if step.function == "cast" else FUNCTIONS[step.function].result_dtype(step.dtype)
+
+
+def _product(graph: Graph, group: Group) -> Work:
+    """A product with the group's steps as its epilogue."""
+    head, *members = group.members
+    node = graph.nodes[head - graph.first]
+    output = node.output
+    accumulator = accumulator_dtype(node.reads[0].layout.dtype, output.dtype)
+    extras: dict[Read, int] = {}
+    for member in members:
+        for read in graph.nodes[member - graph.first].reads:
+            if read.value not in group.members:
+                extras.setdefault(_stretched(read, output), 1 + len(extras))
+    dtypes = (accumulator.name, *(read.layout.dtype.name for read in extras))
+    steps: list[Step] = []
+
+    def add(step: Step) -> int:
+        steps.append(step)
+        return len(dtypes) + len(steps) - 1
+
+    values = {head: 0 if accumulator is output.dtype else add(Step("cast", output.dtype.name, (0,)))}
+    for member in members:
+        its = graph.nodes[member - graph.first]
+        given = [values[r.value] if r.value in values else extras[_stretched(r, output)] for r in its.reads]
+        for step in its.inferred.steps:
+            given.append(add(Step(step.function, step.dtype, tuple(given[a] for a in step.args))))
+        values[member] = given[-1]
+    (result,) = leaving(graph, group)
+    if values[result] != len(dtypes) + len(steps) - 1:
+        raise Inexpressible("a product's result is not its last step")
+    last = graph.nodes[result - graph.first].output
+    program = Program(dtypes, tuple(steps), last.dtype.name)
+    return Work("matmul", Product(program), (*node.reads, *extras), (Read(result, last),))
+
+
+def _stretched(read: Read, output: Layout) -> Read:
+    """A further operand of a product as its kernels take it, of the results' shape."""
+    strides = broadcast_strides(read.layout, output.shape)
+    return Read(read.value, layout(read.layout.dtype, output.shape, strides, output.device), read.offset)

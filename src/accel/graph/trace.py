@@ -1,0 +1,122 @@
+"""Tracing: a function runs once on arrays that have a layout and no memory; every primitive that it calls is
+recorded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..array import Array, Symbol
+from ..errors import ArgumentError
+from ..layout import Layout, result_layout, row_major
+from ..ops.spec import OpSpec, Seen
+from .graph import Graph, Node, Read
+
+PACKAGE = str(Path(__file__).parents[1])
+
+
+class Tracer:
+    """Records the calls of one function. is_constant: says of an array from outside the function whether it is a
+    constant that a Python scalar became, and all others are refused; None: none is."""
+
+    def __init__(self, inputs: Sequence[Layout], is_constant: Callable[[Array], bool] | None = None) -> None:
+        self._inputs = tuple(inputs)
+        self._is_constant = is_constant
+        self._symbols = [Symbol(self) for _ in inputs]
+        self._captured: list[Array] = []
+        self._capturing: list[Symbol] = []
+        self._nodes: list[tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], Layout, str | None]] = []
+        self._giving: list[Symbol] = []
+        self._alone: frozenset[str] = frozenset()
+
+    def arguments(self) -> list[Array]:
+        """The arrays that the function is called with."""
+        return [Array(symbol, 0, its) for symbol, its in zip(self._symbols, self._inputs, strict=True)]
+
+    def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
+        """What `dispatch.call` does while this traces."""
+        if out is not None:
+            raise ArgumentError(f"{spec.name}: writing into an array cannot be traced; return the result instead")
+        layouts = tuple(x.layout for x in inputs)
+        adapted = spec.adapt(layouts, params)
+        if isinstance(adapted, Seen):
+            views = [x.view(its.shape, its.strides) for x, its in zip(inputs, adapted.layouts, strict=True)]
+            return self.call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
+        if adapted is not None:
+            return adapted(*inputs)
+        if spec.decomposition(params) is not None and spec.name not in self._alone:
+            return spec.decompose(*inputs, params)
+        inferred = spec.infer(layouts, params)
+        reads = [(self._symbol(spec.name, x), x.layout, x.offset) for x in inputs]
+        ((shape, dtype),) = inferred.outputs
+        output = result_layout(layouts, shape, dtype, spec.keeps_order)
+        symbol = Symbol(self)
+        self._nodes.append((spec, params, inferred.params, reads, output, _line()))
+        self._giving.append(symbol)
+        return Array(symbol, 0, output)
+
+    def stand_alone(self, names: frozenset[str]) -> None:
+        """Ops that are recorded as such, although they are composed."""
+        self._alone = names
+
+    def _symbol(self, what: str, x: Array) -> Symbol:
+        """The value that an array stands for; an array of the outside becomes a constant."""
+        if isinstance(x.buffer, Symbol):
+            if x.buffer.tracer is not self:
+                raise ArgumentError(f"{what}: an array of another trace, which is over, cannot be computed with")
+            return x.buffer
+        if self._is_constant is not None and not self._is_constant(x):
+            raise ArgumentError(
+                f"{what}: an array of shape {x.shape} comes from outside the traced function; pass it as an "
+                "argument, since what a trace has captured would never change again"
+            )
+        for array, symbol in zip(self._captured, self._capturing, strict=True):
+            if array.buffer is x.buffer:
+                return symbol
+        self._captured.append(x)
+        self._capturing.append(Symbol(self))
+        return self._capturing[-1]
+
+    def graph(self, results: Sequence[Array]) -> Graph:
+        """The graph of what was recorded, without the nodes that no result needs."""
+        given = [(self._result(x), x.layout, x.offset) for x in results]
+        giving = {symbol: i for i, symbol in enumerate(self._giving)}
+        needed: set[Symbol] = set()
+        pending = [symbol for symbol, _, _ in given]
+        while pending:
+            symbol = pending.pop()
+            if symbol not in needed:
+                needed.add(symbol)
+                if (i := giving.get(symbol)) is not None:
+                    pending += [s for s, _, _ in self._nodes[i][3]]
+        constants = [(a, s) for a, s in zip(self._captured, self._capturing, strict=True) if s in needed]
+        kept = [(node, s) for node, s in zip(self._nodes, self._giving, strict=True) if s in needed]
+        numbers = {s: i for i, s in enumerate([*self._symbols, *(s for _, s in constants), *(s for _, s in kept)])}
+        # a constant is read from where the array that was met first begins
+        start = {s: a.offset for a, s in constants}
+
+        def read(symbol: Symbol, its: Layout, offset: int) -> Read:
+            return Read(numbers[symbol], its, offset - start.get(symbol, 0))
+
+        nodes = tuple(
+            Node(spec, params, inferred, tuple(read(*r) for r in reads), output, line)
+            for (spec, params, inferred, reads, output, line), _ in kept
+        )
+        made = Graph(self._inputs, tuple(a for a, _ in constants), nodes, tuple(read(*r) for r in given))
+        made.check()
+        return made
+
+    def _result(self, x: Any) -> Symbol:
+        if not isinstance(x, Array):
+            raise ArgumentError(f"the traced function returned a {type(x).__name__}; expected arrays")
+        return self._symbol("the traced function's result", x)
+
+
+def _line() -> str | None:
+    """Where the nearest caller outside this package stands."""
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

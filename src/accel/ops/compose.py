@@ -1,0 +1,271 @@
+"""Composed ops: a function of arrays becomes a public function, its row of the op table and, from its trace, all that
+the table derives.
+
+    @composed(reference=exact.rms_norm, samples=families.rms_norm)
+    def rms_norm(x: Operand, normalized_shape: Shape, weight: Operand | None = None, eps: float | None = None) -> Array:
+        ...
+
+What it computes is its body. The decorator adds the widening of 16-bit operands before it and the one rounding of its
+results after it; both are steps like any other, and fused with the rest.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import copysign
+from typing import Any
+
+import numpy as np
+
+from .. import dispatch, interop, registry
+from ..array import Array
+from ..cache import Cache
+from ..dtypes import FLOATS, TABLE, DType, as_dtype, promote
+from ..errors import ArgumentError, DtypeError, shown
+from ..graph import interpret
+from ..layout import Layout
+from .primitive.pointwise import astype
+from .spec import Inferred, OpSpec
+
+Operand = Array
+"""Annotation of a body's parameter that takes a floating array."""
+
+Indices = Array
+"""Annotation of a parameter that takes an array of integers."""
+
+AnyOperand = Array
+"""Annotation of a parameter that takes an array of any dtype."""
+
+KINDS = {"Operand": ("f", "floating dtypes"), "Indices": ("iu", "integer dtypes"), "AnyOperand": ("biuf", "any dtype")}
+"""By an annotation's name: the kinds of dtypes, and their name in errors."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a body. kind: of the operand, a key of KINDS; None: a structural one. optional: an operand that
+    may be left out."""
+
+    name: str
+    kind: str | None
+    optional: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """Arguments of a call without its operands: which operands there are, and the structural arguments, whose types
+    count, so that 1, 1.0 and True are three. One object for each, so that it is a quick key."""
+
+    given: tuple[bool, ...]
+    values: tuple[Any, ...]
+
+
+def parameters(body: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """The parameters of a body, by their annotations."""
+    found = []
+    for name, parameter in inspect.signature(body).parameters.items():
+        words = str(parameter.annotation).split(" | ")
+        kind = next((word for word in words if word in KINDS), None)
+        found.append(Parameter(name, kind, kind is not None and "None" in words))
+    return tuple(found)
+
+
+def structural(op: str, name: str, value: Any) -> Any:
+    """A structural argument as a part of a key: hashable, lists as tuples, NumPy's numbers as Python's. Raises
+    ArgumentError."""
+    if isinstance(value, (list, tuple)):
+        return tuple(structural(op, name, item) for item in value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (Array, np.ndarray)) or interop.is_array(value):
+        raise ArgumentError(f"{op}: {name}: expected no array, got one of shape {tuple(value.shape)}")
+    try:
+        hash(value)
+    except TypeError:
+        raise ArgumentError(f"{op}: {name}: got {shown(value)}, which is no value that is compared") from None
+    return value
+
+
+def typed(value: Any) -> Any:
+    """What tells a structural argument from others that equal it: types, and the sign of a zero."""
+    if isinstance(value, tuple):
+        return tuple(map(typed, value))
+    if isinstance(value, float) and value == 0:
+        return float, copysign(1.0, value)
+    return type(value)
+
+
+def composed(
+    *,
+    reference: Callable[..., Any],
+    samples: Callable[[DType], Any],
+    namespace: str = "nn",
+    dtypes: tuple[DType, ...] = FLOATS,
+    widen: bool = True,
+    bound: Callable[..., Any] | None = None,
+    primitive: str | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a body a public function and a row of the op table.
+
+    reference: the exact answer, independent of the body. samples(dtype): its examples. widen: whether 16-bit operands
+    are widened to float32 before the body and floating results rounded to the promoted dtype of the floating operands
+    (or to that of a parameter named dtype) after it. bound: of the error, where it does not follow from the body.
+    primitive: the op of kernels that compute it as a whole, where a backend has one.
+    """
+
+    def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
+        return _Composed(body, widen).register(reference, samples, namespace, dtypes, bound, primitive)
+
+    return decorate
+
+
+class _Composed:
+    def __init__(self, body: Callable[..., Any], widen: bool) -> None:
+        self.name = body.__name__
+        self.body, self.widen = body, widen
+        self.parameters = parameters(body)
+        self.operands = tuple(p for p in self.parameters if p.kind)
+        self.others = tuple(p for p in self.parameters if not p.kind)
+        self.bounds: Cache[tuple[Any, ...], Bound] = Cache(512)
+        self.exact: Cache[tuple[Any, ...], Bound] = Cache(512)
+
+    def register(
+        self,
+        reference: Callable[..., Any],
+        samples: Callable[[DType], Any],
+        namespace: str,
+        dtypes: tuple[DType, ...],
+        bound: Callable[..., Any] | None,
+        primitive: str | None,
+    ) -> Callable[..., Any]:
+        function = self.public(namespace)
+        spec = OpSpec(
+            name=self.name,
+            primitive=primitive or self.name,
+            summary=(self.body.__doc__ or "").partition(".")[0].strip().replace("\n   ", ""),
+            function=function,
+            infer=self.infer,
+            canonical=partial(interpret.canonical, function),
+            reference=reference,
+            bound=bound or partial(interpret.bound, function),
+            bits=lambda dtype, numerics: "bits",
+            samples=samples,
+            dtypes=dtypes,
+            arguments=tuple(p.name for p in self.operands),
+            namespace=namespace,
+            decompose=self.decompose,
+        )
+        self.spec = registry.register(spec)
+        return function
+
+    def public(self, namespace: str) -> Callable[..., Any]:
+        """The public function: written out, as binding a signature would cost more than the rest of a small call."""
+        signature = inspect.signature(self.body)
+        words, defaults = [], {}
+        keyword_only = False
+        for name, parameter in signature.parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
+                words.append("*")
+                keyword_only = True
+            if parameter.default is not parameter.empty:
+                defaults[f"_{name}"] = parameter.default
+                words.append(f"{name}=_{name}")
+            else:
+                words.append(name)
+        always = [p.name for p in self.operands if not p.optional]
+        given = ", ".join(f"{p.name} is not None" for p in self.operands)
+        operands = f"({''.join(f'{name}, ' for name in always)})"
+        for p in self.operands:
+            if p.optional:
+                operands += f" + (() if {p.name} is None else ({p.name},))"
+        values = "".join(f"{p.name}, " for p in self.others)
+        text = (
+            f"def {self.name}({', '.join(words)}):\n"
+            f"    return _enter(_spec(), {operands}, _bind(({given},), ({values})))\n"
+        )
+        known = {"_enter": interop.enter, "_spec": lambda: self.spec, "_bind": self.bind, **defaults}
+        exec(text, known)  # of names in a signature of this package
+        function: Callable[..., Any] = known[self.name]
+        function.__doc__, function.__module__ = self.body.__doc__, f"accel.{namespace}".rstrip(".")
+        function.__signature__ = _public_signature(signature)  # type: ignore[attr-defined]
+        return function
+
+    def bind(self, given: tuple[bool, ...], values: tuple[Any, ...]) -> Bound:
+        """The key of a call's structural arguments."""
+        key = (given, values, tuple(map(type, values)))
+        try:
+            found = self.bounds.find(key)
+        except TypeError:  # a list
+            found = None
+        return found or self._bound(given, values, key)
+
+    def _bound(self, given: tuple[bool, ...], values: tuple[Any, ...], key: tuple[Any, ...]) -> Bound:
+        """The same for arguments that are new, or that a key of values and types does not tell from others."""
+        plain = tuple(structural(self.name, p.name, v) for p, v in zip(self.others, values, strict=True))
+        exact = (given, plain, tuple(map(typed, plain)))
+        found = self.exact.find(exact)
+        if found is None:
+            found = Bound(given, plain)
+            self.exact.keep(exact, found)
+        if exact == key:
+            self.bounds.keep(key, found)
+        return found
+
+    def decompose(self, *arrays_and_bound: Any) -> Any:
+        """The body on arrays, with the widening before and the rounding after it."""
+        *arrays, bound = arrays_and_bound
+        self.check(tuple(x.layout for x in arrays), bound)
+        keywords = dict(zip((p.name for p in self.others), bound.values, strict=True))
+        present = [p for p, there in zip(self.operands, bound.given, strict=True) if there]
+        operands = dict(zip((p.name for p in present), arrays, strict=True))
+        if self.widen:
+            operands = {name: _widened(x) for name, x in operands.items()}
+        absent = {p.name: None for p, there in zip(self.operands, bound.given, strict=True) if not there}
+        result = self.body(**operands, **absent, **keywords)
+        if not self.widen:
+            return result
+        output = self.output(tuple(x.layout for x in arrays), bound)
+        several = result if isinstance(result, tuple) else (result,)
+        rounded = tuple(astype(x, output, copy=False) if x.dtype.kind == "f" else x for x in several)
+        return rounded if isinstance(result, tuple) else rounded[0]
+
+    def check(self, inputs: Sequence[Layout], bound: Bound) -> None:
+        """Raises DtypeError where an operand has another kind of dtype than its parameter takes."""
+        present = [p for p, there in zip(self.operands, bound.given, strict=True) if there]
+        for p, x in zip(present, inputs, strict=True):
+            kinds, words = KINDS[p.kind or ""]
+            if x.dtype.kind not in kinds:
+                raise DtypeError(f"{self.name}: {p.name}: takes {words}, got {x.dtype}; cast with astype")
+
+    def output(self, inputs: Sequence[Layout], bound: Bound) -> DType:
+        """The dtype of floating results: what the floating operands promote to, or the one that was asked for."""
+        common = promote(*(x.dtype for x in inputs if x.dtype.kind == "f"))
+        asked = dict(zip((p.name for p in self.others), bound.values, strict=True)).get("dtype")
+        if asked is None:
+            return common
+        wanted = as_dtype(asked, f"{self.name}: dtype")
+        if wanted.name not in (common.name, common.accumulator):
+            raise DtypeError(
+                f"{self.name}: dtype: {wanted} from {common}; expected {common} or {TABLE[common.accumulator]}"
+            )
+        return wanted
+
+    def infer(self, inputs: tuple[Layout, ...], bound: Bound) -> Inferred:
+        """Shapes and dtypes of the results, from the trace."""
+        dispatch.one_device(inputs, self.name)
+        graph = dispatch.graph_of(self.spec, inputs, bound)
+        return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), bound)
+
+
+def _widened(x: Array) -> Array:
+    """A 16-bit floating array in float32; others as they are."""
+    return astype(x, x.dtype.accumulator, copy=False) if x.dtype.kind == "f" else x
+
+
+def _public_signature(signature: inspect.Signature) -> inspect.Signature:
+    return signature.replace(
+        parameters=[p.replace(annotation=p.empty) for p in signature.parameters.values()],
+        return_annotation=signature.empty,
+    )

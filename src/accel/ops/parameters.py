@@ -1,0 +1,64 @@
+"""What the kernels of each primitive are told beside layouts: the parameters of a `Call`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..dtypes import TABLE, DType
+from ..errors import ShapeError
+from ..layout import Layout, Shape
+from ..scalar import Program, RowProgram
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Parameters of the primitive ``reduce``: what to compute, and the reduced axes, ascending and not negative.
+
+    The output's layout has the kept axes only. Reduced axes are flattened in row-major order.
+    """
+
+    kind: str
+    axes: Shape
+
+
+@dataclass(frozen=True)
+class Product:
+    """Parameters of the primitive ``matmul``.
+
+    Inputs: a (…, m, k) and b (…, k, n) of one dtype and with the same number of axes, batch axes already broadcast
+    (stride 0), then the epilogue's further operands, each broadcast to (…, m, n) the same way. The accumulator is
+    float32 for float16 and bfloat16, the dtype itself for float32 and float64, and for integers the exact result
+    wrapped to the output dtype. epilogue: None, or the program from (accumulator, further operands…) to the output
+    dtype. None: accumulator cast to the output dtype.
+    """
+
+    epilogue: Program | None = None
+
+
+def accumulator_dtype(operand: DType, output: DType) -> DType:
+    """What an epilogue's first input is: see `Product`."""
+    return TABLE[operand.accumulator] if operand.kind == "f" else output
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Parameters of the primitive ``row``.
+
+    reduced: how many of the domain's axes, the last ones, make up a row; at least one. An input or output of each
+    element has the domain's shape, one of each row that without the reduced axes; with any strides, 0 where it is
+    broadcast. No axis of the domain has length 0.
+    """
+
+    program: RowProgram
+    reduced: int
+
+
+def domain(inputs: Sequence[Layout], params: Rows) -> Shape:
+    """The lengths of the kept axes, then of the reduced ones."""
+    shapes = {x.shape for x, its in zip(inputs, params.program.inputs, strict=True) if its.each}
+    kept = {x.shape for x, its in zip(inputs, params.program.inputs, strict=True) if not its.each}
+    kept |= {shape[: len(shape) - params.reduced] for shape in shapes}
+    if len(shapes) != 1 or len(kept) != 1:
+        raise ShapeError(f"row: operands of shapes {[x.shape for x in inputs]} and {params.reduced} reduced axes")
+    return shapes.pop()
