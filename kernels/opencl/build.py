@@ -71,6 +71,12 @@ def function(program: Program, name: str) -> str:
     return opencl.print_program(program, name)
 
 
+@lru_cache(maxsize=256)
+def procedure(program: Program, name: str) -> str:
+    """A program as a function of that name that stores its results, one or several."""
+    return opencl.print_results(program, name)
+
+
 def uses_fp64(*programs: Program) -> bool:
     """Whether any of the programs computes in float64."""
     return any(opencl.uses_fp64(program) for program in programs)

@@ -121,7 +121,8 @@ def on_host(array: Array) -> np.ndarray:
     """The elements under the array's own strides: a view where the memory is the host's, else of a copy of the bytes
     from the first element to the last. Uses no op."""
     if isinstance(array.buffer, Symbol):
-        raise ArgumentError("elements of an array cannot be read while a function is traced: its values are not known")
+        where = array.buffer.tracer.where()
+        raise ArgumentError(f"elements cannot be read while a function is traced, as they are not computed yet{where}")
     if array.size == 0:
         return np.empty(array.shape, array.dtype.numpy)
     if array.device.host:

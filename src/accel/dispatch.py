@@ -22,9 +22,8 @@ from .cache import Cache
 from .config import Settings, config
 from .conversion import from_numpy, on_host, store, to_numpy
 from .errors import ArgumentError, DeviceError, UnsupportedError, shown
-from .graph.compile import Stage, layouts_of, lines, stages
+from .graph.compile import Stage, assembled, layouts_of, lines, request_of, stages
 from .graph.graph import Graph, Read
-from .graph.launches import launches, plain, written
 from .graph.program import Work
 from .graph.trace import Tracer
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
@@ -105,6 +104,7 @@ it has several; out: write there (to an Array, or a tuple of as many) instead of
 def forget() -> None:
     """Drops all plans (tests)."""
     _plans.clear()
+    _graphs.clear()
     _said.clear()
 
 
@@ -194,8 +194,8 @@ def _local(
     kernel, reason = _choose(request)
     if kernel is not None:
         return single(device, results, _prepared(kernel, request), len(inputs), _into(spec, params)), kernel.name
-    if spec.decomposition(params) is not None:
-        if settings.fusion == "off" or seen is not None:  # then views are composed, and this is not used
+    if spec.decompose is not None and spec.decomposes(params):
+        if settings.fusion == "off" or seen is not None:  # then it is computed on views (`_plan_of_seen`)
             return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
         return _compiled(spec, inputs, params, device, settings), "compiled"
     return _fallback(spec, params, device, reason, settings), "fallback:cpu"
@@ -231,51 +231,64 @@ def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: froze
             results = spec.decompose(*tracer.arguments(), params)
         finally:
             RECORDER.reset(token)
-        found = tracer.graph(results if isinstance(results, tuple) else (results,))
+        found = tracer.graph(_each(results))
         _graphs.keep(key, found)
     return found
 
 
-def _stages(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings) -> Any:
+def _stages(
+    spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings
+) -> tuple[Graph, list[Stage]]:
     """The graph of a composed op, and the steps that compute it on a device."""
     alone = frozenset(name for name, backend in settings.override if backend != device.backend)
     graph = graph_of(spec, inputs, params, alone - {spec.name})
+    return graph, stages(graph, chooser(device, settings), alone)
+
+
+def chooser(device: Device, settings: Settings) -> Callable[[Work], tuple[Any, str]]:
+    """What finds the kernel for a part of a composition."""
 
     def choose(work: Work) -> tuple[Any, str]:
-        outputs = layouts_of(work.outputs)
-        if any(x.size == 0 for x in (*outputs, *layouts_of(work.inputs))):
+        if any(x.size == 0 for x in (*layouts_of(work.inputs), *layouts_of(work.outputs))):
             return None, "there are no elements"
-        return _choose(Call(work.primitive, layouts_of(work.inputs), outputs, work.params, device, settings))
+        return _choose(request_of(work, device, settings))
 
-    return graph, stages(graph, choose, alone)
+    return choose
 
 
 def _compiled(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings) -> Plan:
     """The plan of a composed op: its graph's launches, in order."""
     graph, made = _stages(spec, inputs, params, device, settings)
+    if any(stage.kernel is None for stage in made):
+        return _stepwise(graph, made, device, settings)
+    prepared = [_prepared(stage.kernel, request_of(stage.work, device, settings)) for stage in made]
+    apart = _into(spec, params)
 
-    def prepare(stage: Stage) -> Prepared:
-        work = stage.work
-        ends = layouts_of(work.inputs), layouts_of(work.outputs)
-        return _prepared(stage.kernel, Call(work.primitive, *ends, work.params, device, settings))
+    def into(arrays: Sequence[Array], out: Result) -> Result | None:
+        if tuple(x.layout for x in _each(out)) != tuple(read.layout for read in graph.results):
+            return _stored(plan(arrays, None), out)
+        return apart(arrays, out)
 
-    if not all(stage.kernel for stage in made):
-        steps = [_step(graph, stage, device, prepare) for stage in made]
-    else:
-        whole = launches(graph, made, prepare, device, lambda arrays, out: _stored(whole(arrays, None), out))
-        if plain(graph):
-            return whole
-        computed = written(graph)
+    plan, places = assembled(graph, made, prepared, device, into)
+    if places is None:
+        return plan
 
-        def at_once(values: list[Any]) -> None:
-            for value, x in zip(computed, _each(whole(values[: len(inputs)], None)), strict=True):
-                values[value] = x
+    def seen(arrays: Sequence[Array], out: Result | None) -> Result:
+        """Where some results are views, or operands, or one is returned twice."""
+        values = [*arrays, *graph.constants, *(_each(plan(arrays, None)) if made else ())]
+        results = _packed(_seen_as(values[at], read) for at, read in zip(places, graph.results, strict=True))
+        return results if out is None else _stored(results, out)
 
-        steps = [at_once] if computed else []
-    constants, nothing = graph.constants, [None] * len(graph.nodes)
+    return seen
+
+
+def _stepwise(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings) -> Plan:
+    """The plan of a composition of which some part has no kernel on its device, and is called as it would be alone."""
+    steps = [_step(graph, stage, device, settings) for stage in made]
+    nothing = [None] * len(graph.nodes)
 
     def run(arrays: Sequence[Array], out: Result | None) -> Result:
-        values = [*arrays, *constants, *nothing]
+        values = [*arrays, *graph.constants, *nothing]
         for step in steps:
             step(values)
         results = _packed(_seen_as(values[read.value], read) for read in graph.results)
@@ -284,10 +297,8 @@ def _compiled(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Dev
     return run
 
 
-def _step(
-    graph: Graph, stage: Stage, device: Device, prepare: Callable[[Stage], Prepared]
-) -> Callable[[list[Any]], None]:
-    """What computes a stage's values from earlier ones, by a plan of its own, or by a call where it has no kernel."""
+def _step(graph: Graph, stage: Stage, device: Device, settings: Settings) -> Callable[[list[Any]], None]:
+    """What computes a stage's values from earlier ones."""
     work = stage.work
     if stage.kernel is None:
         (member,) = stage.group.members
@@ -301,13 +312,14 @@ def _step(
             values[member] = x
 
         return called
-    fresh = [read.value for read in work.outputs]
-    its_plan = single(device, [graph.layout(value) for value in fresh], prepare(stage), len(work.inputs), None)
+    outputs = [graph.layout(read.value) for read in work.outputs]
+    prepared = _prepared(stage.kernel, request_of(work, device, settings))
+    plan = single(device, outputs, prepared, len(work.inputs), None)
 
     def launched(values: list[Any]) -> None:
-        results = its_plan([_seen_as(values[read.value], read) for read in work.inputs], None)
-        for value, x in zip(fresh, _each(results), strict=True):
-            values[value] = x
+        results = _each(plan([_seen_as(values[read.value], read) for read in work.inputs], None))
+        for read, result in zip(work.outputs, results, strict=True):
+            values[read.value] = result
 
     return launched
 
@@ -527,12 +539,12 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     request = Call(spec.primitive, inputs, results, inferred.params, device, settings)
     rows = [k for k in registry.kernels(device.backend) if k.op == spec.primitive]
     found = [Candidate(k.name, k.source, _refusal(k, request)) for k in rows]
-    able = spec.decomposition(params) is not None
-    if able and settings.fusion == "on":
+    composed = spec.decompose is not None and spec.decomposes(params)
+    if composed and settings.fusion == "on":
         graph, made = _stages(spec, inputs, params, device, settings)
         found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made))))
     else:
-        found.append(Candidate(DECOMPOSITION, "", None if able else f"{spec.name} is a primitive"))
+        found.append(Candidate(DECOMPOSITION, "", None if composed else f"{spec.name} is a primitive"))
     refusal = None
     if device.backend == "cpu":
         refusal = "the device is the CPU already"

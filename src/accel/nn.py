@@ -1,10 +1,11 @@
 """`accel.nn`: functions of neural networks, with torch.nn.functional's names and argument order, `axis` for `dim`."""
 
-from .ops.composed.softmax import log_softmax, softmax
-from .ops.primitive.matmul import linear
-from .ops.primitive.pointwise import gelu
+from .ops.composed.batch_norm import batch_norm as _batch_norm
+from .ops.composed.batch_norm import instance_norm as _instance_norm
+from .ops.primitive.pointwise import gelu as _gelu
 from .registry import OPS as _OPS
 
-relu, sigmoid, silu, tanh = (_OPS[name].function for name in ("relu", "sigmoid", "silu", "tanh"))
+globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == "nn"})
+globals().update(gelu=_gelu, tanh=_OPS["tanh"].function, batch_norm=_batch_norm, instance_norm=_instance_norm)
 
-__all__ = ["gelu", "linear", "log_softmax", "relu", "sigmoid", "silu", "softmax", "tanh"]
+__all__ = sorted(name for name in globals() if not name.startswith("_"))

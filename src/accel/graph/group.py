@@ -266,6 +266,8 @@ class _Grouping:
         """Takes the second group into the first. to: the axes of its domain that are known to be ones of the first's.
         Raises Unfit, and then nothing has changed."""
         reduced = self._joint_reduced(group, other, to)
+        if len(set(to.values())) < len(to):
+            raise Unfit("two axes of the one are one axis of the other")
         free = [a for a in range(len(group.lengths)) if a not in to.values()]
         for a, n in enumerate(other.lengths):
             if a in to:
@@ -281,6 +283,7 @@ class _Grouping:
             raise Unfit("it would be computed again and again")
         places = {m: tuple(None if p is None else to[p] for p in other.places[m]) for m in other.members}
         trial = Group("row", sorted(group.members + other.members), group.lengths, reduced, {**group.places, **places})
+        self._check_crossing(trial, group, other)
         if reduced is not None:
             self._check_rows(trial, reduced, group, other)
         elif free and any(m in self._results or self._leaves(m, group, other) for m in other.members):
@@ -290,6 +293,15 @@ class _Grouping:
         for member in other.members:
             self._of[member] = group
         self._groups.remove(other)
+
+    def _check_crossing(self, trial: Group, group: Group, other: Group) -> None:
+        """Whether what nodes of one group read of the other's values lies where they are. Raises Unfit."""
+        for member in trial.members:
+            node = self._graph.nodes[member - self._graph.first]
+            for read in node.reads:
+                owner = self._of.get(read.value)
+                if owner in (group, other) and owner is not self._of[member]:
+                    self._align(trial, read, space(node), list(trial.places[member]))
 
     def _joint_reduced(self, group: Group, other: Group, to: dict[int, int]) -> tuple[int, ...] | None:
         """The reduced axes of two groups as the first one's; fills in `to` for those of the second."""

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..array import Array, Symbol
-from ..errors import ArgumentError
+from ..config import config
+from ..errors import AccelError, ArgumentError
 from ..layout import Layout, result_layout, row_major
 from ..ops.spec import OpSpec, Seen
 from .graph import Graph, Node, Read
+
+STANDS = "; the traced function stands at "
 
 PACKAGE = str(Path(__file__).parents[1])
 
@@ -30,6 +33,8 @@ class Tracer:
         self._nodes: list[tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], Layout, str | None]] = []
         self._giving: list[Symbol] = []
         self._alone: frozenset[str] = frozenset()
+        self._settings = config.current()
+        self._lines = is_constant is not None
 
     def arguments(self) -> list[Array]:
         """The arrays that the function is called with."""
@@ -38,7 +43,19 @@ class Tracer:
     def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
         """What `dispatch.call` does while this traces."""
         if out is not None:
-            raise ArgumentError(f"{spec.name}: writing into an array cannot be traced; return the result instead")
+            raise ArgumentError(
+                f"{spec.name}: writing into an array cannot be traced; return the result instead{self.where()}"
+            )
+        if config.current() is not self._settings:
+            raise ArgumentError(f"{spec.name}: settings cannot change while a function is traced{self.where()}")
+        try:
+            return self._record(spec, inputs, params)
+        except AccelError as error:
+            if self._lines and STANDS not in str(error):
+                error.args = (f"{error}{self.where()}", *error.args[1:])
+            raise
+
+    def _record(self, spec: OpSpec, inputs: Sequence[Array], params: Any) -> Any:
         layouts = tuple(x.layout for x in inputs)
         adapted = spec.adapt(layouts, params)
         if isinstance(adapted, Seen):
@@ -46,7 +63,7 @@ class Tracer:
             return self.call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
         if adapted is not None:
             return adapted(*inputs)
-        if spec.decomposition(params) is not None and spec.name not in self._alone:
+        if spec.decompose is not None and spec.decomposes(params) and spec.name not in self._alone:
             return spec.decompose(*inputs, params)
         inferred = spec.infer(layouts, params)
         reads = [(self._symbol(spec.name, x), x.layout, x.offset) for x in inputs]
@@ -56,6 +73,11 @@ class Tracer:
         self._nodes.append((spec, params, inferred.params, reads, output, _line()))
         self._giving.append(symbol)
         return Array(symbol, 0, output)
+
+    def where(self) -> str:
+        """The end of an error's message: where the traced function stands."""
+        line = _line()
+        return f"{STANDS}{line}" if line else ""
 
     def stand_alone(self, names: frozenset[str]) -> None:
         """Ops that are recorded as such, although they are composed."""
@@ -117,6 +139,8 @@ class Tracer:
 def _line() -> str | None:
     """Where the nearest caller outside this package stands."""
     frame = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame is not None and (
+        frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code.co_filename == "<string>"
+    ):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

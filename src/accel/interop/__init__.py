@@ -63,8 +63,8 @@ def is_scalar(value: Any) -> bool:
 def library(value: Any) -> Any:
     """The module of this package that knows a foreign array's kind, or None.
 
-    Each has ``to_array(value, home, argument)``, ``from_array(array, example)`` and ``device_of(value)``, which is None
-    for the host's memory.
+    Each has ``to_array(value, home, argument)``, ``from_array(array, example)``, ``device_of(value)``, which is None
+    for the host's memory, and ``overwrite(value, array)``, which casts an array's elements into a foreign one.
     """
     if isinstance(value, (np.ndarray, np.generic)):
         return numpy_arrays

@@ -3,11 +3,11 @@
 from typing import Any
 
 from .. import registry
-from .composed import softmax
+from .composed import batch_norm, normalization, softmax, statistics
 from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
-__all__ = ["matmul", "pointwise", "reduce", "row", "softmax"]
+__all__ = ["batch_norm", "matmul", "normalization", "pointwise", "reduce", "row", "softmax", "statistics"]
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

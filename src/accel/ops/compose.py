@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .. import dispatch, interop, registry
+from ..arguments import refuse
 from ..array import Array
 from ..cache import Cache
 from ..dtypes import FLOATS, TABLE, DType, as_dtype, promote
@@ -128,6 +129,8 @@ class _Composed:
         self.parameters = parameters(body)
         self.operands = tuple(p for p in self.parameters if p.kind)
         self.others = tuple(p for p in self.parameters if not p.kind)
+        signature = inspect.signature(body)
+        self.nameless = tuple(n for n, p in signature.parameters.items() if p.kind is p.POSITIONAL_ONLY)
         self.bounds: Cache[tuple[Any, ...], Bound] = Cache(512)
         self.exact: Cache[tuple[Any, ...], Bound] = Cache(512)
 
@@ -174,6 +177,8 @@ class _Composed:
                 words.append(f"{name}=_{name}")
             else:
                 words.append(name)
+            if name in self.nameless[-1:]:
+                words.append("/")
         always = [p.name for p in self.operands if not p.optional]
         given = ", ".join(f"{p.name} is not None" for p in self.operands)
         operands = f"({''.join(f'{name}, ' for name in always)})"
@@ -182,10 +187,12 @@ class _Composed:
                 operands += f" + (() if {p.name} is None else ({p.name},))"
         values = "".join(f"{p.name}, " for p in self.others)
         text = (
-            f"def {self.name}({', '.join(words)}):\n"
+            f"def {self.name}({', '.join(words)}, **others):\n"
+            f"    if others:\n"
+            f"        _refuse({self.name!r}, others)\n"
             f"    return _enter(_spec(), {operands}, _bind(({given},), ({values})))\n"
         )
-        known = {"_enter": interop.enter, "_spec": lambda: self.spec, "_bind": self.bind, **defaults}
+        known = {"_refuse": refuse, "_enter": interop.enter, "_spec": lambda: self.spec, "_bind": self.bind, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]
         function.__doc__, function.__module__ = self.body.__doc__, f"accel.{namespace}".rstrip(".")
@@ -223,7 +230,9 @@ class _Composed:
         if self.widen:
             operands = {name: _widened(x) for name, x in operands.items()}
         absent = {p.name: None for p, there in zip(self.operands, bound.given, strict=True) if not there}
-        result = self.body(**operands, **absent, **keywords)
+        arguments = {**operands, **absent, **keywords}
+        nameless = [arguments.pop(name) for name in self.nameless]
+        result = self.body(*nameless, **arguments)
         if not self.widen:
             return result
         output = self.output(tuple(x.layout for x in arrays), bound)

@@ -86,10 +86,6 @@ class OpSpec:
         for name in ("canonical", "reference", "bound"):
             object.__setattr__(self, name, _in_float_environment(getattr(self, name)))
 
-    def decomposition(self, params: Any) -> Callable[..., Any] | None:
-        """`decompose`, where it serves calls of these parameters."""
-        return self.decompose if self.decompose is not None and self.decomposes(params) else None
-
     def __copy__(self) -> OpSpec:
         return self
 

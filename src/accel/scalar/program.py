@@ -241,4 +241,4 @@ def compose(outer: Program, *inner: Program) -> Program:
 
 def count_fma(program: Program) -> int:
     """Number of fused multiply-adds in the program; the code-generation tests compare machine code with it."""
-    return sum(node.op == "fma" for node in schedule(program.expression()))
+    return sum(node.op == "fma" for node in schedule(*program.expressions()))

@@ -32,9 +32,16 @@ ARGUMENTS = {
 NAMESPACES = {
     "gelu": "nn",
     "gelu_tanh": "nn",
+    "hardsigmoid": "nn",
+    "hardswish": "nn",
+    "logsigmoid": "nn",
+    "mish": "nn",
     "relu": "nn",
+    "selu": "nn",
     "sigmoid": "nn",
     "silu": "nn",
+    "softsign": "nn",
+    "tanhshrink": "nn",
     "erf": "special",
     "rsqrt": "special",
 }

@@ -1,0 +1,174 @@
+"""`accel.fuse`: a user's function of accel calls, traced once for each set of layouts and compiled as accel's own
+compositions are."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import dispatch, interop
+from .array import Array
+from .cache import Cache
+from .conversion import is_constant
+from .dtypes import TABLE
+from .errors import ArgumentError, shown
+from .graph.interpret import canonical
+from .layout import Layout
+from .ops.compose import typed
+from .ops.spec import Inferred, OpSpec
+
+LEAF = object()
+"""Stands for an array in a structure."""
+
+
+def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled: its accel calls run as few kernels, with the bits of calling them one by one.
+
+        @accel.fuse
+        def gated(x, w):
+            return accel.nn.silu(x @ w) * x
+
+    The first call with arrays of given shapes, strides, dtypes and device traces the function, once, on arrays that
+    have no elements; later ones run what was compiled. Arguments and results are arrays of any kind that accel takes,
+    in tuples, lists and dicts, nested as you like; the function itself sees `accel.Array`. Other arguments must be
+    hashable; each new value of one is traced anew. Whatever the function does beside calling accel happens at the trace
+    only.
+
+    Raises ArgumentError where the function cannot be traced: where it reads an element (``if x > 0``, ``float(x)``),
+    writes into an array, changes settings, or uses an array that it was not given. Errors name the line.
+    """
+    if not callable(function):
+        raise ArgumentError(f"fuse: function: expected a callable, got {shown(function)}")
+    return functools.wraps(function)(_Fused(function))
+
+
+class _Fused:
+    """What `fuse` makes of a function. Each structure of its arguments is an op of its own."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._name = getattr(function, "__name__", type(function).__name__)
+        self._ops: Cache[Any, _Structured] = Cache(256)
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        arrays: dict[str, Any] = {}
+        structure = self._arguments(args, keywords, arrays)
+        if not arrays:
+            raise ArgumentError(f"{self._name}: expected at least one array among the arguments of a fused function")
+        adopted, restore = interop.adopt(self._name, **arrays)
+        key = (structure, typed(structure))
+        op = self._ops.find(key)
+        if op is None:
+            op = _Structured(self._function, self._name, structure, tuple(arrays))
+            self._ops.keep(key, op)
+        return op.call(adopted, restore)
+
+    def _arguments(self, args: tuple[Any, ...], keywords: dict[str, Any], arrays: dict[str, Any]) -> Any:
+        """The structure of a call's arguments; their arrays go into `arrays`."""
+        by_place = tuple(_taken_apart(x, self._name, f"argument {i}", arrays) for i, x in enumerate(args))
+        by_name = tuple((k, _taken_apart(x, self._name, k, arrays)) for k, x in keywords.items())
+        return tuple, ((tuple, by_place), (dict, by_name))
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+
+class _Structured:
+    """The function for arguments of one structure."""
+
+    def __init__(self, function: Callable[..., Any], name: str, structure: Any, names: tuple[str, ...]) -> None:
+        self._function, self._structure = function, structure
+        self._results: Cache[tuple[Layout, ...], Any] = Cache(256)
+        self._spec = OpSpec(
+            name=name,
+            primitive="fused",
+            summary=f"the fused function {name}",
+            function=function,
+            infer=self._infer,
+            canonical=functools.partial(canonical, function),
+            reference=functools.partial(canonical, function),
+            bound=lambda reference, *operands, **keywords: np.zeros(np.shape(reference)),
+            bits=lambda dtype, numerics: "bits",
+            samples=lambda dtype: None,
+            dtypes=tuple(TABLE.values()),
+            arguments=names,
+            namespace="internal",
+            decompose=self._run,
+            captures=is_constant,
+        )
+
+    def call(self, arrays: list[Array], restore: Callable[[Array], Any]) -> Any:
+        layouts = tuple(x.layout for x in arrays)
+        results = dispatch.call(self._spec, arrays, None)
+        structure = self._results.find(layouts)
+        if structure is None:
+            dispatch.graph_of(self._spec, layouts, None)
+            structure = self._results.find(layouts)
+        several = iter(results if isinstance(results, tuple) else (results,))
+        return _put_together(structure, map(restore, several))
+
+    def _run(self, *arrays_and_params: Any) -> tuple[Array, ...]:
+        """The function on the arrays of a call; its results, of whatever structure, as a tuple."""
+        arrays = arrays_and_params[:-1]
+        args, keywords = _put_together(self._structure, iter(arrays))
+        given: dict[str, Any] = {}
+        structure = _taken_apart(self._function(*args, **keywords), self._spec.name, "the result", given)
+        if not given:
+            raise ArgumentError(
+                f"{self._spec.name}: a fused function returns at least one array, got {shown(structure)}"
+            )
+        for name, x in given.items():
+            if not isinstance(x, Array):
+                raise ArgumentError(
+                    f"{self._spec.name}: {name} is a {type(x).__module__}.{type(x).__qualname__}; a fused function "
+                    "computes with accel's functions only"
+                )
+        self._results.keep(tuple(x.layout for x in arrays), structure)
+        return tuple(given.values())
+
+    def _infer(self, inputs: tuple[Layout, ...], params: None) -> Inferred:
+        dispatch.one_device(inputs, self._spec.name)
+        graph = dispatch.graph_of(self._spec, inputs, params)
+        return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
+
+
+def _taken_apart(value: Any, op: str, name: str, arrays: dict[str, Any]) -> Any:
+    """A structure with LEAF for each array, which goes into `arrays` by its place. Raises ArgumentError."""
+    if interop.is_array(value) and not isinstance(value, np.generic):
+        arrays[name] = value
+        return LEAF
+    if isinstance(value, (tuple, list)):
+        return _kind(value), tuple(_taken_apart(v, op, f"{name}[{i}]", arrays) for i, v in enumerate(value))
+    if isinstance(value, dict):
+        return dict, tuple((k, _taken_apart(v, op, f"{name}[{k!r}]", arrays)) for k, v in value.items())
+    try:
+        hash(value)
+    except TypeError:
+        raise ArgumentError(
+            f"{op}: {name}: got a {type(value).__qualname__}, which is neither an array, a tuple, list or "
+            "dict of them, nor a value that is compared"
+        ) from None
+    return "value", value
+
+
+def _kind(value: Sequence[Any]) -> Any:
+    """How a sequence is made again of its parts."""
+    if isinstance(value, list):
+        return list
+    return type(value) if hasattr(value, "_fields") else tuple
+
+
+def _put_together(structure: Any, arrays: Iterator[Any]) -> Any:
+    """The structure with the arrays in their places."""
+    if structure is LEAF:
+        return next(arrays)
+    kind, parts = structure
+    if kind == "value":
+        return parts
+    if kind is dict:
+        return {key: _put_together(part, arrays) for key, part in parts}
+    made = [_put_together(part, arrays) for part in parts]
+    return kind(*made) if hasattr(kind, "_fields") else kind(made)
