@@ -186,8 +186,8 @@ def index_range(n: int, device: Device) -> Array:
 
 
 def is_constant(array: Array) -> bool:
-    """Whether an array is what `constant` gave, under any shape."""
-    return given_number(array) is not None
+    """Whether an array is what `constant` or `index_range` gave, under any shape."""
+    return given_number(array) is not None or is_range(array)
 
 
 def given_number(array: Array) -> bool | int | float | None:
