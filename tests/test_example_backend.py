@@ -89,8 +89,8 @@ def test_conform_finds_a_wrong_kernel(installed, tmp_path):
     site = tmp_path / "site"
     shutil.copytree(installed, site)
     kernel = site / "accel_example_backend/kernels/pointwise.py"
-    right = "evaluate(program, *operands)"
-    wrong = f"np.nextafter({right}, np.inf) if program.output == 'float32' else {right}"
+    right = "result[...] = value"
+    wrong = "result[...] = np.nextafter(value, np.inf) if program.output == 'float32' else value"
     kernel.write_text(kernel.read_text(encoding="utf-8").replace(right, wrong), encoding="utf-8")
     done = accel("conform", "--backend", "example", "--op", "add", "--examples", "5", "--json", path=site)
     assert done.returncode == 1, done.stderr
@@ -141,6 +141,7 @@ def test_an_allocation_larger_than_the_device(installed):
 BROKEN = {
     "raises": ('raise RuntimeError("the driver is not there")', None, "RuntimeError: the driver is not there"),
     "nothing": ("return None", None, "failed to start"),
+    "older": ("return None", 'INFO = BackendInfo("older", "s", api_version=1)', "docs/backend-contract.md says what"),
     "version": ("return None", 'INFO = BackendInfo("version", "s", api_version=99)', "version 99"),
     "metadata": ("return None", 'raise ImportError("no such file")', "failed to load: ImportError: no such file"),
     "notinfo": ("return None", "INFO = None", "is of type NoneType; expected a BackendInfo"),

@@ -21,8 +21,7 @@ NUMPY = {
 
 TORCH = {
     "equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
-    "bitwise_invert": "bitwise_not", "gelu": "nn.functional.gelu", "silu": "nn.functional.silu",
-    "positive": "clone", "erf": "special.erf", "erfc": "special.erfc", "expit": "special.expit",
+    "bitwise_invert": "bitwise_not", "positive": "clone", "expit": "special.expit",
 }  # fmt: skip
 """torch's names. Its ``positive`` copies nothing."""
 
@@ -47,7 +46,8 @@ def torch_function(torch: Any, name: str) -> Callable[..., Any] | None:
         return lambda x: torch.clip(x, LOWER, UPPER)
     if name == "gelu_tanh":
         return partial(torch.nn.functional.gelu, approximate="tanh")
-    return find(torch, TORCH.get(name, name)) or find(torch, f"special.{name}")
+    paths = (TORCH.get(name, name), f"special.{name}", f"nn.functional.{name}")
+    return next(filter(None, (find(torch, path) for path in paths)), None)
 
 
 def answer(name: str, *operands: np.ndarray) -> np.ndarray:

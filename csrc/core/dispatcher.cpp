@@ -34,6 +34,21 @@ enum DispatcherPart { kRecorder, kScope, kSettings, kPlans, kSlow, kDispatcherPa
 /// An array's layout, borrowed; null for anything that is no array.
 PyObject* layout_of(PyObject* array) { return Py_TYPE(array) == api.array ? slot(array, api.array_layout) : nullptr; }
 
+/// The layout of an output that is given, None where none is, a tuple of layouts for a tuple of outputs. Null, perhaps
+/// without an exception, for anything else.
+Ref target_of(PyObject* out) {
+  if (out == Py_None) return Ref::borrowed(out);
+  if (!PyTuple_CheckExact(out)) return Ref::borrowed(layout_of(out));
+  const Py_ssize_t count = PyTuple_GET_SIZE(out);
+  Ref layouts(PyTuple_New(count));
+  for (Py_ssize_t i = 0; layouts && i < count; ++i) {
+    PyObject* const its_layout = layout_of(PyTuple_GET_ITEM(out, i));
+    if (!its_layout) return Ref();
+    PyTuple_SET_ITEM(layouts.get(), i, Py_NewRef(its_layout));
+  }
+  return layouts;
+}
+
 /// The key of a call's plan; null where the call is to be recorded or is no proper one.
 Ref make_key(const Callable& self, PyObject* spec, PyObject* inputs, PyObject* params, PyObject* out) {
   PyObject* value = nullptr;
@@ -41,7 +56,7 @@ Ref make_key(const Callable& self, PyObject* spec, PyObject* inputs, PyObject* p
   const Ref recorder(value);
   if (recorder.get() != Py_None) return Ref();
   const Ref settings = current_settings(self.parts[kScope], self.parts[kSettings]);
-  PyObject* const target = out == Py_None ? Py_None : layout_of(out);
+  const Ref target = target_of(out);
   const bool sequence = PyTuple_CheckExact(inputs) || PyList_CheckExact(inputs);
   if (!settings || !target || !sequence) return Ref();
   const Py_ssize_t count = PySequence_Fast_GET_SIZE(inputs);
@@ -51,7 +66,7 @@ Ref make_key(const Callable& self, PyObject* spec, PyObject* inputs, PyObject* p
   set(0, spec);
   set(1, settings.get());
   set(2, params);
-  set(3, target);
+  set(3, target.get());
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* const its_layout = layout_of(PySequence_Fast_GET_ITEM(inputs, i));
     if (!its_layout) return Ref();
@@ -77,37 +92,12 @@ PyObject* dispatch(PyObject* object, PyObject* const* args, size_t flagged, PyOb
   return PyObject_Vectorcall(self.parts[kSlow], given, 4, nullptr);
 }
 
-enum PlanPart { kAllocate, kBytes, kLayout, kLaunch, kInto, kPlanParts };
-
-PyObject* run_plan(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
-  PyObject* given[2];  // inputs, out
-  if (!unpack("plan", args, flagged, keywords, 2, 2, given)) return nullptr;
-  PyObject* const* const parts = as_callable(object).parts;
-  if (given[1] != Py_None) return PyObject_Vectorcall(parts[kInto], given, 2, nullptr);
-  const Ref buffer(PyObject_CallOneArg(parts[kAllocate], parts[kBytes]));
-  if (!buffer) return nullptr;
-  const Ref zero(PyLong_FromLong(0));
-  Ref array(make_array(buffer.get(), zero.get(), parts[kLayout]));
-  if (!array) return nullptr;
-  const Ref outputs(PyTuple_Pack(1, array.get()));
-  if (!outputs) return nullptr;
-  PyObject* const operands[] = {given[0], outputs.get()};
-  const Ref done(PyObject_Vectorcall(parts[kLaunch], operands, 2, nullptr));
-  return done ? array.release() : nullptr;
-}
-
 }  // namespace
 
 PyTypeObject* make_dispatcher_type() {
   return make_callable_type("accel._core.Dispatcher",
                             "Dispatcher(recorder, scope, settings, plans, slow): finds the plan of a call and runs it.",
                             construct<dispatch, kDispatcherParts>);
-}
-
-PyTypeObject* make_plan_type() {
-  return make_callable_type("accel._core.Plan",
-                            "Plan(allocate, nbytes, layout, launch, into): runs a kernel's launch on a fresh output.",
-                            construct<run_plan, kPlanParts>);
 }
 
 }  // namespace accel::core

@@ -1,4 +1,4 @@
-// The table of plans, and the plan of a kernel.
+// The table of plans.
 #pragma once
 
 #include "objects.hpp"
@@ -20,13 +20,9 @@ PyObject* make_array(PyObject* buffer, PyObject* offset, PyObject* layout);
 ///   recorder  ContextVar: whether calls are recorded
 ///   scope     ContextVar: the key of the settings in force in...
 ///   settings  ...this dict
-///   plans     dict: (spec, settings, params, layout of out or None, layouts of the inputs...) -> plan(inputs, out)
+///   plans     dict: (spec, settings, params, layout of out, a tuple of
+///             them or None, layouts of the inputs...) -> plan(inputs, out)
 ///   slow      called with all four where there is no plan yet, or the call is to be recorded
 PyTypeObject* make_dispatcher_type();
-
-/// A plan(inputs, out), made of (allocate, nbytes, layout, launch, into):
-///   out None  allocates nbytes, launches with an array of the layout over it, and returns that array
-///   else      returns into(inputs, out)
-PyTypeObject* make_plan_type();
 
 }  // namespace accel::core

@@ -119,6 +119,24 @@ PyObject* to_numpy(PyObject* array) {
   return view;
 }
 
+/// A result as a NumPy array. Null with an exception set.
+PyObject* restore(const Callable& self, PyObject* result) {
+  PyObject* const view = Py_TYPE(result) == api.array ? to_numpy(result) : nullptr;
+  if (view || PyErr_Occurred()) return view;
+  return PyObject_CallOneArg(self.parts[kToNumpy], result);
+}
+
+/// The same for several results.
+PyObject* restore_each(const Callable& self, PyObject* results) {
+  Ref restored(PyTuple_New(PyTuple_GET_SIZE(results)));
+  for (Py_ssize_t i = 0; restored && i < PyTuple_GET_SIZE(results); ++i) {
+    PyObject* const array = restore(self, PyTuple_GET_ITEM(results, i));
+    if (!array) return nullptr;
+    PyTuple_SET_ITEM(restored.get(), i, array);
+  }
+  return restored.release();
+}
+
 /// The device that NumPy arrays go to, where its memory is the host's. Null, perhaps without an exception.
 Ref host_device(const Callable& self) {
   static PyObject* const kHost = PyUnicode_InternFromString("host");
@@ -134,6 +152,7 @@ bool is_scalar(PyObject* x) { return PyFloat_CheckExact(x) || PyLong_CheckExact(
 /// A Python scalar beside arrays of one dtype and device, as the array that it stood for before. Null, perhaps without
 /// an exception, where it is new, or is -0.0, which equals 0.0.
 Ref known_scalar(const Callable& self, PyObject* value, PyObject* dtype, PyObject* device) {
+  const StandardFloats standard;  // where subnormals are zeros, 5e-324 would be found as 0.0
   if (PyFloat_CheckExact(value)) {
     const double x = PyFloat_AS_DOUBLE(value);
     if (x == 0 && std::signbit(x)) return Ref();
@@ -219,9 +238,7 @@ PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObjec
       PyObject* const call[] = {given[0], adopted.get(), given[2]};
       Ref result(PyObject_Vectorcall(self.parts[kDispatcher], call, 3, nullptr));
       if (!result || kind == api.array) return result.release();
-      PyObject* const view = Py_TYPE(result.get()) == api.array ? to_numpy(result.get()) : nullptr;
-      if (view || PyErr_Occurred()) return view;
-      return PyObject_CallOneArg(self.parts[kToNumpy], result.get());
+      return PyTuple_CheckExact(result.get()) ? restore_each(self, result.get()) : restore(self, result.get());
     }
     if (PyErr_Occurred()) return nullptr;
   }

@@ -6,9 +6,9 @@
 namespace accel::core {
 
 /// A callable (spec, operands, params=None) for public functions: arrays go to the dispatcher, plain NumPy arrays are
-/// wrapped and the result turned back, Python scalars beside either take the arrays' dtype where the op takes scalars;
-/// anything else goes to slow(spec, operands, params). Made of
-/// (dispatcher, slow, to_numpy, scope, settings, devices, dtypes, layouts, scalars):
+/// wrapped and the result (each of a tuple of them) turned back, Python scalars beside either take the arrays' dtype
+/// where the op takes scalars; anything else goes to slow(spec, operands, params). Made of (dispatcher, slow, to_numpy,
+/// scope, settings, devices, dtypes, layouts, scalars):
 ///   to_numpy  turns a result back where it is not simple
 ///   scope, settings   as in Dispatcher
 ///   devices   dict: settings -> the device of host arrays

@@ -10,6 +10,7 @@
 #include "elements.hpp"
 #include "ending.hpp"
 #include "environment.hpp"
+#include "plan.hpp"
 #include "pool.hpp"
 
 namespace py = pybind11;

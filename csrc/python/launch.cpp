@@ -71,18 +71,18 @@ bool translate(Body&& body) {
 
 PyObject* call(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   const Kernel& self = *as_launch(object).kernel;
-  const auto sequence = [](PyObject* x) { return PyTuple_CheckExact(x) || PyList_CheckExact(x); };
-  const Py_ssize_t count = static_cast<Py_ssize_t>(self.sizes.size()) - 1;
-  if (PyVectorcall_NARGS(flagged) != 2 || (keywords && PyTuple_GET_SIZE(keywords)) || !sequence(args[0]) ||
-      !sequence(args[1]) || PySequence_Fast_GET_SIZE(args[0]) != count || PySequence_Fast_GET_SIZE(args[1]) != 1) {
-    return PyErr_Format(PyExc_TypeError, "launch: expected %zd inputs and one output", count);
+  const Py_ssize_t count = static_cast<Py_ssize_t>(self.sizes.size()) - 1;  // of inputs
+  PyObject* const arrays = PyVectorcall_NARGS(flagged) == 1 ? args[0] : nullptr;
+  const bool sequence = arrays && (PyTuple_CheckExact(arrays) || PyList_CheckExact(arrays));
+  if (!sequence || (keywords && PyTuple_GET_SIZE(keywords)) || PySequence_Fast_GET_SIZE(arrays) != count + 1) {
+    return PyErr_Format(PyExc_TypeError, "launch: expected one sequence of %zd inputs and one output", count);
   }
   char* inputs[kMaxInputs];
   for (Py_ssize_t i = 0; i < count; ++i) {
-    inputs[i] = address(PySequence_Fast_GET_ITEM(args[0], i), self.sizes[static_cast<size_t>(i)]);
+    inputs[i] = address(PySequence_Fast_GET_ITEM(arrays, i), self.sizes[static_cast<size_t>(i)]);
     if (!inputs[i] && PyErr_Occurred()) return nullptr;
   }
-  char* const output = address(PySequence_Fast_GET_ITEM(args[1], 0), self.sizes.back());
+  char* const output = address(PySequence_Fast_GET_ITEM(arrays, count), self.sizes.back());
   if (!output && PyErr_Occurred()) return nullptr;
   const bool done = translate([&] {
     if (self.work <= kBriefWork) {
@@ -112,7 +112,9 @@ PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
     {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>("launch(inputs, outputs): a kernel made ready for operands of fixed layouts.")},
+    {Py_tp_doc,
+     const_cast<char*>(
+         "launch(arrays): a kernel made ready for operands of fixed layouts, its inputs and then its output.")},
     {0, nullptr},
 };
 

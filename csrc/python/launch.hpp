@@ -1,4 +1,5 @@
-// A kernel made ready for operands of fixed layouts: a callable launch(inputs, outputs) over accel's arrays.
+// A kernel made ready for operands of fixed layouts: a callable launch(arrays) over accel's arrays, the
+// inputs and then the output.
 #pragma once
 
 #include <Python.h>

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, one_launch
 from accel.backends.cpu import isa, native, threads
 from accel.layout import broadcast_strides
 from accel.scalar import Program
@@ -18,14 +18,15 @@ def compiled(program: Program, isa_name: str) -> Any:
 
 
 def _supports(call: Call) -> str | None:
-    return None
+    return "the program has several results" if call.params.results else None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     kernel = compiled(call.params, isa(call.settings.cpu_isa))
     (out,) = call.outputs
     strides = [broadcast_strides(x, out.shape) for x in call.inputs]
-    return kernel.launch(out.shape, out.strides, strides, threads(call.settings))
+    run = kernel.launch(out.shape, out.strides, strides, threads(call.settings))
+    return one_launch(call, run, kernel)
 
 
 KERNELS = (Kernel("pointwise", "cpu.pointwise", "csrc/pointwise.hpp", _supports, _prepare),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, one_launch
 from accel.backends.cpu import isa, native, threads
 
 
@@ -14,7 +14,7 @@ def _supports_mean(call: Call) -> str | None:
     return "there are no elements" if call.inputs[0].size == 0 else None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     (x,), (out,) = call.inputs, call.outputs
     kernel = native().Reduce(isa(call.settings.cpu_isa), call.params.kind, x.dtype.name, out.dtype.name)
     axes = call.params.axes
@@ -24,7 +24,8 @@ def _prepare(call: Call) -> Launch:
         tuple(x.shape[a] for a in axes),
         tuple(x.strides[a] for a in axes),
     )
-    return kernel.launch(out.shape, out.strides, kept_strides, reduced_shape, reduced_strides, threads(call.settings))
+    run = kernel.launch(out.shape, out.strides, kept_strides, reduced_shape, reduced_strides, threads(call.settings))
+    return one_launch(call, run, kernel)
 
 
 KERNELS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, one_launch
 from accel.backends.cpu import isa, native, threads
 from accel.layout import Layout, collapse
 
@@ -24,14 +24,15 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     (x,), (out,), axes = call.inputs, call.outputs, call.params.axes
     kernel = native().Softmax(isa(call.settings.cpu_isa), call.op, x.dtype.name, out.dtype.name)
     kept = [a for a in range(x.ndim) if a not in axes]
     shape, strides = tuple(x.shape[a] for a in kept), tuple(x.strides[a] for a in kept)
     out_strides = out.strides if call.op == "logsumexp" else tuple(out.strides[a] for a in kept)
     length = prod(x.shape[a] for a in axes)
-    return kernel.launch(shape, out_strides, strides, length, threads(call.settings))
+    run = kernel.launch(shape, out_strides, strides, length, threads(call.settings))
+    return one_launch(call, run, kernel)
 
 
 KERNELS = tuple(

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, one_launch
 
 
 def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     launches = call.device.launches  # type: ignore[attr-defined]
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        launches.append(call)
-
-    return launch
+    return one_launch(call, lambda arrays: launches.append(call), call.op)
 
 
 KERNELS = tuple(
-    Kernel(op, f"null.{op}", "null/record.py", _supports, _prepare) for op in ("pointwise", "reduce", "matmul")
+    Kernel(op, f"null.{op}", "null/record.py", _supports, _prepare) for op in ("pointwise", "row", "reduce", "matmul")
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accel.array import Array
-from accel.backends.base import Call
+from accel.backends.base import Call, Launch, Slot
 from accel.scalar import Program, Step, opencl
 
 if TYPE_CHECKING:
@@ -71,6 +71,12 @@ def function(program: Program, name: str) -> str:
     return opencl.print_program(program, name)
 
 
+@lru_cache(maxsize=256)
+def procedure(program: Program, name: str) -> str:
+    """A program as a function of that name that stores its results, one or several."""
+    return opencl.print_results(program, name)
+
+
 def uses_fp64(*programs: Program) -> bool:
     """Whether any of the programs computes in float64."""
     return any(opencl.uses_fp64(program) for program in programs)
@@ -96,9 +102,10 @@ class Operands:
         self._device, self._kernel = device, kernel
         self._offsets: list[int | None] = [None] * count
 
-    def set(self, *arrays: Array) -> None:
-        for i, x in enumerate(arrays):
-            self.place(i, x.buffer, x.offset)
+    def set(self, arrays: Sequence[Array], units: Sequence[int]) -> None:
+        """units: by which an array's offset is divided to be one of the argument's elements."""
+        for i, (x, unit) in enumerate(zip(arrays, units, strict=True)):
+            self.place(i, x.buffer, x.offset // unit)
 
     def place(self, i: int, buffer: object, offset: int) -> None:
         """Sets one of them. Offsets are mostly what they were at the last launch, and setting one costs
@@ -113,6 +120,27 @@ class Operands:
         if offset != self._offsets[i]:
             self._kernel.set_arg(2 * i + 1, np.int64(offset))
             self._offsets[i] = offset
+
+
+def launch(
+    device: OpenCLDevice,
+    kernel: Any,
+    operands: tuple[Slot, ...],
+    size: tuple[int, ...],
+    local: tuple[int, ...],
+    units: Sequence[int] | None = None,
+) -> Launch:
+    """The launch of a kernel object of its own whose other arguments are set. size, local: of the whole range and of a
+    work-group. units: bytes of an element where an operand is scratch, else 1."""
+    arguments, enqueue = Operands(device, kernel, len(operands)), device.enqueue
+    divisors = units or (1,) * len(operands)
+
+    def run(arrays: Sequence[Array]) -> None:
+        with device.lock:
+            arguments.set(arrays, divisors)
+            enqueue(kernel, size, local)
+
+    return Launch(run, operands, kernel, size)
 
 
 def set_numbers(device: OpenCLDevice, kernel: Any, first: int, *values: object) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, Slot, slots
 from accel.dtypes import TABLE, DType
 from accel.layout import Shape, collapse, row_major, span
 from accel.numerics import KC
@@ -241,7 +240,7 @@ def _tile_of(call: Call, how: Arithmetic, its: Problem) -> Tile | None:
     return tile(its, how.itemsize, device.max_work_group_size, device.local_mem_size)
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     how = arithmetic(call.inputs[0].dtype, call.outputs[0].dtype, call.params.epilogue)
     its = _problem_of(call)
     return (_lanes if build.device_of(call).geometry == "lanes" else _loops)(call, how, its)
@@ -250,7 +249,7 @@ def _prepare(call: Call) -> Launch:
 NAME = "kernels/opencl/matmul.cl"
 
 
-def _lanes(call: Call, how: Arithmetic, its: Problem) -> Launch:
+def _lanes(call: Call, how: Arithmetic, its: Problem) -> Prepared:
     device, t = build.device_of(call), _tile_of(call, how, its)
     assert t is not None  # _supports refuses otherwise
     code = tile_source(how, its, t, device.correctly_rounded, device.sub_group)
@@ -260,14 +259,8 @@ def _lanes(call: Call, how: Arithmetic, its: Problem) -> Launch:
     build.set_numbers(device, kernel, 2 * arrays, fields)
     local = (t.n // t.micro_n, t.m // t.micro_m, 1)
     size = (-(-its.n // t.n) * local[0], -(-its.m // t.m) * local[1], prod(its.batch))
-    operands, enqueue = build.Operands(device, kernel, arrays), device.enqueue
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        with device.lock:
-            operands.set(*outputs, *inputs)
-            enqueue(kernel, size, local)
-
-    return launch
+    *inputs, out = slots(call)
+    return Prepared((build.launch(device, kernel, (out, *inputs), size, local),))
 
 
 def packed_batch(batch: Shape, strides: Shape) -> tuple[Shape, Shape, Shape]:
@@ -279,49 +272,37 @@ def packed_batch(batch: Shape, strides: Shape) -> tuple[Shape, Shape, Shape]:
     return lengths or (1,), tuple(strides[i] for i in kept) or (0,), tuple(skips.get(i, 0) for i in range(len(batch)))
 
 
-def _loops(call: Call, how: Arithmetic, its: Problem) -> Launch:
+def _loops(call: Call, how: Arithmetic, its: Problem) -> Prepared:
     device = build.device_of(call)
     rounded, obtain = device.correctly_rounded, device.kernel
     p = panels(its, how.itemsize, device.vector)
     wide = build.index_types(*its.reach)
-    packs, skips, nbytes = [], [], 0
-    for strides, length, width in (
-        ((*its.a[:-2], its.a[-2], its.a[-1]), its.m, p.rows),
-        ((*its.b[:-2], its.b[-1], its.b[-2]), its.n, p.columns),
+    launches, skips, scratch = [], [], []
+    for operand, (strides, length, width) in enumerate(
+        (
+            ((*its.a[:-2], its.a[-2], its.a[-1]), its.m, p.rows),
+            ((*its.b[:-2], its.b[-1], its.b[-2]), its.n, p.columns),
+        )
     ):
         lengths, steps, skip = packed_batch(its.batch, strides[:-2])
         kernel = obtain(NAME, pack_source(how, width, len(lengths), wide, rounded), "pack")
         fields = build.pack(wide, *lengths, *steps, *strides[-2:], length, its.k)
         build.set_numbers(device, kernel, 4, fields)
         size = (-(-its.k // KC), -(-length // width), prod(lengths))
-        packs.append((kernel, build.Operands(device, kernel, 2), size, nbytes // how.itemsize))
-        nbytes += -(-size[1] * size[2] * its.k * width * how.itemsize // 64) * 64
+        if its.k:
+            ends = (Slot("scratch", operand), Slot("input", operand))
+            launches.append(build.launch(device, kernel, ends, size, (1, 1, 1), (how.itemsize, 1)))
+        scratch.append(size[1] * size[2] * its.k * width * how.itemsize)
         skips.append((*skip, 0, 0))
     multiply = obtain(NAME, panel_source(how, its, p, wide, rounded), "multiply")
     arrays = 3 + len(its.extras)
     build.set_numbers(device, multiply, 2 * arrays, build.pack(wide, *geometry_fields(its, *skips)))
-    operands = build.Operands(device, multiply, arrays)
     size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
-    enqueue, allocate = device.enqueue, device.allocate
-    ones = (1, 1, 1)
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (target,) = outputs
-        memory = allocate(max(64, nbytes))
-        with device.lock:
-            for x, (kernel, its_operands, its_size, start) in zip(inputs, packs, strict=False):
-                its_operands.place(0, memory, start)
-                its_operands.place(1, x.buffer, x.offset)
-                if its_size[0]:
-                    enqueue(kernel, its_size, ones)
-            operands.place(0, target.buffer, target.offset)
-            for i, (_, _, _, start) in enumerate(packs):
-                operands.place(1 + i, memory, start)
-            for i, x in enumerate(inputs[2:]):
-                operands.place(3 + i, x.buffer, x.offset)
-            enqueue(multiply, size, ones)
-
-    return launch
+    _, _, *extras, out = slots(call)
+    operands = (out, Slot("scratch", 0), Slot("scratch", 1), *extras)
+    units = (1, how.itemsize, how.itemsize, *(1 for _ in extras))
+    launches.append(build.launch(device, multiply, operands, size, (1, 1, 1), units))
+    return Prepared(tuple(launches), tuple(scratch))
 
 
 KERNELS = (Kernel("matmul", "opencl.matmul", "opencl/matmul.cl", _supports, _prepare),)

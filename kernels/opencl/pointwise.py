@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.layout import Shape, broadcast_strides, collapse, span
 from accel.scalar import Program
 
@@ -23,19 +22,20 @@ WORK = 16384
 
 @dataclass(frozen=True)
 class Walk:
-    """The geometry of one launch. shape: collapsed, last axis innermost. strides: of the output, then of each input."""
+    """The geometry of one launch. shape: collapsed, last axis innermost. strides: of each output, then of each
+    input."""
 
     shape: Shape
     strides: tuple[Shape, ...]
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """How the output, then each input, walks the last axis."""
+        """How each output, then each input, walks the last axis."""
         return tuple({1: "UNIT", 0: "SAME"}.get(s[-1], "STRIDED") for s in self.strides)
 
 
 def walk(shape: Shape, strides: Sequence[Shape]) -> Walk:
-    """The elements of operands (the output's strides first) with as few axes as possible, in the order of the
+    """The elements of operands (the outputs' strides first) with as few axes as possible, in the order of the first
     output's memory (elements may be computed in any order). shape has no 0."""
     order = sorted(range(len(shape)), key=lambda a: -abs(strides[0][a]))
     lengths, steps = collapse(tuple(shape[a] for a in order), [tuple(s[a] for a in order) for s in strides])
@@ -53,7 +53,12 @@ def definitions(program: Program, its_walk: Walk, geometry: str, packs_items: bo
     packs_items: a CPU device whose compiler makes SIMD code of neighbouring work-items, and of loops only where they
     are simple: there the lanes geometry serves too, except that gathered elements take ten times longer than in a loop.
     """
-    operands = list(enumerate(zip(program.inputs, its_walk.steps[1:], strict=True)))
+    outputs, count = program.outputs, len(program.outputs)
+    results = [(i, build.STORAGE[d], step) for i, (d, step) in enumerate(zip(outputs, its_walk.steps, strict=False))]
+    operands = [
+        (i, build.STORAGE[d], step)
+        for i, (d, step) in enumerate(zip(program.inputs, its_walk.steps[count:], strict=True))
+    ]
     types = build.index_types(prod(its_walk.shape), *(b for s in its_walk.strides for b in span(its_walk.shape, s)))
     lanes = geometry == "lanes" or (packs_items and "STRIDED" not in its_walk.steps)
     local_x, local_y = local_size(its_walk.shape, geometry)
@@ -61,10 +66,12 @@ def definitions(program: Program, its_walk: Walk, geometry: str, packs_items: bo
         **types,
         "RANK": len(its_walk.shape),
         "INPUTS": max(1, len(program.inputs)),
-        "OPERANDS(X)": " ".join(f"X({i}, {build.STORAGE[d]}, {step})" for i, (d, step) in operands),
-        "VALUES(X)": ", ".join(f"X({i}, {build.STORAGE[d]}, {step})" for i, (d, step) in operands),
-        "OUT": build.STORAGE[program.output],
-        "OUT_STEP": its_walk.steps[0],
+        "OUTPUTS": count,
+        "RESULTS(X)": " ".join(f"X({i}, {kind}, {step})" for i, kind, step in results),
+        "OPERANDS(X)": " ".join(f"X({i}, {kind}, {step})" for i, kind, step in operands),
+        "VALUES": ", ".join(
+            [*(f"VALUE({i}, {kind}, {step})" for i, kind, step in operands), *(f"&r{i}" for i, _, _ in results)]
+        ),
         "LANES": int(lanes),
         **({"LOCAL_X": local_x, "LOCAL_Y": local_y, "EACH": each(its_walk.shape, geometry)} if lanes else {}),
     }
@@ -88,15 +95,15 @@ def source(program: Program, its_walk: Walk, geometry: str, packs_items: bool, c
     return build.assemble(
         ("pointwise",),
         definitions(program, its_walk, geometry, packs_items),
-        build.function(program, "program"),
-        fp64=build.uses_fp64(program) or "float64" in (*program.inputs, program.output),
+        build.procedure(program, "program"),
+        fp64=build.uses_fp64(program) or "float64" in (*program.inputs, *program.outputs),
         correctly_rounded=correctly_rounded,
     )
 
 
 def _walk_of(call: Call) -> Walk:
-    (out,) = call.outputs
-    return walk(out.shape, [out.strides, *(broadcast_strides(x, out.shape) for x in call.inputs)])
+    shape = call.outputs[0].shape
+    return walk(shape, [*(x.strides for x in call.outputs), *(broadcast_strides(x, shape) for x in call.inputs)])
 
 
 def _supports(call: Call) -> str | None:
@@ -110,11 +117,11 @@ def _supports(call: Call) -> str | None:
     its_walk = _walk_of(call)
     nbytes = 8 * len(its_walk.shape) * (1 + len(its_walk.strides)) + 16 * len(its_walk.strides) + 32
     if nbytes > build.ARGUMENT_BYTES:
-        return f"{len(call.inputs)} operands of {len(its_walk.shape)} axes need {nbytes} bytes of arguments"
+        return f"{len(its_walk.strides)} operands of {len(its_walk.shape)} axes need {nbytes} bytes of arguments"
     return None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     device, program, its_walk = build.device_of(call), call.params, _walk_of(call)
     geometry, packs = device.geometry, device.packs_items
     code = source(program, its_walk, geometry, packs, device.correctly_rounded)
@@ -123,24 +130,19 @@ def _prepare(call: Call) -> Launch:
     rows, columns = prod(its_walk.shape[:-1]), its_walk.shape[-1]
     strides = its_walk.strides if program.inputs else (*its_walk.strides, (0,) * len(its_walk.shape))
     fields = build.pack(defined, *its_walk.shape, *(step for s in strides for step in s))
-    first = 2 * (1 + len(program.inputs))
+    arrays = len(call.outputs) + len(program.inputs)
     if defined["LANES"]:
         local = (defined["LOCAL_X"], defined["LOCAL_Y"])
         size = (_multiple(-(-columns // defined["EACH"]), local[0]), _multiple(rows, local[1]))
-        build.set_numbers(device, kernel, first, fields, rows)
+        build.set_numbers(device, kernel, 2 * arrays, fields, rows)
     else:
         columns_each = min(columns, WORK)
         rows_each = max(1, WORK // columns_each)
         local, size = (1, 1), (-(-columns // columns_each), -(-rows // rows_each))
-        build.set_numbers(device, kernel, first, fields, rows, rows_each, columns_each)
-    operands, enqueue = build.Operands(device, kernel, 1 + len(program.inputs)), device.enqueue
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        with device.lock:
-            operands.set(*outputs, *inputs)
-            enqueue(kernel, size, local)
-
-    return launch
+        build.set_numbers(device, kernel, 2 * arrays, fields, rows, rows_each, columns_each)
+    its = slots(call)
+    n = len(call.inputs)
+    return Prepared((build.launch(device, kernel, (*its[n:], *its[:n]), size, local),))
 
 
 def _multiple(n: int, of: int) -> int:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, Slot
 from accel.dtypes import TABLE, DType
 from accel.layout import Shape, collapse, row_major, span
 from accel.numerics import BLOCK, LANES
@@ -249,52 +247,35 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     device = build.device_of(call)
     (x,), (out,) = call.inputs, call.outputs
     geometry = device.geometry
     how = scheme(call.params.kind, x.dtype, out.dtype)
     plan = levels(x.shape, x.strides, call.params.axes, out.strides, geometry)
-    stages, nbytes = [], 0
+    source_slot, target, launches, scratch = Slot("input"), Slot("output"), [], []
+    read, unit, places_read = source_slot, 1, target  # what a level reads; the places are read from the second on
     for level in plan:
         defined = definitions(how, level, geometry)
         code = source(how, level, geometry, device.correctly_rounded)
         kernel = device.kernel("kernels/opencl/reduce.cl", code, "reduce")
         size, local, numbers = launch_size(level, geometry, device.details["compute units"])
         fields = build.pack(defined, *level.kept, *level.kept_in, *level.kept_out, *level.reduced, *level.reduced_in)
-        arrays = 4 if how.indexed else 2
-        build.set_numbers(device, kernel, 2 * arrays, fields, *numbers)
-        results, places = nbytes // how.itemsize, 0
+        build.set_numbers(device, kernel, 2 * (4 if how.indexed else 2), fields, *numbers)
+        write = places = target
         if not level.last:
-            nbytes = _aligned(nbytes + level.outputs * level.blocks * how.itemsize)
+            write = Slot("scratch", len(scratch))
+            scratch.append(level.outputs * level.blocks * how.itemsize)
             if how.indexed:
-                places, nbytes = nbytes // 8, _aligned(nbytes + level.outputs * level.blocks * 8)
-        stages.append((kernel, build.Operands(device, kernel, arrays), size, local, results, places))
-    enqueue, allocate = device.enqueue, device.allocate
-    indexed, last = how.indexed, len(stages) - 1
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (source_array,), (target,) = inputs, outputs
-        memory = allocate(nbytes) if nbytes else None
-        with device.lock:
-            read, offset, read_places = source_array.buffer, source_array.offset, 0
-            for i, (kernel, operands, size, local, results, places) in enumerate(stages):
-                if i == last:
-                    operands.place(0, target.buffer, target.offset)
-                else:
-                    operands.place(0, memory, results)
-                operands.place(1, read, offset)
-                if indexed:
-                    operands.place(2, memory or target.buffer, places)
-                    operands.place(3, memory or target.buffer, read_places)
-                enqueue(kernel, size, local)
-                read, offset, read_places = memory, results, places
-
-    return launch
-
-
-def _aligned(nbytes: int) -> int:
-    return -(-nbytes // 64) * 64
+                places = Slot("scratch", len(scratch))
+                scratch.append(level.outputs * level.blocks * 8)
+        operands = [(write, how.itemsize), (read, unit)]
+        if how.indexed:
+            operands += [(places, 8), (places_read, 8)]
+        units = [size_of if slot.kind == "scratch" else 1 for slot, size_of in operands]
+        launches.append(build.launch(device, kernel, tuple(slot for slot, _ in operands), size, local, units))
+        read, unit, places_read = write, how.itemsize, places
+    return Prepared(tuple(launches), tuple(scratch))
 
 
 KERNELS = (Kernel("reduce", "opencl.reduce", "opencl/reduce.cl", _supports, _prepare),)

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import triton.language as tl
 
-from accel.array import Array, empty
-from accel.backends.base import Call, Kernel, Launch
-from accel.backends.triton_kernel import Pointer, Specialization, storage
+from accel.array import empty
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE, DType
 from accel.kernels.triton.device import matmul as device_code
@@ -142,7 +142,7 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     a, (out,) = call.inputs[0], call.outputs
     *_, m, n = out.shape
     finished = call.params.epilogue is not None
@@ -159,8 +159,8 @@ def written_out(config: Config) -> Config:
     return replace(config, kernel="chain", tile=(min(32, height), min(32, width), 4))
 
 
-def multiply(call: Call, config: Config) -> Launch:
-    """The launch of a call by a config."""
+def multiply(call: Call, config: Config) -> Prepared:
+    """A call by a config."""
     (a, b, *extras), (out,), device = call.inputs, call.outputs, call.device
     *_, m, n = out.shape
     k = a.shape[-1]
@@ -196,13 +196,9 @@ def multiply(call: Call, config: Config) -> Launch:
         arguments["FUSED"] = floating
     kernel = device.kernel(device_code.__file__, config.kernel)
     what = Specialization(kernel, arguments, "i64" if far else "i32", config.num_warps, config.num_stages)
-    run = device.prepare(what, tiles_m * tiles_n * prod(batch))
     sizes = [x.dtype.itemsize for x in operands]
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        run([(x.buffer, x.offset * size) for x, size in zip((*outputs, *inputs), sizes, strict=True)])
-
-    return launch
+    *inputs, result = slots(call)
+    return Prepared((prepare(device, what, tiles_m * tiles_n * prod(batch), (result, *inputs), sizes),))
 
 
 _orders: dict[tuple[Any, Config], bool] = {}
@@ -235,7 +231,8 @@ def keeps_order(device: Any, config: Config) -> bool:
                 device,
                 None,  # type: ignore[arg-type]
             )
-            multiply(call, way)(operands, [result])
+            (launch,) = multiply(call, way).launches
+            launch.on(operands, [result])
             results.append(to_numpy(result).tobytes())
         _orders[key] = results[0] == results[1]
     return _orders[key]

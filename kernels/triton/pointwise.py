@@ -6,13 +6,10 @@ lines; the other axes are taken apart once per program instance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import triton.language as tl
 
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
-from accel.backends.triton_kernel import WIDE, Pointer, Specialization, storage
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.backends.triton_kernel import WIDE, Pointer, Specialization, prepare, storage
 from accel.kernels.triton.device import pointwise as device_code
 from accel.layout import Shape, broadcast_strides, collapse, span
 
@@ -42,15 +39,17 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Launch:
-    (out,), device = call.outputs, call.device
-    shape, steps = collapse(out.shape, [out.strides, *(broadcast_strides(x, out.shape) for x in call.inputs)])
+def _prepare(call: Call) -> Prepared:
+    outs, device = call.outputs, call.device
+    full, count = outs[0].shape, len(outs)
+    shape, steps = collapse(full, [x.strides for x in outs] + [broadcast_strides(x, full) for x in call.inputs])
     shape, steps = (1, 1, *shape), [(0, 0, *s) for s in steps]
     last = len(shape) - 1
     other = next((a for s in steps for a in range(2, last) if s[a] == 1), last - 1)
     outer = tuple(a for a in range(2, last) if a != other)
     rows, columns = shape[other], shape[last]
-    elements = ELEMENTS.get(device.architecture, 256 if out.dtype.itemsize == 8 else 1024)
+    wide = any(x.dtype.itemsize == 8 for x in outs)
+    elements = ELEMENTS.get(device.architecture, 256 if wide else 1024)
     transposes = any(s[other] == 1 for s in steps)
     width = min(power_of_two(columns), 32 if transposes else elements)
     height = min(power_of_two(rows), max(1, elements // width))
@@ -60,15 +59,15 @@ def _prepare(call: Call) -> Launch:
     far = needs_wide(*((shape, s) for s in steps))
     strides = [(tuple(s[a] for a in outer), s[other], s[last]) for s in steps]
     arguments = {
-        "out": Pointer(storage(out.dtype.name)),
+        "outs": tuple(Pointer(storage(x.dtype.name)) for x in outs),
         "inputs": tuple(Pointer(storage(x.dtype.name)) for x in call.inputs),
         "outer": tuple(shape[a] for a in outer),
         "rows": rows,
         "columns": columns,
         "down": down,
         "across": across,
-        "out_strides": strides[0],
-        "strides": tuple(strides[1:]),
+        "out_strides": tuple(strides[:count]),
+        "strides": tuple(strides[count:]),
         "PROGRAM": program,
         "BY": height,
         "BX": width,
@@ -78,20 +77,10 @@ def _prepare(call: Call) -> Launch:
     grid = down * across
     for a in outer:
         grid *= shape[a]
-    run = device.prepare(what, grid)
-    sizes = [x.dtype.itemsize for x in call.inputs]
-    size = out.dtype.itemsize
-
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (target,) = outputs
-        run(
-            [
-                (target.buffer, target.offset * size),
-                *((x.buffer, x.offset * n) for x, n in zip(inputs, sizes, strict=True)),
-            ]
-        )
-
-    return launch
+    its = slots(call)
+    n = len(call.inputs)
+    sizes = [x.dtype.itemsize for x in (*outs, *call.inputs)]
+    return Prepared((prepare(device, what, grid, (*its[n:], *its[:n]), sizes),))
 
 
 KERNELS = (Kernel("pointwise", "triton.pointwise", "triton/device/pointwise.py", _supports, _prepare),)

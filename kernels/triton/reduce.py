@@ -5,7 +5,6 @@ Block results go to scratch memory and are reduced by the same kernel until one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,9 +12,8 @@ from typing import Any
 import numpy as np
 import triton.language as tl
 
-from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
-from accel.backends.triton_kernel import Pointer, Specialization, storage
+from accel.backends.base import Call, Kernel, Prepared, Slot
+from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.dtypes import DType, as_dtype
 from accel.kernels.triton.device import reduce as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
@@ -159,13 +157,16 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     (x,), (out,), device = call.inputs, call.outputs, call.device
     how = recipe(call.params.kind, x.dtype, out.dtype)
     geometries = passes(call)
     arg = how.combine is None
-    itemsize = as_dtype(how.accumulator).itemsize + (8 if arg else 0)
-    runs = []
+    width = as_dtype(how.accumulator).itemsize
+    itemsize = width + (8 if arg else 0)
+    launches, scratch = [], []
+    at = known = (Slot("input"), x.dtype.itemsize)
+    target = (Slot("output"), out.dtype.itemsize)
     for number, geometry in enumerate(geometries):
         last = geometry is geometries[-1]
         arguments, grid, index, warps = geometry.arguments(device.architecture, itemsize)
@@ -195,41 +196,18 @@ def _prepare(call: Call) -> Launch:
                 "UNROLL": UNROLL,
             }
             kernel = device.kernel(device_code.__file__, "accumulate")
-        runs.append(device.prepare(Specialization(kernel, arguments, index, warps), grid))
-    results = [prod(g.kept) * g.blocks for g in geometries[:-1]]
-    launch = _locating if arg else _accumulating
-    return launch(device, runs, results, as_dtype(how.accumulator).itemsize, x.dtype.itemsize, out.dtype.itemsize)
-
-
-def _accumulating(
-    device: Any, runs: list[Callable[..., None]], results: list[int], width: int, x_size: int, out_size: int
-) -> Launch:
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (source,), (target,) = inputs, outputs
-        at = (source.buffer, source.offset * x_size)
-        for run, count in zip(runs, [*results, 0], strict=True):
-            to = (device.allocate(count * width), 0) if count else (target.buffer, target.offset * out_size)
-            run([to, at])
-            at = to
-
-    return launch
-
-
-def _locating(
-    device: Any, runs: list[Callable[..., None]], results: list[int], width: int, x_size: int, out_size: int
-) -> Launch:
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        (source,), (target,) = inputs, outputs
-        at = known = (source.buffer, source.offset * x_size)
-        for run, count in zip(runs, [*results, 0], strict=True):
-            if count:
-                values, indices = (device.allocate(count * width), 0), (device.allocate(count * 8), 0)
-            else:
-                values = indices = (target.buffer, target.offset * out_size)
-            run([values, indices, at, known])
-            at, known = values, indices
-
-    return launch
+        to = places = target
+        if not last:
+            count, to = prod(geometry.kept) * geometry.blocks, (Slot("scratch", len(scratch)), 1)
+            scratch.append(count * width)
+            if arg:
+                places = (Slot("scratch", len(scratch)), 1)
+                scratch.append(count * 8)
+        operands, sizes = zip(*((to, places, at, known) if arg else (to, at)), strict=True)
+        what = Specialization(kernel, arguments, index, warps)
+        launches.append(prepare(device, what, grid, operands, sizes))
+        at, known = to, places
+    return Prepared(tuple(launches), tuple(scratch))
 
 
 KERNELS = (Kernel("reduce", "triton.reduce", "triton/device/reduce.py", _supports, _prepare),)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+import numbers
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -34,6 +36,16 @@ def integers(op: str, argument: str, value: Any, expected: str = "integers") -> 
         return tuple(map(operator.index, value if isinstance(value, (tuple, list)) else (value,)))
     except TypeError:
         raise ArgumentError(f"{op}: {argument}: expected {expected}, got {shown(value)}") from None
+
+
+def real(op: str, argument: str, value: Any) -> float:
+    """A Python float from any library's real number; an integer beyond its range is infinite. Raises ArgumentError."""
+    if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{op}: {argument}: expected a number, got {shown(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def switch(op: str, argument: str, value: Any, none: bool = False) -> Any:

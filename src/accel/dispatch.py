@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import NoneType
@@ -17,21 +17,27 @@ from typing import Any
 
 from . import _core, devices, registry
 from .array import Array, empty
-from .backends.base import Call, Device
+from .backends.base import Call, Device, Prepared
 from .cache import Cache
 from .config import Settings, config
 from .conversion import from_numpy, on_host, store, to_numpy
-from .errors import DeviceError, UnsupportedError
-from .graph.compile import Stage, layouts_of, lines, stages
+from .errors import ArgumentError, DeviceError, UnsupportedError, shown
+from .graph.compile import Stage, assembled, layouts_of, lines, request_of, stages
 from .graph.graph import Graph, Read
 from .graph.program import Work
 from .graph.trace import Tracer
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
+from .plan import Out, single
 from .warn import say, warn
 
-Plan = Callable[[Sequence[Array], "Array | None"], Array]
+Result = Out
+"""An Array, or a tuple of them for an op with several outputs."""
+
+Plan = Callable[[Sequence[Array], Result | None], Result]
+Target = Layout | tuple[Layout, ...] | None
+"""Layout of what is given as out."""
 
 DECOMPOSITION = "decomposition into other ops"
 COMPILED = "compiled composition"
@@ -63,11 +69,11 @@ class Candidate:
     more: tuple[str, ...] = ()
 
 
-def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Array:
+def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Result | None) -> Result:
     """A call whose plan is yet to be made, or that is to be recorded."""
     if not isinstance(RECORDER.get(), (Recorder, NoneType)):
         return RECORDER.get().call(spec, inputs, params, out)
-    layouts, target = tuple(x.layout for x in inputs), None if out is None else out.layout
+    layouts, target = tuple(x.layout for x in inputs), _target_layouts(spec, out)
     adapted = spec.adapt(layouts, params)
     if (recorder := RECORDER.get()) is not None:
         if isinstance(adapted, Seen):  # the call that it becomes is recorded
@@ -90,14 +96,29 @@ def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None)
 
 
 call = _core.Dispatcher(RECORDER, config.scope, config.snapshots, _plans, _call)
-"""call(spec, inputs, params=None, out=None): runs an op on arrays of one device and returns its output; out: write
-there instead of to a fresh array. Finds the plan in `_plans` and runs it; `_call` does the rest."""
+"""call(spec, inputs, params=None, out=None): runs an op on arrays of one device and returns its output, a tuple where
+it has several; out: write there (to an Array, or a tuple of as many) instead of to fresh arrays. Finds the plan in
+`_plans` and runs it; `_call` does the rest."""
 
 
 def forget() -> None:
     """Drops all plans (tests)."""
     _plans.clear()
+    _graphs.clear()
     _said.clear()
+
+
+def _target_layouts(spec: OpSpec, out: Any) -> Target:
+    if out is None or isinstance(out, Array):
+        return None if out is None else out.layout
+    if not isinstance(out, tuple) or not all(isinstance(x, Array) for x in out):
+        raise ArgumentError(f"{spec.name}: out: expected an accel.Array or a tuple of them, got {shown(out)}")
+    return tuple(x.layout for x in out)
+
+
+def _each(out: Any) -> tuple[Any, ...]:
+    """The outputs, or their layouts, one or several; none for None."""
+    return out if isinstance(out, tuple) else () if out is None else (out,)
 
 
 def one_device(layouts: Sequence[Layout], op: str) -> Device:
@@ -109,7 +130,7 @@ def one_device(layouts: Sequence[Layout], op: str) -> Device:
     return layouts[0].device
 
 
-def _target(spec: OpSpec, device: Device, settings: Settings) -> Device:
+def _destination(spec: OpSpec, device: Device, settings: Settings) -> Device:
     """Where ACCEL_OVERRIDE sends an op; its operands' device where it says nothing."""
     for name, backend in settings.override:
         if name == spec.name and backend != device.backend:
@@ -121,16 +142,16 @@ def _make(
     spec: OpSpec,
     inputs: tuple[Layout, ...],
     params: Any,
-    out: Layout | None,
+    out: Target,
     settings: Settings,
     seen: Shape | None = None,
 ) -> Plan:
     """The plan of a call. seen: the shape of a native kernel's result, where it is not to have the op's own."""
-    device = one_device(inputs if out is None else (*inputs, out), spec.name)
+    device = one_device((*inputs, *_each(out)), spec.name)
     inferred = spec.infer(inputs, params)
-    if out is not None and (out.shape, out.dtype) != inferred.outputs[0]:
-        raise UnsupportedError(f"{spec.name}: out has {out.dtype}{out.shape}, the result is {inferred.outputs[0]}")
-    target = _target(spec, device, settings)
+    if out is not None:
+        _check_out(spec, inferred, out)
+    target = _destination(spec, device, settings)
     if target is not device:
         plan, what = _elsewhere(spec, params, target), f"override:{target}"
     else:
@@ -138,34 +159,42 @@ def _make(
     return _verbose(spec, inputs, plan, what, device, settings) if settings.verbose else plan
 
 
+def _check_out(spec: OpSpec, inferred: Inferred, out: Layout | tuple[Layout, ...]) -> None:
+    have, want = [f"{x.dtype}{x.shape}" for x in _each(out)], [f"{d}{s}" for s, d in inferred.outputs]
+    if have != want or isinstance(out, tuple) != (len(want) > 1):
+        kind = "a tuple of " if isinstance(out, tuple) else ""
+        raise UnsupportedError(f"{spec.name}: out has {kind}{', '.join(have)}, the result is {', '.join(want)}")
+
+
 def _local(
     spec: OpSpec,
     inputs: tuple[Layout, ...],
     params: Any,
-    out: Layout | None,
+    out: Target,
     inferred: Inferred,
     device: Device,
     settings: Settings,
     seen: Shape | None,
 ) -> tuple[Plan, str]:
     """The plan of a call that stays on its device, or falls back, and its name."""
-    (shape, dtype), *_ = inferred.outputs
-    its_layout = layout(dtype, shape, None, device) if out is None else out
-    if out is None and (nbytes := its_layout.size * dtype.itemsize) >= ADDRESSES:
+    results = _each(out) or tuple(layout(dtype, shape, None, device) for shape, dtype in inferred.outputs)
+    if out is None and (nbytes := max(x.size * x.dtype.itemsize for x in results)) >= ADDRESSES:
         raise too_large(str(device), nbytes, device.memory)  # and no kernel is asked, which counts in 62 bits
-    if its_layout.size == 0 and len(inferred.outputs) == 1:
-        return (lambda arrays, out: empty(shape, dtype, device) if out is None else out), "empty"
-    request = Call(spec.primitive, inputs, (its_layout,), inferred.params, device, settings)
-    order = common_order(inputs, shape) if out is None and spec.keeps_order else None
+    if all(x.size == 0 for x in results):
+        nothing = [(x.shape, x.dtype, device) for x in results]
+        return (lambda arrays, out: _packed(empty(*x) for x in nothing) if out is None else out), "empty"
+    request = Call(spec.primitive, inputs, results, inferred.params, device, settings)
+    order = common_order(inputs, results[0].shape) if out is None and spec.keeps_order else None
     if order is not None:
         request = _in_order_of_memory(request, order)
-        its_layout = permuted(request.outputs[0], tuple(order.index(axis) for axis in range(len(order))))
+        back = tuple(order.index(axis) for axis in range(len(order)))
+        results = tuple(permuted(x, back) for x in request.outputs)
     if seen is not None:
-        its_layout = layout(dtype, seen, None, device)
+        results = tuple(layout(x.dtype, seen, None, device) for x in results)
     kernel, reason = _choose(request)
     if kernel is not None:
-        return _native(_prepared(kernel, request), its_layout, spec, params), kernel.name
-    if spec.decompose is not None:
+        return single(device, results, _prepared(kernel, request), len(inputs), _into(spec, params)), kernel.name
+    if spec.decompose is not None and spec.decomposes(params):
         if settings.fusion == "off":
             return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
         return _compiled(spec, inputs, params, device, settings), "compiled"
@@ -184,7 +213,7 @@ def _choose(request: Call) -> tuple[Any, str]:
     return None, "; ".join(refusals) or f"{request.device.backend} has no kernel for {request.op}"
 
 
-def _prepared(kernel: Any, request: Call) -> Any:
+def _prepared(kernel: Any, request: Call) -> Prepared:
     with _core.FloatEnvironment():  # drivers and compilers are loaded, which may leave another one
         return kernel.prepare(request)
 
@@ -202,12 +231,14 @@ def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: froze
             results = spec.decompose(*tracer.arguments(), params)
         finally:
             RECORDER.reset(token)
-        found = tracer.graph(results if isinstance(results, tuple) else (results,))
+        found = tracer.graph(_each(results))
         _graphs.keep(key, found)
     return found
 
 
-def _stages(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings) -> Any:
+def _stages(
+    spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings
+) -> tuple[Graph, list[Stage]]:
     """The graph of a composed op, and the steps that compute it on a device."""
     alone = frozenset(name for name, backend in settings.override if backend != device.backend)
     graph = graph_of(spec, inputs, params, alone - {spec.name})
@@ -218,10 +249,9 @@ def chooser(device: Device, settings: Settings) -> Callable[[Work], tuple[Any, s
     """What finds the kernel for a part of a composition."""
 
     def choose(work: Work) -> tuple[Any, str]:
-        inputs, outputs = layouts_of(work.inputs), layouts_of(work.outputs)
-        if any(x.size == 0 for x in (*inputs, *outputs)):
+        if any(x.size == 0 for x in (*layouts_of(work.inputs), *layouts_of(work.outputs))):
             return None, "there are no elements"
-        return _choose(Call(work.primitive, inputs, outputs, work.params, device, settings))
+        return _choose(request_of(work, device, settings))
 
     return choose
 
@@ -229,17 +259,40 @@ def chooser(device: Device, settings: Settings) -> Callable[[Work], tuple[Any, s
 def _compiled(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, device: Device, settings: Settings) -> Plan:
     """The plan of a composed op: its graph's launches, in order."""
     graph, made = _stages(spec, inputs, params, device, settings)
-    steps = [_step(graph, stage, device, settings) for stage in made]
-    constants, nothing = graph.constants, [None] * len(graph.nodes)
+    if any(stage.kernel is None for stage in made):
+        return _stepwise(graph, made, device, settings)
+    prepared = [_prepared(stage.kernel, request_of(stage.work, device, settings)) for stage in made]
+    apart = _into(spec, params)
 
-    def run(arrays: Sequence[Array], out: Array | None) -> Any:
-        values = [*arrays, *constants, *nothing]
+    def into(arrays: Sequence[Array], out: Result) -> Result | None:
+        if tuple(x.layout for x in _each(out)) != tuple(read.layout for read in graph.results):
+            return _stored(plan(arrays, None), out)
+        return apart(arrays, out)
+
+    plan, places = assembled(graph, made, prepared, device, into)
+    if places is None:
+        return plan
+
+    def seen(arrays: Sequence[Array], out: Result | None) -> Result:
+        """Where some results are views, or operands, or one is returned twice."""
+        values = [*arrays, *graph.constants, *(_each(plan(arrays, None)) if made else ())]
+        results = _packed(_seen_as(values[at], read) for at, read in zip(places, graph.results, strict=True))
+        return results if out is None else _stored(results, out)
+
+    return seen
+
+
+def _stepwise(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings) -> Plan:
+    """The plan of a composition of which some part has no kernel on its device, and is called as it would be alone."""
+    steps = [_step(graph, stage, device, settings) for stage in made]
+    nothing = [None] * len(graph.nodes)
+
+    def run(arrays: Sequence[Array], out: Result | None) -> Result:
+        values = [*arrays, *graph.constants, *nothing]
         for step in steps:
             step(values)
-        results = tuple(_seen_as(values[read.value], read) for read in graph.results)
-        if out is not None:
-            return call(registry.OPS["copy"], results, None, out)
-        return results[0] if len(results) == 1 else results
+        results = _packed(_seen_as(values[read.value], read) for read in graph.results)
+        return results if out is None else _stored(results, out)
 
     return run
 
@@ -255,16 +308,14 @@ def _step(graph: Graph, stage: Stage, device: Device, settings: Settings) -> Cal
             values[member] = call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params)
 
         return called
-    request = Call(work.primitive, layouts_of(work.inputs), layouts_of(work.outputs), work.params, device, settings)
-    launch = _prepared(stage.kernel, request)
-    reads = [(read.value, read.offset, read.layout) for read in work.inputs]
-    fresh = [(read.value, graph.layout(read.value)) for read in work.outputs]
+    outputs = [graph.layout(read.value) for read in work.outputs]
+    prepared = _prepared(stage.kernel, request_of(work, device, settings))
+    plan = single(device, outputs, prepared, len(work.inputs), None)
 
     def launched(values: list[Any]) -> None:
-        for value, its in fresh:
-            values[value] = Array(device.allocate(its.size * its.dtype.itemsize), 0, its)
-        given = [values[v] if not at else Array(values[v].buffer, values[v].offset + at, its) for v, at, its in reads]
-        launch(given, [values[value] for value, _ in fresh])
+        results = _each(plan([_seen_as(values[read.value], read) for read in work.inputs], None))
+        for read, result in zip(work.outputs, results, strict=True):
+            values[read.value] = result
 
     return launched
 
@@ -276,13 +327,13 @@ def _seen_as(x: Array, read: Read) -> Array:
 
 
 def _in_order_of_memory(request: Call, order: tuple[int, ...]) -> Call:
-    """The same elementwise work with its axes in another order, in which the output is row-major. Launches are given
+    """The same elementwise work with its axes in another order, in which the outputs are row-major. Launches are given
     addresses only, so the arrays' own layouts need not follow."""
-    (output,) = request.outputs
+    output = request.outputs[0]  # all have one shape
     inputs = (layout(x.dtype, output.shape, broadcast_strides(x, output.shape), x.device) for x in request.inputs)
     shape = tuple(output.shape[axis] for axis in order)
-    rows = layout(output.dtype, shape, None, output.device)
-    return replace(request, inputs=tuple(permuted(x, order) for x in inputs), outputs=(rows,))
+    rows = tuple(layout(x.dtype, shape, None, x.device) for x in request.outputs)
+    return replace(request, inputs=tuple(permuted(x, order) for x in inputs), outputs=rows)
 
 
 def _refusal(kernel: Any, request: Call) -> str | None:
@@ -292,27 +343,53 @@ def _refusal(kernel: Any, request: Call) -> str | None:
     return kernel.supports(request)
 
 
-def _native(launch: Any, its_layout: Layout, spec: OpSpec, params: Any) -> Plan:
-    def into(arrays: Sequence[Array], out: Array) -> Array:
-        apart = [_apart(x, out) for x in arrays]
+def _into(spec: OpSpec, params: Any) -> Callable[[Sequence[Array], Result], Result | None]:
+    """What a plan asks where outputs are given: those that overlap an input get it as a copy, those that overlap each
+    other are stored one after the other."""
+
+    def into(arrays: Sequence[Array], out: Result) -> Result | None:
+        outputs = _each(out)
+        if any(_overlap(x, y) for i, x in enumerate(outputs) for y in outputs[:i]):
+            return _stored(call(spec, arrays, params), out)
+        in_place = spec.primitive == "pointwise" and len(outputs) == 1
+        apart = [_apart(x, outputs, in_place) for x in arrays]
         if any(a is not b for a, b in zip(apart, arrays, strict=True)):  # copies have layouts of their own
             return call(spec, apart, params, out)
-        launch(arrays, (out,))
-        return out
+        return None
 
-    nbytes = its_layout.size * its_layout.dtype.itemsize
-    return _core.Plan(its_layout.device.allocate, nbytes, its_layout, launch, into)
+    return into
 
 
-def _apart(source: Array, out: Array) -> Array:
-    """The source, copied first where it shares memory with out but is not the same elements."""
-    (memory, first, end), (its_memory, its_first, its_end) = (x.device.place(x.buffer) for x in (source, out))
-    apart = memory != its_memory or end <= its_first or its_end <= first
-    same = source.layout is out.layout and source.offset == out.offset and source.buffer is out.buffer
-    return source if apart or same else call(registry.OPS["copy"], (source,))
+def _apart(source: Array, outputs: Sequence[Array], in_place: bool) -> Array:
+    """The source, copied first where it shares memory with an output; but not, in place, where both are the same
+    elements."""
+    for out in outputs:
+        same = source.layout is out.layout and source.offset == out.offset and source.buffer is out.buffer
+        if not (in_place and same) and _overlap(source, out):
+            return call(registry.OPS["copy"], (source,))
+    return source
 
 
-def _plan_of_seen(spec: OpSpec, seen: Seen, out: Layout | None, settings: Settings) -> Plan:
+def _overlap(a: Array, b: Array) -> bool:
+    """Whether the buffers of two arrays share bytes."""
+    (memory, first, end), (its_memory, its_first, its_end) = (x.device.place(x.buffer) for x in (a, b))
+    return memory == its_memory and its_first < end and first < its_end
+
+
+def _packed(arrays: Iterable[Array]) -> Result:
+    """An op's result: one array, or a tuple of several."""
+    one, *more = arrays
+    return (one, *more) if more else one
+
+
+def _stored(results: Result, out: Result) -> Result:
+    """out, with results copied to it."""
+    for result, target in zip(_each(results), _each(out), strict=True):
+        call(registry.OPS["copy"], (result,), None, target)
+    return out
+
+
+def _plan_of_seen(spec: OpSpec, seen: Seen, out: Target, settings: Settings) -> Plan:
     """A native kernel's launch takes addresses, so its plan serves the operands as they came; any other plan takes
     views of them."""
     if out is None:
@@ -332,12 +409,12 @@ def _seen(spec: OpSpec, seen: Seen) -> Plan:
     return _composed(called)
 
 
-def _composed(function: Callable[..., Array]) -> Plan:
+def _composed(function: Callable[..., Result]) -> Plan:
     """The plan of what is computed by further calls."""
 
-    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+    def run(arrays: Sequence[Array], out: Result | None) -> Result:
         result = function(*arrays)
-        return result if out is None else call(registry.OPS["copy"], (result,), None, out)
+        return result if out is None else _stored(result, out)
 
     return run
 
@@ -345,12 +422,13 @@ def _composed(function: Callable[..., Array]) -> Plan:
 def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
     """The plan of a call on another device. Elements move as bytes, which takes no op that may itself have to move."""
 
-    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+    def run(arrays: Sequence[Array], out: Result | None) -> Result:
         home = arrays[0].device
-        result = to_numpy(call(spec, [from_numpy(on_host(x), target) for x in arrays], params))
+        results = call(spec, [from_numpy(on_host(x), target) for x in arrays], params)
         if out is None:
-            return from_numpy(result, home)
-        store(result, out)
+            return _packed(from_numpy(to_numpy(x), home) for x in _each(results))
+        for result, its_out in zip(_each(results), _each(out), strict=True):
+            store(to_numpy(result), its_out)
         return out
 
     return run
@@ -373,7 +451,7 @@ def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: 
 def _overridden(plan: Plan, override: tuple[tuple[str, str], ...]) -> Plan:
     """A plan that runs under another ACCEL_OVERRIDE: without the one that would send its op back."""
 
-    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+    def run(arrays: Sequence[Array], out: Result | None) -> Result:
         with config(override=override):
             return plan(arrays, out)
 
@@ -385,7 +463,7 @@ def _verbose(
 ) -> Plan:
     line = f"accel: {_describe(spec, inputs)}: {what}"
 
-    def run(arrays: Sequence[Array], out: Array | None) -> Array:
+    def run(arrays: Sequence[Array], out: Result | None) -> Result:
         if "profile" not in settings.verbose:
             say(line)
             return plan(arrays, out)
@@ -430,15 +508,13 @@ def _record(recorder: Recorder, spec: OpSpec, inputs: Sequence[Array], params: A
     return found
 
 
-def _imagined(found: list[Candidate], spec: OpSpec, inputs: Sequence[Array], params: Any) -> Array:
+def _imagined(found: list[Candidate], spec: OpSpec, inputs: Sequence[Array], params: Any) -> Result:
     """What a call would return, without its elements; what it would decompose into is called the same way."""
     if next((c.what for c in found if c.refusal is None), "") == DECOMPOSITION:
         return spec.decompose(*inputs, params)
-    made = [
-        empty((1,), dtype, inputs[0].device).view(shape, row_major(shape))
-        for shape, dtype in spec.infer(tuple(x.layout for x in inputs), params).outputs
-    ]
-    return made[0] if len(made) == 1 else tuple(made)
+    outputs = spec.infer(tuple(x.layout for x in inputs), params).outputs
+    device = inputs[0].device
+    return _packed(empty((1,), dtype, device).view(shape, row_major(shape)) for shape, dtype in outputs)
 
 
 def _describe(spec: OpSpec, inputs: Sequence[Layout]) -> str:
@@ -452,19 +528,19 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     settings = config.current()
     device = one_device(inputs, spec.name)
     inferred = spec.infer(inputs, params)
-    target = _target(spec, device, settings)
+    target = _destination(spec, device, settings)
     if target is not device:
         return [Candidate(f"override: {spec.name} goes to {target}", "", None)]
-    (shape, dtype), *_ = inferred.outputs
-    request = Call(spec.primitive, inputs, (layout(dtype, shape, None, device),), inferred.params, device, settings)
+    results = tuple(layout(dtype, shape, None, device) for shape, dtype in inferred.outputs)
+    request = Call(spec.primitive, inputs, results, inferred.params, device, settings)
     rows = [k for k in registry.kernels(device.backend) if k.op == spec.primitive]
     found = [Candidate(k.name, k.source, _refusal(k, request)) for k in rows]
-    if spec.decompose is not None and settings.fusion == "on":
+    composed = spec.decompose is not None and spec.decomposes(params)
+    if composed and settings.fusion == "on":
         graph, made = _stages(spec, inputs, params, device, settings)
         found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made))))
     else:
-        decomposes = None if spec.decompose is not None else f"{spec.name} is a primitive"
-        found.append(Candidate(DECOMPOSITION, "", decomposes))
+        found.append(Candidate(DECOMPOSITION, "", None if composed else f"{spec.name} is a primitive"))
     refusal = None
     if device.backend == "cpu":
         refusal = "the device is the CPU already"

@@ -90,12 +90,13 @@ def _in_place(op: str, x: Array, other: Any) -> Array:
     return x
 
 
-def check_writable(op: str, x: Array) -> None:
+def check_writable(op: str, x: Array, argument: str = "x") -> None:
     """Raises ArgumentError where x is read-only, or where several of its elements are one in memory."""
     if x.device.readonly(x.buffer):
-        raise ArgumentError(f"{op}: x: the array is read-only")
+        raise ArgumentError(f"{op}: {argument}: the array is read-only")
     if stretched(x.layout):
-        raise ArgumentError(f"{op}: x: the array is stretched (shape {x.shape}, strides {x.strides}): copy it first")
+        how = f"shape {x.shape}, strides {x.strides}"
+        raise ArgumentError(f"{op}: {argument}: the array is stretched ({how}): copy it first")
 
 
 BINARY = {

@@ -116,7 +116,8 @@ def _start(name: str) -> Backend | BackendUnavailableError:
     if info.api_version != API_VERSION:
         return BackendUnavailableError(
             f"backend {name!r} was written for version {info.api_version} of accel's backend contract; "
-            f"this accel has version {API_VERSION}: install a matching release of it"
+            f"this accel has version {API_VERSION}: install a matching release of it "
+            "(docs/backend-contract.md says what changed, and how to move a kernel)"
         )
     try:
         with FloatEnvironment():  # which threads that a driver starts inherit

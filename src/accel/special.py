@@ -1,8 +1,9 @@
 """`accel.special`: special functions, with SciPy's names."""
 
-from .ops.composed.softmax import logsumexp
+from . import ops as _ops  # noqa: F401  # fills the op table
 from .registry import OPS as _OPS
 
-erf, expit, rsqrt = (_OPS[name].function for name in ("erf", "sigmoid", "rsqrt"))
+globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == "special"})
+globals().update(expit=_OPS["sigmoid"].function, log_expit=_OPS["logsigmoid"].function)
 
-__all__ = ["erf", "expit", "logsumexp", "rsqrt"]
+__all__ = sorted(name for name in globals() if not name.startswith("_"))

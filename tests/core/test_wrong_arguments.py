@@ -13,8 +13,12 @@ import accel
 from accel.errors import LINE
 
 X = accel.asarray(np.arange(6, dtype=np.float32).reshape(2, 3), device="cpu")
-OPERANDS = ("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max")
-OPERANDS += ("input", "target", "var", "input1", "input2", "pos_weight")
+IMAGE = accel.asarray(np.arange(12, dtype=np.float32).reshape(2, 2, 3), device="cpu")
+PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
+OPERANDS = (
+    *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
+    *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
+)
 """Parameters that arrays, or scalars without axes, are right for."""
 
 CALLS: dict[str, tuple[Any, ...]] = {
@@ -39,6 +43,12 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "device": ("cpu",),
     "explain": ("exp", X),
     "meshgrid": (X[0], X[1]),
+    **dict.fromkeys(("std", "var", "var_mean", "vector_norm", "softmin", "normalize"), (X,)),
+    **dict.fromkeys(("layer_norm", "rms_norm"), (X, (3,))),
+    **dict.fromkeys(("batch_norm", "batch_norm_inference"), (IMAGE, PAIR, PAIR)),
+    **dict.fromkeys(("batch_norm_training", "instance_norm", "instance_norm_training"), (IMAGE,)),
+    "group_norm": (IMAGE, 2),
+    "cosine_similarity": (X, X),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "kl_div"), (X, X)),
     **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), (X, X)),
     **dict.fromkeys(("soft_margin_loss", "hinge_embedding_loss"), (X, X)),
@@ -49,7 +59,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
 
 
 def functions() -> dict[str, Any]:
-    modules: tuple[ModuleType, ...] = (accel, accel.nn, accel.special)
+    modules: tuple[ModuleType, ...] = (accel, accel.linalg, accel.nn, accel.special)
     found = {name: getattr(module, name) for module in modules for name in module.__all__}
     return {n: f for n, f in found.items() if callable(f) and not inspect.isclass(f) and n != "config"}
 

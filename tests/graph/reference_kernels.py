@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
 from accel import dispatch, registry
 from accel.array import Array
-from accel.backends.base import Call, Kernel
+from accel.backends.base import Call, Kernel, Prepared, one_launch
 from accel.conversion import on_host
 from accel.layout import Layout, broadcast_strides, layout
 from accel.ops.primitive.row import evaluate
@@ -29,22 +28,22 @@ def _write(results: Sequence[np.ndarray], outputs: Sequence[Array], layouts: Seq
         view[...] = result.reshape(its.shape)
 
 
-def _row(call: Call) -> Any:
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        results = evaluate(call.params, *map(_elements, inputs, call.inputs))
-        _write(results if isinstance(results, tuple) else (results,), outputs, call.outputs)
+def _row(call: Call) -> Prepared:
+    def run(arrays: Sequence[Array]) -> None:
+        results = evaluate(call.params, *map(_elements, arrays[: len(call.inputs)], call.inputs))
+        _write(results if isinstance(results, tuple) else (results,), arrays[len(call.inputs) :], call.outputs)
 
-    return launch
+    return one_launch(call, run)
 
 
-def _pointwise(call: Call) -> Any:
+def _pointwise(call: Call) -> Prepared:
     shape = call.outputs[0].shape
     full = [layout(x.dtype, shape, broadcast_strides(x, shape), x.device) for x in call.inputs]
 
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        _write(evaluate_all(call.params, *map(_elements, inputs, full)), outputs, call.outputs)
+    def run(arrays: Sequence[Array]) -> None:
+        _write(evaluate_all(call.params, *map(_elements, arrays[: len(full)], full)), arrays[len(full) :], call.outputs)
 
-    return launch
+    return one_launch(call, run)
 
 
 def _several(call: Call) -> str | None:

@@ -8,12 +8,14 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from primitive_calls import serve
 
 import accel
 from accel import registry
 from accel.dtypes import TABLE
 from accel.kernels.opencl import build, matmul, reduce
 from accel.ops import canonical
+from accel.scalar import Program, Step
 from accel.testing.compare import differing, place
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -109,6 +111,24 @@ def test_pointwise_into_views(variant: accel.Device) -> None:
     same(x, want)
     x += x
     same(x, want + want)
+
+
+def test_pointwise_with_several_results(variant: accel.Device) -> None:
+    """Three results of one program, one of them an input, each with its own dtype and strides."""
+    rng = np.random.default_rng(13)
+    x, y = numbers(rng, (37, 90), "float32"), numbers(rng, (90,), "bfloat16")
+    steps = (
+        Step("cast", "float32", (1,)),
+        Step("multiply", "float32", (0, 2)),
+        Step("less", "float32", (3, 0)),
+        Step("cast", "float16", (3,)),
+    )
+    program = Program(("float32", "bfloat16"), steps, "float16", results=(5, 4, 0))
+    product = x * y.astype(np.float32)
+    want = [product.astype(np.float16), product < x, x]
+    out = [np.empty((90, 37), np.float16).T, np.empty((37, 180), bool)[:, ::-2], np.empty((37, 90), np.float32)]
+    for got, expected in zip(serve(variant, "pointwise", program, [x, y], out), want, strict=True):
+        same(got, expected)
 
 
 def test_wide_offsets(variant: accel.Device, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,13 @@ RULES = {
     "gelu": GATE,
     "gelu_tanh": GATE,
     "silu": GATE,
+    "logsigmoid": "nan -> nan; inf -> 0; -inf -> -inf; 1000 -> 0; -1000 -> -1000",
+    "mish": GATE,
+    "selu": f"{UNARY_ODD}; inf -> inf; -inf -> -1.7580993408473768; -1000 -> -1.7580993408473768",
+    "softsign": f"{UNARY_ODD}; inf -> 1; -inf -> -1; 1 -> 0.5; -3 -> -0.75",
+    "tanhshrink": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "hardsigmoid": "nan -> nan; inf -> 1; -inf -> 0; 3 -> 1; -3 -> 0; -100 -> 0; 0 -> 0.5; -0 -> 0.5; 1.5 -> 0.75",
+    "hardswish": f"{GATE}; 3 -> 3; 100 -> 100; -3 -> -0; -100 -> -0; 1 -> 0.6666666666666666; -1.5 -> -0.375",
     "relu": "nan -> nan; n -> 0; -inf -> 0; -0 -> 0; 0 -> 0; inf -> inf; 3 -> 3",
 }
 

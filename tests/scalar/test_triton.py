@@ -33,6 +33,8 @@ HARD = (
     "erf",
     "gelu",
     "gelu_tanh",
+    "logsigmoid",
+    "tanhshrink",
     "floor",
     "ceil",
     "trunc",

@@ -8,10 +8,10 @@ from accel.kernels.triton.device.index import offset_of
 
 @triton.jit
 def pointwise(
-    out, inputs, outer, rows, columns, down, across, out_strides, strides,
+    outs, inputs, outer, rows, columns, down, across, out_strides, strides,
     PROGRAM: tl.constexpr, BY: tl.constexpr, BX: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
-    """out[o, y, x] = PROGRAM(inputs[o, y, x]…). outer: lengths of the other axes; down, across: tiles along y and x.
+    """outs[o, y, x]… = PROGRAM(inputs[o, y, x]…). outer: lengths of the other axes; down, across: tiles along y and x.
 
     Strides of an operand: (those of the outer axes, y's, x's).
     """
@@ -24,5 +24,9 @@ def pointwise(
     for i in tl.static_range(len(inputs)):
         at = inputs[i] + offset_of(rest, outer, strides[i][0]) + (y * strides[i][1] + x * strides[i][2])
         values = values + (tl.load(at, mask=mask, other=0),)  # noqa: RUF005
-    at = out + offset_of(rest, outer, out_strides[0]) + (y * out_strides[1] + x * out_strides[2])
-    tl.store(at, PROGRAM(*values), mask=mask)
+    results = PROGRAM(*values)
+    if len(outs) == 1:
+        results = (results,)
+    for i in tl.static_range(len(outs)):
+        at = outs[i] + offset_of(rest, outer, out_strides[i][0]) + (y * out_strides[i][1] + x * out_strides[i][2])
+        tl.store(at, results[i], mask=mask)

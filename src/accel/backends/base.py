@@ -13,8 +13,11 @@ further `Kernel` row replaces a fallback with something faster. `accel conform -
 is right.
 
 Data flows one way. The dispatcher builds a `Call` (which operation, on which layouts), asks kernel rows in table order
-whether they serve it, and has the first that does prepare a `Launch`, once. The launch then runs, for these and all
-later arrays of the same layouts, with nothing looked up again.
+whether they serve it, and has the first that does describe it, once, as a `Prepared`: launches in order, and the
+scratch memory that they need. Of that the dispatcher makes a plan (accel.plan), which allocates outputs and scratch and
+runs the launches, for these and all later arrays of the same layouts, with nothing looked up again.
+
+docs/backend-contract.md says what changed from version to version.
 """
 
 from __future__ import annotations
@@ -29,9 +32,23 @@ from ..config import Settings
 from ..layout import Layout
 from ..memory import Device, HostBuffer, HostDevice
 
-__all__ = ["API_VERSION", "Backend", "BackendInfo", "Call", "Device", "HostBuffer", "HostDevice", "Kernel", "Launch"]
+__all__ = [
+    "API_VERSION",
+    "Backend",
+    "BackendInfo",
+    "Call",
+    "Device",
+    "HostBuffer",
+    "HostDevice",
+    "Kernel",
+    "Launch",
+    "Prepared",
+    "Slot",
+    "one_launch",
+    "slots",
+]
 
-API_VERSION = 1
+API_VERSION = 2
 """Version of this contract. A backend states the one it was written for; another one is refused with a clear error."""
 
 
@@ -55,9 +72,10 @@ class BackendInfo:
 class Call:
     """One operation on operands of given layouts: all that a kernel may look at to decide and to prepare.
 
-    op: name of the primitive (``pointwise``, ``reduce``, ``matmul``…). params: the primitive's own parameters,
-    hashable: a `Program` for pointwise, a `Reduction` for reduce, a `Product` for matmul. outputs never have size 0;
-    inputs may. settings: the snapshot in force (numerics, num_threads, cpu_isa…).
+    op: name of the primitive (``pointwise``, ``row``, ``reduce``, ``matmul``…). params: the primitive's own parameters,
+    hashable: a `Program` for pointwise, `Rows` for row, a `Reduction` for reduce, a `Product` for matmul. outputs: one
+    or, for pointwise and row, several; they never have size 0, inputs may. settings: the snapshot in force (numerics,
+    num_threads, cpu_isa…).
     """
 
     op: str
@@ -68,14 +86,75 @@ class Call:
     settings: Settings
 
 
-Launch = Callable[[Sequence[Array], Sequence[Array]], None]
-"""launch(inputs, outputs): runs a prepared kernel. Array gives ``.buffer`` and ``.offset`` (of its first element, in
-elements).
+@dataclass(frozen=True)
+class Slot:
+    """What one argument of a launch is. kind: ``input`` or ``output`` of the call, or ``scratch``, a piece of memory
+    that is this run's own. index: which one."""
 
-Outputs are not initialised and overlap no input, except that a pointwise output may be the very same elements as an
-input.
-May return before the device is done; work on one device is ordered. The calling thread is in IEEE 754's default
-floating-point environment, whatever accel's caller set."""
+    kind: str
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("input", "output", "scratch") or self.index < 0:
+            raise TypeError(f"{self.kind} {self.index}: expected an input, an output or a piece of scratch")
+
+
+def slots(call: Call) -> tuple[Slot, ...]:
+    """The call's inputs, then its outputs."""
+    inputs = (Slot("input", i) for i in range(len(call.inputs)))
+    return (*inputs, *(Slot("output", i) for i in range(len(call.outputs))))
+
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """One launch on a device, with all but its operands' addresses.
+
+    run(arrays): queues it on one flat sequence of `Array`s, in the order of ``operands``. An array gives ``.buffer``
+    and ``.offset`` (of its first element, in elements); a piece of scratch is an array of bytes (uint8). Its dtype is
+    the call's, its layout need not be: what counts is the address. Nothing is allocated here, several threads may be
+    inside at once, and the arrays may change from run to run.
+    code: the device's function as the backend's driver knows it, for those who count or show launches; its text is for
+    people. grid: how many work-groups, instances or items of it run; () where that means nothing.
+
+    Outputs and scratch are not initialised. An output overlaps no input and no other output, except that the one
+    output of a pointwise call may be the very same elements as an input. May return before the device is done; work on
+    one device is ordered. The calling thread is in IEEE 754's default floating-point environment, whatever accel's
+    caller set.
+    """
+
+    run: Callable[[Sequence[Array]], Any]
+    operands: tuple[Slot, ...]
+    code: Any = None
+    grid: tuple[int, ...] = ()
+
+    def on(self, inputs: Sequence[Array], outputs: Sequence[Array], scratch: Sequence[Array] = ()) -> None:
+        """Runs it by itself, outside of a plan (for kernels that wrap another one, and for tests)."""
+        given = {"input": inputs, "output": outputs, "scratch": scratch}
+        self.run(tuple(given[slot.kind][slot.index] for slot in self.operands))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What serves a call: its launches, which run in this order, and the bytes of each piece of scratch that they
+    share.
+
+    Pieces begin at multiples of 256 bytes of one allocation. What a launch writes into one, later launches read.
+    """
+
+    launches: tuple[Launch, ...]
+    scratch: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for slot in (slot for launch in self.launches for slot in launch.operands):
+            if slot.kind == "scratch" and slot.index >= len(self.scratch):
+                raise TypeError(f"a launch takes piece {slot.index} of scratch; there are {len(self.scratch)}")
+
+
+def one_launch(
+    call: Call, run: Callable[[Sequence[Array]], Any], code: Any = None, grid: tuple[int, ...] = ()
+) -> Prepared:
+    """What serves a call by one launch of its inputs, then its outputs."""
+    return Prepared((Launch(run, slots(call), code, grid),))
 
 
 @dataclass(frozen=True)
@@ -85,14 +164,15 @@ class Kernel:
     op: the primitive it computes. name: what `accel explain` prints. source: file name of its source, relative to
     accel.kernels.
     supports(call): None, or the reason why this row does not serve the call; never raises for a call it does not like.
-    prepare(call): compiles (within `compiling`, which `accel bench` asks), chooses launch geometry, returns the launch.
+    prepare(call): compiles (within `compiling`, which `accel bench` asks), chooses launch geometry, and describes the
+    launches.
     """
 
     op: str
     name: str
     source: str
     supports: Callable[[Call], str | None]
-    prepare: Callable[[Call], Launch]
+    prepare: Callable[[Call], Prepared]
 
 
 class Backend(ABC):

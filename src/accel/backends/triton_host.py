@@ -58,7 +58,7 @@ class InterpreterDevice(HostDevice):
                 return tensor(buffer.address + offset, tl.pointer_type(getattr(tl, parameter.dtype)), np.uint64)
 
             with (
-                interpreting(what.function, create_dot=dot, create_splat=splat) as builder,
+                interpreting(what.function, reduce, create_dot=dot, create_splat=splat) as builder,
                 FloatEnvironment(),
                 np.errstate(all="ignore"),
             ):
@@ -95,6 +95,17 @@ def splat(block_type: Any, scalar: Any) -> Any:
     from triton.runtime.interpreter import TensorHandle
 
     return TensorHandle(np.full(block_type.shape, scalar.data, scalar.data.dtype), block_type.scalar)
+
+
+def reduce(operation: Any, operands: tuple[Any, ...]) -> list[Any]:
+    """tl.reduce of interpreted kernels, of one operand of a power of two of values along the axis, in halves; the
+    interpreter's own calls the function that combines once for each number."""
+    (operand,) = operands
+    data, dtype = np.moveaxis(operand.handle.data, operation.axis, 0), operand.dtype
+    while len(data) > 1:
+        low, high = (operation.to_tensor(half, dtype) for half in np.split(data, 2))
+        data = operation.combine_fn(low, high).handle.data
+    return [operation.to_tensor(data[0], dtype)]
 
 
 def _widened(operand: Any, dtype: np.dtype) -> np.ndarray:

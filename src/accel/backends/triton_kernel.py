@@ -20,11 +20,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..array import Array
 from ..cache import Cache
 from ..cache_folder import keep
 from ..errors import CompileError
 from ..scalar import Program
 from ..scalar.triton import print_program
+from .base import Launch, Slot
 from .compiling import compiling
 
 LANGUAGE = threading.RLock()
@@ -43,7 +45,10 @@ WIDE = 1 << 31
 COMPILED = 256
 """Compiled kernels that a device keeps at least; plans hold those that they launch, and Triton's own cache has all."""
 
-_ALIGNED = [["tt.divisibility", 16]]
+
+def _multiple_of(n: int) -> list[list[Any]]:
+    """Triton's attributes of an argument that is a multiple of n."""
+    return [["tt.divisibility", n]]
 
 
 def storage(dtype: str) -> str:
@@ -64,7 +69,7 @@ class Specialization:
 
     function: in the device's form. arguments: by parameter name: a `Pointer`, an integer, a tuple of such things, or,
     for a parameter annotated tl.constexpr, any constant. index: ``i32`` or ``i64``, the type of the integers; 0 and 1
-    are made constants and multiples of 16 are known as such, on every device alike.
+    are made constants and multiples of ``multiple`` are known as such, on every device alike.
     """
 
     function: Any
@@ -72,6 +77,7 @@ class Specialization:
     index: str = "i32"
     num_warps: int = 4
     num_stages: int = 2
+    multiple: int = 16
 
     @property
     def name(self) -> str:
@@ -143,13 +149,13 @@ class Specialization:
                 return tuple(described(v, (*path, i)) for i, v in enumerate(value))
             if isinstance(value, Pointer):
                 if aligned:
-                    attributes[path] = _ALIGNED
+                    attributes[path] = _multiple_of(16)
                 return "*" + TYPES[value.dtype]
             if value in (0, 1):
                 constants[path] = value
                 return "constexpr"
-            if value % 16 == 0:
-                attributes[path] = _ALIGNED
+            if value % self.multiple == 0:
+                attributes[path] = _multiple_of(self.multiple)
             return self.index
 
         for position, (name, constant) in enumerate(_parameters(self.function).items()):
@@ -176,6 +182,17 @@ class Specialization:
         """Equal for what compiles to the same code."""
         signature, constants, attributes = self._describe(True)
         return (self.function, self.num_warps, self.num_stages, str(signature), _frozen(constants), str(attributes))
+
+
+def prepare(device: Any, what: Specialization, grid: int, operands: tuple[Slot, ...], sizes: Sequence[int]) -> Launch:
+    """The launch of a number of program instances on a device of the backend; compiles it. operands: of the pointers,
+    in the order of the parameters. sizes: bytes of an element of each, 1 for scratch. Raises CompileError."""
+    run = device.prepare(what, grid)
+
+    def launch(arrays: Sequence[Array]) -> None:
+        run([(x.buffer, x.offset * size) for x, size in zip(arrays, sizes, strict=True)])
+
+    return Launch(launch, operands, what, (grid,))
 
 
 def _words(error: BaseException) -> str:
@@ -238,13 +255,19 @@ def _file(function: Any) -> str:
 
 
 @contextlib.contextmanager
-def interpreting(function: Callable[..., None], **methods: Callable[..., Any]) -> Iterator[Any]:
-    """Triton's interpreter, switched on for an interpreted function: its builder, with some methods replaced."""
+def interpreting(
+    function: Callable[..., None], reduce: Callable[..., Any], **methods: Callable[..., Any]
+) -> Iterator[Any]:
+    """Triton's interpreter, switched on for an interpreted function: its builder, with some methods replaced.
+
+    reduce: what tl.reduce does, by the interpreter's object for it and the operands.
+    """
     from triton.runtime import interpreter
 
     builder = interpreter.interpreter_builder
     with LANGUAGE:
         scope = interpreter._patch_lang(function)
+        scope.set_attr(interpreter.ReduceOps, "apply_impl", reduce)
         vars(builder).update(methods)
         try:
             yield builder
@@ -266,8 +289,7 @@ def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, 
     found = _programs.find(key)
     if found is None:
         text = "\n\n".join([_HEADER, *(print_program(program, name) for name, program in programs.items())])
-        path = _written(f"program_{hashlib.sha256(text.encode()).hexdigest()[:24]}.py", text)
-        module = load(str(path), interpreted)
+        module = load(printed("program", text), interpreted)
         found = tuple(getattr(module, name) for name in programs)
         _programs.keep(key, found)
     return found
@@ -276,9 +298,10 @@ def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, 
 _HEADER = '"""Scalar programs of accel, printed for Triton."""\n\nimport triton\nimport triton.language as tl'
 
 
-def _written(name: str, text: str) -> Path:
-    """A file of the cache folder with this text. Raises CompileError where it can be written nowhere."""
+def printed(stem: str, text: str) -> str:
+    """The path of a kernel file with this text. Raises CompileError where it can be written nowhere."""
+    name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:24]}.py"
     try:
-        return keep("triton", {name: text.encode()}) / name
+        return str(keep("triton", {name: text.encode()}) / name)
     except OSError as error:
         raise CompileError(f"triton: the source of {name} cannot be written anywhere: {error}") from error

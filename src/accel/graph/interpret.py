@@ -29,7 +29,7 @@ class Judge:
             return self.call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
         if adapted is not None:
             return adapted(*inputs)
-        if spec.decompose is not None:
+        if spec.decompose is not None and spec.decomposes(params):
             return spec.decompose(*inputs, params)
         inferred = spec.infer(layouts, params)
         if all(0 in shape for shape, _ in inferred.outputs):

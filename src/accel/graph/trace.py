@@ -63,7 +63,7 @@ class Tracer:
             return self.call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
         if adapted is not None:
             return adapted(*inputs)
-        if spec.decompose is not None and spec.name not in self._alone:
+        if spec.decompose is not None and spec.decomposes(params) and spec.name not in self._alone:
             return spec.decompose(*inputs, params)
         inferred = spec.infer(layouts, params)
         reads = [(self._symbol(spec.name, x), x.layout, x.offset) for x in inputs]

@@ -37,14 +37,22 @@ from ..dtypes import DType, as_dtype, check_scalar, promote, scalar_dtype
 from ..errors import ArgumentError, DeviceError, DtypeError
 from . import numpy as numpy_arrays
 
-Restore = Callable[[Array], Any]
+Restore = Callable[[Any], Any]
+"""Of a result: an Array, or a tuple of them, each of which is restored."""
 
 SCALARS = (bool, int, float)
 
 
-def unchanged(array: Array) -> Array:
+def unchanged(result: Any) -> Any:
     """The restore of a call whose operands were `Array`s."""
-    return array
+    return result
+
+
+def _each(restore: Callable[[Array], Any]) -> Restore:
+    return lambda result: tuple(map(restore, result)) if isinstance(result, tuple) else restore(result)
+
+
+_restore_numpy = _each(to_numpy)
 
 
 def is_scalar(value: Any) -> bool:
@@ -55,8 +63,8 @@ def is_scalar(value: Any) -> bool:
 def library(value: Any) -> Any:
     """The module of this package that knows a foreign array's kind, or None.
 
-    Each has ``to_array(value, home, argument)``, ``from_array(array, example)`` and ``device_of(value)``, which is None
-    for the host's memory.
+    Each has ``to_array(value, home, argument)``, ``from_array(array, example)``, ``device_of(value)``, which is None
+    for the host's memory, and ``overwrite(value, array)``, which casts an array's elements into a foreign one.
     """
     if isinstance(value, (np.ndarray, np.generic)):
         return numpy_arrays
@@ -111,7 +119,7 @@ def adopt(op: str, **values: Any) -> tuple[list[Any], Restore]:
     if kinds == _NUMPY:
         home = default_device()
         try:
-            return [from_numpy(x, home) for x in operands], to_numpy
+            return [from_numpy(x, home) for x in operands], _restore_numpy
         except DtypeError:
             return _adopt(op, values)  # which raises it with the operand's name
     if Array in kinds and kinds <= _ARRAYS_AND_SCALARS:
@@ -157,9 +165,9 @@ def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
     if leader is not None:
         return result, unchanged
     if not foreign:
-        return result, to_numpy
+        return result, _restore_numpy
     example = values[foreign[0]]
-    return result, lambda array: libraries[foreign[0]].from_array(array, example)
+    return result, _each(lambda array: libraries[foreign[0]].from_array(array, example))
 
 
 def _kind(value: Any) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..array import Array
 from ..backends.base import Device
-from ..conversion import constant, from_numpy, number, to_numpy
+from ..conversion import cast_on_host, constant, from_numpy, number, to_numpy
 from ..dtypes import as_dtype
 from ..errors import ArgumentError
 
@@ -37,6 +37,11 @@ def plain(value: np.ndarray, argument: str) -> np.ndarray:
 def from_array(array: Array, example: np.ndarray) -> np.ndarray:
     """The result of a call on NumPy arrays, as one of them."""
     return to_numpy(array)
+
+
+def overwrite(value: np.ndarray, array: Array) -> None:
+    """The elements of an array of its shape into a NumPy array, cast to its dtype."""
+    value[...] = cast_on_host(to_numpy(array), as_dtype(value.dtype))
 
 
 def device_of(value: np.ndarray | np.generic) -> Device | None:

@@ -11,6 +11,7 @@ from pyopencl import array as cl_array
 from .. import registry
 from ..array import Array
 from ..backends.base import Device
+from ..conversion import cast_on_host, store, to_numpy
 from ..dtypes import as_dtype
 from ..errors import ArgumentError
 from ..layout import layout, span
@@ -56,6 +57,12 @@ def from_array(array: Array, example: cl_array.Array) -> cl_array.Array:
         offset=array.offset * size,
         strides=tuple(step * size for step in array.strides),
     )
+
+
+def overwrite(value: cl_array.Array, array: Array) -> None:
+    """The elements of an array of its shape into a pyopencl array, cast to its dtype."""
+    out = to_array(value, array.device, "pyopencl array")
+    store(cast_on_host(to_numpy(array), out.dtype), out)
 
 
 def device_of(value: cl_array.Array) -> Device:

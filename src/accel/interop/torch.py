@@ -195,6 +195,11 @@ def from_array(array: Array, example: torch.Tensor) -> torch.Tensor:
     return tensor_of(array)
 
 
+def overwrite(value: torch.Tensor, array: Array) -> None:
+    """The elements of an array of its shape into a tensor, cast to its dtype."""
+    value.copy_(from_array(array, value))
+
+
 def _cpu_tensor(array: Array) -> torch.Tensor:
     """An array's elements as a CPU tensor, sharing memory where torch can express it."""
     owner = getattr(array.buffer, "owner", None)

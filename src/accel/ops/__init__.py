@@ -3,11 +3,31 @@
 from typing import Any
 
 from .. import registry
-from .composed import class_loss, probability_loss, regression_loss, softmax
+from .composed import (
+    batch_norm,
+    class_loss,
+    normalization,
+    probability_loss,
+    regression_loss,
+    softmax,
+    statistics,
+)
 from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
-__all__ = ["class_loss", "matmul", "pointwise", "probability_loss", "reduce", "regression_loss", "row", "softmax"]
+__all__ = [
+    "batch_norm",
+    "class_loss",
+    "matmul",
+    "normalization",
+    "pointwise",
+    "probability_loss",
+    "reduce",
+    "regression_loss",
+    "row",
+    "softmax",
+    "statistics",
+]
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

@@ -129,6 +129,8 @@ class _Composed:
         self.parameters = parameters(body)
         self.operands = tuple(p for p in self.parameters if p.kind)
         self.others = tuple(p for p in self.parameters if not p.kind)
+        signature = inspect.signature(body)
+        self.nameless = tuple(n for n, p in signature.parameters.items() if p.kind is p.POSITIONAL_ONLY)
         self.bounds: Cache[tuple[Any, ...], Bound] = Cache(512)
         self.exact: Cache[tuple[Any, ...], Bound] = Cache(512)
 
@@ -175,6 +177,8 @@ class _Composed:
                 words.append(f"{name}=_{name}")
             else:
                 words.append(name)
+            if name in self.nameless[-1:]:
+                words.append("/")
         always = [p.name for p in self.operands if not p.optional]
         given = ", ".join(f"{p.name} is not None" for p in self.operands)
         operands = f"({''.join(f'{name}, ' for name in always)})"
@@ -226,7 +230,9 @@ class _Composed:
         if self.widen:
             operands = {name: _widened(x) for name, x in operands.items()}
         absent = {p.name: None for p, there in zip(self.operands, bound.given, strict=True) if not there}
-        result = self.body(**operands, **absent, **keywords)
+        arguments = {**operands, **absent, **keywords}
+        nameless = [arguments.pop(name) for name in self.nameless]
+        result = self.body(*nameless, **arguments)
         if not self.widen:
             return result
         output = self.output(tuple(x.layout for x in arrays), bound)

@@ -44,10 +44,12 @@ class OpSpec:
     ``special``.
     infer(layouts, params): shape and dtype rule; raises ShapeError or DtypeError with the operands' names.
     function: the public function. decompose(*arrays, params): the same result from other ops, or None; it is traced and
-    compiled. captures(array): whether an array that it brings along is a constant; None: every one is.
+    compiled. decomposes(params): whether it serves calls of these parameters. captures(array): whether an array that it
+    brings along is a constant; None: every one is.
     canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or
     float64 where that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed,
-    per element. bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
+    per element. Each gives a tuple where the op has several outputs.
+    bits(dtype, numerics): the contract's class for an operand dtype: exact, bits or bound.
     arguments: names of the operands. scalars: whether Python scalars may stand for some of them.
     adapt(layouts, params): None where kernels take operands of these layouts as they are; `Seen` where they do under
     other layouts; else a function of the arrays that brings them there and calls the op again. Raises ShapeError or
@@ -64,9 +66,9 @@ class OpSpec:
     summary: str
     function: Callable[..., Any]
     infer: Callable[[tuple[Layout, ...], Any], Inferred]
-    canonical: Callable[..., np.ndarray]
-    reference: Callable[..., np.ndarray]
-    bound: Callable[..., np.ndarray]
+    canonical: Callable[..., Any]
+    reference: Callable[..., Any]
+    bound: Callable[..., Any]
     bits: Callable[[DType, str], str]
     samples: Callable[[DType], Any]
     dtypes: tuple[DType, ...]
@@ -76,6 +78,7 @@ class OpSpec:
     keeps_order: bool = False
     adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | Seen | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
+    decomposes: Callable[[Any], bool] = lambda params: True
     captures: Callable[[Any], bool] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 
@@ -95,11 +98,11 @@ class OpSpec:
         return read + sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in outputs)
 
 
-def _in_float_environment(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+def _in_float_environment(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, computed in the default floating-point environment whatever the caller's."""
 
     @wraps(function)
-    def computed(*operands: Any, **keywords: Any) -> np.ndarray:
+    def computed(*operands: Any, **keywords: Any) -> Any:
         with FloatEnvironment():
             return function(*operands, **keywords)
 

@@ -50,9 +50,24 @@ class Dialect:
 
     def function(self, prefix: str, name: str, root: Expr, arguments: tuple[str, ...]) -> str:
         """A function of the given name and argument dtypes that returns the expression, in storage types."""
+        lines, (result,) = self._statements((root,))
+        parameters = ", ".join(f"{self.storage_type(d)} x{i}" for i, d in enumerate(arguments))
+        head = f"{prefix} {self.storage_type(root.dtype)} {name}({parameters}) {{\n"
+        return f"{head}{lines}  return {result};\n}}\n"
+
+    def procedure(self, prefix: str, name: str, roots: tuple[Expr, ...], arguments: tuple[str, ...]) -> str:
+        """A function that stores every expression through a pointer of its own, which follow the arguments."""
+        lines, results = self._statements(roots)
+        parameters = [f"{self.storage_type(d)} x{i}" for i, d in enumerate(arguments)]
+        parameters += [f"{self.storage_type(root.dtype)} *r{i}" for i, root in enumerate(roots)]
+        stores = "".join(f"  *r{i} = {result};\n" for i, result in enumerate(results))
+        return f"{prefix} void {name}({', '.join(parameters)}) {{\n{lines}{stores}}}\n"
+
+    def _statements(self, roots: tuple[Expr, ...]) -> tuple[str, list[str]]:
+        """The statements that compute the expressions, and the text of each in its storage type."""
         names: dict[Expr, str] = {}
         lines = []
-        for node in schedule(root):
+        for node in schedule(*roots):
             if node.op == "const":
                 names[node] = self.literal(node)
             elif node.op == "arg":
@@ -61,10 +76,8 @@ class Dialect:
                 text = self._text(node, tuple(names[a] for a in node.args))
                 names[node] = f"t{len(lines)}"
                 lines.append(f"  const {self.types[node.dtype]} {names[node]} = {text};\n")
-        parameters = ", ".join(f"{self.storage_type(d)} x{i}" for i, d in enumerate(arguments))
-        result = f"({self.storage_bool})({names[root]} ? 1 : 0)" if root.dtype == "bool" else names[root]
-        head = f"{prefix} {self.storage_type(root.dtype)} {name}({parameters}) {{\n"
-        return head + "".join(lines) + f"  return {result};\n}}\n"
+        results = [f"({self.storage_bool})({names[r]} ? 1 : 0)" if r.dtype == "bool" else names[r] for r in roots]
+        return "".join(lines), results
 
     def _text(self, node: Expr, a: tuple[str, ...]) -> str:
         op, dtype = node.op, node.dtype

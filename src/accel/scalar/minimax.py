@@ -147,6 +147,8 @@ def both(low: Real, high: Real) -> dict[str, tuple[Real, Real]]:
 
 HALF_LN2 = mpmath.log(2) / 2
 ROOT_2 = mpmath.sqrt(2)
+SELU_ALPHA = mpmath.mpf("1.6732632423543772848170429916717")
+SELU_SCALE = mpmath.mpf("1.0507009873554804934193349852946")
 MILLS_CENTRE = {"float32": 3, "float64": 4}
 MILLS_END = {"float32": 15, "float64": 39}
 
@@ -169,6 +171,12 @@ def _erf_by_x(u: Real) -> Real:
     """erf(x) / x, where u = x**2"""
     x = mpmath.sqrt(u)
     return mpmath.erf(x) / x if x else 2 / mpmath.sqrt(mpmath.pi)
+
+
+def _tanhshrink(u: Real) -> Real:
+    """(x - tanh(x)) / x**3, where u = x**2"""
+    x = mpmath.sqrt(u)
+    return (x - mpmath.tanh(x)) / x**3 if x else mpmath.mpf(1) / 3
 
 
 def _mills(centre: int) -> Callable[[Real], Real]:
@@ -224,6 +232,10 @@ FITS = (
         )
         for dtype, c, degree in (("float32", MILLS_CENTRE["float32"], 10), ("float64", MILLS_CENTRE["float64"], 25))
     ),
+    Fit(
+        "TANHSHRINK", "(x - tanh(x)) / x**3 over u = x**2, 0 <= x <= 1, relative error",
+        _tanhshrink, lambda u: 1 / _tanhshrink(u), both(mpmath.mpf(0), mpmath.mpf(1)), {"float32": 7, "float64": 15},
+    ),
 )  # fmt: skip
 
 
@@ -235,6 +247,8 @@ SPLITS = (
     ("LOG10_E", 1 / mpmath.log(10), None),
     ("GELU_TANH_LINEAR", 2 * mpmath.sqrt(2 / mpmath.pi), None),
     ("GELU_TANH_CUBIC", 2 * mpmath.sqrt(2 / mpmath.pi) * mpmath.mpf("0.044715"), None),
+    ("SELU_POSITIVE", SELU_SCALE, None),
+    ("SELU_NEGATIVE", SELU_SCALE * SELU_ALPHA, None),
 )
 
 

@@ -1,8 +1,9 @@
 """OpenCL C printer.
 
 A program becomes ``static inline OUT name(IN0 x0, …)`` in storage types: uchar for bool, ushort for float16 and
-bfloat16. A translation unit holds PRELUDE once, before the functions; FP64_PRAGMA before everything if a program uses
-float64. OpenCL contracts products into sums by default and no build option stops it; the pragma in the prelude does.
+bfloat16; one that may have several results, a function that stores them. A translation unit holds PRELUDE once, before
+the functions; FP64_PRAGMA before everything if a program uses float64. OpenCL contracts products into sums by default
+and no build option stops it; the pragma in the prelude does.
 Division and square root of float32 are correctly rounded only on devices with CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT in
 CL_DEVICE_SINGLE_FP_CONFIG, built with -cl-fp32-correctly-rounded-divide-sqrt. On others define ACCEL_SOFT_DIVIDE, and
 the prelude corrects the device's own quotient and root by exact fma residuals.
@@ -143,7 +144,13 @@ def print_program(program: Program, name: str) -> str:
     return DIALECT.function("static inline", name, program.expression(), arguments)
 
 
+def print_results(program: Program, name: str) -> str:
+    """One function ``static inline void name(IN0 x0, …, OUT0 *r0, …)``, which stores every result of the program."""
+    arguments = tuple(convert.storage(d) for d in program.inputs)
+    return DIALECT.procedure("static inline", name, program.expressions(), arguments)
+
+
 @lru_cache(maxsize=256)
 def uses_fp64(program: Program) -> bool:
     """Whether any value is float64, so that the device must have cl_khr_fp64."""
-    return any(node.dtype == "float64" for node in schedule(program.expression()))
+    return any(node.dtype == "float64" for node in schedule(*program.expressions()))

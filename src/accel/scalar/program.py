@@ -75,6 +75,23 @@ class Program:
             dtypes.append(row.result_dtype(step.dtype))
         return tuple(dtypes)
 
+    def only(self, result: int) -> Program:
+        """The program of one of the results alone, with the steps that it needs."""
+        value, first = self.values[result], len(self.inputs)
+        needed = {value}
+        for number in range(value, first - 1, -1):
+            if number in needed:
+                needed.update(self.steps[number - first].args)
+        numbers, steps = {i: i for i in range(first)}, []
+        for number, step in enumerate(self.steps, first):
+            if number in needed:
+                numbers[number] = first + len(steps)
+                steps.append(Step(step.function, step.dtype, tuple(numbers[a] for a in step.args)))
+        dtype = self.outputs[result]
+        if numbers[value] != first + len(steps) - 1:  # an input before others
+            steps.append(Step("cast", dtype, (value,)))
+        return Program(self.inputs, tuple(steps), dtype)
+
     def expression(self) -> Expr:
         """The (first) result over arguments 0, 1, … of the inputs' storage dtypes; its own dtype is the output's
         storage."""
@@ -224,4 +241,4 @@ def compose(outer: Program, *inner: Program) -> Program:
 
 def count_fma(program: Program) -> int:
     """Number of fused multiply-adds in the program; the code-generation tests compare machine code with it."""
-    return sum(node.op == "fma" for node in schedule(program.expression()))
+    return sum(node.op == "fma" for node in schedule(*program.expressions()))

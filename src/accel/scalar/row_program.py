@@ -15,6 +15,7 @@ Folds follow docs/numerics.md, rule 2; steps are scalar functions, each rounded 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,6 +90,20 @@ class RowProgram:
     def folds(self) -> tuple[Fold, ...]:
         """The folds, in order."""
         return tuple(item for item in self.steps if isinstance(item, Fold))
+
+    def leaves(self, value: int, known: Collection[int]) -> tuple[int, ...]:
+        """Those of the known values that a value is computed from by steps alone, ascending."""
+        found: set[int] = set()
+        seen, stack = {value}, [value]
+        while stack:
+            v = stack.pop()
+            if v in known:
+                found.add(v)
+                continue
+            args = set(self.steps[v - len(self.inputs)].args) - seen
+            seen |= args
+            stack += args
+        return tuple(sorted(found))
 
     def element_program(self, value: int, given: tuple[int, ...]) -> Program:
         """One value as a scalar program of other ones, its inputs in the order of ``given``.

@@ -1,6 +1,6 @@
 """Triton printer: the source of one ``@triton.jit`` function, of tl core built-ins only.
 
-The text needs ``import triton`` and ``import triton.language as tl`` where it is put. Arguments and result are blocks
+The text needs ``import triton`` and ``import triton.language as tl`` where it is put. Arguments and results are blocks
 (or scalars) of storage dtypes: tl.uint16 for float16 and bfloat16, tl.uint8 for bool. An integer block of the right
 width but other signedness, a block of float16 or bfloat16, and int1 for bool are taken as arguments too.
 
@@ -38,11 +38,12 @@ INFIX = {
 
 
 def print_program(program: Program, name: str) -> str:
-    root = lower(program.expression())
+    """The function of a program; it returns a tuple where the program has several results."""
+    roots = lower(*program.expressions())
     constants: list[str] = []
     lines: list[str] = []
     names: dict[Expr, str] = {}
-    for node in schedule(root):
+    for node in schedule(*roots):
         operands = tuple(names[a] for a in node.args)
         if node.op == "const":
             names[node] = f"c{len(constants)}"
@@ -53,9 +54,9 @@ def print_program(program: Program, name: str) -> str:
             names[node] = f"t{len(lines)}"
             lines.append(f"    {names[node]} = {_text(node, operands)}\n")
     arguments = [_argument(i, convert.storage(d)) for i, d in enumerate(program.inputs)]
-    result = f"{names[root]}.to(tl.uint8)" if root.dtype == "bool" else names[root]
+    results = (f"{names[root]}.to(tl.uint8)" if root.dtype == "bool" else names[root] for root in roots)
     head = f"@triton.jit\ndef {name}({', '.join(f'x{i}' for i in range(len(arguments)))}):\n"
-    return head + "".join(arguments) + "".join(constants) + "".join(lines) + f"    return {result}\n"
+    return head + "".join(arguments) + "".join(constants) + "".join(lines) + f"    return {', '.join(results)}\n"
 
 
 def _argument(i: int, dtype: str) -> str:
@@ -94,10 +95,10 @@ def _text(node: Expr, a: tuple[str, ...]) -> str:
     raise NotImplementedError(op)
 
 
-def lower(root: Expr) -> Expr:
-    """The same expression without what tl has no exact form of: rounding to integers, and neg and not of integers."""
+def lower(*roots: Expr) -> tuple[Expr, ...]:
+    """The same expressions without what tl has no exact form of: rounding to integers, and neg and not of integers."""
     done: dict[Expr, Expr] = {}
-    for node in schedule(root):
+    for node in schedule(*roots):
         args = tuple(done[a] for a in node.args)
         if node.op in ROUNDINGS:
             done[node] = ROUNDINGS[node.op](args[0])
@@ -108,7 +109,7 @@ def lower(root: Expr) -> Expr:
             done[node] = const(0, node.dtype) - args[0]
         else:
             done[node] = Expr(node.op, node.dtype, args, node.value)
-    return done[root]
+    return tuple(done[root] for root in roots)
 
 
 def _rint(x: Expr) -> Expr:

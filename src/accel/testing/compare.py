@@ -103,35 +103,50 @@ def check(
     """
     keywords = keywords or {}
     one_period = tuple(x[:period] if isinstance(x, np.ndarray) else x for x in operands) if period else operands
-    want = np.asarray(spec.canonical(*one_period, **keywords))
-    size = max(x.size for x in operands if isinstance(x, np.ndarray)) if period else want.size
+    wanted = _results(spec.canonical(*one_period, **keywords))
+    size = max(x.size for x in operands if isinstance(x, np.ndarray)) if period else None
     placed = [guarded(x, device, lead) if isinstance(x, np.ndarray) else x for x in operands]
-    if size:
-        stale = device.allocate(size * want.dtype.itemsize)
-        device.copy_in(stale, 0, np.full(size * want.dtype.itemsize, STALE, np.uint8))
-        del stale
+    _make_stale(device, [(want.size if size is None else size) * want.dtype.itemsize for want in wanted])
     result = spec.function(*(x.array if isinstance(x, Placed) else x for x in placed), **keywords)
-    if result.device is not device:
-        raise Disagreement(f"the result is on {result.device}, the operands are on {device}")
-    got = fetch(result)
+    results = result if isinstance(result, tuple) else (result,)
+    if len(results) != len(wanted):
+        raise Disagreement(f"got {len(results)} results, expected {len(wanted)}")
+    for its in results:
+        if its.device is not device:
+            raise Disagreement(f"the result is on {its.device}, the operands are on {device}")
+    got = [fetch(its) for its in results]
     for i, x in enumerate(placed):
         if isinstance(x, Placed) and not x.unchanged():
             raise Disagreement(f"operand {i}, or memory beside it, was changed by the call")
-    shape = (size,) if period else want.shape
-    if (got.shape, got.dtype) != (shape, want.dtype):
-        raise Disagreement(f"got {got.dtype}{got.shape}, expected {want.dtype}{shape}")
     dtype = next(as_dtype(x.dtype) for x in reversed(operands) if isinstance(x, np.ndarray))
-    if spec.bits(dtype, config.numerics) != "bound":
-        _same_bits(got, np.resize(want, shape) if period else want)
-    return _within_bound(spec, got[:period] if period else got, one_period, keywords)
+    for i, (its, want) in enumerate(zip(got, wanted, strict=True)):
+        which, shape = f"result {i}: " if len(got) > 1 else "", want.shape if size is None else (size,)
+        if (its.shape, its.dtype) != (shape, want.dtype):
+            raise Disagreement(f"{which}got {its.dtype}{its.shape}, expected {want.dtype}{shape}")
+        if spec.bits(dtype, config.numerics) != "bound":
+            _same_bits(which, its, np.resize(want, shape) if period else want)
+    return _within_bounds(spec, [its[:period] if period else its for its in got], one_period, keywords)
 
 
-def _same_bits(got: np.ndarray, want: np.ndarray) -> None:
+def _results(result: Any) -> tuple[np.ndarray, ...]:
+    """One or several."""
+    return tuple(map(np.asarray, result)) if isinstance(result, tuple) else (np.asarray(result),)
+
+
+def _make_stale(device: Device, sizes: list[int]) -> None:
+    """Fills memory that results of so many bytes are likely to get."""
+    sizes = [nbytes for nbytes in sizes if nbytes]
+    buffers = [device.allocate(nbytes) for nbytes in sizes]
+    for buffer, nbytes in zip(buffers, sizes, strict=True):
+        device.copy_in(buffer, 0, np.full(nbytes, STALE, np.uint8))
+
+
+def _same_bits(which: str, got: np.ndarray, want: np.ndarray) -> None:
     where = differing(got, want)
     if where.any():
         at = _first(where)
         raise Disagreement(
-            f"{int(where.sum())} of {where.size} elements differ in bits, the first at {at}: "
+            f"{which}{int(where.sum())} of {where.size} elements differ in bits, the first at {at}: "
             f"got {_element(got[at])}, canonical {_element(want[at])}{_apart(got[at], want[at])}"
         )
 
@@ -168,12 +183,26 @@ def _apart(a: Any, b: Any) -> str:
     return "" if dtype.kind == "b" else f", {abs(int(a) - int(b))} apart"
 
 
-def _within_bound(spec: OpSpec, got: np.ndarray, operands: tuple[Any, ...], keywords: Mapping[str, Any]) -> float:
-    exact = np.asarray(spec.reference(*operands, **keywords))
-    if as_dtype(got.dtype).kind != "f":
+def _within_bounds(
+    spec: OpSpec, got: list[np.ndarray], operands: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> float:
+    answer = spec.reference(*operands, **keywords)
+    floats = [as_dtype(its.dtype).kind == "f" for its in got]
+    if not any(floats):
         return 0.0
+    exact = _results(answer)
     with np.errstate(all="ignore"):
-        bound = np.asarray(spec.bound(exact, *operands, **keywords), np.float64)
+        bounds = _results(spec.bound(answer if isinstance(answer, tuple) else exact[0], *operands, **keywords))
+    ratios = [0.0]
+    for i, (its, its_exact, bound) in enumerate(zip(got, exact, bounds, strict=True)):
+        if floats[i]:
+            ratios.append(_within_bound(f"result {i}: " if len(got) > 1 else "", its, its_exact, bound))
+    return max(ratios)
+
+
+def _within_bound(which: str, got: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> float:
+    bound = np.asarray(bound, np.float64)
+    with np.errstate(all="ignore"):
         error = np.abs(got.astype(exact.dtype) - exact).astype(np.float64)
         judged = np.isfinite(np.asarray(exact, np.float64)) & np.isfinite(bound)
         wrong = judged & ~(error <= bound)
@@ -181,7 +210,7 @@ def _within_bound(spec: OpSpec, got: np.ndarray, operands: tuple[Any, ...], keyw
             at = _first(wrong)
             nearest = exact[at].astype(got.dtype)
             raise Disagreement(
-                f"{int(wrong.sum())} of {wrong.size} elements are outside their bound, the first at {at}: got "
+                f"{which}{int(wrong.sum())} of {wrong.size} elements are outside their bound, the first at {at}: got "
                 f"{_element(got[at])}, exact {float(exact[at])!r} (0x{_bits(nearest):0{2 * got.itemsize}x} when "
                 f"rounded){_apart(got[at], nearest)}; error {error[at]:.3g}, which exceeds the bound {bound[at]:.3g}"
             )

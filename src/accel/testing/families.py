@@ -135,7 +135,8 @@ KIND = {"b": "bool", "i": "int", "u": "int", "f": "float"}
 
 
 def programs(dtype: DType) -> Samples:
-    """A chain of random scalar functions over one operand; at the edges, sums and differences of products."""
+    """A chain of random scalar functions over one operand, at times with several of its values as results; at the
+    edges, sums and differences of products, alone and with all that they are made of."""
     kinds = [f for f in FUNCTIONS.values() if f.result == "same" and KIND[dtype.kind] in f.kinds]
     names = sorted(f.name for f in kinds if f.arity == 1)
 
@@ -144,14 +145,37 @@ def programs(dtype: DType) -> Samples:
         value = 0
         for _ in range(its.integer(0, 3) if names else 0):
             value = build.apply(its.choice(names), value)
-        return Sample((build.finish(value, dtype.name), array(its, dtype, shape(its))))
+        program = build.finish(value, dtype.name)
+        if its.once_in(3):
+            program = _with_results(program, its.some(range(len(program.value_dtypes()))) or [0])
+        return Sample((program, array(its, dtype, shape(its))))
 
     edges = []
     if any(f.name == "multiply" for f in kinds):
         for outer, n in (("add", 1025), ("subtract", 4097)):
             edges.append(_repeated([dtype], n, "normal", first=(_of_products(dtype, outer, 1),)))
-            edges.append(_repeated([dtype] * 4, n, "normal", first=(_of_products(dtype, outer, 4),)))
+            program = _of_products(dtype, outer, 4)
+            edges.append(_repeated([dtype] * 4, n, "normal", first=(program,)))
+            every = _with_results(program, range(len(program.value_dtypes())))
+            edges += [_edge_of(every, [dtype] * 4, s) for s in ((n,), (33, 65))]
+            edges.append(_edge_of(_with_results(program, [len(program.value_dtypes()) - 1, 1]), [dtype] * 4, (3, 7)))
     return Samples(draw, edges)
+
+
+def _with_results(program: Program, results: Sequence[int]) -> Program:
+    return Program(program.inputs, program.steps, program.value_dtypes()[results[0]], tuple(results))
+
+
+def _edge_of(program: Program, dtypes: Sequence[DType], shape: tuple[int, ...]) -> Edge:
+    """The first operand has its axes reversed in memory, the last one is stretched."""
+
+    def make() -> Sample:
+        rng = np.random.default_rng(shape)
+        first, *rest = (values(rng, dtype, shape, "normal") for dtype in dtypes)
+        rest[-1] = np.broadcast_to(rest[-1][..., :1], shape)
+        return Sample((program, np.asfortranarray(first), *rest))
+
+    return Edge(prod(shape), make)
 
 
 def _of_products(dtype: DType, outer: str, operands: int) -> Program:

@@ -45,7 +45,10 @@ EVERY_OP = list({(w.op, w.dtype, w.keywords): small(w) for w in CASES}.values())
 # torch has few functions of uint16, uint32 and uint64; NumPy's rint gives floats
 UNSIGNED = ("uint16", "uint32", "uint64")
 
-NOT_IN_NUMPY = ("rsqrt", "sigmoid", "erf", "gelu", "gelu_tanh", "silu")
+NOT_IN_NUMPY = (
+    "rsqrt", "sigmoid", "erf", "gelu", "gelu_tanh", "silu", "hardsigmoid", "hardswish", "logsigmoid", "mish", "selu",
+    "softsign", "tanhshrink",
+)  # fmt: skip
 
 
 def judged(

@@ -8,5 +8,5 @@ INFO = BackendInfo(
     vendors=("example",),
     extra=None,  # an extra of this distribution that brings the driver's Python package, if there is one
     automatic=False,  # an out-of-tree backend is used only when it is asked for
-    api_version=1,
+    api_version=2,
 )

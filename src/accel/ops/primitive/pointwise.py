@@ -32,9 +32,16 @@ ARGUMENTS = {
 NAMESPACES = {
     "gelu": "nn",
     "gelu_tanh": "nn",
+    "hardsigmoid": "nn",
+    "hardswish": "nn",
+    "logsigmoid": "nn",
+    "mish": "nn",
     "relu": "nn",
+    "selu": "nn",
     "sigmoid": "nn",
     "silu": "nn",
+    "softsign": "nn",
+    "tanhshrink": "nn",
     "erf": "special",
     "rsqrt": "special",
 }
@@ -75,13 +82,23 @@ def _evaluate(program: Program, *operands: np.ndarray) -> np.ndarray:
     return evaluate(program, *np.broadcast_arrays(*operands))
 
 
+def _evaluate_results(program: Program, *operands: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
+    from ...scalar.evaluate import evaluate_all
+
+    one, *more = evaluate_all(program, *np.broadcast_arrays(*operands))
+    return (one, *more) if more else one
+
+
 def _infer_program(inputs: tuple[Layout, ...], program: Program) -> Inferred:
     shape = broadcast_shapes(*(x.shape for x in inputs), what="pointwise")
-    return Inferred(((shape, TABLE[program.output]),), program)
+    return Inferred(tuple((shape, TABLE[dtype]) for dtype in program.outputs), program)
 
 
-def _unbounded(reference: np.ndarray, *operands: np.ndarray) -> np.ndarray:
-    return np.zeros(np.shape(reference))
+def _one_by_one(*operands: Any) -> Any:
+    """A program with several results, as a program for each."""
+    *arrays, program = operands
+    one, *more = (apply(program.only(i), *arrays) for i in range(len(program.values)))
+    return (one, *more) if more else one
 
 
 def _program_samples(dtype: DType) -> Any:
@@ -90,8 +107,9 @@ def _program_samples(dtype: DType) -> Any:
     return families.programs(dtype)
 
 
-def apply(program: Program, *operands: Any, out: Array | None = None) -> Any:
-    """A scalar program over arrays of its input dtypes, broadcast against each other."""
+def apply(program: Program, *operands: Any, out: Array | tuple[Array, ...] | None = None) -> Any:
+    """A scalar program over arrays of its input dtypes, broadcast against each other; a tuple where it has several
+    results."""
     arrays, restore = interop.adopt("pointwise", **{f"operand {i}": x for i, x in enumerate(operands)})
     return restore(dispatch.call(PROGRAM, arrays, program, out))
 
@@ -103,11 +121,13 @@ PROGRAM = registry.register(
         summary="A scalar program over broadcast operands",
         function=apply,
         infer=_infer_program,
-        canonical=_evaluate,
-        reference=_evaluate,
-        bound=_unbounded,
+        canonical=_evaluate_results,
+        reference=_evaluate_results,
+        bound=bounds.none,
         bits=lambda dtype, numerics: "bits",
         samples=_program_samples,
+        decompose=_one_by_one,
+        decomposes=lambda program: bool(program.results),
         dtypes=tuple(TABLE.values()),
         namespace="internal",
         keeps_order=True,
@@ -332,7 +352,7 @@ COPY, ASTYPE = (
             infer=_infer_cast,
             canonical=_cast,
             reference=_cast,
-            bound=_unbounded,
+            bound=bounds.none,
             bits=lambda dtype, numerics: "exact",
             samples=samples,
             dtypes=tuple(TABLE.values()),

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ... import dispatch, interop, registry
+from ...array import Array
+from ...conversion import from_numpy
 from ...dtypes import FLOATS, TABLE, DType, as_dtype
+from ...errors import ShapeError
 from ...layout import Layout
 from ...scalar import Fold, Index, Step
-from .. import canonical
+from .. import bounds, canonical
 from ..parameters import Rows, domain
 from ..spec import Inferred, OpSpec
+from .pointwise import COPY, apply
 
 
 def _infer(inputs: tuple[Layout, ...], params: Rows) -> Inferred:
     shape = domain(inputs, params)
     kept = shape[: len(shape) - params.reduced]
+    if 0 in shape[len(kept) :]:
+        raise ShapeError(f"row: rows of no elements: {shape} with {params.reduced} reduced axes")
     values = [params.program.values[v] for v in params.program.outputs]
     return Inferred(tuple((shape if v.each else kept, TABLE[v.dtype]) for v in values), params)
 
@@ -26,6 +33,45 @@ def rows(params: Rows, *operands: Any) -> Any:
     """A row program over operands that are broadcast already; a tuple where it has several outputs."""
     arrays, restore = interop.adopt("row", **{f"operand {i}": x for i, x in enumerate(operands)})
     return restore(dispatch.call(ROW, arrays, params))
+
+
+def _members(*operands: Any) -> Any:
+    """The folds, and between them the steps that each needs as one program, by ops of their own."""
+    *arrays, params = operands
+    program, ndim = params.program, params.reduced
+    shape = domain([x.layout for x in arrays], params)
+    kept, device = shape[: len(shape) - ndim], arrays[0].device
+    known = dict(enumerate(arrays))
+
+    def value(number: int) -> Array:
+        if number in known:
+            return known[number]
+        given = program.leaves(number, known)
+        own = {v for v in given if program.values[number].each and not program.values[v].each}
+        over = [_over_rows(known[v], ndim) if v in own else known[v] for v in given]
+        return apply(program.element_program(number, given), *over)
+
+    for number, item in enumerate(program.steps, len(arrays)):
+        if isinstance(item, Index):
+            places = from_numpy(np.arange(prod(shape[len(kept) :])).reshape(shape[len(kept) :]), device)
+            known[number] = places.view(shape, (*(0 for _ in kept), *places.strides))
+        elif isinstance(item, Fold):
+            x = value(item.arg)
+            x = x if program.values[item.arg].each else _over_rows(x, ndim).view(shape, (*x.strides, *(0,) * ndim))
+            axes = tuple(range(len(kept), len(shape)))
+            known[number] = registry.OPS[item.kind].function(x, axis=axes)
+
+    def fresh(number: int) -> Array:
+        stored = number < len(arrays) or isinstance(program.steps[number - len(arrays)], Index)
+        return dispatch.call(COPY, (known[number],)) if stored else value(number)
+
+    one, *more = map(fresh, program.outputs)
+    return (one, *more) if more else one
+
+
+def _over_rows(x: Array, reduced: int) -> Array:
+    """A row's value with axes of length 1 for the reduced ones."""
+    return x.view((*x.shape, *(1,) * reduced), (*x.strides, *(0,) * reduced))
 
 
 def evaluate(params: Rows, *operands: np.ndarray) -> Any:
@@ -60,9 +106,9 @@ def evaluate(params: Rows, *operands: np.ndarray) -> Any:
 
 
 def _samples(dtype: DType) -> Any:
-    from ...testing import families
+    from ...testing import row_family
 
-    return families.rows(dtype)
+    return row_family.rows(dtype)
 
 
 ROW = registry.register(
@@ -74,9 +120,10 @@ ROW = registry.register(
         infer=_infer,
         canonical=evaluate,
         reference=evaluate,
-        bound=lambda reference, *operands: np.zeros(np.shape(reference)),
+        bound=bounds.none,
         bits=lambda dtype, numerics: "bits",
         samples=_samples,
+        decompose=_members,
         dtypes=FLOATS,
         namespace="internal",
         flops=lambda inputs, outputs: inputs[0].size,

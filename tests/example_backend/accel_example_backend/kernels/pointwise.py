@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, one_launch
 from accel.layout import broadcast_strides
-from accel.scalar.evaluate import evaluate
+from accel.scalar.evaluate import evaluate_all
 
 
 def _supports(call: Call) -> str | None:
@@ -27,15 +27,18 @@ def _elements(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) ->
     return np.ndarray(shape, dtype, array.buffer, array.offset * dtype.itemsize, steps)
 
 
-def _prepare(call: Call) -> Launch:
-    program, (out,) = call.params, call.outputs
-    strides = [broadcast_strides(x, out.shape) for x in call.inputs]
+def _prepare(call: Call) -> Prepared:
+    """Describes what is to run: here one launch, of the inputs and then the outputs, and no scratch memory."""
+    program, shape = call.params, call.outputs[0].shape  # several results have one shape
+    strides = [*(broadcast_strides(x, shape) for x in call.inputs), *(x.strides for x in call.outputs)]
 
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-        operands = [_elements(x, out.shape, steps) for x, steps in zip(inputs, strides, strict=True)]
-        _elements(outputs[0], out.shape, out.strides)[...] = evaluate(program, *operands)
+    def run(arrays: Sequence[Array]) -> None:
+        elements = [_elements(x, shape, steps) for x, steps in zip(arrays, strides, strict=True)]
+        operands, results = elements[: len(call.inputs)], elements[len(call.inputs) :]
+        for result, value in zip(results, evaluate_all(program, *operands), strict=True):
+            result[...] = value
 
-    return launch
+    return one_launch(call, run, program)
 
 
 KERNELS = (Kernel("pointwise", "example.pointwise", "accel_example_backend/kernels/pointwise.py", _supports, _prepare),)

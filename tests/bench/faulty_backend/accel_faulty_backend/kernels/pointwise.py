@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Prepared, one_launch
 from accel.conversion import to_numpy
 from accel.errors import CompileError, OutOfMemoryError
 from accel.layout import broadcast_strides
@@ -119,18 +119,19 @@ def _elements(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) ->
     return np.ndarray(shape, array.dtype.numpy, array.buffer, array.offset * itemsize, steps)
 
 
-def _prepare(call: Call) -> Launch:
+def _prepare(call: Call) -> Prepared:
     program, (out,) = call.params, call.outputs
     strides = [broadcast_strides(x, out.shape) for x in call.inputs]
     fault, calls = FAULTS[_fault(call)], 0
 
-    def launch(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    def run(arrays: Sequence[Array]) -> None:
         nonlocal calls
         calls += 1
+        *inputs, output = arrays
         operands = [_elements(x, out.shape, steps) for x, steps in zip(inputs, strides, strict=True)]
-        fault(to_numpy(outputs[0]), evaluate(program, *operands), calls)
+        fault(to_numpy(output), evaluate(program, *operands), calls)
 
-    return launch
+    return one_launch(call, run)
 
 
 KERNELS = (Kernel("pointwise", "faulty.pointwise", "accel_faulty_backend/kernels/pointwise.py", _supports, _prepare),)

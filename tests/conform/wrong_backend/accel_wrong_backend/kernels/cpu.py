@@ -8,7 +8,7 @@ import numpy as np
 
 from accel import registry
 from accel.array import Array
-from accel.backends.base import Call, Kernel, Launch
+from accel.backends.base import Call, Kernel, Launch, Prepared, Slot, slots
 from accel.layout import Layout
 
 
@@ -19,16 +19,24 @@ def elements(array: Array, its: Layout) -> np.ndarray:
 
 
 def _spoiled(right: Kernel) -> Kernel:
-    def prepare(call: Call) -> Launch:
-        launch, fault = right.prepare(call), call.device.fault
+    def prepare(call: Call) -> Prepared:
+        prepared, fault = right.prepare(call), call.device.fault
         if fault.primitives and call.op not in fault.primitives:
-            return launch
+            return prepared
+        first, end = len(call.inputs), len(call.inputs) + len(call.outputs)
 
-        def wrong(inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        def wrong(arrays: Sequence[Array]) -> None:
+            inputs, outputs, scratch = arrays[:first], arrays[first:end], arrays[end:]
+
+            def sound() -> None:
+                for launch in prepared.launches:
+                    launch.on(inputs, outputs, scratch)
+
             x = [elements(array, its) for array, its in zip(inputs, call.inputs, strict=True)]
-            fault.run(call, x, elements(outputs[0], call.outputs[0]), lambda: launch(inputs, outputs))
+            fault.run(call, x, elements(outputs[0], call.outputs[0]), sound)
 
-        return wrong
+        operands = (*slots(call), *(Slot("scratch", i) for i in range(len(prepared.scratch))))
+        return Prepared((Launch(wrong, operands),), prepared.scratch)
 
     return Kernel(right.op, right.name.replace("cpu.", "wrong."), right.source, right.supports, prepare)
 

@@ -1,0 +1,305 @@
+#include "plan.hpp"
+
+#include <structmember.h>
+
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "callable.hpp"
+#include "dispatcher.hpp"
+
+namespace accel::core {
+
+namespace {
+
+enum class Kind { kInput, kOutput, kScratch, kConstant };
+
+/// What stands for one array of a step.
+struct Operand {
+  Kind kind;
+  Py_ssize_t which;   // number of an input or output
+  Py_ssize_t offset;  // in elements
+  Ref object;         // the layout of a view, null where it is the array's own; a constant's array
+  bool viewed;        // false: the input or output as it is
+};
+
+struct Step {
+  Ref run;
+  std::vector<Operand> operands;
+};
+
+struct Output {
+  Ref bytes, layout;
+};
+
+struct Parts {
+  Ref allocate, scratch, into;  // scratch: null for none
+  std::vector<Output> outputs;
+  std::vector<Step> steps;
+};
+
+struct Plan {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  Parts* parts;  // owned
+  PyObject* launches;
+};
+
+Plan& as_plan(PyObject* object) { return *reinterpret_cast<Plan*>(object); }
+
+bool is_array(PyObject* object) { return Py_TYPE(object) == api.array; }
+
+/// An array behind another one's first element. Null with an exception set.
+Ref viewed(const Operand& operand, PyObject* array) {
+  PyObject* const buffer = is_array(array) ? slot(array, api.array_buffer) : nullptr;
+  PyObject* const first = buffer ? slot(array, api.array_offset) : nullptr;
+  PyObject* const own = first ? slot(array, api.array_layout) : nullptr;
+  if (!own) {
+    PyErr_Format(PyExc_TypeError, "plan: expected an accel.Array, got %s", Py_TYPE(array)->tp_name);
+    return Ref();
+  }
+  const Py_ssize_t offset = PyLong_AsSsize_t(first);
+  if (offset == -1 && PyErr_Occurred()) return Ref();
+  const Ref moved(PyLong_FromSsize_t(offset + operand.offset));
+  return moved ? Ref(make_array(buffer, moved.get(), operand.object ? operand.object.get() : own)) : Ref();
+}
+
+/// The array that an operand stands for. Null with an exception set.
+Ref resolve(const Operand& operand, PyObject* inputs, PyObject* outputs, PyObject* scratch) {
+  if (operand.kind == Kind::kConstant) return Ref::borrowed(operand.object.get());
+  if (operand.kind == Kind::kScratch) {
+    const Ref offset(PyLong_FromSsize_t(operand.offset));
+    return offset ? Ref(make_array(scratch, offset.get(), operand.object.get())) : Ref();
+  }
+  PyObject* const given = operand.kind == Kind::kInput ? inputs : outputs;
+  if (operand.which >= PySequence_Fast_GET_SIZE(given)) {
+    PyErr_Format(PyExc_TypeError, "plan: there are %zd inputs, input %zd is wanted", PySequence_Fast_GET_SIZE(given),
+                 operand.which);
+    return Ref();
+  }
+  PyObject* const array = PySequence_Fast_GET_ITEM(given, operand.which);
+  return operand.viewed ? viewed(operand, array) : Ref::borrowed(array);
+}
+
+/// Fresh outputs. Null with an exception set.
+Ref fresh(const Parts& parts) {
+  const Py_ssize_t count = static_cast<Py_ssize_t>(parts.outputs.size());
+  Ref outputs(PyTuple_New(count));
+  const Ref zero(PyLong_FromLong(0));
+  if (!outputs || !zero) return Ref();
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    const Output& output = parts.outputs[static_cast<size_t>(i)];
+    const Ref buffer(PyObject_CallOneArg(parts.allocate.get(), output.bytes.get()));
+    PyObject* const array = buffer ? make_array(buffer.get(), zero.get(), output.layout.get()) : nullptr;
+    if (!array) return Ref();
+    PyTuple_SET_ITEM(outputs.get(), i, array);
+  }
+  return outputs;
+}
+
+/// The given outputs as a tuple. Null with TypeError set where they are not as many arrays as the plan has outputs.
+Ref given_outputs(const Parts& parts, PyObject* out) {
+  const Py_ssize_t count = static_cast<Py_ssize_t>(parts.outputs.size());
+  if (count == 1 && is_array(out)) return Ref(PyTuple_Pack(1, out));
+  bool arrays = count != 1 && PyTuple_CheckExact(out) && PyTuple_GET_SIZE(out) == count;
+  for (Py_ssize_t i = 0; arrays && i < count; ++i) arrays = is_array(PyTuple_GET_ITEM(out, i));
+  if (arrays) return Ref::borrowed(out);
+  PyErr_Format(PyExc_TypeError, "plan: out: expected %zd arrays, got %s", count, Py_TYPE(out)->tp_name);
+  return Ref();
+}
+
+bool run_steps(const Parts& parts, PyObject* inputs, PyObject* outputs) {
+  const Ref scratch =
+      parts.scratch ? Ref(PyObject_CallOneArg(parts.allocate.get(), parts.scratch.get())) : Ref::borrowed(Py_None);
+  if (!scratch) return false;
+  for (const Step& step : parts.steps) {
+    const Py_ssize_t count = static_cast<Py_ssize_t>(step.operands.size());
+    const Ref arrays(PyTuple_New(count));
+    if (!arrays) return false;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+      Ref array = resolve(step.operands[static_cast<size_t>(i)], inputs, outputs, scratch.get());
+      if (!array) return false;
+      PyTuple_SET_ITEM(arrays.get(), i, array.release());
+    }
+    PyObject* const operands[] = {arrays.get()};
+    const Ref done(PyObject_Vectorcall(step.run.get(), operands, 1, nullptr));
+    if (!done) return false;
+  }
+  return true;
+}
+
+PyObject* run_plan(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
+  PyObject* given[2];  // inputs, out
+  if (!unpack("plan", args, flagged, keywords, 2, 2, given)) return nullptr;
+  const Parts& parts = *as_plan(object).parts;
+  if (!PyTuple_CheckExact(given[0]) && !PyList_CheckExact(given[0])) {
+    return PyErr_Format(PyExc_TypeError, "plan: inputs: expected a tuple or list, got %s", Py_TYPE(given[0])->tp_name);
+  }
+  if (given[1] != Py_None) {
+    const Ref outputs = given_outputs(parts, given[1]);
+    if (!outputs) return nullptr;
+    if (parts.into.get() != Py_None) {
+      Ref result(PyObject_Vectorcall(parts.into.get(), given, 2, nullptr));
+      if (!result || result.get() != Py_None) return result.release();
+    }
+    return run_steps(parts, given[0], outputs.get()) ? Py_NewRef(given[1]) : nullptr;
+  }
+  Ref outputs = fresh(parts);
+  if (!outputs || !run_steps(parts, given[0], outputs.get())) return nullptr;
+  return parts.outputs.size() == 1 ? Py_NewRef(PyTuple_GET_ITEM(outputs.get(), 0)) : outputs.release();
+}
+
+/// One operand's description. False with an exception set.
+bool add_operand(std::vector<Operand>& operands, PyObject* item, size_t outputs, bool has_scratch) {
+  const char* kind;
+  PyObject *which, *layout;
+  Py_ssize_t offset;
+  if (!PyArg_ParseTuple(item, "sOnO", &kind, &which, &offset, &layout)) return false;
+  const std::string name = kind;
+  Ref object = layout == Py_None ? Ref() : Ref::borrowed(layout);
+  const bool viewed = object || offset != 0;
+  if (name == "constant" && is_array(which)) {
+    operands.push_back({Kind::kConstant, 0, 0, Ref::borrowed(which), false});
+    return true;
+  }
+  if (name == "scratch" && has_scratch && object && offset >= 0) {
+    operands.push_back({Kind::kScratch, 0, offset, std::move(object), true});
+    return true;
+  }
+  const bool input = name == "input";
+  if (input || name == "output") {
+    const Py_ssize_t number = PyNumber_AsSsize_t(which, PyExc_OverflowError);
+    if (number == -1 && PyErr_Occurred()) return false;
+    if (number >= 0 && (input || static_cast<size_t>(number) < outputs)) {
+      operands.push_back({input ? Kind::kInput : Kind::kOutput, number, offset, std::move(object), viewed});
+      return true;
+    }
+  }
+  PyErr_Format(PyExc_TypeError, "Plan: %R is no operand", item);
+  return false;
+}
+
+bool add_step(Parts& parts, PyObject* item) {
+  PyObject *run, *operands;
+  if (!PyArg_ParseTuple(item, "OO!", &run, &PyTuple_Type, &operands)) return false;
+  Step step{Ref::borrowed(run), {}};
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(operands); ++i) {
+    PyObject* const operand = PyTuple_GET_ITEM(operands, i);
+    if (!add_operand(step.operands, operand, parts.outputs.size(), static_cast<bool>(parts.scratch))) return false;
+  }
+  parts.steps.push_back(std::move(step));
+  return true;
+}
+
+bool add_output(Parts& parts, PyObject* item) {
+  PyObject *bytes, *layout;
+  if (!PyArg_ParseTuple(item, "O!O", &PyLong_Type, &bytes, &layout)) return false;
+  parts.outputs.push_back({Ref::borrowed(bytes), Ref::borrowed(layout)});
+  return true;
+}
+
+/// Null with an exception set.
+std::unique_ptr<Parts> make_parts(PyObject* allocate, PyObject* outputs, Py_ssize_t scratch, PyObject* steps,
+                                  PyObject* into) {
+  auto parts = std::make_unique<Parts>();
+  parts->allocate = Ref::borrowed(allocate);
+  parts->into = Ref::borrowed(into);
+  if (scratch < 0) {
+    PyErr_Format(PyExc_ValueError, "Plan: scratch: expected at least 0, got %zd", scratch);
+    return nullptr;
+  }
+  if (scratch > 0 && !(parts->scratch = Ref(PyLong_FromSsize_t(scratch)))) return nullptr;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(outputs); ++i) {
+    if (!add_output(*parts, PyTuple_GET_ITEM(outputs, i))) return nullptr;
+  }
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(steps); ++i) {
+    if (!add_step(*parts, PyTuple_GET_ITEM(steps, i))) return nullptr;
+  }
+  return parts;
+}
+
+PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+  static const char* names[] = {"allocate", "outputs", "scratch", "steps", "into", "launches", nullptr};
+  PyObject *allocate, *outputs, *steps, *into, *launches;
+  Py_ssize_t scratch;
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO!nO!OO!:Plan", const_cast<char**>(names), &allocate,
+                                   &PyTuple_Type, &outputs, &scratch, &PyTuple_Type, &steps, &into, &PyTuple_Type,
+                                   &launches)) {
+    return nullptr;
+  }
+  try {
+    std::unique_ptr<Parts> parts = make_parts(allocate, outputs, scratch, steps, into);
+    if (!parts) return nullptr;
+    PyObject* const self = type->tp_alloc(type, 0);
+    if (!self) return nullptr;
+    as_plan(self).vectorcall = run_plan;
+    as_plan(self).parts = parts.release();
+    as_plan(self).launches = Py_NewRef(launches);
+    return self;
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  }
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(as_plan(self).launches);
+  const Parts* const parts = as_plan(self).parts;
+  if (!parts) return 0;
+  Py_VISIT(parts->allocate.get());
+  Py_VISIT(parts->into.get());
+  for (const Output& output : parts->outputs) Py_VISIT(output.layout.get());
+  for (const Step& step : parts->steps) {
+    Py_VISIT(step.run.get());
+    for (const Operand& operand : step.operands) Py_VISIT(operand.object.get());
+  }
+  return 0;
+}
+
+/// Of a cycle: what keeps a plan alive while it runs is no part of one.
+int clear(PyObject* self) {
+  Parts* const parts = as_plan(self).parts;
+  as_plan(self).parts = nullptr;
+  as_plan(self).vectorcall = nullptr;
+  delete parts;
+  Py_CLEAR(as_plan(self).launches);
+  return 0;
+}
+
+void deallocate(PyObject* self) {
+  PyTypeObject* const type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Plan, vectorcall), READONLY, nullptr},
+    {"launches", T_OBJECT_EX, offsetof(Plan, launches), READONLY, "The launches, in order."},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(construct)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char*>("Plan(allocate, outputs, scratch, steps, into, launches): allocates outputs and "
+                                  "scratch and runs launches in order.")},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"accel._core.Plan", sizeof(Plan), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+                    slots};
+
+}  // namespace
+
+PyTypeObject* make_plan_type() { return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec)); }
+
+}  // namespace accel::core
