@@ -195,7 +195,7 @@ def _local(
     if kernel is not None:
         return single(device, results, _prepared(kernel, request), len(inputs), _into(spec, params)), kernel.name
     if spec.decompose is not None and spec.decomposes(params):
-        if settings.fusion == "off":
+        if settings.fusion == "off" or seen is not None:  # then it is computed on views (`_plan_of_seen`)
             return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
         return _compiled(spec, inputs, params, device, settings), "compiled"
     return _fallback(spec, params, device, reason, settings), "fallback:cpu"
@@ -302,10 +302,14 @@ def _step(graph: Graph, stage: Stage, device: Device, settings: Settings) -> Cal
     work = stage.work
     if stage.kernel is None:
         (member,) = stage.group.members
-        node = graph.nodes[member - graph.first]
+        node, its = graph.nodes[member - graph.first], graph.layout(member)
 
         def called(values: list[Any]) -> None:
-            values[member] = call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params)
+            x = call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params)
+            if x.layout is not its:  # what was computed elsewhere lies otherwise
+                memory = device.allocate(max(1, its.size * its.dtype.itemsize))
+                x = call(registry.OPS["copy"], (x,), None, Array(memory, 0, its))
+            values[member] = x
 
         return called
     outputs = [graph.layout(read.value) for read in work.outputs]

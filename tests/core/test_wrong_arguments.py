@@ -18,6 +18,7 @@ PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
+    *("residual", "running_mean", "running_var", "gate"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -54,6 +55,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("soft_margin_loss", "hinge_embedding_loss"), (X, X)),
     **dict.fromkeys(("gaussian_nll_loss", "margin_ranking_loss"), (X, X, X)),
     **dict.fromkeys(("cross_entropy", "nll_loss"), (X, accel.asarray(np.array([0, 2]), device="cpu"))),
+    **dict.fromkeys(("elu", "celu", "leaky_relu", "rrelu", "hardtanh", "softplus", "softshrink", "hardshrink"), (X,)),
+    "threshold": (X, 0.5, 0.0),
+    "softcap": (X, 30.0),
+    "glu": (PAIR,),
+    **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
 }
 """A call of each function that has a parameter which is no operand."""
 

@@ -4,8 +4,10 @@ from typing import Any
 
 from .. import registry
 from .composed import (
+    activation,
     batch_norm,
     class_loss,
+    gate,
     normalization,
     probability_loss,
     regression_loss,
@@ -16,18 +18,9 @@ from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
 __all__ = [
-    "batch_norm",
-    "class_loss",
-    "matmul",
-    "normalization",
-    "pointwise",
-    "probability_loss",
-    "reduce",
-    "regression_loss",
-    "row",
-    "softmax",
-    "statistics",
-]
+    "activation", "batch_norm", "class_loss", "gate", "matmul", "normalization", "pointwise", "probability_loss",
+    "reduce", "regression_loss", "row", "softmax", "statistics",
+]  # fmt: skip
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

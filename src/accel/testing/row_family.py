@@ -10,7 +10,7 @@ import numpy as np
 
 from ..dtypes import FLOAT64, TABLE, DType
 from ..numerics import BLOCK, LANES
-from ..ops.primitive.row import Rows
+from ..ops.parameters import Rows
 from ..scalar import FUNCTIONS, Fold, Index, Input, RowProgram, Step
 from .draw import Draw, array
 from .families import Edge, Sample, Samples
