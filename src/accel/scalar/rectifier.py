@@ -33,7 +33,7 @@ def logsigmoid(x: Expr) -> Expr:
 
 
 def mish(x: Expr) -> Expr:
-    """x e (e + 2) / (e (e + 2) + 2) with e = exp(x), which tanh(log(1 + e)) is.
+    """x e (e + 2) / (e (e + 2) + 2) with e = exp(x), which tanh(log(1 + e)) is, and the product x e as a pair.
 
     For negative x the factor e may be subnormal where the product is not, so its power of two comes last.
     """
@@ -42,7 +42,10 @@ def mish(x: Expr) -> Expr:
     e = p * first * second
     above = e + 2.0
     ratio = above / fma(e, above, 2.0)
-    return select(x > MISH_END[x.dtype], x, limited * p * ratio * first * second)
+    product = limited * p
+    excess = fma(-limited, p, product)  # what rounding added, +0 where x is a zero: its sign stays
+    quotient = fma(product, ratio, -(excess * ratio))
+    return select(x > MISH_END[x.dtype], x, quotient * first * second)
 
 
 def selu(x: Expr) -> Expr:
