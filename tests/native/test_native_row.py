@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from native_reference import BLOCK, FLOATS, random, same
 from row_programs import Build, cross_entropy, integers, layer_norm, run, softmax, wanted
 
+import accel
+from accel.backends.base import Call
+from accel.kernels.cpu.row import KERNELS
+from accel.ops.primitive.row import Rows
 from accel.scalar import RowProgram
 
 LENGTHS = (1, 2, 15, 47, 49, 63, 64, 65, 1000, 1025, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 37)
@@ -308,3 +312,24 @@ def test_refuses_what_does_not_fit(cpu, isa):
         bad[position] = value
         with pytest.raises(ValueError):
             kernel.run(*bad)
+
+
+def test_the_row_of_the_kernel_table():
+    """A call prepared as the dispatcher does, on arrays, an element apart from their buffers' start."""
+    rng = np.random.default_rng(13)
+    program = layer_norm("float16")
+    operands = norm_operands(rng, "float16", (5, 3), 7, 30)
+    arrays = [accel.asarray(x) for x in operands]
+    outputs = [accel.zeros(shape, dtype=accel.float32) for shape in ((5, 3, 7, 30), (5, 4), (5, 3))]
+    outputs[1] = outputs[1][:, 1:]
+    (kernel,) = KERNELS
+    layouts = [tuple(x.layout for x in these) for these in (arrays, outputs)]
+    call = Call("row", *layouts, Rows(program, 2), accel.device("cpu"), accel.config.current())
+    assert kernel.op == "row" and kernel.supports(call) is None
+    launch = kernel.prepare(call)
+    launch(arrays, outputs)
+    for x, y in zip(outputs, wanted(program, 2, *operands), strict=True):
+        assert same(np.asarray(x), y)
+    for bad in ((arrays, outputs[:2]), (arrays[1:], outputs), (arrays, outputs[0])):
+        with pytest.raises(TypeError, match="expected 4 inputs and 3 outputs"):
+            launch(*bad)
