@@ -13,9 +13,11 @@ from row_programs import Build, cross_entropy, integers, layer_norm, run, softma
 
 import accel
 from accel.backends.base import Call
+from accel.kernels.cpu.pointwise import KERNELS as POINTWISE
 from accel.kernels.cpu.row import KERNELS
 from accel.ops.primitive.row import Rows
-from accel.scalar import RowProgram
+from accel.scalar import Program, RowProgram, Step
+from accel.scalar.evaluate import evaluate
 
 LENGTHS = (1, 2, 15, 47, 49, 63, 64, 65, 1000, 1025, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 37)
 LONG = 66 * BLOCK + 37  # of which nothing of 8 bytes and more is kept from stage to stage
@@ -333,3 +335,44 @@ def test_the_row_of_the_kernel_table():
     for bad in ((arrays, outputs[:2]), (arrays[1:], outputs), (arrays, outputs[0])):
         with pytest.raises(TypeError, match="expected 4 inputs and 3 outputs"):
             launch(*bad)
+
+
+def test_pointwise_programs_of_several_results():
+    """Results of several dtypes and layouts, one of them the memory of an operand and one an operand itself."""
+    f = "float32"
+    steps = (
+        Step("add", f, (0, 1)),
+        Step("cast", "float64", (3,)),
+        Step("less", f, (0, 2)),
+        Step("multiply", f, (3, 2)),
+    )
+    program = Program((f, f, f), steps, f, (6, 4, 5, 0, 3))
+    (kernel,) = POINTWISE
+    rng = np.random.default_rng(14)
+    for shape in [(), (1,), (5000,), (3, 5), (70, 33), (4, 3, 1100), (300, 4), (2, 1, 9000)]:
+        x, y = random(rng, f, shape, 1), random(rng, f, shape, 1)
+        weight = random(rng, f, shape[-1:], 1)
+        given = (x, y, np.broadcast_to(weight, shape))
+        parts = [
+            Program(program.inputs, steps[: v - 2], d)
+            for v, d in zip(program.values, program.outputs, strict=True)
+            if v > 2
+        ]
+        wants = [evaluate(part, *given) for part in parts]
+        wants.insert(3, x)
+        for in_place, threads in [(False, 1), (True, 2)]:
+            operands = [accel.asarray(a, copy=True) for a in (x, y, weight)]
+            outputs = [
+                accel.zeros(shape[::-1], dtype=accel.dtypes.TABLE[d]).mT
+                if len(shape) == 2
+                else accel.zeros(shape, dtype=accel.dtypes.TABLE[d])
+                for d in program.outputs
+            ]
+            if in_place:
+                outputs[4], outputs[0] = operands[0], operands[1]
+            layouts = [tuple(a.layout for a in these) for these in (operands, outputs)]
+            with accel.config(num_threads=threads):
+                call = Call("pointwise", *layouts, program, accel.device("cpu"), accel.config.current())
+            kernel.prepare(call)(operands, outputs)
+            for got, want in zip(outputs, wants, strict=True):
+                assert same(np.asarray(got), np.asarray(want)), (shape, in_place)
