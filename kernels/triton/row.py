@@ -61,11 +61,6 @@ class Shared:
     width: int
     warps: int
 
-    @property
-    def whole(self) -> bool:
-        """Whether a tile is a whole block."""
-        return self.width == BLOCK
-
 
 def share(program: RowProgram, rows: int, n: int, size: int, architecture: str) -> Shared:
     """The form and the tile for a number of rows of n elements.
@@ -131,16 +126,14 @@ def specializations(call: Call) -> list[tuple[Specialization, int]]:
         "ROWS": how.rows, "WIDTH": how.width, "LANES": min(how.width, LANES), "BLOCKS": held,
         "BLOCK_LANES": min(held, LANES), "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
-    for name, x, over, along in zip(
-        row_source.operands(program), operands, kept_strides, reduced_strides, strict=True
-    ):
+    for name, x, over, along in zip(row_source.operands(program), operands, kept_strides, reduced_strides, strict=True):
         arguments |= {name: Pointer(storage(x.dtype.name)), f"{name}_kept": over, f"{name}_reduced": along}
     for name, dtype in zip(row_source.scratch(program, how.form), scratch_dtypes(program), strict=False):
         arguments[name] = Pointer(dtype)
     last = max(row_source.levels(program)) + 1
     found = []
     for level in range(1, last + 1) if how.form == "shared" else (last,):
-        text = row_source.source(program, how.form, how.whole, level)
+        text = row_source.source(program, how.form, level)
         kernel = device.kernel(printed("row", text), "row")
         what = Specialization(kernel, arguments, "i64" if far else "i32", how.warps, multiple=16 // size)
         by_row = level == last and not any(program.values[v].each for v in program.outputs)
