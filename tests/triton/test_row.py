@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from triton_rows import Builder, call, call_of, cross_entropy, launch, layer_norm, logsumexp, softmax
+
 import accel
 from accel.backends.triton_kernel import functions, load
 from accel.dtypes import TABLE
@@ -51,6 +52,12 @@ def class_operands(rows, n):
     return [x, RNG.integers(0, n, rows), np.broadcast_to(np.float32(-0.0), (rows,))]
 
 
+def totals():
+    """The sum and the maximum of a row."""
+    b = Builder(("float32", True))
+    return b.finish(b.fold("sum", 0), b.fold("max", 0))
+
+
 def special(x):
     """Infinities, NaN and signed zeros in some rows."""
     x[0, 0], x[0, -1] = np.inf, -0.0
@@ -60,7 +67,7 @@ def special(x):
 
 
 LENGTHS = [1, 2, 15, 16, 17, 63, 64, 65, 255, 257, 1000, 1025, 4095, 4096, 4097, 2 * 4096 + 37]
-EMULATED = {1, 16, 17, 63, 65, 257, 1000, 4097}
+EMULATED = {1, 17, 63, 257, 1000, 4097}
 
 
 @pytest.mark.parametrize("n", LENGTHS)
@@ -75,6 +82,8 @@ def test_softmax(device, n):
 @pytest.mark.parametrize("n", [3, 64, 65, 1000, 4097])
 def test_several_outputs(device, n):
     """Layer normalisation with weight, bias and its mean; cross-entropy, by the element's index; logsumexp."""
+    if device.kind == "emulated" and n not in (65, 1000):
+        pytest.skip("the emulator is slow; it runs two widths")
     compare(layer_norm(), normal_operands(2, n), device)
     compare(cross_entropy(), class_operands(2, n), device)
     compare(logsumexp(), [numbers((2, n))], device)
@@ -84,15 +93,14 @@ def test_several_outputs(device, n):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_dtypes(device, dtype):
-    for n in (10, 300) if device.kind == "emulated" else (10, 300, 4300):
+    for n in (70,) if device.kind == "emulated" else (10, 300, 4300):
         compare(softmax(dtype), [numbers((3, n), dtype)], device)
         compare(layer_norm(dtype), normal_operands(3, n, dtype), device)
 
 
 def test_many_blocks():
     """More blocks than lanes, so that a lane adds several block results."""
-    device = accel.device("triton:interpreter")
-    compare(logsumexp(), [numbers((1, 66 * 4096 + 37))], device)
+    compare(totals(), [numbers((1, 66 * 4096 + 37))], accel.device("triton:interpreter"))
 
 
 def test_walked_rows(device, monkeypatch):
@@ -104,14 +112,7 @@ def test_walked_rows(device, monkeypatch):
     assert row.share(layer_norm(), 2, n, 4, device.architecture).form == "looped"
     np.testing.assert_array_equal(compare(layer_norm(), operands, device), shared)
     if device.kind != "emulated":
-        compare(logsumexp(), [numbers((1, 65 * 4096 + 5))], device)
-
-
-def test_many_walked_rows():
-    """As many rows as fill a device are walked."""
-    device = accel.device("triton:interpreter")
-    assert row.share(logsumexp(), row.FILLED, 4100, 4, device.architecture).form == "looped"
-    compare(logsumexp(), [numbers((row.FILLED, 4100))], device)
+        compare(totals(), [numbers((1, 65 * 4096 + 5))], device)
 
 
 def layouts(x):
@@ -213,7 +214,7 @@ def test_random_programs(any_device):
     forms = Counter()
 
     @settings(
-        max_examples=6 if any_device.kind == "emulated" else 30,
+        max_examples=5 if any_device.kind == "emulated" else 25,
         deadline=None,
         database=None,
         derandomize=True,
@@ -261,18 +262,19 @@ class Counted:
 @pytest.mark.parametrize("program", [softmax(), softmax("float16"), layer_norm(), layer_norm("float64")])
 @pytest.mark.parametrize("rows", [1, 1000])
 def test_few_variants(program, rows):
-    """Rows of 1 to 4,096 elements compile at most twelve kernels; another dtype or rank compiles others."""
+    """Rows of 1 to 4,096 elements compile at most twelve kernels; another rank compiles another."""
     device = Counted()
-    for n in range(1, 4097):
+    for n in (*range(1, 70), *range(70, 4097, 7), 4096):
         row.KERNELS[0].prepare(call_of(program, rows, n, device))
     print(f"{rows} rows of {program.inputs[0].dtype}: {len(device.keys)} variants")
     assert 5 <= len(device.keys) <= 12
     before = len(device.keys)
-    strides = (4 * 64, 64, 4, 1)
-    inputs = [layout(TABLE[x.dtype], (8, 3, 3, 4)[: 4 if x.each else 2], strides[: 4 if x.each else 2], device)
-              for x in program.inputs]  # fmt: skip
-    shape = [(8, 3, 3, 4)[: 4 if program.values[v].each else 2] for v in program.outputs]
-    outputs = [layout(TABLE[program.values[v].dtype], s, None, device) for v, s in zip(program.outputs, shape, strict=True)]
+    shape, strides = (8, 3, 3, 4), (256, 64, 4, 1)
+    inputs = [
+        layout(TABLE[v.dtype], *((s if v.each else s[:2]) for s in (shape, strides)), device) for v in program.inputs
+    ]
+    values = [program.values[v] for v in program.outputs]
+    outputs = [layout(TABLE[v.dtype], shape if v.each else shape[:2], None, device) for v in values]
     row.KERNELS[0].prepare(call(program, 2, inputs, outputs, device))
     assert len(device.keys) == before + 1
 
