@@ -76,7 +76,7 @@ def share(program: RowProgram, rows: int, n: int, size: int, architecture: str) 
     tile = max(1, ELEMENTS.get(architecture, 1024) // width) if form == "kept" else 1
     tile = min(tile, power_of_two(rows))
     elements = tile * width
-    threads = min(THREADS, max(min(128, elements // 8), elements * live // 128), elements * size // 16)
+    threads = min(THREADS, max(min(128, elements // 8), elements * live // 256), elements * size // 16)
     warp = 64 if architecture.startswith("gfx9") else 32
     return Shared(form, tile, width, max(1, power_of_two(threads) // warp))
 
