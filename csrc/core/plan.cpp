@@ -151,12 +151,20 @@ PyObject* run_plan(PyObject* object, PyObject* const* args, size_t flagged, PyOb
   return parts.outputs.size() == 1 ? Py_NewRef(PyTuple_GET_ITEM(outputs.get(), 0)) : outputs.release();
 }
 
+/// Takes a tuple apart. False with TypeError set where it is none, or has other parts.
+template <class... Parts>
+bool parse(PyObject* item, const char* format, Parts... parts) {
+  if (PyTuple_Check(item)) return PyArg_ParseTuple(item, format, parts...) != 0;
+  PyErr_Format(PyExc_TypeError, "Plan: expected a tuple, got %s", Py_TYPE(item)->tp_name);
+  return false;
+}
+
 /// One operand's description. False with an exception set.
 bool add_operand(std::vector<Operand>& operands, PyObject* item, size_t outputs, bool has_scratch) {
   const char* kind;
   PyObject *which, *layout;
   Py_ssize_t offset;
-  if (!PyArg_ParseTuple(item, "sOnO", &kind, &which, &offset, &layout)) return false;
+  if (!parse(item, "sOnO", &kind, &which, &offset, &layout)) return false;
   const std::string name = kind;
   Ref object = layout == Py_None ? Ref() : Ref::borrowed(layout);
   const bool viewed = object || offset != 0;
@@ -183,7 +191,7 @@ bool add_operand(std::vector<Operand>& operands, PyObject* item, size_t outputs,
 
 bool add_step(Parts& parts, PyObject* item) {
   PyObject *run, *operands;
-  if (!PyArg_ParseTuple(item, "OO!", &run, &PyTuple_Type, &operands)) return false;
+  if (!parse(item, "OO!", &run, &PyTuple_Type, &operands)) return false;
   Step step{Ref::borrowed(run), {}};
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(operands); ++i) {
     PyObject* const operand = PyTuple_GET_ITEM(operands, i);
@@ -195,7 +203,7 @@ bool add_step(Parts& parts, PyObject* item) {
 
 bool add_output(Parts& parts, PyObject* item) {
   PyObject *bytes, *layout;
-  if (!PyArg_ParseTuple(item, "O!O", &PyLong_Type, &bytes, &layout)) return false;
+  if (!parse(item, "O!O", &PyLong_Type, &bytes, &layout)) return false;
   parts.outputs.push_back({Ref::borrowed(bytes), Ref::borrowed(layout)});
   return true;
 }
