@@ -66,6 +66,7 @@ FAMILIES = {
     "folds": [],
     "searches": [],
     "softmax": INTERLEAVED,
+    "row": INTERLEAVED,
     "matmul": [],
     "memory": [],
     "table": [],

@@ -8,17 +8,6 @@ namespace accel {
 
 namespace {
 
-/// A function gives bool where it returns a byte at every dtype that it has, else its compute dtype.
-bool gives_bool(const KernelTable& table, const std::string& function) {
-  return std::all_of(table.functions.begin(), table.functions.end(),
-                     [&](const FunctionRow& row) { return row.function != function || row.result == CType::kU8; });
-}
-
-DType result_dtype(const KernelTable& table, const FunctionRow& row) {
-  if (gives_bool(table, row.function)) return DType::kBool;
-  return parse_dtype(row.dtype);
-}
-
 /// The step of a program that gives a value; null for an input.
 const ProgramStep* source(const std::vector<ProgramStep>& steps, size_t inputs, int64_t value) {
   return value < static_cast<int64_t>(inputs) ? nullptr : &steps[static_cast<size_t>(value) - inputs];
@@ -47,10 +36,6 @@ std::optional<Fused> fused(const KernelTable& table, const std::vector<ProgramSt
   return found.row ? std::optional(found) : std::nullopt;
 }
 
-std::string describe(size_t index, const ProgramStep& step) {
-  return "step " + std::to_string(index) + " (" + step.function + ", " + step.dtype + ")";
-}
-
 }  // namespace
 
 Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::vector<ProgramStep> steps, DType output)
@@ -60,54 +45,22 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
   for (size_t v = 0; v < roots.size(); ++v) roots[v] = static_cast<int>(v);
   for (size_t s = 0; s < spec_.size(); ++s) {
     const ProgramStep& spec = spec_[s];
-    for (const int64_t arg : spec.args) {
-      if (arg < 0 || arg >= static_cast<int64_t>(dtypes.size())) {
-        throw std::invalid_argument(describe(s, spec) + " refers to value " + std::to_string(arg) + ", of " +
-                                    std::to_string(dtypes.size()));
-      }
+    const ResolvedStep found = resolve(table, s, spec, dtypes);
+    dtypes.push_back(found.result);
+    if (!found.kernel) {
+      roots.push_back(roots[spec.args[0]]);
+      continue;
     }
     std::vector<int64_t> args = spec.args;
-    Step step{nullptr, nullptr, static_cast<int>(dtypes.size()), static_cast<int>(spec.args.size()), {}};
+    const int result = static_cast<int>(dtypes.size()) - 1;
+    Step step{found.kernel, found.with_options, result, static_cast<int>(args.size()), {}};
     if (spec.function == "cast") {
-      if (spec.args.size() != 1) throw std::invalid_argument(describe(s, spec) + " takes one argument");
-      const DType from = dtypes[spec.args[0]], to = parse_dtype(spec.dtype);
-      if (from == to) {
-        roots.push_back(roots[spec.args[0]]);
-        dtypes.push_back(to);
-        continue;
-      }
-      for (const CastRow& row : table.casts) {
-        if (row.from == std::string(info(from).name) && row.to == spec.dtype) step.kernel = row.kernel;
-      }
-      if (!step.kernel) throw std::invalid_argument(describe(s, spec) + ": no cast from " + info(from).name);
-      dtypes.push_back(to);
-      if (const auto one = fused(table, spec_, dtypes, inputs_.size(), spec.args[0], to)) {
+      if (const auto one = fused(table, spec_, dtypes, inputs_.size(), spec.args[0], found.result)) {
         step.kernel = one->row->kernel;
         step.with_options = one->row->with_options;
         step.arity = one->row->arity;
         args = one->args;
       }
-    } else {
-      const auto row = std::find_if(table.functions.begin(), table.functions.end(), [&](const FunctionRow& r) {
-        return r.function == spec.function && r.dtype == spec.dtype;
-      });
-      if (row == table.functions.end()) {
-        throw std::invalid_argument(describe(s, spec) + ": there is no such function of this dtype");
-      }
-      if (row->arity != step.arity) {
-        throw std::invalid_argument(describe(s, spec) + " takes " + std::to_string(row->arity) + " arguments, not " +
-                                    std::to_string(step.arity));
-      }
-      for (int a = 0; a < step.arity; ++a) {
-        const DType given = dtypes[spec.args[a]];
-        if (storage(given) != row->args[a] || is_half(given)) {
-          throw std::invalid_argument(describe(s, spec) + ": argument " + std::to_string(a) + " cannot be " +
-                                      info(given).name);
-        }
-      }
-      step.kernel = row->kernel;
-      step.with_options = row->with_options;
-      dtypes.push_back(result_dtype(table, *row));
     }
     for (int a = 0; a < step.arity; ++a) step.args[a] = roots[args[a]];
     roots.push_back(step.result);

@@ -6,17 +6,10 @@
 
 #include "kernels.hpp"
 #include "layout.hpp"
+#include "steps.hpp"
 #include "threads.hpp"
 
 namespace accel {
-
-/// One step of a program: a scalar function at a compute dtype, or "cast" to a dtype. Values are numbered: the inputs,
-/// then one per step.
-struct ProgramStep {
-  std::string function;
-  std::string dtype;
-  std::vector<int64_t> args;
-};
 
 class Pointwise {
  public:

@@ -14,6 +14,7 @@
 #include "../pointwise.hpp"
 #include "../probe.hpp"
 #include "../reduce.hpp"
+#include "../row.hpp"
 #include "../softmax.hpp"
 #include "gil.hpp"
 #include "launch.hpp"
@@ -140,36 +141,46 @@ std::vector<DType> to_dtypes(const std::vector<std::string>& names) {
   return dtypes;
 }
 
+std::vector<ProgramStep> to_steps(
+    const std::vector<std::tuple<std::string, std::string, std::vector<int64_t>>>& steps) {
+  std::vector<ProgramStep> program;
+  for (const auto& [function, dtype, args] : steps) program.push_back({function, dtype, args});
+  return program;
+}
+
 Pointwise make_pointwise(const std::string& isa, const std::vector<std::string>& inputs,
                          const std::vector<std::tuple<std::string, std::string, std::vector<int64_t>>>& steps,
                          const std::string& output) {
-  std::vector<ProgramStep> program;
-  for (const auto& [function, dtype, args] : steps) program.push_back({function, dtype, args});
-  return Pointwise(find_isa(isa), to_dtypes(inputs), std::move(program), parse_dtype(output));
+  return Pointwise(find_isa(isa), to_dtypes(inputs), to_steps(steps), parse_dtype(output));
 }
 
 /// A kernel with all but its operands' addresses: what `launch` calls, and what `run` does for addresses given at once.
 struct Prepared {
   Runner runner;
-  std::vector<DType> dtypes;  // of the inputs, then of the output
+  std::vector<DType> dtypes;  // of the inputs, then of the outputs
   std::vector<bool> empty;    // whether each has no elements
   double work;                // roughly nanoseconds
+  size_t outputs = 1;
 
   py::object launch() && {
     std::vector<int> sizes;
     for (const DType dtype : dtypes) sizes.push_back(size_of(dtype));
-    PyObject* const made = make_launch(std::move(runner), std::move(sizes), work);
+    PyObject* const made = make_launch(std::move(runner), std::move(sizes), outputs, work);
     if (!made) throw py::error_already_set();
     return py::reinterpret_steal<py::object>(made);
   }
 
-  void run(py::handle in_ptrs, py::handle out_ptr) const {
-    std::vector<char*> inputs;
-    for (const py::handle pointer : to_items(in_ptrs, dtypes.size() - 1, "inputs")) {
-      inputs.push_back(to_address(pointer, dtypes[inputs.size()], empty[inputs.size()], "inputs"));
-    }
-    char* const out = to_address(out_ptr, dtypes.back(), empty.back(), "out");
-    without_gil([&](Interrupt& interrupt) { runner(inputs.data(), out, interrupt); });
+  void run(py::handle in_ptrs, py::handle out_ptrs) const {
+    const size_t inputs = dtypes.size() - outputs;
+    std::vector<char*> at;
+    const auto add = [&](py::handle pointers, size_t count, const char* what) {
+      for (const py::handle pointer : to_items(pointers, count, what)) {
+        at.push_back(to_address(pointer, dtypes[at.size()], empty[at.size()], what));
+      }
+    };
+    add(in_ptrs, inputs, "inputs");
+    add(out_ptrs, outputs, "outputs");
+    without_gil([&](Interrupt& interrupt) { runner(at.data(), at.data() + inputs, interrupt); });
   }
 };
 
@@ -186,10 +197,11 @@ Prepared prepare_pointwise(py::object kernel, py::handle shape_list, py::handle 
   prepared.dtypes.push_back(self.output());
   prepared.empty.assign(prepared.dtypes.size(), none);
   prepared.work = static_cast<double>(shape.product()) * static_cast<double>(self.steps().size() + 1) / 4;
-  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* output, Interrupt& interrupt) {
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
     if (none) return;
     Operand target = out;
-    target.data = output;
+    target.data = outputs[0];
     std::vector<Operand> sources = in;
     for (size_t i = 0; i < sources.size(); ++i) sources[i].data = inputs[i];
     self.run(shape, target, sources, threads, interrupt);
@@ -211,10 +223,11 @@ Prepared prepare_reduce(py::object kernel, py::handle kept_shape, py::handle out
   prepared.dtypes = {self.dtype(), self.output()};
   prepared.empty = {no_input, nothing};
   prepared.work = no_input ? 0 : static_cast<double>(kept.product()) * static_cast<double>(reduced.product()) / 4;
-  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* output, Interrupt& interrupt) {
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
     if (nothing) return;
     Operand target = out;
-    target.data = output;
+    target.data = outputs[0];
     self.run(kept, target, inputs[0], kept_strides, reduced, reduced_strides, threads, interrupt);
   };
   return prepared;
@@ -253,13 +266,14 @@ Prepared prepare_matmul(py::object kernel, py::handle batch_shape, int64_t m, in
   prepared.dtypes.push_back(self.output());
   prepared.empty.push_back(none);
   prepared.work = (operations + outputs) / 16;
-  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* output, Interrupt& interrupt) {
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
     if (none) return;
     MatmulProblem placed = problem;
     placed.a.data = inputs[0];
     placed.b.data = inputs[1];
     for (size_t i = 0; i < placed.extras.size(); ++i) placed.extras[i].data = inputs[2 + i];
-    placed.out.data = output;
+    placed.out.data = outputs[0];
     self.run(placed, threads, interrupt);
   };
   return prepared;
@@ -279,12 +293,57 @@ Prepared prepare_softmax(py::object kernel, py::handle kept_shape, py::handle ou
   prepared.dtypes = {self.dtype(), self.output()};
   prepared.empty = {none, none};
   prepared.work = static_cast<double>(kept.product()) * static_cast<double>(length);
-  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* output, Interrupt& interrupt) {
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
     if (none) return;
     Operand target = out, source = in;
-    target.data = output;
+    target.data = outputs[0];
     source.data = inputs[0];
     self.run(kept, target, source, length, threads, interrupt);
+  };
+  return prepared;
+}
+
+Row make_row(const std::string& isa, const std::vector<std::tuple<std::string, bool>>& inputs,
+             const std::vector<std::tuple<std::string, std::string, std::vector<int64_t>>>& steps,
+             std::vector<int64_t> outputs) {
+  std::vector<RowValue> values;
+  for (const auto& [dtype, each] : inputs) values.push_back({parse_dtype(dtype), each});
+  return Row(find_isa(isa), std::move(values), to_steps(steps), std::move(outputs));
+}
+
+Prepared prepare_row(py::object kernel, py::handle kept_shape, py::handle reduced_shape, py::handle out_strides,
+                     py::handle in_strides, int threads) {
+  const Row& self = kernel.cast<const Row&>();
+  RowProblem problem{to_shape(kept_shape, "kept_shape"), to_shape(reduced_shape, "reduced_shape"), {}, {}};
+  const int kept = problem.kept.rank, all = kept + problem.reduced.rank;
+  if (all > kMaxRank) fail("there are too many dimensions");
+  const int64_t rows = problem.kept.product(), length = problem.reduced.product();
+  if (length < 1) fail("reduced_shape has no elements");
+  if (rows > kMaxElements / length) fail("the problem is too large");
+  Prepared prepared;
+  const auto add = [&](py::handle list, const std::vector<RowValue>& values, const char* what) {
+    std::vector<Operand> operands;
+    for (const py::handle strides : to_items(list, values.size(), what)) {
+      const RowValue& value = values[operands.size()];
+      operands.push_back({nullptr, to_strides(strides, value.each ? all : kept, what)});
+      prepared.dtypes.push_back(value.dtype);
+      prepared.empty.push_back(rows == 0);
+    }
+    return operands;
+  };
+  problem.in = add(in_strides, self.inputs(), "inputs");
+  problem.out = add(out_strides, self.outputs(), "outputs");
+  threads = to_threads(threads);
+  prepared.outputs = self.outputs().size();
+  prepared.work = static_cast<double>(rows) * static_cast<double>(length) * static_cast<double>(self.work()) / 4;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    if (rows == 0) return;
+    RowProblem placed = problem;
+    for (size_t i = 0; i < placed.in.size(); ++i) placed.in[i].data = inputs[i];
+    for (size_t i = 0; i < placed.out.size(); ++i) placed.out[i].data = outputs[i];
+    self.run(placed, threads, interrupt);
   };
   return prepared;
 }
@@ -297,10 +356,10 @@ void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... 
       names...);
   type.def(
       "run",
-      [prepare](py::object self, py::handle in_ptrs, py::handle out_ptr, Args... args) {
-        prepare(std::move(self), args...).run(in_ptrs, out_ptr);
+      [prepare](py::object self, py::handle in_ptrs, py::handle out_ptrs, Args... args) {
+        prepare(std::move(self), args...).run(in_ptrs, out_ptrs);
       },
-      py::arg("in_ptrs"), py::arg("out_ptr"), names...);
+      py::arg("in_ptrs"), py::arg("out_ptrs"), names...);
 }
 
 }  // namespace
@@ -350,6 +409,10 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
               py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("output"));
   add_launch(softmax, &prepare_softmax, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("threads"));
+  py::class_<Row> row(m, "Row", "Scalar steps and folds over rows, in stages.");
+  row.def(py::init(&make_row), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("outputs"));
+  add_launch(row, &prepare_row, py::arg("kept_shape"), py::arg("reduced_shape"), py::arg("out_strides"),
+             py::arg("in_strides"), py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

@@ -15,11 +15,12 @@ namespace {
 const core::Api* api = nullptr;
 PyTypeObject* launch_type = nullptr;
 
-constexpr Py_ssize_t kMaxInputs = 64;
+constexpr Py_ssize_t kMaxOperands = 128;
 
 struct Kernel {
   Runner run;
-  std::vector<int> sizes;
+  std::vector<int> sizes;  // of the inputs' elements, then of the outputs'
+  Py_ssize_t outputs;
   double work;
 };
 
@@ -71,25 +72,24 @@ bool translate(Body&& body) {
 
 PyObject* call(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   const Kernel& self = *as_launch(object).kernel;
-  const Py_ssize_t count = static_cast<Py_ssize_t>(self.sizes.size()) - 1;  // of inputs
+  const Py_ssize_t count = static_cast<Py_ssize_t>(self.sizes.size()), inputs = count - self.outputs;
   PyObject* const arrays = PyVectorcall_NARGS(flagged) == 1 ? args[0] : nullptr;
   const bool sequence = arrays && (PyTuple_CheckExact(arrays) || PyList_CheckExact(arrays));
-  if (!sequence || (keywords && PyTuple_GET_SIZE(keywords)) || PySequence_Fast_GET_SIZE(arrays) != count + 1) {
-    return PyErr_Format(PyExc_TypeError, "launch: expected one sequence of %zd inputs and one output", count);
+  if (!sequence || (keywords && PyTuple_GET_SIZE(keywords)) || PySequence_Fast_GET_SIZE(arrays) != count) {
+    return PyErr_Format(PyExc_TypeError, "launch: expected one sequence of %zd inputs and %zd output%s", inputs,
+                        self.outputs, self.outputs == 1 ? "" : "s");
   }
-  char* inputs[kMaxInputs];
+  char* operands[kMaxOperands];
   for (Py_ssize_t i = 0; i < count; ++i) {
-    inputs[i] = address(PySequence_Fast_GET_ITEM(arrays, i), self.sizes[static_cast<size_t>(i)]);
-    if (!inputs[i] && PyErr_Occurred()) return nullptr;
+    operands[i] = address(PySequence_Fast_GET_ITEM(arrays, i), self.sizes[static_cast<size_t>(i)]);
+    if (!operands[i] && PyErr_Occurred()) return nullptr;
   }
-  char* const output = address(PySequence_Fast_GET_ITEM(arrays, count), self.sizes.back());
-  if (!output && PyErr_Occurred()) return nullptr;
   const bool done = translate([&] {
     if (self.work <= kBriefWork) {
       Brief interrupt;
-      self.run(inputs, output, interrupt);
+      self.run(operands, operands + inputs, interrupt);
     } else {
-      WithoutGil::run([&](Interrupt& interrupt) { self.run(inputs, output, interrupt); });
+      WithoutGil::run([&](Interrupt& interrupt) { self.run(operands, operands + inputs, interrupt); });
     }
   });
   if (!done) return nullptr;
@@ -133,14 +133,14 @@ PyTypeObject* make_launch_type() {
   return launch_type;
 }
 
-PyObject* make_launch(Runner run, std::vector<int> sizes, double work) {
-  if (sizes.size() > static_cast<size_t>(kMaxInputs)) {
-    return PyErr_Format(PyExc_ValueError, "a launch takes at most %zd inputs", kMaxInputs - 1);
+PyObject* make_launch(Runner run, std::vector<int> sizes, size_t outputs, double work) {
+  if (sizes.size() > static_cast<size_t>(kMaxOperands)) {
+    return PyErr_Format(PyExc_ValueError, "a launch takes at most %zd inputs and outputs", kMaxOperands);
   }
   Launch* const launch = PyObject_New(Launch, launch_type);
   if (!launch) return nullptr;
   launch->vectorcall = call;
-  launch->kernel = new Kernel{std::move(run), std::move(sizes), work};
+  launch->kernel = new Kernel{std::move(run), std::move(sizes), static_cast<Py_ssize_t>(outputs), work};
   return reinterpret_cast<PyObject*>(launch);
 }
 

@@ -12,13 +12,13 @@
 namespace accel {
 
 /// Runs on the addresses of the operands' first elements.
-using Runner = std::function<void(char* const* inputs, char* output, Interrupt& interrupt)>;
+using Runner = std::function<void(char* const* inputs, char* const* outputs, Interrupt& interrupt)>;
 
 /// Work (roughly nanoseconds) up to which a call keeps the GIL: giving it up and taking it again costs about as much.
 inline constexpr double kBriefWork = 2000;
 
-/// sizes: bytes of an element of each input, then of the output. Null with an exception set.
-PyObject* make_launch(Runner run, std::vector<int> sizes, double work);
+/// sizes: bytes of an element of each input, then of each output. Null with an exception set.
+PyObject* make_launch(Runner run, std::vector<int> sizes, size_t outputs, double work);
 
 /// Makes the type and finds accel's arrays. Null with an exception set.
 PyTypeObject* make_launch_type();

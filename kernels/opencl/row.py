@@ -244,7 +244,7 @@ def stages(its: Kind, its_rows: Rows, units: int) -> tuple[Stage, ...]:
         numbers = its_rows.length, count, blocks
         if how.geometry == "loops":
             tasks, work = count * parts, min(its_rows.length, BLOCK) if how.shared else its_rows.length
-            each = max(1, min(WORK // work, -(-tasks // (FULL * units))))
+            each = max(1, min(WORK // work, -(-tasks // (4 * units))))
             size, numbers = (-(-tasks // each), 1, 1), (*numbers, tasks, each)
         else:
             size = (how.local[0] * -(-count // how.rows) * parts, *how.local[1:])

@@ -33,11 +33,19 @@ WIDTHS = (16, 64, 256, 1024, BLOCK)
 ELEMENTS = {"interpreter": 1 << 16}
 """Elements of a tile of several rows by architecture; elsewhere 1024: 8 for each thread of 4 warps."""
 
-WARPS = 16
-"""Most warps of a program instance."""
+STRIDE = 1024
+"""Columns of a tile in loops over a long row: a block at once gains nothing there, and takes longer to compile."""
+
+THREADS = 512
+"""Most threads of a program instance."""
 
 HELD = 256
-"""Bytes of elements' values that a thread may hold from one stage to the next: half of its registers with 16 warps."""
+"""Bytes of elements' values that a thread may hold from one stage to the next: half of its registers with so many
+threads."""
+
+SUMS = 2
+"""Folds whose order matters in a program whose rows are kept in the widest tile, each of which is 64 additions of code:
+more take longer than 3 s to compile."""
 
 FILLED = 128
 """Long rows from which on one for each program instance is enough work; an H100 has 132 multiprocessors."""
@@ -58,18 +66,23 @@ class Shared:
         return self.width == BLOCK
 
 
-def share(program: RowProgram, rows: int, n: int, architecture: str) -> Shared:
-    """The form and the tile for a number of rows of n elements."""
-    live = live_bytes(program)
-    fitting = [w for w in WIDTHS if w * live <= WARPS * 32 * HELD] or WIDTHS[:1]
+def share(program: RowProgram, rows: int, n: int, size: int, architecture: str) -> Shared:
+    """The form and the tile for a number of rows of n elements.
+
+    size: bytes of an element of the narrowest operand; a thread has at least 16 bytes of it, where there are so many.
+    """
+    live, widest = live_bytes(program), BLOCK if row_source.sums(program) <= SUMS else STRIDE
+    fitting = [w for w in WIDTHS if w * live <= THREADS * HELD and w <= widest] or WIDTHS[:1]
     width = next((w for w in fitting if n <= w), None)
     form = "kept" if width is not None else "looped" if rows >= FILLED or n <= BLOCK else "shared"
     if width is None:
-        width = fitting[-1]
+        width = min(fitting[-1], STRIDE)
     tile = max(1, ELEMENTS.get(architecture, 1024) // width) if form == "kept" else 1
     tile = min(tile, power_of_two(rows))
-    warps = max(min(4, tile * width // 256), tile * width * live // 2048)
-    return Shared(form, tile, width, max(1, min(WARPS, power_of_two(warps))))
+    elements = tile * width
+    threads = min(THREADS, max(min(128, elements // 8), elements * live // 128), elements * size // 16)
+    warp = 64 if architecture.startswith("gfx9") else 32
+    return Shared(form, tile, width, max(1, power_of_two(threads) // warp))
 
 
 @lru_cache(maxsize=512)
@@ -101,10 +114,11 @@ def specializations(call: Call) -> list[tuple[Specialization, int]]:
     program, device = call.params.program, call.device
     kept, reduced = _domain(call)
     rows, n = prod(kept), prod(reduced)
-    how = share(program, rows, n, device.architecture)
-    blocks = -(-n // BLOCK)
     operands = (*call.outputs, *call.inputs)
     values = [*(program.values[v] for v in program.outputs), *program.inputs]
+    size = min(x.dtype.itemsize for x, its in zip(operands, values, strict=True) if its.each)
+    how = share(program, rows, n, size, device.architecture)
+    blocks = -(-n // BLOCK)
     far = needs_wide(*((x.shape, x.strides) for x in operands), ((rows, n), (n, 1)))
     axes = len(reduced)
     across = [x.strides[-axes:] if its.each else (0,) * axes for x, its in zip(operands, values, strict=True)]
@@ -120,7 +134,6 @@ def specializations(call: Call) -> list[tuple[Specialization, int]]:
         arguments |= {name: Pointer(storage(x.dtype.name)), f"{name}_kept": over, f"{name}_reduced": along}
     for name, dtype in zip(row_source.scratch(program, how.form), scratch_dtypes(program), strict=False):
         arguments[name] = Pointer(dtype)
-    size = min(x.dtype.itemsize for x, its in zip(operands, values, strict=True) if its.each)
     last = max(row_source.levels(program)) + 1
     found = []
     for level in range(1, last + 1) if how.form == "shared" else (last,):

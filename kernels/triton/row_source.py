@@ -119,7 +119,7 @@ class Writer:
             self.functions.append(f"@triton.jit\ndef {two}_all(x):\n    return tl.reduce(x, 1, {two})\n")
             self.combining[kind, dtype] = two
         two = self.combining[kind, dtype]
-        return two, f"{two}_all", kind in ("sum", "prod") and dtype in FLOATS
+        return two, f"{two}_all", _ordered(kind, dtype)
 
     def identity(self, v: int, shape: str) -> str:
         """A tile of what changes no value of a fold."""
@@ -325,6 +325,11 @@ class Writer:
         return "\n\n".join([HEAD, *self.functions, head + "".join(self.lines)])
 
 
+def _ordered(kind: str, dtype: str) -> bool:
+    """Whether a fold's bits depend on the order of its elements."""
+    return kind in ("sum", "prod") and dtype in FLOATS
+
+
 def _identity(kind: str, dtype: str) -> str:
     """What leaves every value as it is, as Python text."""
     if kind in ("sum", "prod"):
@@ -345,6 +350,11 @@ def source(program: RowProgram, form: str, whole: bool, level: int) -> str:
     else:
         writer.shared(whole, level)
     return writer.text(form)
+
+
+def sums(program: RowProgram) -> int:
+    """How many folds there are whose elements have an order."""
+    return sum(_ordered(fold.kind, program.values[v].dtype) for v, fold in folds(program).items())
 
 
 def live_bytes(program: RowProgram) -> int:

@@ -186,9 +186,9 @@ def index_range(n: int, device: Device) -> Array:
 
 
 def is_constant(array: Array) -> bool:
-    """Whether an array is what `constant` gave, under any shape."""
+    """Whether an array is what `constant` or `index_range` gave, under any shape."""
     found = _known.find(id(array.buffer))
-    return found is not None and found.buffer is array.buffer
+    return (found is not None and found.buffer is array.buffer) or is_range(array)
 
 
 def is_range(array: Array) -> bool:

@@ -21,6 +21,10 @@ ARGUMENTS = {
     "astype": ("--shape", "5x7", "dtype=float16"),
     "softmax": ("--shape", "5x7", "axis=0"),
     "sum": ("--shape", "5x7", "axis=(0,1)", "keepdims=True"),
+    "cross_entropy": ("--shape", "5x7,5", "--dtype", "float32,int64", "label_smoothing=0.1"),
+    "nll_loss": ("--shape", "5x7,5", "--dtype", "float32,int64"),
+    "gaussian_nll_loss": ("--shape", "5x7,5x7,5"),
+    "margin_ranking_loss": ("--shape", "5x7,5x7,5x7"),
 }
 """Arguments of the ops that take more than operands of one shape."""
 

@@ -17,7 +17,8 @@ IMAGE = accel.asarray(np.arange(12, dtype=np.float32).reshape(2, 2, 3), device="
 PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
-    *("residual", "running_mean", "running_var"),
+    *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
+    *("residual", "running_mean", "running_var", "gate"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -49,6 +50,16 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("batch_norm_training", "instance_norm", "instance_norm_training"), (IMAGE,)),
     "group_norm": (IMAGE, 2),
     "cosine_similarity": (X, X),
+    **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "kl_div"), (X, X)),
+    **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), (X, X)),
+    **dict.fromkeys(("soft_margin_loss", "hinge_embedding_loss"), (X, X)),
+    **dict.fromkeys(("gaussian_nll_loss", "margin_ranking_loss"), (X, X, X)),
+    **dict.fromkeys(("cross_entropy", "nll_loss"), (X, accel.asarray(np.array([0, 2]), device="cpu"))),
+    **dict.fromkeys(("elu", "celu", "leaky_relu", "rrelu", "hardtanh", "softplus", "softshrink", "hardshrink"), (X,)),
+    "threshold": (X, 0.5, 0.0),
+    "softcap": (X, 30.0),
+    "glu": (PAIR,),
+    **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
 }
 """A call of each function that has a parameter which is no operand."""
 

@@ -59,7 +59,17 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         return [made[0], made[1].T.copy(), elements(dtype, (17,), 2)], calls
     if spec.primitive in ("reduce", "mean", "softmax", "log_softmax", "logsumexp"):
         return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
+    if "target" in spec.arguments:
+        if spec.name in ("cross_entropy", "nll_loss"):
+            return [elements(dtype, (3, 401), 0), np.array([0, 200, 400])], [{}, {"reduction": "none"}]
+        arity = len([name for name in spec.arguments if "weight" not in name])
+        return [elements(dtype, (3, 401), seed) for seed in range(arity)], [{}, {"reduction": "none"}]
     raise NotImplementedError(f"{spec.name}: no operands are written down here for its primitive, {spec.primitive}")
+
+
+def several(result: Any) -> list[np.ndarray]:
+    """The results of an op, of which it may have more than one."""
+    return [np.asarray(each) for each in (result if isinstance(result, tuple) else (result,))]
 
 
 def of_ops(device: Any, names: Any = None, dtypes: Any = None) -> Iterator[tuple[str, np.ndarray]]:
@@ -76,7 +86,8 @@ def of_ops(device: Any, names: Any = None, dtypes: Any = None) -> Iterator[tuple
                 for keywords in calls:
                     last = [keywords["dtype"]] if name == "astype" else []  # which takes it by position only
                     result = spec.function(*arrays, *last, **({} if last else keywords))
-                    yield f"{name} {dtype} {keywords}", np.asarray(result)
+                    for i, each in enumerate(several(result)):
+                        yield f"{name} {dtype} {keywords} {i}", each
 
 
 def of_the_host() -> Iterator[tuple[str, Any]]:

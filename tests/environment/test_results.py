@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 
 import computed
-import numpy as np
 import pytest
 from environments import FOREIGN, foreign
 
 import accel
 from accel import dispatch
+from accel.graph import interpret
 from accel.ops.spec import OpSpec
 from accel.registry import OPS
 from accel.scalar import evaluate
@@ -94,16 +94,23 @@ def test_the_canonical_form(monkeypatch):
     seen = set()
     for spec, environment in itertools.product(_float32(), ("flush", "upward")):
         operands, (keywords, *_) = computed.operands(spec, "float32")
-        want = np.asarray(spec.canonical(*operands, **keywords))
+        want = computed.several(spec.canonical(*operands, **keywords))
         with foreign(environment):
-            got = np.asarray(spec.canonical(*operands, **keywords))
-        assert not differing(got, want).any(), f"{spec.name}, {environment}"
+            got = computed.several(spec.canonical(*operands, **keywords))
+        assert not any(differing(*pair).any() for pair in zip(got, want, strict=True)), f"{spec.name}, {environment}"
         with monkeypatch.context() as patch, foreign(environment):
             patch.setattr(evaluate, "FloatEnvironment", contextlib.nullcontext)
-            unguarded = np.asarray(spec.canonical.__wrapped__(*operands, **keywords))
-        if differing(unguarded, want).any():
+            unguarded = computed.several(spec.canonical.__wrapped__(*operands, **keywords))
+        if any(differing(*pair).any() for pair in zip(unguarded, want, strict=True)):
             seen.add(spec.name)
-    assert {spec.name for spec in _float32() if spec.bits(accel.float32, "reproducible") == "bits"} - seen <= UNMOVED
+    assert {spec.name for spec in _float32() if _of_its_own(spec)} - seen <= UNMOVED
+
+
+def _of_its_own(spec: OpSpec) -> bool:
+    """Whether an op of class `bits` has a canonical form of its own; that of a body is its primitives', each called
+    behind the dispatcher's guard."""
+    form = getattr(spec.canonical.__wrapped__, "func", None)
+    return spec.bits(accel.float32, "reproducible") == "bits" and form is not interpret.canonical
 
 
 def _float32() -> list[OpSpec]:

@@ -121,7 +121,7 @@ def run_matmul(
     kernel = cpu.Matmul(isa, a.dtype.name, out.dtype.name, epilogue)
     inputs = [x.ctypes.data for x in (a, b, *extras)]
     further = [strides(e) for e in extras]
-    kernel.run(inputs, out.ctypes.data, batch, m, n, k, strides(a), strides(b), strides(out), further, threads)
+    kernel.run(inputs, [out.ctypes.data], batch, m, n, k, strides(a), strides(b), strides(out), further, threads)
     return out
 
 
@@ -133,7 +133,7 @@ def run_reduce(
     s = strides(x)
     cpu.Reduce(isa, kind, x.dtype.name, output).run(
         [x.ctypes.data],
-        out.ctypes.data,
+        [out.ctypes.data],
         out.shape,
         strides(out),
         [s[d] for d in kept],
@@ -147,7 +147,7 @@ def run_reduce(
 def run_pointwise(program: object, out: np.ndarray, inputs: Sequence[np.ndarray], threads: int = 1) -> np.ndarray:
     inputs = [np.broadcast_to(x, out.shape) for x in inputs]
     program.run(
-        [x.ctypes.data for x in inputs], out.ctypes.data, out.shape, strides(out), [strides(x) for x in inputs], threads
+        [x.ctypes.data for x in inputs], [out.ctypes.data], out.shape, strides(out), [strides(x) for x in inputs], threads
     )
     return out
 

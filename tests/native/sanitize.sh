@@ -30,7 +30,7 @@ cpu = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(cpu)
 x, out = numpy.zeros(64, "float32"), numpy.zeros(65, "float32")
 cpu.Pointwise("baseline", ["float32"], [("negative", "float32", [0])], "float32").run(
-    [x.ctypes.data], out.ctypes.data, [65], [1], [[1]], 1)
+    [x.ctypes.data], [out.ctypes.data], [65], [1], [[1]], 1)
 PYTHON
 if [ "$status" != 99 ] || ! grep -q heap-buffer-overflow "$folder"/report.*; then
   echo "the control was not reported (exit status $status)" >&2

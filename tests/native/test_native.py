@@ -133,19 +133,19 @@ INTERRUPTED = """
     at = x.ctypes.data
     if family == "matmul":  # 10**13 multiply-adds
         call = lambda: cpu.Matmul(isa, "float32", "float32").run(
-            [at, at], out.ctypes.data, [], 6000, 6000, 300_000, [0, 0], [0, 0], [6000, 1], [], threads)
+            [at, at], [out.ctypes.data], [], 6000, 6000, 300_000, [0, 0], [0, 0], [6000, 1], [], threads)
     elif family == "direct":
         call = lambda: cpu.Matmul(isa, "float32", "float32").run(
-            [at, at], out.ctypes.data, [], 1, 1, 10**13, [0, 0], [0, 0], [6000, 1], [], threads)
+            [at, at], [out.ctypes.data], [], 1, 1, 10**13, [0, 0], [0, 0], [6000, 1], [], threads)
     elif family == "reduce":
         call = lambda: cpu.Reduce(isa, "sum", "float32", "float32").run(
-            [at], out.ctypes.data, [2], [1], [0], [10**6, 10**6], [0, 0], threads)
+            [at], [out.ctypes.data], [2], [1], [0], [10**6, 10**6], [0, 0], threads)
     elif family == "columns":
         call = lambda: cpu.Reduce(isa, "sum", "float32", "float32").run(
-            [out.ctypes.data], at, [6000], [0], [1], [10**4, 10**4], [0, 0], threads)
+            [out.ctypes.data], [at], [6000], [0], [1], [10**4, 10**4], [0, 0], threads)
     else:
         program = cpu.Pointwise(isa, ["float32"], [("sqrt", "float32", [0])], "float32")
-        call = lambda: program.run([at], out.ctypes.data, [10**6, 10**6], [0, 0], [[0, 0]], threads)
+        call = lambda: program.run([at], [out.ctypes.data], [10**6, 10**6], [0, 0], [[0, 0]], threads)
     def interrupt():
         time.sleep(0.5)
         print(time.monotonic(), flush=True)
@@ -157,7 +157,7 @@ INTERRUPTED = """
         print(time.monotonic(), flush=True)
         one = np.empty((40, 40), np.float32)  # the pool is usable afterwards
         cpu.Matmul(isa, "float32", "float32").run(
-            [at, at], one.ctypes.data, [], 40, 40, 300, [0, 0], [0, 0], [40, 1], [], threads)
+            [at, at], [one.ctypes.data], [], 40, 40, 300, [0, 0], [0, 0], [40, 1], [], threads)
         assert (one == 300).all()
         print("interrupted")
 """
@@ -183,7 +183,7 @@ EXITING = """
     x = np.ones(1, np.float32)
     def work():
         cpu.Matmul(cpu.isas()[0], "float32", "float32").run(
-            [x.ctypes.data] * 2, out.ctypes.data, [], 2000, 2000, 300_000, [0, 0], [0, 0], [2000, 1], [], 2)
+            [x.ctypes.data] * 2, [out.ctypes.data], [], 2000, 2000, 300_000, [0, 0], [0, 0], [2000, 1], [], 2)
     threading.Thread(target=work, daemon=True).start()
     time.sleep(0.3)
     print("leaving", flush=True)
@@ -214,7 +214,7 @@ def test_other_python_threads_run_meanwhile(cpu, isa):
     before = ticks
     while time.monotonic() < end:
         cpu.Matmul(isa, "float32", "float32").run(
-            [x.ctypes.data] * 2, out.ctypes.data, [], 600, 600, 3000, [0, 0], [0, 0], [600, 1], [], 1
+            [x.ctypes.data] * 2, [out.ctypes.data], [], 600, 600, 3000, [0, 0], [0, 0], [600, 1], [], 1
         )
     during = ticks - before
     done.set()
@@ -227,5 +227,5 @@ def test_out_of_memory_is_an_exception(cpu):
     x, out = np.zeros(64, np.float32), np.zeros(64, np.float32)
     with pytest.raises(MemoryError):
         cpu.Reduce(cpu.isas()[0], "sum", "float32", "float32").run(
-            [x.ctypes.data], out.ctypes.data, [1], [1], [0], [2**58], [0], 1
+            [x.ctypes.data], [out.ctypes.data], [1], [1], [0], [2**58], [0], 1
         )

@@ -265,12 +265,12 @@ def test_refuses_what_does_not_fit(cpu, isa):
     kernel = cpu.Matmul(isa, "float32", "float32")
     x = np.zeros((4, 4), np.float32)
     at = x.ctypes.data
-    good = [[at, at], at, [], 4, 4, 4, [4, 1], [4, 1], [4, 1], [], 1]
+    good = [[at, at], [at], [], 4, 4, 4, [4, 1], [4, 1], [4, 1], [], 1]
     for position, value in [
         (0, [at]),
         (0, [0, at]),
         (0, [at, at + 3]),
-        (1, 0),
+        (1, [0]),
         (2, [2]),
         (3, -1),
         (5, -4),

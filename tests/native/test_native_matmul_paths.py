@@ -89,7 +89,7 @@ def on_matrix_units(cpu, isa, a, b, threads=1):
     out = np.full((m, n), 7, np.float32)
     kernel = cpu.Matmul(isa, "bfloat16", "float32", None, True)
     at = [x.ctypes.data for x in (a, b)]
-    kernel.run(at, out.ctypes.data, [], m, n, k, strides(a), strides(b), strides(out), [], threads)
+    kernel.run(at, [out.ctypes.data], [], m, n, k, strides(a), strides(b), strides(out), [], threads)
     return out
 
 

@@ -203,15 +203,16 @@ def test_refuses_what_does_not_fit(cpu, isa):
     program = cpu.Pointwise(isa, [f, f], [("add", f, [0, 1])], f)
     x = np.zeros((4, 5), np.float32)
     at = x.ctypes.data
-    good = [[at, at], at, [4, 5], [5, 1], [[5, 1], [5, 1]], 1]
+    good = [[at, at], [at], [4, 5], [5, 1], [[5, 1], [5, 1]], 1]
     program.run(*good)
     for position, value in [
         (0, [at]),
         (0, [at, 0]),
-        (1, 0),
-        (1, -8),
-        (1, 2**70),
-        (1, at + 1),
+        (1, [0]),
+        (1, [-8]),
+        (1, [2**70]),
+        (1, [at + 1]),
+        (1, [at, at]),
         (2, [-4, 5]),
         (2, [4]),
         (2, [2**40, 2**40]),
@@ -230,7 +231,8 @@ def test_refuses_what_does_not_fit(cpu, isa):
     for position, value in [
         (0, 7),
         (0, ["x", at]),
-        (1, "x"),
+        (1, at),
+        (1, ["x"]),
         (2, 5),
         (2, ["4", 5]),
         (2, [4.0, 5]),

@@ -323,12 +323,12 @@ def test_refuses_what_does_not_fit(cpu, isa):
             cpu.Reduce(isa, kind, dtype, output)
     x, out = np.zeros((4, 6), np.float32), np.zeros(4, np.float32)
     kernel = cpu.Reduce(isa, "sum", "float32", "float32")
-    good = [[x.ctypes.data], out.ctypes.data, [4], [1], [6], [6], [1], 1]
+    good = [[x.ctypes.data], [out.ctypes.data], [4], [1], [6], [6], [1], 1]
     kernel.run(*good)
     for position, value in [
         (0, []),
         (0, [1]),
-        (1, 0),
+        (1, [0]),
         (2, [-4]),
         (2, [4, 1]),
         (3, []),

@@ -30,7 +30,7 @@ def run(
         out = np.empty(x.shape[:-1] if kind == "logsumexp" else x.shape, numpy_dtype(output))
     kept = x.ndim - 1
     cpu.Softmax(isa, kind, x.dtype.name, output).run(
-        [x.ctypes.data], out.ctypes.data, x.shape[:-1], strides(out)[:kept], strides(x)[:kept], x.shape[-1], threads
+        [x.ctypes.data], [out.ctypes.data], x.shape[:-1], strides(out)[:kept], strides(x)[:kept], x.shape[-1], threads
     )
     return out
 
@@ -159,12 +159,12 @@ def test_refuses_what_does_not_fit(cpu, isa):
             cpu.Softmax(isa, kind, dtype, output)
     x, out = np.zeros((4, 6), np.float32), np.zeros((4, 6), np.float32)
     kernel = cpu.Softmax(isa, "softmax", "float32", "float32")
-    good = [[x.ctypes.data], out.ctypes.data, [4], [6], [6], 6, 1]
+    good = [[x.ctypes.data], [out.ctypes.data], [4], [6], [6], 6, 1]
     kernel.run(*good)
     for position, value in [
         (0, []),
         (0, [1]),
-        (1, 0),
+        (1, [0]),
         (2, [-4]),
         (2, [4, 1]),
         (3, []),

@@ -18,7 +18,12 @@ SLOW = re.compile(
     r"|past_every_edge\[pocl-\w+-(?!float32|int8)"
     r"|lanes_and_blocks\[pocl-\w+-(?!65|4097)"
     r"|(wide_offsets|three_levels|several_dtypes).*pocl-lanes"
-    r"|(reduce|pointwise)_compiles\[.*tgllp"
+    r"|((reduce|pointwise)_compiles|softmax_of_rows_compiles_\w+)\[.*tgllp"
+    r"|(programs|layouts|every_fold|softmax_\w+|layer_norm_\w+|folds_of_\w+|that_fill_\w+|with_strides)\[intel-loops"
+    r"|(test_programs|layouts|every_fold|softmax_of_\w+|layer_norm_\w+|folds_of_\w+|of_rows|with_strides)\[pocl-lanes"
+    r"|every_class\[pocl-lanes-(?!4$|1000$|4097$)"
+    r"|random_programs\[pocl-\w+-[2-9]"
+    r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )
 """Tests whose compilation takes long and that others nearly cover: PoCL compiles a program in half a second."""
 

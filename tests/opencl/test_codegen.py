@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+import accel
+from accel.backends.base import Call
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, matmul, pointwise, reduce
-from accel.scalar import Program, ProgramBuilder, count_fma, program_for
+from accel.kernels.opencl import build, matmul, pointwise, reduce, row
+from accel.layout import layout
+from accel.ops.primitive.row import Rows
+from accel.scalar import Fold, Input, Program, ProgramBuilder, RowProgram, Step, count_fma, program_for
 
 OCLOC = shutil.which("ocloc")
 pytestmark = pytest.mark.skipif(OCLOC is None, reason="ocloc is not installed (Debian package intel-opencl-icd)")
@@ -161,6 +165,43 @@ def test_reduce_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) 
             source = reduce.source(how, level, "lanes", True)
             for assembly in compile_for(target, source, tmp_path / f"lanes{axes[0]}{i}"):
                 assert spills(assembly) == 0
+
+
+ROWS = ((1000, 3), (1000, 200), (1000, 1000), (1000, 5000), (3, 1 << 20))
+
+
+def row_kind(program: RowProgram, shape: tuple[int, int], strides: tuple[int, int]) -> row.Kind:
+    """What a GPU compiles for rows of one input and one output."""
+    cpu = accel.device("cpu")
+    x = layout(TABLE[program.inputs[0].dtype], shape, strides, cpu)
+    call = Call("row", (x,), (x,), Rows(program, 1), cpu, accel.config.current())
+    its = row.rows(call)
+    form = row.form(program, its, "lanes", 64, 1024)
+    return row.Kind(program, its.steps, len(its.kept), len(its.reduced), False, form)
+
+
+def softmax_rows(dtype: str) -> RowProgram:
+    steps = (
+        Step("cast", "float32", (0,)),
+        Fold("max", 1),
+        Step("subtract", "float32", (1, 2)),
+        Step("exp", "float32", (3,)),
+        Fold("sum", 4),
+        Step("divide", "float32", (4, 5)),
+        Step("cast", dtype, (6,)),
+    )
+    return RowProgram((Input(dtype, True),), steps, (7,))
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("shape", ROWS, ids=str)
+def test_softmax_of_rows_compiles_without_spills(target: Target, shape: tuple[int, int], tmp_path: Path) -> None:
+    """Rows in registers, in local memory, read again, by teams, with blocks shared out; and rows that are columns."""
+    programs = [("rows", "bfloat16", (shape[1], 1)), ("columns", "float32", (1, shape[0]))]
+    for name, dtype, strides in programs[: 2 if shape[0] > 3 else 1]:
+        source = row.source(row_kind(softmax_rows(dtype), shape, strides), True)
+        for assembly in compile_for(target, source, tmp_path / name):
+            assert spills(assembly) == 0
 
 
 def test_every_storage_type_is_covered() -> None:

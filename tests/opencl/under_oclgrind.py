@@ -10,6 +10,9 @@ import accel
 from accel import registry
 from accel.backends import opencl
 from accel.ops import canonical
+from accel.ops.primitive.row import Rows, evaluate
+from accel.ops.primitive.row import rows as run_rows
+from accel.scalar import Fold, Input, RowProgram, Step
 
 BROKEN = """
 __kernel void past_the_end(__global float *x) { x[get_global_id(0) + 1] = 1.0f; }
@@ -30,6 +33,19 @@ def control(device: accel.Device) -> None:
         kernel.set_arg(0, buffer)
         device.enqueue(kernel, (8,), (8,))
         device.synchronize()
+
+
+def spread(device: accel.Device, x: np.ndarray, reduced: int) -> None:
+    """Elements less their maximum, times the sum of that: two folds in sequence, elements that are needed again."""
+    steps = (
+        Fold("max", 0),
+        Step("subtract", "float32", (0, 1)),
+        Fold("sum", 2),
+        Step("multiply", "float32", (2, 3)),
+    )
+    program = Rows(RowProgram((Input("float32", True),), steps, (4,)), reduced)
+    got = np.asarray(run_rows(program, accel.asarray(x, device=device)))
+    assert (got == evaluate(program, x)).all()
 
 
 def kernels(device: accel.Device) -> None:
@@ -58,6 +74,15 @@ def kernels(device: accel.Device) -> None:
     ):
         got = np.asarray(getattr(accel, op)(on(operand), axis=axis))
         assert (got == registry.OPS[op].canonical(operand, axis=axis)).all()
+    for operand, reduced in (
+        (rows, 1),
+        (columns[:3].T, 1),
+        (columns, 1),
+        (rows[:, :300], 1),
+        (x[:, ::-2], 2),
+        (numbers(5, 4100), 1),
+    ):
+        spread(device, operand, reduced)
     for m, n, k in ((5, 7, 270), (33, 35, 17)):
         a, b = numbers(m, k), numbers(n, k)
         assert (np.asarray(on(a) @ on(b).mT) == canonical.matmul(a, b.T)).all()

@@ -4,9 +4,9 @@
     lanes                     |  columns l, l + 64, l + 128, … go to lane l, in this order
     then                      |  l with l + 32, then l + 16, … until lane 0 is left
 
-Scalar programs run on whole tiles, so that loads are wide and code is short; only additions take the tile apart. COMBINE
-is a function of two values, REDUCE tl.reduce with it along axis 1. That has no order of its own: it is used over two
-values, which commute, and where the order does not matter.
+Scalar programs run on whole tiles, so that loads are wide and code is short; only additions take the tile apart.
+COMBINE is a function of two values, REDUCE tl.reduce with it along axis 1. That has no order of its own: it is used
+over two values, which commute, and where the order does not matter.
 """
 
 import triton

@@ -3,11 +3,24 @@
 from typing import Any
 
 from .. import registry
-from .composed import batch_norm, normalization, softmax, statistics
+from .composed import (
+    activation,
+    batch_norm,
+    class_loss,
+    gate,
+    normalization,
+    probability_loss,
+    regression_loss,
+    softmax,
+    statistics,
+)
 from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
-__all__ = ["batch_norm", "matmul", "normalization", "pointwise", "reduce", "row", "softmax", "statistics"]
+__all__ = [
+    "activation", "batch_norm", "class_loss", "gate", "matmul", "normalization", "pointwise", "probability_loss",
+    "reduce", "regression_loss", "row", "softmax", "statistics",
+]  # fmt: skip
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .binary_format import format_of, infinity, power_of_two, with_sign_of
@@ -126,6 +127,28 @@ def _gelu_reference(mp: Any, x: Any) -> Any:
     return x * mp.erfc(-x / mp.sqrt(2)) / 2
 
 
+SILU_TURN, GELU_TANH_TURN = 2.3993572805154677, 1.4185040087908283
+"""Zeros of the second derivatives."""
+
+
+def _gelu_derivative(fn: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+    """Phi(x) + x phi(x), with y / x for Phi, which is accurate far below 0 too."""
+    density = fn.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return (g * (fn.where(fn.equal(x, 0.0), 0.5, y / x) + x * density),)
+
+
+def _gelu_tanh_derivative(fn: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+    """s + y (1 - s) dw/dx, for y = x s and s = sigmoid(w)."""
+    square, linear = x * x, 2 * math.sqrt(2 / math.pi)
+    s = fn.sigmoid(x * (square * (linear * 0.044715) + linear))
+    return (g * (s + y * (1.0 - s) * (square * (linear * 3 * 0.044715) + linear)),)
+
+
+def _silu_derivative(fn: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+    s = fn.sigmoid(x)
+    return (g * (s + y * (1.0 - s)),)
+
+
 FLOAT = ("float",)
 ODD = ("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> 1", "-inf -> -1")
 GATE = ("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -0")
@@ -135,36 +158,43 @@ ROWS = (
         "tanh", 1, FLOAT, tanh, "Gives the hyperbolic tangent of each element.", ulp=(3.0, 3.0), range="[-1, 1]",
         special=ODD,
         source="e / (e + 2), e = expm1(2 |x|)", reference=lambda mp, x: mp.tanh(x),
+        derivative=lambda fn, g, y, x: (g * (1.0 - y * y),), turns=(0.0,),
     ),
     ScalarFunction(
         "sigmoid", 1, FLOAT, sigmoid, "Gives 1 / (1 + e**-x) for each element.", ulp=(3.0, 3.0), range="[0, 1]",
         special=("NaN -> NaN", "+0, -0 -> 0.5", "+inf -> 1", "-inf -> +0"),
         source="from exp(-|x|)", reference=lambda mp, x: 1 / (1 + mp.exp(-x)),
+        derivative=lambda fn, g, y, x: (g * (y * (1.0 - y)),), turns=(0.0,),
     ),
     ScalarFunction(
         "erf", 1, FLOAT, erf, "Gives the error function of each element.", ulp=(1.5, 1.5), range="[-1, 1]", special=ODD,
         source="|x| < 1: x times a minimax polynomial of x**2; else 1 - exp of one, fitted to log(erfc(|x|))",
         reference=lambda mp, x: mp.erf(x),
+        derivative=lambda fn, g, y, x: (g * (2.0 / math.sqrt(math.pi) * fn.exp(-(x * x))),), turns=(0.0,),
     ),
     ScalarFunction(
         "gelu", 1, FLOAT, gelu, "Gives x times the normal distribution function of x, for each element.",
         ulp=(3.0, 3.0),
         range="[-0.17, inf]", special=GATE, source="exp(-x**2 / 2) times a minimax polynomial for Mills' ratio",
         reference=_gelu_reference,
+        derivative=_gelu_derivative, turns=(-math.sqrt(2.0), math.sqrt(2.0)),
     ),
     ScalarFunction(
         "gelu_tanh", 1, FLOAT, gelu_tanh, "Gives x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))) / 2 for each element.",
         ulp=(4.0, 4.0),
         range="[-0.17, inf]", special=GATE, source="x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x**3))",
         reference=lambda mp, x: x / (1 + mp.exp(-2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf("0.044715") * x**3))),
+        derivative=_gelu_tanh_derivative, turns=(-GELU_TANH_TURN, GELU_TANH_TURN),
     ),
     ScalarFunction(
         "silu", 1, FLOAT, silu, "Gives x sigmoid(x) for each element.", ulp=(4.0, 4.0), range="[-0.28, inf]",
         special=GATE,
         source="from exp(-|x|)", reference=lambda mp, x: x / (1 + mp.exp(-x)),
+        derivative=_silu_derivative, turns=(-SILU_TURN, SILU_TURN),
     ),
     ScalarFunction(
         "relu", 1, ("int", "float"), relu, "Gives the larger of each element and 0.", range="[0, inf]",
         special=("NaN -> NaN", "-0 -> +0"), reference=lambda mp, x: max(x, 0),
+        derivative=lambda fn, g, y, x: (fn.where(fn.greater(x, 0.0), g, 0.0),), turns=(0.0,),
     ),
 )  # fmt: skip

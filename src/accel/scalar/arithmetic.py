@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import integer, power
 from .binary_format import format_of, infinity, nan, nearest_integer, raw, with_sign_of
 from .expr import FLOATS, SIGNED, UNSIGNED, Expr, bitcast, const, eq, floor, fma, ne, rarely, select, sqrt
-from .scalar_function import ScalarFunction
+from .scalar_function import JUMPS, ScalarFunction
 
 
 def absolute(x: Expr) -> Expr:
@@ -116,19 +116,23 @@ ROWS = (
         "add", 2, NUMBER, lambda a, b: a + b, "Adds each x2 to its x1; integers wrap.", ulp=(0.5, 0.5),
         special=(NAN, "inf + -inf -> NaN", "-0 + -0 -> -0", "+0 + -0 -> +0"),
         source="IEEE 754 addition", reference=lambda mp, a, b: a + b,
+        derivative=lambda fn, g, y, a, b: (g, g),
     ),
     ScalarFunction(
         "subtract", 2, NUMBER, lambda a, b: a - b, "Subtracts each x2 from its x1; integers wrap.", ulp=(0.5, 0.5),
         special=(NAN, "inf - inf -> NaN"), source="IEEE 754 subtraction", reference=lambda mp, a, b: a - b,
+        derivative=lambda fn, g, y, a, b: (g, -g),
     ),
     ScalarFunction(
         "multiply", 2, NUMBER, lambda a, b: a * b, "Multiplies each x1 by its x2; integers wrap.", ulp=(0.5, 0.5),
         special=(NAN, "inf * 0 -> NaN"), source="IEEE 754 multiplication", reference=lambda mp, a, b: a * b,
+        derivative=lambda fn, g, y, a, b: (g * b, g * a),
     ),
     ScalarFunction(
         "divide", 2, FLOAT, lambda a, b: a / b, "Divides each x1 by its x2, correctly rounded.", ulp=(0.5, 0.5),
         special=(NAN, "0 / 0 -> NaN", "inf / inf -> NaN", "x / 0 -> inf with the sign of the quotient"),
         source="IEEE 754 division", reference=lambda mp, a, b: a / b,
+        derivative=lambda fn, g, y, a, b: (g / b, -g * (y / b)),
     ),
     ScalarFunction(
         "floor_divide", 2, NUMBER, floor_divide,
@@ -139,6 +143,7 @@ ROWS = (
             "inf // y -> inf with the sign of the quotient", "positive // -inf -> -1", "negative // +inf -> -1",
         ),
         source="quotient, floor, and the sign of the fma residual", reference=lambda mp, a, b: mp.floor(a / b),
+        derivative=JUMPS,
     ),
     ScalarFunction(
         "remainder", 2, NUMBER, remainder,
@@ -150,49 +155,61 @@ ROWS = (
         ),
         source="long division by fma with a rounded reciprocal, every step exact",
         reference=lambda mp, a, b: a - mp.floor(a / b) * b,
+        derivative=lambda fn, g, y, a, b: (g, -g * fn.floor_divide(a, b)),
     ),
     ScalarFunction(
         "pow", 2, NUMBER, lambda a, b: power.power(a, b) if a.dtype in FLOATS else integer.power(a, b),
         "Raises each x1 to the power x2; integers wrap, a negative integer exponent gives the exact power truncated.",
         ulp=(1.1, 1.1), special=power.SPECIAL, source=power.SOURCE, reference=lambda mp, a, b: mp.power(a, b),
+        derivative=power.derivative,
     ),
     ScalarFunction(
         "negative", 1, NUMBER, lambda a: -a, "Changes the sign of each element; integers wrap.",
         special=("+0 -> -0", "-0 -> +0"),
         reference=lambda mp, a: -a,
+        derivative=lambda fn, g, y, a: (-g,),
     ),
-    ScalarFunction("positive", 1, NUMBER, lambda a: a, "Gives each element as it is.", reference=lambda mp, a: a),
+    ScalarFunction(
+        "positive", 1, NUMBER, lambda a: a, "Gives each element as it is.", reference=lambda mp, a: a,
+        derivative=lambda fn, g, y, a: (g,),
+    ),
     ScalarFunction(
         "abs", 1, NUMBER, absolute, "Gives the magnitude of each element; the smallest integer stays itself.",
         range="[0, inf]",
         special=("NaN -> NaN", "-0 -> +0", "-inf -> +inf"), reference=lambda mp, a: abs(a),
+        derivative=lambda fn, g, y, a: (g * fn.sign(a),),
     ),
     ScalarFunction(
         "sign", 1, NUMBER, sign, "Gives -1, 0 or 1, as the sign of each element is.", range="-1, +0, 1",
         special=("NaN -> NaN", "-0 -> +0"),
         reference=lambda mp, a: mp.sign(a),
+        derivative=JUMPS,
     ),
     ScalarFunction(
         "square", 1, NUMBER, lambda a: a * a, "Multiplies each element by itself; integers wrap.", ulp=(0.5, 0.5),
         range="[0, inf]",
         special=("NaN -> NaN",), source="IEEE 754 multiplication", reference=lambda mp, a: a * a,
+        derivative=lambda fn, g, y, a: (g * (a + a),),
     ),
     ScalarFunction(
         "reciprocal", 1, FLOAT, lambda a: 1.0 / a, "Gives 1 / x for each element, correctly rounded.", ulp=(0.5, 0.5),
         special=("NaN -> NaN", "+0 -> +inf", "-0 -> -inf", "inf -> 0 with its sign"),
         source="IEEE 754 division", reference=lambda mp, a: 1 / a,
+        derivative=lambda fn, g, y, a: (-g * y * y,),
     ),
     ScalarFunction(
         "sqrt", 1, FLOAT, sqrt, "Gives the square root of each element, correctly rounded.", ulp=(0.5, 0.5),
         range="-0, [0, inf]",
         special=("NaN -> NaN", "negative -> NaN", "-0 -> -0", "+inf -> +inf"),
         source="IEEE 754 squareRoot", reference=lambda mp, a: mp.sqrt(a),
+        derivative=lambda fn, g, y, a: (g / (y + y),),
     ),
     ScalarFunction(
         "rsqrt", 1, FLOAT, rsqrt, "Gives 1 / sqrt(x) for each element.", ulp=(0.6, 0.6), range="(0, inf], -inf",
         special=("NaN -> NaN", "negative -> NaN", "+0 -> +inf", "-0 -> -inf", "+inf -> +0"),
         source="reciprocal of the root, one Newton step in extended precision",
         reference=lambda mp, a: 1 / mp.sqrt(a),
+        derivative=lambda fn, g, y, a: (g * -0.5 * y * (y * y),),
     ),
     ScalarFunction(
         "signbit", 1, FLOAT, signbit, "Tells whether the sign bit of each element is set.", "bool",
@@ -201,5 +218,6 @@ ROWS = (
     ScalarFunction(
         "copysign", 2, FLOAT, copysign, "Gives the magnitude of each x1 with the sign bit of its x2.",
         special=("NaN, x -> NaN",),
+        derivative=lambda fn, g, y, a, b: (g * fn.sign(a) * fn.sign(y), None),
     ),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .binary_format import infinity, nan, raw
 from .expr import FLOATS, Expr, bitcast, eq, ne, select
 from .scalar_function import ScalarFunction
@@ -71,6 +73,18 @@ def _nan_of(value: Expr, *arguments: Expr) -> Expr:
     return select(unordered, nan(value.dtype), value)
 
 
+def _share(fn: Any, g: Any, less: Any, more: Any) -> Any:
+    """g where the first is below the second, half of it where they are equal."""
+    return fn.where(fn.less(less, more), g, fn.where(fn.equal(less, more), g * 0.5, 0.0))
+
+
+def _clip_derivative(fn: Any, g: Any, y: Any, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
+    above = fn.logical_or(fn.greater(x, high), fn.greater(low, high))
+    below = fn.logical_and(fn.less(x, low), fn.less(low, high))
+    inside = fn.logical_and(fn.less_equal(low, x), fn.less_equal(x, high))
+    return fn.where(inside, g, 0.0), fn.where(below, g, 0.0), fn.where(above, g, 0.0)
+
+
 ALL = ("bool", "int", "float")
 BOOL = ("bool",)
 NUMBER = ("int", "float")
@@ -112,19 +126,25 @@ ROWS = (
         "isfinite", 1, NUMBER, isfinite,
         "Tells whether each element is neither NaN nor infinite; every integer is.", "bool",
     ),
-    ScalarFunction("where", 3, ALL, choose, "Chooses x1 where the condition is true, and x2 where it is false."),
+    ScalarFunction(
+        "where", 3, ALL, choose, "Chooses x1 where the condition is true, and x2 where it is false.",
+        derivative=lambda fn, g, y, c, a, b: (None, fn.where(c, g, 0.0), fn.where(c, 0.0, g)),
+    ),
     ScalarFunction(
         "minimum", 2, NUMBER, minimum, "Gives the smaller of x1 and x2, for each pair of elements.",
         special=(NAN, "minimum(-0, +0) -> -0 in either order"),
         reference=lambda mp, a, b: min(a, b),
+        derivative=lambda fn, g, y, a, b: (_share(fn, g, a, b), _share(fn, g, b, a)),
     ),
     ScalarFunction(
         "maximum", 2, NUMBER, maximum, "Gives the larger of x1 and x2, for each pair of elements.",
         special=(NAN, "maximum(-0, +0) -> +0 in either order"),
         reference=lambda mp, a, b: max(a, b),
+        derivative=lambda fn, g, y, a, b: (_share(fn, g, b, a), _share(fn, g, a, b)),
     ),
     ScalarFunction(
         "clip", 3, NUMBER, clip, "Limits each element to [min, max]: minimum(maximum(x, min), max).", special=(NAN,),
         reference=lambda mp, x, low, high: min(max(x, low), high),
+        derivative=_clip_derivative,
     ),
 )  # fmt: skip

@@ -6,6 +6,8 @@ polynomial. 2**k is two factors, so that a result in the subnormal range is roun
 
 from __future__ import annotations
 
+from math import log
+
 from .binary_format import format_of, nearest_integer, power_of_two
 from .coefficients import EXP, EXP2, LN2, LOG2_E
 from .expr import Expr, const, fma, rarely, select
@@ -103,16 +105,19 @@ ROWS = (
         "exp", 1, FLOAT, exp, "Gives e**x for each element.", ulp=(1.0, 1.0), range="[0, inf]", special=SPECIAL,
         source=SOURCE,
         reference=lambda mp, x: mp.exp(x),
+        derivative=lambda fn, g, y, x: (g * y,),
     ),
     ScalarFunction(
         "exp2", 1, FLOAT, exp2, "Gives 2**x for each element, exactly for integers.", ulp=(1.0, 1.0), range="[0, inf]",
         special=SPECIAL,
         source="2**k times a minimax polynomial of x - k", reference=lambda mp, x: mp.power(2, x),
+        derivative=lambda fn, g, y, x: (g * y * log(2.0),),
     ),
     ScalarFunction(
         "expm1", 1, FLOAT, expm1, "Gives e**x - 1 for each element, accurate near 0.", ulp=(2.0, 2.0),
         range="[-1, inf]",
         special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -1"),
         source=SOURCE + ", with 1 taken off before the scaling", reference=lambda mp, x: mp.expm1(x),
+        derivative=lambda fn, g, y, x: (g * (y + 1.0),),
     ),
 )  # fmt: skip

@@ -6,6 +6,8 @@ is exact, and a minimax P. The products with log2(e) and log10(e) keep their rou
 
 from __future__ import annotations
 
+import math
+
 from .binary_format import format_of, infinity, nan, raw
 from .coefficients import LN2, LOG, LOG2_E, LOG10_2, LOG10_E
 from .expr import Expr, bitcast, const, eq, fma, rarely, select
@@ -95,21 +97,25 @@ ROWS = (
         "log", 1, FLOAT, log, "Gives the natural logarithm of each element.", ulp=(1.0, 1.0), special=POLE,
         source=SOURCE,
         reference=lambda mp, x: mp.log(x),
+        derivative=lambda fn, g, y, x: (g / x,),
     ),
     ScalarFunction(
         "log2", 1, FLOAT, log2, "Gives the binary logarithm of each element, exactly for powers of two.",
         ulp=(1.2, 1.2), special=POLE,
         source=SOURCE, reference=lambda mp, x: mp.log(x, 2),
+        derivative=lambda fn, g, y, x: (g / (x * math.log(2.0)),),
     ),
     ScalarFunction(
         "log10", 1, FLOAT, log10, "Gives the decimal logarithm of each element.", ulp=(1.1, 1.1), special=POLE,
         source=SOURCE,
         reference=lambda mp, x: mp.log10(x),
+        derivative=lambda fn, g, y, x: (g / (x * math.log(10.0)),),
     ),
     ScalarFunction(
         "log1p", 1, FLOAT, log1p, "Gives log(1 + x) for each element, accurate near 0.", ulp=(1.6, 1.6),
         special=("NaN -> NaN", "below -1 -> NaN", "-1 -> -inf", "+0 -> +0", "-0 -> -0", "+inf -> +inf"),
         source=SOURCE.replace("m - 1, where x", "m - 1 (taken from x itself), where 1 + x"),
         reference=lambda mp, x: mp.log1p(x),
+        derivative=lambda fn, g, y, x: (g / (x + 1.0),),
     ),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .binary_format import infinity, nan, with_sign_of
 from .coefficients import LOG2_S, LOG2_S_LOW
 from .exponential import EXP2_LIMIT, clamp, exp2_factors
@@ -57,6 +59,13 @@ def power(x: Expr, y: Expr) -> Expr:
     undefined = (x < 0.0) & (ax < inf) & ~integral
     usual = (x > 0.0) & (x < inf) & (abs(y) < inf)
     return rarely(~usual, select(undefined, nan(x.dtype), signed), product)
+
+
+def derivative(fn: Any, g: Any, y: Any, x: Any, exponent: Any) -> tuple[Any, Any]:
+    """exponent x**(exponent - 1), 0 for the exponent 0; y log(x), 0 for x = 0 and an exponent not below 0."""
+    of_base = fn.where(fn.equal(exponent, 0.0), 0.0, exponent * fn.pow(x, exponent - 1.0))
+    flat = fn.logical_and(fn.equal(x, 0.0), fn.greater_equal(exponent, 0.0))
+    return g * of_base, g * fn.where(flat, 0.0, y * fn.log(x))
 
 
 SPECIAL = (

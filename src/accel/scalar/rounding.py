@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from . import expr
 from .expr import FLOATS, Expr
-from .scalar_function import ScalarFunction
+from .scalar_function import JUMPS, ScalarFunction
 
 
 def _row(name: str, primitive: Callable[[Expr], Expr], doc: str, reference: Callable) -> ScalarFunction:
@@ -20,6 +20,7 @@ def _row(name: str, primitive: Callable[[Expr], Expr], doc: str, reference: Call
         special=("NaN -> NaN", "inf -> inf", "a zero result has the sign of the argument"),
         source="IEEE 754 roundToIntegral",
         reference=reference,
+        derivative=JUMPS,
     )
 
 

@@ -8,6 +8,14 @@ from typing import Any
 
 from .expr import FLOATS, INTEGERS, Expr, arg
 
+Derivative = Callable[..., tuple[Any, ...]]
+"""``derivative(fn, g, y, *x)``: of y = f(*x), the cotangent of each argument from g, that of y; None for an argument
+that has none. Written with operators, Python numbers and ``fn.name(...)``, every scalar function, so that the one
+body serves accel's arrays (a trace too) and NumPy's. Where arguments are tied (maximum), torch's rule."""
+
+JUMPS = "the result is constant but for jumps"
+DISCRETE = "the result is no floating-point number"
+
 KINDS = {"bool": ("bool",), "int": INTEGERS, "float": FLOATS}
 
 
@@ -29,6 +37,9 @@ class ScalarFunction:
     source: formula or paper.
     reference: ``reference(mp, *x)`` evaluates the function with the mpmath context mp; x and the result are finite.
         None where ``ulp`` is 0 and the tests state the function in NumPy.
+    derivative: see `Derivative`; or the reason why there is none, in words.
+    turns: of a function of one argument, where its derivative turns from rising to falling or back, or jumps; between
+        them it is monotone.
     """
 
     name: str
@@ -42,6 +53,8 @@ class ScalarFunction:
     special: tuple[str, ...] = ()
     source: str = "definition"
     reference: Callable[..., Any] | None = None
+    derivative: Derivative | str = DISCRETE
+    turns: tuple[float, ...] = ()
 
     @property
     def dtypes(self) -> tuple[str, ...]:

@@ -106,8 +106,10 @@ def check(
     wanted = _results(spec.canonical(*one_period, **keywords))
     size = max(x.size for x in operands if isinstance(x, np.ndarray)) if period else None
     placed = [guarded(x, device, lead) if isinstance(x, np.ndarray) else x for x in operands]
+    named = {name: guarded(x, device, lead) if isinstance(x, np.ndarray) else x for name, x in keywords.items()}
     _make_stale(device, [(want.size if size is None else size) * want.dtype.itemsize for want in wanted])
-    result = spec.function(*(x.array if isinstance(x, Placed) else x for x in placed), **keywords)
+    given = {name: x.array if isinstance(x, Placed) else x for name, x in named.items()}
+    result = spec.function(*(x.array if isinstance(x, Placed) else x for x in placed), **given)
     results = result if isinstance(result, tuple) else (result,)
     if len(results) != len(wanted):
         raise Disagreement(f"got {len(results)} results, expected {len(wanted)}")
@@ -115,7 +117,7 @@ def check(
         if its.device is not device:
             raise Disagreement(f"the result is on {its.device}, the operands are on {device}")
     got = [fetch(its) for its in results]
-    for i, x in enumerate(placed):
+    for i, x in (*enumerate(placed), *named.items()):
         if isinstance(x, Placed) and not x.unchanged():
             raise Disagreement(f"operand {i}, or memory beside it, was changed by the call")
     dtype = next(as_dtype(x.dtype) for x in reversed(operands) if isinstance(x, np.ndarray))

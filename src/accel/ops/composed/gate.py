@@ -7,55 +7,73 @@ Networks that keep the gates in the first half pass ``swiglu(x[..., n:], x[..., 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from ...arguments import integer, word
 from ...array import Array
+from ...dtypes import DType, promote
 from ...errors import ShapeError
-from ..primitive.pointwise import fn
+from ..compose import Operand, composed
+from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import normalize_axes
+from . import exact_activation as exact
 
 
-def glu(x: Array, axis: int = -1) -> Array:
+def examples(op: str, dtype: DType) -> Any:
+    """The examples of a gated unit."""
+    from ...testing import activations
+
+    return activations.gated(op, dtype)
+
+
+@composed(reference=exact.glu, samples=partial(examples, "glu"), widen=False)
+def glu(x: Operand, axis: int = -1) -> Array:
     """The first half of x along an axis times the sigmoid of the second half.
 
     x: floating, an even length of the axis, which the result has half of.
     Source: Dauphin and others 2017, arXiv:1612.08083. Raises ShapeError, AxisError, DtypeError, ArgumentError.
     """
-    values, gates = halves("glu", x, axis)
-    return values * fn.sigmoid(gates)
+    return gated("glu", fn.sigmoid, x, None, axis)
 
 
-def swiglu(x: Array, gate: Array | None = None, axis: int = -1) -> Array:
+@composed(reference=exact.swiglu, samples=partial(examples, "swiglu"), widen=False)
+def swiglu(x: Operand, gate: Operand | None = None, axis: int = -1) -> Array:
     """x times silu(gate); without gate, the first half of x along an axis times silu of the second half.
 
     x, gate: floating; they broadcast against each other. Without gate, the length of the axis is even, and the result
     has half of it. Source: Shazeer 2020, arXiv:2002.05202.
     Raises ShapeError, AxisError, DtypeError, DeviceError, ArgumentError.
     """
-    values, gates = pair("swiglu", x, gate, axis)
-    return values * fn.silu(gates)
+    return gated("swiglu", fn.silu, x, gate, axis)
 
 
-def geglu(x: Array, gate: Array | None = None, axis: int = -1, approximate: str = "none") -> Array:
+@composed(reference=exact.geglu, samples=partial(examples, "geglu"), widen=False)
+def geglu(x: Operand, gate: Operand | None = None, axis: int = -1, approximate: str = "none") -> Array:
     """x times gelu(gate); without gate, the first half of x along an axis times gelu of the second half.
 
     Operands, axis and errors as in `swiglu`. approximate: "none" or "tanh", as in `gelu`.
     """
-    values, gates = pair("geglu", x, gate, axis)
-    exact = word("geglu", "approximate", approximate, ("none", "tanh")) == "none"
-    return values * (fn.gelu(gates) if exact else fn.gelu_tanh(gates))
+    tanh = word("geglu", "approximate", approximate, ("none", "tanh")) == "tanh"
+    return gated("geglu", fn.gelu_tanh if tanh else fn.gelu, x, gate, axis)
 
 
-def reglu(x: Array, gate: Array | None = None, axis: int = -1) -> Array:
+@composed(reference=exact.reglu, samples=partial(examples, "reglu"), widen=False)
+def reglu(x: Operand, gate: Operand | None = None, axis: int = -1) -> Array:
     """x times relu(gate); without gate, the first half of x along an axis times relu of the second half.
 
     Operands, axis and errors as in `swiglu`.
     """
-    values, gates = pair("reglu", x, gate, axis)
-    return values * fn.relu(gates)
+    return gated("reglu", fn.relu, x, gate, axis)
 
 
-def pair(op: str, x: Array, gate: Array | None, axis: int) -> tuple[Array, Array]:
-    return halves(op, x, axis) if gate is None else (x, gate)
+def gated(op: str, activation: Callable[[Array], Array], x: Array, gate: Array | None, axis: int) -> Array:
+    """x is cut before it is widened, so that the halves are views of an operand."""
+    values, gates = halves(op, x, axis) if gate is None else (x, gate)
+    output = promote(values.dtype, gates.dtype)
+    values, gates = (astype(v, v.dtype.accumulator, copy=False) for v in (values, gates))
+    return astype(values * activation(gates), output, copy=False)
 
 
 def halves(op: str, x: Array, axis: int) -> tuple[Array, Array]:

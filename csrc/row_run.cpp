@@ -1,0 +1,574 @@
+// A row program's way through its rows: groups of rows, stages, and tiles of a group's elements.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "contract.hpp"
+#include "row.hpp"
+
+namespace accel {
+
+namespace {
+
+constexpr int64_t kBatch = 1024;                     // elements that go through all steps together, in L1
+constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do not share the low bits of addresses
+constexpr int64_t kShort = 48;                       // shorter rows are put one after another
+constexpr int64_t kGroup = 1 << 13;      // elements of the rows that go through all stages together, in L1 and L2
+constexpr int64_t kKeptBytes = 1 << 20;  // of values that are kept from stage to stage; else they are computed again
+constexpr int64_t kLineBytes = 64;       // of neighbouring rows, that are used together
+constexpr int64_t kFoldedBlocks = 16;    // that a fold takes at once
+constexpr double kGrain = 1 << 17;       // elements x steps of a task
+constexpr double kThreadWork = 1 << 19;  // the same that are worth a thread
+constexpr int64_t kFarBytes = 32 << 20;  // of an operand or a result that no cache holds
+
+constexpr int64_t lines(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// Room for the results of all levels, from that of the blocks on.
+constexpr int64_t partial_results(int64_t blocks) { return blocks + blocks / kBlock + 8; }
+
+}  // namespace
+
+/// An operand as its rows are walked.
+struct Side {
+  char* data;
+  int size;       // bytes of an element
+  bool each;      // of each element
+  bool direct;    // a row's elements are neighbours
+  bool far;       // more than caches hold
+  Nest walk;      // of the reduced dimensions
+  int64_t apart;  // elements between the rows of a group
+};
+
+/// A problem as all threads see it.
+struct Row::Call {
+  const Plan* plan;
+  std::vector<Side> sides;  // inputs, then outputs
+  Nest nest;                // of the kept dimensions, over all sides
+  int64_t n, blocks;
+  int64_t tile;  // elements of a row in a tile
+  int64_t width, segments, groups;
+
+  int64_t value_bytes() const { return lines(width * 8); }
+  int64_t partial_bytes() const { return partial_results(blocks) * value_bytes(); }
+};
+
+/// Rows that go through the stages together, and what they need from stage to stage.
+struct Row::Group {
+  int64_t count;
+  std::vector<char*> rows;  // of each side: the first row's address
+  char* values;             // of each row's value: for every row
+  char* repeated;           // the same, each kRepeatBytes times over
+  char* partials;           // of each fold of a stage: the results of blocks
+  char* kept;
+
+  static int64_t bytes_of_values(const Row& row, const Call& call) {
+    return row.row_values_ * (call.value_bytes() + call.width * kRepeatBytes);
+  }
+  static int64_t bytes_of_partials(const Call& call) {
+    size_t folds = 0;
+    for (const Stage& stage : call.plan->stages) folds = std::max(folds, stage.folds.size());
+    return call.blocks > 1 ? static_cast<int64_t>(folds) * call.partial_bytes() : 0;
+  }
+  /// Skewed, so that values do not share the low bits of addresses.
+  static int64_t bytes_of_kept(const Row& row, const Call& call) {
+    int64_t bytes = 0;
+    for (const int value : call.plan->kept)
+      bytes += lines(call.width * call.n * size_of(row.values_[value].dtype)) + 192;
+    return bytes;
+  }
+
+  void place(const Row& row, const Call& call, char* values_at, char* partials_at, char* kept_at) {
+    values = values_at;
+    repeated = values + row.row_values_ * call.value_bytes();
+    partials = partials_at;
+    kept = kept_at;
+  }
+  void move(const Call& call, const RowCursor& cursor, int64_t segment) {
+    const int64_t first = segment * call.width;
+    count = std::min(call.width, call.nest.inner() - first);
+    rows.resize(call.sides.size());
+    for (size_t k = 0; k < rows.size(); ++k) {
+      rows[k] = call.sides[k].data + (cursor.offset(k) + first * call.sides[k].apart) * call.sides[k].size;
+    }
+  }
+};
+
+/// A stage's work on the elements, tile by tile; one thread's.
+class Row::Tiles {
+ public:
+  Tiles(const Row& row, const Call& call)
+      : row_(row), call_(call), tile_(row.values_.size()), here_(row.values_.size()), gathered_(call.sides.size()) {
+    const Plan& plan = *call.plan;
+    slots_ = static_cast<char*>(scratch(ScratchUse::kBlocks, plan.slots * kSlotBytes));
+    wide_bytes_ = lines(call.width * call.tile * 8) + 192;
+    int64_t bytes = plan.wides * wide_bytes_ + lines(call.tile * 8);
+    for (size_t k = 0; k < call.sides.size(); ++k) bytes += buffer_bytes(k);
+    char* at = static_cast<char*>(scratch(ScratchUse::kTile, bytes));
+    wides_ = at;
+    at += plan.wides * wide_bytes_;
+    index_ = reinterpret_cast<int64_t*>(at);
+    at += lines(call.tile * 8);
+    for (size_t k = 0; k < call.sides.size(); ++k) {
+      gathered_[k].data = at;
+      at += buffer_bytes(k);
+    }
+    for (const RowValue& value : row.values_) sizes_.push_back(size_of(value.dtype));
+    int64_t kept = 0;
+    for (const int value : plan.kept) {
+      kept_at_.push_back(kept);
+      kept += lines(call.width * call.n * sizes_[value]) + 192;
+    }
+  }
+
+  /// Blocks [first, last) of a group's rows.
+  void run(const Stage& stage, Group& group, int64_t first, int64_t last, Worker& worker) {
+    const bool only_folds = stage.steps.empty() && stage.stored.empty() && stage.fills.empty() && group.count == 1;
+    const int64_t whole = call_.n / kBlock;
+    int64_t spans = 1;
+    for (int64_t b = first; b < last; b += spans) {
+      if (only_folds) spans = b < whole ? std::min({kFoldedBlocks, last - b, whole - b}) : 1;
+      const int64_t begin = b * kBlock, count = std::min<int64_t>(call_.n - begin, kBlock);
+      if (spans > 1 && fold_spans(stage, group, b, spans)) {
+        worker.checkpoint(spans * kBlock / 4);
+        continue;
+      }
+      spans = 1;
+      run_tile(stage, group, b, begin, count, worker);
+    }
+  }
+
+  void fence() const { row_.table_.stream.fence(); }
+
+ private:
+  /// Where the elements of a value are: of the first row and column, and bytes from there on; columns that are 0 bytes
+  /// apart are one element, kRepeatBytes of which lie there.
+  struct Where {
+    char* data;
+    int64_t row, column;
+  };
+  struct Gathered {
+    char* data = nullptr;
+    const char* source = nullptr;
+    int64_t begin = 0, length = 0, count = 0;
+  };
+
+  int64_t buffer_bytes(size_t k) const {
+    const Side& side = call_.sides[k];
+    if (!side.each || side.direct) return 0;
+    return lines((side.apart == 0 && k < row_.inputs_.size() ? 1 : call_.width) * call_.tile * side.size) + 192;
+  }
+
+  /// Several blocks of one row, where only operands are folded. False where one is not contiguous.
+  bool fold_spans(const Stage& stage, Group& group, int64_t block, int64_t spans) const {
+    for (const Item& fold : stage.folds) {
+      const Place& place = stage.places[fold.args[0]];
+      if (place.home != Home::kInput || !call_.sides[place.number].direct) return false;
+    }
+    for (size_t f = 0; f < stage.folds.size(); ++f) {
+      const Item& fold = stage.folds[f];
+      const int k = stage.places[fold.args[0]].number;
+      const Side& side = call_.sides[k];
+      fold.fold->rows(spans, kBlock, group.rows[k] + block * kBlock * side.size, kBlock, side.far,
+                      partials(group, f) + block * sizes_[fold.result]);
+    }
+    return true;
+  }
+
+  char* partials(const Group& group, size_t fold) const {
+    return group.partials + static_cast<int64_t>(fold) * call_.partial_bytes();
+  }
+
+  Where operand(const Group& group, int k, int64_t begin) const {
+    const Side& side = call_.sides[k];
+    return {group.rows[k] + begin * side.size, side.apart * side.size, side.size};
+  }
+  Where leaf(const Stage& stage, const Group& group, int value, int64_t begin, int64_t count) {
+    const Place& place = stage.places[value];
+    const int64_t size = sizes_[value];
+    switch (place.home) {
+      case Home::kInput:
+        if (call_.sides[place.number].direct) return operand(group, place.number, begin);
+        return gather_tile(group, place.number, begin, count);
+      case Home::kKept:
+        return {group.kept + kept_at_[place.number] + begin * size, call_.n * size, size};
+      case Home::kRow:
+        return {group.repeated + place.number * call_.width * kRepeatBytes, kRepeatBytes, 0};
+      default:
+        number(begin, count);
+        return {reinterpret_cast<char*>(index_), 0, 8};
+    }
+  }
+  Where result(const Stage& stage, const Group& group, int value, int64_t begin, int64_t count) const {
+    const Place& place = stage.places[value];
+    const int64_t size = sizes_[value];
+    switch (place.home) {
+      case Home::kKept:
+        return {group.kept + kept_at_[place.number] + begin * size, call_.n * size, size};
+      case Home::kWide:
+        return {wides_ + place.number * wide_bytes_, count * size, size};
+      case Home::kOut: {
+        const int k = static_cast<int>(row_.inputs_.size()) + place.number;
+        if (call_.sides[k].direct) return operand(group, k, begin);
+        return {gathered_[k].data, count * size, size};
+      }
+      default:
+        return {slots_ + place.number * kSlotBytes, 0, 0};
+    }
+  }
+
+  void number(int64_t begin, int64_t count) {
+    if (numbered_ && first_number_ == begin && numbers_ >= count) return;
+    for (int64_t i = 0; i < count; ++i) index_[i] = begin + i;
+    numbered_ = true;
+    first_number_ = begin;
+    numbers_ = count;
+  }
+
+  /// body(offset, at, runs, count, run_stride, stride): elements [begin, end) of a row, as runs of `count` elements,
+  /// of which the first is `offset` elements from the row's first, and element `at` of those asked for.
+  template <class Body>
+  static void walk(const Nest& walk, int64_t begin, int64_t n, Body&& body) {
+    const int64_t inner = walk.inner(), stride = walk.inner_stride(0);
+    if (walk.rank() < 2) return body(begin * stride, 0, 1, n, 0, stride);
+    RowCursor cursor(walk, begin / inner);
+    const int64_t run_stride = walk.strides[0][walk.rank() - 2];
+    int64_t column = begin % inner, count;
+    for (int64_t at = 0; at < n; at += count, column = 0) {
+      count = std::min(n - at, inner - column);
+      // Whole runs of the innermost dimension, several at once.
+      const int64_t runs = count == inner ? std::min(cursor.run(), (n - at) / inner) : 1;
+      body(cursor.offset(0) + column * stride, at, runs, count, run_stride, stride);
+      count *= runs;
+      if (at + count < n) cursor.advance(runs);
+    }
+  }
+
+  /// Columns [begin, begin + n) of a group's rows, one row after the other.
+  Where gather_tile(const Group& group, int k, int64_t begin, int64_t n) {
+    const Side& side = call_.sides[k];
+    Gathered& gathered = gathered_[k];
+    const int64_t size = side.size, rows = side.apart == 0 ? 1 : group.count;
+    const Where where{gathered.data, side.apart == 0 ? 0 : n * size, size};
+    if (gathered.source == group.rows[k] && gathered.begin == begin && gathered.length == n && gathered.count == rows) {
+      return where;
+    }
+    gathered = {gathered.data, group.rows[k], begin, n, rows};
+    walk(side.walk, begin, n,
+         [&](int64_t offset, int64_t at, int64_t runs, int64_t count, int64_t run_stride, int64_t stride) {
+           const char* const source = group.rows[k] + offset * size;
+           if (runs == 1 && count == n) {
+             return gather(side.size, rows, n, gathered.data, source, side.apart, stride);
+           }
+           for (int64_t r = 0; r < rows; ++r) {
+             gather(side.size, runs, count, gathered.data + (r * n + at) * size, source + r * side.apart * size,
+                    run_stride, stride);
+           }
+         });
+    return where;
+  }
+
+  /// The same from the tile to an output.
+  void scatter_tile(const Group& group, int k, int64_t begin, int64_t n, const Where& from) const {
+    const Side& side = call_.sides[k];
+    const int64_t size = side.size;
+    const bool dense = from.row == n * size;
+    if (side.direct) {
+      for (int64_t r = 0; r < group.count; ++r) {
+        char* const to = group.rows[k] + (r * side.apart + begin) * size;
+        if (side.far) {
+          row_.table_.stream.copy(static_cast<size_t>(n * size), to, from.data + r * from.row);
+        } else {
+          std::memcpy(to, from.data + r * from.row, static_cast<size_t>(n * size));
+        }
+      }
+      return;
+    }
+    walk(side.walk, begin, n,
+         [&](int64_t offset, int64_t at, int64_t runs, int64_t count, int64_t run_stride, int64_t stride) {
+           char* const to = group.rows[k] + offset * size;
+           if (runs == 1 && count == n && dense) {
+             return scatter(side.size, group.count, n, to, side.apart, stride, from.data);
+           }
+           for (int64_t r = 0; r < group.count; ++r) {
+             scatter(side.size, runs, count, to + r * side.apart * size, run_stride, stride,
+                     from.data + r * from.row + at * size);
+           }
+         });
+  }
+
+  void run_tile(const Stage& stage, Group& group, int64_t block, int64_t begin, int64_t n, Worker& worker) {
+    for (const int value : stage.leaves) tile_[value] = leaf(stage, group, value, begin, n);
+    for (const Item& step : stage.steps) tile_[step.result] = result(stage, group, step.result, begin, n);
+    if (!stage.steps.empty()) {
+      const int64_t rows = n <= kBatch ? std::min(group.count, kBatch / n) : 1;
+      for (int64_t r = 0; r < group.count; r += rows) {
+        for (int64_t c = 0; c < n; c += kBatch) {
+          const int64_t columns = std::min(n - c, kBatch), its_rows = std::min(rows, group.count - r);
+          run_batch(stage, r, c, its_rows, columns);
+          worker.checkpoint(its_rows * columns * static_cast<int64_t>(stage.steps.size()) / 4);
+        }
+      }
+    }
+    for (const Fill& fill : stage.fills) {
+      const int64_t size = sizes_[fill.value];
+      const char* const values = group.values + row_.row_numbers_[fill.value] * call_.value_bytes();
+      tile_[fill.value] = {wides_ + fill.wide * wide_bytes_, n * size, size};
+      gather(static_cast<int>(size), group.count, n, tile_[fill.value].data, values, 1, 0);
+    }
+    for (size_t f = 0; f < stage.folds.size(); ++f) {
+      const Item& fold = stage.folds[f];
+      const Where& x = tile_[fold.args[0]];
+      const Place& place = stage.places[fold.args[0]];
+      const bool far = stage.steps.empty() && place.home == Home::kInput && call_.sides[place.number].far;
+      char* const to = call_.blocks == 1 ? group.values + row_.row_numbers_[fold.result] * call_.value_bytes()
+                                         : partials(group, f) + block * group.count * sizes_[fold.result];
+      fold.fold->rows(group.count, n, x.data, x.row / sizes_[fold.args[0]], far, to);
+    }
+    worker.checkpoint(group.count * n * static_cast<int64_t>(stage.folds.size()) / 4);
+    const int inputs = static_cast<int>(row_.inputs_.size());
+    for (const int k : stage.scattered) {
+      if (!call_.sides[inputs + k].direct) scatter_tile(group, inputs + k, begin, n, tile_[row_.results_[k]]);
+    }
+    for (const int k : stage.stored) scatter_tile(group, inputs + k, begin, n, tile_[row_.results_[k]]);
+  }
+
+  /// `rows` rows from row r on, of which each has `columns` columns from column c on: several only where those are all.
+  void run_batch(const Stage& stage, int64_t r, int64_t c, int64_t rows, int64_t columns) {
+    for (const int value : stage.leaves) {
+      const Place& place = stage.places[value];
+      if (place.flat < 0) continue;
+      const Where& tile = tile_[value];
+      Where& here = here_[value];
+      here = {tile.data + r * tile.row + c * tile.column, tile.row, tile.column};
+      const int64_t size = sizes_[value];
+      const bool apart = here.column == 0 || here.row != columns * size;
+      if (here.column == 0 ? !place.repeats || (rows > 1 && columns < kShort) : apart && rows > 1 && columns < kShort) {
+        char* const slot = slots_ + place.flat * kSlotBytes;
+        gather(static_cast<int>(size), rows, columns, slot, here.data, here.row / size, here.column / size);
+        here = {slot, columns * size, size};
+      }
+    }
+    for (const Item& step : stage.steps) {
+      const Where& tile = tile_[step.result];
+      const bool slot = tile.column == 0;
+      const int64_t size = sizes_[step.result];
+      Where& here = here_[step.result];
+      here = slot ? Where{tile.data, columns * size, size}
+                  : Where{tile.data + r * tile.row + c * tile.column, tile.row, tile.column};
+      run_step(stage, step, rows, columns);
+    }
+  }
+
+  void run_step(const Stage& stage, const Item& step, int64_t rows, int64_t columns) const {
+    const Where& out = here_[step.result];
+    const Place& place = stage.places[step.result];
+    const void* args[kMaxArity];
+    unsigned options = 0;
+    bool dense = rows == 1 || out.row == columns * out.column;
+    for (int a = 0; a < step.arity; ++a) {
+      const Where& arg = here_[step.args[a]];
+      args[a] = arg.data;
+      if (arg.column == 0) options |= 1u << a;
+      dense &= rows == 1 || (arg.column != 0 && arg.row == columns * arg.column);
+    }
+    if (place.home == Home::kOut && !place.read_again && step.with_options) {
+      const Side& side = call_.sides[row_.inputs_.size() + static_cast<size_t>(place.number)];
+      if (side.far && side.direct) options |= kStream;
+    }
+    if (step.only && (options & ~kStream) != step.only) options = 0;
+    if (dense) return call_kernel(step, rows * columns, out.data, args, options);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int a = 0; a < step.arity; ++a) {
+        const Where& arg = here_[step.args[a]];
+        args[a] = arg.data + i * arg.row;
+      }
+      call_kernel(step, columns, out.data + i * out.row, args, options);
+    }
+  }
+
+  static void call_kernel(const Item& step, int64_t n, void* out, const void* const* args, unsigned options) {
+    if (options) {
+      step.with_options(n, out, args, options);
+    } else {
+      step.kernel(n, out, args);
+    }
+  }
+
+  const Row& row_;
+  const Call& call_;
+  std::vector<Where> tile_, here_;  // of each value: in the tile, and in the batch
+  std::vector<Gathered> gathered_;  // of each side that is not contiguous
+  std::vector<int64_t> sizes_;      // of each value's elements
+  std::vector<int64_t> kept_at_;
+  char *slots_, *wides_;
+  int64_t wide_bytes_;
+  int64_t* index_;
+  bool numbered_ = false;
+  int64_t first_number_ = 0, numbers_ = 0;
+};
+
+void Row::run(const RowProblem& problem, int threads, Interrupt& interrupt) const {
+  Call call;
+  call.n = problem.reduced.product();
+  call.blocks = (call.n + kBlock - 1) / kBlock;
+  call.tile = std::min<int64_t>(call.n, kBlock);
+  call.nest.shape = problem.kept;
+  const int kept = problem.kept.rank;
+  const int64_t rows = problem.kept.product();
+  const auto add = [&](const Operand& operand, const RowValue& value) {
+    Side side{operand.data, size_of(value.dtype), value.each, true, false, {problem.reduced, {Extents()}}, 0};
+    Extents outer;
+    for (int d = 0; d < kept; ++d) outer.append(operand.strides[d]);
+    call.nest.strides.push_back(outer);
+    if (value.each) {
+      for (int d = kept; d < operand.strides.rank; ++d) side.walk.strides[0].append(operand.strides[d]);
+      side.walk.collapse();
+      side.direct = side.walk.rank() == 0 || (side.walk.rank() == 1 && side.walk.inner_stride(0) == 1);
+      side.far = rows * call.n * side.size > kFarBytes;
+    }
+    call.sides.push_back(side);
+  };
+  for (size_t i = 0; i < inputs_.size(); ++i) add(problem.in[i], inputs_[i]);
+  for (size_t i = 0; i < outputs_.size(); ++i) add(problem.out[i], outputs_[i]);
+  call.nest.sort_and_collapse();
+  call.width = call.blocks > 1 ? 1 : std::max<int64_t>(1, kGroup / call.n);
+  for (size_t k = 0; k < call.sides.size(); ++k) {
+    Side& side = call.sides[k];
+    side.apart = call.nest.inner_stride(k);
+    if (side.each && !side.direct && side.apart == 1) call.width = std::max(call.width, kLineBytes / side.size);
+  }
+  call.width = std::min(call.width, call.nest.inner());
+  call.segments = (call.nest.inner() + call.width - 1) / call.width;
+  call.groups = rows / call.nest.inner() * call.segments;
+  const double items = static_cast<double>(work());
+  const double all = static_cast<double>(rows) * static_cast<double>(call.n) * items;
+  threads = worthwhile(all, kThreadWork, threads);
+  const int64_t tasks = tasks_of(all, kGrain, threads);
+  call.plan = call.width * call.n * kept_.kept_bytes <= kKeptBytes ? &kept_ : &again_;
+  if (call.groups < int64_t{2} * threads && call.blocks > 1 && threads > 1) {
+    run_split(call, threads, tasks, interrupt);
+  } else {
+    run_groups(call, threads, tasks, interrupt);
+  }
+}
+
+/// Tasks are ranges of groups.
+void Row::run_groups(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const {
+  const int64_t share = (call.groups + tasks - 1) / tasks;
+  parallel_for((call.groups + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t first = task * share, last = std::min(call.groups, first + share);
+    Group group;
+    group.place(*this, call, static_cast<char*>(scratch(ScratchUse::kRows, Group::bytes_of_values(*this, call))),
+                static_cast<char*>(scratch(ScratchUse::kPartials, Group::bytes_of_partials(call))),
+                static_cast<char*>(scratch(ScratchUse::kGather, Group::bytes_of_kept(*this, call))));
+    Tiles tiles(*this, call);
+    RowCursor cursor(call.nest, first / call.segments);
+    for (int64_t g = first, segment = first % call.segments; g < last; ++g) {
+      group.move(call, cursor, segment);
+      begin_group(call, group);
+      for (const Stage& stage : call.plan->stages) {
+        run_row_steps(call, stage, group);
+        if (!stage.passes()) continue;
+        tiles.run(stage, group, 0, call.blocks, worker);
+        finish_folds(call, stage, group);
+      }
+      write_rows(call, group);
+      if (++segment < call.segments) continue;
+      segment = 0;
+      cursor.next();
+    }
+    tiles.fence();
+  });
+}
+
+/// Tasks are ranges of blocks of one group in one stage, for few rows of many elements each.
+void Row::run_split(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const {
+  const int64_t parts = std::min(call.blocks, (tasks + call.groups - 1) / call.groups);
+  const int64_t share = (call.blocks + parts - 1) / parts;
+  const int64_t values = lines(Group::bytes_of_values(*this, call)), partials = lines(Group::bytes_of_partials(call));
+  const int64_t each = values + partials + lines(Group::bytes_of_kept(*this, call));
+  const std::unique_ptr<char[]> memory(new char[call.groups * each + 64]);
+  char* const start = memory.get() + (-reinterpret_cast<uintptr_t>(memory.get()) & 63);
+  std::vector<Group> groups(static_cast<size_t>(call.groups));
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const int64_t number = static_cast<int64_t>(g);
+    char* const at = start + number * each;
+    groups[g].place(*this, call, at, at + values, at + values + partials);
+    groups[g].move(call, RowCursor(call.nest, number / call.segments), number % call.segments);
+    begin_group(call, groups[g]);
+  }
+  const int64_t pieces = (call.blocks + share - 1) / share;
+  for (const Stage& stage : call.plan->stages) {
+    for (Group& group : groups) run_row_steps(call, stage, group);
+    if (!stage.passes()) continue;
+    parallel_for(call.groups * pieces, threads, interrupt, [&](int64_t task, Worker& worker) {
+      const int64_t first = task % pieces * share;
+      Tiles tiles(*this, call);
+      tiles.run(stage, groups[static_cast<size_t>(task / pieces)], first, std::min(call.blocks, first + share), worker);
+      tiles.fence();
+    });
+    for (Group& group : groups) finish_folds(call, stage, group);
+  }
+  for (const Group& group : groups) write_rows(call, group);
+}
+
+void Row::begin_group(const Call& call, Group& group) const {
+  for (size_t k = 0; k < inputs_.size(); ++k) {
+    if (row_numbers_[k] < 0) continue;
+    gather(call.sides[k].size, group.count, group.values + row_numbers_[k] * call.value_bytes(), group.rows[k],
+           call.sides[k].apart);
+  }
+}
+
+void Row::run_row_steps(const Call& call, const Stage& stage, Group& group) const {
+  const auto values = [&](int value) { return group.values + row_numbers_[value] * call.value_bytes(); };
+  for (const Item& step : stage.row_steps) {
+    const void* args[kMaxArity];
+    for (int a = 0; a < step.arity; ++a) args[a] = values(step.args[a]);
+    step.kernel(group.count, values(step.result), args);
+  }
+  for (const int leaf : stage.leaves) {
+    if (stage.places[leaf].home != Home::kRow) continue;
+    const int size = size_of(values_[leaf].dtype);
+    gather(size, group.count, kRepeatBytes / size, group.repeated + row_numbers_[leaf] * call.width * kRepeatBytes,
+           values(leaf), 1, 0);
+  }
+}
+
+/// Reduces block results to one for each row, level by level.
+void Row::finish_folds(const Call& call, const Stage& stage, Group& group) const {
+  if (call.blocks == 1) return;
+  for (size_t f = 0; f < stage.folds.size(); ++f) {
+    const Item& fold = stage.folds[f];
+    const int64_t width = group.count, row = width * size_of(values_[fold.result].dtype);
+    char* partials = group.partials + static_cast<int64_t>(f) * call.partial_bytes();
+    char* const result = group.values + row_numbers_[fold.result] * call.value_bytes();
+    for (int64_t count = call.blocks; count > 1;) {
+      const int64_t blocks = (count + kBlock - 1) / kBlock;
+      char* const results = blocks == 1 ? result : partials + count * row;
+      for (int64_t b = 0; b < blocks; ++b) {
+        const int64_t n = std::min<int64_t>(count - b * kBlock, kBlock);
+        const char* const source = partials + b * kBlock * row;
+        if (width == 1) {
+          fold.next->rows(1, n, source, n, false, results + b * row);
+        } else {
+          void* const lanes = scratch(ScratchUse::kLanes, columns_scratch(n, width) * 8);
+          fold.next->columns(n, width, source, width, lanes, results + b * row);
+        }
+      }
+      partials = results;
+      count = blocks;
+    }
+  }
+}
+
+void Row::write_rows(const Call& call, const Group& group) const {
+  for (size_t k = 0; k < outputs_.size(); ++k) {
+    if (outputs_[k].each) continue;
+    const Side& side = call.sides[inputs_.size() + k];
+    scatter(side.size, group.count, group.rows[inputs_.size() + k], side.apart,
+            group.values + row_numbers_[results_[k]] * call.value_bytes());
+  }
+}
+
+}  // namespace accel

@@ -1,0 +1,68 @@
+"""The public losses over classes, with torch.nn.functional's names, argument order and defaults: the ops of
+class_loss.py, and the error for indices that are no class, of which a compiled op can only tell how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ... import interop
+from ...array import Symbol
+from ...errors import ArgumentError, shown
+from . import class_loss
+from .class_loss import IGNORED
+
+
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = IGNORED,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    *,
+    z_loss: float = 0.0,
+) -> Any:
+    """Cross entropy of each row's logits and its target, a distribution q: -sum(weight q log_softmax(input)).
+
+    input: floating logits, (C,) or (N, C, d1, …). target: integers of input's shape without the axis of classes, each
+    the index of a class, where q is 1 at that class; or floating, of input's shape: q itself.
+    weight: (C,), of each class. ignore_index: rows with this index count for nothing (class indices only).
+    label_smoothing: q becomes (1 - label_smoothing) q + label_smoothing / C.
+    reduction: "none" gives the loss of each row; "sum" their sum; "mean" their mean, which for class indices is divided
+    by the sum of the weights of the classes of all rows that are not ignored (no such row: NaN).
+    z_loss: adds z_loss logsumexp(input)**2 of each row that is not ignored (Chowdhery et al. 2022, arXiv:2204.02311),
+    which no weight scales; its mean is over the rows.
+
+    float16 and bfloat16 are computed in float32 and rounded once. A row with a NaN or inf, or with -inf alone, gives
+    NaN. An index that is no class gives NaN, and ArgumentError once all is computed: this waits for the device. Inside
+    a function that is traced nothing can be read, so that there the NaN alone tells.
+    Raises ShapeError, DtypeError, ArgumentError.
+    """
+    rest = (ignore_index, reduction, label_smoothing)
+    return _checked(class_loss.cross_entropy, input, target, weight, *rest, z_loss=z_loss)
+
+
+def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = IGNORED, reduction: str = "mean") -> Any:
+    """Negative log likelihood of each row's class: -weight[target] input[target], of log-probabilities.
+
+    input: floating, (C,) or (N, C, d1, …), such as log_softmax gives. target: integers of input's shape without the
+    axis of classes. weight, ignore_index, reduction, and an index that is no class: as in `cross_entropy`.
+    Raises ShapeError, DtypeError, ArgumentError.
+    """
+    return _checked(class_loss.nll_loss, input, target, weight, ignore_index, reduction)
+
+
+def _checked(op: Callable[..., Any], input: Any, target: Any, weight: Any, *rest: Any, **keywords: Any) -> Any:
+    """An op's losses on operands of any kind. Raises ArgumentError where it counts indices that are no class."""
+    given = {"input": input, "target": target} | ({} if weight is None else {"weight": weight})
+    (logits, indices, *weights), restore = interop.adopt(op.__name__, **given)
+    result = op(logits, indices, *(weights or [None]), *rest, **keywords)
+    losses, outside = result if isinstance(result, tuple) else (result, None)
+    if outside is not None and not isinstance(outside.buffer, Symbol) and (count := int(outside)):
+        classes = logits.shape[1 if logits.ndim > 1 else 0]
+        raise ArgumentError(
+            f"{op.__name__}: target: expected class indices from 0 to {classes - 1}, or ignore_index, "
+            f"{shown(rest[0])}; {count} of {indices.size} are neither"
+        )
+    return restore(losses)
