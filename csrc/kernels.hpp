@@ -265,10 +265,6 @@ struct KernelTable {
   const char* isa;
   Rows<FunctionRow> functions;
   Rows<FunctionRow> halves;  // functions of float32 on 16-bit floats: their dtype is what is read and written
-  // Two functions in a pass, "subtract exp" for one: the second's first argument is the first's result, and its other
-  // ones are the last.
-  Rows<FunctionRow> pairs;
-  Rows<FunctionRow> quotients;  // divide, only with an argument 1 that is one element
   Rows<CastRow> casts;
   Rows<FoldRow> folds[6];  // by kind
   Rows<ArgRow> args[2];
@@ -280,6 +276,10 @@ struct KernelTable {
   const MatrixKernels* matrix;      // null without the instructions, or where they are slower than fma
   Rows<ProbeRow> probes;
   StreamKernels stream;
+  // Two functions in a pass, "subtract exp" for one: the second's first argument is the first's result, and its other
+  // ones are the last.
+  Rows<FunctionRow> pairs;
+  Rows<FunctionRow> quotients;  // divide, only with an argument 1 that is one element
 };
 
 }  // namespace accel

@@ -42,6 +42,9 @@ COLUMNS = 32
 
 COLUMN_ITEMS = 8
 
+COLUMN_BYTES = 16384
+"""Local memory of such a work-group at most, unless one row needs more."""
+
 TEAMS = 4
 """Teams of work-items that take blocks of one row in turn."""
 
@@ -133,7 +136,11 @@ def form(program: RowProgram, its: Rows, geometry: str, units: int, items: int) 
     lanes = next((c for c in SHORT if n <= c), LANES)
     if its.columns:
         across = min(lanes, COLUMN_ITEMS)
-        rows_each = max(1, min(COLUMNS, items // across))
+        its_folds = sum(TABLE[program.values[f].dtype].itemsize for f in plan.folds)
+        row_bytes = its_folds * (lanes + (LANES if blocks > 1 and not shared else 0))
+        rows_each = COLUMNS
+        while rows_each > 1 and (rows_each * across > items or rows_each * row_bytes > COLUMN_BYTES):
+            rows_each //= 2
         return Form(geometry, blocks > 1, shared, 0, lanes, across, rows_each, columns=True)
     teams = TEAMS if blocks > 1 and not shared and items >= TEAMS * LANES else 1
     held, registers = 0, False

@@ -208,6 +208,15 @@ def test_layouts(variant: accel.Device) -> None:
     check(variant, spread(), 1, columns[:900].T)
 
 
+def test_many_folds_of_columns(variant: accel.Device) -> None:
+    """Fewer rows for each work-group, so that the lanes of all folds fit local memory."""
+    build = Build(each("float64"))
+    x = 0
+    for _ in range(5):
+        x = build.step("subtract", x, build.fold("sum", x), dtype="float64")
+    check(variant, build.finish(x), 1, numbers(14, 70, 40, dtype="float64").T)
+
+
 def test_several_outputs_with_strides(variant: accel.Device) -> None:
     x, *others = rows_for("layer_norm", 6, 300)
     results = [np.empty((300, 6), np.float32).T, np.empty(12, np.float32)[::2], np.empty((6, 300), np.float32)[:, ::-1]]
