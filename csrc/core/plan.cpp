@@ -23,7 +23,7 @@ struct Operand {
   Py_ssize_t which;   // number of an input or output
   Py_ssize_t offset;  // in elements
   Ref object;         // the layout of a view, null where it is the array's own; a constant's array
-  bool viewed;        // false: the input or output as it is
+  bool as_it_is;      // an input or output, and no view of it
 };
 
 struct Step {
@@ -66,38 +66,66 @@ Ref viewed(const Operand& operand, PyObject* array) {
   return moved ? Ref(make_array(buffer, moved.get(), operand.object ? operand.object.get() : own)) : Ref();
 }
 
-/// The array that an operand stands for. Null with an exception set.
-Ref resolve(const Operand& operand, PyObject* inputs, PyObject* outputs, PyObject* scratch) {
-  if (operand.kind == Kind::kConstant) return Ref::borrowed(operand.object.get());
-  if (operand.kind == Kind::kScratch) {
-    const Ref offset(PyLong_FromSsize_t(operand.offset));
-    return offset ? Ref(make_array(scratch, offset.get(), operand.object.get())) : Ref();
-  }
-  PyObject* const given = operand.kind == Kind::kInput ? inputs : outputs;
-  if (operand.which >= PySequence_Fast_GET_SIZE(given)) {
-    PyErr_Format(PyExc_TypeError, "plan: there are %zd inputs, input %zd is wanted", PySequence_Fast_GET_SIZE(given),
-                 operand.which);
-    return Ref();
-  }
-  PyObject* const array = PySequence_Fast_GET_ITEM(given, operand.which);
-  return operand.viewed ? viewed(operand, array) : Ref::borrowed(array);
+/// What one run works on. outputs: as many as the plan has.
+struct Run {
+  PyObject* inputs;  // a tuple or list
+  PyObject* const* outputs;
+  PyObject* scratch;
+};
+
+/// The array that an operand stands for, where it is no input or output as it is. Null with an exception set.
+PyObject* made(const Operand& operand, const Run& run, PyObject* array) {
+  if (operand.kind == Kind::kConstant) return Py_NewRef(operand.object.get());
+  if (operand.kind != Kind::kScratch) return viewed(operand, array).release();
+  const Ref offset(PyLong_FromSsize_t(operand.offset));
+  return offset ? make_array(run.scratch, offset.get(), operand.object.get()) : nullptr;
 }
 
-/// Fresh outputs. Null with an exception set.
-Ref fresh(const Parts& parts) {
-  const Py_ssize_t count = static_cast<Py_ssize_t>(parts.outputs.size());
-  Ref outputs(PyTuple_New(count));
-  const Ref zero(PyLong_FromLong(0));
-  if (!outputs || !zero) return Ref();
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    const Output& output = parts.outputs[static_cast<size_t>(i)];
-    const Ref buffer(PyObject_CallOneArg(parts.allocate.get(), output.bytes.get()));
-    PyObject* const array = buffer ? make_array(buffer.get(), zero.get(), output.layout.get()) : nullptr;
+/// A tuple of a step's arrays. Null with an exception set.
+Ref arrays_of(const Step& step, const Run& run) {
+  const Py_ssize_t inputs = PySequence_Fast_GET_SIZE(run.inputs);
+  PyObject* const* const given = PySequence_Fast_ITEMS(run.inputs);
+  Ref arrays(PyTuple_New(static_cast<Py_ssize_t>(step.operands.size())));
+  if (!arrays) return arrays;
+  Py_ssize_t i = 0;
+  for (const Operand& operand : step.operands) {
+    PyObject* array = nullptr;
+    if (operand.kind == Kind::kInput) {
+      if (operand.which >= inputs) {
+        PyErr_Format(PyExc_TypeError, "plan: there are %zd inputs, input %zd is wanted", inputs, operand.which);
+        return Ref();
+      }
+      array = given[operand.which];
+    } else if (operand.kind == Kind::kOutput) {
+      array = run.outputs[operand.which];
+    }
+    array = operand.as_it_is ? Py_NewRef(array) : made(operand, run, array);
     if (!array) return Ref();
-    PyTuple_SET_ITEM(outputs.get(), i, array);
+    PyTuple_SET_ITEM(arrays.get(), i++, array);
+  }
+  return arrays;
+}
+
+/// A fresh output. Null with an exception set.
+inline Ref fresh(const Parts& parts, const Output& output) {
+  const Ref buffer(PyObject_CallOneArg(parts.allocate.get(), output.bytes.get()));
+  if (!buffer) return Ref();
+  const Ref zero(PyLong_FromLong(0));
+  return Ref(make_array(buffer.get(), zero.get(), output.layout.get()));
+}
+
+/// A tuple of fresh outputs. Null with an exception set.
+Ref fresh_outputs(const Parts& parts) {
+  Ref outputs(PyTuple_New(static_cast<Py_ssize_t>(parts.outputs.size())));
+  for (Py_ssize_t i = 0; outputs && i < PyTuple_GET_SIZE(outputs.get()); ++i) {
+    Ref array = fresh(parts, parts.outputs[static_cast<size_t>(i)]);
+    if (!array) return Ref();
+    PyTuple_SET_ITEM(outputs.get(), i, array.release());
   }
   return outputs;
 }
+
+PyObject* const* items(const Ref& tuple) { return reinterpret_cast<PyTupleObject*>(tuple.get())->ob_item; }
 
 /// The given outputs as a tuple. Null with TypeError set where they are not as many arrays as the plan has outputs.
 Ref given_outputs(const Parts& parts, PyObject* out) {
@@ -110,19 +138,16 @@ Ref given_outputs(const Parts& parts, PyObject* out) {
   return Ref();
 }
 
-bool run_steps(const Parts& parts, PyObject* inputs, PyObject* outputs) {
-  const Ref scratch =
-      parts.scratch ? Ref(PyObject_CallOneArg(parts.allocate.get(), parts.scratch.get())) : Ref::borrowed(Py_None);
-  if (!scratch) return false;
+bool run_steps(const Parts& parts, PyObject* inputs, PyObject* const* outputs) {
+  Ref scratch;
+  if (parts.scratch) {
+    scratch = Ref(PyObject_CallOneArg(parts.allocate.get(), parts.scratch.get()));
+    if (!scratch) return false;
+  }
+  const Run run{inputs, outputs, scratch.get()};
   for (const Step& step : parts.steps) {
-    const Py_ssize_t count = static_cast<Py_ssize_t>(step.operands.size());
-    const Ref arrays(PyTuple_New(count));
+    const Ref arrays = arrays_of(step, run);
     if (!arrays) return false;
-    for (Py_ssize_t i = 0; i < count; ++i) {
-      Ref array = resolve(step.operands[static_cast<size_t>(i)], inputs, outputs, scratch.get());
-      if (!array) return false;
-      PyTuple_SET_ITEM(arrays.get(), i, array.release());
-    }
     PyObject* const operands[] = {arrays.get()};
     const Ref done(PyObject_Vectorcall(step.run.get(), operands, 1, nullptr));
     if (!done) return false;
@@ -144,11 +169,23 @@ PyObject* run_plan(PyObject* object, PyObject* const* args, size_t flagged, PyOb
       Ref result(PyObject_Vectorcall(parts.into.get(), given, 2, nullptr));
       if (!result || result.get() != Py_None) return result.release();
     }
-    return run_steps(parts, given[0], outputs.get()) ? Py_NewRef(given[1]) : nullptr;
+    return run_steps(parts, given[0], items(outputs)) ? Py_NewRef(given[1]) : nullptr;
   }
-  Ref outputs = fresh(parts);
-  if (!outputs || !run_steps(parts, given[0], outputs.get())) return nullptr;
-  return parts.outputs.size() == 1 ? Py_NewRef(PyTuple_GET_ITEM(outputs.get(), 0)) : outputs.release();
+  if (parts.outputs.size() == 1) {  // with no tuple, as most calls have one
+    Ref output = fresh(parts, parts.outputs.front());
+    PyObject* const outputs[] = {output.get()};
+    return output && run_steps(parts, given[0], outputs) ? output.release() : nullptr;
+  }
+  Ref outputs = fresh_outputs(parts);
+  return outputs && run_steps(parts, given[0], items(outputs)) ? outputs.release() : nullptr;
+}
+
+/// Takes a tuple apart. False with TypeError set where it is none, or has other parts.
+template <class... Parts>
+bool parse(PyObject* item, const char* format, Parts... parts) {
+  if (PyTuple_Check(item)) return PyArg_ParseTuple(item, format, parts...) != 0;
+  PyErr_Format(PyExc_TypeError, "Plan: expected a tuple, got %s", Py_TYPE(item)->tp_name);
+  return false;
 }
 
 /// One operand's description. False with an exception set.
@@ -156,16 +193,16 @@ bool add_operand(std::vector<Operand>& operands, PyObject* item, size_t outputs,
   const char* kind;
   PyObject *which, *layout;
   Py_ssize_t offset;
-  if (!PyArg_ParseTuple(item, "sOnO", &kind, &which, &offset, &layout)) return false;
+  if (!parse(item, "sOnO", &kind, &which, &offset, &layout)) return false;
   const std::string name = kind;
   Ref object = layout == Py_None ? Ref() : Ref::borrowed(layout);
-  const bool viewed = object || offset != 0;
+  const bool as_it_is = !object && offset == 0;
   if (name == "constant" && is_array(which)) {
     operands.push_back({Kind::kConstant, 0, 0, Ref::borrowed(which), false});
     return true;
   }
   if (name == "scratch" && has_scratch && object && offset >= 0) {
-    operands.push_back({Kind::kScratch, 0, offset, std::move(object), true});
+    operands.push_back({Kind::kScratch, 0, offset, std::move(object), false});
     return true;
   }
   const bool input = name == "input";
@@ -173,7 +210,7 @@ bool add_operand(std::vector<Operand>& operands, PyObject* item, size_t outputs,
     const Py_ssize_t number = PyNumber_AsSsize_t(which, PyExc_OverflowError);
     if (number == -1 && PyErr_Occurred()) return false;
     if (number >= 0 && (input || static_cast<size_t>(number) < outputs)) {
-      operands.push_back({input ? Kind::kInput : Kind::kOutput, number, offset, std::move(object), viewed});
+      operands.push_back({input ? Kind::kInput : Kind::kOutput, number, offset, std::move(object), as_it_is});
       return true;
     }
   }
@@ -183,7 +220,7 @@ bool add_operand(std::vector<Operand>& operands, PyObject* item, size_t outputs,
 
 bool add_step(Parts& parts, PyObject* item) {
   PyObject *run, *operands;
-  if (!PyArg_ParseTuple(item, "OO!", &run, &PyTuple_Type, &operands)) return false;
+  if (!parse(item, "OO!", &run, &PyTuple_Type, &operands)) return false;
   Step step{Ref::borrowed(run), {}};
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(operands); ++i) {
     PyObject* const operand = PyTuple_GET_ITEM(operands, i);
@@ -195,7 +232,7 @@ bool add_step(Parts& parts, PyObject* item) {
 
 bool add_output(Parts& parts, PyObject* item) {
   PyObject *bytes, *layout;
-  if (!PyArg_ParseTuple(item, "O!O", &PyLong_Type, &bytes, &layout)) return false;
+  if (!parse(item, "O!O", &PyLong_Type, &bytes, &layout)) return false;
   parts.outputs.push_back({Ref::borrowed(bytes), Ref::borrowed(layout)});
   return true;
 }
