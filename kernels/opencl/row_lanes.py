@@ -23,8 +23,8 @@ class Lanes(Text):
             lines += [f"__local {a.accumulator} second{f}[{form.rows}][{LANES}];" for f, a in self.fold.items()]
         if form.held:
             space, size = "__local ", f"[{form.rows}][{form.held}]"
-            if form.registers:
-                space, size = "", f"[{form.held // form.lanes}]"
+            if form.registers:  # which have a value: Intel's CPU runtime loses one that is stored in a branch only
+                space, size = "", f"[{form.held // form.lanes}] = {{0}}"
             lines += [f"{space}{self.type[v]} keep{v}{size};" for v in plan.held]
         x, y = (1, 0) if form.columns else (0, 1)
         lines += [

@@ -291,3 +291,11 @@ def test_a_wrong_argument_is_named(message: str) -> None:
 def test_specs_are_there_for_all() -> None:
     for name in ("layer_norm", "rms_norm", "group_norm", "batch_norm_training", "batch_norm_inference"):
         assert OPS[name].namespace == "nn" and OPS[name].decompose is not None
+
+
+def test_rows_of_computed_elements_on_every_backend(target: Any) -> None:
+    """Elements that are computed, not read, before the first fold, and needed again after it."""
+    x = np.arange(1.0, 6.0, dtype=np.float32)[None, :]
+    with target.in_force() as device:
+        got = nn.softmin(accel.asarray(x, device=device)).to_device("cpu")
+    assert (np.asarray(got) == OPS["softmin"].canonical(x)).all()
