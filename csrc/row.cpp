@@ -271,6 +271,8 @@ void Row::place_values(Plan& plan, Stage& stage, const std::vector<bool>& kept) 
   for (const Item& fold : stage.folds) {
     if (!values_[fold.args[0]].each) stage.fills.push_back({fold.args[0], stage.wides++});
   }
+  stage.simple = stage.steps.size() == 1 && std::all_of(stage.leaves.begin(), stage.leaves.end(),
+                                                        [&](int leaf) { return stage.places[leaf].repeats; });
   plan.wides = std::max(plan.wides, stage.wides);
   plan.slots = std::max(plan.slots, stage.slots);
 }

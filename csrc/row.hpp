@@ -93,6 +93,7 @@ class Row {
     std::vector<int> scattered;  // outputs whose home is kOut
     std::vector<Place> places;   // of every value
     int wides = 0, slots = 0;
+    bool simple = false;  // one step, which reads and writes everything where it is
     bool passes() const { return !folds.empty() || !stored.empty() || !scattered.empty(); }
   };
 

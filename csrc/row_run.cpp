@@ -301,7 +301,10 @@ class Row::Tiles {
   void run_tile(const Stage& stage, Group& group, int64_t block, int64_t begin, int64_t n, Worker& worker) {
     for (const int value : stage.leaves) tile_[value] = leaf(stage, group, value, begin, n);
     for (const Item& step : stage.steps) tile_[step.result] = result(stage, group, step.result, begin, n);
-    if (!stage.steps.empty()) {
+    if (stage.simple && n >= kShort) {
+      run_batch(stage, 0, 0, group.count, n);
+      worker.checkpoint(group.count * n / 4);
+    } else if (!stage.steps.empty()) {
       const int64_t rows = n <= kBatch ? std::min(group.count, kBatch / n) : 1;
       for (int64_t r = 0; r < group.count; r += rows) {
         for (int64_t c = 0; c < n; c += kBatch) {
