@@ -71,6 +71,9 @@ Row::Row(const KernelTable& table, std::vector<RowValue> inputs, const std::vect
     if (root == value) items_.push_back(item);
   }
   if (outputs.empty()) throw std::invalid_argument("a row program needs an output");
+  if (inputs_.size() + outputs.size() > kMaxOperands) {
+    throw std::invalid_argument("a row program has at most " + std::to_string(kMaxOperands) + " inputs and outputs");
+  }
   for (const int64_t output : outputs) {
     if (output < 0 || output >= static_cast<int64_t>(values_.size())) {
       throw std::invalid_argument("output " + std::to_string(output) + " is no value");
@@ -78,6 +81,7 @@ Row::Row(const KernelTable& table, std::vector<RowValue> inputs, const std::vect
     results_.push_back(roots[output]);
     outputs_.push_back(values_[roots[output]]);
   }
+  for (const RowValue& value : values_) sizes_.push_back(size_of(value.dtype));
   drop_dead_items();
   kept_ = make_plan(true);
   again_ = make_plan(false);
@@ -271,6 +275,8 @@ void Row::place_values(Plan& plan, Stage& stage, const std::vector<bool>& kept) 
   for (const Item& fold : stage.folds) {
     if (!values_[fold.args[0]].each) stage.fills.push_back({fold.args[0], stage.wides++});
   }
+  stage.simple = stage.steps.size() == 1 && std::all_of(stage.leaves.begin(), stage.leaves.end(),
+                                                        [&](int leaf) { return stage.places[leaf].repeats; });
   plan.wides = std::max(plan.wides, stage.wides);
   plan.slots = std::max(plan.slots, stage.slots);
 }

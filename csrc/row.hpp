@@ -6,6 +6,7 @@
 //   stage 2   out = p / t
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,17 +17,20 @@
 
 namespace accel {
 
+/// Inputs and outputs of a program, together.
+inline constexpr size_t kMaxOperands = 128;
+
 /// The dtype of a value of a row program, and whether it is a number for each element or one for each row.
 struct RowValue {
   DType dtype;
   bool each;
 };
 
-/// Operands of each element have strides for the kept, then the reduced dimensions; those of each row for the kept.
+/// Strides of operands of each element are those of the kept, then of the reduced dimensions; of each row, of the kept.
 /// There is at least one row, of at least one element.
 struct RowProblem {
   Extents kept, reduced;
-  std::vector<Operand> in, out;
+  std::vector<Extents> in, out;
 };
 
 class Row {
@@ -41,8 +45,12 @@ class Row {
   /// Steps, folds and the loads of operands.
   size_t work() const { return items_.size() + inputs_.size(); }
 
+  /// A problem made ready: how its rows are walked.
+  struct Call;
+  std::shared_ptr<const Call> prepare(const RowProblem& problem) const;
+
   /// Outputs overlap no input, except that one of a program without folds may be exactly the memory of an input.
-  void run(const RowProblem& problem, int threads, Interrupt& interrupt) const;
+  void run(const Call& call, char* const* in, char* const* out, int threads, Interrupt& interrupt) const;
 
  private:
   /// A step, a fold or the index. Arguments and results are values.
@@ -93,6 +101,7 @@ class Row {
     std::vector<int> scattered;  // outputs whose home is kOut
     std::vector<Place> places;   // of every value
     int wides = 0, slots = 0;
+    bool simple = false;  // one step, which reads and writes everything where it is
     bool passes() const { return !folds.empty() || !stored.empty() || !scattered.empty(); }
   };
 
@@ -104,7 +113,6 @@ class Row {
     int wides = 0, slots = 0;
   };
 
-  struct Call;
   struct Group;
   class Tiles;
 
@@ -120,12 +128,13 @@ class Row {
   void run_row_steps(const Call& call, const Stage& stage, Group& group) const;
   void finish_folds(const Call& call, const Stage& stage, Group& group) const;
   void write_rows(const Call& call, const Group& group) const;
-  void run_groups(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
-  void run_split(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const;
+  void run_groups(const Call& call, char* const* operands, int threads, int64_t tasks, Interrupt& interrupt) const;
+  void run_split(const Call& call, char* const* operands, int threads, int64_t tasks, Interrupt& interrupt) const;
 
   const KernelTable& table_;
   std::vector<RowValue> inputs_, outputs_;
   std::vector<RowValue> values_;
+  std::vector<int64_t> sizes_;    // bytes of each value's elements
   std::vector<int> stages_;       // in which each value can be computed
   std::vector<int> sources_;      // the item that gives a value; -1 for inputs and what is not needed
   std::vector<int> row_numbers_;  // of rows' values: where they are in a group's memory; -1 for others

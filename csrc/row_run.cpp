@@ -30,7 +30,6 @@ constexpr int64_t partial_results(int64_t blocks) { return blocks + blocks / kBl
 
 /// An operand as its rows are walked.
 struct Side {
-  char* data;
   int size;       // bytes of an element
   bool each;      // of each element
   bool direct;    // a row's elements are neighbours
@@ -47,6 +46,8 @@ struct Row::Call {
   int64_t n, blocks;
   int64_t tile;  // elements of a row in a tile
   int64_t width, segments, groups;
+  std::vector<int64_t> kept_at;  // where each kept value is in a group's memory
+  int64_t kept_bytes;
 
   int64_t value_bytes() const { return lines(width * 8); }
   int64_t partial_bytes() const { return partial_results(blocks) * value_bytes(); }
@@ -69,26 +70,18 @@ struct Row::Group {
     for (const Stage& stage : call.plan->stages) folds = std::max(folds, stage.folds.size());
     return call.blocks > 1 ? static_cast<int64_t>(folds) * call.partial_bytes() : 0;
   }
-  /// Skewed, so that values do not share the low bits of addresses.
-  static int64_t bytes_of_kept(const Row& row, const Call& call) {
-    int64_t bytes = 0;
-    for (const int value : call.plan->kept)
-      bytes += lines(call.width * call.n * size_of(row.values_[value].dtype)) + 192;
-    return bytes;
-  }
-
   void place(const Row& row, const Call& call, char* values_at, char* partials_at, char* kept_at) {
     values = values_at;
     repeated = values + row.row_values_ * call.value_bytes();
     partials = partials_at;
     kept = kept_at;
   }
-  void move(const Call& call, const RowCursor& cursor, int64_t segment) {
+  void move(const Call& call, char* const* operands, const RowCursor& cursor, int64_t segment) {
     const int64_t first = segment * call.width;
     count = std::min(call.width, call.nest.inner() - first);
     rows.resize(call.sides.size());
     for (size_t k = 0; k < rows.size(); ++k) {
-      rows[k] = call.sides[k].data + (cursor.offset(k) + first * call.sides[k].apart) * call.sides[k].size;
+      rows[k] = operands[k] + (cursor.offset(k) + first * call.sides[k].apart) * call.sides[k].size;
     }
   }
 };
@@ -96,27 +89,26 @@ struct Row::Group {
 /// A stage's work on the elements, tile by tile; one thread's.
 class Row::Tiles {
  public:
-  Tiles(const Row& row, const Call& call)
-      : row_(row), call_(call), tile_(row.values_.size()), here_(row.values_.size()), gathered_(call.sides.size()) {
+  Tiles(const Row& row, const Call& call) : row_(row), call_(call), sizes_(row.sizes_.data()) {
     const Plan& plan = *call.plan;
+    const int64_t values = static_cast<int64_t>(row.values_.size()), sides = static_cast<int64_t>(call.sides.size());
+    const int64_t places = lines(2 * values * int64_t{sizeof(Where)} + sides * int64_t{sizeof(Gathered)});
     slots_ = static_cast<char*>(scratch(ScratchUse::kBlocks, plan.slots * kSlotBytes));
     wide_bytes_ = lines(call.width * call.tile * 8) + 192;
-    int64_t bytes = plan.wides * wide_bytes_ + lines(call.tile * 8);
+    int64_t bytes = places + plan.wides * wide_bytes_ + lines(call.tile * 8);
     for (size_t k = 0; k < call.sides.size(); ++k) bytes += buffer_bytes(k);
     char* at = static_cast<char*>(scratch(ScratchUse::kTile, bytes));
+    tile_ = reinterpret_cast<Where*>(at);
+    here_ = tile_ + values;
+    gathered_ = reinterpret_cast<Gathered*>(here_ + values);
+    at += places;
     wides_ = at;
     at += plan.wides * wide_bytes_;
     index_ = reinterpret_cast<int64_t*>(at);
     at += lines(call.tile * 8);
     for (size_t k = 0; k < call.sides.size(); ++k) {
-      gathered_[k].data = at;
+      gathered_[k] = {at, nullptr, 0, 0, 0};
       at += buffer_bytes(k);
-    }
-    for (const RowValue& value : row.values_) sizes_.push_back(size_of(value.dtype));
-    int64_t kept = 0;
-    for (const int value : plan.kept) {
-      kept_at_.push_back(kept);
-      kept += lines(call.width * call.n * sizes_[value]) + 192;
     }
   }
 
@@ -147,9 +139,9 @@ class Row::Tiles {
     int64_t row, column;
   };
   struct Gathered {
-    char* data = nullptr;
-    const char* source = nullptr;
-    int64_t begin = 0, length = 0, count = 0;
+    char* data;
+    const char* source;
+    int64_t begin, length, count;
   };
 
   int64_t buffer_bytes(size_t k) const {
@@ -190,7 +182,7 @@ class Row::Tiles {
         if (call_.sides[place.number].direct) return operand(group, place.number, begin);
         return gather_tile(group, place.number, begin, count);
       case Home::kKept:
-        return {group.kept + kept_at_[place.number] + begin * size, call_.n * size, size};
+        return {group.kept + call_.kept_at[place.number] + begin * size, call_.n * size, size};
       case Home::kRow:
         return {group.repeated + place.number * call_.width * kRepeatBytes, kRepeatBytes, 0};
       default:
@@ -203,7 +195,7 @@ class Row::Tiles {
     const int64_t size = sizes_[value];
     switch (place.home) {
       case Home::kKept:
-        return {group.kept + kept_at_[place.number] + begin * size, call_.n * size, size};
+        return {group.kept + call_.kept_at[place.number] + begin * size, call_.n * size, size};
       case Home::kWide:
         return {wides_ + place.number * wide_bytes_, count * size, size};
       case Home::kOut: {
@@ -301,7 +293,10 @@ class Row::Tiles {
   void run_tile(const Stage& stage, Group& group, int64_t block, int64_t begin, int64_t n, Worker& worker) {
     for (const int value : stage.leaves) tile_[value] = leaf(stage, group, value, begin, n);
     for (const Item& step : stage.steps) tile_[step.result] = result(stage, group, step.result, begin, n);
-    if (!stage.steps.empty()) {
+    if (stage.simple && n >= kShort) {
+      run_batch(stage, 0, 0, group.count, n);
+      worker.checkpoint(group.count * n / 4);
+    } else if (!stage.steps.empty()) {
       const int64_t rows = n <= kBatch ? std::min(group.count, kBatch / n) : 1;
       for (int64_t r = 0; r < group.count; r += rows) {
         for (int64_t c = 0; c < n; c += kBatch) {
@@ -398,10 +393,9 @@ class Row::Tiles {
 
   const Row& row_;
   const Call& call_;
-  std::vector<Where> tile_, here_;  // of each value: in the tile, and in the batch
-  std::vector<Gathered> gathered_;  // of each side that is not contiguous
-  std::vector<int64_t> sizes_;      // of each value's elements
-  std::vector<int64_t> kept_at_;
+  const int64_t* const sizes_;
+  Where *tile_, *here_;  // of each value: in the tile, and in the batch
+  Gathered* gathered_;   // of each side that is not contiguous
   char *slots_, *wides_;
   int64_t wide_bytes_;
   int64_t* index_;
@@ -409,21 +403,22 @@ class Row::Tiles {
   int64_t first_number_ = 0, numbers_ = 0;
 };
 
-void Row::run(const RowProblem& problem, int threads, Interrupt& interrupt) const {
-  Call call;
+std::shared_ptr<const Row::Call> Row::prepare(const RowProblem& problem) const {
+  const auto made = std::make_shared<Call>();
+  Call& call = *made;
   call.n = problem.reduced.product();
   call.blocks = (call.n + kBlock - 1) / kBlock;
   call.tile = std::min<int64_t>(call.n, kBlock);
   call.nest.shape = problem.kept;
   const int kept = problem.kept.rank;
   const int64_t rows = problem.kept.product();
-  const auto add = [&](const Operand& operand, const RowValue& value) {
-    Side side{operand.data, size_of(value.dtype), value.each, true, false, {problem.reduced, {Extents()}}, 0};
+  const auto add = [&](const Extents& strides, const RowValue& value) {
+    Side side{size_of(value.dtype), value.each, true, false, {problem.reduced, {Extents()}}, 0};
     Extents outer;
-    for (int d = 0; d < kept; ++d) outer.append(operand.strides[d]);
+    for (int d = 0; d < kept; ++d) outer.append(strides[d]);
     call.nest.strides.push_back(outer);
     if (value.each) {
-      for (int d = kept; d < operand.strides.rank; ++d) side.walk.strides[0].append(operand.strides[d]);
+      for (int d = kept; d < strides.rank; ++d) side.walk.strides[0].append(strides[d]);
       side.walk.collapse();
       side.direct = side.walk.rank() == 0 || (side.walk.rank() == 1 && side.walk.inner_stride(0) == 1);
       side.far = rows * call.n * side.size > kFarBytes;
@@ -432,11 +427,6 @@ void Row::run(const RowProblem& problem, int threads, Interrupt& interrupt) cons
   };
   for (size_t i = 0; i < inputs_.size(); ++i) add(problem.in[i], inputs_[i]);
   for (size_t i = 0; i < outputs_.size(); ++i) add(problem.out[i], outputs_[i]);
-  // Of an input that is an output's memory, a tile is read before any of its results is written.
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    Side& side = call.sides[i];
-    for (size_t k = 0; k < outputs_.size(); ++k) side.direct &= call.sides[inputs_.size() + k].data != side.data;
-  }
   call.nest.sort_and_collapse();
   call.width = call.blocks > 1 ? 1 : std::max<int64_t>(1, kGroup / call.n);
   for (size_t k = 0; k < call.sides.size(); ++k) {
@@ -447,31 +437,47 @@ void Row::run(const RowProblem& problem, int threads, Interrupt& interrupt) cons
   call.width = std::min(call.width, call.nest.inner());
   call.segments = (call.nest.inner() + call.width - 1) / call.width;
   call.groups = rows / call.nest.inner() * call.segments;
-  const double items = static_cast<double>(work());
-  const double all = static_cast<double>(rows) * static_cast<double>(call.n) * items;
+  call.plan = call.width * call.n * kept_.kept_bytes <= kKeptBytes ? &kept_ : &again_;
+  call.kept_bytes = 0;
+  for (const int value : call.plan->kept) {
+    call.kept_at.push_back(call.kept_bytes);
+    call.kept_bytes += lines(call.width * call.n * sizes_[value]) + 192;  // skewed, as slots are
+  }
+  return made;
+}
+
+void Row::run(const Call& call, char* const* in, char* const* out, int threads, Interrupt& interrupt) const {
+  const double all = static_cast<double>(call.groups * call.width) * static_cast<double>(call.n * work());
   threads = worthwhile(all, kThreadWork, threads);
   const int64_t tasks = tasks_of(all, kGrain, threads);
-  call.plan = call.width * call.n * kept_.kept_bytes <= kKeptBytes ? &kept_ : &again_;
-  if (call.groups < int64_t{2} * threads && call.blocks > 1 && threads > 1) {
-    run_split(call, threads, tasks, interrupt);
-  } else {
-    run_groups(call, threads, tasks, interrupt);
-  }
+  char* operands[kMaxOperands];
+  std::copy_n(in, inputs_.size(), operands);
+  std::copy_n(out, outputs_.size(), operands + inputs_.size());
+  const bool split = call.groups < int64_t{2} * threads && call.blocks > 1 && threads > 1;
+  const auto run = split ? &Row::run_split : &Row::run_groups;
+  const auto in_place = [&](size_t i) { return std::find(out, out + outputs_.size(), in[i]) != out + outputs_.size(); };
+  bool apart = true;
+  for (size_t i = 0; i < inputs_.size(); ++i) apart &= !in_place(i);
+  if (apart) return (this->*run)(call, operands, threads, tasks, interrupt);
+  // Of an input that is an output's memory, a tile is read before any of its results is written.
+  Call careful = call;
+  for (size_t i = 0; i < inputs_.size(); ++i) careful.sides[i].direct &= !in_place(i);
+  (this->*run)(careful, operands, threads, tasks, interrupt);
 }
 
 /// Tasks are ranges of groups.
-void Row::run_groups(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const {
+void Row::run_groups(const Call& call, char* const* operands, int threads, int64_t tasks, Interrupt& interrupt) const {
   const int64_t share = (call.groups + tasks - 1) / tasks;
   parallel_for((call.groups + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t first = task * share, last = std::min(call.groups, first + share);
     Group group;
     group.place(*this, call, static_cast<char*>(scratch(ScratchUse::kRows, Group::bytes_of_values(*this, call))),
                 static_cast<char*>(scratch(ScratchUse::kPartials, Group::bytes_of_partials(call))),
-                static_cast<char*>(scratch(ScratchUse::kGather, Group::bytes_of_kept(*this, call))));
+                static_cast<char*>(scratch(ScratchUse::kGather, call.kept_bytes)));
     Tiles tiles(*this, call);
     RowCursor cursor(call.nest, first / call.segments);
     for (int64_t g = first, segment = first % call.segments; g < last; ++g) {
-      group.move(call, cursor, segment);
+      group.move(call, operands, cursor, segment);
       begin_group(call, group);
       for (const Stage& stage : call.plan->stages) {
         run_row_steps(call, stage, group);
@@ -489,11 +495,11 @@ void Row::run_groups(const Call& call, int threads, int64_t tasks, Interrupt& in
 }
 
 /// Tasks are ranges of blocks of one group in one stage, for few rows of many elements each.
-void Row::run_split(const Call& call, int threads, int64_t tasks, Interrupt& interrupt) const {
+void Row::run_split(const Call& call, char* const* operands, int threads, int64_t tasks, Interrupt& interrupt) const {
   const int64_t parts = std::min(call.blocks, (tasks + call.groups - 1) / call.groups);
   const int64_t share = (call.blocks + parts - 1) / parts;
   const int64_t values = lines(Group::bytes_of_values(*this, call)), partials = lines(Group::bytes_of_partials(call));
-  const int64_t each = values + partials + lines(Group::bytes_of_kept(*this, call));
+  const int64_t each = values + partials + lines(call.kept_bytes);
   const std::unique_ptr<char[]> memory(new char[call.groups * each + 64]);
   char* const start = memory.get() + (-reinterpret_cast<uintptr_t>(memory.get()) & 63);
   std::vector<Group> groups(static_cast<size_t>(call.groups));
@@ -501,7 +507,7 @@ void Row::run_split(const Call& call, int threads, int64_t tasks, Interrupt& int
     const int64_t number = static_cast<int64_t>(g);
     char* const at = start + number * each;
     groups[g].place(*this, call, at, at + values, at + values + partials);
-    groups[g].move(call, RowCursor(call.nest, number / call.segments), number % call.segments);
+    groups[g].move(call, operands, RowCursor(call.nest, number / call.segments), number % call.segments);
     begin_group(call, groups[g]);
   }
   const int64_t pieces = (call.blocks + share - 1) / share;

@@ -33,11 +33,29 @@ struct Quotient {
     return magnitude >= 1 / kDenominator && magnitude <= kDenominator;
   }
 
+  /// Of numerators in range; those of -0 may come out as +0.
   Vector<A> of(Vector<A> a) const {
     const Vector<A> q = fma<A>(a, y, a * rest);
-    const Vector<U> bits = bitcast<Vector<U>>(fma<A>(fma<A>(-q, b, a), y, q));
-    // A zero comes out as +0.
-    return bitcast<Vector<A>>((bits & ~kSign) | ((bitcast<Vector<U>>(a) ^ bitcast<Vector<U>>(b)) & kSign));
+    return fma<A>(fma<A>(-q, b, a), y, q);
+  }
+
+  /// The same with the sign that a zero has too.
+  Vector<A> with_sign(Vector<A> a) const {
+    const Vector<U> bits = bitcast<Vector<U>>(of(a)), sign = bitcast<Vector<U>>(a) ^ bitcast<Vector<U>>(b);
+    return bitcast<Vector<A>>((bits & ~kSign) | (sign & kSign));
+  }
+
+  /// Whether 4 vectors, of whose bits only those of the mask count, are zeros or from kLeast to kMost.
+  static bool in_range(const A* x, U mask) {
+    Vector<U> least = splat(static_cast<U>(~U{0})), most{};
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const Vector<U> bits = bitcast<Vector<U>>(load(x + j * kElements<A>)) & mask;
+      const Vector<U> below = bits - 1;  // zero, which any way gives, is above all
+      least = below < least ? below : least;
+      most = bits > most ? bits : most;
+    }
+    return !any_true((least < bitcast<U>(kLeast) - 1) | (most > bitcast<U>(kMost)));
   }
 
   template <bool kStreams>
@@ -57,20 +75,18 @@ struct Quotient {
       i = before < n ? before : n;
       if (i > 0) store_some(out, load_some(x, i) / b, i);
     }
+    const auto write_four = [&](auto&& quotient) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) write<kStreams>(out + i + j * kE, quotient(load(x + i + j * kE)));
+    };
+    const bool positive = b[0] > 0;
     for (; i + 4 * kE <= n; i += 4 * kE) {
-      Vector<U> least = splat(static_cast<U>(~U{0})), most{};
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
-        const Vector<U> magnitude = bitcast<Vector<U>>(load(x + i + j * kE)) & ~kSign;
-        const Vector<U> below = magnitude - 1;  // zero, which any way gives, is above all
-        least = below < least ? below : least;
-        most = magnitude > most ? magnitude : most;
-      }
-      const bool beyond = any_true((least < bitcast<U>(kLeast) - 1) | (most > bitcast<U>(kMost)));
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) {
-        const Vector<A> a = load(x + i + j * kE);
-        write<kStreams>(out + i + j * kE, __builtin_expect(beyond, 0) ? a / b : of(a));
+      if (__builtin_expect(positive && in_range(x + i, ~U{0}), 1)) {  // no sign is set
+        write_four([&](Vector<A> a) __attribute__((always_inline)) { return of(a); });
+      } else if (in_range(x + i, ~kSign)) {
+        write_four([&](Vector<A> a) __attribute__((always_inline)) { return with_sign(a); });
+      } else {
+        write_four([&](Vector<A> a) __attribute__((always_inline)) { return a / b; });
       }
     }
     for (; i + kE <= n; i += kE) store(out + i, load(x + i) / b);
@@ -145,10 +161,75 @@ ACCEL_LANES Vector<T> subtract_exp_lanes(Vector<T> a, Vector<T> b) {
     return accel_lanes_exp_float64(a - b);
   }
 }
-#define ACCEL_TWO(first, second, T, dtype) \
-  LanesLoop<first##_##second##_lanes<T>, T (*)(T, T)>::row(#first " " #second, dtype)
+/// The loop of two steps in one; what is one element of a row's stays in a register.
+template <auto Lanes, class T, class... Rest>
+struct PairLoop {
+  using Any = LanesLoop<Lanes, T (*)(T, Rest...)>;
+  static constexpr bool kThree = sizeof...(Rest) == 2;
+
+  static void run_with(int64_t n, void* out, const void* const* args, unsigned options) {
+    const unsigned repeated = options & ~kStream;
+    const Vector<T> b = repeated & 2 ? load(static_cast<const T*>(args[1])) : Vector<T>{};
+    if constexpr (kThree) {
+      const T* const third = static_cast<const T*>(args[2]);
+      if (repeated == 6) {
+        const Vector<T> c = load(third);
+        return run_steps(n, out, args, options,
+                         [&](int64_t, Vector<T> x, auto) __attribute__((always_inline)) { return Lanes(x, b, c); });
+      }
+      if (repeated == 2) {
+        return run_steps(n, out, args, options, [&](int64_t at, Vector<T> x, auto read) __attribute__((always_inline)) {
+          return Lanes(x, b, read(third + at));
+        });
+      }
+    } else if (repeated == 2) {
+      return run_steps(n, out, args, options,
+                       [&](int64_t, Vector<T> x, auto) __attribute__((always_inline)) { return Lanes(x, b); });
+    }
+    Any::run_with(n, out, args, options);
+  }
+
+  static constexpr FunctionRow row(const char* function, const char* dtype) {
+    FunctionRow row = Any::row(function, dtype);
+    row.with_options = run_with;
+    return row;
+  }
+
+ private:
+  template <class Compute>
+  ACCEL_LANES void run_steps(int64_t n, void* out, const void* const* args, unsigned options, Compute&& compute) {
+    if (options & kStream) {
+      run_typed<true>(n, static_cast<T*>(out), static_cast<const T*>(args[0]), compute);
+    } else {
+      run_typed<false>(n, static_cast<T*>(out), static_cast<const T*>(args[0]), compute);
+    }
+  }
+
+  template <bool kStreams, class Compute>
+  ACCEL_LANES void run_typed(int64_t n, T* out, const T* x, Compute& compute) {
+    constexpr int kE = kElements<T>;
+    const auto some = [&](int64_t at, int64_t count) {
+      const auto read = [count](const T* p) { return load_some(p, count); };
+      store_some(out + at, compute(at, read(x + at), read), count);
+    };
+    int64_t i = 0;
+    if constexpr (kStreams) {
+      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % ACCEL_VECTOR_BYTES / sizeof(T));
+      i = before < n ? before : n;
+      if (i > 0) some(0, i);
+    }
+    const auto read = [](const T* p) __attribute__((always_inline)) { return load(p); };
+    i = in_pairs<kE>(
+        i, n, [&](int64_t at) __attribute__((always_inline)) { return compute(at, read(x + at), read); },
+        [&](int64_t at, Vector<T> lanes)
+            __attribute__((always_inline)) { AsComputed::write<kStreams, T>(out + at, lanes); });
+    if (i < n) some(i, n - i);
+  }
+};
+
+#define ACCEL_TWO(first, second, T, dtype) PairLoop<first##_##second##_lanes<T>, T, T>::row(#first " " #second, dtype)
 #define ACCEL_THREE(first, second, T, dtype) \
-  LanesLoop<first##_##second##_lanes<T>, T (*)(T, T, T)>::row(#first " " #second, dtype)
+  PairLoop<first##_##second##_lanes<T>, T, T, T>::row(#first " " #second, dtype)
 #else
 #define ACCEL_TWO(first, second, T, dtype) \
   Loop<static_cast<T (*)(T, T)>(first##_##second##_scalar)>::row(#first " " #second, dtype)

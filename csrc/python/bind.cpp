@@ -323,10 +323,10 @@ Prepared prepare_row(py::object kernel, py::handle kept_shape, py::handle reduce
   if (rows > kMaxElements / length) fail("the problem is too large");
   Prepared prepared;
   const auto add = [&](py::handle list, const std::vector<RowValue>& values, const char* what) {
-    std::vector<Operand> operands;
+    std::vector<Extents> operands;
     for (const py::handle strides : to_items(list, values.size(), what)) {
       const RowValue& value = values[operands.size()];
-      operands.push_back({nullptr, to_strides(strides, value.each ? all : kept, what)});
+      operands.push_back(to_strides(strides, value.each ? all : kept, what));
       prepared.dtypes.push_back(value.dtype);
       prepared.empty.push_back(rows == 0);
     }
@@ -337,13 +337,10 @@ Prepared prepare_row(py::object kernel, py::handle kept_shape, py::handle reduce
   threads = to_threads(threads);
   prepared.outputs = self.outputs().size();
   prepared.work = static_cast<double>(rows) * static_cast<double>(length) * static_cast<double>(self.work()) / 4;
+  const std::shared_ptr<const Row::Call> call = rows == 0 ? nullptr : self.prepare(problem);
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
-    if (rows == 0) return;
-    RowProblem placed = problem;
-    for (size_t i = 0; i < placed.in.size(); ++i) placed.in[i].data = inputs[i];
-    for (size_t i = 0; i < placed.out.size(); ++i) placed.out[i].data = outputs[i];
-    self.run(placed, threads, interrupt);
+    if (call) self.run(*call, inputs, outputs, threads, interrupt);
   };
   return prepared;
 }
