@@ -235,7 +235,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("logical_not", "bitwise_invert"), _of_booleans(np.logical_not)),
 }
 
-SELECTIVE = ("negative", "positive", "abs", "sign", "copysign", "where", "minimum", "maximum", "clip", "relu")
+SELECTIVE = ("negative", "positive", "abs", "sign", "copysign", "minimum", "maximum", "clip", "relu")
 """Functions whose rules hold for infinite arguments too."""
 
 POLES: dict[str, Callable[..., Elements]] = {
@@ -276,7 +276,7 @@ def special(name: str, y: Elements, changed: Elements, x: Sequence[Argument]) ->
     """A rule's bound with what holds of infinities and NaN: exact where the arguments are, or where one alone decides;
     else nothing is known."""
     ordinary = _ordinary(y, x)
-    if ordinary.all():
+    if name == "where" or ordinary.all():  # an argument that is not chosen has no part in it
         return changed
     finite = reduce(np.logical_and, (np.isfinite(v) for v, _ in x))
     unchanged = reduce(np.logical_and, (e == 0 for _, e in x))
