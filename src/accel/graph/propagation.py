@@ -51,12 +51,12 @@ def slope(name: str, y: Elements, x: Argument) -> Elements:
     places = [low, high]
     for turn in row.turns:
         for near in (np.nextafter(turn, -np.inf), turn, np.nextafter(turn, np.inf)):
-            places.append(np.where((low < near) & (near < high), near, low))
-    worst = np.zeros(np.shape(low))
-    for place in places:
-        value = getattr(fn, name)(place)
-        (there,) = row.derivative(fn, 1.0, value, place)
-        worst = np.maximum(worst, np.where(np.isfinite(value), np.abs(there), np.inf))
+            if (inside := (low < near) & (near < high)).any():
+                places.append(np.where(inside, near, low))
+    every = np.stack(places)
+    value = getattr(fn, name)(every)
+    (there,) = row.derivative(fn, 1.0, value, every)
+    worst = np.where(np.isfinite(value), np.abs(there), np.inf).max(0)
     return worst * (1 + 2.0**-30) + 2.0**-51 * np.abs(y)
 
 
@@ -106,16 +106,18 @@ def _power(y: Elements, x: Argument, p: Argument) -> Elements:
     """By the slopes along both axes, largest at corners of the box. A base that may be 0 or negative: for whole
     exponents that are exact; for those up to 1 as in a root, |a**p - b**p| being at most |a - b|**p."""
     (low, high), (least, most) = ends(x), ends(p)
-    corners = [fn.pow(b, e) for b in (low, high) for e in (least, most)]
-    along_exponent = reduce(np.maximum, corners) * np.maximum(np.abs(np.log(low)), np.abs(np.log(high)))
-    along_base = reduce(np.maximum, [np.abs(e) * fn.pow(b, e - 1) for b in (low, high) for e in (least, most)])
-    positive = times(along_base, x[1]) + times(along_exponent, p[1])
     furthest = np.abs(x[0]) + x[1]
+    bases, exponents = np.stack([low, high, low, high]), np.stack([least, least, most, most])
+    given = np.concatenate([bases, bases, np.stack([furthest, furthest, x[1], x[1]])])
+    powers = fn.pow(given, np.concatenate([exponents, exponents - 1, np.stack([p[0] - 1, most, least, most])]))
+    along_exponent = powers[:4].max(0) * np.maximum(np.abs(np.log(low)), np.abs(np.log(high)))
+    along_base = (np.abs(exponents) * powers[4:8]).max(0)
+    positive = times(along_base, x[1]) + times(along_exponent, p[1])
     whole = (p[1] == 0) & (p[0] >= 1) & (p[0] == np.rint(p[0]))
-    other = np.where(whole, times(p[0] * fn.pow(furthest, p[0] - 1), x[1]), np.inf)
+    other = np.where(whole, times(p[0] * powers[8], x[1]), np.inf)
     root = (x[0] >= 0) & (least > 0) & (most <= 1)
-    steepest = np.maximum(1 / (np.e * least), fn.pow(furthest, most) * np.abs(np.log(furthest)))
-    other = np.where(root, np.maximum(fn.pow(x[1], least), fn.pow(x[1], most)) + times(steepest, p[1]), other)
+    steepest = np.maximum(1 / (np.e * least), powers[9] * np.abs(np.log(furthest)))
+    other = np.where(root, np.maximum(powers[10], powers[11]) + times(steepest, p[1]), other)
     unchanged = (x[1] == 0) & (p[1] == 0) | (p[1] == 0) & (p[0] == 0)
     unchanged = unchanged | (x[0] == 0) & (x[1] == 0) & (p[0] > p[1])
     return np.where(unchanged, 0.0, np.where(low > 0, positive * (1 + 2.0**-30), other))
@@ -235,7 +237,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("logical_not", "bitwise_invert"), _of_booleans(np.logical_not)),
 }
 
-SELECTIVE = ("negative", "positive", "abs", "sign", "copysign", "where", "minimum", "maximum", "clip", "relu")
+SELECTIVE = ("negative", "positive", "abs", "sign", "copysign", "minimum", "maximum", "clip", "relu")
 """Functions whose rules hold for infinite arguments too."""
 
 POLES: dict[str, Callable[..., Elements]] = {
@@ -253,7 +255,10 @@ POLES: dict[str, Callable[..., Elements]] = {
 
 def of_function(name: str, dtype: str, y: Elements, x: Sequence[Argument]) -> tuple[Elements, Elements]:
     """The bound of a function's result y at a compute dtype: what its arguments' errors do, and its own rounding."""
-    changed = RULES.get(name, _known)(y, *x)
+    if any(e.any() for _, e in x):
+        changed = RULES.get(name, _known)(y, *x)
+    else:
+        changed = np.zeros_like(y)
     row = FUNCTIONS[name]
     if row.result == "bool" or as_dtype(dtype).kind != "f":
         return changed, np.zeros_like(y)
@@ -276,7 +281,7 @@ def special(name: str, y: Elements, changed: Elements, x: Sequence[Argument]) ->
     """A rule's bound with what holds of infinities and NaN: exact where the arguments are, or where one alone decides;
     else nothing is known."""
     ordinary = _ordinary(y, x)
-    if ordinary.all():
+    if name == "where" or ordinary.all():  # an argument that is not chosen has no part in it
         return changed
     finite = reduce(np.logical_and, (np.isfinite(v) for v, _ in x))
     unchanged = reduce(np.logical_and, (e == 0 for _, e in x))
