@@ -41,7 +41,7 @@ class Row {
   /// Steps, folds and the loads of operands.
   size_t work() const { return items_.size() + inputs_.size(); }
 
-  /// Outputs overlap no input.
+  /// Outputs overlap no input, except that one of a program without folds may be exactly the memory of an input.
   void run(const RowProblem& problem, int threads, Interrupt& interrupt) const;
 
  private:

@@ -249,7 +249,9 @@ class Row::Tiles {
     Gathered& gathered = gathered_[k];
     const int64_t size = side.size, rows = side.apart == 0 ? 1 : group.count;
     const Where where{gathered.data, side.apart == 0 ? 0 : n * size, size};
-    if (gathered.source == group.rows[k] && gathered.begin == begin && gathered.length == n && gathered.count == rows) {
+    const bool one = side.walk.rank() == 1 && side.walk.inner_stride(0) == 0;  // element, wherever a tile begins
+    if (gathered.source == group.rows[k] && (one || gathered.begin == begin) && gathered.length == n &&
+        gathered.count == rows) {
       return where;
     }
     gathered = {gathered.data, group.rows[k], begin, n, rows};
@@ -430,6 +432,11 @@ void Row::run(const RowProblem& problem, int threads, Interrupt& interrupt) cons
   };
   for (size_t i = 0; i < inputs_.size(); ++i) add(problem.in[i], inputs_[i]);
   for (size_t i = 0; i < outputs_.size(); ++i) add(problem.out[i], outputs_[i]);
+  // Of an input that is an output's memory, a tile is read before any of its results is written.
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    Side& side = call.sides[i];
+    for (size_t k = 0; k < outputs_.size(); ++k) side.direct &= call.sides[inputs_.size() + k].data != side.data;
+  }
   call.nest.sort_and_collapse();
   call.width = call.blocks > 1 ? 1 : std::max<int64_t>(1, kGroup / call.n);
   for (size_t k = 0; k < call.sides.size(); ++k) {

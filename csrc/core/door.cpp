@@ -152,6 +152,7 @@ bool is_scalar(PyObject* x) { return PyFloat_CheckExact(x) || PyLong_CheckExact(
 /// A Python scalar beside arrays of one dtype and device, as the array that it stood for before. Null, perhaps without
 /// an exception, where it is new, or is -0.0, which equals 0.0.
 Ref known_scalar(const Callable& self, PyObject* value, PyObject* dtype, PyObject* device) {
+  const StandardFloats standard;  // where subnormals are zeros, 5e-324 would be found as 0.0
   if (PyFloat_CheckExact(value)) {
     const double x = PyFloat_AS_DOUBLE(value);
     if (x == 0 && std::signbit(x)) return Ref();

@@ -60,11 +60,6 @@ class Shared:
     width: int
     warps: int
 
-    @property
-    def whole(self) -> bool:
-        """Whether a tile is a whole block."""
-        return self.width == BLOCK
-
 
 def share(program: RowProgram, rows: int, n: int, size: int, architecture: str) -> Shared:
     """The form and the tile for a number of rows of n elements.
@@ -80,7 +75,7 @@ def share(program: RowProgram, rows: int, n: int, size: int, architecture: str) 
     tile = max(1, ELEMENTS.get(architecture, 1024) // width) if form == "kept" else 1
     tile = min(tile, power_of_two(rows))
     elements = tile * width
-    threads = min(THREADS, max(min(128, elements // 8), elements * live // 128), elements * size // 16)
+    threads = min(THREADS, max(min(128, elements // 8), elements * live // 256), elements * size // 16)
     warp = 64 if architecture.startswith("gfx9") else 32
     return Shared(form, tile, width, max(1, power_of_two(threads) // warp))
 
@@ -137,7 +132,7 @@ def specializations(call: Call) -> list[tuple[Specialization, int]]:
     last = max(row_source.levels(program)) + 1
     found = []
     for level in range(1, last + 1) if how.form == "shared" else (last,):
-        text = row_source.source(program, how.form, how.whole, level)
+        text = row_source.source(program, how.form, level)
         kernel = device.kernel(printed("row", text), "row")
         what = Specialization(kernel, arguments, "i64" if far else "i32", how.warps, multiple=16 // size)
         by_row = level == last and not any(program.values[v].each for v in program.outputs)

@@ -208,29 +208,20 @@ class Writer:
         self.line(f"i = {first} + tl.arange(0, WIDTH)[None, :].to(INDEX)")
         self.line("there = here[:, None] & (i < n)")
 
-    def tiles(self, whole: bool, block: str, body: Callable[[], None]) -> None:
-        """Runs a body on every tile of a block; whole: it is one tile."""
-        if whole:
-            self.columns(f"{block} * {BLOCK}")
-            body()
-        else:
-            with self.block(
-                f"for start in range({block} * {BLOCK}, tl.minimum({block} * {BLOCK} + {BLOCK}, n), WIDTH):"
-            ):
-                self.columns("start")
-                body()
+    @contextmanager
+    def tiles(self) -> Iterator[None]:
+        """The loop over the tiles of block ``b``."""
+        with self.block(f"for start in range(b * {BLOCK}, tl.minimum(b * {BLOCK} + {BLOCK}, n), WIDTH):"):
+            self.columns("start")
+            yield
 
-    def block_results(self, level: int, whole: bool, block: str) -> None:
-        """Names the results ``p`` that the folds of a level have in one block."""
-        wanted = self.at(level)
+    def block_results(self, wanted: Sequence[int]) -> None:
+        """Names the results ``p`` that folds have in block ``b``."""
         for v in wanted:
             self.start(v, f"a{v}", "LANES")
-
-        def body() -> None:
+        with self.tiles():
             for v, tile in zip(wanted, self.elements(self.folds[v].arg for v in wanted), strict=True):
                 self.gather(v, tile, "there", "WIDTH", "LANES")
-
-        self.tiles(whole, block, body)
         for v in wanted:
             self.join(v, f"p{v}", f"a{v}", "LANES")
 
@@ -266,7 +257,7 @@ class Writer:
         self.store(True, "there")
         self.store(False, "here")
 
-    def looped(self, whole: bool) -> None:
+    def looped(self) -> None:
         self.line("r = tl.program_id(0).to(INDEX) * ROWS + tl.arange(0, ROWS).to(INDEX)")
         self.addresses()
         for level in range(1, max(self.levels) + 1):
@@ -275,7 +266,7 @@ class Writer:
             for v in wanted:
                 self.start(v, f"b{v}", str(LANES))
             with self.block("for b in range(0, blocks):"):
-                self.block_results(level, whole, "b")
+                self.block_results(wanted)
                 for v in wanted:
                     two, _, its_order = self.combine(v)
                     self.line(f"b{v} = placed(b{v}, p{v}, b, {two}, {its_order}, ROWS)")
@@ -284,11 +275,11 @@ class Writer:
                 self.named.add(v)
         self.before(self.program.outputs)
         if any(map(self.each, self.program.outputs)):
-            with self.block("for b in range(0, blocks):"):
-                self.tiles(whole, "b", lambda: self.store(True, "there"))
+            with self.block("for b in range(0, blocks):"), self.tiles():
+                self.store(True, "there")
         self.store(False, "here")
 
-    def shared(self, whole: bool, level: int) -> None:
+    def shared(self, level: int) -> None:
         """level: of the folds whose block results are found; one more than all for the outputs."""
         last = level > max(self.levels)
         by_row = last and not any(map(self.each, self.program.outputs))
@@ -307,12 +298,13 @@ class Writer:
         if last:
             self.before(self.program.outputs)
             if not by_row:
-                self.tiles(whole, "b", lambda: self.store(True, "there"))
+                with self.tiles():
+                    self.store(True, "there")
             self.store(False, "here" if by_row else "here & (b == 0)")
             return
         wanted = self.at(level)
         self.before(self.folds[v].arg for v in wanted)
-        self.block_results(level, whole, "b")
+        self.block_results(wanted)
         for v in wanted:
             self.line(f"tl.store(s{v} + r * blocks + b, p{v}, mask=here)")
 
@@ -340,15 +332,15 @@ def _identity(kind: str, dtype: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def source(program: RowProgram, form: str, whole: bool, level: int) -> str:
-    """The text of a module with the kernel ``row``. whole: a tile is a whole block. level: of the form ``shared``."""
+def source(program: RowProgram, form: str, level: int) -> str:
+    """The text of a module with the kernel ``row``. level: of the form ``shared``."""
     writer = Writer(program)
     if form == "kept":
         writer.kept()
     elif form == "looped":
-        writer.looped(whole)
+        writer.looped()
     else:
-        writer.shared(whole, level)
+        writer.shared(level)
     return writer.text(form)
 
 

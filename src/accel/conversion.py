@@ -168,7 +168,7 @@ def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
             if device.host:
                 found.buffer.readonly = True
             _constants.keep(key, found)
-            _known.keep(id(found.buffer), found)
+            _known.keep(id(found.buffer), (found, value))
     return found
 
 
@@ -187,8 +187,13 @@ def index_range(n: int, device: Device) -> Array:
 
 def is_constant(array: Array) -> bool:
     """Whether an array is what `constant` or `index_range` gave, under any shape."""
+    return given_number(array) is not None or is_range(array)
+
+
+def given_number(array: Array) -> bool | int | float | None:
+    """The Python scalar that `constant` made an array of; None of other arrays."""
     found = _known.find(id(array.buffer))
-    return (found is not None and found.buffer is array.buffer) or is_range(array)
+    return found[1] if found is not None and found[0].buffer is array.buffer else None
 
 
 def is_range(array: Array) -> bool:

@@ -98,7 +98,7 @@ def of_the_host() -> Iterator[tuple[str, Any]]:
     tiny = np.array([0x000AE398, 0x80000001], np.uint32).view(np.float32)  # 1e-39, and the smallest number, negative
     x = accel.asarray(tiny, device="cpu")
     for dtype in FRACTION:
-        for i, value in enumerate((0.1, 1e-39, 5e-324, 1 / 3, 2**53 + 1, 2**24 + 1, 2**63 - 1)):
+        for i, value in enumerate((0.0, 0.1, 1e-39, 5e-324, 1 / 3, 2**53 + 1, 2**24 + 1, 2**63 - 1)):
             yield f"full {dtype} {i}", np.asarray(accel.full(3, value, dtype=dtype, device="cpu"))
             yield f"asarray {dtype} {i}", np.asarray(accel.asarray([value, value], dtype=dtype, device="cpu"))
             beside = accel.add(accel.asarray(floats(dtype, (9,), 4), device="cpu"), value)

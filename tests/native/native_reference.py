@@ -147,7 +147,12 @@ def run_reduce(
 def run_pointwise(program: object, out: np.ndarray, inputs: Sequence[np.ndarray], threads: int = 1) -> np.ndarray:
     inputs = [np.broadcast_to(x, out.shape) for x in inputs]
     program.run(
-        [x.ctypes.data for x in inputs], [out.ctypes.data], out.shape, strides(out), [strides(x) for x in inputs], threads
+        [x.ctypes.data for x in inputs],
+        [out.ctypes.data],
+        out.shape,
+        strides(out),
+        [strides(x) for x in inputs],
+        threads,
     )
     return out
 

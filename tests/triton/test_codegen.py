@@ -1,7 +1,7 @@
 """What Triton makes of the kernels for real GPUs: no spills, no contraction, products in order.
 
-Compiled here for NVIDIA sm_80, sm_90, sm_100 and AMD gfx90a, gfx942, gfx1100. The emulator executes the sm_* code
-in other tests; the gfx code is compiled only.
+Compiled here for NVIDIA sm_80, sm_90, sm_100 and AMD gfx90a, gfx942, gfx950, gfx1100, gfx1201. The emulator executes
+the sm_* code in other tests; the gfx code is compiled only.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import pytest
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.backends.nvidia.compiler import get_ptxas, sm_arch_from_capability
+from triton_rows import call_of, layer_norm, softmax
 
 import accel
 from accel.backends.base import Call
 from accel.backends.triton_host import EmulatedDevice
 from accel.backends.triton_kernel import functions, load
 from accel.dtypes import TABLE
-from accel.kernels.triton import matmul, pointwise, reduce
+from accel.kernels.triton import matmul, pointwise, reduce, row
 from accel.layout import layout
 from accel.ops.primitive.matmul import Product
 from accel.ops.primitive.reduce import Reduction
@@ -40,11 +41,13 @@ TARGETS = {
     "sm_100": GPUTarget("cuda", 100, 32),
     "gfx90a": GPUTarget("hip", "gfx90a", 64),
     "gfx942": GPUTarget("hip", "gfx942", 64),
+    "gfx950": GPUTarget("hip", "gfx950", 64),
     "gfx1100": GPUTarget("hip", "gfx1100", 32),
+    "gfx1201": GPUTarget("hip", "gfx1201", 32),
 }
 KIB = 1024
-SHARED = {"sm_80": 163 * KIB, "sm_90": 227 * KIB, "sm_100": 227 * KIB} | dict.fromkeys(
-    ("gfx90a", "gfx942", "gfx1100"), 64 * KIB
+SHARED = {"sm_80": 163 * KIB, "sm_90": 227 * KIB, "sm_100": 227 * KIB, "gfx950": 160 * KIB} | dict.fromkeys(
+    ("gfx90a", "gfx942", "gfx1100", "gfx1201"), 64 * KIB
 )
 """Shared memory that one program instance can have, in bytes."""
 
@@ -103,6 +106,13 @@ def matmul_case(source, target, m, n, k, numerics="reproducible", epilogue=None,
     return prepare
 
 
+def row_case(program, rows, n):
+    def prepare(device):
+        row.KERNELS[0].prepare(call_of(program, rows, n, device))
+
+    return prepare
+
+
 def bias_gelu(accumulator, dtype):
     build = ProgramBuilder(accumulator, dtype)
     return build.finish(build.apply("gelu", build.apply("add", *build.inputs)), dtype)
@@ -147,6 +157,12 @@ EXACT = {
     "matmul float64, chain": matmul_case("float64", "float64", 1024, 1024, 1024, chain=True),
     "matmul int8": matmul_case("int8", "int32", 1024, 1024, 1024),
     "matmul int32": matmul_case("int32", "int32", 1024, 1024, 1024),
+    "softmax, short rows": row_case(softmax(), 1000, 64),
+    "softmax, rows": row_case(softmax(), 1000, 1024),
+    "softmax float16, rows": row_case(softmax("float16"), 1000, 1024),
+    "softmax, few long rows": row_case(softmax(), 4, 128256),
+    "layer_norm, rows": row_case(layer_norm(), 1000, 4096),
+    "layer_norm float64, long rows": row_case(layer_norm("float64"), 1000, 8192),
 }
 MATRIX_UNITS = {
     "matmul float16": matmul_case("float16", "float16", 1024, 1024, 1024, "default"),
@@ -287,6 +303,57 @@ def test_a_mixed_fma_is_seen():
     )
 
 
+# rows
+
+ACCESS = re.compile(r"\b(?:ld|st)\.global\S*|\b(?:global|buffer)_(?:load|store)_\w+")
+WIDE = re.compile(r"v4\.b32|v2\.b64|dwordx4|b128")
+
+
+def narrow(kernel):
+    """Accesses of global memory that are not 16 bytes wide, and how many are."""
+    found = ACCESS.findall(text(kernel))
+    return [access for access in found if not WIDE.search(access)], len(found)
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+def test_rows_are_accessed_16_bytes_at_once(architecture):
+    """Elements of rows whose length is a multiple of 16; what is narrow are numbers of a whole row or block."""
+    for case in ("softmax, short rows", "softmax, rows", "softmax float16, rows"):
+        ((_, kernel),) = compiled(case, architecture)
+        assert narrow(kernel) == ([], narrow(kernel)[1]), case
+    for case in ("layer_norm, rows", "layer_norm float64, long rows", "softmax, few long rows"):
+        for _, kernel in compiled(case, architecture):
+            accesses, count = narrow(kernel)
+            assert len(accesses) <= 3, case
+            assert count > len(accesses), case
+
+
+@pytest.mark.parametrize("architecture", ["sm_90", "gfx942", "gfx1201"])
+def test_a_narrow_access_is_seen(architecture):
+    """Control: rows of 1,001 elements begin at any address."""
+    device = Recorder(architecture)
+    row_case(softmax(), 1000, 1001)(device)
+    (what,) = device.prepared
+    assert narrow(what.compile(TARGETS[architecture], True))[0]
+
+
+@pytest.mark.parametrize("architecture", ["sm_90", "gfx942"])
+def test_rows_compile_quickly(architecture):
+    """Each width of a tile takes at most 3 s of processor time; compiled anew, whatever Triton's cache has."""
+    for n in (16, 64, 256, 1024, 4096, 8192):
+        device = Recorder(architecture)
+        row_case(layer_norm(), 1000, n)(device)
+        for what in device.prepared:
+            with triton.knobs.compilation.scope():
+                triton.knobs.compilation.always_compile = True
+                before = os.times()
+                what.compile(TARGETS[architecture], True)
+                after = os.times()
+            seconds = sum(after[:4]) - sum(before[:4])
+            print(f"{architecture} {n}: {what.num_warps} warps, tile {what.arguments['WIDTH']}: {seconds:.2f} s")
+            assert 0.01 < seconds <= 3
+
+
 # the order of float32 products
 
 
@@ -380,9 +447,8 @@ def test_float64_matrix_instructions(architecture):
 @pytest.mark.parametrize("architecture", TARGETS)
 def test_matrix_units_are_used(architecture):
     """16-bit products in "default" reach wgmma, tcgen05, mma, MFMA or WMMA."""
-    unit = {"sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05.mma", "gfx1100": "v_wmma"}.get(
-        architecture, "v_mfma"
-    )
+    unit = {"sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05.mma"}.get(architecture)
+    unit = unit or ("v_wmma" if architecture.startswith("gfx1") else "v_mfma")
     for _, kernel in compiled("matmul float16", architecture):
         assert unit in text(kernel)
 

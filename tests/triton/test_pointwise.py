@@ -10,12 +10,14 @@ import accel
 from accel.array import Array
 from accel.backends.base import Call
 from accel.conversion import from_numpy, to_numpy
+from accel.dtypes import TABLE
 from accel.kernels.triton.pointwise import KERNELS, needs_wide
 from accel.layout import layout
 from accel.ops.primitive.pointwise import cast_program
 from accel.registry import OPS
-from accel.scalar import ProgramBuilder
-from accel.testing.compare import check, differing, place
+from accel.scalar import Program, ProgramBuilder, Step
+from accel.scalar.evaluate import evaluate
+from accel.testing.compare import check, differing, fetch, place
 
 RNG = np.random.default_rng(7)
 EDGES = [
@@ -86,6 +88,26 @@ def test_fused_program(device):
         RNG.integers(0, 2, (12, 1)).astype(bool),
     )
     check(OPS["pointwise"], device, (program, *operands), {})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_several_results(device, dtype):
+    """Four results, of other dtypes and with strides of their own, one of them an operand; a transposed operand."""
+    steps = (Step("multiply", dtype, (0, 1)), Step("exp", dtype, (2,)), Step("less", dtype, (0, 1)),
+             Step("cast", "bfloat16", (3,)))  # fmt: skip
+    program = Program((dtype, dtype), steps, dtype, (3, 4, 5, 1))
+    x = floats(dtype, 700)[:700].reshape(35, 20), floats(dtype, 700)[50:750].reshape(20, 35).T
+    operands = [place(v, device) for v in x]
+    shape, results = (35, 20), []
+    for name in program.outputs:
+        room = place(np.zeros((35, 45), TABLE[name].numpy), device)
+        results.append(room.view(shape, (45, 2) if len(results) % 2 else (1, 40), 3))
+    what = Call("pointwise", tuple(v.layout for v in operands), tuple(v.layout for v in results), program, device,
+                accel.config.current())  # fmt: skip
+    KERNELS[0].prepare(what)(operands, results)
+    for got, value in zip(results, program.values, strict=True):
+        one = Program((dtype, dtype), steps, program.value_dtypes()[value], (value,))
+        assert not differing(fetch(got), evaluate(one, *x)).any()
 
 
 def layouts():

@@ -33,7 +33,7 @@ def logsigmoid(x: Expr) -> Expr:
 
 
 def mish(x: Expr) -> Expr:
-    """x e (e + 2) / (e (e + 2) + 2) with e = exp(x), which tanh(log(1 + e)) is.
+    """x e (e + 2) / (e (e + 2) + 2) with e = exp(x), which tanh(log(1 + e)) is, and the product x e as a pair.
 
     For negative x the factor e may be subnormal where the product is not, so its power of two comes last.
     """
@@ -42,7 +42,10 @@ def mish(x: Expr) -> Expr:
     e = p * first * second
     above = e + 2.0
     ratio = above / fma(e, above, 2.0)
-    return select(x > MISH_END[x.dtype], x, limited * p * ratio * first * second)
+    product = limited * p
+    excess = fma(-limited, p, product)  # what rounding added, +0 where x is a zero: its sign stays
+    quotient = fma(product, ratio, -(excess * ratio))
+    return select(x > MISH_END[x.dtype], x, quotient * first * second)
 
 
 def selu(x: Expr) -> Expr:
@@ -113,16 +116,38 @@ def _hard(mp: Any, x: Any) -> Any:
     return min(max(x + 3, mp.zero), mp.mpf(6)) / 6
 
 
+MISH_TURNS = (-2.256376396360793, 1.4905711794854284)
+"""Zeros of the second derivative."""
+
+
+def _mish_derivative(fn: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+    """t + x (1 - t**2) sigmoid(x), for y = x t and t = tanh(log(1 + e**x))."""
+    t = fn.where(fn.equal(x, 0.0), 0.6, y / x)
+    return (g * (t + (x - y * t) * fn.sigmoid(x)),)
+
+
+def _selu_derivative(fn: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+    scale = float(SELU_SCALE)
+    return (g * fn.where(fn.greater(x, 0.0), scale, y + scale * float(SELU_ALPHA)),)
+
+
+def _hardswish_derivative(fn: Any, g: Any, y: Any, x: Any) -> tuple[Any]:
+    inside = fn.where(fn.less_equal(x, 3.0), x / 3.0 + 0.5, 1.0)
+    return (fn.where(fn.less(x, -3.0), 0.0, g * inside),)
+
+
 ROWS = (
     ScalarFunction(
         "logsigmoid", 1, FLOAT, logsigmoid, "Gives log(1 / (1 + e**-x)) for each element.", ulp=(3.0, 3.0),
         range="[-inf, 0]", special=("NaN -> NaN", "+inf -> +0", "-inf -> -inf"),
         source="min(x, 0) - log1p(exp(-|x|))", reference=_log_sigmoid,
+        derivative=lambda fn, g, y, x: (g * fn.sigmoid(-x),),
     ),
     ScalarFunction(
         "mish", 1, FLOAT, mish, "Gives x tanh(log(1 + e**x)) for each element.", ulp=(4.0, 4.0), range="[-0.31, inf]",
         special=GATE, source="x e (e + 2) / (e (e + 2) + 2) with e = exp(x) (Misra 2019, arXiv:1908.08681)",
         reference=_mish,
+        derivative=_mish_derivative, turns=MISH_TURNS,
     ),
     ScalarFunction(
         "selu", 1, FLOAT, selu, "Gives scale x for x > 0, else scale alpha (e**x - 1), for each element.",
@@ -130,26 +155,31 @@ ROWS = (
         special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -scale alpha"),
         source=f"scale = {SELU_SCALE[:18]}, alpha = {SELU_ALPHA[:18]} (Klambauer and others 2017, arXiv:1706.02515)",
         reference=_selu,
+        derivative=_selu_derivative, turns=(0.0,),
     ),
     ScalarFunction(
         "softsign", 1, FLOAT, softsign, "Gives x / (1 + |x|) for each element.", ulp=(1.5, 1.5), range="[-1, 1]",
         special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> 1", "-inf -> -1"),
         reference=lambda mp, x: x / (1 + abs(x)),
+        derivative=lambda fn, g, y, x: (g / fn.square(fn.abs(x) + 1.0),), turns=(0.0,),
     ),
     ScalarFunction(
         "tanhshrink", 1, FLOAT, tanhshrink, "Gives x - tanh(x) for each element.", ulp=(4.0, 4.0),
         special=("NaN -> NaN", "+0 -> +0", "-0 -> -0", "+inf -> +inf", "-inf -> -inf"),
         source="|x| < 1: x**3 times a minimax polynomial of x**2; else |x| - 1 + 2 / (exp(2 |x|) + 1)",
         reference=_tanhshrink,
+        derivative=lambda fn, g, y, x: (g * fn.square(fn.tanh(x)),), turns=(0.0,),
     ),
     ScalarFunction(
         "hardsigmoid", 1, FLOAT, hardsigmoid, "Gives (x + 3) / 6 limited to [0, 1], for each element.",
         ulp=(1.5, 1.5), range="[0, 1]", special=("NaN -> NaN", "+inf -> 1", "-inf -> +0"), reference=_hard,
+        derivative=lambda fn, g, y, x: (fn.where(fn.less(fn.abs(x), 3.0), g / 6.0, 0.0),), turns=(-3.0, 3.0),
     ),
     ScalarFunction(
         "hardswish", 1, FLOAT, hardswish, "Gives x times (x + 3) / 6 limited to [0, 1], for each element.",
         ulp=(3.0, 3.0), range="[-0.375, inf]", special=GATE,
         source="definition (Howard and others 2019, arXiv:1905.02244)",
         reference=lambda mp, x: x * _hard(mp, x),
+        derivative=_hardswish_derivative, turns=(-3.0, 3.0),
     ),
 )  # fmt: skip

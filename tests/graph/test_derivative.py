@@ -1,0 +1,274 @@
+"""Derivatives: of every scalar function against central differences, of every primitive and view against those of whole
+functions and against torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import accel
+from accel import dispatch
+from accel.array import Array
+from accel.conversion import from_numpy, to_numpy
+from accel.errors import ArgumentError
+from accel.graph.derivative import backward, forward
+from accel.graph.elements import fn as numbers
+from accel.graph.trace import Tracer
+from accel.ops.primitive.pointwise import fn
+from accel.ops.primitive.reduce import max, mean, min, prod, sum
+from accel.scalar import FUNCTIONS
+
+RNG = np.random.default_rng(11)
+SMOOTH = [name for name, row in FUNCTIONS.items() if callable(row.derivative)]
+
+
+def points(name: str, argument: int) -> np.ndarray:
+    """Where a function is smooth: apart from its jumps, ties and poles."""
+    x = np.array([-7.3, -3.1, -2.9, -1.3, -0.71, -0.01, 0.013, 0.29, 1.1, 2.3, 3.2, 4.9])
+    x = np.roll(x, 5 * argument)
+    if name in ("log", "log2", "log10", "sqrt", "rsqrt") or (name == "pow" and argument == 0):
+        return np.abs(x)
+    if name == "log1p":
+        return np.abs(x) - 0.9
+    if name == "clip":
+        return x if argument == 0 else x * 0 + (-1.5 if argument == 1 else 2.5)
+    return x
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_functions(name):
+    """Against central differences of the exact function in 60 digits, or where there is none, of the function."""
+    row = FUNCTIONS[name]
+    x = [points(name, i) for i in range(row.arity)]
+    if name == "where":
+        x[0] = x[0] > 0
+    y = getattr(numbers, name)(*x)
+    cotangent = RNG.uniform(0.5, 2, y.shape)
+    found = row.derivative(numbers, cotangent, y, *x)
+    assert len(found) == row.arity
+    for i, got in enumerate(found):
+        if got is None:
+            assert name in ("where", "copysign")
+            continue
+        want = [cotangent[at] * _difference(name, [v[at] for v in x], i) for at in range(y.size)]
+        np.testing.assert_allclose(np.broadcast_to(got, y.shape), want, rtol=1e-10, atol=1e-13)
+
+
+def _difference(name: str, x: list[Any], i: int) -> float:
+    reference = FUNCTIONS[name].reference
+    if reference is None:  # where and copysign, of which float64 differences are exact enough
+        ahead, behind = ([v + h if j == i else v for j, v in enumerate(x)] for h in (2.0**-20, -(2.0**-20)))
+        return float(getattr(numbers, name)(*ahead) - getattr(numbers, name)(*behind)) * 2.0**19
+    with mpmath.workdps(60):
+        h = mpmath.mpf(10) ** -20
+        wide = [mpmath.mpf(float(v)) for v in x]
+        ahead, behind = (
+            reference(mpmath.mp, *(v + step if j == i else v for j, v in enumerate(wide))) for step in (h, -h)
+        )
+        return float((ahead - behind) / (2 * h))
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "want"),
+    [
+        ("maximum", (1.0, 1.0), (0.5, 0.5)),
+        ("minimum", (1.0, 1.0), (0.5, 0.5)),
+        ("relu", (0.0,), (0.0,)),
+        ("abs", (0.0,), (0.0,)),
+        ("clip", (1.0, 1.0, 2.0), (1.0, 0.0, 0.0)),
+        ("clip", (3.0, 1.0, 2.0), (0.0, 0.0, 1.0)),
+        ("clip", (0.0, 1.0, 2.0), (0.0, 1.0, 0.0)),
+        ("pow", (0.0, 0.0), (0.0, 0.0)),
+        ("pow", (0.0, 2.0), (0.0, 0.0)),
+        ("gelu", (0.0,), (0.5,)),
+        ("mish", (0.0,), (0.6,)),
+        ("hardswish", (3.0,), (1.5,)),
+    ],
+)
+def test_ties_and_edges_go_by_torchs_rule(name, x, want):
+    given = [np.float64(v) for v in x]
+    with np.errstate(all="ignore"):
+        found = FUNCTIONS[name].derivative(numbers, 1.0, getattr(numbers, name)(*given), *given)
+    assert [float(v) for v in found] == pytest.approx(list(want))
+
+
+# whole functions
+
+
+def graph_of(function: Callable[..., Any], arrays: list[Array]):
+    tracer = Tracer([x.layout for x in arrays])
+    token = dispatch.RECORDER.set(tracer)
+    try:
+        result = function(*tracer.arguments())
+    finally:
+        dispatch.RECORDER.reset(token)
+    return tracer.graph(result if isinstance(result, tuple) else (result,))
+
+
+def on_cpu(x: np.ndarray) -> Array:
+    return from_numpy(x, accel.device("cpu"), copy=True)
+
+
+def gradients(function: Callable[..., Any], operands: list[np.ndarray]) -> tuple[list, list[np.ndarray]]:
+    """Cotangents of the operands, and those given to the results."""
+    arrays = [on_cpu(x) for x in operands]
+    graph = graph_of(function, arrays)
+    values = forward(graph, arrays)
+    results = [values[r.value].view(r.layout.shape, r.layout.strides, r.offset) for r in graph.results]
+    given = [RNG.standard_normal(y.shape) for y in results]
+    found = backward(graph, values, [on_cpu(g.astype(y.dtype.numpy)) for g, y in zip(given, results, strict=True)])
+    return [None if g is None else to_numpy(g) for g in found], given
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape)
+
+
+def softmax_like(x: Array) -> Array:
+    powers = fn.exp(x - max(x, axis=1, keepdims=True))
+    return powers / sum(powers, axis=1, keepdims=True)
+
+
+def layer_norm_like(x: Array, weight: Array, bias: Array) -> Array:
+    centred = x - mean(x, axis=-1, keepdims=True)
+    return centred * fn.rsqrt(mean(fn.square(centred), axis=-1, keepdims=True) + 1e-5) * weight + bias
+
+
+def shared(x: Array, y: Array) -> tuple[Array, Array]:
+    """Values that several nodes and two results need."""
+    a = fn.tanh(x * y)
+    return a * a + x, sum(a, axis=0)
+
+
+BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
+    "softmax": (softmax_like, [normal(3, 7)]),
+    "layer_norm": (layer_norm_like, [normal(4, 5), normal(5), normal(5)]),
+    "composed ops": (lambda x: accel.nn.log_softmax(accel.nn.rms_norm(x, (6,)), axis=0), [normal(3, 6)]),
+    "product": (lambda a, b: fn.gelu(accel.matmul(a, b)), [normal(3, 4), normal(4, 5)]),
+    "batched product": (accel.matmul, [normal(2, 1, 3, 4), normal(5, 4, 2)]),
+    "product of vectors": (accel.matmul, [normal(6), normal(6)]),
+    "linear": (lambda x, w, b: accel.nn.linear(x, w, b, activation="silu"), [normal(3, 4), normal(5, 4), normal(5)]),
+    "shared": (shared, [normal(3, 4), normal(4)]),
+    "product of elements": (
+        lambda x: prod(x, axis=1),
+        [np.array([[1.5, -2.0, 3.0], [1.5, 0.0, 3.0], [0.0, 0.0, 3.0]])],
+    ),
+    "extremes": (lambda x: max(x, axis=0) * min(x), [np.array([[1.0, 2.0, 5.0], [1.5, 0.5, 3.0]])]),
+    "views": (lambda x: (x.permute((1, 0))[:, ::-1] * 2.0)[None], [normal(3, 4)]),
+    "reshapes": (lambda x: fn.exp(accel.reshape(x * x, (2, 6))), [normal(3, 4)]),
+    "slices": (lambda x: fn.sigmoid(x[:, 3:]) * x[:, :3] + x[:, ::2], [normal(4, 6)]),
+    "one row": (lambda x: x[1] * x, [normal(4, 6)]),
+    "choices": (lambda x, y: fn.where(fn.less(x, y), x * y, x - y), [normal(5, 4), normal(5, 1)]),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_against_central_differences(body):
+    function, operands = BODIES[body]
+    found, given = gradients(function, operands)
+
+    def weighed(moved: list[np.ndarray]) -> float:
+        again = function(*(on_cpu(x) for x in moved))
+        several = again if isinstance(again, tuple) else (again,)
+        return float(np.sum([np.sum(g * to_numpy(y)) for g, y in zip(given, several, strict=True)]))
+
+    h = 2.0**-17
+    for i, got in enumerate(found):
+        assert got.shape == operands[i].shape
+        want = np.empty(operands[i].shape)
+        for at in np.ndindex(want.shape):
+            moved = []
+            for step in (h, -h):
+                x = operands[i].copy()
+                x[at] += step
+                moved.append(weighed([x if j == i else v for j, v in enumerate(operands)]))
+            want[at] = (moved[0] - moved[1]) / (2 * h)
+        np.testing.assert_allclose(got, want, rtol=2e-8, atol=2e-8)
+        off = got + 1e-3 * np.abs(want).max()
+        assert not np.allclose(off, want, rtol=2e-8, atol=2e-8), "a difference is seen"
+
+
+def test_ties_of_a_maximum_share_the_cotangent():
+    found, given = gradients(lambda x: max(x, axis=1), [np.array([[2.0, 1.0, 2.0], [0.0, 3.0, 3.0]])])
+    assert found[0].tolist() == [[given[0][0] / 2, 0, given[0][0] / 2], [0, given[0][1] / 2, given[0][1] / 2]]
+
+
+def test_what_is_no_smooth_number_has_no_cotangent():
+    found, _ = gradients(lambda x, y: fn.floor(x) + fn.where(fn.less(x, 0.0), 1.0, y), [normal(4), normal(4)])
+    assert found[0] is None
+    assert found[1] is not None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_dtypes(dtype):
+    """Cotangents have their operands' dtypes, whatever a body widens to."""
+    x = accel.dtypes.as_dtype(dtype)
+    arrays = [on_cpu(normal(4, 5).astype(x.numpy)), on_cpu(normal(5).astype(np.float32))]
+    graph = graph_of(lambda a, b: accel.nn.softmax(a * b, axis=1), arrays)
+    values = forward(graph, arrays)
+    result = graph.results[0].layout.dtype
+    found = backward(graph, values, [on_cpu(normal(4, 5).astype(result.numpy))])
+    assert [g.dtype for g in found] == [a.dtype for a in arrays]
+
+
+@pytest.mark.parametrize("body", ["softmax", "layer_norm", "product", "shared", "reshapes", "choices"])
+def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):
+    """Reverse mode runs under a trace as it does on a device."""
+    function, operands = BODIES[body]
+    arrays = [on_cpu(x.astype(np.float32)) for x in operands]
+    graph = graph_of(function, arrays)
+    values = forward(graph, arrays)
+    cotangents = [on_cpu(normal(*r.layout.shape).astype(np.float32)) for r in graph.results]
+    direct = backward(graph, values, cotangents)
+
+    def whole(*given: Array) -> tuple[Array, ...]:
+        return tuple(backward(graph, forward(graph, given[: len(arrays)]), given[len(arrays) :]))
+
+    traced = graph_of(whole, [*arrays, *cotangents])
+    again = forward(traced, [*arrays, *cotangents])
+    for read, want in zip(traced.results, direct, strict=True):
+        got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
+        assert np.array_equal(to_numpy(got), to_numpy(want))
+
+
+def test_refusals():
+    x = on_cpu(normal(8))
+    window = graph_of(lambda x: x.view((3, 3), (1, 1)) * 2.0, [x])
+    with pytest.raises(ArgumentError, match="overlap"):
+        backward(window, forward(window, [x]), [on_cpu(normal(3, 3))])
+    half = graph_of(lambda x: x[::2] * 2.0, [x])
+    with pytest.raises(ArgumentError, match="cannot be traced yet"):
+        graph_of(lambda x, g: backward(half, forward(half, [x]), [g])[0], [x, on_cpu(normal(4))])
+
+
+TORCH: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]] = {
+    name: (getattr(accel.nn, name), name, [normal(4, 7) * 2])
+    for name in (
+        "gelu",
+        "silu",
+        "relu",
+        "mish",
+        "selu",
+        "hardswish",
+        "hardsigmoid",
+        "softsign",
+        "tanhshrink",
+        "logsigmoid",
+    )
+    if hasattr(accel.nn, name)
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_against_torch(name):
+    torch = pytest.importorskip("torch")
+    function, theirs, operands = TORCH[name]
+    found, given = gradients(function, operands)
+    x = torch.tensor(operands[0], requires_grad=True)
+    # the sixth of torch's hardsigmoid is a float32
+    getattr(torch.nn.functional, theirs)(x).backward(torch.tensor(given[0]))
+    np.testing.assert_allclose(found[0], x.grad.numpy(), rtol=4e-8 if name == "hardsigmoid" else 1e-12, atol=1e-14)
