@@ -67,7 +67,7 @@ def _without_last_row(call: Call, inputs: Any, out: np.ndarray, right: Callable[
 
 FAULTS = {
     "row-block-8192": fault("blocks of 4096", "row float32", _folded(partial(right_reduce, block=2 * BLOCK))),
-    "row-lanes-32": fault("64 lanes", "row bfloat16", _folded(partial(right_reduce, lanes=LANES // 2))),
+    "row-lanes-32": fault("64 lanes", "row float32", _folded(partial(right_reduce, lanes=LANES // 2))),
     "row-by-numpy": fault("the order of a fold", "row float32", _folded(_by_numpy)),
     "row-drops-nan": fault("NaN propagates in a row's max and min", "row float16", _folded(_without_nan)),
     "row-without-tail": fault("every element of a row is written", "row float32", _without_tail),
