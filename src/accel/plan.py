@@ -13,7 +13,7 @@ from typing import Any
 
 from . import _core
 from .array import Array
-from .backends.base import Device, Launch, Prepared
+from .backends.base import Call, Device, Launch, Prepared
 from .dtypes import TABLE
 from .layout import Layout, layout, span
 
@@ -81,6 +81,12 @@ def single(device: Device, outputs: Sequence[Layout], prepared: Prepared, inputs
     operands = [Operand("input", i) for i in range(inputs)]
     results = [Operand("output", i) for i in range(len(outputs))]
     return plan(device, outputs, prepared.scratch, bind(prepared, operands, results), into)
+
+
+def run_on(call: Call, prepared: Prepared, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+    """Runs what a kernel prepared on given arrays, once (tests of kernels)."""
+    made = single(call.device, [x.layout for x in outputs], prepared, len(inputs), None)
+    made(list(inputs), outputs[0] if len(outputs) == 1 else tuple(outputs))
 
 
 def _pieces(scratch: Sequence[int]) -> tuple[list[int], int]:

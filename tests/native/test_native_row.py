@@ -16,6 +16,7 @@ from accel.backends.base import Call
 from accel.kernels.cpu.pointwise import KERNELS as POINTWISE
 from accel.kernels.cpu.row import KERNELS
 from accel.ops.primitive.row import Rows
+from accel.plan import run_on
 from accel.scalar import Program, RowProgram, Step
 from accel.scalar.evaluate import evaluate
 
@@ -373,6 +374,6 @@ def test_pointwise_programs_of_several_results():
             layouts = [tuple(a.layout for a in these) for these in (operands, outputs)]
             with accel.config(num_threads=threads):
                 call = Call("pointwise", *layouts, program, accel.device("cpu"), accel.config.current())
-            kernel.prepare(call)(operands, outputs)
+            run_on(call, kernel.prepare(call), operands, outputs)
             for got, want in zip(outputs, wants, strict=True):
                 assert same(np.asarray(got), np.asarray(want)), (shape, in_place)

@@ -14,6 +14,7 @@ from accel.dtypes import TABLE
 from accel.kernels.triton.pointwise import KERNELS, needs_wide
 from accel.layout import layout
 from accel.ops.primitive.pointwise import cast_program
+from accel.plan import run_on
 from accel.registry import OPS
 from accel.scalar import Program, ProgramBuilder, Step
 from accel.scalar.evaluate import evaluate
@@ -104,7 +105,7 @@ def test_several_results(device, dtype):
         results.append(room.view(shape, (45, 2) if len(results) % 2 else (1, 40), 3))
     what = Call("pointwise", tuple(v.layout for v in operands), tuple(v.layout for v in results), program, device,
                 accel.config.current())  # fmt: skip
-    KERNELS[0].prepare(what)(operands, results)
+    run_on(what, KERNELS[0].prepare(what), operands, results)
     for got, value in zip(results, program.values, strict=True):
         one = Program((dtype, dtype), steps, program.value_dtypes()[value], (value,))
         assert not differing(fetch(got), evaluate(one, *x)).any()

@@ -18,6 +18,7 @@ from accel.kernels.triton import row
 from accel.layout import layout
 from accel.ops import canonical
 from accel.ops.primitive.row import Rows, evaluate
+from accel.plan import run_on
 from accel.testing.compare import differing, fetch, place
 
 RNG = np.random.default_rng(23)
@@ -143,7 +144,7 @@ def test_output_layouts(device):
     whole = [place(np.zeros(s, np.float32), device) for s in ((140, 9), (12,))]
     outputs = [whole[0].view((4, 70), (2, 18), 3), whole[1].view((4,), (-3,), 10)]
     what = call(program, 1, [v.layout for v in operands], [v.layout for v in outputs], device)
-    row.KERNELS[0].prepare(what)(operands, outputs)
+    run_on(what, row.KERNELS[0].prepare(what), operands, outputs)
     for got, want in zip(outputs, evaluate(Rows(program, 1), *x), strict=True):
         assert not differing(fetch(got), want).any()
     assert np.count_nonzero(fetch(whole[0])) == 280

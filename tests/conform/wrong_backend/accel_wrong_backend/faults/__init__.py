@@ -1,12 +1,13 @@
 """The faults by name, one per rule and clause of the contract (docs/numerics.md and `accel.backends.base`)."""
 
-from . import memory, pointwise, products, reductions, softmax
+from . import memory, pointwise, products, reductions, rows, softmax
 from .fault import NONE, Fault, of
 
 FAULTS: dict[str, Fault] = {
     **of(reductions.FAULTS, "reduce", "mean"),
     **of(products.FAULTS, "matmul"),
     **of(softmax.FAULTS, "softmax", "log_softmax", "logsumexp"),
+    **of(rows.FAULTS, "row"),
     **of(pointwise.FAULTS, "pointwise"),
     **memory.FAULTS,
 }
