@@ -17,12 +17,15 @@ def edges(request: pytest.FixtureRequest, target, device) -> int | None:
 
 @pytest.mark.parametrize(("spec", "dtype"), CASES, ids=[f"{spec.name}-{dtype}" for spec, dtype in CASES])
 def test_op(request, target, spec, dtype):
+    deep = request.config.getoption("--deep")
+    composed = spec.decompose is not None and spec.namespace != "internal"
+    if composed and not deep and not target.name.startswith("cpu") and dtype.name != "float32":
+        pytest.skip("other dtypes of composed ops run on this device with --deep")
     with target.in_force() as device:
         known = conform.known_failures(device.backend).get((spec.name, dtype.name))
-        deep = request.config.getoption("--deep")
         row = conform.one(spec, dtype, device, 100 if deep else target.examples, known, edges(request, target, device))
     print(f"largest error / bound: {row.error:.3g}")
-    assert row.status in ("pass", "decomposition", "known"), f"{row.status}: {row.detail}"
+    assert row.status in ("pass", "compiled", "decomposition", "known"), f"{row.status}: {row.detail}"
 
 
 def test_contract(target):

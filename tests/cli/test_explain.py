@@ -25,6 +25,14 @@ ARGUMENTS = {
     "nll_loss": ("--shape", "5x7,5", "--dtype", "float32,int64"),
     "gaussian_nll_loss": ("--shape", "5x7,5x7,5"),
     "margin_ranking_loss": ("--shape", "5x7,5x7,5x7"),
+    **dict.fromkeys(("layer_norm", "rms_norm"), ("--shape", "5x7", "normalized_shape=(7,)")),
+    "group_norm": ("--shape", "5x8", "num_groups=2"),
+    "instance_norm_training": ("--shape", "5x4x6"),
+    "batch_norm_inference": ("--shape", "5x4,4,4"),
+    "prelu": ("--shape", "5x7,7"),
+    "softcap": ("--shape", "5x7", "cap=30.0"),
+    "threshold": ("--shape", "5x7", "threshold=0.5", "value=0.0"),
+    "glu": ("--shape", "5x8"),
 }
 """Arguments of the ops that take more than operands of one shape."""
 
@@ -53,8 +61,11 @@ def test_every_op(op, here):
         served = [c for c in call["candidates"] if c["refusal"] is None]
         assert served, call
     last = report["calls"][-1]["candidates"][0]
-    assert last["what"].startswith("cpu.")
-    assert last["source"]
+    if last["launches"]:
+        assert all(" by cpu." in line for line in last["launches"]), last
+    else:
+        assert last["what"].startswith("cpu.")
+        assert last["source"]
 
 
 def test_it_says_what_explain_says(here):
@@ -65,10 +76,16 @@ def test_it_says_what_explain_says(here):
     assert out == f"{accel.explain('matmul', *on_cpu)}\n"
 
 
-def test_a_decomposition_is_followed(here):
-    code, out, _ = here("explain", "softmax", "--shape", "64x1000", "--device", "cpu", "axis=0")
+def test_the_launches_of_a_composition(here):
+    code, out, _ = here("explain", "layer_norm", "--shape", "64x1000", "--device", "cpu", "normalized_shape=(1000,)")
     assert code == 0
-    assert "no   cpu.softmax (csrc/softmax.hpp): elements along the axes are not neighbours" in out
+    assert "runs compiled composition\n         row by cpu.row: sum[1] divide" in out
+
+
+def test_a_decomposition_is_followed(here):
+    with accel.config(fusion="off"):
+        code, out, _ = here("explain", "softmax", "--shape", "64x1000", "--device", "cpu", "axis=0")
+    assert code == 0
     assert "runs decomposition into other ops" in out
     for call in ("max(float32[64, 1000]) on cpu", "sum(float32[64, 1000]) on cpu"):
         assert call in out

@@ -35,4 +35,4 @@ def test_a_fault_is_seen(name):
 def test_without_a_fault_nothing_is_seen(op, dtype):
     """The control: the same kernels through the same wrapper."""
     (row,) = conform.run("wrong:nothing", [op], dtypes=[dtype]).rows
-    assert row.status in ("pass", "decomposition"), row.detail
+    assert row.status in ("pass", "compiled", "decomposition"), row.detail

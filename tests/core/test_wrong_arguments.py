@@ -71,7 +71,7 @@ def functions() -> dict[str, Any]:
 
 
 FUNCTIONS = functions()
-NO_CALL = {"can_cast", "result_type", "finfo", "iinfo"}  # which take an array for its dtype
+NO_CALL = {"can_cast", "result_type", "finfo", "iinfo", "fuse"}  # which take an array for its dtype, or a function
 
 
 def parameters(name: str) -> list[inspect.Parameter]:

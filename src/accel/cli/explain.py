@@ -72,7 +72,9 @@ def command(op: str, keywords: tuple[str, ...], shape: str, dtype: str, device: 
         calls = [
             {
                 "call": what,
-                "candidates": [{"what": c.what, "source": c.source, "refusal": c.refusal} for c in candidates],
+                "candidates": [
+                    {"what": c.what, "source": c.source, "refusal": c.refusal, "launches": c.more} for c in candidates
+                ],
             }
             for what, candidates in found.calls
         ]

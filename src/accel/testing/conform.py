@@ -22,7 +22,7 @@ from .compare import check
 from .failure import Failure
 from .families import Samples
 
-PASSING = ("pass", "decomposition", "fallback", "known")
+PASSING = ("pass", "compiled", "decomposition", "fallback", "known")
 
 
 INTERPRETED = 5000
@@ -31,9 +31,10 @@ INTERPRETED = 5000
 
 @dataclass(frozen=True)
 class Row:
-    """One op and dtype. status: pass (a native kernel, right), decomposition or fallback (right, by other ops or on the
-    CPU), known (listed as a known failure, and failing), unsupported (refused with a reason), fail. examples: how many
-    were run. error: largest |error| / bound met. detail: of what is not simply right, in one or more lines."""
+    """One op and dtype. status: pass (a native kernel, right), compiled, decomposition or fallback (right, as a compiled
+    composition, by other ops or on the CPU), known (listed as a known failure, and failing), unsupported (refused with
+    a reason), fail. examples: how many were run. error: largest |error| / bound met. detail: of what is not simply
+    right, in one or more lines."""
 
     op: str
     dtype: str
@@ -163,8 +164,10 @@ def one(
         status, detail = "fail", f"listed as a known failure, but it passes: {known}"
     elif dispatch.FALLBACK in how:
         status = "fallback"
+    elif dispatch.DECOMPOSITION in how:
+        status = "decomposition"
     else:
-        status = "decomposition" if dispatch.DECOMPOSITION in how else "pass"
+        status = "compiled" if dispatch.COMPILED in how else "pass"
     return Row(spec.name, dtype.name, status, done, worst, detail)
 
 
