@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 STATUSES = {
     "pass": "native",
+    "compiled": "compiled",
     "decomposition": "decomposed",
     "fallback": "on the cpu",
     "unsupported": "unsupported",

@@ -31,8 +31,8 @@ INTERPRETED = 5000
 
 @dataclass(frozen=True)
 class Row:
-    """One op and dtype. status: pass (a native kernel, right), compiled, decomposition or fallback (right, as a compiled
-    composition, by other ops or on the CPU), known (listed as a known failure, and failing), unsupported (refused with
+    """One op and dtype. status: pass (a native kernel, right), compiled, decomposition or fallback (right, as compiled
+    launches, by other ops or on the CPU), known (listed as a known failure, and failing), unsupported (refused with
     a reason), fail. examples: how many were run. error: largest |error| / bound met. detail: of what is not simply
     right, in one or more lines."""
 
