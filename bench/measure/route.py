@@ -14,7 +14,8 @@ def route(recorder: dispatch.Recorder, device: Device) -> dict[str, Any]:
     whats = [what for _, _, what in chosen]
     moved = [each for each in chosen if each[2] == dispatch.FALLBACK or each[2].startswith("override: ")]
     made = (dispatch.DECOMPOSITION, dispatch.FALLBACK)
-    kernels = list(dict.fromkeys(what for what in whats if what not in made and not what.startswith("override: ")))
+    by = [name for _, found, _ in chosen for name in _kernels(found)]
+    kernels = list(dict.fromkeys(name for name in by if name not in made and not name.startswith("override: ")))
     executed = str(device)
     if moved:
         last = next((where for where, _, what in reversed(chosen) if what in kernels), moved[-1][0])
@@ -28,6 +29,12 @@ def route(recorder: dispatch.Recorder, device: Device) -> dict[str, Any]:
         "kernel": ", ".join(kernels) or None,
         "reason": "; ".join(dict.fromkeys(reasons)) or ("no kernel" if moved else None),
     }
+
+
+def _kernels(found: list[dispatch.Candidate]) -> tuple[str, ...]:
+    """The kernels that ran a call: one, or those of a compiled composition."""
+    runs = next((c for c in found if c.refusal is None), None)
+    return () if runs is None else runs.kernels or (runs.what,)
 
 
 def _chosen(found: list[dispatch.Candidate]) -> str:

@@ -10,10 +10,6 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _supports_mean(call: Call) -> str | None:
-    return "there are no elements" if call.inputs[0].size == 0 else None
-
-
 def _prepare(call: Call) -> Prepared:
     (x,), (out,) = call.inputs, call.outputs
     kernel = native().Reduce(isa(call.settings.cpu_isa), call.params.kind, x.dtype.name, out.dtype.name)
@@ -28,7 +24,4 @@ def _prepare(call: Call) -> Prepared:
     return one_launch(call, run, kernel)
 
 
-KERNELS = (
-    Kernel("reduce", "cpu.reduce", "csrc/reduce.hpp", _supports, _prepare),
-    Kernel("mean", "cpu.mean", "csrc/reduce.hpp", _supports_mean, _prepare),
-)
+KERNELS = (Kernel("reduce", "cpu.reduce", "csrc/reduce.hpp", _supports, _prepare),)

@@ -60,13 +60,14 @@ class FallbackWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to serve a call, for `accel explain`: what it is, and why it cannot be used (None: it can). more: the
-    launches of a compiled composition."""
+    """One way to serve a call, for `accel explain`: what it is, and why it cannot be used (None: it can). more, kernels:
+    the launches of a compiled composition in words, and the names of their kernels."""
 
     what: str
     source: str
     refusal: str | None
     more: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
 
 
 def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Result | None) -> Result:
@@ -542,7 +543,8 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     composed = spec.decompose is not None and spec.decomposes(params)
     if composed and settings.fusion == "on":
         graph, made = _stages(spec, inputs, params, device, settings)
-        found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made))))
+        names = tuple(stage.kernel.name for stage in made if stage.kernel is not None)
+        found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made)), names))
     else:
         found.append(Candidate(DECOMPOSITION, "", None if composed else f"{spec.name} is a primitive"))
     refusal = None

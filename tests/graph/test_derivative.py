@@ -18,8 +18,9 @@ from accel.errors import ArgumentError
 from accel.graph.derivative import backward, forward
 from accel.graph.elements import fn as numbers
 from accel.graph.trace import Tracer
+from accel.ops.composed.statistics import mean
 from accel.ops.primitive.pointwise import fn
-from accel.ops.primitive.reduce import max, mean, min, prod, sum
+from accel.ops.primitive.reduce import max, min, prod, sum
 from accel.scalar import FUNCTIONS
 
 RNG = np.random.default_rng(11)

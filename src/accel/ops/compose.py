@@ -60,7 +60,13 @@ class Bound:
     count, so that 1, 1.0 and True are three. One object for each, so that it is a quick key."""
 
     given: tuple[bool, ...]
+    names: tuple[str, ...]
     values: tuple[Any, ...]
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The structural arguments by name: what a kernel of the op as a whole goes by."""
+        return dict(zip(self.names, self.values, strict=True))
 
 
 def parameters(body: Callable[..., Any]) -> tuple[Parameter, ...]:
@@ -87,6 +93,12 @@ def structural(op: str, name: str, value: Any) -> Any:
     except TypeError:
         raise ArgumentError(f"{op}: {name}: got {shown(value)}, which is no value that is compared") from None
     return value
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value and its type tell it from all others. (1, 2) and (True, 2.0) are equal, and of one type; what
+    equals a tuple that is kept is taken for it."""
+    return value is None or type(value) in (int, bool, str, DType) or (type(value) is float and value != 0)
 
 
 def typed(value: Any) -> Any:
@@ -160,7 +172,7 @@ class _Composed:
             namespace=namespace,
             decompose=self.decompose,
         )
-        self.spec = registry.register(spec)
+        self.spec = function.__globals__["_spec"] = registry.register(spec)
         return function
 
     def public(self, namespace: str) -> Callable[..., Any]:
@@ -186,37 +198,37 @@ class _Composed:
             if p.optional:
                 operands += f" + (() if {p.name} is None else ({p.name},))"
         values = "".join(f"{p.name}, " for p in self.others)
+        types = "".join(f"_type({p.name}), " for p in self.others)
         text = (
             f"def {self.name}({', '.join(words)}, **others):\n"
             f"    if others:\n"
             f"        _refuse({self.name!r}, others)\n"
-            f"    return _enter(_spec(), {operands}, _bind(({given},), ({values})))\n"
+            f"    key = (({given},), ({values}), ({types}))\n"
+            f"    try:\n"
+            f"        bound = _known(key) or _bind(key)\n"
+            f"    except TypeError:\n"  # a list is no part of a key
+            f"        bound = _bind(key)\n"
+            f"    return _enter(_spec, {operands}, bound)\n"
         )
-        known = {"_refuse": refuse, "_enter": interop.enter, "_spec": lambda: self.spec, "_bind": self.bind, **defaults}
+        names = {"_refuse": refuse, "_enter": interop.enter, "_known": self.bounds.get, "_bind": self.bind}
+        known = {**names, "_type": type, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]
         function.__doc__, function.__module__ = self.body.__doc__, f"accel.{namespace}".rstrip(".")
         function.__signature__ = _public_signature(signature)  # type: ignore[attr-defined]
         return function
 
-    def bind(self, given: tuple[bool, ...], values: tuple[Any, ...]) -> Bound:
-        """The key of a call's structural arguments."""
-        key = (given, values, tuple(map(type, values)))
-        try:
-            found = self.bounds.find(key)
-        except TypeError:  # a list
-            found = None
-        return found or self._bound(given, values, key)
-
-    def _bound(self, given: tuple[bool, ...], values: tuple[Any, ...], key: tuple[Any, ...]) -> Bound:
-        """The same for arguments that are new, or that a key of values and types does not tell from others."""
+    def bind(self, key: tuple[tuple[bool, ...], tuple[Any, ...], tuple[Any, ...]]) -> Bound:
+        """What stands for a call's structural arguments that are new, or that a key of values and types does not tell
+        from others. key: which operands there are, then the values and their types."""
+        given, values, types = key
         plain = tuple(structural(self.name, p.name, v) for p, v in zip(self.others, values, strict=True))
         exact = (given, plain, tuple(map(typed, plain)))
         found = self.exact.find(exact)
         if found is None:
-            found = Bound(given, plain)
+            found = Bound(given, tuple(p.name for p in self.others), plain)
             self.exact.keep(exact, found)
-        if exact == key:
+        if all(map(_plain, values)):
             self.bounds.keep(key, found)
         return found
 
@@ -224,7 +236,7 @@ class _Composed:
         """The body on arrays, with the widening before and the rounding after it."""
         *arrays, bound = arrays_and_bound
         self.check(tuple(x.layout for x in arrays), bound)
-        keywords = dict(zip((p.name for p in self.others), bound.values, strict=True))
+        keywords = bound.keywords
         present = [p for p, there in zip(self.operands, bound.given, strict=True) if there]
         operands = dict(zip((p.name for p in present), arrays, strict=True))
         if self.widen:
@@ -251,7 +263,7 @@ class _Composed:
     def output(self, inputs: Sequence[Layout], bound: Bound) -> DType:
         """The dtype of floating results: what the floating operands promote to, or the one that was asked for."""
         common = promote(*(x.dtype for x in inputs if x.dtype.kind == "f"))
-        asked = dict(zip((p.name for p in self.others), bound.values, strict=True)).get("dtype")
+        asked = bound.keywords.get("dtype")
         if asked is None:
             return common
         wanted = as_dtype(asked, f"{self.name}: dtype")

@@ -19,11 +19,11 @@ from ...layout import Shape
 from ...operators import check_writable
 from ..compose import Operand, composed
 from ..primitive.pointwise import assign, fn
-from ..primitive.reduce import mean, sum
+from ..primitive.reduce import sum
 from ..views import expand_dims, squeeze, viewed
 from . import exact_normalization as exact
 from .normalization import Results, added, affine, per_channel
-from .statistics import examples
+from .statistics import examples, mean
 
 
 @composed(reference=exact.batch_norm_inference, samples=partial(examples, "batch_norm_inference"))

@@ -204,3 +204,9 @@ def softmin(x: Any, axis: int = -1, dtype: Any = None) -> Any:
         return _wide(x)
     powers = np.exp(_wide(x).min(axis, keepdims=True) - _wide(x))
     return powers / powers.sum(axis, keepdims=True)
+
+
+@_quiet
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    wide = x.astype(np.longdouble)
+    return wide.mean(axis=axis, keepdims=keepdims)

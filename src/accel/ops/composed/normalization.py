@@ -18,10 +18,10 @@ from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Shape, broadcast_shapes
 from ..compose import Operand, composed
 from ..primitive.pointwise import astype, fn
-from ..primitive.reduce import Axes, mean, normalize_axes, sum
+from ..primitive.reduce import Axes, normalize_axes, sum
 from ..views import broadcast_to, expand_dims, reshape
 from . import exact_normalization as exact
-from .statistics import examples, length, moments, order
+from .statistics import examples, length, mean, moments, order
 
 Results = Array | tuple[Array, ...]
 

@@ -1,4 +1,4 @@
-"""Variance and standard deviation, norms of vectors, and softmin.
+"""Mean, variance and standard deviation, norms of vectors, and softmin.
 
 Variances are two-pass (docs/numerics.md, rule 4): the mean first, then the squares of differences from it.
 """
@@ -18,7 +18,7 @@ from ...errors import ArgumentError, ShapeError
 from ...layout import Shape
 from ..compose import Operand, composed
 from ..primitive.pointwise import astype, fn
-from ..primitive.reduce import Axes, max, mean, min, normalize_axes, sum
+from ..primitive.reduce import Axes, max, min, normalize_axes, sum
 from ..views import squeeze
 from . import exact_normalization as exact
 from .softmax import softmax
@@ -29,6 +29,23 @@ def examples(family: str, dtype: DType) -> Any:
     from ...testing import normalizations
 
     return getattr(normalizations, family)(dtype)
+
+
+def _means(dtype: DType) -> Any:
+    from ...testing import families
+
+    return families.reductions("mean", dtype)
+
+
+@composed(reference=exact.mean, samples=_means, namespace="", widen=False)
+def mean(x: Operand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Arithmetic mean over axes of a floating array: the canonical sum, divided once, rounded once. Nothing gives NaN.
+
+    Raises DtypeError for other dtypes, AxisError, ArgumentError.
+    """
+    axes = normalize_axes("mean", axis, x.ndim)
+    total = sum(x, axis=axes, dtype=x.dtype.accumulator, keepdims=switch("mean", "keepdims", keepdims))
+    return astype(total / float(product(x.shape[a] for a in axes)), x.dtype, copy=False)
 
 
 @composed(reference=exact.var, samples=partial(examples, "statistics"), namespace="")

@@ -1,5 +1,4 @@
-"""Reductions over any axes: sum, prod, mean, max, min, any, all, argmax, argmin. One primitive, ``reduce``; mean
-composes."""
+"""Reductions over any axes: sum, prod, max, min, any, all, argmax, argmin. One primitive, ``reduce``."""
 
 from __future__ import annotations
 
@@ -14,15 +13,13 @@ import numpy as np
 from ... import dispatch, interop, registry
 from ...arguments import integers, refuse, switch, unshown
 from ...array import Array
-from ...conversion import constant
 from ...dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
 from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, permuted
-from ...scalar import Program, program_for
 from .. import bounds, canonical
 from ..parameters import Reduction
 from ..spec import Inferred, OpSpec, Seen
-from .pointwise import apply, astype
+from .pointwise import astype
 
 Axes = int | tuple[int, ...] | None
 
@@ -236,45 +233,6 @@ def _index(kind: str, x: Any, axis: int | None, keepdims: bool) -> Any:
     return _choose(kind, x, axis, keepdims)
 
 
-@unshown
-def mean(x: Any, /, *, axis: Axes = None, keepdims: bool = False, **others: Any) -> Any:
-    """Arithmetic mean over axes of a floating array: the canonical sum, divided once, rounded once. Nothing gives NaN.
-
-    Raises DtypeError for other dtypes, AxisError, ArgumentError.
-    """
-    if others:
-        refuse("mean", others)
-    if is_plain(axis, keepdims):
-        return interop.enter(MEAN, (x,), (axis, None))
-    keepdims = switch("mean", "keepdims", keepdims)
-    (array,), restore = interop.adopt("mean", x=x)
-    axes = normalize_axes("mean", axis, array.ndim)
-    result = dispatch.call(MEAN, (array,), (axes, None))
-    return restore(keep(result, array.shape, axes, keepdims))
-
-
-def _infer_mean(inputs: tuple[Layout, ...], params: tuple[Axes, None]) -> Inferred:
-    (x,), (axis, _) = inputs, params
-    if x.dtype.kind != "f":
-        raise DtypeError(f"mean: x: takes floating dtypes, got {x.dtype}; cast with astype")
-    axes = normalize_axes("mean", axis, x.ndim)
-    shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
-    return Inferred(((shape, x.dtype),), Reduction("mean", axes))
-
-
-def divide_program(accumulator: DType, output: DType) -> Program:
-    """Quotient of two accumulators, rounded to the output dtype."""
-    return program_for("divide", (accumulator.name, accumulator.name), output.name)
-
-
-def _decompose_mean(x: Array, params: tuple[Axes, None]) -> Array:
-    axes = normalize_axes("mean", params[0], x.ndim)
-    accumulator = TABLE[x.dtype.accumulator]
-    total = _run("sum", x, axes, accumulator, False)
-    count = constant(product(x.shape[a] for a in axes), accumulator, x.device)
-    return apply(divide_program(accumulator, x.dtype), total, count)
-
-
 # what the tests compare with
 
 
@@ -297,19 +255,10 @@ def _canonical(kind: str, x: np.ndarray, axis: Axes = None, dtype: Any = None, k
     return _kept(canonical.reduce(kind, x, axes, _result_dtype(kind, have, asked)), x, axes, keepdims)
 
 
-def _canonical_mean(x: np.ndarray, axis: Axes = None, keepdims: bool = False) -> np.ndarray:
-    axes, have = _axes_of(x, axis), as_dtype(x.dtype)
-    accumulator = as_dtype(have.accumulator)
-    total = canonical.reduce("sum", x, axes, accumulator)
-    with np.errstate(all="ignore"):
-        result = total / accumulator.numpy.type(product(x.shape[a] for a in axes))
-    return _kept(canonical.narrow(np.asarray(result, accumulator.numpy), have), x, axes, keepdims)
-
-
 def _exact(kind: str, x: np.ndarray, axis: Axes = None, dtype: Any = None, keepdims: bool = False) -> np.ndarray:
     """Sums and products in extended precision; everything else has one right answer, the canonical one."""
     have = as_dtype(x.dtype)
-    if kind not in ("sum", "prod", "mean") or have.kind != "f":
+    if kind not in ("sum", "prod") or have.kind != "f":
         return _canonical(kind, x, axis, dtype, keepdims)
     axes = _axes_of(x, axis)
     wide = x.astype(np.float64 if have is not FLOAT64 else np.longdouble).astype(np.longdouble)
@@ -321,7 +270,7 @@ def _bound(
     kind: str, exact: np.ndarray, x: np.ndarray, axis: Axes = None, dtype: Any = None, keepdims: bool = False
 ) -> np.ndarray:
     have = as_dtype(x.dtype)
-    if kind not in ("sum", "prod", "mean") or have.kind != "f":
+    if kind not in ("sum", "prod") or have.kind != "f":
         return np.zeros(np.shape(exact))
     axes = _axes_of(x, axis)
     asked = have if dtype is None else as_dtype(dtype)
@@ -329,7 +278,7 @@ def _bound(
     accumulator = as_dtype(computed.accumulator)
     n = product(x.shape[a] for a in axes)
     u = bounds.unit_roundoff(accumulator) + (0 if computed is have else bounds.unit_roundoff(computed))
-    depth = bounds.tree_depth(n) + (kind == "mean")
+    depth = bounds.tree_depth(n)
     with np.errstate(all="ignore"):
         magnitude = np.abs(x.astype(np.float64))
         total = getattr(np, kind)(magnitude, axis=axes, keepdims=keepdims)
@@ -343,7 +292,7 @@ def _bound(
         absolute = np.where(total == 0, 0.0, growth * total) + underflow  # growth may be infinite
         if kind == "sum" and computed is have and bounds.integral(x):
             absolute = np.where(total < 1 / bounds.unit_roundoff(accumulator), 0, absolute)
-        if kind in ("sum", "mean"):  # a partial sum may overflow that the exact result does not show
+        if kind == "sum":  # a partial sum may overflow that the exact result does not show
             peak = magnitude.sum(axis=axes, keepdims=keepdims)
             absolute = np.where(peak < bounds.largest(accumulator) / 2, absolute, np.inf)
     return bounds.rounded(np.asarray(exact, np.float64), absolute, accumulator, asked if computed is have else computed)
@@ -384,23 +333,5 @@ SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (
         (all, False, tuple(TABLE.values())),
         (argmax, False, NUMBERS),
         (argmin, False, NUMBERS),
-    )
-)
-
-MEAN = registry.register(
-    OpSpec(
-        name="mean",
-        primitive="mean",
-        summary="Arithmetic mean over axes",
-        function=mean,
-        infer=_infer_mean,
-        canonical=_canonical_mean,
-        reference=partial(_exact, "mean"),
-        bound=partial(_bound, "mean"),
-        bits=lambda dtype, numerics: "bits",
-        samples=partial(_samples, "mean"),
-        dtypes=FLOATS,
-        decompose=_decompose_mean,
-        flops=lambda inputs, outputs: inputs[0].size,
     )
 )
