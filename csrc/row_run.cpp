@@ -13,13 +13,14 @@ namespace {
 constexpr int64_t kBatch = 1024;                     // elements that go through all steps together, in L1
 constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do not share the low bits of addresses
 constexpr int64_t kShort = 48;                       // shorter rows are put one after another
-constexpr int64_t kGroup = 1 << 13;      // elements of the rows that go through all stages together, in L1 and L2
-constexpr int64_t kKeptBytes = 1 << 20;  // of values that are kept from stage to stage; else they are computed again
-constexpr int64_t kLineBytes = 64;       // of neighbouring rows, that are used together
-constexpr int64_t kFoldedBlocks = 16;    // that a fold takes at once
-constexpr double kGrain = 1 << 17;       // elements x steps of a task
-constexpr double kThreadWork = 1 << 19;  // the same that are worth a thread
-constexpr int64_t kFarBytes = 32 << 20;  // of an operand or a result that no cache holds
+constexpr int64_t kLeastGroup = 1 << 13;             // elements of those that a thread takes, where they are many
+constexpr int64_t kGroupBytes = 1 << 18;  // of the operands and kept values of rows that go through all stages together
+constexpr int64_t kKeptBytes = 1 << 20;   // of values that are kept from stage to stage; else they are computed again
+constexpr int64_t kLineBytes = 64;        // of neighbouring rows, that are used together
+constexpr int64_t kSpan = 16;             // blocks that are taken at once, where nothing of a tile is kept in cache
+constexpr double kGrain = 1 << 17;        // elements x steps of a task
+constexpr double kThreadWork = 1 << 19;   // the same that are worth a thread
+constexpr int64_t kFarBytes = 32 << 20;   // of an operand or a result that no cache holds
 
 constexpr int64_t lines(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -114,11 +115,18 @@ class Row::Tiles {
 
   /// Blocks [first, last) of a group's rows.
   void run(const Stage& stage, Group& group, int64_t first, int64_t last, Worker& worker) {
+    if (straight(stage, group)) {
+      for (int64_t b = first, end; b < last; b = end) {
+        end = std::min(last, b + kSpan);
+        run_tile(stage, group, b, b * kBlock, std::min(call_.n, end * kBlock) - b * kBlock, worker);
+      }
+      return;
+    }
     const bool only_folds = stage.steps.empty() && stage.stored.empty() && stage.fills.empty() && group.count == 1;
     const int64_t whole = call_.n / kBlock;
     int64_t spans = 1;
     for (int64_t b = first; b < last; b += spans) {
-      if (only_folds) spans = b < whole ? std::min({kFoldedBlocks, last - b, whole - b}) : 1;
+      if (only_folds) spans = b < whole ? std::min({kSpan, last - b, whole - b}) : 1;
       const int64_t begin = b * kBlock, count = std::min<int64_t>(call_.n - begin, kBlock);
       if (spans > 1 && fold_spans(stage, group, b, spans)) {
         worker.checkpoint(spans * kBlock / 4);
@@ -148,6 +156,18 @@ class Row::Tiles {
     const Side& side = call_.sides[k];
     if (!side.each || side.direct) return 0;
     return lines((side.apart == 0 && k < row_.inputs_.size() ? 1 : call_.width) * call_.tile * side.size) + 192;
+  }
+
+  /// Whether a stage is one step that goes from operands of one row to another where they are.
+  bool straight(const Stage& stage, const Group& group) const {
+    if (!stage.simple || !stage.folds.empty() || !stage.stored.empty() || group.count > 1) return false;
+    const auto there = [&](int value) {
+      const Place& place = stage.places[value];
+      const bool out = place.home == Home::kOut;
+      if (!out && place.home != Home::kInput) return place.home != Home::kIndex;
+      return call_.sides[static_cast<size_t>(place.number) + (out ? row_.inputs_.size() : 0)].direct;
+    };
+    return there(stage.steps[0].result) && std::all_of(stage.leaves.begin(), stage.leaves.end(), there);
   }
 
   /// Several blocks of one row, where only operands are folded. False where one is not contiguous.
@@ -403,7 +423,7 @@ class Row::Tiles {
   int64_t first_number_ = 0, numbers_ = 0;
 };
 
-std::shared_ptr<const Row::Call> Row::prepare(const RowProblem& problem) const {
+std::shared_ptr<const Row::Call> Row::prepare(const RowProblem& problem, int threads) const {
   const auto made = std::make_shared<Call>();
   Call& call = *made;
   call.n = problem.reduced.product();
@@ -428,7 +448,14 @@ std::shared_ptr<const Row::Call> Row::prepare(const RowProblem& problem) const {
   for (size_t i = 0; i < inputs_.size(); ++i) add(problem.in[i], inputs_[i]);
   for (size_t i = 0; i < outputs_.size(); ++i) add(problem.out[i], outputs_[i]);
   call.nest.sort_and_collapse();
-  call.width = call.blocks > 1 ? 1 : std::max<int64_t>(1, kGroup / call.n);
+  int64_t bytes = kept_.kept_bytes;  // of an element
+  for (size_t k = 0; k < inputs_.size(); ++k) bytes += inputs_[k].each ? call.sides[k].size : 0;
+  call.width = 1;
+  if (call.blocks == 1) {
+    call.width = std::max<int64_t>(1, kGroupBytes / (call.n * bytes + row_values_ * (kRepeatBytes + 8) + 1));
+    const int64_t fair = rows / (int64_t{4} * threads) + 1, least = std::max<int64_t>(1, kLeastGroup / call.n);
+    if (threads > 1) call.width = std::min(call.width, std::max(fair, least));
+  }
   for (size_t k = 0; k < call.sides.size(); ++k) {
     Side& side = call.sides[k];
     side.apart = call.nest.inner_stride(k);
