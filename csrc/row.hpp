@@ -45,9 +45,9 @@ class Row {
   /// Steps, folds and the loads of operands.
   size_t work() const { return items_.size() + inputs_.size(); }
 
-  /// A problem made ready: how its rows are walked.
+  /// A problem made ready for at most so many threads: how its rows are walked.
   struct Call;
-  std::shared_ptr<const Call> prepare(const RowProblem& problem) const;
+  std::shared_ptr<const Call> prepare(const RowProblem& problem, int threads) const;
 
   /// Outputs overlap no input, except that one of a program without folds may be exactly the memory of an input.
   void run(const Call& call, char* const* in, char* const* out, int threads, Interrupt& interrupt) const;

@@ -337,7 +337,7 @@ Prepared prepare_row(py::object kernel, py::handle kept_shape, py::handle reduce
   threads = to_threads(threads);
   prepared.outputs = self.outputs().size();
   prepared.work = static_cast<double>(rows) * static_cast<double>(length) * static_cast<double>(self.work()) / 4;
-  const std::shared_ptr<const Row::Call> call = rows == 0 ? nullptr : self.prepare(problem);
+  const std::shared_ptr<const Row::Call> call = rows == 0 ? nullptr : self.prepare(problem, threads);
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
     if (call) self.run(*call, inputs, outputs, threads, interrupt);

@@ -189,6 +189,16 @@ def test_operands_as_results(cpu, isa):
         check(cpu, isa, program, 1, np.ascontiguousarray(x.T).T, random(rng, "float64", (rows,), 1))
 
 
+def test_no_operand_of_each_element(cpu, isa):
+    for rows, n in [(5, 70), (3, BLOCK + 9)]:
+        out, numbers = np.empty((rows, n), np.int64), np.empty((rows, n), np.int64)
+        given, steps = np.arange(rows) * 1000, [("index", "", []), ("add", "int64", [1, 0])]
+        kernel = cpu.Row(isa, [("int64", False)], steps, [2, 1])
+        at = [x.ctypes.data for x in (out, numbers)]
+        kernel.run([given.ctypes.data], at, [rows], [n], [[n, 1]] * 2, [[1]], 1)
+        assert np.array_equal(out, given[:, None] + np.arange(n)) and (numbers == np.arange(n)).all()
+
+
 def test_results_past_the_caches(cpu, isa):
     """More than 32 MiB of results are streamed, also to rows that start at no cache line."""
     x = random(np.random.default_rng(10), "float32", (33, 280_001), 1)
