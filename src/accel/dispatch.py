@@ -60,8 +60,9 @@ class FallbackWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to serve a call, for `accel explain`: what it is, and why it cannot be used (None: it can). more, kernels:
-    the launches of a compiled composition in words, and the names of their kernels."""
+    """One way to serve a call, for `accel explain`: what it is, and why it cannot be used (None: it can).
+
+    more, kernels: the launches of a compiled composition in words, and the names of their kernels."""
 
     what: str
     source: str

@@ -96,8 +96,9 @@ def structural(op: str, name: str, value: Any) -> Any:
 
 
 def _plain(value: Any) -> bool:
-    """Whether a value and its type tell it from all others. (1, 2) and (True, 2.0) are equal, and of one type; what
-    equals a tuple that is kept is taken for it."""
+    """Whether a value and its type, or for a tuple those of its items, tell it from all others."""
+    if type(value) is tuple:
+        return all(type(item) in (int, bool, str) for item in value)
     return value is None or type(value) in (int, bool, str, DType) or (type(value) is float and value != 0)
 
 
@@ -198,7 +199,8 @@ class _Composed:
             if p.optional:
                 operands += f" + (() if {p.name} is None else ({p.name},))"
         values = "".join(f"{p.name}, " for p in self.others)
-        types = "".join(f"_type({p.name}), " for p in self.others)
+        each = "_type({0}) if _type({0}) is not tuple else tuple(map(_type, {0})), "
+        types = "".join(each.format(p.name) for p in self.others)
         text = (
             f"def {self.name}({', '.join(words)}, **others):\n"
             f"    if others:\n"
@@ -221,7 +223,7 @@ class _Composed:
     def bind(self, key: tuple[tuple[bool, ...], tuple[Any, ...], tuple[Any, ...]]) -> Bound:
         """What stands for a call's structural arguments that are new, or that a key of values and types does not tell
         from others. key: which operands there are, then the values and their types."""
-        given, values, types = key
+        given, values, _ = key
         plain = tuple(structural(self.name, p.name, v) for p, v in zip(self.others, values, strict=True))
         exact = (given, plain, tuple(map(typed, plain)))
         found = self.exact.find(exact)
