@@ -10,8 +10,8 @@ from accel.testing import conform
 CASES = conform.cases()
 
 WIDELY, ELSEWHERE = ("cpu-avx512", "cpu-avx2", "gpu"), ("cpu-baseline", "cpu-neon", "intel", "interpreter")
-"""Targets that run composed ops in all dtypes, and in float32, without --deep; their kernels are those of the primitives,
-which every target runs."""
+"""Targets that run composed ops in all dtypes, and in float32, without --deep; their kernels are those of the
+primitives, which every target runs."""
 
 
 def edges(request: pytest.FixtureRequest, target, device) -> int | None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from ..backends.base import Call, Device, Launch, Prepared
 from ..config import Settings
+from ..errors import AccelError
 from ..layout import Layout
 from ..plan import Into, Operand, bind, plan
 from .graph import Graph, Read, called, described
-from .group import Group, groups
+from .group import Group, Limit, groups
 from .program import Inexpressible, Work, work
 
 Choice = tuple[Any, str]
@@ -32,36 +33,49 @@ class Stage:
 def stages(graph: Graph, choose: Callable[[Work], Choice], alone: frozenset[str] = frozenset()) -> list[Stage]:
     """The steps that compute a graph, in order. choose: see `Choice`. A group that every kernel refuses is cut in two,
     and what remains alone and has no kernel is called."""
-    most = len(graph.nodes)
-    while True:
-        made: list[Stage] = []
-        refused = 0
-        for group in groups(graph, alone, most):
-            size = len(group.members)
-            try:
-                its_work = work(graph, group)
-                kernel, why = choose(its_work)
-            except Inexpressible as error:
-                its_work, kernel, why = None, None, str(error)
-            if kernel is None and size > 1:
-                refused = max(refused, size)
-                break
-            made.append(Stage(group, its_work, kernel, "; ".join(filter(None, (group.ended, why)))))  # type: ignore[arg-type]
-        if not refused:
-            return made
-        most = refused // 2
+    limits: dict[str, Limit] = {}
+    while (made := _attempt(graph, choose, alone, limits)) is None:
+        pass
+    return made
+
+
+def _attempt(
+    graph: Graph, choose: Callable[[Work], Choice], alone: frozenset[str], limits: dict[str, Limit]
+) -> list[Stage] | None:
+    """The steps, or None where a group of several nodes is refused: then its kind may have half as many."""
+    made: list[Stage] = []
+    for group in groups(graph, alone, limits):
+        size = len(group.members)
+        try:
+            its_work = work(graph, group)
+            kernel, why = choose(its_work)
+        except Inexpressible as error:
+            kernel, why = None, str(error)
+        if kernel is None and size > 1:
+            before = limits.get(group.kind)
+            if before is not None and size > before.most:
+                raise AccelError(f"a group of {size} nodes, where {before.most} are the most: {calls_of(graph, group)}")
+            limits[group.kind] = Limit(size // 2, why)
+            return None
+        made.append(Stage(group, its_work, kernel, "; ".join(filter(None, (group.ended, why)))))
+    return made
 
 
 def lines(graph: Graph, made: Sequence[Stage]) -> list[str]:
     """What `accel explain` prints of a compiled composition: a line for each stage."""
     result = []
     for stage in made:
-        names = " ".join(called(graph.nodes[m - graph.first]) for m in stage.group.members)
+        names = calls_of(graph, stage.group)
         by = "called" if stage.kernel is None else stage.kernel.name
         written = ", ".join(described(graph.layout(r.value)) for r in stage.work.outputs)
         why = f" [{stage.why}]" if stage.why else ""
         result.append(f"{stage.work.primitive} by {by}: {names} -> {written}{why}")
     return result
+
+
+def calls_of(graph: Graph, group: Group) -> str:
+    """The calls of a group's nodes."""
+    return " ".join(called(graph.nodes[m - graph.first]) for m in group.members)
 
 
 def layouts_of(reads: Sequence[Read]) -> tuple[Layout, ...]:

@@ -12,7 +12,7 @@ along it. So a view that slices, shifts or reverses an intermediate ends a group
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..layout import Shape, broadcast_strides
@@ -56,15 +56,23 @@ def space(node: Node) -> Shape:
     return node.reads[0].layout.shape if node.spec.primitive == "reduce" else node.output.shape
 
 
-def groups(graph: Graph, alone: frozenset[str] = frozenset(), most: int | None = None) -> list[Group]:
-    """The graph's nodes in groups, each after those whose values it reads. alone: names of ops that stand alone. most:
-    nodes of a group, where kernels refuse larger ones."""
-    return _Grouping(graph, alone, len(graph.nodes) if most is None else most).run()
+@dataclass(frozen=True)
+class Limit:
+    """How many nodes a kind of group may have, where kernels refused more, and why they did."""
+
+    most: int
+    why: str
+
+
+def groups(graph: Graph, alone: frozenset[str] = frozenset(), limits: Mapping[str, Limit] | None = None) -> list[Group]:
+    """The graph's nodes in groups, each after those whose values it reads. alone: names of ops that stand alone.
+    limits: by kind of group, where there are any."""
+    return _Grouping(graph, alone, limits or {}).run()
 
 
 class _Grouping:
-    def __init__(self, graph: Graph, alone: frozenset[str], most: int) -> None:
-        self._graph, self._alone, self._most = graph, alone, most
+    def __init__(self, graph: Graph, alone: frozenset[str], limits: Mapping[str, Limit]) -> None:
+        self._graph, self._alone, self._limits = graph, alone, limits
         self._of: dict[int, Group] = {}
         self._groups: list[Group] = []
         self._results = {read.value for read in graph.results}
@@ -131,7 +139,7 @@ class _Grouping:
             other = self._of.get(read.value)
             if other is not None and other is not group and self._needs(other, group):
                 raise Unfit("what else it reads needs this group's results first")
-        self._check_size([*group.members, value])
+        self._check_size([*group.members, value], "row" if kind == "fold" else group.kind)
         places = self._located(group, node)
         if group.kind == "matmul":
             self._check_epilogue(group, node, places)
@@ -237,7 +245,8 @@ class _Grouping:
                 raise Unfit("a product stands at the head of its group")
             if self._needs(other, group) or self._between(other, group):
                 raise Unfit("a third group lies between the two")
-            self._check_size([*group.members, *other.members])
+            kind = "row" if "row" in (group.kind, other.kind) else "pointwise"
+            self._check_size([*group.members, *other.members], kind)
             pairs = self._pairs(group, other, value, node)
             try:
                 self._merge(group, other, dict(pairs))
@@ -327,9 +336,10 @@ class _Grouping:
 
     # dependencies
 
-    def _check_size(self, members: list[int]) -> None:
-        if len(members) > self._most:
-            raise Unfit("no kernel takes more nodes")
+    def _check_size(self, members: list[int], kind: str) -> None:
+        limit = self._limits.get(kind)
+        if limit is not None and len(members) > limit.most:
+            raise Unfit(limit.why)
         if len(self._operands(members)) > MOST:
             raise Unfit(f"more than {MOST} operands")
 
@@ -378,9 +388,13 @@ class _Grouping:
             del self._of[rest[0]]
         if rest:
             group.ended = "a product's kernel has one result"
-            made = Group("pointwise", rest, group.lengths, None, {m: group.places.pop(m) for m in rest})
+        limit = self._limits.get("pointwise")
+        most = max(1, len(rest) if limit is None else limit.most)
+        for i in range(0, len(rest), most):
+            some = rest[i : i + most]
+            made = Group("pointwise", some, group.lengths, None, {m: group.places.pop(m) for m in some})
             self._groups.append(made)
-            self._of.update(dict.fromkeys(rest, made))
+            self._of.update(dict.fromkeys(some, made))
 
     def _ordered(self) -> list[Group]:
         """The groups, each after those that it needs."""
