@@ -241,7 +241,8 @@ def _product(graph: Graph, group: Group) -> Work:
     if values[result] != len(dtypes) + len(steps) - 1:
         raise Inexpressible("a product's result is not its last step")
     last = graph.nodes[result - graph.first].output
-    program = Program(dtypes, tuple(steps), last.dtype.name)
+    rounded_only = not extras and steps == [Step("cast", last.dtype.name, (0,))]
+    program = None if rounded_only else Program(dtypes, tuple(steps), last.dtype.name)
     return Work("matmul", Product(program), (*node.reads, *extras), (Read(result, last),))
 
 

@@ -8,6 +8,7 @@ from .composed import (
     batch_norm,
     class_loss,
     gate,
+    linear,
     normalization,
     probability_loss,
     regression_loss,
@@ -18,8 +19,8 @@ from .primitive import matmul, pointwise, reduce, row
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "matmul", "normalization", "pointwise", "probability_loss",
-    "reduce", "regression_loss", "row", "softmax", "statistics",
+    "activation", "batch_norm", "class_loss", "gate", "linear", "matmul", "normalization", "pointwise",
+    "probability_loss", "reduce", "regression_loss", "row", "softmax", "statistics",
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from ..errors import ArgumentError, DtypeError, shown
 from ..graph import interpret
 from ..layout import Layout
 from .primitive.pointwise import astype
-from .spec import Inferred, OpSpec
+from .spec import Inferred, OpSpec, Output
 
 Operand = Array
 """Annotation of a body's parameter that takes a floating array."""
@@ -119,6 +119,8 @@ def composed(
     dtypes: tuple[DType, ...] = FLOATS,
     widen: bool = True,
     bound: Callable[..., Any] | None = None,
+    bits: Callable[[DType, str], str] = lambda dtype, numerics: "bits",
+    flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0,
     primitive: str | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a body a public function and a row of the op table.
@@ -126,11 +128,21 @@ def composed(
     reference: the exact answer, independent of the body. samples(dtype): its examples. widen: whether 16-bit operands
     are widened to float32 before the body and floating results rounded to the promoted dtype of the floating operands
     (or to that of a parameter named dtype) after it. bound: of the error, where it does not follow from the body.
-    primitive: the op of kernels that compute it as a whole, where a backend has one.
+    bits, flops: as in `OpSpec`. primitive: the op of kernels that compute it as a whole, where a backend has one.
     """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
-        return _Composed(body, widen).register(reference, samples, namespace, dtypes, bound, primitive)
+        op = _Composed(body, widen)
+        return op.register(
+            namespace,
+            primitive=primitive or op.name,
+            reference=reference,
+            samples=samples,
+            dtypes=dtypes,
+            bound=bound,
+            bits=bits,
+            flops=flops,
+        )
 
     return decorate
 
@@ -147,31 +159,20 @@ class _Composed:
         self.bounds: Cache[tuple[Any, ...], Bound] = Cache(512)
         self.exact: Cache[tuple[Any, ...], Bound] = Cache(512)
 
-    def register(
-        self,
-        reference: Callable[..., Any],
-        samples: Callable[[DType], Any],
-        namespace: str,
-        dtypes: tuple[DType, ...],
-        bound: Callable[..., Any] | None,
-        primitive: str | None,
-    ) -> Callable[..., Any]:
+    def register(self, namespace: str, *, bound: Callable[..., Any] | None, **columns: Any) -> Callable[..., Any]:
+        """The public function; its row of the op table has these columns beside those that follow from the body."""
         function = self.public(namespace)
         spec = OpSpec(
             name=self.name,
-            primitive=primitive or self.name,
             summary=(self.body.__doc__ or "").partition(".")[0].strip().replace("\n   ", ""),
             function=function,
             infer=self.infer,
             canonical=partial(interpret.canonical, function),
-            reference=reference,
             bound=bound or partial(interpret.bound, function),
-            bits=lambda dtype, numerics: "bits",
-            samples=samples,
-            dtypes=dtypes,
             arguments=tuple(p.name for p in self.operands),
             namespace=namespace,
             decompose=self.decompose,
+            **columns,
         )
         self.spec = function.__globals__["_spec"] = registry.register(spec)
         return function

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 
 from accel.backends.base import Call
-from accel.dtypes import TABLE, as_dtype
+from accel.dtypes import as_dtype
 from accel.numerics import LANES
 from accel.ops import canonical
-from accel.ops.composed.softmax import exponential_program
-from accel.ops.primitive.reduce import divide_program
-from accel.scalar import program_for
+from accel.scalar import ProgramBuilder, program_for
 from accel.scalar.evaluate import evaluate
 
 from .fault import Run, fault, spoil
@@ -21,10 +19,19 @@ from .fault import Run, fault, spoil
 HALVES = "softmax float16, softmax bfloat16"
 
 
+def _operand(call: Call, inputs: Any) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The operand, widened as rule 4 has it, and the axis."""
+    x = np.array(inputs[0])
+    axis = call.params.keywords["axis"]
+    return x.astype(as_dtype(as_dtype(x.dtype).accumulator).numpy), (axis % x.ndim,)
+
+
 def _powers(x: np.ndarray, axes: tuple[int, ...], shift: bool = True) -> np.ndarray:
     have = as_dtype(x.dtype)
     peak = np.expand_dims(canonical.reduce("max", x, axes, have), axes) if shift else np.zeros((1,) * x.ndim, x.dtype)
-    return evaluate(exponential_program(have, have), *np.broadcast_arrays(x, peak))
+    build = ProgramBuilder(have.name, have.name)
+    program = build.finish(build.apply("exp", build.apply("subtract", *build.inputs)), have.name)
+    return evaluate(program, *np.broadcast_arrays(x, peak))
 
 
 def _quotient(total: Callable[[np.ndarray, tuple[int, ...]], np.ndarray], shift: bool = True) -> Run:
@@ -34,14 +41,11 @@ def _quotient(total: Callable[[np.ndarray, tuple[int, ...]], np.ndarray], shift:
         if call.op != "softmax":
             right()
             return
-        (x,), axes = inputs, call.params.axes
-        powers = _powers(np.array(x), axes, shift)
+        x, axes = _operand(call, inputs)
+        powers = _powers(x, axes, shift)
         with np.errstate(all="ignore"):
             under = np.expand_dims(total(powers, axes), axes)
-        out[...] = evaluate(
-            divide_program(TABLE[as_dtype(x.dtype).accumulator], as_dtype(out.dtype)),
-            *np.broadcast_arrays(powers, under.astype(powers.dtype)),
-        )
+            out[...] = powers / under.astype(powers.dtype)
 
     return run
 
@@ -54,8 +58,8 @@ def _by_reciprocal(call: Call, inputs: Any, out: np.ndarray, right: Callable[[],
     if call.op != "softmax":
         right()
         return
-    (x,), axes = inputs, call.params.axes
-    powers = _powers(np.array(x), axes)
+    x, axes = _operand(call, inputs)
+    powers = _powers(x, axes)
     with np.errstate(all="ignore"):
         out[...] = powers * (1 / np.expand_dims(_canonical_sum(powers, axes), axes))
 
@@ -64,11 +68,11 @@ def _log_of_softmax(call: Call, inputs: Any, out: np.ndarray, right: Callable[[]
     if call.op != "log_softmax":
         right()
         return
-    (x,), axes = inputs, call.params.axes
-    powers = _powers(np.array(x), axes)
+    x, axes = _operand(call, inputs)
+    powers = _powers(x, axes)
     with np.errstate(all="ignore"):
         ratio = powers / np.expand_dims(_canonical_sum(powers, axes), axes)
-    out[...] = evaluate(program_for("log", (as_dtype(powers.dtype).name,)), ratio)
+        out[...] = evaluate(program_for("log", (as_dtype(powers.dtype).name,)), ratio)
 
 
 def _nothing_is_nan(call: Call, out: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Every kernel of the CPU, with the device's fault after it, or in its place."""
+"""Every kernel of the CPU, and compositions as a whole, with the device's fault after it, or in its place."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from accel import registry
 from accel.array import Array
 from accel.backends.base import Call, Kernel, Launch, Prepared, Slot, slots
 from accel.layout import Layout
+
+from ..faults import NONE
 
 
 def elements(array: Array, its: Layout) -> np.ndarray:
@@ -41,4 +43,21 @@ def _spoiled(right: Kernel) -> Kernel:
     return Kernel(right.op, right.name.replace("cpu.", "wrong."), right.source, right.supports, prepare)
 
 
-KERNELS = tuple(_spoiled(row) for row in registry.kernels("cpu"))
+def _whole(op: str) -> Kernel:
+    """A composed op in one kernel, by its canonical answer, on devices whose fault is in it and on the one without."""
+
+    def supports(call: Call) -> str | None:
+        fault = call.device.fault
+        return None if fault is NONE or op in fault.primitives else f"{call.device} has no fault in {op}"
+
+    def prepare(call: Call) -> Prepared:
+        def launch(x: Array, out: Array) -> None:
+            ((of_x,), (of_out,)) = call.inputs, call.outputs
+            elements(out, of_out)[...] = registry.op(op).canonical(elements(x, of_x), **call.params.keywords)
+
+        return Prepared((Launch(lambda arrays: launch(*arrays), slots(call)),))
+
+    return Kernel(op, f"cpu.{op}", __file__, supports, prepare)
+
+
+KERNELS = tuple(map(_spoiled, (*registry.kernels("cpu"), *map(_whole, ("softmax", "log_softmax", "logsumexp")))))
