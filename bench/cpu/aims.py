@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import matrix, overhead, pointwise, reductions
+from . import compositions, matrix, overhead, pointwise, reductions
 from .case import Case
 
 PEERS = ("numpy", "torch")
+COMPILERS = ("torch", "jax")
+"""Peers of what accel compiles: jax.jit where it is installed."""
+
 SHARES = {("avx2", "fma_float32"): 0.88, ("avx2", "fma_float64"): 0.88}
 """Shares of the limit that take the place of a row's, by instruction set and kind."""
 
@@ -81,6 +84,47 @@ def _overhead(op: str, kind: str) -> Row:
     )
 
 
+def _last_axis(name: str) -> Row:
+    return Row(
+        f"{name}-jax",
+        f"{name} over the last axis, against torch and jax",
+        partial(reductions.last_axis, name, reductions.COMPILED),
+        1,
+        peers=COMPILERS,
+    )
+
+
+def _rows_of(name: str) -> Row:
+    return Row(
+        name.replace("_", "-"),
+        f"{name}, 8 to 4096 rows of 768 to 128256",
+        partial(compositions.rows_of, name),
+        1.2,
+        "mean",
+        floor=0.9,
+    )
+
+
+def _activations(size: str, elements: int) -> Row:
+    return Row(
+        f"activations-{size}",
+        f"every composed activation, {size} elements",
+        partial(compositions.activations, elements),
+        1.2,
+        "mean",
+    )
+
+
+def _squashed(size: str, elements: int, aim: float) -> Row:
+    return Row(
+        f"fused-tanh-{size}",
+        f"tanh(x w + 1) / (1 + x x) fused, {size} elements, against jax.jit and torch",
+        partial(compositions.squashed, elements),
+        aim,
+        peers=COMPILERS,
+    )
+
+
 ROWS: tuple[Row, ...] = (
     _square("float32", 1, SQUARES, "fma_float32", 0.92),
     _square("float64", 1, SQUARES, "fma_float64", 0.92),
@@ -119,4 +163,26 @@ ROWS: tuple[Row, ...] = (
     _overhead("add", "ndarray"),
     _overhead("matmul", "ndarray"),
     _overhead("linear", "ndarray"),
+    *map(_last_axis, ("softmax", "log_softmax", "logsumexp")),
+    *map(_rows_of, ("layer_norm", "rms_norm", "cross_entropy")),
+    Row(
+        "fused-memory",
+        "(x w + 1) / (1 + x x) fused, 16M elements, against memory",
+        partial(compositions.quotient, 1 << 24),
+        1,
+        limit=0.9,
+        peers=COMPILERS,
+    ),
+    _squashed("64K", 1 << 16, 1.3),
+    _squashed("16M", 1 << 24, 2.0),
+    _activations("64K", 1 << 16),
+    _activations("16M", 1 << 24),
+    Row(
+        "overhead-composed",
+        "a composed function of 4x4 Arrays, against the primitive of the same result: at most 1.5 times its time",
+        compositions.repeated,
+        0.67,
+        peers=("primitive",),
+    ),
+    Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

@@ -1,16 +1,17 @@
-"""Random operands, the same memory for accel, NumPy and torch."""
+"""Random operands, the same memory for accel, NumPy and torch; jax has copies."""
 
 from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from ... import asarray
-from ..peers.answers import torch_module
+from ..peers.answers import jax_module, torch_module
 
 MAX_BYTES = 1 << 30
 """Operands that are kept for the next case; those of one case always are."""
@@ -23,7 +24,7 @@ class Data:
     """Makes operands and keeps the recent ones."""
 
     def __init__(self) -> None:
-        self.torch = torch_module()
+        self.torch, self.jax = torch_module(), jax_module()
         self._kept: OrderedDict[tuple[Any, ...], np.ndarray] = OrderedDict()
 
     def array(self, dtype: str, shape: tuple[int, ...], values: str = "normal", key: int = 0) -> np.ndarray:
@@ -49,6 +50,11 @@ class Data:
         if x.dtype == ml_dtypes.bfloat16:
             return self.torch.from_numpy(x.view(np.int16)).view(self.torch.bfloat16)
         return self.torch.from_numpy(x)
+
+    def compiled(self, function: Callable[..., Any], *arrays: np.ndarray) -> Callable[[], Any]:
+        """A call of jax.jit's function that returns when the result is there."""
+        jitted, operands = self.jax.jit(function), [self.jax.numpy.asarray(x) for x in arrays]
+        return lambda: jitted(*operands).block_until_ready()
 
 
 def _draw(dtype: str, size: int, values: str, seed: int) -> np.ndarray:

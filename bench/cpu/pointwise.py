@@ -53,10 +53,11 @@ def _scalar(name: str, elements: int, limited: bool) -> Case:
             lambda: function(*arrays, *extra), peers, lambda: answer(name, *(sampled(x) for x in operands)), sampled
         )
 
-    return Case(f"{name} {_count(elements)}", dtypes[-1], build, limit)
+    return Case(f"{name} {number(elements)}", dtypes[-1], build, limit)
 
 
-def _count(elements: int) -> str:
+def number(elements: int) -> str:
+    """A number of elements: 64K, 16M."""
     return f"{elements >> 20}M" if elements >= 1 << 20 else f"{elements >> 10}K"
 
 
@@ -155,7 +156,7 @@ def cast(source: str, target: str, elements: int) -> Case:
             peers["torch"] = lambda: tensor.to(of_torch)
         return Calls(lambda: astype(a, TABLE[target]), peers, lambda: _truncated(sampled(x), target), sampled)
 
-    return Case(f"{source} to {target} {_count(elements)}", source, build)
+    return Case(f"{source} to {target} {number(elements)}", source, build)
 
 
 def _truncated(x: np.ndarray, target: str) -> np.ndarray:

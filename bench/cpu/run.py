@@ -43,7 +43,7 @@ Launch = Callable[[dict[str, Any]], Findings]
 
 def launch(task: dict[str, Any]) -> Findings:
     """The findings of a worker process as they come. Raises AccelError where it does not end well."""
-    environment = variables(task["threads"])
+    environment = variables(task["threads"]) | {"JAX_PLATFORMS": "cpu"}
     if task["isa"] != native().isas()[0]:
         environment |= PEERS_ISA.get(task["isa"], {})
     command = [
@@ -105,7 +105,7 @@ def header(isa: str) -> dict[str, Any]:
         "instruction sets": native().isas(),
         "isa": isa,
         "versions": {"python": python_version()}
-        | {name: _version(name) for name in (DISTRIBUTION, "numpy", "torch")}
+        | {name: _version(name) for name in (DISTRIBUTION, "numpy", "torch", "jax")}
         | {"numpy's BLAS": f"{blas.get('name')} {blas.get('version')}"},
     }
 

@@ -37,6 +37,13 @@ class Limit:
         return self.work / seconds / (rate * 1e9)
 
 
+class Allowance(Limit):
+    """A time that a call may take: work is in nanoseconds, and the share is that over what the call took."""
+
+    def rate(self, isa: str, threads: int) -> float | None:
+        return 1.0
+
+
 def header(isa: str, threads: int) -> dict[str, float | None]:
     """Rates of the probes for the head of a table, in 1e9 per second of all threads."""
     kinds = {kind: Limit(kind, 1) for kind in ("fma_float32", "fma_float64", *AVX512_ONLY)}

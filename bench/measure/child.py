@@ -24,8 +24,8 @@ EXIT_SECONDS = 10.0
 WORDS = 4096
 """Bytes of what the child printed last that are kept."""
 
-THREAD_VARIABLES = ("ACCEL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Numbers of threads: the other libraries are timed with as many as accel."""
+THREAD_VARIABLES = ("ACCEL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+"""Numbers of threads: the other libraries are timed with as many as accel. jax reads the last."""
 
 IDLE = {"OPENBLAS_THREAD_TIMEOUT": "20"}
 """Lets the idle threads of OpenBLAS, which computes NumPy's products, sleep after 2^20 cycles. By default they keep

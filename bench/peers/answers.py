@@ -22,6 +22,15 @@ def torch_module() -> ModuleType | None:
     return torch
 
 
+def jax_module() -> ModuleType | None:
+    """jax, where it is installed."""
+    try:
+        import jax
+    except ImportError:
+        return None
+    return jax
+
+
 def host(x: Any) -> np.ndarray:
     """A NumPy array of any library's result."""
     if type(x).__module__.partition(".")[0] == "torch":

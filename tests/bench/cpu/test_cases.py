@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from accel import dispatch, nn
 from accel.bench.cases.functions import operations
-from accel.bench.cpu import aims, matrix, overhead, pointwise, reductions, worker
+from accel.bench.cpu import aims, compositions, matrix, overhead, pointwise, reductions, worker
 from accel.bench.cpu.case import Case
 from accel.bench.cpu.data import Data
 from accel.bench.machine.limits import Limit
 from accel.bench.peers import functions as peers
 from accel.bench.peers.answers import host, wrong
+from accel.registry import OPS
 from accel.scalar import FUNCTIONS
 
 KINDS = (("sum", "float32"), ("mean", "float32"), ("max", "float32"), ("any", "bool"), ("argmax", "float32"))
@@ -34,7 +36,13 @@ SMALL = [
         for kind, dtype in KINDS
         for axis in (None, 0, 1, 2)
     ),
-    reductions.of_rows("softmax", (20, 50)),
+    *(reductions.of_rows(name, (20, 50)) for name in reductions.COMPOSED),
+    *(case for name in compositions.MADE for case in compositions.rows_of(name, ((20, 50), (3, 5000)))),
+    *compositions.quotient(3000),
+    *compositions.squashed(3000),
+    *compositions.activations(2048),
+    *compositions.repeated(),
+    *compositions.unseen(),
     *(
         case
         for op in ("add", "matmul", "linear")
@@ -92,6 +100,35 @@ def test_wrong_values_dtypes_and_shapes_are_seen(dtype: str):
         assert wrong(np.full(4, np.nan, dtype), np.full(4, np.nan)) is None
 
 
+@pytest.mark.parametrize("case", compositions.unseen(), ids=lambda case: case.name)
+def test_each_call_of_a_new_layout_is_traced_anew(case: Case, data: Data, monkeypatch):
+    """And the control: a call on a layout that was there is not."""
+    traced, tracer = [], dispatch.Tracer
+
+    def counted(*arguments, **keywords):
+        traced.append(arguments)
+        return tracer(*arguments, **keywords)
+
+    monkeypatch.setattr(dispatch, "Tracer", counted)
+    call = case.build(data).accel
+    call()  # its shape may have been there in another test
+    before = len(traced)
+    for calls in (1, 2, 3):
+        call()
+        assert len(traced) >= before + calls
+    same = data.accel(data.array("float32", (3, 77)))[0]
+    nn.softmax(same)
+    before = len(traced)
+    nn.softmax(same)
+    assert len(traced) == before
+
+
+def test_every_composed_activation_is_timed():
+    """But prelu, whose slopes are an operand, and those that torch has no function for."""
+    timed = {*compositions.ACTIVATIONS, "prelu", "softcap", "swiglu", "geglu", "reglu"}
+    assert {spec.name for spec in OPS.values() if spec.reference.__module__.endswith("exact_activation")} <= timed
+
+
 def test_operations_count_what_computes():
     assert operations("add") == 1
     assert operations("positive") == 0
@@ -105,6 +142,13 @@ def test_rows_have_distinct_names_cases_and_limits():
         assert cases, row.name
         assert len({case.name for case in cases}) == len(cases), row.name
         assert any(case.limit for case in cases) == (row.limit is not None), row.name
+
+
+def test_share_of_a_time_that_a_call_may_take():
+    allowed = compositions.unseen()[0].limit
+    assert allowed.rate("avx2", 1) is not None
+    assert allowed.share(2e-3, allowed.rate("avx2", 1)) == pytest.approx(1.5)
+    assert allowed.share(6e-3, allowed.rate("avx2", 2)) == pytest.approx(0.5)
 
 
 def test_share_of_a_limit():
