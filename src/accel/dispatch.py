@@ -490,8 +490,11 @@ class Recorder:
         self.calls: list[tuple[str, list[Candidate]]] = []
 
     def served_by(self) -> set[str]:
-        """What ran, or would run: the first candidate without a refusal, of each call."""
-        return {next((c.what for c in found if c.refusal is None), "nothing") for _, found in self.calls}
+        """What ran, or would run: of each call the first candidate without a refusal, and the kernels of a
+        composition."""
+        chosen = [next((c for c in found if c.refusal is None), None) for _, found in self.calls]
+        kernels = {name for c in chosen if c is not None for name in c.kernels}
+        return kernels | {"nothing" if c is None else c.what for c in chosen}
 
 
 @contextlib.contextmanager
