@@ -117,6 +117,7 @@ _FLOAT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "normal": _normal,
     "positive": lambda bits: np.abs(_normal(bits)) + np.float32(0.125),
     "unit": _unit,
+    "share": lambda bits: _unit(bits) * np.float32(0.5) + np.float32(0.5),
     "above-one": lambda bits: np.abs(_normal(bits)) + np.float32(1 + 2.0**-7),
     "near-one": _near_one,
     "small-integers": lambda bits: (bits % np.uint64(9)).view(np.int64).astype(np.float32) - np.float32(4),

@@ -17,7 +17,8 @@ import numpy as np
 from ...layout import broadcast_shapes
 from ...ops.primitive.reduce import normalize_axes
 from ...ops.spec import OpSpec
-from .workload import positional
+from .compositions import BY_ELEMENT, BY_ROW
+from .workload import arranged, positional
 
 PRODUCTS = 2048
 """Results of a product that are taken at most, of up to MATRICES matrices of a batch."""
@@ -51,7 +52,10 @@ def part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any],
     PRODUCTS."""
     last, named = positional(spec, keywords)
     made = _part(spec, operands, named, products)
-    return replace(made, operands=(*made.operands, *last))
+    if last:
+        return replace(made, operands=(*made.operands, *last))
+    arguments, given = arranged(spec, made.operands, made.keywords)
+    return replace(made, operands=arguments, keywords=given)
 
 
 def _part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any], products: int) -> Part:
@@ -65,6 +69,12 @@ def _part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any]
         return _reduction(operands, keywords)
     if spec.primitive in ("softmax", "log_softmax"):
         return _along(operands, keywords)
+    if spec.name in BY_ELEMENT:
+        return _pointwise(operands, keywords)
+    if spec.name in BY_ROW and keywords.get("axis", -1) == -1 and len(keywords.get("normalized_shape", (1,))) == 1:
+        return _of_rows(operands, keywords)
+    if spec.name == "group_norm":
+        return _of_groups(operands, keywords)
     return Part(tuple(operands), keywords, _all)
 
 
@@ -172,3 +182,28 @@ def _along(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
         return _pick(np.moveaxis(result, axis, -1), places, others)
 
     return Part((take(x),), keywords | {"axis": 1}, take)
+
+
+def _of_rows(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Rows along the last axis, of the operands that have the first one's shape; the others are a row's. All leading
+    axes are one axis of the part."""
+    x = operands[0]
+    places = _rows(prod(x.shape[:-1]), x.shape[-1])
+    take = partial(_pick, places=places, axes=x.ndim - 1)
+    return Part(tuple(take(y) if y.shape == x.shape else y for y in operands), keywords, take)
+
+
+def _of_groups(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Some groups of channels of some samples; weight and bias are those of the channels."""
+    x, *affine = operands
+    groups = keywords["num_groups"]
+    cut = (groups, x.shape[1] // groups)
+    samples = spread(x.shape[0], 2)
+    few = spread(groups, max(2, SUMMED // max(1, samples.size * prod(x.shape[1:]) // groups)))
+
+    def take(result: np.ndarray) -> np.ndarray:
+        parts = result.reshape(x.shape[0], *cut, *x.shape[2:])[samples[:, None], few]
+        return parts.reshape(samples.size, few.size * cut[1], *x.shape[2:])
+
+    some = (y.reshape(cut)[few].reshape(-1) for y in affine)
+    return Part((take(x), *some), keywords | {"num_groups": int(few.size)}, take)

@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from ...ops.spec import OpSpec
 from ...registry import OPS
 from ...scalar import FUNCTIONS
+from . import compositions as composed
 from .case import Operand, Workload, keywords
 from .functions import DOMAINS
 
@@ -38,7 +39,8 @@ SUBSCRIPTS = {"first": 0, "last": -1, "all": None}
 def family(spec: OpSpec) -> str:
     """The sweep that measures an op."""
     named = {"astype": "casts", "linear": "linear"}
-    return named.get(spec.name) or PRIMITIVES.get(spec.primitive, "others")
+    beside = "compositions" if spec.name in composed.OPERANDS else "others"
+    return named.get(spec.name) or PRIMITIVES.get(spec.primitive, beside)
 
 
 def ops(wanted: str, names: Names = None) -> list[OpSpec]:
@@ -157,6 +159,15 @@ def linear(
                 yield _case(what, "linear", dtype, cache, operands, {"activation": activation})
 
 
+def compositions(cache: str, shapes: Shapes, dtypes: Names = None, names: Names = None) -> Iterator[Workload]:
+    """Composed functions, with operands of or after a shape of two axes."""
+    for spec in ops("compositions", names):
+        for dtype in _takes(spec, dtypes):
+            for shape in shapes:
+                operands, given = composed.OPERANDS[spec.name](tuple(shape), dtype)
+                yield _case(_by(shape), spec.name, dtype, cache, operands, given)
+
+
 def others(cache: str, shapes: Shapes, dtypes: Names = None) -> Iterator[Workload]:
     """Ops that no other sweep knows, on operands of one shape."""
     for spec in ops("others"):
@@ -167,5 +178,5 @@ def others(cache: str, shapes: Shapes, dtypes: Names = None) -> Iterator[Workloa
 
 
 FAMILIES: dict[str, Callable[..., Iterator[Workload]]] = {
-    f.__name__: f for f in (pointwise, casts, reductions, softmax, matmul, linear, others)
+    f.__name__: f for f in (pointwise, casts, reductions, softmax, matmul, linear, compositions, others)
 }

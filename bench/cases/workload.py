@@ -69,11 +69,15 @@ def contract_class(workload: Workload, numerics: str) -> str:
 
 
 def call(workload: Workload) -> Callable[..., Any]:
-    """accel's public function with the keywords bound: takes the operands. Raises UnsupportedError where accel has no
-    such op."""
-    spec = known(workload)
-    last, given = positional(spec, dict(workload.keywords))
-    return lambda *operands: spec.function(*operands, *last, **given)
+    """accel's public function with the keywords bound: takes the operands, and gives the first result. Raises
+    UnsupportedError where accel has no such op."""
+    spec, keywords = known(workload), dict(workload.keywords)
+
+    def called(*operands: Any) -> Any:
+        arguments, given = arranged(spec, operands, keywords)
+        return first(spec.function(*arguments, **given))
+
+    return called
 
 
 def positional(spec: OpSpec, given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -82,6 +86,24 @@ def positional(spec: OpSpec, given: dict[str, Any]) -> tuple[tuple[Any, ...], di
     parameters = inspect.signature(spec.function).parameters.values()
     nameless = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in given]
     return tuple(given[name] for name in nameless), {k: v for k, v in given.items() if k not in nameless}
+
+
+def arranged(spec: OpSpec, operands: Sequence[Any], given: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Operands and keywords as the function takes them: by position, with what stands between operands (layer_norm's
+    normalized_shape), and by name."""
+    parameters = inspect.signature(spec.function).parameters
+    names, taken = list(parameters), spec.arguments[: len(operands)]
+    if tuple(names[: len(operands)]) == taken or not set(taken) <= set(names):
+        last, named = positional(spec, given)
+        return (*operands, *last), named
+    values = {name: parameters[name].default for name in names} | given | dict(zip(taken, operands, strict=True))
+    front = names[: 1 + max(names.index(name) for name in taken)]
+    return tuple(values[name] for name in front), {name: v for name, v in given.items() if name not in front}
+
+
+def first(result: Any) -> Any:
+    """An op's result, or the first of several: the one that is judged and hashed."""
+    return result[0] if isinstance(result, tuple) else result
 
 
 def known_ops() -> tuple[str, ...]:

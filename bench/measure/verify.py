@@ -18,7 +18,7 @@ from ...testing.compare import differing
 from ..cases.case import Workload
 from ..cases.cost import output
 from ..cases.subproblem import Part, part
-from ..cases.workload import contract_class, known
+from ..cases.workload import contract_class, first, known
 
 CANONICAL = 512
 """Results of a product whose bits are compared: its canonical answer is computed term by term."""
@@ -68,8 +68,9 @@ def _against_bound(spec: OpSpec, some: Part, got: np.ndarray) -> tuple[float, in
     """The largest |error| / bound, how many elements have a finite bound, and what is wrong."""
     if as_dtype(got.dtype).kind != "f":
         return 0.0, 0, None  # exact: judged by its bits
-    exact = np.asarray(spec.reference(*some.operands, **some.keywords))
-    bound = np.asarray(spec.bound(exact, *some.operands, **some.keywords), np.float64)
+    exact = spec.reference(*some.operands, **some.keywords)
+    bound = np.asarray(first(spec.bound(exact, *some.operands, **some.keywords)), np.float64)
+    exact = np.asarray(first(exact))
     error = np.abs(got.astype(exact.dtype) - exact).astype(np.float64)
     judged = np.isfinite(exact.astype(np.float64)) & np.isfinite(bound)
     wrong = judged & ~(error <= bound)
@@ -87,7 +88,7 @@ def _against_bound(spec: OpSpec, some: Part, got: np.ndarray) -> tuple[float, in
 
 
 def _against_bits(spec: OpSpec, some: Part, got: np.ndarray) -> str | None:
-    want = np.asarray(spec.canonical(*some.operands, **some.keywords))
+    want = np.asarray(first(spec.canonical(*some.operands, **some.keywords)))
     if (want.shape, want.dtype) != (got.shape, got.dtype):
         return f"the part checked is {got.dtype.name}{list(got.shape)}, canonical {want.dtype.name}{list(want.shape)}"
     where = differing(got, want)

@@ -16,7 +16,7 @@ from ..cases.case import Workload
 from ..cases.cost import output
 from ..cases.subproblem import part
 from ..cases.sweeps import family
-from ..cases.workload import known, op_spec
+from ..cases.workload import first, known, op_spec
 from . import clblast, numpy_calls, torch_calls
 from .answers import host, torch_module, wrong
 
@@ -100,7 +100,7 @@ def problem(workload: Workload, operands: list[np.ndarray], result: Any) -> str 
     spec = known(workload)
     some = part(spec, operands, dict(workload.keywords))
     with np.errstate(all="ignore"):
-        return wrong(np.asarray(some.take(got)), np.asarray(spec.reference(*some.operands, **some.keywords)))
+        return wrong(np.asarray(some.take(got)), np.asarray(first(spec.reference(*some.operands, **some.keywords))))
 
 
 def _host(result: Any) -> np.ndarray:

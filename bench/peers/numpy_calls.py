@@ -32,6 +32,8 @@ def function(kind: str, name: str, keywords: dict[str, Any], dtype: str) -> Call
     if kind == "softmax":
         composed, axis = COMPOSED.get(name), keywords.get("axis", None if name == "logsumexp" else -1)
         return None if composed is None else partial(composed, axis=axis)
+    if kind == "compositions":
+        return partial(getattr(np, name), **keywords) if name in ("var", "std") else None
     if name in ("copy", "relu"):
         return np.copy if name == "copy" else _relu
     return np.clip if name == "clip" else numpy_function(name) if kind == "pointwise" else None

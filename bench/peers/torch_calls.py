@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import compositions
 from .functions import torch_function
 
 
@@ -58,6 +59,8 @@ def function(torch: ModuleType, kind: str, name: str, keywords: dict[str, Any]) 
     if kind in ("reductions", "softmax"):
         of_name = getattr(torch, EXTREMES.get(name, name), None)
         return None if of_name is None else partial(_along, torch, of_name, name, keywords)
+    if kind == "compositions":
+        return compositions.torch_function(torch, name, keywords)
     if name == "copy":
         return torch.clone
     return torch.clip if name == "clip" else torch_function(torch, name) if kind == "pointwise" else None
