@@ -213,7 +213,13 @@ class _Composed:
             f"        bound = _bind(key)\n"
             f"    return _enter(_spec, {operands}, bound)\n"
         )
-        names = {"_refuse": refuse, "_enter": interop.enter, "_known": self.bounds.get, "_bind": self.bind}
+        names = {
+            "__name__": __name__,
+            "_refuse": refuse,
+            "_enter": interop.enter,
+            "_known": self.bounds.get,
+            "_bind": self.bind,
+        }
         known = {**names, "_type": type, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]
