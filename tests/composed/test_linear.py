@@ -61,3 +61,11 @@ def test_what_follows_a_product_is_its_epilogue(name: str, dtype: str, function:
     for got in (together, again):
         np.testing.assert_array_equal(np.asarray(got).view(np.uint8), np.asarray(apart).view(np.uint8))
     assert np.unique(np.asarray(apart).astype(np.float32)).size > 20, "and the results tell kernels apart"
+
+
+def test_a_rounding_that_is_left_out_is_seen() -> None:
+    """The control: linear rounds a 16-bit result once, the calls one by one after each step."""
+    x, w, b, *_ = (operand(accel.device("cpu"), "float16", *shape) for shape in SHAPES)
+    once = np.asarray(accel.nn.linear(x, w.mT, b, activation="gelu"))
+    often = np.asarray(accel.fuse(lambda x, w, b: accel.nn.gelu(x @ w + b))(x, w, b))
+    assert 0 < np.count_nonzero(once.view(np.uint16) != often.view(np.uint16)) < once.size
