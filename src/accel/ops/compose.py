@@ -12,6 +12,7 @@ results after it; both are steps like any other, and fused with the rest.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -164,7 +165,7 @@ class _Composed:
         function = self.public(namespace)
         spec = OpSpec(
             name=self.name,
-            summary=(self.body.__doc__ or "").partition(".")[0].strip().replace("\n   ", ""),
+            summary=re.split(r"\.\s", self.body.__doc__ or "", maxsplit=1)[0].strip().replace("\n   ", ""),
             function=function,
             infer=self.infer,
             canonical=partial(interpret.canonical, function),
