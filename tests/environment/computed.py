@@ -94,6 +94,12 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
     raise NotImplementedError(f"{spec.name}: no operands are written down here for its primitive, {spec.primitive}")
 
 
+def by_name(spec: Any, arrays: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Operands in their places, and those by name before which an op may take something else."""
+    first = arrays[:1] if spec.name in COMPOSED else arrays
+    return first, dict(zip(spec.arguments[len(first) :], arrays[len(first) :], strict=False))
+
+
 def several(result: Any) -> list[np.ndarray]:
     """The results of an op, of which it may have more than one."""
     return [np.asarray(each) for each in (result if isinstance(result, tuple) else (result,))]
@@ -112,8 +118,7 @@ def of_ops(device: Any, names: Any = None, dtypes: Any = None) -> Iterator[tuple
                 arrays = [accel.asarray(x, device=device, copy=True) for x in arrays]
                 for keywords in calls:
                     last = [keywords["dtype"]] if name == "astype" else []  # which takes it by position only
-                    first = arrays[:1] if name in COMPOSED else arrays
-                    rest = dict(zip(spec.arguments[len(first) :], arrays[len(first) :], strict=False))
+                    first, rest = by_name(spec, arrays)
                     result = spec.function(*first, *last, **rest, **({} if last else keywords))
                     for i, each in enumerate(several(result)):
                         yield f"{name} {dtype} {keywords} {i}", each

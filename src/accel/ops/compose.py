@@ -165,7 +165,7 @@ class _Composed:
         function = self.public(namespace)
         spec = OpSpec(
             name=self.name,
-            summary=re.split(r"\.\s", self.body.__doc__ or "", maxsplit=1)[0].strip().replace("\n   ", ""),
+            summary=re.split(r"\.(?:\s|$)", self.body.__doc__ or "", maxsplit=1)[0].strip().replace("\n   ", ""),
             function=function,
             infer=self.infer,
             canonical=partial(interpret.canonical, function),
