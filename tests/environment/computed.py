@@ -20,6 +20,29 @@ FRACTION = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 NUMPY = {name: np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in FRACTION}
 FEW = ("multiply", "log", "equal", "sum", "matmul")
 
+SHAPE = (6, 802)
+CHANNELS = ((6,),) * 4
+COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = {
+    **dict.fromkeys(
+        ("elu", "celu", "leaky_relu", "rrelu", "hardtanh", "relu6", "softplus", "softshrink", "hardshrink"),
+        ((SHAPE,), [{}]),
+    ),
+    "prelu": ((SHAPE, (802,)), [{}]),
+    "threshold": ((SHAPE,), [{"threshold": 0.1, "value": 1e-39}]),
+    "softcap": ((SHAPE,), [{"cap": 0.7}]),
+    **dict.fromkeys(("var", "std", "var_mean", "vector_norm"), ((SHAPE,), [{"axis": 0}, {"axis": 1}])),
+    **dict.fromkeys(("softmin", "normalize", "glu", "swiglu", "geglu", "reglu"), ((SHAPE,), [{"axis": 1}])),
+    "cosine_similarity": ((SHAPE, SHAPE), [{"axis": 1}]),
+    "layer_norm": ((SHAPE, (802,), (802,), SHAPE), [{"normalized_shape": (802,)}]),
+    "rms_norm": ((SHAPE, (802,), SHAPE), [{"normalized_shape": (802,)}]),
+    "group_norm": (((2, 6, 401), (6,), (6,), (2, 6, 401)), [{"num_groups": 3}]),
+    **dict.fromkeys(
+        ("batch_norm_inference", "batch_norm_training", "instance_norm_training"),
+        (((2, 6, 401), *CHANNELS, (2, 6, 401)), [{}]),
+    ),
+}
+"""Of composed ops: the operands' shapes, and the keywords of each call."""
+
 
 def floats(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Numbers of both signs: most about 1, some subnormal, some next to the smallest normal one. Made as integers."""
@@ -51,7 +74,7 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         if spec.name == "where":
             made[0] = elements("bool", (3, 401), 9)
         return made, [{}]
-    if spec.primitive == "matmul":
+    if spec.name in ("matmul", "linear"):
         made = [elements(dtype, (13, 300), 0), elements(dtype, (300, 17), 1)]
         if spec.name == "matmul":
             return made, [{}]
@@ -64,7 +87,17 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
             return [elements(dtype, (3, 401), 0), np.array([0, 200, 400])], [{}, {"reduction": "none"}]
         arity = len([name for name in spec.arguments if "weight" not in name])
         return [elements(dtype, (3, 401), seed) for seed in range(arity)], [{}, {"reduction": "none"}]
+    if spec.name in COMPOSED:
+        shapes, calls = COMPOSED[spec.name]
+        made = [elements(dtype, shape, seed) for seed, shape in enumerate(shapes)]
+        return [abs(x) if name == "running_var" else x for name, x in zip(spec.arguments, made, strict=False)], calls
     raise NotImplementedError(f"{spec.name}: no operands are written down here for its primitive, {spec.primitive}")
+
+
+def by_name(spec: Any, arrays: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Operands in their places, and those by name before which an op may take something else."""
+    first = arrays[:1] if spec.name in COMPOSED else arrays
+    return first, dict(zip(spec.arguments[len(first) :], arrays[len(first) :], strict=False))
 
 
 def several(result: Any) -> list[np.ndarray]:
@@ -85,7 +118,8 @@ def of_ops(device: Any, names: Any = None, dtypes: Any = None) -> Iterator[tuple
                 arrays = [accel.asarray(x, device=device, copy=True) for x in arrays]
                 for keywords in calls:
                     last = [keywords["dtype"]] if name == "astype" else []  # which takes it by position only
-                    result = spec.function(*arrays, *last, **({} if last else keywords))
+                    first, rest = by_name(spec, arrays)
+                    result = spec.function(*first, *last, **rest, **({} if last else keywords))
                     for i, each in enumerate(several(result)):
                         yield f"{name} {dtype} {keywords} {i}", each
 

@@ -12,6 +12,7 @@ results after it; both are steps like any other, and fused with the rest.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -164,7 +165,7 @@ class _Composed:
         function = self.public(namespace)
         spec = OpSpec(
             name=self.name,
-            summary=(self.body.__doc__ or "").partition(".")[0].strip().replace("\n   ", ""),
+            summary=re.split(r"\.(?:\s|$)", self.body.__doc__ or "", maxsplit=1)[0].strip().replace("\n   ", ""),
             function=function,
             infer=self.infer,
             canonical=partial(interpret.canonical, function),
@@ -213,7 +214,13 @@ class _Composed:
             f"        bound = _bind(key)\n"
             f"    return _enter(_spec, {operands}, bound)\n"
         )
-        names = {"_refuse": refuse, "_enter": interop.enter, "_known": self.bounds.get, "_bind": self.bind}
+        names = {
+            "__name__": __name__,
+            "_refuse": refuse,
+            "_enter": interop.enter,
+            "_known": self.bounds.get,
+            "_bind": self.bind,
+        }
         known = {**names, "_type": type, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]

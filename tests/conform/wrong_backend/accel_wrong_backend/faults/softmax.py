@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from accel.backends.base import Call
-from accel.dtypes import as_dtype
+from accel.dtypes import TABLE, as_dtype
 from accel.numerics import LANES
 from accel.ops import canonical
 from accel.scalar import ProgramBuilder, program_for
@@ -22,8 +22,7 @@ HALVES = "softmax float16, softmax bfloat16"
 def _operand(call: Call, inputs: Any) -> tuple[np.ndarray, tuple[int, ...]]:
     """The operand, widened as rule 4 has it, and the axis."""
     x = np.array(inputs[0])
-    axis = call.params.keywords["axis"]
-    return x.astype(as_dtype(as_dtype(x.dtype).accumulator).numpy), (axis % x.ndim,)
+    return x.astype(TABLE[as_dtype(x.dtype).accumulator].numpy), call.params.axes
 
 
 def _powers(x: np.ndarray, axes: tuple[int, ...], shift: bool = True) -> np.ndarray:

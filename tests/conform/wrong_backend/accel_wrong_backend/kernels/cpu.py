@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from accel import registry
 from accel.array import Array
 from accel.backends.base import Call, Kernel, Launch, Prepared, Slot, slots
-from accel.layout import Layout
+from accel.layout import Layout, layout
+from accel.ops.parameters import Reduction
+from accel.ops.primitive.reduce import normalize_axes
 
 from ..faults import NONE
+
+WHOLE = ("mean", "softmax", "log_softmax", "logsumexp")
+"""Composed ops with faults of their own."""
 
 
 def elements(array: Array, its: Layout) -> np.ndarray:
@@ -25,6 +31,7 @@ def _spoiled(right: Kernel) -> Kernel:
         prepared, fault = right.prepare(call), call.device.fault
         if fault.primitives and call.op not in fault.primitives:
             return prepared
+        its = _as_reduction(call) if right.op in WHOLE else call
         first, end = len(call.inputs), len(call.inputs) + len(call.outputs)
 
         def wrong(arrays: Sequence[Array]) -> None:
@@ -34,8 +41,8 @@ def _spoiled(right: Kernel) -> Kernel:
                 for launch in prepared.launches:
                     launch.on(inputs, outputs, scratch)
 
-            x = [elements(array, its) for array, its in zip(inputs, call.inputs, strict=True)]
-            fault.run(call, x, elements(outputs[0], call.outputs[0]), sound)
+            x = [elements(array, of_array) for array, of_array in zip(inputs, its.inputs, strict=True)]
+            fault.run(its, x, elements(outputs[0], its.outputs[0]), sound)
 
         operands = (*slots(call), *(Slot("scratch", i) for i in range(len(prepared.scratch))))
         return Prepared((Launch(wrong, operands),), prepared.scratch)
@@ -60,4 +67,15 @@ def _whole(op: str) -> Kernel:
     return Kernel(op, f"cpu.{op}", __file__, supports, prepare)
 
 
-KERNELS = tuple(map(_spoiled, (*registry.kernels("cpu"), *map(_whole, ("softmax", "log_softmax", "logsumexp")))))
+def _as_reduction(call: Call) -> Call:
+    """A composed op along axes as its faults see it: like the primitive ``reduce``, without kept axes of length 1."""
+    (x,), (out,), keywords = call.inputs, call.outputs, call.params.keywords
+    axes = normalize_axes(call.op, keywords["axis"], x.ndim)
+    if keywords.get("keepdims"):
+        kept = [axis for axis in range(out.ndim) if axis not in axes]
+        shape, strides = (tuple(of[axis] for axis in kept) for of in (out.shape, out.strides))
+        out = layout(out.dtype, shape, strides, out.device)
+    return replace(call, params=Reduction(call.op, axes), outputs=(out,))
+
+
+KERNELS = tuple(map(_spoiled, (*registry.kernels("cpu"), *map(_whole, WHOLE))))

@@ -1,0 +1,71 @@
+"""linear, and products with what follows them, are one launch of the matmul kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import accel
+from accel import dispatch
+
+DEVICES = ("cpu", "opencl:intel", "triton:interpreter")
+
+
+def on(name: str) -> accel.Device:
+    try:
+        return accel.device(name)
+    except accel.DeviceError:
+        pytest.skip(f"needs {name}")
+
+
+def operand(device: accel.Device, dtype: str, *shape: int) -> accel.Array:
+    rng = np.random.default_rng(shape)
+    return accel.asarray(rng.standard_normal(shape), dtype=dtype, device=device)
+
+
+def block(x: Any, w: Any, b: Any, s: Any, residual: Any) -> Any:
+    return accel.nn.gelu(x @ w + b) * s + residual
+
+
+def projected(x: Any, w: Any, b: Any, s: Any, residual: Any) -> Any:
+    return accel.nn.linear(x, w.mT, b, activation="silu") * s * 0.5 + residual
+
+
+def cast(x: Any, w: Any, b: Any, s: Any, residual: Any) -> Any:
+    wide = accel.matmul(x, w, dtype="float32") + residual
+    return accel.astype(accel.where(wide > 0.0, wide, s * wide), "float16")
+
+
+SHAPES = ((5, 33), (33, 70), (70,), (70,), (5, 70))
+
+
+@pytest.mark.parametrize("function", [block, projected, cast])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("name", DEVICES)
+def test_what_follows_a_product_is_its_epilogue(name: str, dtype: str, function: Callable[..., Any]) -> None:
+    device = on(name)
+    operands = [operand(device, dtype, *shape) for shape in SHAPES]
+    with accel.config(numerics="reproducible"):
+        apart = function(*operands)
+        fused = accel.fuse(function)
+        with dispatch.recording(run=True) as recorder:
+            together = fused(*operands)
+        ((_, found),) = recorder.calls
+        (compiled,) = (candidate for candidate in found if candidate.what == dispatch.COMPILED)
+        assert len(compiled.more) == 1 and compiled.more[0].startswith("matmul by"), compiled.more
+        again = fused(*operands)
+    assert together.dtype is apart.dtype
+    for got in (together, again):
+        np.testing.assert_array_equal(np.asarray(got).view(np.uint8), np.asarray(apart).view(np.uint8))
+    assert np.unique(np.asarray(apart).astype(np.float32)).size > 20, "and the results tell kernels apart"
+
+
+def test_a_rounding_that_is_left_out_is_seen() -> None:
+    """The control: linear rounds a 16-bit result once, the calls one by one after each step."""
+    x, w, b, *_ = (operand(accel.device("cpu"), "float16", *shape) for shape in SHAPES)
+    once = np.asarray(accel.nn.linear(x, w.mT, b, activation="gelu"))
+    often = np.asarray(accel.fuse(lambda x, w, b: accel.nn.gelu(x @ w + b))(x, w, b))
+    assert 0 < np.count_nonzero(once.view(np.uint16) != often.view(np.uint16)) < once.size
