@@ -125,6 +125,11 @@ class Symbol:
     def __init__(self, tracer: Any) -> None:
         self.tracer = tracer
 
+    @property
+    def address(self) -> int:
+        """Raises ArgumentError: a launch asks for it where an array has outlived its trace."""
+        raise ArgumentError("an array of a traced function, whose trace is over, has no elements to compute with")
+
 
 def empty(shape: Shape, dtype: DType, device: Device) -> Array:
     """A row-major array whose elements are whatever was in memory."""

@@ -42,7 +42,7 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     if not callable(function):
         raise ArgumentError(f"fuse: function: expected a callable, got {shown(function)}")
-    return functools.wraps(function)(_Fused(function))
+    return functools.update_wrapper(_Fused(function), function, updated=())  # a callable object keeps what it has
 
 
 class _Fused:

@@ -107,8 +107,8 @@ def typed(value: Any) -> Any:
     """What tells a structural argument from others that equal it: types, and the sign of a zero."""
     if isinstance(value, tuple):
         return tuple(map(typed, value))
-    if isinstance(value, float) and value == 0:
-        return float, copysign(1.0, value)
+    if isinstance(value, (float, np.floating)) and value == 0:
+        return type(value), copysign(1.0, value)
     return type(value)
 
 

@@ -1,0 +1,320 @@
+"""`accel.fuse`: a user's own function, compiled, with the bits of its calls one by one."""
+
+from __future__ import annotations
+
+import threading
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import torch
+
+import accel
+from accel import dispatch
+from accel.errors import AccelError, ArgumentError
+
+Pair = namedtuple("Pair", "left right")
+
+X = np.linspace(-3, 3, 24, dtype=np.float32).reshape(4, 6)
+Y = np.linspace(0.5, 2, 24, dtype=np.float32).reshape(4, 6)
+
+
+class Counted:
+    """A function that counts how often it runs, and so, fused, its traces."""
+
+    def __init__(self, function):
+        self.function, self.calls = function, 0
+
+    def __call__(self, *args, **keywords):
+        self.calls += 1
+        return self.function(*args, **keywords)
+
+
+def gate(x, y):
+    return accel.exp(x) * y / (1 + y * y)
+
+
+def same(got, want):
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.dtype == want.dtype
+    assert got.shape == want.shape
+    assert got.tobytes() == want.tobytes()
+
+
+def unfused(function, *args):
+    with accel.config(fusion="off"):
+        return function(*map(accel.asarray, args))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, accel.asarray])
+def test_results_are_of_the_kind_of_the_arguments(kind):
+    got = accel.fuse(gate)(kind(X), kind(Y))
+    assert type(got) is type(kind(X))
+    same(got, unfused(gate, X, Y))
+
+
+def test_other_bits_would_be_seen():
+    with pytest.raises(AssertionError):
+        same(accel.fuse(gate)(X, Y), unfused(lambda x, y: accel.exp(x) * (y / (1 + y * y)), X, Y))
+
+
+def test_trees_of_arrays_go_in_and_out():
+    def tree(first, second, *, third):
+        return {"a": [first["x"] + 1.0, None], "b": Pair(second.left * 2.0, (third[0] - 1.0, 7)), "c": ()}
+
+    got = accel.fuse(tree)({"x": X, "n": None}, Pair(Y, 3), third=(X, "word", [], {}))
+    assert list(got) == ["a", "b", "c"]
+    assert isinstance(got["a"], list)
+    assert isinstance(got["b"], Pair)
+    assert got["a"][1] is None
+    assert got["b"].right[1] == 7
+    assert got["c"] == ()
+    same(got["a"][0], X + 1)
+    same(got["b"].left, Y * 2)
+    same(got["b"].right[0], X - 1)
+
+
+def test_a_function_is_traced_once_for_each_layouts():
+    counted = Counted(gate)
+    fused = accel.fuse(counted)
+    for a, b in ((X, Y), (X + 1, Y), (X.copy(), Y.copy())):
+        fused(a, b)
+    assert counted.calls == 1
+    fused(X[:2], Y[:2])
+    assert counted.calls == 2
+    fused(X[:, ::2], Y[:, ::2])
+    assert counted.calls == 3
+    fused(X.astype("float64"), Y.astype("float64"))
+    assert counted.calls == 4
+    fused(X, Y)
+    assert counted.calls == 4
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(1, 1.0, True), (0.0, -0.0), (np.float32(0), np.float32(-0.0)), ((1,), (1.0,)), ({"k": 0.0}, {"k": -0.0})],
+)
+def test_other_arguments_count_with_their_type_and_sign(values):
+    seen = []
+
+    def noted(x, value):
+        seen.append(value)
+        return x + 1.0
+
+    fused = accel.fuse(noted)
+    for value in values * 2:
+        fused(X, value)
+    assert list(map(repr, seen)) == list(map(repr, values))
+
+
+def test_methods():
+    class Layer:
+        def __init__(self, factor):
+            self.factor = factor
+
+        @accel.fuse
+        def scaled(self, x):
+            return x * self.factor + 1.0
+
+    for factor in (2.0, 3.0):
+        same(Layer(factor).scaled(X), X * np.float32(factor) + 1)
+
+
+def test_a_callable_object_keeps_attributes_of_its_own():
+    class Own:
+        def __init__(self):
+            self._function, self._name, self._ops = None, 3, None
+
+        def __call__(self, x):
+            return x + 1.0
+
+    same(accel.fuse(Own())(X), X + 1)
+
+
+def test_fused_functions_call_fused_functions():
+    inner = accel.fuse(gate)
+    outer = accel.fuse(lambda x, y: {"r": inner(inner(x, y), y) + x})
+    same(outer(X, Y)["r"], unfused(lambda x, y: gate(gate(x, y), y) + x, X, Y))
+    same(accel.fuse(inner)(X, Y), unfused(gate, X, Y))
+
+
+def test_recursion():
+    @accel.fuse
+    def power(x, n):
+        return x if n == 0 else power(x * x + 1.0, n - 1)
+
+    want = X
+    for _ in range(3):
+        want = unfused(lambda x: x * x + 1.0, want)
+    same(power(X, 3), want)
+
+
+def test_results_that_are_inputs_views_or_one_value_twice():
+    def results(x, y):
+        z = x * y
+        return x, y[1:, ::2], z, z, z[::-1], accel.broadcast_to(z[:1], (3, 6)), accel.reshape(z, (6, 4))
+
+    got, want = accel.fuse(results)(X, Y), unfused(results, X, Y)
+    for a, b in zip(got, want, strict=True):
+        same(a, b)
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (), (1, 1)])
+def test_small_shapes(shape):
+    x = np.ones(shape, np.float32)
+    same(accel.fuse(gate)(x, x), unfused(gate, x, x))
+
+
+@pytest.mark.parametrize("how", [lambda a: a.T, lambda a: a[::-1, ::-2], lambda a: np.broadcast_to(a[:, :1], a.shape)])
+def test_odd_strides(how):
+    same(accel.fuse(gate)(how(X), how(Y)), unfused(gate, how(X), how(Y)))
+
+
+def test_fusion_off_and_override(monkeypatch):
+    with accel.config(fusion="off"):
+        same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
+    with accel.config(override="add=cpu,divide=cpu"):
+        same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
+
+
+def test_eight_threads_call_one_function():
+    fused = accel.fuse(gate)
+    want, wrong = unfused(gate, X, Y), []
+
+    def work():
+        try:
+            for n in (4, 3, 2, 4):
+                same(fused(X[:n], Y[:n]), np.asarray(want)[:n])
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_iterating_and_asking_for_shapes_is_fine():
+    got = accel.fuse(lambda x: [x[i] + float(x.shape[0]) for i in range(x.shape[0])] + [row * 2.0 for row in x])(X)
+    for a, b in zip(got, [*(X + 4), *(X * 2)], strict=True):
+        same(a, b)
+
+
+OUTSIDE = accel.ones((4, 6), dtype="float32")
+
+
+def writes(x):
+    x[0] = 1.0
+    return x
+
+
+def adds_in_place(x):
+    x += 1.0
+    return x
+
+
+def sets(x):
+    with accel.config(fusion="off"):
+        return x + 1.0
+
+
+REFUSED = {
+    "if": lambda x: x if accel.sum(x) > 0.0 else -x,
+    "float": lambda x: x * float(accel.sum(x)),
+    "int": lambda x: x * int(accel.sum(x)),
+    "index": lambda x: x * range(9)[accel.argmax(x)],
+    "bool": lambda x: x * bool(accel.sum(x)),
+    "asarray": lambda x: accel.asarray(np.asarray(x)) + 1.0,
+    "numpy": lambda x: np.from_dlpack(x),
+    "torch": lambda x: torch.from_dlpack(x),
+    "item": writes,
+    "in place": adds_in_place,
+    "settings": sets,
+    "own": lambda x: x + OUTSIDE,
+    "ndarray": lambda x: accel.add(x, np.ones((4, 6), np.float32)),
+    "captured result": lambda x: (x, OUTSIDE),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_traced_is_refused_with_its_line(name):
+    function = REFUSED[name]
+    fused = accel.fuse(function)
+    for _ in range(2):
+        with pytest.raises(ArgumentError) as caught:
+            fused(accel.asarray(X))
+        assert dispatch.RECORDER.get() is None
+        if name == "torch":  # the line of torch's that asked
+            assert "dlpack.py:" in str(caught.value)
+        elif name != "captured result":  # is seen when the function has returned
+            first = function.__code__.co_firstlineno
+            assert any(f"{__file__}:{line}" in str(caught.value) for line in range(first, first + 3)), caught.value
+    same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
+
+
+def test_arrays_of_a_trace_that_is_over():
+    kept = []
+    accel.fuse(lambda x: kept.append(x + 1.0) or x * 2.0)(X)
+    for use in (lambda: np.asarray(kept[0]), lambda: accel.fuse(lambda x: x + kept[0])(X)):
+        with pytest.raises(ArgumentError):
+            use()
+    with pytest.raises(TypeError):
+        kept[0] + 1.0
+    same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [lambda x: 3, lambda x: None, lambda x: (), lambda x: (i for i in [x]), lambda x: torch.ones(3), lambda x: {1}],
+)
+def test_results_without_arrays(result):
+    with pytest.raises(ArgumentError):
+        accel.fuse(result)(accel.asarray(X))
+    assert dispatch.RECORDER.get() is None
+
+
+@pytest.mark.parametrize("args", [(), (3,), ([], {})])
+def test_no_arrays(args):
+    with pytest.raises(ArgumentError, match="at least one array"):
+        accel.fuse(lambda *a: a)(*args)
+
+
+def test_arguments_that_are_no_keys():
+    with pytest.raises(ArgumentError, match="argument 1: got a set"):
+        accel.fuse(lambda x, s: x)(X, {1})
+
+
+@pytest.mark.parametrize("thing", [None, 3, X])
+def test_what_is_not_callable(thing):
+    with pytest.raises(ArgumentError, match="callable"):
+        accel.fuse(thing)
+
+
+def test_exceptions_of_the_function_pass():
+    error = KeyError("mine")
+
+    def raises(x):
+        accel.exp(x)
+        raise error
+
+    for _ in range(2):
+        with pytest.raises(KeyError) as caught:
+            accel.fuse(raises)(X)
+        assert caught.value is error
+        assert dispatch.RECORDER.get() is None
+
+
+def test_errors_of_calls_name_the_line():
+    with pytest.raises(AccelError, match=r"test_fuse\.py:\d+"):
+        accel.fuse(lambda x: x + x[:, :5])(X)
+
+
+def test_operands_on_two_devices(target):
+    with target.in_force() as device:
+        if str(device) == "cpu":
+            same(accel.fuse(gate)(accel.asarray(X), accel.asarray(Y, device=str(device))), unfused(gate, X, Y))
+            return
+        with pytest.raises(AccelError, match="device"):
+            accel.fuse(gate)(accel.asarray(X, device="cpu"), accel.asarray(Y, device=str(device)))

@@ -1,0 +1,92 @@
+"""Which nodes are one launch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference_kernels
+from tracing import staged
+
+import accel
+from accel import dispatch, registry
+from accel.backends.base import Kernel
+
+nn = accel.nn
+X, W = accel.ones((8, 16), dtype="float32"), accel.ones((16,), dtype="float32")
+M, IMAGE = accel.ones((16, 16), dtype="float32"), accel.ones((4, 6, 5), dtype="float32")
+CHANNELS, CLASSES = accel.ones((6,), dtype="float32"), accel.zeros((8,), dtype="int64")
+
+LAUNCHES = {
+    "softmax": (lambda x: nn.softmax(x, axis=-1), (X,), ["row"]),
+    "log_softmax": (lambda x: nn.log_softmax(x, axis=-1), (X,), ["row"]),
+    "logsumexp": (lambda x: registry.OPS["logsumexp"].function(x, axis=-1), (X,), ["row"]),
+    "layer_norm": (lambda x, w, b: nn.layer_norm(x, (16,), w, b), (X, W, W), ["row"]),
+    "rms_norm": (lambda x, w: nn.rms_norm(x, (16,), w), (X, W), ["row"]),
+    "residual": (lambda x, y: nn.layer_norm(x + y, (16,)), (X, X), ["row"]),
+    "group_norm": (lambda x, w, b: nn.group_norm(x, 2, w, b), (IMAGE, CHANNELS, CHANNELS), ["row"]),
+    "batch_norm_training": (nn.batch_norm_training, (IMAGE,), ["row"]),
+    "cross_entropy": (nn.cross_entropy, (X, CLASSES), ["row", "row"]),
+    "cross_entropy of rows": (lambda x, c: nn.cross_entropy(x, c, reduction="none"), (X, CLASSES), ["row"]),
+    "var": (lambda x: accel.var(x, axis=-1), (X,), ["row"]),
+    "gelu of linear": (lambda x, w, b: nn.gelu(x @ w + b), (X, M, W), ["matmul"]),
+    "chain": (lambda x, y: accel.exp(x * y + x) / (1 + y * y) - x, (X, X), ["pointwise"]),
+}
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_launches_of_an_op(name):
+    function, arrays, want = LAUNCHES[name]
+    assert [stage.work.primitive for stage in staged(function, *arrays)] == want
+
+
+def on(value, function):
+    return function(value)
+
+
+APART = {
+    "reversed": (lambda x: on(accel.exp(x), lambda z: z + z[::-1]), (X,), 2, "reads a part"),
+    "shifted": (lambda x: on(accel.exp(x), lambda z: z[1:] * z[:-1]), (X,), 2, "reads a part"),
+    "other axes": (lambda x: (accel.sum(x, axis=0), accel.sum(x, axis=1)), (X,), 2, "folds other axes"),
+    "product twice": (lambda x, w: on(x @ w, lambda p: (accel.exp(p), accel.tanh(p))), (X, M), 2, "one result"),
+    "argmax": (lambda x: accel.argmax(x * 2.0, axis=1), (X,), 2, ""),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_must_not_be_one_launch(name):
+    function, arrays, count, why = APART[name]
+    made = staged(function, *arrays)
+    assert len(made) == count
+    assert why in "; ".join(stage.why for stage in made)
+
+
+def test_explain_says_why_a_group_ended():
+    text = str(accel.explain("cross_entropy", X, CLASSES))
+    assert "it folds other axes" in text
+
+
+def long(x):
+    for _ in range(8):
+        x = accel.exp(x) * x
+    return x
+
+
+def test_a_refused_group_is_cut_in_two_and_again(monkeypatch):
+    def few(call):
+        return f"{len(call.params.steps)} steps, at most 5" if len(call.params.steps) > 5 else None
+
+    x = accel.asarray(np.linspace(-1, 0.5, 24, dtype=np.float32))
+    want = np.asarray(accel.fuse(long)(x))
+    kernel = Kernel("pointwise", "reference.few", "", few, reference_kernels._pointwise)
+    monkeypatch.setattr(registry, "kernels", lambda name: (kernel,))
+    dispatch.forget()
+    try:
+        made = staged(long, x)
+        assert [len(stage.group.members) for stage in made] == [4, 4, 4, 4]
+        assert {stage.kernel.name for stage in made} == {"reference.few"}
+        assert "at most 5" in made[0].why
+        got = np.asarray(accel.fuse(long)(x))
+    finally:
+        monkeypatch.undo()
+        dispatch.forget()
+    assert got.tobytes() == want.tobytes()

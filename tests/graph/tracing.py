@@ -1,0 +1,24 @@
+"""Graphs and stages of functions, for tests."""
+
+from __future__ import annotations
+
+from accel import dispatch
+from accel.config import config
+from accel.conversion import is_constant
+from accel.graph.compile import Stage, stages
+from accel.graph.graph import Graph
+from accel.graph.trace import Tracer
+
+
+def traced(function, *arrays) -> Graph:
+    tracer = Tracer([x.layout for x in arrays], is_constant)
+    token = dispatch.RECORDER.set(tracer)
+    try:
+        results = function(*tracer.arguments())
+    finally:
+        dispatch.RECORDER.reset(token)
+    return tracer.graph(results if isinstance(results, tuple) else (results,))
+
+
+def staged(function, *arrays) -> list[Stage]:
+    return stages(traced(function, *arrays), dispatch.chooser(arrays[0].device, config.current()))
