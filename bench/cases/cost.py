@@ -20,7 +20,7 @@ from .workload import call, known
 RESULTS = 3
 """Results that are in memory at a time: accel's, and a baseline's before and after its activation."""
 
-REFERENCE = 64
+REFERENCE = 88
 """Bytes that the reference, the bound and the canonical answer take for each element of the part that is checked."""
 
 

@@ -12,9 +12,10 @@ import pytest
 from faults import case
 
 import accel
-from accel import _core
+from accel import _core, dispatch
 from accel.bench.cases.case import Operand, Workload
 from accel.bench.measure import trial
+from accel.bench.measure.route import route
 
 OPTIONS = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=False)
 
@@ -106,10 +107,22 @@ def test_a_refused_dtype_is_unsupported():
 
 def test_a_decomposition_is_named():
     across = replace(addition(op="softmax", shape=(20, 30)), keywords=(("axis", 0),))
-    record = measured(across, accel.device("cpu"))
+    with accel.config(fusion="off"):
+        record = measured(across, accel.device("cpu"))
     assert record["status"] == "PASS"
     assert record["path"] == "decomposition"
     assert "cpu.reduce" in record["kernel"]
+
+
+def test_a_compiled_composition_is_named_by_its_kernels():
+    across = replace(addition(op="softmax", shape=(20, 30)), keywords=(("axis", 0),))
+    record = measured(across, accel.device("cpu"))
+    assert (record["status"], record["path"], record["kernel"]) == ("PASS", "native", "cpu.row")
+    two = dispatch.Candidate(dispatch.COMPILED, "", None, kernels=("cpu.matmul", "cpu.row", "cpu.matmul"))
+    recorder = dispatch.Recorder(run=True)
+    recorder.calls.append(("op on cpu", [dispatch.Candidate("cpu.op", "", "it refuses"), two]))
+    found = route(recorder, accel.device("cpu"))
+    assert (found["path"], found["kernel"], found["executed"]) == ("native", "cpu.matmul, cpu.row", "cpu")
 
 
 def test_a_reference_that_fails_leaves_a_mistrusted_time(monkeypatch):

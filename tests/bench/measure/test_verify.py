@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel.bench.cases import cost, inputs, subproblem
+from accel.bench.cases import compositions, cost, inputs, subproblem
 from accel.bench.cases.case import Operand, Workload, keywords
-from accel.bench.cases.workload import call, contract_class, op_spec, select
+from accel.bench.cases.workload import arranged, call, contract_class, op_spec, select
 from accel.bench.measure import verify
 from accel.dtypes import TABLE
 from accel.errors import UnsupportedError
@@ -35,6 +35,9 @@ def case(op: str, operands: list[Operand], **given) -> Workload:
 
 def small(workload: Workload) -> Workload:
     """The same call in shapes of which every element can be judged in no time, not all of which are taken."""
+    if workload.op in compositions.OPERANDS:
+        operands, given = compositions.OPERANDS[workload.op]((80, 24), workload.dtype)
+        return replace(workload, operands=tuple(operands), keywords=keywords(given))
     if op_spec(workload).primitive == "pointwise":
         shape = tuple(min(n, 300) for n in workload.operands[0].shape[-2:])
         fit = [replace(x, shape=shape[len(shape) - len(x.shape) :]) for x in workload.operands]
@@ -79,6 +82,17 @@ def _other(value: np.generic) -> np.generic:
     if value.dtype.kind in "iu":
         return value ^ value.dtype.type(1)
     return value.dtype.type(float(value) * 1.5 + 1)
+
+
+def test_operands_stand_where_the_function_takes_them():
+    """What is between operands goes there by position, what is behind them by name; an op of operands first is as it
+    was."""
+    x, weight, bias = object(), object(), object()
+    given = {"normalized_shape": (4,), "eps": 0.5}
+    assert arranged(OPS["layer_norm"], (x, weight, bias), given) == ((x, (4,), weight, bias), {"eps": 0.5})
+    assert arranged(OPS["rms_norm"], (x,), {"normalized_shape": 4}) == ((x,), {"normalized_shape": 4})
+    assert arranged(OPS["linear"], (x, weight), {"activation": "gelu"}) == ((x, weight), {"activation": "gelu"})
+    assert arranged(OPS["astype"], (x,), {"dtype": "int8"}) == ((x, "int8"), {})
 
 
 @pytest.mark.parametrize("workload", QUICK, ids=lambda w: w.id)
