@@ -41,6 +41,7 @@ SMALL = [
     *compositions.quotient(3000),
     *compositions.squashed(3000),
     *compositions.activations(2048),
+    *(case for case in compositions.activations(1 << 18) if case.name.startswith("glu")),  # of which some is taken
     *compositions.repeated(),
     *compositions.unseen(),
     *(
