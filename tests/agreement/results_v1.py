@@ -244,7 +244,7 @@ def cases(op: str) -> tuple[Case, ...]:
 
 def stored() -> dict[str, dict[str, dict[str, str]]]:
     """Digests by op, dtype and name of the case."""
-    return json.loads(DATA.read_text())["results"]
+    return json.loads(DATA.read_text(encoding="utf-8"))["results"]
 
 
 def changed(
@@ -262,7 +262,7 @@ def changed(
 def write(commit: str) -> None:
     """Adds what is missing. An entry that this accel computes differently is an error, and nothing is written."""
     known = stored() if DATA.exists() else {}
-    first = json.loads(DATA.read_text())["commit"] if DATA.exists() else commit
+    first = json.loads(DATA.read_text(encoding="utf-8"))["commit"] if DATA.exists() else commit
     cpu = accel.device("cpu")
     for op in OPS:
         for case in cases(op):
@@ -271,7 +271,7 @@ def write(commit: str) -> None:
             if at.setdefault(case.name, new) != new:
                 sys.exit(f"{op} {case.dtype} {case.name}: {new} is not the {at[case.name]} of version 1")
     page = {"contract": accel.BIT_CONTRACT, "commit": first, "results": known}
-    DATA.write_text(json.dumps(page, indent=1) + "\n")
+    DATA.write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -80,15 +80,15 @@ def test_what_a_digest_tells_apart():
 
 
 def test_an_entry_is_never_overwritten(monkeypatch, tmp_path):
-    kept = results_v1.DATA.read_text()
+    kept = results_v1.DATA.read_text(encoding="utf-8")
     page = tmp_path / "results.json"
-    page.write_text(kept)
+    page.write_text(kept, encoding="utf-8")
     monkeypatch.setattr(results_v1, "DATA", page)
     results_v1.write("another commit")
-    assert page.read_text() == kept, "nothing was missing"
+    assert page.read_text(encoding="utf-8") == kept, "nothing was missing"
     compute = results_v1.Case.compute
     monkeypatch.setattr(results_v1.Case, "compute", lambda case, device: -compute(case, device))
     monkeypatch.setattr(results_v1, "OPS", {"mean": results_v1.OPS["mean"]})
     with pytest.raises(SystemExit, match=r"is not the \w+ of version 1"):
         results_v1.write("another commit")
-    assert page.read_text() == kept
+    assert page.read_text(encoding="utf-8") == kept

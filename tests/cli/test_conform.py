@@ -14,10 +14,10 @@ def test_text(here):
     code, out, err = here("conform", "--backend", "cpu", "--op", "add", "--op", "softmax", "--examples", "3")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[1].split() == ["op", "native", "decomposed", "error/bound"]
+    assert lines[1].split() == ["op", "native", "compiled", "error/bound"]
     assert lines[2].split()[:2] == ["add", "12"]
     assert lines[3].split()[:2] == ["softmax", "4"]
-    assert lines[-1] == "cpu conforms to bit contract 1: 12 native, 4 decomposed."
+    assert lines[-1] == "cpu conforms to bit contract 1: 12 native, 4 compiled."
 
 
 def test_json(here):

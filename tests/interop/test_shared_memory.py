@@ -190,7 +190,7 @@ def test_buffers_that_share_no_bytes(monkeypatch):
     copies = []
     monkeypatch.setattr(accel.dispatch, "call", lambda *args: copies.append(args))
     x, y = on_opencl(left, N // 2), on_opencl(right, N // 2)
-    assert accel.dispatch._apart(y[::-1], x).buffer is right
+    assert accel.dispatch._apart(y[::-1], (x,), True).buffer is right
     assert not copies
 
 

@@ -339,13 +339,13 @@ def test_the_row_of_the_kernel_table():
     layouts = [tuple(x.layout for x in these) for these in (arrays, outputs)]
     call = Call("row", *layouts, Rows(program, 2), accel.device("cpu"), accel.config.current())
     assert kernel.op == "row" and kernel.supports(call) is None
-    launch = kernel.prepare(call)
-    launch(arrays, outputs)
+    (launch,) = kernel.prepare(call).launches
+    launch.on(arrays, outputs)
     for x, y in zip(outputs, wanted(program, 2, *operands), strict=True):
         assert same(np.asarray(x), y)
-    for bad in ((arrays, outputs[:2]), (arrays[1:], outputs), (arrays, outputs[0])):
-        with pytest.raises(TypeError, match="expected 4 inputs and 3 outputs"):
-            launch(*bad)
+    for bad in ((*arrays, *outputs[:2]), (*arrays[1:], *outputs), outputs[0]):
+        with pytest.raises(TypeError, match="expected one sequence of 4 inputs and 3 outputs"):
+            launch.run(bad)
 
 
 def test_pointwise_programs_of_several_results():

@@ -48,7 +48,7 @@ class Chains(Program):
     v ↦ v y + x from another start. The steps state its dtypes only.
     """
 
-    def expression(self) -> Expr:
+    def expressions(self) -> tuple[Expr, ...]:
         """The chains, in the place of what the steps would give."""
         x, y = (arg(i, dtype) for i, dtype in enumerate(self.inputs))
         values = [x + float(i) for i in range(CHAINS)]
@@ -57,7 +57,7 @@ class Chains(Program):
         total = values[0]
         for value in values[1:]:
             total = total + value
-        return total
+        return (total,)
 
 
 def chains(dtype: str) -> Chains:

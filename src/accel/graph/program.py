@@ -241,7 +241,12 @@ def _product(graph: Graph, group: Group) -> Work:
     if values[result] != len(dtypes) + len(steps) - 1:
         raise Inexpressible("a product's result is not its last step")
     last = graph.nodes[result - graph.first].output
-    rounded_only = not extras and steps == [Step("cast", last.dtype.name, (0,))]
+    operand = node.reads[0].layout.dtype
+    rounded_only = (
+        not extras
+        and steps == [Step("cast", last.dtype.name, (0,))]
+        and last.dtype.name in (operand.name, operand.accumulator)  # which products give without a program
+    )
     program = None if rounded_only else Program(dtypes, tuple(steps), last.dtype.name)
     return Work("matmul", Product(program), (*node.reads, *extras), (Read(result, last),))
 

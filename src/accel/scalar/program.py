@@ -95,7 +95,7 @@ class Program:
     def expression(self) -> Expr:
         """The (first) result over arguments 0, 1, … of the inputs' storage dtypes; its own dtype is the output's
         storage."""
-        return _expressions(self)[0]
+        return self.expressions()[0]
 
     def expressions(self) -> tuple[Expr, ...]:
         """Every result, which share what they have in common."""
