@@ -139,7 +139,7 @@ def test_linear_of_any_layout_and_any_way(name, way, dtypes, monkeypatch):
     np.testing.assert_array_equal(np.asarray(got).astype(np.int64), expected.astype(got.dtype.numpy))
     if recorder is not None and got.size:
         what, found = recorder.calls[0]
-        assert what.startswith("linear(") and recorder.served_by() == {dispatch.COMPILED, "cpu.matmul"}
+        assert what.startswith("linear(") and recorder.served_by() >= {dispatch.COMPILED, "cpu.matmul"}
         (compiled,) = (candidate for candidate in found if candidate.what == dispatch.COMPILED)
         assert compiled.kernels[-1] == "cpu.matmul", "after casts, where there are any"
 
