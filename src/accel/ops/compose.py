@@ -97,10 +97,10 @@ def structural(op: str, name: str, value: Any) -> Any:
 
 
 def _plain(value: Any) -> bool:
-    """Whether a value and its type, or for a tuple those of its items, tell it from all others."""
+    """Whether a value and its type, with a zero's sign, or for a tuple those of its items, tell it from all others."""
     if type(value) is tuple:
         return all(type(item) in (int, bool, str) for item in value)
-    return value is None or type(value) in (int, bool, str, DType) or (type(value) is float and value != 0)
+    return value is None or type(value) in (int, bool, str, float, DType)
 
 
 def typed(value: Any) -> Any:
@@ -195,13 +195,16 @@ class _Composed:
             if name in self.nameless[-1:]:
                 words.append("/")
         always = [p.name for p in self.operands if not p.optional]
-        given = ", ".join(f"{p.name} is not None" for p in self.operands)
+        given = ", ".join(f"{p.name} is not None" if p.optional else "True" for p in self.operands)
         operands = f"({''.join(f'{name}, ' for name in always)})"
         for p in self.operands:
             if p.optional:
                 operands += f" + (() if {p.name} is None else ({p.name},))"
         values = "".join(f"{p.name}, " for p in self.others)
-        each = "_type({0}) if _type({0}) is not tuple else tuple(map(_type, {0})), "
+        each = (
+            "_typed({0}) if _type({0}) is float and not {0} else "
+            "tuple(map(_type, {0})) if _type({0}) is tuple else _type({0}), "
+        )
         types = "".join(each.format(p.name) for p in self.others)
         text = (
             f"def {self.name}({', '.join(words)}, **others):\n"
@@ -221,7 +224,7 @@ class _Composed:
             "_known": self.bounds.get,
             "_bind": self.bind,
         }
-        known = {**names, "_type": type, **defaults}
+        known = {**names, "_type": type, "_typed": typed, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]
         function.__doc__, function.__module__ = self.body.__doc__, f"accel.{namespace}".rstrip(".")
