@@ -318,3 +318,13 @@ def test_operands_on_two_devices(target):
             return
         with pytest.raises(AccelError, match="device"):
             accel.fuse(gate)(accel.asarray(X, device="cpu"), accel.asarray(Y, device=str(device)))
+
+
+@pytest.mark.parametrize(
+    "scalar", [np.float32(2.5), np.float32(-0.0), np.float32(np.nan), np.float16(3), np.float64(0.1)]
+)
+def test_numpys_scalars_are_constants(scalar):
+    x = accel.asarray(np.linspace(-2, 2, 7, dtype=np.float32))
+    got, want = accel.fuse(lambda x: scalar * accel.exp(x))(x), scalar * accel.exp(x)
+    assert got.dtype is want.dtype
+    assert np.asarray(got).tobytes() == np.asarray(want).tobytes()

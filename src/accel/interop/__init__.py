@@ -31,7 +31,7 @@ from ..array import Array
 from ..backends.base import Device
 from ..cache import Cache
 from ..config import config
-from ..conversion import BY_NUMPY, constant, from_numpy, to_numpy
+from ..conversion import BY_NUMPY, constant, from_numpy, number, to_numpy
 from ..devices import DEFAULTS, default_device
 from ..dtypes import DType, as_dtype, check_scalar, promote, scalar_dtype
 from ..errors import ArgumentError, DeviceError, DtypeError
@@ -161,6 +161,9 @@ def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
                 f"{op}: {name} is in the host's memory ({_kind(value)}) and {owner} is on {home}; nothing moves "
                 f"silently: pass accel.asarray({name}, device={str(home)!r})"
             )
+        if isinstance(value, np.generic) and (dtype := BY_NUMPY.get(value.dtype)) is not None:
+            result.append(constant(number(value), dtype, home))  # as a Python scalar is, and kept like one
+            continue
         result.append(module.to_array(value, home, f"{op}: {name}"))
     if leader is not None:
         return result, unchanged
