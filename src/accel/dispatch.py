@@ -73,11 +73,12 @@ class Candidate:
 
 def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Result | None) -> Result:
     """A call whose plan is yet to be made, or that is to be recorded."""
-    if not isinstance(RECORDER.get(), (Recorder, NoneType)):
-        return RECORDER.get().call(spec, inputs, params, out)
+    recorder = RECORDER.get()
+    if not isinstance(recorder, (Recorder, NoneType)):
+        return recorder.call(spec, inputs, params, out)
     layouts, target = tuple(x.layout for x in inputs), _target_layouts(spec, out)
     adapted = spec.adapt(layouts, params)
-    if (recorder := RECORDER.get()) is not None:
+    if recorder is not None:
         if isinstance(adapted, Seen):  # the call that it becomes is recorded
             return _seen(spec, adapted)(inputs, out)
         if adapted is None:

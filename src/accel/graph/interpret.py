@@ -13,11 +13,11 @@ from ..array import Array
 from ..conversion import from_numpy, given_number, on_host
 from ..devices import device
 from ..dtypes import FLOAT64
-from ..layout import row_major
 from ..ops.primitive import matmul, reduce, row
-from ..ops.spec import Inferred, OpSpec, Seen
+from ..ops.spec import Inferred, OpSpec
 from .bound import Analysis
 from .bounded import LEAST, Bounded, rounding_of
+from .trace import passed_on
 
 
 class Judge:
@@ -25,16 +25,9 @@ class Judge:
 
     def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
         """The result of a call, on the CPU device's memory."""
-        layouts = tuple(x.layout for x in inputs)
-        adapted = spec.adapt(layouts, params)
-        if isinstance(adapted, Seen):
-            views = [x.view(its.shape, its.strides) for x, its in zip(inputs, adapted.layouts, strict=True)]
-            return self.call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
-        if adapted is not None:
-            return adapted(*inputs)
-        if spec.decompose is not None and spec.decomposes(params):
-            return spec.decompose(*inputs, params)
-        inferred = spec.infer(layouts, params)
+        if (passed := passed_on(spec, inputs, params, self.call)) is not None:
+            return passed
+        inferred = spec.infer(tuple(x.layout for x in inputs), params)
         if all(0 in shape for shape, _ in inferred.outputs):
             empty = [np.empty(shape, dtype.numpy) for shape, dtype in inferred.outputs]
             made = tuple(from_numpy(x, inputs[0].device) for x in empty)

@@ -56,15 +56,9 @@ class Tracer:
             raise
 
     def _record(self, spec: OpSpec, inputs: Sequence[Array], params: Any) -> Any:
+        if (passed := passed_on(spec, inputs, params, self.call, self._alone)) is not None:
+            return passed
         layouts = tuple(x.layout for x in inputs)
-        adapted = spec.adapt(layouts, params)
-        if isinstance(adapted, Seen):
-            views = [x.view(its.shape, its.strides) for x, its in zip(inputs, adapted.layouts, strict=True)]
-            return self.call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
-        if adapted is not None:
-            return adapted(*inputs)
-        if spec.decompose is not None and spec.decomposes(params) and spec.name not in self._alone:
-            return spec.decompose(*inputs, params)
         inferred = spec.infer(layouts, params)
         reads = [(self._symbol(spec.name, x), x.layout, x.offset) for x in inputs]
         ((shape, dtype),) = inferred.outputs
@@ -134,6 +128,27 @@ class Tracer:
         if not isinstance(x, Array):
             raise ArgumentError(f"the traced function returned a {type(x).__name__}; expected arrays")
         return self._symbol("the traced function's result", x)
+
+
+def passed_on(
+    spec: OpSpec,
+    inputs: Sequence[Array],
+    params: Any,
+    call: Callable[..., Any],
+    alone: frozenset[str] = frozenset(),
+) -> Any:
+    """The result of a call that becomes others: on views of its operands, on operands that are brought to what kernels
+    take, or of what a composed op calls. None for a primitive's, on operands as kernels take them. call: takes the
+    place of `dispatch.call`. alone: names of ops that count as primitives."""
+    adapted = spec.adapt(tuple(x.layout for x in inputs), params)
+    if isinstance(adapted, Seen):
+        views = [x.view(its.shape, its.strides) for x, its in zip(inputs, adapted.layouts, strict=True)]
+        return call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
+    if adapted is not None:
+        return adapted(*inputs)
+    if spec.decompose is not None and spec.decomposes(params) and spec.name not in alone:
+        return spec.decompose(*inputs, params)
+    return None
 
 
 def _line() -> str | None:
