@@ -36,8 +36,8 @@ def load(name: str, path: Path) -> ModuleType:
 NAMED = os.environ.get("ACCEL_NATIVE_MODULE")
 """Another build of the extension than the installed one (tests/native/sanitize.sh names one)."""
 
-# One process cannot hold two builds: pybind11 registers their types under one name.
-CPU = load("_cpu", Path(NAMED)) if NAMED else importlib.import_module("accel._cpu")
+# One process cannot hold two builds: pybind11 registers their types under one name. So the package finds this one too.
+CPU = load("accel._cpu", Path(NAMED)) if NAMED else importlib.import_module("accel._cpu")
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,9 @@ ACCEL_BUILD_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined 
 ACCEL_NATIVE_MODULE=$(find "$folder/lib" -name '_cpu*')
 export ACCEL_NATIVE_MODULE
 
+# No driver is loaded: some are opened with RTLD_DEEPBIND, which AddressSanitizer refuses.
 sanitized() {
-  LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so)" \
+  ACCEL_DEVICE=cpu LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so)" \
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:exitcode=99:log_path="$folder/report" \
     UBSAN_OPTIONS=print_stacktrace=1:exitcode=99:log_path="$folder/report" PYTHONMALLOC=malloc "$@"
 }
