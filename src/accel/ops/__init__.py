@@ -11,6 +11,7 @@ from .composed import (
     linear,
     normalization,
     probability_loss,
+    random,
     regression_loss,
     softmax,
     statistics,
@@ -20,7 +21,7 @@ from .spec import OpSpec
 
 __all__ = [
     "activation", "batch_norm", "class_loss", "gate", "linear", "matmul", "normalization", "pointwise",
-    "probability_loss", "reduce", "regression_loss", "row", "softmax", "statistics",
+    "probability_loss", "random", "reduce", "regression_loss", "row", "softmax", "statistics",
 ]  # fmt: skip
 
 

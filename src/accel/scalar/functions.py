@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import activation, arithmetic, comparison, exponential, integer, logarithm, rectifier, rounding
+from . import activation, arithmetic, comparison, exponential, integer, logarithm, random, rectifier, rounding
 from .scalar_function import ScalarFunction
 
-FAMILIES = (arithmetic, integer, comparison, rounding, exponential, logarithm, activation, rectifier)
+FAMILIES = (arithmetic, integer, comparison, rounding, exponential, logarithm, activation, rectifier, random)
 
 FUNCTIONS: dict[str, ScalarFunction] = {row.name: row for family in FAMILIES for row in family.ROWS}
 

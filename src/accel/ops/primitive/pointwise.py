@@ -44,10 +44,10 @@ NAMESPACES = {
     "tanhshrink": "nn",
     "erf": "special",
     "rsqrt": "special",
+    "multiply_high": "internal",
+    "philox": "internal",
 }
 """Of the functions that the array API standard does not have."""
-
-KIND = {"b": "bool", "i": "int", "u": "int", "f": "float"}
 
 
 def arguments(row: ScalarFunction) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ def elementwise(row: ScalarFunction, dtypes: tuple[DType, ...]) -> Program:
     if row.name == "where" and dtypes[0] is not BOOL:
         raise DtypeError(f"where: condition: expected bool, got {dtypes[0]}")
     common = promote(*values)
-    if KIND[common.kind] not in row.kinds:
+    if compute_dtype(common).name not in row.dtypes:
         have = ", ".join(f"{n}: {d}" for n, d in zip(names, dtypes, strict=True))
         raise DtypeError(f"{row.name}: takes {' and '.join(row.kinds)} dtypes, got {have}; cast with astype")
     return program_for(row.name, tuple(d.name for d in dtypes))
@@ -138,7 +138,7 @@ PROGRAM = registry.register(
 
 def _spec(row: ScalarFunction) -> OpSpec:
     names = arguments(row)
-    accepted = tuple(d for d in TABLE.values() if KIND[d.kind] in row.kinds)
+    accepted = tuple(d for d in TABLE.values() if compute_dtype(d).name in row.dtypes)
 
     def infer(inputs: tuple[Layout, ...], params: None) -> Inferred:
         program = elementwise(row, tuple(x.dtype for x in inputs))
@@ -210,7 +210,7 @@ def pointwise_bound(row: ScalarFunction, exact: np.ndarray, dtype: DType) -> np.
 
 
 def _docstring(row: ScalarFunction, names: tuple[str, ...], accepted: tuple[DType, ...]) -> str:
-    kinds = {"bool": "boolean", "int": "integer", "float": "floating-point"}
+    kinds = {"bool": "boolean", "int": "integer", "uint64": "uint64", "float": "floating-point"}
     taken = _listed([kinds[kind] for kind in row.kinds])
     if len(names) == 1:
         operands, result = f"{names[0]} is an array of {taken} dtype.", "the same dtype"

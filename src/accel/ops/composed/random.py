@@ -1,0 +1,119 @@
+"""Random numbers of each element's own counter (docs/numerics.md, "Random numbers"): what `accel.random.Generator` draws."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import Any
+
+from ...array import Array
+from ...conversion import DIGITS, index_range
+from ...dtypes import FLOAT32, FLOAT64, INT64, TABLE, UINT64, DType, as_dtype
+from ...errors import DtypeError
+from ...layout import Shape
+from ..compose import AnyOperand, Operand, composed
+from ..primitive.pointwise import astype, fn
+from ..views import broadcast_to, reshape
+from . import exact_random as exact
+
+
+def examples(family: str, dtype: DType) -> Any:
+    """The examples of a distribution."""
+    from ...testing import random_numbers
+
+    return getattr(random_numbers, family)(dtype)
+
+
+def positions(shape: Shape, like: Array) -> Array:
+    """The number of each element of a shape in row-major order, as uint64."""
+    result = astype(reshape(index_range(1, like.device), ()), UINT64)
+    for axis, n in enumerate(shape):
+        if n > 1:
+            step, rest = prod(shape[axis + 1 :]), (1 for _ in shape[axis + 1 :])
+            each = astype(reshape(index_range(n, like.device), (n, *rest)), UINT64)
+            result = result + (each * step if step > 1 else each)
+    return broadcast_to(result, shape)
+
+
+def words(state: Array, shape: Shape, further: int = 0) -> Array:
+    """64 random bits for each element. state: uint64, the stream and the key first. further: streams beyond it."""
+    return fn.philox(positions(shape, state), state[0] + further if further else state[0], state[1])
+
+
+def unit(word: Array, dtype: DType) -> Array:
+    """Numbers k / 2^p in [0, 1), all equally likely, from words; p is the dtype's precision, and of a 16-bit dtype they
+    are given in float32."""
+    digits = DIGITS[dtype.name]
+    if dtype is FLOAT64:
+        return astype(fn.bitwise_right_shift(word, 64 - digits), FLOAT64) * 2.0**-digits
+    return astype(fn.bitwise_right_shift(word & (2**32 - 1), 32 - digits), FLOAT32) * 2.0**-digits
+
+
+def wide(dtype: DType) -> DType:
+    """What a distribution of a dtype is computed in."""
+    return TABLE[dtype.accumulator]
+
+
+def floating(op: str, dtype: Any) -> DType:
+    """The dtype of a distribution of real numbers. Raises DtypeError."""
+    found = as_dtype(dtype, f"{op}: dtype")
+    if found.kind != "f":
+        raise DtypeError(f"{op}: dtype: takes floating dtypes, got {found}")
+    return found
+
+
+@composed(reference=exact.uniform, samples=partial(examples, "uniform"), namespace="internal", widen=False)
+def random_uniform(state: AnyOperand, low: Operand | None, high: Operand | None, shape: Shape, dtype: Any) -> Array:
+    """Evenly distributed numbers in [low, high), None for 0 and 1. state: uint64, stream and key."""
+    its = floating("uniform", dtype)
+    if low is None or high is None:
+        return astype(unit(words(state, shape), its), its, copy=False)
+    u = unit(words(state, shape), wide(its))
+    start, end = (astype(x, wide(its), copy=False) for x in (low, high))
+    return astype(start + (end - start) * u, its, copy=False)
+
+
+@composed(reference=exact.exponential, samples=partial(examples, "exponential"), namespace="internal", widen=False)
+def random_exponential(state: AnyOperand, scale: Operand | None, shape: Shape, dtype: Any) -> Array:
+    """-scale log(1 - u) of u evenly distributed in [0, 1)."""
+    its = floating("exponential", dtype)
+    result = -fn.log1p(-unit(words(state, shape), wide(its)))
+    return astype(result if scale is None else result * astype(scale, wide(its), copy=False), its, copy=False)
+
+
+@composed(reference=exact.bernoulli, samples=partial(examples, "bernoulli"), namespace="internal", widen=False)
+def random_bernoulli(state: AnyOperand, p: Operand, shape: Shape) -> Array:
+    """True with probability p: where u, evenly distributed in [0, 1) and of p's dtype, is less than p."""
+    return unit(words(state, shape), wide(p.dtype)) < astype(p, wide(p.dtype), copy=False)
+
+
+@composed(
+    reference=exact.integers,
+    samples=partial(examples, "integers"),
+    namespace="internal",
+    dtypes=tuple(d for d in TABLE.values() if d.kind in "iu"),
+    widen=False,
+)
+def random_integers(state: AnyOperand, shape: Shape, dtype: Any, long: bool) -> Array:
+    """Integers from low on, of as many as count says: low + floor(w count / 2^64) of 64 random bits w; where long, of
+    128 bits, whose second half is of the next stream; low + w where count is 0, which stands for 2^64.
+
+    state: uint64, the stream, the key, low modulo 2^64, count."""
+    low, count = state[2], state[3]
+    first = words(state, shape)
+    chosen = fn.multiply_high(first, count)
+    if long:
+        product = first * count
+        carried = (product + fn.multiply_high(words(state, shape, 1), count)) < product
+        chosen = fn.where(fn.equal(count, 0), first, chosen + astype(carried, UINT64))
+    its = as_dtype(dtype, "integers: dtype")
+    whole = low + chosen
+    return astype(astype(whole, INT64, copy=False) if its.kind == "i" else whole, its, copy=False)
+
+
+@composed(
+    reference=exact.words, samples=partial(examples, "words"), namespace="internal", dtypes=(UINT64,), widen=False
+)
+def random_words(state: AnyOperand, shape: Shape) -> Array:
+    """64 random bits for each element, as uint64. state: uint64, stream and key."""
+    return words(state, shape)

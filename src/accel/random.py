@@ -1,0 +1,204 @@
+"""`accel.random`: random numbers that are the same bits on every backend, with the names of numpy.random.Generator.
+
+Every number is a function of the generator's key, of which call it was, and of the element's place in row-major order
+(docs/numerics.md, "Random numbers"). So neither device, nor number of threads, nor shape changes an element.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from . import ops as _ops  # noqa: F401  # fills the op table
+from .arguments import integer, integers, real, switch
+from .array import Array
+from .conversion import constant, from_numpy
+from .creation import asarray, device_of
+from .dtypes import FLOAT32, INT64, DType, as_dtype
+from .errors import ArgumentError, DtypeError, ShapeError, shown
+from .layout import Shape, broadcast_shapes, row_major
+from .memory import Device
+from .ops.composed import random as drawn
+from .ops.composed.exact_random import philox
+
+__all__ = ["Generator", "default_rng"]
+
+ROW = 1 << 12
+"""Elements of a row, where the places of many elements are made of those of rows and in a row."""
+
+STREAMS = 1 << 8
+"""Streams of one call."""
+
+SPAWNING = 2**64 - 1
+"""The stream of which the keys of spawned generators are words."""
+
+
+class Generator:
+    """Draws random numbers by Philox 4x32-10 (Salmon et al. 2011), whose counter is the element's place.
+
+    seed: an integer from 0 to 2^64 - 1; None takes one from the operating system. device: where arrays are made, None
+    for the default device. A generator may be used by several threads: each call has streams of its own.
+    """
+
+    def __init__(self, seed: int | None = None, device: str | Device | None = None) -> None:
+        self._key = int.from_bytes(os.urandom(8), "little") if seed is None else _word("Generator", "seed", seed)
+        self._device = device_of(device)
+        self._calls = 0
+        self._spawned = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Generator(seed={self._key}, device={str(self._device)!r})"
+
+    @property
+    def state(self) -> dict[str, int]:
+        """Key, calls so far, and generators spawned so far. Setting it restores them."""
+        with self._lock:
+            return {"key": self._key, "calls": self._calls, "spawned": self._spawned}
+
+    @state.setter
+    def state(self, value: dict[str, int]) -> None:
+        names = ("key", "calls", "spawned")
+        if not isinstance(value, dict) or sorted(value) != sorted(names):
+            raise ArgumentError(f"state: expected a dict of {', '.join(names)}, got {shown(value)}")
+        key, calls, spawned = (_word("state", name, value[name]) for name in names)
+        with self._lock:
+            self._key, self._calls, self._spawned = key, calls, spawned
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.state, "device": str(self._device)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["key"], state["device"])  # type: ignore[misc]
+        self._calls, self._spawned = state["calls"], state["spawned"]
+
+    def spawn(self, n_children: int) -> list[Generator]:
+        """Independent generators: each one's key is a word of this one's. Raises ArgumentError."""
+        count = integer("spawn", "n_children", n_children)
+        if count < 0:
+            raise ArgumentError(f"spawn: n_children: expected 0 or more, got {count}")
+        with self._lock:
+            first, key = self._spawned, self._key
+            self._spawned += count
+        return [Generator(philox(first + i, SPAWNING, key), self._device) for i in range(count)]
+
+    def _next(self, *more: int) -> Array:
+        """The state of a new call, with numbers that its op takes there."""
+        with self._lock:
+            call = self._calls
+            self._calls += 1
+            key = self._key
+        return from_numpy(np.array([call * STREAMS % 2**64, key, *more], np.uint64), self._device)
+
+    def random(self, size: Any = None, dtype: Any = FLOAT32) -> Array:
+        """Evenly distributed numbers k / 2^p in [0, 1), where p is the dtype's precision (24 for float32).
+
+        size: a length, a shape, or None for one number without axes. Raises DtypeError, ArgumentError.
+        """
+        return self.uniform(0.0, 1.0, size, dtype)
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = FLOAT32) -> Array:
+        """Evenly distributed numbers low + (high - low) u with u of `random`; rounding may reach high.
+
+        low, high: numbers, or arrays that broadcast to size (None: to each other). Raises DtypeError, ShapeError,
+        ArgumentError.
+        """
+        its = drawn.floating("uniform", dtype)
+        standard = isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1)
+        given = {} if standard else {"low": low, "high": high}
+        shape, operands = self._operands("uniform", size, its, **given)
+        low, high = operands or (None, None)
+        return self._drawn(
+            shape, operands, lambda its_shape: drawn.random_uniform(self._next(), low, high, its_shape, its)
+        )
+
+    def exponential(self, scale: Any = 1.0, size: Any = None, dtype: Any = FLOAT32) -> Array:
+        """Exponentially distributed numbers with mean scale, by inversion: at most 16.6 scale in float32, 36.7 in
+        float64. scale: as in `uniform`. Raises DtypeError, ShapeError, ArgumentError."""
+        its = drawn.floating("exponential", dtype)
+        given = {} if isinstance(scale, (int, float)) and scale == 1 else {"scale": scale}
+        shape, operands = self._operands("exponential", size, its, **given)
+        scale = operands[0] if operands else None
+        return self._drawn(
+            shape, operands, lambda its_shape: drawn.random_exponential(self._next(), scale, its_shape, its)
+        )
+
+    def bernoulli(self, p: Any = 0.5, size: Any = None) -> Array:
+        """Booleans, true with probability p, to 24 binary places. p: as in `uniform`. Raises ShapeError,
+        ArgumentError."""
+        shape, operands = self._operands("bernoulli", size, FLOAT32, p=p)
+        return self._drawn(
+            shape, operands, lambda its_shape: drawn.random_bernoulli(self._next(), operands[0], its_shape)
+        )
+
+    def integers(
+        self, low: int, high: int | None = None, size: Any = None, dtype: Any = INT64, endpoint: bool = False
+    ) -> Array:
+        """Integers of [low, high), or of [low, high] where endpoint; of [0, low) where high is None.
+
+        No integer's probability differs from its share by more than 2^-64. Raises ArgumentError where there is no such
+        integer, or the dtype does not hold them; DtypeError.
+        """
+        its = as_dtype(dtype, "integers: dtype")
+        if its.kind not in "iu":
+            raise DtypeError(f"integers: dtype: takes integer dtypes, got {its}")
+        first, last = integer("integers", "low", low), None if high is None else integer("integers", "high", high)
+        first, last = (0, first) if last is None else (first, last)
+        count = last - first + bool(switch("integers", "endpoint", endpoint))
+        limits = np.iinfo(its.numpy)
+        if count <= 0:
+            raise ArgumentError(f"integers: low, high: expected low below high, got {first} and {last}")
+        if first < limits.min or first + count - 1 > limits.max:
+            raise ArgumentError(f"integers: low, high: {its} does not hold all from {first} to {first + count - 1}")
+        shape, long = _size("integers", size), count > 2**32
+        state = self._next(first % 2**64, count % 2**64)
+        return self._drawn(shape, (), lambda its_shape: drawn.random_integers(state, its_shape, its, long))
+
+    def _operands(self, op: str, size: Any, dtype: DType, **given: Any) -> tuple[Shape, tuple[Array, ...]]:
+        """The shape of a result, and its parameters as arrays of a dtype."""
+        arrays = []
+        for name, x in given.items():
+            if isinstance(x, (int, float)) or not hasattr(x, "shape"):
+                arrays.append(constant(real(op, name, x), dtype, self._device))
+            else:
+                arrays.append(asarray(x, dtype=dtype, device=self._device))
+        if size is None:
+            return broadcast_shapes(*(x.shape for x in arrays), what=op), tuple(arrays)
+        shape = _size(op, size)
+        for name, x in zip(given, arrays, strict=True):
+            if broadcast_shapes(x.shape, shape, what=op) != shape:
+                raise ShapeError(f"{op}: {name}: has shape {x.shape}, which does not broadcast to size {shape}")
+        return shape, tuple(arrays)
+
+    def _drawn(self, shape: Shape, operands: tuple[Array, ...], draw: Any) -> Array:
+        """What draw(shape) makes. Where no parameter has axes it is drawn in whole rows: places are then made of few
+        numbers, and of the memory of the last row a rest is left over."""
+        n = prod(shape)
+        if n == 0 or any(x.ndim for x in operands):
+            return draw(shape)
+        made = draw((n,) if n <= ROW else (-(-n // ROW), ROW))
+        return made.view(shape, row_major(shape))
+
+
+def default_rng(seed: int | None = None, device: str | Device | None = None) -> Generator:
+    """A new `Generator`."""
+    return Generator(seed, device)
+
+
+def _word(op: str, argument: str, value: Any) -> int:
+    found = integer(op, argument, value)
+    if not 0 <= found < 2**64:
+        raise ArgumentError(f"{op}: {argument}: expected an integer from 0 to 2^64 - 1, got {shown(value)}")
+    return found
+
+
+def _size(op: str, size: Any) -> Shape:
+    """A shape from a length, a shape or None. Raises ArgumentError."""
+    shape = () if size is None else integers(op, "size", size)
+    if any(n < 0 for n in shape):
+        raise ArgumentError(f"{op}: size: expected lengths of 0 or more, got {shown(size)}")
+    return shape

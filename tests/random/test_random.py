@@ -1,0 +1,161 @@
+"""Random numbers: published words of Philox, places that shapes do not change, distributions, states and bad input."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import accel
+from accel.ops.composed.exact_random import philox
+from accel.random import Generator, default_rng
+
+KNOWN = {
+    (0, 0, 0): 0xE169C58D6627E8D5,
+    (2**64 - 1, 2**64 - 1, 2**64 - 1): 0x41C83B0E408F276D,
+    (0x85A308D3243F6A88, 0x0370734413198A2E, 0x299F31D0A4093822): 0x94FDCCEBD16CFE09,
+}
+"""By counter, stream and key: the first two words of the authors' known-answer vectors."""
+
+SIZES = st.lists(st.sampled_from([0, 1, 2, 7, 64, 1000]), max_size=3).map(tuple)
+
+
+def numbers(x) -> np.ndarray:
+    return np.asarray(x)
+
+
+@pytest.mark.parametrize("words", KNOWN)
+def test_known_answers(words):
+    assert philox(*words) == KNOWN[words]
+    counter, stream, key = (accel.asarray(np.uint64(w)) for w in words)
+    assert int(accel.ops.primitive.pointwise.fn.philox(counter, stream, key)) == KNOWN[words]
+
+
+@given(SIZES, st.integers(0, 2**64 - 1))
+def test_an_element_depends_on_its_place_only(size, seed):
+    n = int(np.prod(size))
+    flat = numbers(default_rng(seed).random(5000))
+    wide = numbers(default_rng(seed).random((2, 2500)))
+    assert np.array_equal(flat, wide.reshape(-1))
+    assert not np.array_equal(flat, numbers(default_rng(seed ^ 1).random(5000)))  # the control
+    shaped = numbers(default_rng(seed).random(size))
+    longer = numbers(default_rng(seed).random(max(1, n)))
+    assert shaped.shape == size and np.array_equal(shaped.reshape(-1), longer[:n])
+
+
+def test_parameters_with_axes_change_no_place():
+    """Places are made of rows where no parameter has axes, and of every axis where one has."""
+    low = np.zeros((3, 1), np.float32)
+    one = numbers(default_rng(5).uniform(low, 2.0, (3, 5000)))
+    assert np.array_equal(one, numbers(default_rng(5).uniform(0.0, 2.0, (3, 5000))))
+
+
+@pytest.mark.parametrize("device", [str(d) for d in accel.devices() if d.backend != "null"])
+def test_every_device_draws_the_same(device):
+    def drawn(rng: Generator) -> list[np.ndarray]:
+        return [
+            numbers(x)
+            for x in (
+                rng.random((2, 50)), rng.random(70, "bfloat16"), rng.exponential(2.0, 33), rng.bernoulli(0.25, 40),
+                rng.integers(-5, 5, 60), rng.integers(0, 2**63, 20, "uint64"), rng.uniform(-1, 1, 30, "float16"),
+            )
+        ]  # fmt: skip
+
+    for got, want in zip(drawn(default_rng(9, device)), drawn(default_rng(9, "cpu")), strict=True):
+        assert got.dtype == want.dtype and np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_distributions(dtype):
+    rng, n = default_rng(2026), 20000
+    for got, law in [
+        (rng.random(n, dtype), stats.uniform()),
+        (rng.uniform(-2.0, 3.0, n, dtype), stats.uniform(-2, 5)),
+        (rng.exponential(0.5, n, dtype), stats.expon(scale=0.5)),
+    ]:
+        assert stats.kstest(numbers(got).astype(float), law.cdf).pvalue > 1e-3
+        assert stats.kstest(numbers(got).astype(float) * 1.05, law.cdf).pvalue < 1e-3  # the control
+
+
+def test_integers():
+    rng, n = default_rng(7), 21000
+    for low, high, dtype in [(0, 7, "int64"), (-3, 4, "int8"), (2**63, 2**63 + 7, "uint64")]:
+        values, counts = np.unique(numbers(rng.integers(low, high, n, dtype)), return_counts=True)
+        assert values.tolist() == list(range(low, high)) and values.dtype == dtype
+        assert stats.chisquare(counts).pvalue > 1e-3
+    whole = numbers(rng.integers(-(2**63), 2**63 - 1, n, endpoint=True))
+    assert (whole < 0).mean() == pytest.approx(0.5, abs=0.02) and np.unique(whole).size == n
+    long = numbers(rng.integers(0, 3 * 2**40, n))
+    assert long.max() < 3 * 2**40 and stats.chisquare(np.bincount(long >> 40, minlength=3)).pvalue > 1e-3
+    assert set(numbers(rng.integers(2, size=50)).tolist()) == {0, 1}
+    assert numbers(rng.integers(5, 5, 10, endpoint=True)).tolist() == [5] * 10
+
+
+def test_bernoulli():
+    rng = default_rng(3)
+    got = numbers(rng.bernoulli(np.array([0.0, 0.25, 1.0], np.float32), (9000, 3)))
+    assert got.dtype == bool and not got[:, 0].any() and got[:, 2].all()
+    assert got[:, 1].mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_state_and_copies():
+    rng = default_rng(11)
+    rng.random(3)
+    kept, copy = rng.state, pickle.loads(pickle.dumps(rng))
+    want = numbers(rng.random(100))
+    assert np.array_equal(numbers(copy.random(100)), want) and not np.array_equal(numbers(rng.random(100)), want)
+    rng.state = kept
+    assert np.array_equal(numbers(rng.random(100)), want)
+
+
+def test_spawned_generators():
+    first, second = default_rng(1).spawn(2)
+    again = default_rng(1)
+    again.random(5)
+    assert [g.state for g in again.spawn(2)] == [g.state for g in (first, second)]  # calls do not matter
+    drawn = [numbers(g.random(2000)) for g in (first, second, again)]
+    assert all(abs(np.corrcoef(a, b)[0, 1]) < 0.1 for a, b in [drawn[:2], drawn[1:]])
+
+
+def test_threads_have_streams_of_their_own():
+    rng = default_rng(4)
+    with ThreadPoolExecutor(8) as pool:
+        drawn = list(pool.map(lambda _: numbers(rng.random(20)).tobytes(), range(64)))
+    alone = default_rng(4)
+    assert sorted(drawn) == sorted(numbers(alone.random(20)).tobytes() for _ in range(64))
+
+
+def test_no_seed_gives_different_numbers():
+    assert Generator().state["key"] != Generator().state["key"]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda g: Generator(-1), accel.ArgumentError, "Generator: seed"),
+        (lambda g: Generator(2**64), accel.ArgumentError, "Generator: seed"),
+        (lambda g: Generator("x"), accel.ArgumentError, "Generator: seed"),
+        (lambda g: g.random((2, -1)), accel.ArgumentError, "uniform: size"),
+        (lambda g: g.random(2.5), accel.ArgumentError, "uniform: size"),
+        (lambda g: g.random(2, "int32"), accel.DtypeError, "uniform: dtype"),
+        (lambda g: g.uniform("a", 1, 2), accel.ArgumentError, "uniform: low"),
+        (lambda g: g.uniform(np.zeros(3), 1.0, (2, 2)), accel.ShapeError, "uniform"),
+        (lambda g: g.integers(3, 3), accel.ArgumentError, "integers: low, high"),
+        (lambda g: g.integers(0, 300, 2, "uint8"), accel.ArgumentError, "uint8 does not hold"),
+        (lambda g: g.integers(0, 3, 2, "float32"), accel.DtypeError, "integers: dtype"),
+        (lambda g: g.spawn(-1), accel.ArgumentError, "spawn: n_children"),
+        (lambda g: setattr(g, "state", {"key": 1}), accel.ArgumentError, "state: expected a dict"),
+        (lambda g: setattr(g, "state", {"key": -1, "calls": 0, "spawned": 0}), accel.ArgumentError, "state: key"),
+    ],
+)
+def test_bad_input(call, error, words):
+    rng = default_rng(0)
+    before = rng.state
+    with pytest.raises(error, match=words):
+        call(rng)
+    assert rng.state == before
