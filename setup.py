@@ -65,7 +65,6 @@ FAMILIES = {
     "casts": [],
     "folds": [],
     "searches": [],
-    "softmax": INTERLEAVED,
     "row": INTERLEAVED,
     "matmul": [],
     "memory": [],

@@ -213,18 +213,6 @@ struct PackRow {
   PackPanel a, b;                                                      // width = mr, nr
 };
 
-/// The steps of softmax and its kin over contiguous elements, of one operand dtype and one result dtype; A is float32,
-/// or float64 for float64. Each rounds as the scalar functions do that the operation is composed of.
-struct SoftmaxRow {
-  DType from, to;
-  /// powers[i] = exp(x[i] - shift), of type A.
-  void (*powers)(int64_t n, const void* x, const void* shift, void* powers);
-  /// out[i] = powers[i] / total. `stream`: past the caches, where the instruction set can.
-  void (*quotients)(int64_t n, const void* powers, const void* total, bool stream, void* out);
-  /// out[i] = x[i] - shift - log_total.
-  void (*distances)(int64_t n, const void* x, const void* shift, const void* log_total, bool stream, void* out);
-};
-
 /// What the machine reaches at most, to compare kernels with.
 struct ProbeRow {
   const char* kind;  // several rows may be of one kind: the best counts
@@ -268,7 +256,6 @@ struct KernelTable {
   Rows<CastRow> casts;
   Rows<FoldRow> folds[6];  // by kind
   Rows<ArgRow> args[2];
-  Rows<SoftmaxRow> softmaxes;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
   UnitKernels stored;
@@ -277,7 +264,7 @@ struct KernelTable {
   Rows<ProbeRow> probes;
   StreamKernels stream;
   // Two functions in a pass, "subtract exp" for one: the second's first argument is the first's result, and its other
-  // ones are the last.
+  // ones are the last. "cast" before or after is from or to a 16-bit float, which the dtype is then.
   Rows<FunctionRow> pairs;
   Rows<FunctionRow> quotients;  // divide, only with an argument 1 that is one element
 };

@@ -37,13 +37,6 @@ ArrayKernel find_cast(const KernelTable& table, DType from, DType to) {
   throw std::invalid_argument(std::string("no cast from ") + info(from).name + " to " + info(to).name);
 }
 
-ArrayKernel find_function(const KernelTable& table, const std::string& function, DType dtype) {
-  for (const FunctionRow& row : table.functions) {
-    if (row.function == function && row.dtype == std::string(info(dtype).name)) return row.kernel;
-  }
-  throw std::invalid_argument("there is no function " + function + " of " + info(dtype).name);
-}
-
 const FoldRow& find_fold(const KernelTable& table, const std::string& kind, DType from) {
   for (const Rows<FoldRow>& rows : table.folds) {
     for (const FoldRow& row : rows) {
@@ -58,10 +51,7 @@ Reduce::Reduce(const KernelTable& table, const std::string& kind, DType dtype, D
   std::string fold = kind;
   bool fits = output == dtype;
   accumulator_ = is_half(dtype) ? DType::kFloat32 : dtype;
-  if (kind == "mean") {
-    fold = "sum";
-    fits &= accumulator_ == DType::kFloat32 || accumulator_ == DType::kFloat64;
-  } else if (kind == "sum" || kind == "prod") {
+  if (kind == "sum" || kind == "prod") {
     if (dtype == DType::kBool || is_integer(dtype)) {
       accumulator_ = DType::kInt64;
       fits = is_integer(output);
@@ -86,7 +76,6 @@ Reduce::Reduce(const KernelTable& table, const std::string& kind, DType dtype, D
   first_ = &find_fold(table, fold, dtype);
   next_ = &find_fold(table, fold, accumulator_);
   if (!arg_) narrow_ = find_cast(table, accumulator_, output);
-  if (kind == "mean") divide_ = find_function(table, "divide", accumulator_);
 }
 
 void Reduce::run(const Extents& kept, const Operand& out, const char* in, const Extents& in_kept,
@@ -157,8 +146,7 @@ void Reduce::choose_groups(Call& call, int threads) const {
 }
 
 void Reduce::write_empty(const Extents& kept, const Operand& out, Interrupt& interrupt) const {
-  if (kind_ == "max" || kind_ == "min" || kind_ == "mean" || arg_)
-    throw std::invalid_argument(kind_ + " of no elements");
+  if (kind_ == "max" || kind_ == "min" || arg_) throw std::invalid_argument(kind_ + " of no elements");
   // The identity of each kind, except that an empty sum is +0.0.
   const bool one = kind_ == "prod" || kind_ == "all";
   alignas(8) char value[8] = {}, narrowed[8];
@@ -209,7 +197,7 @@ void Reduce::run_groups(const Call& call, int threads, int64_t tasks, Interrupt&
         int64_t* const index = reinterpret_cast<int64_t*>(direct ? group.out : partials + call.width * 8);
         search(call, group, 0, call.length, {partials, index}, worker);
         if (!direct) scatter(8, group.width, group.out, group.out_stride, index);
-      } else if (call.blocks == 1 && !narrow_ && !divide_ && direct) {
+      } else if (call.blocks == 1 && !narrow_ && direct) {
         fold_blocks(call, group, 0, 1, group.out, worker);
       } else {
         fold_blocks(call, group, 0, call.blocks, partials, worker);
@@ -330,18 +318,6 @@ void Reduce::fold_long_row(const Call& call, const Group& group, int64_t first, 
   }
 }
 
-/// Sums, each of `length` elements, to means.
-void Reduce::divide(int64_t width, int64_t length, char* sums) const {
-  void* const lengths = scratch(ScratchUse::kRows, width * size_of(accumulator_));
-  if (accumulator_ == DType::kFloat64) {
-    std::fill_n(static_cast<double*>(lengths), width, static_cast<double>(length));
-  } else {
-    std::fill_n(static_cast<float*>(lengths), width, static_cast<float>(length));
-  }
-  const void* const args[] = {sums, lengths};
-  divide_(width, sums, args);
-}
-
 /// Reduces block results to one, level by level, and writes it as the group's output.
 void Reduce::finish(const Call& call, const Group& group, char* partials) const {
   int64_t count = call.blocks;
@@ -362,7 +338,6 @@ void Reduce::finish(const Call& call, const Group& group, char* partials) const 
     partials = results;
     count = blocks;
   }
-  if (divide_) divide(width, call.length, partials);
   const void* result = partials;
   if (narrow_) {
     void* const narrowed = scratch(ScratchUse::kRows, width * size_of(output_));

@@ -12,7 +12,7 @@ namespace accel {
 
 class Reduce {
  public:
-  /// kind: sum prod mean max min any all argmax argmin. Throws std::invalid_argument for what a kind does not take or
+  /// kind: sum prod max min any all argmax argmin. Throws std::invalid_argument for what a kind does not take or
   /// give.
   Reduce(const KernelTable& table, const std::string& kind, DType dtype, DType output);
 
@@ -39,7 +39,6 @@ class Reduce {
   void fold_long_row(const Call& call, const Group& group, int64_t first, int64_t last, char* partials,
                      Worker& worker) const;
   bool settled(const Call& call, char* partials, int64_t first, int64_t end, int64_t last) const;
-  void divide(int64_t width, int64_t length, char* sums) const;
   void finish(const Call& call, const Group& group, char* partials) const;
   void search(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners, Worker& worker) const;
   void search_long_row(const Call& call, const Group& group, int64_t begin, int64_t end, Winners winners,
@@ -56,14 +55,12 @@ class Reduce {
   const FoldRow* first_ = nullptr;  // of elements
   const FoldRow* next_ = nullptr;   // of block results
   const ArgRow* arg_ = nullptr;     // argmax and argmin only
-  ArrayKernel divide_ = nullptr;    // mean only
   ArrayKernel narrow_ = nullptr;    // accumulator to output; null where they are the same
 };
 
-/// The fold of a kind from a dtype, the cast from a dtype to another (null where they are the same), a scalar function
-/// of a dtype. Throw std::invalid_argument where there is none.
+/// The fold of a kind from a dtype, and the cast from a dtype to another (null where they are the same). Throw
+/// std::invalid_argument where there is none.
 const FoldRow& find_fold(const KernelTable& table, const std::string& kind, DType from);
 ArrayKernel find_cast(const KernelTable& table, DType from, DType to);
-ArrayKernel find_function(const KernelTable& table, const std::string& function, DType dtype);
 
 }  // namespace accel

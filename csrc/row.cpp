@@ -10,6 +10,7 @@ namespace accel {
 namespace {
 
 constexpr const char* kPaired[] = {"add", "subtract", "multiply"};
+const std::string kCast = "cast";
 
 bool is_arithmetic(const std::string& function) {
   return std::find(std::begin(kPaired), std::end(kPaired), function) != std::end(kPaired);
@@ -59,7 +60,7 @@ Row::Row(const KernelTable& table, std::vector<RowValue> inputs, const std::vect
         result.each |= values_[item.args[a]].each;
         stage = std::max(stage, stages_[item.args[a]]);
       }
-      item.function = step.function == "cast" ? "cast" : find_row(table.functions, step.function, step.dtype)->function;
+      item.function = step.function == kCast ? "cast" : find_row(table.functions, step.function, step.dtype)->function;
       item.kernel = found.kernel;
       item.with_options = found.with_options;
       if (!found.kernel) root = item.args[0];
@@ -105,17 +106,31 @@ void Row::drop_dead_items() {
   }
 }
 
-/// Whether a later stage had better compute a value again from operands, perhaps as a part of a pair of steps, than
-/// have it kept.
+/// The row of a step of a function in one with the step before it, whose result only it takes; null where there is
+/// none. Loops that read or write 16-bit floats are at that dtype, and compute in float32.
+const FunctionRow* Row::find_pair(const Item& first, const std::string& function, DType result) const {
+  const DType from = values_[first.args[0]].dtype, dtype = is_half(from) ? from : result;
+  if (is_half(dtype) && values_[first.result].dtype != DType::kFloat32) return nullptr;
+  if (is_half(from) && function == kCast && result != from) return nullptr;
+  return find_row(table_.pairs, first.function + (" " + function), info(dtype).name);
+}
+
+/// Whether a later stage had better compute a value again from operands, perhaps in one with other steps, than have it
+/// kept.
 bool Row::cheap(int value) const {
   const Item& item = items_[sources_[value]];
   if (item.kind != Item::Kind::kStep) return false;
   const DType dtype = values_[value].dtype;
-  if (item.function == std::string("cast")) return sources_[item.args[0]] < 0;
-  if (!is_arithmetic(item.function)) return false;
-  return (dtype == DType::kFloat32 || dtype == DType::kFloat64) &&
-         std::all_of(item.args, item.args + item.arity,
-                     [&](int arg) { return !values_[arg].each || sources_[arg] < 0; });
+  if (item.function == kCast) return sources_[item.args[0]] < 0;
+  if (!is_arithmetic(item.function) || (dtype != DType::kFloat32 && dtype != DType::kFloat64)) return false;
+  const auto is_operand = [&](int arg) { return !values_[arg].each || sources_[arg] < 0; };
+  const auto is_widened = [&](int arg) {
+    const Item& first = items_[sources_[arg]];
+    return first.kind == Item::Kind::kStep && first.function == kCast && sources_[first.args[0]] < 0 &&
+           find_pair(first, item.function, dtype);
+  };
+  const bool others_are_operands = std::all_of(item.args + 1, item.args + item.arity, is_operand);
+  return others_are_operands && (is_operand(item.args[0]) || is_widened(item.args[0]));
 }
 
 /// Marks in `wanted` the items that a stage needs for a value of each element, and adds what they start from.
@@ -145,7 +160,7 @@ void Row::fold_before_casts(Stage& stage, const std::vector<int>& uses, const st
     const int wide = fold.args[0];
     const auto cast =
         std::find_if(stage.steps.begin(), stage.steps.end(), [&](const Item& step) { return step.result == wide; });
-    if (cast == stage.steps.end() || cast->function != std::string("cast") || uses[wide] > 1 || kept[wide]) continue;
+    if (cast == stage.steps.end() || cast->function != kCast || uses[wide] > 1 || kept[wide]) continue;
     const DType from = values_[cast->args[0]].dtype;
     const FoldRow& direct = find_fold(table_, fold.next->kind, from);
     if (direct.accumulator != storage(values_[wide].dtype)) continue;
@@ -155,7 +170,8 @@ void Row::fold_before_casts(Stage& stage, const std::vector<int>& uses, const st
   }
 }
 
-/// Makes one of two steps where the table has both in one, and nothing else needs the first's result.
+/// Makes one of two steps where the table has both in one, and nothing else needs the first's result; and of that and
+/// a third.
 void Row::pair_steps(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const {
   std::vector<Item> steps;
   for (Item& step : stage.steps) {
@@ -172,8 +188,7 @@ void Row::pair_steps(Stage& stage, const std::vector<int>& uses, const std::vect
       const int value = step.args[a];
       const auto first = std::find_if(steps.begin(), steps.end(), [&](const Item& s) { return s.result == value; });
       if (first == steps.end() || uses[value] > 1 + twice || kept[value]) continue;
-      const FunctionRow* const row =
-          find_row(table_.pairs, first->function + (" " + function), info(values_[step.result].dtype).name);
+      const FunctionRow* const row = find_pair(*first, function, values_[step.result].dtype);
       if (!row) continue;
       Item both = step;
       both.function = row->function;

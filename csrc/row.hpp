@@ -56,7 +56,7 @@ class Row {
   /// A step, a fold or the index. Arguments and results are values.
   struct Item {
     enum class Kind { kStep, kFold, kIndex } kind;
-    const char* function;  // of a step: a function's name, "cast" or, of two in one, "first second"
+    const char* function;  // of a step: a function's name, "cast" or, of several in one, "first second"
     ArrayKernel kernel;
     OptionKernel with_options;  // null where there is none
     unsigned only;              // arguments that are one element wherever with_options is used; 0 where any may be
@@ -118,6 +118,7 @@ class Row {
 
   void drop_dead_items();
   Plan make_plan(bool keeps) const;
+  const FunctionRow* find_pair(const Item& first, const std::string& function, DType result) const;
   bool cheap(int value) const;
   void add_elements(Stage& stage, int value, std::vector<bool>& wanted, const std::vector<bool>& computed,
                     std::vector<bool>& kept, bool keeps) const;

@@ -13,7 +13,6 @@ KernelTable make_table() {
   add_casts(table);
   add_folds(table);
   add_searches(table);
-  add_softmax(table);
   add_row(table);
   add_matmul(table);
   add_memory(table);

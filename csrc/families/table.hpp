@@ -18,7 +18,6 @@ void add_halves(KernelTable& table);
 void add_casts(KernelTable& table);
 void add_folds(KernelTable& table);
 void add_searches(KernelTable& table);
-void add_softmax(KernelTable& table);
 void add_row(KernelTable& table);
 void add_matmul(KernelTable& table);
 void add_memory(KernelTable& table);

@@ -1,5 +1,5 @@
-// Loops of float32 functions over 16-bit floats: widened in registers, computed, and rounded. The bits are those of the
-// three steps one after another, which read and write L1 four times as often.
+// Loops of float32 over 16-bit floats: widened in registers, computed, and rounded. The bits are those of the steps one
+// after another, which read and write L1 more often. AVX2 and AVX-512.
 #pragma once
 
 #include <cstddef>
@@ -39,13 +39,5 @@ struct AsHalves {
 
 template <Format kHalf, auto Lanes, class Scalar>
 using HalvesLoop = LanesLoop<Lanes, Scalar, AsHalves<kHalf>>;
-
-#define ACCEL_ROW(function)                                                                                        \
-  HalvesLoop<Format::kFloat16, accel_lanes_##function##_float32, decltype(&accel_##function##_float32)>::row(      \
-      #function, "float16"),                                                                                       \
-      HalvesLoop<Format::kBfloat16, accel_lanes_##function##_float32, decltype(&accel_##function##_float32)>::row( \
-          #function, "bfloat16"),
-static constexpr FunctionRow kHalves[] = {ACCEL_HALVES_FUNCTIONS(ACCEL_ROW)};
-#undef ACCEL_ROW
 
 }  // namespace accel::ACCEL_ISA

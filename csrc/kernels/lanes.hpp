@@ -10,8 +10,6 @@
 
 #include "vector.hpp"
 
-#define ACCEL_LANES static inline __attribute__((always_inline))
-
 namespace accel::ACCEL_ISA {
 
 template <class V>
@@ -160,12 +158,6 @@ ACCEL_LANES Vector<double> fnms(Vector<double> a, Vector<double> b, Vector<doubl
 ACCEL_LANES Vector<float> scale(Vector<float> x, Vector<float> k, Vector<uint32_t>) { return _mm512_scalef_ps(x, k); }
 ACCEL_LANES Vector<double> scale(Vector<double> x, Vector<double> k, Vector<uint64_t>) {
   return _mm512_scalef_pd(x, k);
-}
-
-/// Stores a vector at an address aligned to it, around the caches.
-template <class V>
-ACCEL_LANES void stream_vector(void* p, V v) {
-  _mm512_stream_si512(static_cast<__m512i*>(p), (__m512i)v);
 }
 
 // Bools in memory are bytes of 0 or 1. A block of 64 of them is one vector.
@@ -331,12 +323,6 @@ ACCEL_LANES Vector<double> scale(Vector<double> x, Vector<double> k, Vector<uint
   const Vector<uint64_t> half = (Vector<uint64_t>)fma(k, splat<double>(0.5), splat<double>(0x1.8p52));
   const Vector<double> first = (Vector<double>)((half << 52) + 0x3ff0000000000000ull);
   return x * first * (Vector<double>)(((bits - half) << 52) + 0x3ff0000000000000ull);
-}
-
-/// Stores a vector at an address aligned to it, around the caches.
-template <class V>
-ACCEL_LANES void stream_vector(void* p, V v) {
-  _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)v);
 }
 
 // Bools in memory are bytes of 0 or 1. A block of 32 of them is one vector.

@@ -33,33 +33,6 @@ struct BlockArgument<uint8_t, kBytes> {
   Mask<kBytes> get(int v) const { return masks.get(v); }
 };
 
-/// How a loop reads and writes values of type T: as they are.
-struct AsComputed {
-  template <class T>
-  using Stored = T;
-
-  template <class T>
-  ACCEL_LANES Vector<T> read(const T* p) {
-    return load(p);
-  }
-  template <class T>
-  ACCEL_LANES Vector<T> read_some(const T* p, int64_t n) {
-    return load_some(p, n);
-  }
-  template <bool kStreams, class T>
-  ACCEL_LANES void write(T* p, Vector<T> lanes) {
-    if constexpr (kStreams) {
-      stream_vector(p, lanes);
-    } else {
-      store(p, lanes);
-    }
-  }
-  template <class T>
-  ACCEL_LANES void write_some(T* p, Vector<T> lanes, int64_t n) {
-    store_some(p, lanes, n);
-  }
-};
-
 /// The loop of Lanes over arrays: a function of vectors of lanes, and of masks where the scalar function of the type
 /// R (*)(A...) has uint8_t, which is a bool in memory. Memory says how its values are stored.
 template <auto Lanes, class Scalar, class Memory = AsComputed>

@@ -1,116 +1,14 @@
-// Steps that rows take most often, several or a quicker one in a pass: the bits are those of the steps one by one.
+// Steps that rows take most often, several in a pass: the bits are those of the steps one by one.
 #pragma once
 
 #include "../kernels.hpp"
 #include "pointwise.hpp"
-#include "source.hpp"
+#include "quotient.hpp"
+#if defined(__AVX2__)
+#include "halves_loop.hpp"
+#endif
 
 namespace accel::ACCEL_ISA {
-
-#if defined(__FMA__) || defined(__aarch64__)
-#define ACCEL_QUICK_FMA
-#endif
-
-#ifdef ACCEL_QUICK_FMA
-/// Quotients by one denominator, rounded as division rounds, in four operations (P. Markstein, Computation of
-/// elementary functions on the IBM RISC System/6000 processor, IBM J. Res. Dev. 34, 1990, theorem 8): where y is 1 / b
-/// rounded, q is one of the two neighbours of a / b, and r = a - q b is exact, q + r y rounds to the quotient.
-template <class A>
-struct Quotient {
-  using U = std::conditional_t<sizeof(A) == 4, uint32_t, uint64_t>;
-  static constexpr U kSign = U{1} << (8 * sizeof(A) - 1);
-  // Magnitudes of numerators, but for zeros, and of denominators, so that r is exact, and what is lost of a subnormal
-  // a * rest is far below the last bit of q.
-  static constexpr A kLeast = sizeof(A) == 4 ? A(0x1p-70) : A(0x1p-500), kMost = 1 / kLeast, kDenominator = A(0x1p30);
-  Vector<A> b, y, rest;  // 1 / b is y + rest, nearly
-
-  explicit Quotient(A denominator) : b(splat(denominator)), y(splat(A(1) / denominator)) {
-    rest = fma<A>(-b, y, splat(A(1))) * y;
-  }
-
-  static bool takes(A denominator) {
-    const A magnitude = denominator < 0 ? -denominator : denominator;
-    return magnitude >= 1 / kDenominator && magnitude <= kDenominator;
-  }
-
-  /// Of numerators in range; those of -0 may come out as +0.
-  Vector<A> of(Vector<A> a) const {
-    const Vector<A> q = fma<A>(a, y, a * rest);
-    return fma<A>(fma<A>(-q, b, a), y, q);
-  }
-
-  /// The same with the sign that a zero has too.
-  Vector<A> with_sign(Vector<A> a) const {
-    const Vector<U> bits = bitcast<Vector<U>>(of(a)), sign = bitcast<Vector<U>>(a) ^ bitcast<Vector<U>>(b);
-    return bitcast<Vector<A>>((bits & ~kSign) | (sign & kSign));
-  }
-
-  /// Whether 4 vectors, of whose bits only those of the mask count, are zeros or from kLeast to kMost.
-  static bool in_range(const A* x, U mask) {
-    Vector<U> least = splat(static_cast<U>(~U{0})), most{};
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      const Vector<U> bits = bitcast<Vector<U>>(load(x + j * kElements<A>)) & mask;
-      const Vector<U> below = bits - 1;  // zero, which any way gives, is above all
-      least = below < least ? below : least;
-      most = bits > most ? bits : most;
-    }
-    return !any_true((least < bitcast<U>(kLeast) - 1) | (most > bitcast<U>(kMost)));
-  }
-
-  template <bool kStreams>
-  static void write(A* p, Vector<A> quotients) {
-#if defined(__AVX2__)
-    if constexpr (kStreams) return stream_vector(p, quotients);
-#endif
-    store(p, quotients);
-  }
-
-  template <bool kStreams>
-  void all(int64_t n, A* out, const A* x) const {
-    constexpr int kE = kElements<A>;
-    int64_t i = 0;
-    if constexpr (kStreams) {
-      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % sizeof(b) / sizeof(A));
-      i = before < n ? before : n;
-      if (i > 0) store_some(out, load_some(x, i) / b, i);
-    }
-    const auto write_four = [&](auto&& quotient) __attribute__((always_inline)) {
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) write<kStreams>(out + i + j * kE, quotient(load(x + i + j * kE)));
-    };
-    const bool positive = b[0] > 0;
-    for (; i + 4 * kE <= n; i += 4 * kE) {
-      if (__builtin_expect(positive && in_range(x + i, ~U{0}), 1)) {  // no sign is set
-        write_four([&](Vector<A> a) __attribute__((always_inline)) { return of(a); });
-      } else if (in_range(x + i, ~kSign)) {
-        write_four([&](Vector<A> a) __attribute__((always_inline)) { return with_sign(a); });
-      } else {
-        write_four([&](Vector<A> a) __attribute__((always_inline)) { return a / b; });
-      }
-    }
-    for (; i + kE <= n; i += kE) store(out + i, load(x + i) / b);
-    if (i < n) store_some(out + i, load_some(x + i, n - i) / b, n - i);
-  }
-};
-
-/// x / b, of which b is one element.
-template <class A>
-static void divide_by_one(int64_t n, void* out, const void* const* args, unsigned options) {
-  const A b = *static_cast<const A*>(args[1]);
-  if (options != 1u << 1 && options != (1u << 1 | kStream)) return;  // not asked for
-  A* const to = static_cast<A*>(out);
-  const A* const x = static_cast<const A*>(args[0]);
-  if (!Quotient<A>::takes(b)) {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; ++i) to[i] = x[i] / b;
-  } else if (options & kStream) {
-    Quotient<A>(b).template all<true>(n, to, x);
-  } else {
-    Quotient<A>(b).template all<false>(n, to, x);
-  }
-}
-#endif
 
 // Two steps, (a first b) second c, as "first second".
 
@@ -161,17 +59,35 @@ ACCEL_LANES Vector<T> subtract_exp_lanes(Vector<T> a, Vector<T> b) {
     return accel_lanes_exp_float64(a - b);
   }
 }
-/// The loop of two steps in one; what is one element of a row's stays in a register.
-template <auto Lanes, class T, class... Rest>
-struct PairLoop {
-  using Any = LanesLoop<Lanes, T (*)(T, Rest...)>;
-  static constexpr bool kThree = sizeof...(Rest) == 2;
+
+/// The loop of steps in one: of elements, and of one or two arguments more, of which those that are one element of a
+/// row's stay in registers. Read says how the first argument is stored, Write how the result is.
+template <auto Lanes, class T, int kArity, class Read = AsComputed, class Write = AsComputed>
+struct StepsLoop {
+  using In = typename Read::template Stored<T>;
+  using Out = typename Write::template Stored<T>;
+
+  static void run(int64_t n, void* out, const void* const* args) { run_with(n, out, args, 0); }
 
   static void run_with(int64_t n, void* out, const void* const* args, unsigned options) {
     const unsigned repeated = options & ~kStream;
-    const Vector<T> b = repeated & 2 ? load(static_cast<const T*>(args[1])) : Vector<T>{};
-    if constexpr (kThree) {
-      const T* const third = static_cast<const T*>(args[2]);
+    if constexpr (kArity == 1) {
+      run_steps(n, out, args, options,
+                [](int64_t, Vector<T> x, auto) __attribute__((always_inline)) { return Lanes(x); });
+    } else if constexpr (kArity == 2) {
+      const T* const second = static_cast<const T*>(args[1]);
+      if (repeated == 2) {
+        const Vector<T> b = load(second);
+        return run_steps(n, out, args, options,
+                         [&](int64_t, Vector<T> x, auto) __attribute__((always_inline)) { return Lanes(x, b); });
+      }
+      const int64_t keep = kept(options, 1);
+      run_steps(n, out, args, options, [&](int64_t at, Vector<T> x, auto read) __attribute__((always_inline)) {
+        return Lanes(x, read(second + (at & keep)));
+      });
+    } else {
+      const T *const second = static_cast<const T*>(args[1]), *const third = static_cast<const T*>(args[2]);
+      const Vector<T> b = repeated & 2 ? load(second) : Vector<T>{};
       if (repeated == 6) {
         const Vector<T> c = load(third);
         return run_steps(n, out, args, options,
@@ -182,54 +98,103 @@ struct PairLoop {
           return Lanes(x, b, read(third + at));
         });
       }
-    } else if (repeated == 2) {
-      return run_steps(n, out, args, options,
-                       [&](int64_t, Vector<T> x, auto) __attribute__((always_inline)) { return Lanes(x, b); });
+      const int64_t keep = kept(options, 1), keep_third = kept(options, 2);
+      run_steps(n, out, args, options, [&](int64_t at, Vector<T> x, auto read) __attribute__((always_inline)) {
+        return Lanes(x, read(second + (at & keep)), read(third + (at & keep_third)));
+      });
     }
-    Any::run_with(n, out, args, options);
   }
 
-  static constexpr FunctionRow row(const char* function, const char* dtype) {
-    FunctionRow row = Any::row(function, dtype);
-    row.with_options = run_with;
-    return row;
+  static constexpr FunctionRow row(const char* functions, const char* dtype) {
+    return {functions, dtype, kArity, {kCType<In>, kCType<T>, kCType<T>}, kCType<Out>, run, run_with};
   }
 
  private:
+  /// All ones, or 0 where argument k is one element.
+  static int64_t kept(unsigned options, int k) { return ~-static_cast<int64_t>(options >> k & 1); }
+
   template <class Compute>
-  ACCEL_LANES void run_steps(int64_t n, void* out, const void* const* args, unsigned options, Compute&& compute) {
-    if (options & kStream) {
-      run_typed<true>(n, static_cast<T*>(out), static_cast<const T*>(args[0]), compute);
+  ACCEL_LANES void run_steps(int64_t n, void* to, const void* const* args, unsigned options, Compute&& compute) {
+    Out* const out = static_cast<Out*>(to);
+    const In* const x = static_cast<const In*>(args[0]);
+    // What is widened only is a tile's, mostly, which stays in cache.
+    constexpr bool kWidens = sizeof(In) < sizeof(Out);
+    if (!kWidens && options & kStream) {
+      run_typed<!kWidens>(n, out, x, kept(options, 0), compute);
     } else {
-      run_typed<false>(n, static_cast<T*>(out), static_cast<const T*>(args[0]), compute);
+      run_typed<false>(n, out, x, kept(options, 0), compute);
     }
   }
 
   template <bool kStreams, class Compute>
-  ACCEL_LANES void run_typed(int64_t n, T* out, const T* x, Compute& compute) {
+  ACCEL_LANES void run_typed(int64_t n, Out* out, const In* x, int64_t keep, Compute& compute) {
     constexpr int kE = kElements<T>;
+    constexpr int64_t kWritten = kE * sizeof(Out);  // bytes at a time
     const auto some = [&](int64_t at, int64_t count) {
       const auto read = [count](const T* p) { return load_some(p, count); };
-      store_some(out + at, compute(at, read(x + at), read), count);
+      const Vector<T> first = Read::template read_some<T>(x + (at & keep), count);
+      Write::template write_some<T>(out + at, compute(at, first, read), count);
     };
     int64_t i = 0;
     if constexpr (kStreams) {
-      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % ACCEL_VECTOR_BYTES / sizeof(T));
+      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % kWritten / sizeof(Out));
       i = before < n ? before : n;
       if (i > 0) some(0, i);
     }
     const auto read = [](const T* p) __attribute__((always_inline)) { return load(p); };
     i = in_pairs<kE>(
-        i, n, [&](int64_t at) __attribute__((always_inline)) { return compute(at, read(x + at), read); },
+        i, n,
+        [&](int64_t at)
+            __attribute__((always_inline)) { return compute(at, Read::template read<T>(x + (at & keep)), read); },
         [&](int64_t at, Vector<T> lanes)
-            __attribute__((always_inline)) { AsComputed::write<kStreams, T>(out + at, lanes); });
+            __attribute__((always_inline)) { Write::template write<kStreams, T>(out + at, lanes); });
     if (i < n) some(i, n - i);
   }
 };
 
-#define ACCEL_TWO(first, second, T, dtype) PairLoop<first##_##second##_lanes<T>, T, T>::row(#first " " #second, dtype)
+/// x / b rounded to a format of 16 bits.
+template <Format kHalf>
+static void divide_cast(int64_t n, void* out, const void* const* args, unsigned options) {
+  const float b = *static_cast<const float*>(args[1]);
+  if ((options & ~kStream) != 1u << 1 || !Quotient<float>::takes(b)) {
+    using Any = StepsLoop<accel_lanes_divide_float32, float, 2, AsComputed, AsHalves<kHalf>>;
+    return Any::run_with(n, out, args, options);
+  }
+  uint16_t* const to = static_cast<uint16_t*>(out);
+  const float* const x = static_cast<const float*>(args[0]);
+  if (options & kStream) {
+    Quotient<float>(b).template all<AsHalves<kHalf>, true>(n, to, x);
+  } else {
+    Quotient<float>(b).template all<AsHalves<kHalf>, false>(n, to, x);
+  }
+}
+
+template <Format kHalf>
+static void divide_cast_all(int64_t n, void* out, const void* const* args) {
+  divide_cast<kHalf>(n, out, args, 0);
+}
+
+template <Format kHalf>
+static constexpr FunctionRow divide_cast_row(const char* dtype) {
+  return {"divide cast", dtype, 2, {CType::kF32, CType::kF32}, CType::kU16, divide_cast_all<kHalf>, divide_cast<kHalf>};
+}
+
+#define ACCEL_TWO(first, second, T, dtype) StepsLoop<first##_##second##_lanes<T>, T, 2>::row(#first " " #second, dtype)
 #define ACCEL_THREE(first, second, T, dtype) \
-  PairLoop<first##_##second##_lanes<T>, T, T, T>::row(#first " " #second, dtype)
+  StepsLoop<first##_##second##_lanes<T>, T, 3>::row(#first " " #second, dtype)
+
+// "cast F", F of what is widened from a 16-bit float; "F cast", F rounded to one; and both. They are at its dtype.
+#define ACCEL_EACH_HALF(ROW, ...) \
+  ROW(Format::kFloat16, "float16", __VA_ARGS__), ROW(Format::kBfloat16, "bfloat16", __VA_ARGS__)
+#define ACCEL_READ(half, dtype, name, lanes, arity) \
+  StepsLoop<lanes, float, arity, AsHalves<half>>::row("cast " name, dtype)
+#define ACCEL_WRITE(half, dtype, name, lanes, arity) \
+  StepsLoop<lanes, float, arity, AsComputed, AsHalves<half>>::row(name " cast", dtype)
+#define ACCEL_READ_WRITE(half, dtype, name, lanes, arity) \
+  StepsLoop<lanes, float, arity, AsHalves<half>, AsHalves<half>>::row("cast " name " cast", dtype)
+#define ACCEL_CASTS_AROUND(...)                                                        \
+  ACCEL_EACH_HALF(ACCEL_READ, __VA_ARGS__), ACCEL_EACH_HALF(ACCEL_WRITE, __VA_ARGS__), \
+      ACCEL_EACH_HALF(ACCEL_READ_WRITE, __VA_ARGS__),
 #else
 #define ACCEL_TWO(first, second, T, dtype) \
   Loop<static_cast<T (*)(T, T)>(first##_##second##_scalar)>::row(#first " " #second, dtype)
@@ -245,17 +210,20 @@ static constexpr FunctionRow kPairs[] = {
     ACCEL_TWO(subtract, square, double, "float64"),
     ACCEL_TWO(subtract, exp, float, "float32"),
     ACCEL_TWO(subtract, exp, double, "float64"),
+#if defined(__AVX2__)
+    ACCEL_CASTS_AROUND("add", accel_lanes_add_float32, 2) ACCEL_CASTS_AROUND(
+        "subtract", accel_lanes_subtract_float32, 2) ACCEL_CASTS_AROUND("multiply", accel_lanes_multiply_float32, 2)
+        ACCEL_CASTS_AROUND("subtract subtract", subtract_subtract_lanes<float>, 3)
+            ACCEL_CASTS_AROUND("subtract multiply", subtract_multiply_lanes<float>, 3)
+                ACCEL_CASTS_AROUND("multiply add", multiply_add_lanes<float>, 3)
+                    ACCEL_CASTS_AROUND("multiply multiply", multiply_multiply_lanes<float>, 3)
+                        ACCEL_EACH_HALF(ACCEL_READ, "square", accel_lanes_square_float32, 1),
+    ACCEL_EACH_HALF(ACCEL_READ, "subtract square", subtract_square_lanes<float>, 2),
+    ACCEL_EACH_HALF(ACCEL_READ, "subtract exp", subtract_exp_lanes<float>, 2),
+    divide_cast_row<Format::kFloat16>("float16"),
+    divide_cast_row<Format::kBfloat16>("bfloat16"),
+#endif
 };
 #undef ACCEL_ROW
-#undef ACCEL_THREE
-#undef ACCEL_TWO
-#undef ACCEL_PAIR_STEPS
-
-#ifdef ACCEL_QUICK_FMA
-static constexpr FunctionRow kQuotients[] = {
-    {"divide", "float32", 2, {CType::kF32, CType::kF32}, CType::kF32, nullptr, divide_by_one<float>},
-    {"divide", "float64", 2, {CType::kF64, CType::kF64}, CType::kF64, nullptr, divide_by_one<double>},
-};
-#endif
 
 }  // namespace accel::ACCEL_ISA

@@ -16,6 +16,8 @@
 #include <arm_neon.h>
 #endif
 
+#define ACCEL_LANES static inline __attribute__((always_inline))
+
 namespace accel::ACCEL_ISA {
 
 template <class T>
@@ -114,6 +116,45 @@ static inline void store_some(T* p, Vector<T> v, int64_t n) {
   for (int64_t i = 0; i < n; ++i) p[i] = v[i];
 }
 #endif
+
+/// Stores a vector at an address aligned to it, around the caches where the instruction set can.
+template <class V>
+ACCEL_LANES void stream_vector(void* p, V v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(static_cast<__m512i*>(p), (__m512i)v);
+#elif defined(__AVX2__)
+  _mm256_stream_si256(static_cast<__m256i*>(p), (__m256i)v);
+#else
+  memcpy(p, &v, sizeof v);
+#endif
+}
+
+/// How a loop reads and writes values of type T: as they are.
+struct AsComputed {
+  template <class T>
+  using Stored = T;
+
+  template <class T>
+  ACCEL_LANES Vector<T> read(const T* p) {
+    return load(p);
+  }
+  template <class T>
+  ACCEL_LANES Vector<T> read_some(const T* p, int64_t n) {
+    return load_some(p, n);
+  }
+  template <bool kStreams, class T>
+  ACCEL_LANES void write(T* p, Vector<T> lanes) {
+    if constexpr (kStreams) {
+      stream_vector(p, lanes);
+    } else {
+      store(p, lanes);
+    }
+  }
+  template <class T>
+  ACCEL_LANES void write_some(T* p, Vector<T> lanes, int64_t n) {
+    store_some(p, lanes, n);
+  }
+};
 
 /// a * b + c, rounded once (wrapped, for integers).
 template <class T>

@@ -15,7 +15,6 @@
 #include "../probe.hpp"
 #include "../reduce.hpp"
 #include "../row.hpp"
-#include "../softmax.hpp"
 #include "gil.hpp"
 #include "launch.hpp"
 
@@ -279,31 +278,6 @@ Prepared prepare_matmul(py::object kernel, py::handle batch_shape, int64_t m, in
   return prepared;
 }
 
-Prepared prepare_softmax(py::object kernel, py::handle kept_shape, py::handle out_strides, py::handle in_strides,
-                         int64_t length, int threads) {
-  const Softmax& self = kernel.cast<const Softmax&>();
-  const Extents kept = to_shape(kept_shape, "kept_shape");
-  if (length < 1) fail("length must be at least 1");
-  const bool none = kept.product() == 0;
-  if (!none && kept.product() > kMaxElements / length) fail("the input is too large");
-  const Operand out{nullptr, to_strides(out_strides, kept.rank, "out")};
-  const Operand in{nullptr, to_strides(in_strides, kept.rank, "in")};
-  threads = to_threads(threads);
-  Prepared prepared;
-  prepared.dtypes = {self.dtype(), self.output()};
-  prepared.empty = {none, none};
-  prepared.work = static_cast<double>(kept.product()) * static_cast<double>(length);
-  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
-                                                          Interrupt& interrupt) {
-    if (none) return;
-    Operand target = out, source = in;
-    target.data = outputs[0];
-    source.data = inputs[0];
-    self.run(kept, target, source, length, threads, interrupt);
-  };
-  return prepared;
-}
-
 Row make_row(const std::string& isa, const std::vector<std::tuple<std::string, bool>>& inputs,
              const std::vector<std::tuple<std::string, std::string, std::vector<int64_t>>>& steps,
              std::vector<int64_t> outputs) {
@@ -384,7 +358,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   pointwise.def_property_readonly("passes", &Pointwise::passes, "How many kernels go over the elements in turn.");
   add_launch(pointwise, &prepare_pointwise, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("threads"));
-  py::class_<Reduce> reduce(m, "Reduce", "sum prod mean max min any all argmax argmin in the canonical order.");
+  py::class_<Reduce> reduce(m, "Reduce", "sum prod max min any all argmax argmin in the canonical order.");
   reduce.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype,
                          const std::string& output) {
                return Reduce(find_isa(isa), kind, parse_dtype(dtype), parse_dtype(output));
@@ -398,14 +372,6 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   add_launch(matmul, &prepare_matmul, py::arg("batch_shape"), py::arg("m"), py::arg("n"), py::arg("k"),
              py::arg("a_strides"), py::arg("b_strides"), py::arg("out_strides"), py::arg("extra_strides"),
              py::arg("threads"));
-  py::class_<Softmax> softmax(m, "Softmax", "softmax, log_softmax or logsumexp over contiguous elements.");
-  softmax.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype,
-                          const std::string& output) {
-                return Softmax(find_isa(isa), kind, parse_dtype(dtype), parse_dtype(output));
-              }),
-              py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("output"));
-  add_launch(softmax, &prepare_softmax, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
-             py::arg("length"), py::arg("threads"));
   py::class_<Row> row(m, "Row", "Scalar steps and folds over rows, in stages.");
   row.def(py::init(&make_row), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("outputs"));
   add_launch(row, &prepare_row, py::arg("kept_shape"), py::arg("reduced_shape"), py::arg("out_strides"),

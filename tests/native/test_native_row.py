@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from native_reference import BLOCK, FLOATS, random, same
+from native_reference import BLOCK, FLOATS, numpy_dtype, random, same
 from row_programs import Build, cross_entropy, integers, layer_norm, run, softmax, wanted
 
 import accel
@@ -86,6 +86,56 @@ def test_long_rows(cpu, isa, name):
         check(cpu, isa, integers("int32"), 1, random(rng, "int32", (1, LONG)), threads=(1, 2, 5))
     else:
         check(cpu, isa, softmax(name), 1, random(rng, name, (2, LONG), 1), threads=(1, 2, 5))
+
+
+def between_casts(dtypes: tuple[str, str, str], of_rows: tuple[bool, bool], first: str, *others: str) -> RowProgram:
+    """An operand widened from the first dtype to the second, steps on it and on operands of each row or each element,
+    and the result rounded to the third."""
+    dtype, wide, rounded = dtypes
+    b = Build(dtype, *(f"row {wide}" if of_row else wide for of_row in of_rows))
+    value = b.step("cast", wide, 0)
+    for k, function in enumerate((first, *others)):
+        value = b.step(function, wide, value, *(() if function in ("square", "exp") else (k + 1,)))
+    return b.finish(b.step("cast", rounded, value))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_casts_in_a_pass_with_other_steps(cpu, isa, dtype):
+    """What is widened, rounded or both in one loop with one or two steps; and what must not be, though it looks so."""
+    rng = np.random.default_rng(15)
+    arithmetic = ["add", "subtract", "multiply", "divide"]
+    chains = [(f,) for f in (*arithmetic, "square")] + [(f, g) for f in arithmetic[:3] for g in arithmetic]
+    chains += [("subtract", "square"), ("subtract", "exp")]
+    other = {"float16": "bfloat16", "bfloat16": "float16"}[dtype]
+    special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 2.0**-24, 65504, 1, -1])
+    dtypes = [("float32", dtype), ("float32", "float32"), ("float32", other), ("float64", dtype)]
+    of_rows = [(True, True), (True, False), (False, True)]
+    for chain in chains:
+        for (wide, rounded), which in itertools.product(dtypes, of_rows):
+            program = between_casts((dtype, wide, rounded), which, *chain)
+            for n, spread in [(3, 1), (150, 1), (1000, 8)]:
+                rows = 40 if n < 48 else 4
+                x = random(rng, dtype, (rows, n), spread)
+                x[::3, ::5] = rng.choice(special, x[::3, ::5].shape).astype(x.dtype)
+                inputs = [x]
+                for its in program.inputs[1:]:
+                    inputs.append(random(rng, wide, (rows, n) if its.each else (rows,), spread))
+                check(cpu, isa, program, 1, *inputs, threads=(1,))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_16_bit_results_past_the_caches(cpu, isa, dtype):
+    """They are streamed, also to rows that start at no cache line."""
+    rows, n = 61, 280_001
+    x = np.resize(random(np.random.default_rng(16), dtype, (101, 997), 1), (rows, n))
+    for function in ("divide", "subtract"):
+        b = Build(dtype)
+        wide = b.step("cast", "float32", 0)
+        program = b.finish(b.step("cast", dtype, b.step(function, "float32", wide, b.fold("max", wide))))
+        memory = np.full((rows, n + 3), 7, numpy_dtype(dtype))
+        run(cpu, isa, program, 1, x, threads=2, outputs=[memory[:, 1:-2]])
+        assert same(np.ascontiguousarray(memory[::20, 1:-2]), wanted(program, 1, x[::20])[0])
+        assert (memory[:, [0, -2, -1]] == 7).all()
 
 
 def test_quotients_of_every_size(cpu, isa):
