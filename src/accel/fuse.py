@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dispatch, interop
+from . import composition, dispatch, interop
 from .array import Array
 from .cache import Cache
 from .conversion import is_constant
@@ -105,7 +105,7 @@ class _Structured:
         results = dispatch.call(self._spec, arrays, None)
         structure = self._results.find(layouts)
         if structure is None:
-            dispatch.graph_of(self._spec, layouts, None)
+            composition.graph_of(self._spec, layouts, None)
             structure = self._results.find(layouts)
         several = iter(results if isinstance(results, tuple) else (results,))
         return _put_together(structure, map(restore, several))
@@ -131,7 +131,7 @@ class _Structured:
 
     def _infer(self, inputs: tuple[Layout, ...], params: None) -> Inferred:
         dispatch.one_device(inputs, self._spec.name)
-        graph = dispatch.graph_of(self._spec, inputs, params)
+        graph = composition.graph_of(self._spec, inputs, params)
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop, registry
+from .. import composition, dispatch, interop, registry
 from ..arguments import refuse
 from ..array import Array
 from ..cache import Cache
@@ -289,7 +289,7 @@ class _Composed:
     def infer(self, inputs: tuple[Layout, ...], bound: Bound) -> Inferred:
         """Shapes and dtypes of the results, from the trace."""
         dispatch.one_device(inputs, self.name)
-        graph = dispatch.graph_of(self.spec, inputs, bound)
+        graph = composition.graph_of(self.spec, inputs, bound)
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), bound)
 
 
