@@ -46,6 +46,7 @@ def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: froze
             results = spec.decompose(*tracer.arguments(), params)
         finally:
             RECORDER.reset(token)
+            tracer.over = True
         found = tracer.graph(each(results))
         _graphs.keep(key, found)
     return found

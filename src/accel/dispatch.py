@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import _core, composition, devices, registry
-from .array import Array, empty
+from .array import Array, Symbol, empty
 from .backends.base import Call, Device
 from .cache import Cache
 from .composition import RECORDER, stored
@@ -44,7 +44,14 @@ class FallbackWarning(UserWarning):
 
 
 def planned(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None) -> Out:
-    """Runs a call by its plan, which is made where there is none yet."""
+    """Runs a call by its plan, which is made where there is none yet. Raises ArgumentError for an array that has no
+    memory, being of a trace."""
+    for x in (*inputs, *each(out)):
+        if isinstance(x, Array) and isinstance(x.buffer, Symbol):
+            raise ArgumentError(
+                f"{spec.name}: an array of a traced function cannot be computed with outside its trace; "
+                "let the function return it"
+            )
     layouts, target, settings = tuple(x.layout for x in inputs), _target_layouts(spec, out), config.current()
     key = (spec, settings, params, target, *layouts)
     plan = _plans.find(key)

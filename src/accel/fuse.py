@@ -23,6 +23,8 @@ from .ops.spec import Inferred, OpSpec
 LEAF = object()
 """Stands for an array in a structure."""
 
+ENDLESS = "{} is a list or dict that contains itself, or is nested deeper than Python's recursion goes"
+
 
 def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, compiled: its accel calls run as few kernels, with the bits of calling them one by one.
@@ -55,11 +57,14 @@ class _Fused:
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         arrays: dict[str, Any] = {}
-        structure = self._arguments(args, keywords, arrays)
+        try:
+            structure = self._arguments(args, keywords, arrays)
+            key = (structure, typed(structure))
+        except RecursionError:
+            raise ArgumentError(f"{self._name}: {ENDLESS.format('an argument')}") from None
         if not arrays:
             raise ArgumentError(f"{self._name}: expected at least one array among the arguments of a fused function")
         adopted, restore = interop.adopt(self._name, **arrays)
-        key = (structure, typed(structure))
         op = self._ops.find(key)
         if op is None:
             op = _Structured(self._function, self._name, structure, tuple(arrays))
@@ -114,8 +119,11 @@ class _Structured:
         """The function on the arrays of a call; its results, of whatever structure, as a tuple."""
         arrays = arrays_and_params[:-1]
         args, keywords = _put_together(self._structure, iter(arrays))
-        given: dict[str, Any] = {}
-        structure = _taken_apart(self._function(*args, **keywords), self._spec.name, "the result", given)
+        result, given = self._function(*args, **keywords), {}
+        try:
+            structure = _taken_apart(result, self._spec.name, "the result", given)
+        except RecursionError:
+            raise ArgumentError(f"{self._spec.name}: {ENDLESS.format('the result')}") from None
         if not given:
             raise ArgumentError(
                 f"{self._spec.name}: a fused function returns at least one array, got {shown(structure)}"

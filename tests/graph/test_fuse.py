@@ -254,17 +254,6 @@ def test_what_cannot_be_traced_is_refused_with_its_line(name):
     same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
 
 
-def test_arrays_of_a_trace_that_is_over():
-    kept = []
-    accel.fuse(lambda x: kept.append(x + 1.0) or x * 2.0)(X)
-    for use in (lambda: np.asarray(kept[0]), lambda: accel.fuse(lambda x: x + kept[0])(X)):
-        with pytest.raises(ArgumentError):
-            use()
-    with pytest.raises(TypeError):
-        kept[0] + 1.0
-    same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
-
-
 @pytest.mark.parametrize(
     "result",
     [lambda x: 3, lambda x: None, lambda x: (), lambda x: (i for i in [x]), lambda x: torch.ones(3), lambda x: {1}],
@@ -284,6 +273,29 @@ def test_no_arrays(args):
 def test_arguments_that_are_no_keys():
     with pytest.raises(ArgumentError, match="argument 1: got a set"):
         accel.fuse(lambda x, s: x)(X, {1})
+
+
+ENDLESS_LIST: list = [X]
+ENDLESS_LIST += [ENDLESS_LIST, ENDLESS_LIST]
+ENDLESS_DICT: dict = {"x": X}
+ENDLESS_DICT["d"] = (ENDLESS_DICT,)
+
+
+@pytest.mark.parametrize("endless", [ENDLESS_LIST, ENDLESS_DICT], ids=["list", "dict"])
+def test_what_contains_itself_is_refused(endless):
+    fused = accel.fuse(lambda x, tree=None: endless if tree is None else x)
+    for call in (lambda: fused(X, endless), lambda: fused(X, tree=endless)):
+        with pytest.raises(ArgumentError, match="an argument is a list or dict that contains itself"):
+            call()
+    with pytest.raises(ArgumentError, match="the result is a list or dict that contains itself"):
+        fused(X)
+    same(fused(X, [[X], {"deep": [[[(X,)]]]}]), X)
+    with pytest.raises(ArgumentError, match="normalized_shape: got a list of 1, nested without end"):
+        accel.nn.rms_norm(X, LOOP)
+
+
+LOOP: list = []
+LOOP.append(LOOP)
 
 
 @pytest.mark.parametrize("thing", [None, 3, X])

@@ -83,8 +83,15 @@ def parameters(body: Callable[..., Any]) -> tuple[Parameter, ...]:
 def structural(op: str, name: str, value: Any) -> Any:
     """A structural argument as a part of a key: hashable, lists as tuples, NumPy's numbers as Python's. Raises
     ArgumentError."""
+    try:
+        return _hashable(op, name, value)
+    except RecursionError:
+        raise ArgumentError(f"{op}: {name}: got {shown(value)}") from None
+
+
+def _hashable(op: str, name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return tuple(structural(op, name, item) for item in value)
+        return tuple(_hashable(op, name, item) for item in value)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (Array, np.ndarray)) or interop.is_array(value):

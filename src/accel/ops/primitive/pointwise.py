@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import dispatch, interop, registry
 from ...arguments import switch, word
-from ...array import Array
+from ...array import Array, is_readonly
 from ...conversion import constant
 from ...dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, check_scalar, promote
 from ...errors import ArgumentError, DtypeError, ShapeError
@@ -277,7 +277,7 @@ def copy(x: Any, /, *, out: Array | None = None) -> Any:
     if out is None:
         arrays, restore = interop.adopt("copy", x=x)
         return restore(dispatch.call(COPY, arrays))
-    if out.device.readonly(out.buffer):
+    if is_readonly(out):
         raise ArgumentError("out: the array is read-only")
     assign("copy", "x", x, out)
     return out
