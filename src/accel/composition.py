@@ -39,17 +39,22 @@ def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: froze
     key = (spec, params, alone, *inputs)
     found = _graphs.find(key)
     if found is None:
-        tracer = Tracer(inputs, spec.captures)
-        tracer.stand_alone(alone)
-        token = RECORDER.set(tracer)
-        try:
-            results = spec.decompose(*tracer.arguments(), params)
-        finally:
-            RECORDER.reset(token)
-            tracer.over = True
-        found = tracer.graph(each(results))
+        found = trace(spec, inputs, params, alone)
         _graphs.keep(key, found)
     return found
+
+
+def trace(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozenset[str] = frozenset()) -> Graph:
+    """The same, made anew."""
+    tracer = Tracer(inputs, spec.captures)
+    tracer.stand_alone(alone)
+    token = RECORDER.set(tracer)
+    try:
+        results = spec.decompose(*tracer.arguments(), params)
+    finally:
+        RECORDER.reset(token)
+        tracer.over = True
+    return tracer.graph(each(results))
 
 
 def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into) -> Plan:

@@ -4,6 +4,7 @@ compositions are."""
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,11 +18,14 @@ from .dtypes import TABLE
 from .errors import ArgumentError, shown
 from .graph.interpret import canonical
 from .layout import Layout
+from .memo import Key, Memo
 from .ops.compose import typed
 from .ops.spec import Inferred, OpSpec
 
 LEAF = object()
 """Stands for an array in a structure."""
+
+VARIES = object()
 
 ENDLESS = "{} is a list or dict that contains itself, or is nested deeper than Python's recursion goes"
 
@@ -54,9 +58,25 @@ class _Fused:
         self._function = function
         self._name = getattr(function, "__name__", type(function).__name__)
         self._ops: Cache[Any, _Structured] = Cache(256)
+        self._memo = Memo(self._positional)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
+        if not keywords:
+            return self._memo.call(*args)
         arrays: dict[str, Any] = {}
+        op = self._op(args, keywords, arrays)
+        return op.call(tuple(arrays.values()))
+
+    def _positional(self, key: Key, *args: Any) -> Any:
+        """A call with arguments that are new, or in tuples, lists or dicts. key: what they are known by."""
+        arrays: dict[str, Any] = {}
+        op = self._op(args, {}, arrays)
+        result = op.call(tuple(arrays.values()))
+        self._memo.keep(key, op.spec, None, op.finish)
+        return result
+
+    def _op(self, args: tuple[Any, ...], keywords: dict[str, Any], arrays: dict[str, Any]) -> _Structured:
+        """The op of a call's arguments; their arrays go into `arrays`."""
         try:
             structure = self._arguments(args, keywords, arrays)
             key = (structure, typed(structure))
@@ -64,12 +84,11 @@ class _Fused:
             raise ArgumentError(f"{self._name}: {ENDLESS.format('an argument')}") from None
         if not arrays:
             raise ArgumentError(f"{self._name}: expected at least one array among the arguments of a fused function")
-        adopted, restore = interop.adopt(self._name, **arrays)
         op = self._ops.find(key)
         if op is None:
             op = _Structured(self._function, self._name, structure, tuple(arrays))
             self._ops.keep(key, op)
-        return op.call(adopted, restore)
+        return op
 
     def _arguments(self, args: tuple[Any, ...], keywords: dict[str, Any], arrays: dict[str, Any]) -> Any:
         """The structure of a call's arguments; their arrays go into `arrays`."""
@@ -86,8 +105,11 @@ class _Structured:
 
     def __init__(self, function: Callable[..., Any], name: str, structure: Any, names: tuple[str, ...]) -> None:
         self._function, self._structure = function, structure
-        self._results: Cache[tuple[Layout, ...], Any] = Cache(256)
-        self._spec = OpSpec(
+        self._results: Any = None
+        """The structure of the results that all traces gave so far; VARIES where there are several."""
+        self._lock = threading.Lock()
+        self._by_layouts: Cache[tuple[Layout, ...], Any] = Cache(256)
+        self.spec = OpSpec(
             name=name,
             primitive="fused",
             summary=f"the fused function {name}",
@@ -105,15 +127,25 @@ class _Structured:
             captures=is_constant,
         )
 
-    def call(self, arrays: list[Array], restore: Callable[[Array], Any]) -> Any:
-        layouts = tuple(x.layout for x in arrays)
-        results = dispatch.call(self._spec, arrays, None)
-        structure = self._results.find(layouts)
+    def call(self, arrays: tuple[Any, ...]) -> Any:
+        """The function on arrays of any kind."""
+        return self.finish(interop.enter(self.spec, arrays, None), arrays)
+
+    def finish(self, results: Any, arrays: tuple[Any, ...]) -> Any:
+        """What the function returns, of the op's results."""
+        structure = self._of_layouts(arrays) if self._results is VARIES else self._results
+        several = results if isinstance(results, tuple) else (results,)
+        return several[0] if structure is LEAF else _put_together(structure, iter(several))
+
+    def _of_layouts(self, arrays: tuple[Any, ...]) -> Any:
+        """The structure of the results, where it is another for other layouts."""
+        names = dict(zip(self.spec.arguments, arrays, strict=True))
+        layouts = tuple(x.layout for x in interop.adopt(self.spec.name, **names)[0])
+        structure = self._by_layouts.find(layouts)
         if structure is None:
-            composition.graph_of(self._spec, layouts, None)
-            structure = self._results.find(layouts)
-        several = iter(results if isinstance(results, tuple) else (results,))
-        return _put_together(structure, map(restore, several))
+            composition.trace(self.spec, layouts, None)
+            structure = self._by_layouts[layouts]
+        return structure
 
     def _run(self, *arrays_and_params: Any) -> tuple[Array, ...]:
         """The function on the arrays of a call; its results, of whatever structure, as a tuple."""
@@ -121,25 +153,28 @@ class _Structured:
         args, keywords = _put_together(self._structure, iter(arrays))
         result, given = self._function(*args, **keywords), {}
         try:
-            structure = _taken_apart(result, self._spec.name, "the result", given)
+            structure = _taken_apart(result, self.spec.name, "the result", given)
         except RecursionError:
-            raise ArgumentError(f"{self._spec.name}: {ENDLESS.format('the result')}") from None
+            raise ArgumentError(f"{self.spec.name}: {ENDLESS.format('the result')}") from None
         if not given:
             raise ArgumentError(
-                f"{self._spec.name}: a fused function returns at least one array, got {shown(structure)}"
+                f"{self.spec.name}: a fused function returns at least one array, got {shown(structure)}"
             )
         for name, x in given.items():
             if not isinstance(x, Array):
                 raise ArgumentError(
-                    f"{self._spec.name}: {name} is a {type(x).__module__}.{type(x).__qualname__}; a fused function "
+                    f"{self.spec.name}: {name} is a {type(x).__module__}.{type(x).__qualname__}; a fused function "
                     "computes with accel's functions only"
                 )
-        self._results.keep(tuple(x.layout for x in arrays), structure)
+        self._by_layouts.keep(tuple(x.layout for x in arrays), structure)
+        with self._lock:
+            same = self._results is None or (self._results, typed(self._results)) == (structure, typed(structure))
+            self._results = structure if same else VARIES
         return tuple(given.values())
 
     def _infer(self, inputs: tuple[Layout, ...], params: None) -> Inferred:
-        dispatch.one_device(inputs, self._spec.name)
-        graph = composition.graph_of(self._spec, inputs, params)
+        dispatch.one_device(inputs, self.spec.name)
+        graph = composition.graph_of(self.spec, inputs, params)
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
 
 

@@ -177,6 +177,53 @@ def test_fusion_off_and_override(monkeypatch):
         same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
 
 
+def varying(x, word="a"):
+    """Of one length an array, of two a tuple of it, of others a dict with the length."""
+    y = x * 2.0
+    return y if x.shape[0] == 1 else (y,) if x.shape[0] == 2 else {"n": x.shape[0], "y": [y]}
+
+
+def check_varying(fused, n):
+    got = fused(X[:n])
+    if n > 2:
+        assert list(got) == ["n", "y"] and got["n"] == n
+        (got,) = got["y"]
+    elif n == 2:
+        (got,) = got if type(got) is tuple else pytest.fail(f"got a {type(got).__name__}")
+    same(got, X[:n] * 2)
+
+
+def test_the_structure_of_results_may_follow_the_layouts():
+    fused = accel.fuse(varying)
+    for n in (1, 1, 2, 1, 4, 3, 4, 2, 1):
+        check_varying(fused, n)
+    dispatch.forget()
+    for n in (2, 1, 4):
+        check_varying(fused, n)
+    nested = accel.fuse(lambda x: fused(fused(x[:1])))
+    same(nested(X), X[:1] * 4)
+
+
+def test_eight_threads_and_results_that_follow_the_layouts():
+    for _ in range(5):
+        fused, wrong, ready = accel.fuse(varying), [], threading.Barrier(8)
+
+        def work(first, fused=fused, wrong=wrong, ready=ready):
+            try:
+                ready.wait()
+                for turn in range(12):
+                    check_varying(fused, 1 + (first + turn) % 4)
+            except BaseException as error:
+                wrong.append(error)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+
+
 def test_eight_threads_call_one_function():
     fused = accel.fuse(gate)
     want, wrong = unfused(gate, X, Y), []

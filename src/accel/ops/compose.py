@@ -29,6 +29,7 @@ from ..dtypes import FLOATS, TABLE, DType, as_dtype, promote
 from ..errors import ArgumentError, DtypeError, shown
 from ..graph import interpret
 from ..layout import Layout
+from ..memo import Key, Memo
 from .primitive.pointwise import astype
 from .spec import Inferred, OpSpec, Output
 
@@ -103,13 +104,6 @@ def _hashable(op: str, name: str, value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> bool:
-    """Whether a value and its type, with a zero's sign, or for a tuple those of its items, tell it from all others."""
-    if type(value) is tuple:
-        return all(type(item) in (int, bool, str) for item in value)
-    return value is None or type(value) in (int, bool, str, float, DType)
-
-
 def typed(value: Any) -> Any:
     """What tells a structural argument from others that equal it: types, and the sign of a zero."""
     if isinstance(value, tuple):
@@ -165,7 +159,7 @@ class _Composed:
         signature = inspect.signature(body)
         self.nameless = tuple(n for n, p in signature.parameters.items() if p.kind is p.POSITIONAL_ONLY)
         self.bounds: Cache[tuple[Any, ...], Bound] = Cache(512)
-        self.exact: Cache[tuple[Any, ...], Bound] = Cache(512)
+        self.memo = Memo(self.enter)
 
     def register(self, namespace: str, *, bound: Callable[..., Any] | None, **columns: Any) -> Callable[..., Any]:
         """The public function; its row of the op table has these columns beside those that follow from the body."""
@@ -182,7 +176,7 @@ class _Composed:
             decompose=self.decompose,
             **columns,
         )
-        self.spec = function.__globals__["_spec"] = registry.register(spec)
+        self.spec = registry.register(spec)
         return function
 
     def public(self, namespace: str) -> Callable[..., Any]:
@@ -201,55 +195,37 @@ class _Composed:
                 words.append(name)
             if name in self.nameless[-1:]:
                 words.append("/")
-        always = [p.name for p in self.operands if not p.optional]
-        given = ", ".join(f"{p.name} is not None" if p.optional else "True" for p in self.operands)
-        operands = f"({''.join(f'{name}, ' for name in always)})"
-        for p in self.operands:
-            if p.optional:
-                operands += f" + (() if {p.name} is None else ({p.name},))"
-        values = "".join(f"{p.name}, " for p in self.others)
-        each = (
-            "_typed({0}) if _type({0}) is float and not {0} else "
-            "tuple(map(_type, {0})) if _type({0}) is tuple else _type({0}), "
-        )
-        types = "".join(each.format(p.name) for p in self.others)
         text = (
             f"def {self.name}({', '.join(words)}, **others):\n"
             f"    if others:\n"
             f"        _refuse({self.name!r}, others)\n"
-            f"    key = (({given},), ({values}), ({types}))\n"
-            f"    try:\n"
-            f"        bound = _known(key) or _bind(key)\n"
-            f"    except TypeError:\n"  # a list is no part of a key
-            f"        bound = _bind(key)\n"
-            f"    return _enter(_spec, {operands}, bound)\n"
+            f"    return _call({', '.join(signature.parameters)})\n"
         )
-        names = {
-            "__name__": __name__,
-            "_refuse": refuse,
-            "_enter": interop.enter,
-            "_known": self.bounds.get,
-            "_bind": self.bind,
-        }
-        known = {**names, "_type": type, "_typed": typed, **defaults}
+        known = {"__name__": __name__, "_refuse": refuse, "_call": self.memo.call, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]
         function.__doc__, function.__module__ = self.body.__doc__, f"accel.{namespace}".rstrip(".")
         function.__signature__ = _public_signature(signature)  # type: ignore[attr-defined]
         return function
 
-    def bind(self, key: tuple[tuple[bool, ...], tuple[Any, ...], tuple[Any, ...]]) -> Bound:
-        """What stands for a call's structural arguments that are new, or that a key of values and types does not tell
-        from others. key: which operands there are, then the values and their types."""
-        given, values, _ = key
+    def enter(self, key: Key, *arguments: Any) -> Any:
+        """A call whose structural arguments are new. key: what they are known by from now on."""
+        pairs = tuple(zip(self.parameters, arguments, strict=True))
+        operands = [x for p, x in pairs if p.kind and not (p.optional and x is None)]
+        given = tuple(not (p.optional and x is None) for p, x in pairs if p.kind)
+        bound = self.bind(given, [x for p, x in pairs if not p.kind])
+        result = interop.enter(self.spec, tuple(operands), bound)
+        self.memo.keep(key, self.spec, bound)
+        return result
+
+    def bind(self, given: tuple[bool, ...], values: Sequence[Any]) -> Bound:
+        """What stands for a call's structural arguments. given: which operands there are."""
         plain = tuple(structural(self.name, p.name, v) for p, v in zip(self.others, values, strict=True))
         exact = (given, plain, tuple(map(typed, plain)))
-        found = self.exact.find(exact)
+        found = self.bounds.find(exact)
         if found is None:
             found = Bound(given, tuple(p.name for p in self.others), plain)
-            self.exact.keep(exact, found)
-        if all(map(_plain, values)):
-            self.bounds.keep(key, found)
+            self.bounds.keep(exact, found)
         return found
 
     def decompose(self, *arrays_and_bound: Any) -> Any:
