@@ -26,6 +26,14 @@ LEAF = object()
 """Stands for an array in a structure."""
 
 VARIES = object()
+VALUE = object()
+"""Begins what stands for a value that is no array, in a structure."""
+
+Place = tuple[Any, Any] | None
+"""Where something is in a call's arguments, or in a result: in what, and its key there."""
+
+Leaf = tuple[Place, Any]
+"""An array and its place."""
 
 ENDLESS = "{} is a list or dict that contains itself, or is nested deeper than Python's recursion goes"
 
@@ -63,38 +71,30 @@ class _Fused:
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         if not keywords:
             return self._memo.call(*args)
-        arrays: dict[str, Any] = {}
-        op = self._op(args, keywords, arrays)
-        return op.call(tuple(arrays.values()))
+        found: list[Leaf] = []
+        return self._op(args, keywords, found).call(_values(found))
 
     def _positional(self, key: Key, *args: Any) -> Any:
         """A call with arguments that are new, or in tuples, lists or dicts. key: what they are known by."""
-        arrays: dict[str, Any] = {}
-        op = self._op(args, {}, arrays)
-        result = op.call(tuple(arrays.values()))
+        found: list[Leaf] = []
+        op = self._op(args, {}, found)
+        result = op.call(_values(found))
         self._memo.keep(key, op.spec, None, op.finish)
         return result
 
-    def _op(self, args: tuple[Any, ...], keywords: dict[str, Any], arrays: dict[str, Any]) -> _Structured:
-        """The op of a call's arguments; their arrays go into `arrays`."""
+    def _op(self, args: tuple[Any, ...], keywords: dict[str, Any], found: list[Leaf]) -> _Structured:
+        """The op of a call's arguments, whose arrays go into `found`."""
         try:
-            structure = self._arguments(args, keywords, arrays)
-            key = (structure, typed(structure))
+            structure = _taken_apart((args, keywords), self._name, None, found)
+            op = self._ops.find(structure)
         except RecursionError:
             raise ArgumentError(f"{self._name}: {ENDLESS.format('an argument')}") from None
-        if not arrays:
+        if not found:
             raise ArgumentError(f"{self._name}: expected at least one array among the arguments of a fused function")
-        op = self._ops.find(key)
         if op is None:
-            op = _Structured(self._function, self._name, structure, tuple(arrays))
-            self._ops.keep(key, op)
+            op = _Structured(self._function, self._name, structure, _names(found))
+            self._ops.keep(structure, op)
         return op
-
-    def _arguments(self, args: tuple[Any, ...], keywords: dict[str, Any], arrays: dict[str, Any]) -> Any:
-        """The structure of a call's arguments; their arrays go into `arrays`."""
-        by_place = tuple(_taken_apart(x, self._name, f"argument {i}", arrays) for i, x in enumerate(args))
-        by_name = tuple((k, _taken_apart(x, self._name, k, arrays)) for k, x in keywords.items())
-        return tuple, ((tuple, by_place), (dict, by_name))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -151,26 +151,25 @@ class _Structured:
         """The function on the arrays of a call; its results, of whatever structure, as a tuple."""
         arrays = arrays_and_params[:-1]
         args, keywords = _put_together(self._structure, iter(arrays))
-        result, given = self._function(*args, **keywords), {}
+        result, given = self._function(*args, **keywords), []
         try:
-            structure = _taken_apart(result, self.spec.name, "the result", given)
+            structure = _taken_apart(result, self.spec.name, (None, "the result"), given)
         except RecursionError:
             raise ArgumentError(f"{self.spec.name}: {ENDLESS.format('the result')}") from None
         if not given:
             raise ArgumentError(
                 f"{self.spec.name}: a fused function returns at least one array, got {shown(structure)}"
             )
-        for name, x in given.items():
+        for place, x in given:
             if not isinstance(x, Array):
                 raise ArgumentError(
-                    f"{self.spec.name}: {name} is a {type(x).__module__}.{type(x).__qualname__}; a fused function "
-                    "computes with accel's functions only"
+                    f"{self.spec.name}: {_named(place)} is a {type(x).__module__}.{type(x).__qualname__}; a fused "
+                    "function computes with accel's functions only"
                 )
         self._by_layouts.keep(tuple(x.layout for x in arrays), structure)
         with self._lock:
-            same = self._results is None or (self._results, typed(self._results)) == (structure, typed(structure))
-            self._results = structure if same else VARIES
-        return tuple(given.values())
+            self._results = structure if self._results in (None, structure) else VARIES
+        return _values(given)
 
     def _infer(self, inputs: tuple[Layout, ...], params: None) -> Inferred:
         dispatch.one_device(inputs, self.spec.name)
@@ -178,23 +177,56 @@ class _Structured:
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
 
 
-def _taken_apart(value: Any, op: str, name: str, arrays: dict[str, Any]) -> Any:
-    """A structure with LEAF for each array, which goes into `arrays` by its place. Raises ArgumentError."""
+def _taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:
+    """A structure with LEAF for each array, which goes into `found`; equal structures are of values that have the same
+    types and signs too. Raises ArgumentError."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind, tuple([_taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
+    if kind is dict:
+        return kind, tuple([(k, typed(k), _taken_apart(v, op, (place, k), found)) for k, v in value.items()])
     if interop.is_array(value) and not isinstance(value, np.generic):
-        arrays[name] = value
+        found.append((place, value))
         return LEAF
     if isinstance(value, (tuple, list)):
-        return _kind(value), tuple(_taken_apart(v, op, f"{name}[{i}]", arrays) for i, v in enumerate(value))
+        return _kind(value), tuple([_taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
     if isinstance(value, dict):
-        return dict, tuple((k, _taken_apart(v, op, f"{name}[{k!r}]", arrays)) for k, v in value.items())
+        return _taken_apart(dict(value), op, place, found)
     try:
         hash(value)
     except TypeError:
         raise ArgumentError(
-            f"{op}: {name}: got a {type(value).__qualname__}, which is neither an array, a tuple, list or "
+            f"{op}: {_named(place)}: got a {kind.__qualname__}, which is neither an array, a tuple, list or "
             "dict of them, nor a value that is compared"
         ) from None
-    return "value", value
+    return VALUE, value, typed(value)
+
+
+def _values(found: list[Leaf]) -> tuple[Any, ...]:
+    """The arrays, in order."""
+    return tuple([value for _, value in found])
+
+
+def _names(found: list[Leaf]) -> tuple[str, ...]:
+    """A name for each array; keys that look alike make no two of them one."""
+    names = [_named(place) for place, _ in found]
+    alike = len(set(names)) < len(names)
+    return tuple([f"{name} (array {i})" for i, name in enumerate(names)] if alike else names)
+
+
+def _named(place: Place) -> str:
+    """A place in words: ``argument 0[2]['weight']``."""
+    keys = []
+    while place is not None:
+        place, key = place
+        keys.append(key)
+    first = keys.pop()
+    if isinstance(first, str):  # of a result
+        words = first
+    else:
+        name = keys.pop()
+        words = name if first else f"argument {name}"
+    return "".join([words, *(f"[{key!r}]" for key in reversed(keys))])
 
 
 def _kind(value: Sequence[Any]) -> Any:
@@ -208,10 +240,10 @@ def _put_together(structure: Any, arrays: Iterator[Any]) -> Any:
     """The structure with the arrays in their places."""
     if structure is LEAF:
         return next(arrays)
+    if structure[0] is VALUE:
+        return structure[1]
     kind, parts = structure
-    if kind == "value":
-        return parts
     if kind is dict:
-        return {key: _put_together(part, arrays) for key, part in parts}
+        return {key: _put_together(part, arrays) for key, _, part in parts}
     made = [_put_together(part, arrays) for part in parts]
     return kind(*made) if hasattr(kind, "_fields") else kind(made)

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 import accel
 from accel import interop, memo, registry
@@ -78,6 +79,19 @@ def test_what_is_no_plain_value_is_asked_for_each_time(counted, value):
     for _ in range(3):
         assert call(X, value) == "new"
     assert len(new) == 3
+
+
+@pytest.mark.parametrize("shape", [[6], torch.Size([6]), np.shape(X), np.array([6])])
+def test_shapes_of_any_kind_are_tuples_to_a_composed_op(shape):
+    want = np.asarray(accel.nn.rms_norm(X, (6,)))
+    for _ in range(2):
+        if isinstance(shape, np.ndarray):
+            with pytest.raises(ArgumentError, match="normalized_shape: expected no array"):
+                accel.nn.rms_norm(X, shape)
+        else:
+            assert np.asarray(accel.nn.rms_norm(X, shape)).tobytes() == want.tobytes()
+    with pytest.raises(ArgumentError, match="normalized_shape"):
+        accel.nn.rms_norm(X, [6.0])
 
 
 def test_where_the_arrays_are_counts(counted):

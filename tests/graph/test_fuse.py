@@ -320,6 +320,32 @@ def test_no_arrays(args):
 def test_arguments_that_are_no_keys():
     with pytest.raises(ArgumentError, match="argument 1: got a set"):
         accel.fuse(lambda x, s: x)(X, {1})
+    with pytest.raises(ArgumentError, match=r"tree\['a'\]\[1\]: got a set"):
+        accel.fuse(lambda x, tree: x)(X, tree={"a": (1, {1})})
+    with pytest.raises(ArgumentError, match=r"the result\['a'\]\[0\]: got a set"):
+        accel.fuse(lambda x: {"a": [{1}]})(X)
+
+
+class Key:
+    """A key of a dict that looks like any other."""
+
+    def __repr__(self):
+        return "key"
+
+
+def test_names_that_are_others_too():
+    same(accel.fuse(lambda op: op + 1.0)(op=X), X + 1)
+    same(accel.fuse(lambda x, **more: x + more["argument 0"])(X, **{"argument 0": Y}), X + Y)
+    first, second = Key(), Key()
+    same(accel.fuse(lambda d: d[first] - d[second])({first: X, second: Y}), X - Y)
+
+
+def test_keys_of_dicts_count_with_their_type():
+    fused = accel.fuse(lambda d: next((type(k), x * 2.0) for k, x in d.items()))
+    for key in (1, True, 1.0, 1):
+        kind, got = fused({key: X})
+        assert kind is type(key)
+        same(got, X * 2)
 
 
 ENDLESS_LIST: list = [X]

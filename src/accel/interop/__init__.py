@@ -107,7 +107,7 @@ def dtype_of(argument: str, value: Any) -> DType:
     return as_dtype(value.dtype if library(value) is not None else value, argument)
 
 
-def adopt(op: str, **values: Any) -> tuple[list[Any], Restore]:
+def adopt(op: str, /, **values: Any) -> tuple[list[Any], Restore]:
     """The operands as `Array`s, Python scalars left as they are, and what turns the result back.
 
     values: operands by argument name, at least one of them an array. Raises ArgumentError for anything that is no array

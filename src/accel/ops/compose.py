@@ -104,6 +104,11 @@ def _hashable(op: str, name: str, value: Any) -> Any:
     return value
 
 
+def _is_listed(value: Any) -> bool:
+    """Whether a value is a list of numbers, or a tuple of a type of its own: what counts is the tuple of its items."""
+    return isinstance(value, (list, tuple)) and type(value) is not tuple and all(type(x) in (int, float) for x in value)
+
+
 def typed(value: Any) -> Any:
     """What tells a structural argument from others that equal it: types, and the sign of a zero."""
     if isinstance(value, tuple):
@@ -211,6 +216,8 @@ class _Composed:
     def enter(self, key: Key, *arguments: Any) -> Any:
         """A call whose structural arguments are new. key: what they are known by from now on."""
         pairs = tuple(zip(self.parameters, arguments, strict=True))
+        if key is None and any(p.kind is None and _is_listed(x) for p, x in pairs):
+            return self.memo.call(*[tuple(x) if p.kind is None and _is_listed(x) else x for p, x in pairs])
         operands = [x for p, x in pairs if p.kind and not (p.optional and x is None)]
         given = tuple(not (p.optional and x is None) for p, x in pairs if p.kind)
         bound = self.bind(given, [x for p, x in pairs if not p.kind])

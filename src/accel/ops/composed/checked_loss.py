@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ... import interop
-from ...array import Symbol
+from ...array import Array, Symbol
+from ...conversion import on_host
 from ...errors import ArgumentError, shown
 from . import class_loss
 from .class_loss import IGNORED
@@ -73,5 +74,5 @@ def _checked(op: Callable[..., Any], input: Any, target: Any, *rest: Any, **keyw
 
 def _read(count: Any) -> int:
     """A number of an array of any kind; 0 where it is of a trace, and not known yet."""
-    (array,), _ = interop.adopt("outside", outside=count)
-    return 0 if isinstance(array.buffer, Symbol) else int(array)
+    array = count if isinstance(count, Array) else interop.adopt("outside", outside=count)[0][0]
+    return 0 if isinstance(array.buffer, Symbol) else int(on_host(array))
