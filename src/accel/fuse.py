@@ -16,7 +16,6 @@ from .cache import Cache
 from .conversion import is_constant
 from .dtypes import TABLE
 from .errors import ArgumentError, shown
-from .graph.interpret import canonical
 from .layout import Layout
 from .memo import Key, Memo
 from .ops.compose import typed
@@ -115,8 +114,8 @@ class _Structured:
             summary=f"the fused function {name}",
             function=function,
             infer=self._infer,
-            canonical=functools.partial(canonical, function),
-            reference=functools.partial(canonical, function),
+            canonical=functools.partial(_canonical, function),
+            reference=functools.partial(_canonical, function),
             bound=lambda reference, *operands, **keywords: np.zeros(np.shape(reference)),
             bits=lambda dtype, numerics: "bits",
             samples=lambda dtype: None,
@@ -175,6 +174,12 @@ class _Structured:
         dispatch.one_device(inputs, self.spec.name)
         graph = composition.graph_of(self.spec, inputs, params)
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
+
+
+def _canonical(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
+    from .graph.interpret import canonical
+
+    return canonical(function, *operands, **keywords)
 
 
 def _taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:
