@@ -19,14 +19,6 @@ from accel.ops.primitive.matmul import Product
 from accel.ops.primitive.reduce import Reduction
 
 
-@pytest.fixture
-def null():
-    device = accel.device("null:0")
-    device.launches.clear()
-    dispatch.forget()
-    return device
-
-
 def array(device, shape, dtype="float32"):
     return accel.empty(shape, dtype=dtype, device=device)
 
