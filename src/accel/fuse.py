@@ -18,7 +18,7 @@ from .dtypes import TABLE
 from .errors import ArgumentError, shown
 from .layout import Layout
 from .memo import Key, Memo
-from .ops.compose import typed
+from .ops.compose import canonical_of, typed
 from .ops.spec import Inferred, OpSpec
 
 LEAF = object()
@@ -114,8 +114,8 @@ class _Structured:
             summary=f"the fused function {name}",
             function=function,
             infer=self._infer,
-            canonical=functools.partial(_canonical, function),
-            reference=functools.partial(_canonical, function),
+            canonical=functools.partial(canonical_of, function),
+            reference=functools.partial(canonical_of, function),
             bound=lambda reference, *operands, **keywords: np.zeros(np.shape(reference)),
             bits=lambda dtype, numerics: "bits",
             samples=lambda dtype: None,
@@ -174,12 +174,6 @@ class _Structured:
         dispatch.one_device(inputs, self.spec.name)
         graph = composition.graph_of(self.spec, inputs, params)
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
-
-
-def _canonical(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
-    from .graph.interpret import canonical
-
-    return canonical(function, *operands, **keywords)
 
 
 def _taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:

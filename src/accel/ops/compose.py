@@ -173,8 +173,8 @@ class _Composed:
             summary=re.split(r"\.(?:\s|$)", self.body.__doc__ or "", maxsplit=1)[0].strip().replace("\n   ", ""),
             function=function,
             infer=self.infer,
-            canonical=partial(_interpreted, "canonical", function),
-            bound=bound or partial(_interpreted, "bound", function),
+            canonical=partial(canonical_of, function),
+            bound=bound or partial(bound_of, function),
             arguments=tuple(p.name for p in self.operands),
             namespace=namespace,
             decompose=self.decompose,
@@ -282,11 +282,19 @@ class _Composed:
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), bound)
 
 
-def _interpreted(what: str, function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
-    """What tests and the conformance kit ask for, the only ones who need that module."""
-    from ..graph import interpret
+def canonical_of(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
+    """The canonical answer that follows from a body (`interpret.canonical`). Tests and the conformance kit alone need
+    that module."""
+    from ..graph.interpret import canonical
 
-    return getattr(interpret, what)(function, *operands, **keywords)
+    return canonical(function, *operands, **keywords)
+
+
+def bound_of(function: Callable[..., Any], reference: Any, *operands: Any, **keywords: Any) -> Any:
+    """The error bound that follows from a body (`interpret.bound`)."""
+    from ..graph.interpret import bound
+
+    return bound(function, reference, *operands, **keywords)
 
 
 def _widened(x: Array) -> Array:
