@@ -4,6 +4,7 @@ compositions are."""
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -94,6 +95,12 @@ class _Fused:
             op = _Structured(self._function, self._name, structure, _names(found))
             self._ops.keep(structure, op)
         return op
+
+    def __reduce__(self) -> Any:
+        """By name where that is this one's, as functions are pickled; else as the function, to be fused anew."""
+        name = getattr(self, "__qualname__", "")
+        found = getattr(sys.modules.get(getattr(self, "__module__", None) or ""), name, None)
+        return name if found is self else (fuse, (self._function,))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

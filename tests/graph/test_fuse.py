@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from collections import namedtuple
 
@@ -129,6 +131,21 @@ def test_a_callable_object_keeps_attributes_of_its_own():
             return x + 1.0
 
     same(accel.fuse(Own())(X), X + 1)
+
+
+@accel.fuse
+def decorated(x):
+    return x + 1.0
+
+
+def test_pickled_and_copied_before_and_after_a_call():
+    fused = accel.fuse(gate)
+    for _ in range(2):
+        assert pickle.loads(pickle.dumps(decorated)) is decorated
+        for other in (pickle.loads(pickle.dumps(fused)), copy.deepcopy(fused), copy.copy(fused)):
+            assert other is not fused
+            same(other(X, Y), fused(X, Y))
+        same(decorated(X), X + 1)
 
 
 def test_fused_functions_call_fused_functions():
