@@ -23,6 +23,15 @@ constexpr int64_t kStreamBytes = 32 << 20;
 constexpr int64_t kGrain = 1 << 18;      // elements x steps of a task
 constexpr double kThreadWork = 1 << 19;  // the same that are worth a thread
 
+template <class Step>
+void run_step(const Step& step, int64_t n, void* out, const void* const* args, unsigned options) {
+  if (options) {
+    step.with_options(n, out, args, options);
+  } else {
+    step.kernel(n, out, args);
+  }
+}
+
 }  // namespace
 
 /// A nest of loops and its operands: 0 is the output, i + 1 input i.
@@ -216,14 +225,6 @@ class Pointwise::Pass {
     return rows * inner_;
   }
 
-  static void run_step(const Step& step, int64_t n, void* out, const void* const* args, unsigned options) {
-    if (options) {
-      step.with_options(n, out, args, options);
-    } else {
-      step.kernel(n, out, args);
-    }
-  }
-
   /// A block that is a part of one row.
   int64_t next_in_row() {
     char* const target = address(0);
@@ -355,13 +356,20 @@ class Pointwise::Pass {
   bool direct_ = false;       // a single step, whose operands need no slot but for repeated elements
 };
 
-/// A call of one block of contiguous operands, which needs no way through them. False where it is none.
+/// A call of one block of operands that are contiguous or one element, which needs no way through them. False where it
+/// is none.
 bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads) const {
   constexpr size_t kValues = 16;
   const auto dense = [&shape](const Operand& operand) {
     int64_t step = 1;
     for (int d = shape.rank - 1; d >= 0; step *= shape[d--]) {
       if (operand.strides[d] != step && shape[d] != 1) return false;
+    }
+    return true;
+  };
+  const auto one_element = [&shape](const Operand& operand) {
+    for (int d = 0; d < shape.rank; ++d) {
+      if (operand.strides[d] != 0 && shape[d] != 1) return false;
     }
     return true;
   };
@@ -372,18 +380,36 @@ bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::v
     for (DType input : inputs_) widest = std::max(widest, size_of(input));
     longest = std::min(longest, kSharedBytes / widest);
   }
-  if (n == 0 || n > longest || slots_.size() > kValues || !dense(out) || !std::all_of(in.begin(), in.end(), dense)) {
-    return false;
+  if (n == 0 || n > longest || slots_.size() > kValues || !dense(out)) return false;
+  unsigned constants = 0;  // inputs of one element
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (dense(in[i])) continue;
+    if (!one_element(in[i]) || (n > kBatch && !repeatable_[i])) return false;
+    constants |= 1u << i;
   }
+  char* const slots = steps_.size() > 1 || constants
+                          ? static_cast<char*>(scratch(ScratchUse::kBlocks, slot_count_ * kSlotBytes))
+                          : nullptr;
   const void* values[kValues];
-  for (size_t i = 0; i < in.size(); ++i) values[i] = in[i].data;
-  char* const slots =
-      steps_.size() > 1 ? static_cast<char*>(scratch(ScratchUse::kBlocks, slot_count_ * kSlotBytes)) : nullptr;
+  unsigned repeated = 0;  // inputs of which a kernel repeats one element
+  for (size_t i = 0; i < in.size(); ++i) {
+    values[i] = in[i].data;
+    if (!(constants >> i & 1)) continue;
+    const int size = size_of(inputs_[i]);
+    char* const filled = slots + slots_[i] * kSlotBytes;
+    gather(size, repeatable_[i] ? kRepeatBytes / size : n, filled, in[i].data, 0);
+    values[i] = filled;
+    if (repeatable_[i]) repeated |= 1u << i;
+  }
   for (const Step& step : steps_) {
     const void* args[kMaxArity];
-    for (int a = 0; a < step.arity; ++a) args[a] = values[step.args[a]];
+    unsigned options = 0;
+    for (int a = 0; a < step.arity; ++a) {
+      args[a] = values[step.args[a]];
+      options |= (repeated >> step.args[a] & 1) << a;
+    }
     char* const result = step.result == result_ ? out.data : slots + slots_[step.result] * kSlotBytes;
-    step.kernel(n, result, args);
+    run_step(step, n, result, args, options);
     values[step.result] = result;
   }
   if (values[result_] != out.data) std::memmove(out.data, values[result_], static_cast<size_t>(n) * size_of(output_));

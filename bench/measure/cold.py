@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dispatch, registry
+from ... import recording, registry
 from ...array import Array
 from ...backends.base import Device
 from ...conversion import from_numpy
@@ -62,9 +62,9 @@ def evictor(device: Device, cache: int) -> Callable[[], None]:
     def ones(length: int) -> Array:
         return from_numpy(np.ones(length, np.float32), device, copy=True)
 
-    with dispatch.recording(run=False) as recorder:
+    with recording.recording(run=False) as recorder:
         total.function(ones(16))
-    if dispatch.FALLBACK not in recorder.served_by():
+    if recording.FALLBACK not in recorder.served_by():
         buffer = ones(count)
 
         def read() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import dispatch
+from ... import recording
 from ...array import Array
 from ...backends import compiling
 from ...backends.base import Device
@@ -112,7 +112,7 @@ class Trial:
 
     def run(self) -> None:
         """Status, and what belongs to it."""
-        with dispatch.recording(run=False):
+        with recording.recording(run=False):
             imagined = self.result()
         before = self.first_call(imagined)
         if before is None:
@@ -143,7 +143,7 @@ class Trial:
         poison(self.device, imagined.dtype, imagined.nbytes)
         self.step("in the first call")
         compiled, begin = compiling.seconds(), time.perf_counter()
-        with dispatch.recording(run=True) as recorder:
+        with recording.recording(run=True) as recorder:
             result = self.result()
             self.device.synchronize()
         self.record["first_call_s"] = time.perf_counter() - begin

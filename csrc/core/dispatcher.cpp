@@ -7,6 +7,7 @@
 namespace accel::core {
 
 Api api = {};
+PyTypeObject* symbol_type = nullptr;
 
 Ref current_settings(PyObject* scope, PyObject* settings) {
   PyObject* value = nullptr;
@@ -31,8 +32,13 @@ namespace {
 
 enum DispatcherPart { kRecorder, kScope, kSettings, kPlans, kSlow, kDispatcherParts };
 
-/// An array's layout, borrowed; null for anything that is no array.
-PyObject* layout_of(PyObject* array) { return Py_TYPE(array) == api.array ? slot(array, api.array_layout) : nullptr; }
+/// An array's layout, borrowed; null for anything that is no array, and for one that has no memory, which no launch may
+/// be given.
+PyObject* layout_of(PyObject* array) {
+  if (Py_TYPE(array) != api.array) return nullptr;
+  PyObject* const buffer = slot(array, api.array_buffer);
+  return buffer && Py_TYPE(buffer) == symbol_type ? nullptr : slot(array, api.array_layout);
+}
 
 /// The layout of an output that is given, None where none is, a tuple of layouts for a tuple of outputs. Null, perhaps
 /// without an exception, for anything else.

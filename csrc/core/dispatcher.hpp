@@ -8,6 +8,9 @@ namespace accel::core {
 /// What accel's arrays look like; set by the module.
 extern Api api;
 
+/// The buffer of arrays that have no memory, accel.array.Symbol; set by the module.
+extern PyTypeObject* symbol_type;
+
 /// The settings in force: the dict's value for the context variable's. Null, perhaps without an exception, where they
 /// must be worked out first.
 Ref current_settings(PyObject* scope, PyObject* settings);

@@ -18,6 +18,8 @@ namespace accel::core {
 
 bool load_numpy() { return _import_array() >= 0; }
 
+bool is_array(PyObject* object) { return Py_TYPE(object) == api.array || Py_TYPE(object) == &PyArray_Type; }
+
 namespace {
 
 constexpr Py_ssize_t kMaxAxes = 64;
@@ -223,7 +225,7 @@ PyObject* enter(PyObject* object, PyObject* const* args, size_t flagged, PyObjec
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(operands); ++i) {
     PyObject* const operand = PyTuple_GET_ITEM(operands, i);
     PyTypeObject* const its = Py_TYPE(operand);
-    if (its == api.array || its == &PyArray_Type) {
+    if (is_array(operand)) {
       simple &= !kind || kind == its;
       kind = its;
     } else {

@@ -17,6 +17,9 @@ namespace accel::core {
 ///   scalars   dict: (value, its type, dtype of the arrays, device) -> accel.Array
 PyTypeObject* make_door_type();
 
+/// Whether an object is an array of accel's, or exactly NumPy's.
+bool is_array(PyObject* object);
+
 /// Loads NumPy's C API. False with an exception set.
 bool load_numpy();
 

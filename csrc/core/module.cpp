@@ -10,6 +10,7 @@
 #include "elements.hpp"
 #include "ending.hpp"
 #include "environment.hpp"
+#include "memo.hpp"
 #include "plan.hpp"
 #include "pool.hpp"
 
@@ -25,11 +26,12 @@ Py_ssize_t slot_offset(py::handle type, const char* name) {
   return reinterpret_cast<PyMemberDescrObject*>(descriptor.ptr())->d_member->offset;
 }
 
-void register_array(const py::type& type) {
+void register_array(const py::type& type, const py::type& symbol) {
   api.array_buffer = slot_offset(type, "buffer");
   api.array_offset = slot_offset(type, "offset");
   api.array_layout = slot_offset(type, "layout");
   api.array = reinterpret_cast<PyTypeObject*>(type.inc_ref().ptr());
+  symbol_type = reinterpret_cast<PyTypeObject*>(symbol.inc_ref().ptr());
 }
 
 py::object take(PyObject* owned) {
@@ -90,9 +92,11 @@ PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
   m.attr("Dispatcher") = checked(make_dispatcher_type());
   m.attr("Plan") = checked(make_plan_type());
   m.attr("Door") = checked(make_door_type());
+  m.attr("Memo") = checked(make_memo_type());
   m.attr("FloatEnvironment") = checked(make_float_environment_type());
   m.attr("_api") = py::capsule(&api, kApiName);
-  m.def("register_array", &register_array, py::arg("type"), "Tells where accel.Array keeps buffer, offset, layout.");
+  m.def("register_array", &register_array, py::arg("type"), py::arg("symbol"),
+        "Tells where accel.Array keeps buffer, offset, layout, and what is no buffer but stands for one.");
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.def(
       "set_idle_limit", [](size_t bytes) { set_idle_limit(bytes); }, py::arg("bytes"),

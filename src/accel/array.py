@@ -114,9 +114,6 @@ class Array:
         return map(_core.view, repeat(self.buffer), offsets, repeat(rows))
 
 
-_core.register_array(Array)
-
-
 class Symbol:
     """The buffer of an array that has no memory: it stands for a value while a function is traced."""
 
@@ -125,10 +122,20 @@ class Symbol:
     def __init__(self, tracer: Any) -> None:
         self.tracer = tracer
 
-    @property
-    def address(self) -> int:
-        """Raises ArgumentError: a launch asks for it where an array has outlived its trace."""
-        raise ArgumentError("an array of a traced function, whose trace is over, has no elements to compute with")
+    def unreadable(self) -> str:
+        """Why there are no elements."""
+        if self.tracer.over:
+            return "an array of a traced function has no elements now that its trace is over"
+        where = self.tracer.where()
+        return f"elements cannot be read while a function is traced, as they are not computed yet{where}"
+
+
+_core.register_array(Array, Symbol)
+
+
+def is_readonly(x: Array) -> bool:
+    """Whether nobody may write to an array's memory. Of one that has none the dispatcher says what is wrong."""
+    return not isinstance(x.buffer, Symbol) and x.device.readonly(x.buffer)
 
 
 def empty(shape: Shape, dtype: DType, device: Device) -> Array:

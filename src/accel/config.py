@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _core
-from .errors import ConfigError
+from .errors import ConfigError, shown
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,6 @@ def _overrides(text: str) -> tuple[tuple[str, str], ...]:
 
 LARGEST = (1 << 31) - 1
 """The largest number of threads: what the C++ kernels' int holds."""
-
-
-LONGEST = 100
-"""Characters of a wrong value that its error shows."""
 
 
 def positive(text: str) -> int:
@@ -206,8 +202,7 @@ def _parsed(option: Option, value: Any, source: str) -> Any:
     try:
         return parse(option, text)
     except ValueError as error:
-        shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
-        raise ConfigError(f"{source}={shown!r}: {error}; its grammar is: {option.grammar}") from None
+        raise ConfigError(f"{source}={shown(text)}: {error}; its grammar is: {option.grammar}") from None
 
 
 def environment(name: str) -> str | None:

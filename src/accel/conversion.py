@@ -121,8 +121,7 @@ def on_host(array: Array) -> np.ndarray:
     """The elements under the array's own strides: a view where the memory is the host's, else of a copy of the bytes
     from the first element to the last. Uses no op."""
     if isinstance(array.buffer, Symbol):
-        where = array.buffer.tracer.where()
-        raise ArgumentError(f"elements cannot be read while a function is traced, as they are not computed yet{where}")
+        raise ArgumentError(array.buffer.unreadable())
     if array.size == 0:
         return np.empty(array.shape, array.dtype.numpy)
     if array.device.host:

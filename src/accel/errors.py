@@ -62,8 +62,15 @@ def shown(value: object) -> str:
 
     Python itself prints no integer of 4,300 digits.
     """
+    try:
+        return _shown(value)
+    except RecursionError:  # a list may contain itself
+        return f"a {type(value).__qualname__} of {len(value)}, nested without end"  # type: ignore[arg-type]
+
+
+def _shown(value: object) -> str:
     if isinstance(value, (tuple, list)) and len(value) <= LINE:
-        text = ", ".join(map(shown, value)) + ("," if isinstance(value, tuple) and len(value) == 1 else "")
+        text = ", ".join(map(_shown, value)) + ("," if isinstance(value, tuple) and len(value) == 1 else "")
         text = f"({text})" if isinstance(value, tuple) else f"[{text}]"
     elif isinstance(value, int) and value.bit_length() > 3 * LINE:
         return f"an integer of {value.bit_length()} bits"

@@ -6,15 +6,15 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from . import dispatch, interop, registry
+from . import interop, recording, registry
 from .array import empty
 from .backends.base import Device
-from .dispatch import Candidate
 from .dtypes import DType
 from .errors import ArgumentError, shown
 from .interop import is_array
 from .layout import Shape, row_major
 from .ops.spec import OpSpec
+from .recording import Candidate
 
 
 class Explanation:
@@ -65,7 +65,7 @@ def explain(op: str, /, *operands: Any, **keywords: Any) -> Explanation:
     adopted, _ = interop.adopt(op, **given)
     values |= dict(zip(given, adopted, strict=True))
     positional = [values[f"operand {i}"] for i in range(len(operands))]
-    with dispatch.recording(run=False) as recorder:
+    with recording.recording(run=False) as recorder:
         spec.function(*positional, **{name: values[name] for name in keywords})
     return Explanation(op, recorder.calls)
 

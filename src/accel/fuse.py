@@ -4,24 +4,38 @@ compositions are."""
 from __future__ import annotations
 
 import functools
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import dispatch, interop
+from . import composition, dispatch, interop
 from .array import Array
 from .cache import Cache
 from .conversion import is_constant
 from .dtypes import TABLE
 from .errors import ArgumentError, shown
-from .graph.interpret import canonical
 from .layout import Layout
-from .ops.compose import typed
+from .memo import Key, Memo
+from .ops.compose import canonical_of, typed
 from .ops.spec import Inferred, OpSpec
 
 LEAF = object()
 """Stands for an array in a structure."""
+
+VARIES = object()
+VALUE = object()
+"""Begins what stands for a value that is no array, in a structure."""
+
+Place = tuple[Any, Any] | None
+"""Where something is in a call's arguments, or in a result: in what, and its key there."""
+
+Leaf = tuple[Place, Any]
+"""An array and its place."""
+
+ENDLESS = "{} is a list or dict that contains itself, or is nested deeper than Python's recursion goes"
 
 
 def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,25 +66,41 @@ class _Fused:
         self._function = function
         self._name = getattr(function, "__name__", type(function).__name__)
         self._ops: Cache[Any, _Structured] = Cache(256)
+        self._memo = Memo(self._positional)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
-        arrays: dict[str, Any] = {}
-        structure = self._arguments(args, keywords, arrays)
-        if not arrays:
-            raise ArgumentError(f"{self._name}: expected at least one array among the arguments of a fused function")
-        adopted, restore = interop.adopt(self._name, **arrays)
-        key = (structure, typed(structure))
-        op = self._ops.find(key)
-        if op is None:
-            op = _Structured(self._function, self._name, structure, tuple(arrays))
-            self._ops.keep(key, op)
-        return op.call(adopted, restore)
+        if not keywords:
+            return self._memo.call(*args)
+        found: list[Leaf] = []
+        return self._op(args, keywords, found).call(_values(found))
 
-    def _arguments(self, args: tuple[Any, ...], keywords: dict[str, Any], arrays: dict[str, Any]) -> Any:
-        """The structure of a call's arguments; their arrays go into `arrays`."""
-        by_place = tuple(_taken_apart(x, self._name, f"argument {i}", arrays) for i, x in enumerate(args))
-        by_name = tuple((k, _taken_apart(x, self._name, k, arrays)) for k, x in keywords.items())
-        return tuple, ((tuple, by_place), (dict, by_name))
+    def _positional(self, key: Key, *args: Any) -> Any:
+        """A call with arguments that are new, or in tuples, lists or dicts. key: what they are known by."""
+        found: list[Leaf] = []
+        op = self._op(args, {}, found)
+        result = op.call(_values(found))
+        self._memo.keep(key, op.spec, None, op.finish)
+        return result
+
+    def _op(self, args: tuple[Any, ...], keywords: dict[str, Any], found: list[Leaf]) -> _Structured:
+        """The op of a call's arguments, whose arrays go into `found`."""
+        try:
+            structure = _taken_apart((args, keywords), self._name, None, found)
+            op = self._ops.find(structure)
+        except RecursionError:
+            raise ArgumentError(f"{self._name}: {ENDLESS.format('an argument')}") from None
+        if not found:
+            raise ArgumentError(f"{self._name}: expected at least one array among the arguments of a fused function")
+        if op is None:
+            op = _Structured(self._function, self._name, structure, _names(found))
+            self._ops.keep(structure, op)
+        return op
+
+    def __reduce__(self) -> Any:
+        """By name where that is this one's, as functions are pickled; else as the function, to be fused anew."""
+        name = getattr(self, "__qualname__", "")
+        found = getattr(sys.modules.get(getattr(self, "__module__", None) or ""), name, None)
+        return name if found is self else (fuse, (self._function,))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -81,15 +111,18 @@ class _Structured:
 
     def __init__(self, function: Callable[..., Any], name: str, structure: Any, names: tuple[str, ...]) -> None:
         self._function, self._structure = function, structure
-        self._results: Cache[tuple[Layout, ...], Any] = Cache(256)
-        self._spec = OpSpec(
+        self._results: Any = None
+        """The structure of the results that all traces gave so far; VARIES where there are several."""
+        self._lock = threading.Lock()
+        self._by_layouts: Cache[tuple[Layout, ...], Any] = Cache(256)
+        self.spec = OpSpec(
             name=name,
             primitive="fused",
             summary=f"the fused function {name}",
             function=function,
             infer=self._infer,
-            canonical=functools.partial(canonical, function),
-            reference=functools.partial(canonical, function),
+            canonical=functools.partial(canonical_of, function),
+            reference=functools.partial(canonical_of, function),
             bound=lambda reference, *operands, **keywords: np.zeros(np.shape(reference)),
             bits=lambda dtype, numerics: "bits",
             samples=lambda dtype: None,
@@ -100,58 +133,106 @@ class _Structured:
             captures=is_constant,
         )
 
-    def call(self, arrays: list[Array], restore: Callable[[Array], Any]) -> Any:
-        layouts = tuple(x.layout for x in arrays)
-        results = dispatch.call(self._spec, arrays, None)
-        structure = self._results.find(layouts)
+    def call(self, arrays: tuple[Any, ...]) -> Any:
+        """The function on arrays of any kind."""
+        return self.finish(interop.enter(self.spec, arrays, None), arrays)
+
+    def finish(self, results: Any, arrays: tuple[Any, ...]) -> Any:
+        """What the function returns, of the op's results."""
+        structure = self._of_layouts(arrays) if self._results is VARIES else self._results
+        several = results if isinstance(results, tuple) else (results,)
+        return several[0] if structure is LEAF else _put_together(structure, iter(several))
+
+    def _of_layouts(self, arrays: tuple[Any, ...]) -> Any:
+        """The structure of the results, where it is another for other layouts."""
+        names = dict(zip(self.spec.arguments, arrays, strict=True))
+        layouts = tuple(x.layout for x in interop.adopt(self.spec.name, **names)[0])
+        structure = self._by_layouts.find(layouts)
         if structure is None:
-            dispatch.graph_of(self._spec, layouts, None)
-            structure = self._results.find(layouts)
-        several = iter(results if isinstance(results, tuple) else (results,))
-        return _put_together(structure, map(restore, several))
+            composition.trace(self.spec, layouts, None)
+            structure = self._by_layouts[layouts]
+        return structure
 
     def _run(self, *arrays_and_params: Any) -> tuple[Array, ...]:
         """The function on the arrays of a call; its results, of whatever structure, as a tuple."""
         arrays = arrays_and_params[:-1]
         args, keywords = _put_together(self._structure, iter(arrays))
-        given: dict[str, Any] = {}
-        structure = _taken_apart(self._function(*args, **keywords), self._spec.name, "the result", given)
+        result, given = self._function(*args, **keywords), []
+        try:
+            structure = _taken_apart(result, self.spec.name, (None, "the result"), given)
+        except RecursionError:
+            raise ArgumentError(f"{self.spec.name}: {ENDLESS.format('the result')}") from None
         if not given:
             raise ArgumentError(
-                f"{self._spec.name}: a fused function returns at least one array, got {shown(structure)}"
+                f"{self.spec.name}: a fused function returns at least one array, got {shown(structure)}"
             )
-        for name, x in given.items():
+        for place, x in given:
             if not isinstance(x, Array):
                 raise ArgumentError(
-                    f"{self._spec.name}: {name} is a {type(x).__module__}.{type(x).__qualname__}; a fused function "
-                    "computes with accel's functions only"
+                    f"{self.spec.name}: {_named(place)} is a {type(x).__module__}.{type(x).__qualname__}; a fused "
+                    "function computes with accel's functions only"
                 )
-        self._results.keep(tuple(x.layout for x in arrays), structure)
-        return tuple(given.values())
+        self._by_layouts.keep(tuple(x.layout for x in arrays), structure)
+        with self._lock:
+            self._results = structure if self._results in (None, structure) else VARIES
+        return _values(given)
 
     def _infer(self, inputs: tuple[Layout, ...], params: None) -> Inferred:
-        dispatch.one_device(inputs, self._spec.name)
-        graph = dispatch.graph_of(self._spec, inputs, params)
+        dispatch.one_device(inputs, self.spec.name)
+        graph = composition.graph_of(self.spec, inputs, params)
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
 
 
-def _taken_apart(value: Any, op: str, name: str, arrays: dict[str, Any]) -> Any:
-    """A structure with LEAF for each array, which goes into `arrays` by its place. Raises ArgumentError."""
+def _taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:
+    """A structure with LEAF for each array, which goes into `found`; equal structures are of values that have the same
+    types and signs too. Raises ArgumentError."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        return kind, tuple([_taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
+    if kind is dict:
+        return kind, tuple([(k, typed(k), _taken_apart(v, op, (place, k), found)) for k, v in value.items()])
     if interop.is_array(value) and not isinstance(value, np.generic):
-        arrays[name] = value
+        found.append((place, value))
         return LEAF
     if isinstance(value, (tuple, list)):
-        return _kind(value), tuple(_taken_apart(v, op, f"{name}[{i}]", arrays) for i, v in enumerate(value))
+        return _kind(value), tuple([_taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
     if isinstance(value, dict):
-        return dict, tuple((k, _taken_apart(v, op, f"{name}[{k!r}]", arrays)) for k, v in value.items())
+        return _taken_apart(dict(value), op, place, found)
     try:
         hash(value)
     except TypeError:
         raise ArgumentError(
-            f"{op}: {name}: got a {type(value).__qualname__}, which is neither an array, a tuple, list or "
+            f"{op}: {_named(place)}: got a {kind.__qualname__}, which is neither an array, a tuple, list or "
             "dict of them, nor a value that is compared"
         ) from None
-    return "value", value
+    return VALUE, value, typed(value)
+
+
+def _values(found: list[Leaf]) -> tuple[Any, ...]:
+    """The arrays, in order."""
+    return tuple([value for _, value in found])
+
+
+def _names(found: list[Leaf]) -> tuple[str, ...]:
+    """A name for each array; keys that look alike make no two of them one."""
+    names = [_named(place) for place, _ in found]
+    alike = len(set(names)) < len(names)
+    return tuple([f"{name} (array {i})" for i, name in enumerate(names)] if alike else names)
+
+
+def _named(place: Place) -> str:
+    """A place in words: ``argument 0[2]['weight']``."""
+    keys = []
+    while place is not None:
+        place, key = place
+        keys.append(key)
+    first = keys.pop()
+    if isinstance(first, str):  # of a result
+        words = first
+    else:
+        name = keys.pop()
+        words = name if first else f"argument {name}"
+    return "".join([words, *(f"[{key!r}]" for key in reversed(keys))])
 
 
 def _kind(value: Sequence[Any]) -> Any:
@@ -165,10 +246,10 @@ def _put_together(structure: Any, arrays: Iterator[Any]) -> Any:
     """The structure with the arrays in their places."""
     if structure is LEAF:
         return next(arrays)
+    if structure[0] is VALUE:
+        return structure[1]
     kind, parts = structure
-    if kind == "value":
-        return parts
     if kind is dict:
-        return {key: _put_together(part, arrays) for key, part in parts}
+        return {key: _put_together(part, arrays) for key, _, part in parts}
     made = [_put_together(part, arrays) for part in parts]
     return kind(*made) if hasattr(kind, "_fields") else kind(made)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import dispatch, interop, registry
-from .array import Array
+from .array import Array, is_readonly
 from .dtypes import promote
 from .errors import ArgumentError, DtypeError, ShapeError
 from .layout import broadcast_shapes, stretched
@@ -92,7 +92,7 @@ def _in_place(op: str, x: Array, other: Any) -> Array:
 
 def check_writable(op: str, x: Array, argument: str = "x") -> None:
     """Raises ArgumentError where x is read-only, or where several of its elements are one in memory."""
-    if x.device.readonly(x.buffer):
+    if is_readonly(x):
         raise ArgumentError(f"{op}: {argument}: the array is read-only")
     if stretched(x.layout):
         how = f"shape {x.shape}, strides {x.strides}"

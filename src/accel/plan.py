@@ -7,7 +7,7 @@ and runs the launches. With one output it returns that array, with several a tup
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,10 @@ ALIGNMENT = 256
 """Bytes: pieces of scratch begin at multiples of it, as a GPU's memory transactions and vector registers like it."""
 
 Out = Array | tuple[Array, ...]
+"""An op's result: an array, or a tuple of several."""
+
+Plan = Callable[[Sequence[Array], Out | None], Out]
+"""plan(inputs, out): what `plan` makes, or a function that does the same by other means."""
 
 Into = Callable[[Sequence[Array], Out], Out | None]
 """into(inputs, out): asked first where outputs are given. None: the launches may write there, and run. Else this is the
@@ -87,6 +91,23 @@ def run_on(call: Call, prepared: Prepared, inputs: Sequence[Array], outputs: Seq
     """Runs what a kernel prepared on given arrays, once (tests of kernels)."""
     made = single(call.device, [x.layout for x in outputs], prepared, len(inputs), None)
     made(list(inputs), outputs[0] if len(outputs) == 1 else tuple(outputs))
+
+
+def prepare(kernel: Any, call: Call) -> Prepared:
+    """What a kernel prepares for a call."""
+    with _core.FloatEnvironment():  # drivers and compilers are loaded, which may leave another one
+        return kernel.prepare(call)
+
+
+def each(out: Any) -> tuple[Any, ...]:
+    """The outputs, or their layouts, one or several; none for None."""
+    return out if isinstance(out, tuple) else () if out is None else (out,)
+
+
+def packed(arrays: Iterable[Array]) -> Out:
+    """One array, or a tuple of several."""
+    one, *more = arrays
+    return (one, *more) if more else one
 
 
 def _pieces(scratch: Sequence[int]) -> tuple[list[int], int]:

@@ -13,10 +13,10 @@ import numpy as np
 from . import _core, registry
 from ._core import FloatEnvironment
 from .array import Array, Index
+from .composition import RECORDER
 from .conversion import BY_NUMPY, from_numpy, number, to_numpy
 from .creation import asarray
 from .devices import device as device_of
-from .dispatch import RECORDER
 from .errors import AccelError, ArgumentError, DeviceError, ShapeError
 from .interop import dlpack, is_scalar
 from .memory import Device

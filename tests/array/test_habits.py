@@ -212,9 +212,9 @@ def test_explaining_a_store_changes_nothing() -> None:
         a[0] = 5.0
         return a
 
-    from accel import dispatch
+    from accel import recording
 
-    with dispatch.recording(run=False) as recorder:
+    with recording.recording(run=False) as recorder:
         store(x)
     assert np.asarray(x).tolist() == [0, 0, 0]
     assert recorder.calls, "the control: the store was seen"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import dispatch
+from accel import composition, dispatch
 from accel.graph.group import groups
 from accel.registry import OPS
 
@@ -158,14 +158,14 @@ ONE_KERNEL = {
 @pytest.mark.parametrize("name", ONE_KERNEL)
 def test_an_activation_is_one_kernel(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    graph_of = dispatch.graph_of
+    graph_of = composition.graph_of
 
     def seen(*rest: Any) -> Any:
         found.append(graph_of(*rest))
         return found[-1]
 
     dispatch.forget()
-    monkeypatch.setattr(dispatch, "graph_of", seen)
+    monkeypatch.setattr(composition, "graph_of", seen)
     operands = [accel.asarray(x, dtype=dtype) if isinstance(x, np.ndarray) else x for x in ONE_KERNEL[name]]
     getattr(nn, name)(*operands)
     assert [group.kind for group in groups(found[0])] == ["pointwise"]

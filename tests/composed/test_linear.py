@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import dispatch
+from accel import recording
 
 DEVICES = ("cpu", "opencl:intel", "triton:interpreter")
 
@@ -51,10 +51,10 @@ def test_what_follows_a_product_is_its_epilogue(name: str, dtype: str, function:
     with accel.config(numerics="reproducible"):
         apart = function(*operands)
         fused = accel.fuse(function)
-        with dispatch.recording(run=True) as recorder:
+        with recording.recording(run=True) as recorder:
             together = fused(*operands)
         ((_, found),) = recorder.calls
-        (compiled,) = (candidate for candidate in found if candidate.what == dispatch.COMPILED)
+        (compiled,) = (candidate for candidate in found if candidate.what == recording.COMPILED)
         assert len(compiled.more) == 1 and compiled.more[0].startswith("matmul by"), compiled.more
         again = fused(*operands)
     assert together.dtype is apart.dtype

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import dispatch
+from accel import composition, dispatch
 from accel.graph.graph import Graph
 from accel.graph.group import groups
 from accel.graph.program import work
@@ -24,7 +24,7 @@ def graph_of(name: str, *operands: Any, **keywords: Any) -> Graph:
 
     class Asked:
         def call(self, spec: Any, inputs: Any, params: Any, out: Any) -> Any:
-            raise Traced(dispatch.graph_of(spec, tuple(x.layout for x in inputs), params))
+            raise Traced(composition.graph_of(spec, tuple(x.layout for x in inputs), params))
 
     token = dispatch.RECORDER.set(Asked())
     try:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import dispatch
+from accel import composition, dispatch
 from accel.graph.group import groups
 from accel.registry import OPS
 
@@ -32,14 +32,14 @@ def same(a: Any, b: Any) -> bool:
 def shown(function: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The kinds of the groups of the composed op that a function calls."""
     found = []
-    graph_of = dispatch.graph_of
+    graph_of = composition.graph_of
 
     def seen(*rest: Any) -> Any:
         found.append(graph_of(*rest))
         return found[-1]
 
     dispatch.forget()
-    monkeypatch.setattr(dispatch, "graph_of", seen)
+    monkeypatch.setattr(composition, "graph_of", seen)
     function()
     return [group.kind for group in groups(found[0])]
 

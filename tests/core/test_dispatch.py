@@ -12,19 +12,11 @@ import numpy as np
 import pytest
 
 import accel
-from accel import _core, dispatch, interop, registry
+from accel import _core, dispatch, interop, recording, registry
 from accel.backends.base import Kernel
 from accel.dtypes import FLOAT16, FLOAT32
 from accel.ops.primitive.matmul import Product
 from accel.ops.primitive.reduce import Reduction
-
-
-@pytest.fixture
-def null():
-    device = accel.device("null:0")
-    device.launches.clear()
-    dispatch.forget()
-    return device
 
 
 def array(device, shape, dtype="float32"):
@@ -132,15 +124,15 @@ def test_linear_of_any_layout_and_any_way(name, way, dtypes, monkeypatch):
     with contextlib.ExitStack() as stack:
         if way == "override":
             stack.enter_context(accel.config(override="linear=cpu"))
-        recorder = stack.enter_context(dispatch.recording(run=True)) if way == "recorded" else None
+        recorder = stack.enter_context(recording.recording(run=True)) if way == "recorded" else None
         got = accel.nn.linear(x, weight, bias)
     dispatch.forget()
     assert (got.shape, str(got.device)) == (expected.shape, device)
     np.testing.assert_array_equal(np.asarray(got).astype(np.int64), expected.astype(got.dtype.numpy))
     if recorder is not None and got.size:
         what, found = recorder.calls[0]
-        assert what.startswith("linear(") and recorder.served_by() >= {dispatch.COMPILED, "cpu.matmul"}
-        (compiled,) = (candidate for candidate in found if candidate.what == dispatch.COMPILED)
+        assert what.startswith("linear(") and recorder.served_by() >= {recording.COMPILED, "cpu.matmul"}
+        (compiled,) = (candidate for candidate in found if candidate.what == recording.COMPILED)
         assert compiled.kernels[-1] == "cpu.matmul", "after casts, where there are any"
 
 
@@ -317,12 +309,12 @@ def test_verbose_lines_go_nowhere_where_stderr_is_closed(monkeypatch, capsys, tm
 def test_explain_computes_nothing(null):
     explained = accel.explain("softmax", array(null, (1 << 20, 1 << 20)))
     assert null.launches == []
-    assert explained.runs == dispatch.COMPILED
+    assert explained.runs == recording.COMPILED
     assert [what.partition("(")[0] for what, _ in explained.calls] == ["softmax"]
     with accel.config(fusion="off"):
         explained = accel.explain("softmax", array(null, (1 << 20, 1 << 20)))
     assert null.launches == []
-    assert explained.runs == dispatch.DECOMPOSITION
+    assert explained.runs == recording.DECOMPOSITION
     made = [what.partition("(")[0] for what, _ in explained.calls]
     assert made == ["softmax", "max", "subtract", "exp", "sum", "divide"]
     with pytest.raises(accel.ArgumentError, match="unknown op 'softmux'"):

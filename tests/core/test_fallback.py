@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import dispatch, protocols, registry
+from accel import dispatch, protocols, recording, registry
 from accel.backends.base import Device
 from accel.conversion import from_numpy, store, to_numpy
 from accel.memory import HostBuffer, allocate
@@ -96,7 +96,7 @@ def agrees(spec: OpSpec, device: Device, examples: int = 3, **settings_in_force:
     how: set[str] = set()
     for i in range(examples):
         sample = spec.samples(dtype).draw(Draw.seeded(i))
-        with accel.config(**settings_in_force), dispatch.recording(run=True) as recorder:
+        with accel.config(**settings_in_force), recording.recording(run=True) as recorder:
             check(spec, device, sample.operands, sample.keywords, sample.period)
         how.update(recorder.served_by())
     return how
@@ -110,7 +110,7 @@ def test_every_op_where_kernels_refuse(remote, refused):
     device, how = remote(refused), set()
     for spec in registry.OPS.values():
         how |= agrees(spec, device)
-    assert dispatch.FALLBACK in how
+    assert recording.FALLBACK in how
     native = any(what == "remote.pointwise" for what in how)
     assert native == (refused in ("strided", "float32", "bool")), "and the kernels run what they do not refuse"
 

@@ -27,14 +27,6 @@ VIEWS = {
 """A view of a (2, 3, 4) array, and the shape and strides of what a choice reads."""
 
 
-@pytest.fixture
-def null():
-    device = accel.device("null:0")
-    device.launches.clear()
-    dispatch.forget()
-    return device
-
-
 def collapsed(its):
     shape, (strides,) = collapse(its.shape, [its.strides])
     return shape, strides

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import _core, dispatch, interop, registry
+from accel import _core, dispatch, interop, recording, registry
 from accel.array import Array
 from accel.backends.base import Launch, Prepared, Slot
 from accel.conversion import from_numpy, to_numpy
@@ -302,7 +302,7 @@ def test_a_tuple_is_computed_elsewhere(monkeypatch):
 
 
 def test_explain_and_empties_have_every_output():
-    with dispatch.recording(run=False):
+    with recording.recording(run=False):
         results = apply(PROGRAM, on(X), on(Y))
     assert [(x.shape, x.dtype) for x in results] == [((2, 3), FLOAT32), ((2, 3), BOOL)]
     results = apply(PROGRAM, on(np.empty((0, 3))), on(Y))

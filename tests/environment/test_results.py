@@ -16,7 +16,7 @@ from environments import FOREIGN, foreign
 
 import accel
 from accel import dispatch
-from accel.graph import interpret
+from accel.ops import compose
 from accel.ops.spec import OpSpec
 from accel.registry import OPS
 from accel.scalar import evaluate
@@ -112,7 +112,7 @@ def _of_its_own(spec: OpSpec) -> bool:
     """Whether an op of class `bits` has a canonical form of its own; that of a body is its primitives', each called
     behind the dispatcher's guard."""
     form = getattr(spec.canonical.__wrapped__, "func", None)
-    return spec.bits(accel.float32, "reproducible") == "bits" and form is not interpret.canonical
+    return spec.bits(accel.float32, "reproducible") == "bits" and form is not compose.canonical_of
 
 
 def _float32() -> list[OpSpec]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 from collections import namedtuple
 
@@ -131,6 +133,21 @@ def test_a_callable_object_keeps_attributes_of_its_own():
     same(accel.fuse(Own())(X), X + 1)
 
 
+@accel.fuse
+def decorated(x):
+    return x + 1.0
+
+
+def test_pickled_and_copied_before_and_after_a_call():
+    fused = accel.fuse(gate)
+    for _ in range(2):
+        assert pickle.loads(pickle.dumps(decorated)) is decorated
+        for other in (pickle.loads(pickle.dumps(fused)), copy.deepcopy(fused), copy.copy(fused)):
+            assert other is not fused
+            same(other(X, Y), fused(X, Y))
+        same(decorated(X), X + 1)
+
+
 def test_fused_functions_call_fused_functions():
     inner = accel.fuse(gate)
     outer = accel.fuse(lambda x, y: {"r": inner(inner(x, y), y) + x})
@@ -175,6 +192,53 @@ def test_fusion_off_and_override(monkeypatch):
         same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
     with accel.config(override="add=cpu,divide=cpu"):
         same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
+
+
+def varying(x, word="a"):
+    """Of one length an array, of two a tuple of it, of others a dict with the length."""
+    y = x * 2.0
+    return y if x.shape[0] == 1 else (y,) if x.shape[0] == 2 else {"n": x.shape[0], "y": [y]}
+
+
+def check_varying(fused, n):
+    got = fused(X[:n])
+    if n > 2:
+        assert list(got) == ["n", "y"] and got["n"] == n
+        (got,) = got["y"]
+    elif n == 2:
+        (got,) = got if type(got) is tuple else pytest.fail(f"got a {type(got).__name__}")
+    same(got, X[:n] * 2)
+
+
+def test_the_structure_of_results_may_follow_the_layouts():
+    fused = accel.fuse(varying)
+    for n in (1, 1, 2, 1, 4, 3, 4, 2, 1):
+        check_varying(fused, n)
+    dispatch.forget()
+    for n in (2, 1, 4):
+        check_varying(fused, n)
+    nested = accel.fuse(lambda x: fused(fused(x[:1])))
+    same(nested(X), X[:1] * 4)
+
+
+def test_eight_threads_and_results_that_follow_the_layouts():
+    for _ in range(5):
+        fused, wrong, ready = accel.fuse(varying), [], threading.Barrier(8)
+
+        def work(first, fused=fused, wrong=wrong, ready=ready):
+            try:
+                ready.wait()
+                for turn in range(12):
+                    check_varying(fused, 1 + (first + turn) % 4)
+            except BaseException as error:
+                wrong.append(error)
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
 
 
 def test_eight_threads_call_one_function():
@@ -254,17 +318,6 @@ def test_what_cannot_be_traced_is_refused_with_its_line(name):
     same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
 
 
-def test_arrays_of_a_trace_that_is_over():
-    kept = []
-    accel.fuse(lambda x: kept.append(x + 1.0) or x * 2.0)(X)
-    for use in (lambda: np.asarray(kept[0]), lambda: accel.fuse(lambda x: x + kept[0])(X)):
-        with pytest.raises(ArgumentError):
-            use()
-    with pytest.raises(TypeError):
-        kept[0] + 1.0
-    same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
-
-
 @pytest.mark.parametrize(
     "result",
     [lambda x: 3, lambda x: None, lambda x: (), lambda x: (i for i in [x]), lambda x: torch.ones(3), lambda x: {1}],
@@ -284,6 +337,55 @@ def test_no_arrays(args):
 def test_arguments_that_are_no_keys():
     with pytest.raises(ArgumentError, match="argument 1: got a set"):
         accel.fuse(lambda x, s: x)(X, {1})
+    with pytest.raises(ArgumentError, match=r"tree\['a'\]\[1\]: got a set"):
+        accel.fuse(lambda x, tree: x)(X, tree={"a": (1, {1})})
+    with pytest.raises(ArgumentError, match=r"the result\['a'\]\[0\]: got a set"):
+        accel.fuse(lambda x: {"a": [{1}]})(X)
+
+
+class Key:
+    """A key of a dict that looks like any other."""
+
+    def __repr__(self):
+        return "key"
+
+
+def test_names_that_are_others_too():
+    same(accel.fuse(lambda op: op + 1.0)(op=X), X + 1)
+    same(accel.fuse(lambda x, **more: x + more["argument 0"])(X, **{"argument 0": Y}), X + Y)
+    first, second = Key(), Key()
+    same(accel.fuse(lambda d: d[first] - d[second])({first: X, second: Y}), X - Y)
+
+
+def test_keys_of_dicts_count_with_their_type():
+    fused = accel.fuse(lambda d: next((type(k), x * 2.0) for k, x in d.items()))
+    for key in (1, True, 1.0, 1):
+        kind, got = fused({key: X})
+        assert kind is type(key)
+        same(got, X * 2)
+
+
+ENDLESS_LIST: list = [X]
+ENDLESS_LIST += [ENDLESS_LIST, ENDLESS_LIST]
+ENDLESS_DICT: dict = {"x": X}
+ENDLESS_DICT["d"] = (ENDLESS_DICT,)
+
+
+@pytest.mark.parametrize("endless", [ENDLESS_LIST, ENDLESS_DICT], ids=["list", "dict"])
+def test_what_contains_itself_is_refused(endless):
+    fused = accel.fuse(lambda x, tree=None: endless if tree is None else x)
+    for call in (lambda: fused(X, endless), lambda: fused(X, tree=endless)):
+        with pytest.raises(ArgumentError, match="an argument is a list or dict that contains itself"):
+            call()
+    with pytest.raises(ArgumentError, match="the result is a list or dict that contains itself"):
+        fused(X)
+    same(fused(X, [[X], {"deep": [[[(X,)]]]}]), X)
+    with pytest.raises(ArgumentError, match="normalized_shape: got a list of 1, nested without end"):
+        accel.nn.rms_norm(X, LOOP)
+
+
+LOOP: list = []
+LOOP.append(LOOP)
 
 
 @pytest.mark.parametrize("thing", [None, 3, X])

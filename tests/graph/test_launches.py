@@ -10,7 +10,7 @@ import pytest
 from reference_kernels import reference_kernels
 
 import accel
-from accel import dispatch, registry
+from accel import dispatch, recording, registry
 
 X = accel.asarray(np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32), device="cpu")
 IMAGE = accel.asarray(np.random.default_rng(1).standard_normal((2, 4, 3, 5)).astype(np.float32), device="cpu")
@@ -39,10 +39,10 @@ LAUNCHES = {
 """Launches of float32 operands, and the call. The mean of cross entropy is a fold over other axes than its classes."""
 
 
-def compiled(op: str, *arguments: object) -> dispatch.Candidate:
+def compiled(op: str, *arguments: object) -> recording.Candidate:
     """The composition that a call would run."""
     (*_, (_, found)) = accel.explain(op, *arguments).calls
-    return next(c for c in found if c.what == dispatch.COMPILED)
+    return next(c for c in found if c.what == recording.COMPILED)
 
 
 @pytest.mark.parametrize("op", LAUNCHES)
@@ -54,9 +54,9 @@ def test_launches(op):
 def fused(function, *arrays) -> tuple[str, ...]:
     """The groups of a function, as explain prints them."""
     spec = accel.fuse(function)
-    with dispatch.recording(run=False) as recorder:
+    with recording.recording(run=False) as recorder:
         spec(*arrays)
-    return next(c.more for c in recorder.calls[-1][1] if c.what == dispatch.COMPILED)
+    return next(c.more for c in recorder.calls[-1][1] if c.what == recording.COMPILED)
 
 
 def kinds(lines: tuple[str, ...]) -> list[str]:

@@ -77,6 +77,22 @@ def test_sizes_and_alignments(cpu, isa, case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_operands_of_one_element(cpu, isa, case):
+    """Each operand in turn is one element beside whole ones, and each alone beside elements."""
+    name, dtypes, output, reference = case
+    run = program(cpu, isa, name, dtypes, output)
+    count = len(dtypes)
+    for n in SIZES:
+        for mask in range(1, 1 << count):
+            whole, out = inside((n,), output, mask)
+            inputs = data(dtypes, (max(n, 1),), n)
+            inputs = [np.broadcast_to(x[-1], (n,)) if mask >> k & 1 else x[:n] for k, x in enumerate(inputs)]
+            got = run_pointwise(run, out, inputs)
+            assert same(got, reference(*inputs).astype(out.dtype)), (n, mask)
+            assert untouched(whole, out), (n, mask)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
 @pytest.mark.parametrize("inner", [1, 3, 64, 255, 256, 257, 1030, 66000])
 def test_repeated_elements_and_rows(cpu, isa, case, inner):
     """Each operand in turn is a scalar, a row, a column, or a row for every third dimension."""

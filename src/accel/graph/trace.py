@@ -35,6 +35,8 @@ class Tracer:
         self._alone: frozenset[str] = frozenset()
         self._settings = config.current()
         self._lines = is_constant is not None
+        self.over = False
+        """Whether the function has ended; set by who called it."""
 
     def arguments(self) -> list[Array]:
         """The arrays that the function is called with."""

@@ -68,16 +68,17 @@ def library(value: Any) -> Any:
     """
     if isinstance(value, (np.ndarray, np.generic)):
         return numpy_arrays
-    if (found := _libraries.get(type(value))) is not None:
+    if (found := KNOWN.get(type(value))) is not None:
         return found
     for base, name in _imported():
         if issubclass(type(value), base):  # whatever __class__ the value pretends to have
-            _libraries[base] = found = importlib.import_module(f".{name}", __name__)
+            KNOWN[base] = found = importlib.import_module(f".{name}", __name__)
             return found
     return None
 
 
-_libraries: dict[type, Any] = {}
+KNOWN: dict[type, Any] = {}
+"""The modules of this package by the types of arrays that were met, NumPy's left out."""
 
 
 def _imported() -> Iterator[tuple[type, str]]:
@@ -91,7 +92,7 @@ def _imported() -> Iterator[tuple[type, str]]:
 def load_libraries() -> None:
     """Imports the modules of this package that know the arrays of frameworks that the caller has imported."""
     for base, name in _imported():
-        _libraries[base] = importlib.import_module(f".{name}", __name__)
+        KNOWN[base] = importlib.import_module(f".{name}", __name__)
 
 
 def is_array(value: Any) -> bool:
@@ -106,7 +107,7 @@ def dtype_of(argument: str, value: Any) -> DType:
     return as_dtype(value.dtype if library(value) is not None else value, argument)
 
 
-def adopt(op: str, **values: Any) -> tuple[list[Any], Restore]:
+def adopt(op: str, /, **values: Any) -> tuple[list[Any], Restore]:
     """The operands as `Array`s, Python scalars left as they are, and what turns the result back.
 
     values: operands by argument name, at least one of them an array. Raises ArgumentError for anything that is no array

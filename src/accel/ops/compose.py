@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop, registry
+from .. import composition, dispatch, interop, registry
 from ..arguments import refuse
 from ..array import Array
 from ..cache import Cache
 from ..dtypes import FLOATS, TABLE, DType, as_dtype, promote
 from ..errors import ArgumentError, DtypeError, shown
-from ..graph import interpret
 from ..layout import Layout
+from ..memo import Key, Memo
 from .primitive.pointwise import astype
 from .spec import Inferred, OpSpec, Output
 
@@ -70,10 +70,10 @@ class Bound:
         return dict(zip(self.names, self.values, strict=True))
 
 
-def parameters(body: Callable[..., Any]) -> tuple[Parameter, ...]:
+def parameters(signature: inspect.Signature) -> tuple[Parameter, ...]:
     """The parameters of a body, by their annotations."""
     found = []
-    for name, parameter in inspect.signature(body).parameters.items():
+    for name, parameter in signature.parameters.items():
         words = str(parameter.annotation).split(" | ")
         kind = next((word for word in words if word in KINDS), None)
         found.append(Parameter(name, kind, kind is not None and "None" in words))
@@ -83,8 +83,15 @@ def parameters(body: Callable[..., Any]) -> tuple[Parameter, ...]:
 def structural(op: str, name: str, value: Any) -> Any:
     """A structural argument as a part of a key: hashable, lists as tuples, NumPy's numbers as Python's. Raises
     ArgumentError."""
+    try:
+        return _hashable(op, name, value)
+    except RecursionError:
+        raise ArgumentError(f"{op}: {name}: got {shown(value)}") from None
+
+
+def _hashable(op: str, name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return tuple(structural(op, name, item) for item in value)
+        return tuple(_hashable(op, name, item) for item in value)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, (Array, np.ndarray)) or interop.is_array(value):
@@ -96,11 +103,9 @@ def structural(op: str, name: str, value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> bool:
-    """Whether a value and its type, with a zero's sign, or for a tuple those of its items, tell it from all others."""
-    if type(value) is tuple:
-        return all(type(item) in (int, bool, str) for item in value)
-    return value is None or type(value) in (int, bool, str, float, DType)
+def _is_listed(value: Any) -> bool:
+    """Whether a value is a list of numbers, or a tuple of a type of its own: what counts is the tuple of its items."""
+    return isinstance(value, (list, tuple)) and type(value) is not tuple and all(type(x) in (int, float) for x in value)
 
 
 def typed(value: Any) -> Any:
@@ -152,13 +157,13 @@ class _Composed:
     def __init__(self, body: Callable[..., Any], widen: bool) -> None:
         self.name = body.__name__
         self.body, self.widen = body, widen
-        self.parameters = parameters(body)
+        self.signature = signature = inspect.signature(body)
+        self.parameters = parameters(signature)
         self.operands = tuple(p for p in self.parameters if p.kind)
         self.others = tuple(p for p in self.parameters if not p.kind)
-        signature = inspect.signature(body)
         self.nameless = tuple(n for n, p in signature.parameters.items() if p.kind is p.POSITIONAL_ONLY)
         self.bounds: Cache[tuple[Any, ...], Bound] = Cache(512)
-        self.exact: Cache[tuple[Any, ...], Bound] = Cache(512)
+        self.memo = Memo(self.enter)
 
     def register(self, namespace: str, *, bound: Callable[..., Any] | None, **columns: Any) -> Callable[..., Any]:
         """The public function; its row of the op table has these columns beside those that follow from the body."""
@@ -168,19 +173,19 @@ class _Composed:
             summary=re.split(r"\.(?:\s|$)", self.body.__doc__ or "", maxsplit=1)[0].strip().replace("\n   ", ""),
             function=function,
             infer=self.infer,
-            canonical=partial(interpret.canonical, function),
-            bound=bound or partial(interpret.bound, function),
+            canonical=partial(canonical_of, function),
+            bound=bound or partial(bound_of, function),
             arguments=tuple(p.name for p in self.operands),
             namespace=namespace,
             decompose=self.decompose,
             **columns,
         )
-        self.spec = function.__globals__["_spec"] = registry.register(spec)
+        self.spec = registry.register(spec)
         return function
 
     def public(self, namespace: str) -> Callable[..., Any]:
         """The public function: written out, as binding a signature would cost more than the rest of a small call."""
-        signature = inspect.signature(self.body)
+        signature = self.signature
         words, defaults = [], {}
         keyword_only = False
         for name, parameter in signature.parameters.items():
@@ -194,55 +199,39 @@ class _Composed:
                 words.append(name)
             if name in self.nameless[-1:]:
                 words.append("/")
-        always = [p.name for p in self.operands if not p.optional]
-        given = ", ".join(f"{p.name} is not None" if p.optional else "True" for p in self.operands)
-        operands = f"({''.join(f'{name}, ' for name in always)})"
-        for p in self.operands:
-            if p.optional:
-                operands += f" + (() if {p.name} is None else ({p.name},))"
-        values = "".join(f"{p.name}, " for p in self.others)
-        each = (
-            "_typed({0}) if _type({0}) is float and not {0} else "
-            "tuple(map(_type, {0})) if _type({0}) is tuple else _type({0}), "
-        )
-        types = "".join(each.format(p.name) for p in self.others)
         text = (
             f"def {self.name}({', '.join(words)}, **others):\n"
             f"    if others:\n"
             f"        _refuse({self.name!r}, others)\n"
-            f"    key = (({given},), ({values}), ({types}))\n"
-            f"    try:\n"
-            f"        bound = _known(key) or _bind(key)\n"
-            f"    except TypeError:\n"  # a list is no part of a key
-            f"        bound = _bind(key)\n"
-            f"    return _enter(_spec, {operands}, bound)\n"
+            f"    return _call({', '.join(signature.parameters)})\n"
         )
-        names = {
-            "__name__": __name__,
-            "_refuse": refuse,
-            "_enter": interop.enter,
-            "_known": self.bounds.get,
-            "_bind": self.bind,
-        }
-        known = {**names, "_type": type, "_typed": typed, **defaults}
+        known = {"__name__": __name__, "_refuse": refuse, "_call": self.memo.call, **defaults}
         exec(text, known)  # of names in a signature of this package
         function: Callable[..., Any] = known[self.name]
         function.__doc__, function.__module__ = self.body.__doc__, f"accel.{namespace}".rstrip(".")
         function.__signature__ = _public_signature(signature)  # type: ignore[attr-defined]
         return function
 
-    def bind(self, key: tuple[tuple[bool, ...], tuple[Any, ...], tuple[Any, ...]]) -> Bound:
-        """What stands for a call's structural arguments that are new, or that a key of values and types does not tell
-        from others. key: which operands there are, then the values and their types."""
-        given, values, _ = key
+    def enter(self, key: Key, *arguments: Any) -> Any:
+        """A call whose structural arguments are new. key: what they are known by from now on."""
+        pairs = tuple(zip(self.parameters, arguments, strict=True))
+        if key is None and any(p.kind is None and _is_listed(x) for p, x in pairs):
+            return self.memo.call(*[tuple(x) if p.kind is None and _is_listed(x) else x for p, x in pairs])
+        operands = [x for p, x in pairs if p.kind and not (p.optional and x is None)]
+        given = tuple(not (p.optional and x is None) for p, x in pairs if p.kind)
+        bound = self.bind(given, [x for p, x in pairs if not p.kind])
+        result = interop.enter(self.spec, tuple(operands), bound)
+        self.memo.keep(key, self.spec, bound)
+        return result
+
+    def bind(self, given: tuple[bool, ...], values: Sequence[Any]) -> Bound:
+        """What stands for a call's structural arguments. given: which operands there are."""
         plain = tuple(structural(self.name, p.name, v) for p, v in zip(self.others, values, strict=True))
         exact = (given, plain, tuple(map(typed, plain)))
-        found = self.exact.find(exact)
+        found = self.bounds.find(exact)
         if found is None:
             found = Bound(given, tuple(p.name for p in self.others), plain)
-            self.exact.keep(exact, found)
-        if all(map(_plain, values)):
-            self.bounds.keep(key, found)
+            self.bounds.keep(exact, found)
         return found
 
     def decompose(self, *arrays_and_bound: Any) -> Any:
@@ -289,8 +278,23 @@ class _Composed:
     def infer(self, inputs: tuple[Layout, ...], bound: Bound) -> Inferred:
         """Shapes and dtypes of the results, from the trace."""
         dispatch.one_device(inputs, self.name)
-        graph = dispatch.graph_of(self.spec, inputs, bound)
+        graph = composition.graph_of(self.spec, inputs, bound)
         return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), bound)
+
+
+def canonical_of(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
+    """The canonical answer that follows from a body (`interpret.canonical`). Tests and the conformance kit alone need
+    that module."""
+    from ..graph.interpret import canonical
+
+    return canonical(function, *operands, **keywords)
+
+
+def bound_of(function: Callable[..., Any], reference: Any, *operands: Any, **keywords: Any) -> Any:
+    """The error bound that follows from a body (`interpret.bound`)."""
+    from ..graph.interpret import bound
+
+    return bound(function, reference, *operands, **keywords)
 
 
 def _widened(x: Array) -> Array:

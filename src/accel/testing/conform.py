@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from .. import dispatch, registry
+from .. import recording, registry
 from ..backends.base import Device
 from ..config import config
 from ..conversion import from_numpy, to_numpy
@@ -143,7 +143,7 @@ def one(
             for number in numbers:
                 sample = samples.example(number)
                 done += 1
-                with dispatch.recording(run=True) as recorder:
+                with recording.recording(run=True) as recorder:
                     try:  # every other one begins behind an aligned address
                         called = sample.operands, sample.keywords, sample.period
                         worst = max(worst, check(spec, device, *called, lead=number % 2))
@@ -162,12 +162,12 @@ def one(
         status, detail = "unsupported", refusal
     elif known is not None:
         status, detail = "fail", f"listed as a known failure, but it passes: {known}"
-    elif dispatch.FALLBACK in how:
+    elif recording.FALLBACK in how:
         status = "fallback"
-    elif dispatch.DECOMPOSITION in how:
+    elif recording.DECOMPOSITION in how:
         status = "decomposition"
     else:
-        status = "compiled" if dispatch.COMPILED in how else "pass"
+        status = "compiled" if recording.COMPILED in how else "pass"
     return Row(spec.name, dtype.name, status, done, worst, detail)
 
 

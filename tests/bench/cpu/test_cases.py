@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accel import dispatch, nn
+from accel import composition, nn
 from accel.bench.cases.functions import operations
 from accel.bench.cpu import aims, compositions, matrix, overhead, pointwise, reductions, worker
 from accel.bench.cpu.case import Case
@@ -104,13 +104,13 @@ def test_wrong_values_dtypes_and_shapes_are_seen(dtype: str):
 @pytest.mark.parametrize("case", compositions.unseen(), ids=lambda case: case.name)
 def test_each_call_of_a_new_layout_is_traced_anew(case: Case, data: Data, monkeypatch):
     """And the control: a call on a layout that was there is not."""
-    traced, tracer = [], dispatch.Tracer
+    traced, tracer = [], composition.Tracer
 
     def counted(*arguments, **keywords):
         traced.append(arguments)
         return tracer(*arguments, **keywords)
 
-    monkeypatch.setattr(dispatch, "Tracer", counted)
+    monkeypatch.setattr(composition, "Tracer", counted)
     call = case.build(data).accel
     call()  # its shape may have been there in another test
     before = len(traced)

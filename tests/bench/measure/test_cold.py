@@ -93,14 +93,14 @@ def test_a_cold_case_is_timed_on_copies_of_its_operands(layout, monkeypatch):
 
 def test_the_evictor_reads_twice_the_cache_on_the_device():
     evict = cold.evictor(accel.device("cpu"), MIB)
-    with accel.dispatch.recording(run=True) as recorder:
+    with accel.recording.recording(run=True) as recorder:
         evict()
     assert [what for what, _ in recorder.calls] == [f"sum(float32[{2 * MIB // 4}]) on cpu"]
 
 
 def test_a_device_without_reductions_moves_them(faulty_device):
     evict = cold.evictor(faulty_device, MIB)
-    with accel.dispatch.recording(run=True) as recorder:
+    with accel.recording.recording(run=True) as recorder:
         evict()
     assert [what for what, _ in recorder.calls] == [f"pointwise(float32[{MIB // 4}]) on faulty:0"]
 

@@ -12,7 +12,7 @@ import pytest
 from faults import case
 
 import accel
-from accel import _core, dispatch
+from accel import _core, recording
 from accel.bench.cases.case import Operand, Workload
 from accel.bench.measure import trial
 from accel.bench.measure.route import route
@@ -118,9 +118,9 @@ def test_a_compiled_composition_is_named_by_its_kernels():
     across = replace(addition(op="softmax", shape=(20, 30)), keywords=(("axis", 0),))
     record = measured(across, accel.device("cpu"))
     assert (record["status"], record["path"], record["kernel"]) == ("PASS", "native", "cpu.row")
-    two = dispatch.Candidate(dispatch.COMPILED, "", None, kernels=("cpu.matmul", "cpu.row", "cpu.matmul"))
-    recorder = dispatch.Recorder(run=True)
-    recorder.calls.append(("op on cpu", [dispatch.Candidate("cpu.op", "", "it refuses"), two]))
+    two = recording.Candidate(recording.COMPILED, "", None, kernels=("cpu.matmul", "cpu.row", "cpu.matmul"))
+    recorder = recording.Recorder(run=True)
+    recorder.calls.append(("op on cpu", [recording.Candidate("cpu.op", "", "it refuses"), two]))
     found = route(recorder, accel.device("cpu"))
     assert (found["path"], found["kernel"], found["executed"]) == ("native", "cpu.matmul, cpu.row", "cpu")
 

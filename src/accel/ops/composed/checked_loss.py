@@ -4,10 +4,14 @@ class_loss.py, and the error for indices that are no class, of which a compiled 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
+import numpy as np
+
 from ... import interop
-from ...array import Symbol
+from ...array import Array, Symbol
+from ...conversion import on_host
 from ...errors import ArgumentError, shown
 from . import class_loss
 from .class_loss import IGNORED
@@ -53,16 +57,22 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = IG
     return _checked(class_loss.nll_loss, input, target, weight, ignore_index, reduction)
 
 
-def _checked(op: Callable[..., Any], input: Any, target: Any, weight: Any, *rest: Any, **keywords: Any) -> Any:
-    """An op's losses on operands of any kind. Raises ArgumentError where it counts indices that are no class."""
-    given = {"input": input, "target": target} | ({} if weight is None else {"weight": weight})
-    (logits, indices, *weights), restore = interop.adopt(op.__name__, **given)
-    result = op(logits, indices, *(weights or [None]), *rest, **keywords)
-    losses, outside = result if isinstance(result, tuple) else (result, None)
-    if outside is not None and not isinstance(outside.buffer, Symbol) and (count := int(outside)):
-        classes = logits.shape[1 if logits.ndim > 1 else 0]
+def _checked(op: Callable[..., Any], input: Any, target: Any, *rest: Any, **keywords: Any) -> Any:
+    """An op's losses. Raises ArgumentError where it counts indices that are no class."""
+    result = op(input, target, *rest, **keywords)
+    if not isinstance(result, tuple):
+        return result
+    losses, outside = result
+    if count := int(outside) if type(outside) is np.ndarray else _read(outside):
+        classes = input.shape[1 if len(input.shape) > 1 else 0]
         raise ArgumentError(
             f"{op.__name__}: target: expected class indices from 0 to {classes - 1}, or ignore_index, "
-            f"{shown(rest[0])}; {count} of {indices.size} are neither"
+            f"{shown(rest[1])}; {count} of {prod(target.shape)} are neither"
         )
-    return restore(losses)
+    return losses
+
+
+def _read(count: Any) -> int:
+    """A number of an array of any kind; 0 where it is of a trace, and not known yet."""
+    array = count if isinstance(count, Array) else interop.adopt("outside", outside=count)[0][0]
+    return 0 if isinstance(array.buffer, Symbol) else int(on_host(array))

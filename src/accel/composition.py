@@ -1,0 +1,137 @@
+"""Compositions: the graph of a composed op, and the plan that runs its stages, whose kernels `dispatch.py` chose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from . import registry
+from .array import Array
+from .backends.base import Device
+from .cache import Cache
+from .config import Settings
+from .graph.compile import Stage, assembled, request_of
+from .graph.graph import Graph, Read
+from .graph.trace import Tracer
+from .layout import Layout
+from .ops.spec import OpSpec
+from .plan import Into, Out, Plan, each, packed, prepare, single
+
+Run = Callable[..., Out]
+"""`dispatch.call`: what runs a call of an op."""
+
+_graphs: Cache[tuple[Any, ...], Graph] = Cache(1 << 9)
+
+RECORDER: ContextVar[Any] = ContextVar("accel.recorder", default=None)
+"""What takes the place of `dispatch.call` in a context: an object with a method ``call``, such as a `Tracer` or a
+`Recorder`. None: nothing does."""
+
+
+def forget() -> None:
+    """Drops all graphs (tests)."""
+    _graphs.clear()
+
+
+def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozenset[str] = frozenset()) -> Graph:
+    """The graph of a composed op on operands of these layouts. alone: names of ops that are nodes although they are
+    composed themselves."""
+    key = (spec, params, alone, *inputs)
+    found = _graphs.find(key)
+    if found is None:
+        found = trace(spec, inputs, params, alone)
+        _graphs.keep(key, found)
+    return found
+
+
+def trace(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozenset[str] = frozenset()) -> Graph:
+    """The same, made anew."""
+    tracer = Tracer(inputs, spec.captures)
+    tracer.stand_alone(alone)
+    token = RECORDER.set(tracer)
+    try:
+        results = spec.decompose(*tracer.arguments(), params)
+    finally:
+        RECORDER.reset(token)
+        tracer.over = True
+    return tracer.graph(each(results))
+
+
+def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into) -> Plan:
+    """The plan of a graph's stages: their launches, in order. apart: asked where outputs are given that lie as the
+    graph's results do."""
+    if any(stage.kernel is None for stage in made):
+        return _stepwise(graph, made, device, settings, call)
+    prepared = [prepare(stage.kernel, request_of(stage.work, device, settings)) for stage in made]
+
+    def into(arrays: Sequence[Array], out: Out) -> Out | None:
+        if tuple(x.layout for x in each(out)) != tuple(read.layout for read in graph.results):
+            return stored(plan(arrays, None), out, call)
+        return apart(arrays, out)
+
+    plan, places = assembled(graph, made, prepared, device, into)
+    if places is None:
+        return plan
+
+    def seen(arrays: Sequence[Array], out: Out | None) -> Out:
+        """Where some results are views, or operands, or one is returned twice."""
+        values = [*arrays, *graph.constants, *(each(plan(arrays, None)) if made else ())]
+        results = packed(_seen_as(values[at], read) for at, read in zip(places, graph.results, strict=True))
+        return results if out is None else stored(results, out, call)
+
+    return seen
+
+
+def _stepwise(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run) -> Plan:
+    """The plan of a composition of which some part has no kernel on its device, and is called as it would be alone."""
+    steps = [_step(graph, stage, device, settings, call) for stage in made]
+    nothing = [None] * len(graph.nodes)
+
+    def run(arrays: Sequence[Array], out: Out | None) -> Out:
+        values = [*arrays, *graph.constants, *nothing]
+        for step in steps:
+            step(values)
+        results = packed(_seen_as(values[read.value], read) for read in graph.results)
+        return results if out is None else stored(results, out, call)
+
+    return run
+
+
+def _step(graph: Graph, stage: Stage, device: Device, settings: Settings, call: Run) -> Callable[[list[Any]], None]:
+    """What computes a stage's values from earlier ones."""
+    work = stage.work
+    if stage.kernel is None:
+        (member,) = stage.group.members
+        node, its = graph.nodes[member - graph.first], graph.layout(member)
+
+        def called(values: list[Any]) -> None:
+            x = call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params)
+            if x.layout is not its:  # what was computed elsewhere lies otherwise
+                memory = device.allocate(max(1, its.size * its.dtype.itemsize))
+                x = call(registry.OPS["copy"], (x,), None, Array(memory, 0, its))
+            values[member] = x
+
+        return called
+    outputs = [graph.layout(read.value) for read in work.outputs]
+    prepared = prepare(stage.kernel, request_of(work, device, settings))
+    plan = single(device, outputs, prepared, len(work.inputs), None)
+
+    def launched(values: list[Any]) -> None:
+        results = each(plan([_seen_as(values[read.value], read) for read in work.inputs], None))
+        for read, result in zip(work.outputs, results, strict=True):
+            values[read.value] = result
+
+    return launched
+
+
+def _seen_as(x: Array, read: Read) -> Array:
+    """A value as a node, or the caller, sees it."""
+    same = x.layout is read.layout and not read.offset
+    return x if same else Array(x.buffer, x.offset + read.offset, read.layout)
+
+
+def stored(results: Out, out: Out, call: Run) -> Out:
+    """out, with results copied to it."""
+    for result, target in zip(each(results), each(out), strict=True):
+        call(registry.OPS["copy"], (result,), None, target)
+    return out

@@ -1,0 +1,116 @@
+"""A record of calls: for each, every way to serve it and why those before the chosen one cannot; for `accel explain`,
+the conformance kit and the bench suite."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import registry
+from .array import Array, empty
+from .backends.base import Call
+from .composition import RECORDER
+from .config import config
+from .dispatch import describe, destination, on_views, one_device, planned, refusal, staged
+from .graph.compile import lines
+from .layout import Layout, layout, row_major
+from .ops.spec import OpSpec, Seen
+from .plan import Out, packed
+
+DECOMPOSITION = "decomposition into other ops"
+COMPILED = "compiled composition"
+FALLBACK = "fallback to cpu"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to serve a call: what it is, and why it cannot be used (None: it can).
+
+    more, kernels: the launches of a compiled composition in words, and the names of their kernels."""
+
+    what: str
+    source: str
+    refusal: str | None
+    more: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+
+
+class Recorder:
+    """The calls made inside a `recording` block: description and candidates of each. run: whether they are also run."""
+
+    def __init__(self, run: bool) -> None:
+        self.run = run
+        self.calls: list[tuple[str, list[Candidate]]] = []
+
+    def served_by(self) -> set[str]:
+        """What ran, or would run: of each call the first candidate without a refusal, and the kernels of a
+        composition."""
+        chosen = [next((c for c in found if c.refusal is None), None) for _, found in self.calls]
+        kernels = {name for c in chosen if c is not None for name in c.kernels}
+        return kernels | {"nothing" if c is None else c.what for c in chosen}
+
+    def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None) -> Out:
+        """What `dispatch.call` does while this records."""
+        layouts = tuple(x.layout for x in inputs)
+        adapted = spec.adapt(layouts, params)
+        if isinstance(adapted, Seen):  # the call that it becomes is recorded
+            return on_views(spec, adapted)(inputs, out)
+        if adapted is None:
+            found = candidates(spec, layouts, params)
+            self.calls.append((describe(spec, layouts), found))
+            if not self.run:
+                return _imagined(found, spec, inputs, params)
+        return planned(spec, inputs, params, out)
+
+
+@contextlib.contextmanager
+def recording(run: bool) -> Iterator[Recorder]:
+    """Records every call that this thread makes inside a with block.
+
+    run False: nothing is computed; results have shape and dtype but no memory behind them."""
+    recorder = Recorder(run)
+    token = RECORDER.set(recorder)
+    try:
+        yield recorder
+    finally:
+        RECORDER.reset(token)
+
+
+def _imagined(found: list[Candidate], spec: OpSpec, inputs: Sequence[Array], params: Any) -> Out:
+    """What a call would return, without its elements; what it would decompose into is called the same way."""
+    if next((c.what for c in found if c.refusal is None), "") == DECOMPOSITION:
+        return spec.decompose(*inputs, params)
+    outputs = spec.infer(tuple(x.layout for x in inputs), params).outputs
+    device = inputs[0].device
+    return packed(empty((1,), dtype, device).view(shape, row_major(shape)) for shape, dtype in outputs)
+
+
+def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> list[Candidate]:
+    """Every way to serve a call, in the order of preference; the first without a refusal is what runs. Prepares
+    nothing."""
+    settings = config.current()
+    device = one_device(inputs, spec.name)
+    inferred = spec.infer(inputs, params)
+    target = destination(spec, device, settings)
+    if target is not device:
+        return [Candidate(f"override: {spec.name} goes to {target}", "", None)]
+    results = tuple(layout(dtype, shape, None, device) for shape, dtype in inferred.outputs)
+    request = Call(spec.primitive, inputs, results, inferred.params, device, settings)
+    rows = [k for k in registry.kernels(device.backend) if k.op == spec.primitive]
+    found = [Candidate(k.name, k.source, refusal(k, request)) for k in rows]
+    composed = spec.decompose is not None and spec.decomposes(params)
+    if composed and settings.fusion == "on":
+        graph, made = staged(spec, inputs, params, device, settings)
+        names = tuple(stage.kernel.name for stage in made if stage.kernel is not None)
+        found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made)), names))
+    else:
+        found.append(Candidate(DECOMPOSITION, "", None if composed else f"{spec.name} is a primitive"))
+    why = None
+    if device.backend == "cpu":
+        why = "the device is the CPU already"
+    elif settings.fallback == "error":
+        why = f"{config.origin('fallback')}=error"
+    found.append(Candidate(FALLBACK, "", why))
+    return found
