@@ -21,12 +21,17 @@ from .transpose import transposed
 
 Cotangents = Sequence[Array | None]
 
+Rule = Callable[[Node, Cotangents, Sequence[Array], list[Array]], Cotangents]
+"""rule(node, cotangents, results, operands): the cotangents of a node's operands, as it reads them, from those of its
+results (None: nothing), of which one is there."""
+
 
 def forward(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Every value of a graph, node by node. inputs: of the layouts that the graph was traced for."""
     values = [*inputs, *graph.constants]
     for node in graph.nodes:
-        values.append(dispatch.call(node.spec, [seen(values, read) for read in node.reads], node.params))
+        made = dispatch.call(node.spec, [seen(values, read) for read in node.reads], node.params)
+        values += made if isinstance(made, tuple) else (made,)
     return values
 
 
@@ -55,17 +60,19 @@ def backward(graph: Graph, values: Sequence[Array], results: Cotangents) -> list
 
     for read, g in reversed(list(zip(graph.results, results, strict=True))):
         add(read, g)
-    for number in range(len(values) - 1, graph.first - 1, -1):
-        node, g = graph.nodes[number - graph.first], found[number]
-        if g is None or not any(read.layout.dtype.kind == "f" for read in node.reads):
+    for number, node in reversed(list(graph.numbered())):
+        its = slice(number, number + len(node.outputs))
+        given = found[its]
+        if all(g is None for g in given) or not any(read.layout.dtype.kind == "f" for read in node.reads):
             continue
         operands = [seen(values, read) for read in node.reads]
-        for read, mine in reversed(list(zip(node.reads, _rule(node)(node, g, values[number], operands), strict=True))):
+        parts = _rule(node)(node, given, values[its], operands)
+        for read, mine in reversed(list(zip(node.reads, parts, strict=True))):
             add(read, mine)
     return found[: len(graph.inputs)]
 
 
-def _rule(node: Node) -> Callable[[Node, Array, Array, list[Array]], Cotangents]:
+def _rule(node: Node) -> Rule:
     rule = VJP.get(node.spec.primitive)
     if rule is None:
         raise ArgumentError(f"{node.spec.name}: the primitive {node.spec.primitive} has no derivative as a whole")
@@ -84,15 +91,18 @@ def _summed(g: Array | None, x: Array) -> Array | None:
     return astype(g, x.dtype, copy=False)
 
 
-def program_vjp(program: Program, g: Array, operands: Sequence[Array]) -> list[Array | None]:
-    """Of a scalar program with one result: its steps again, then the derivative of each, from the last."""
+def program_vjp(program: Program, cotangents: Cotangents, operands: Sequence[Array]) -> list[Array | None]:
+    """Of a scalar program: its steps again, then the derivative of each, from the last."""
     dtypes, values = program.value_dtypes(), list(operands)
     for step, dtype in zip(program.steps, dtypes[len(operands) :], strict=True):
         given = [values[a] for a in step.args]
         its = tuple(dtypes[a] for a in step.args)
         values.append(apply(Program(its, (Step(step.function, step.dtype, tuple(range(len(its)))),), dtype), *given))
     found: list[Array | None] = [None] * len(values)
-    found[program.values[0]] = g
+    for value, g in reversed(list(zip(program.values, cotangents, strict=True))):
+        if (mine := _summed(g, values[value])) is not None:
+            before = found[value]
+            found[value] = mine if before is None else before + mine
     for number in range(len(values) - 1, len(operands) - 1, -1):
         step, mine = program.steps[number - len(operands)], found[number]
         if mine is None or values[number].dtype.kind != "f":
@@ -112,20 +122,19 @@ def program_vjp(program: Program, g: Array, operands: Sequence[Array]) -> list[A
     return found[: len(operands)]
 
 
-def _pointwise(node: Node, g: Array, y: Array, operands: list[Array]) -> Cotangents:
-    if len(node.inferred.values) != 1:
-        raise ArgumentError(f"{node.spec.name}: a program with several results has no derivative as a whole")
-    return [_summed(part, x) for part, x in zip(program_vjp(node.inferred, g, operands), operands, strict=True)]
+def _pointwise(node: Node, given: Cotangents, results: Sequence[Array], operands: list[Array]) -> Cotangents:
+    return [_summed(part, x) for part, x in zip(program_vjp(node.inferred, given, operands), operands, strict=True)]
 
 
-def _reduce(node: Node, g: Array, y: Array, operands: list[Array]) -> Cotangents:
-    (x,), reduction = operands, node.inferred
+def _reduce(node: Node, given: Cotangents, results: Sequence[Array], operands: list[Array]) -> Cotangents:
+    (g,), (y,), (x,), reduction = given, results, operands, node.inferred
+    assert g is not None
     rule = OF_FOLDS.get(reduction.kind)
     if rule is None:
         return [None]
     shape = tuple(1 if a in reduction.axes else n for a, n in enumerate(x.shape))
     wide: DType = TABLE[x.dtype.accumulator]
-    g, y, x = astype(reshape(g, shape), wide, copy=False), astype(reshape(y, shape), wide, copy=False), operands[0]
+    g, y = (astype(reshape(each, shape), wide, copy=False) for each in (g, y))
     made = rule(reduction, g, y, astype(x, wide, copy=False))
     return [astype(broadcast_to(made, x.shape), x.dtype, copy=False)]
 
@@ -156,15 +165,15 @@ OF_FOLDS: dict[str, Callable[[Reduction, Array, Array, Array], Array]] = {
 """By kind, with the reduced axes kept as length 1; a choice of an index, any and all are no smooth numbers."""
 
 
-def _matmul(node: Node, g: Array, y: Array, operands: list[Array]) -> Cotangents:
+def _matmul(node: Node, given: Cotangents, results: Sequence[Array], operands: list[Array]) -> Cotangents:
     """g b.T and a.T g, after the epilogue's own."""
-    a, b, *extras = operands
+    (g,), (a, b, *extras) = given, operands
     product: Product = node.inferred
     rest: list[Array | None] = []
     if product.epilogue is not None:
-        accumulator = accumulator_dtype(a.dtype, node.output.dtype)
+        accumulator = accumulator_dtype(a.dtype, node.outputs[0].dtype)
         value = matmul(a, b, dtype=accumulator)
-        inner, *rest = program_vjp(product.epilogue, g, [value, *extras])
+        inner, *rest = program_vjp(product.epilogue, [g], [value, *extras])
         if inner is None:
             return [None, None, *rest]
         g = inner
@@ -179,9 +188,9 @@ def _turned(x: Array) -> Array:
     return x.permute((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-VJP: dict[str, Callable[[Node, Array, Array, list[Array]], Cotangents]] = {
+VJP: dict[str, Rule] = {
     "pointwise": _pointwise,
     "reduce": _reduce,
     "matmul": _matmul,
 }
-"""By primitive: the cotangents of a node's operands, as it reads them, from its result's."""
+"""By primitive."""
