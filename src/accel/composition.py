@@ -85,7 +85,7 @@ def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Sett
 def _stepwise(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run) -> Plan:
     """The plan of a composition of which some part has no kernel on its device, and is called as it would be alone."""
     steps = [_step(graph, stage, device, settings, call) for stage in made]
-    nothing = [None] * len(graph.nodes)
+    nothing = [None] * (graph.count - graph.first)
 
     def run(arrays: Sequence[Array], out: Out | None) -> Out:
         values = [*arrays, *graph.constants, *nothing]
@@ -102,14 +102,15 @@ def _step(graph: Graph, stage: Stage, device: Device, settings: Settings, call: 
     work = stage.work
     if stage.kernel is None:
         (member,) = stage.group.members
-        node, its = graph.nodes[member - graph.first], graph.layout(member)
+        node = graph.node(member)
 
         def called(values: list[Any]) -> None:
-            x = call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params)
-            if x.layout is not its:  # what was computed elsewhere lies otherwise
-                memory = device.allocate(max(1, its.size * its.dtype.itemsize))
-                x = call(registry.OPS["copy"], (x,), None, Array(memory, 0, its))
-            values[member] = x
+            results = each(call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params, None))
+            for value, x, its in zip(graph.results_of(member), results, node.outputs, strict=True):
+                if x.layout is not its:  # what was computed elsewhere lies otherwise
+                    memory = device.allocate(max(1, its.size * its.dtype.itemsize))
+                    x = call(registry.OPS["copy"], (x,), None, Array(memory, 0, its))
+                values[value] = x
 
         return called
     outputs = [graph.layout(read.value) for read in work.outputs]

@@ -17,10 +17,13 @@ from .errors import AccelError, BackendUnavailableError, ConfigError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from .ops.spec import OpSpec
+    from .ops.spec import OpSpec, Primitive
 
 OPS: dict[str, OpSpec] = {}
 """All op specs by name."""
+
+PRIMITIVES: dict[str, Primitive] = {}
+"""What ops are made of, by name."""
 
 _lock = threading.RLock()
 _backends: dict[str, Backend | BackendUnavailableError] = {}
@@ -32,6 +35,21 @@ def register(spec: OpSpec) -> OpSpec:
         raise ValueError(f"there is an op {spec.name!r} already")
     OPS[spec.name] = spec
     return spec
+
+
+def register_primitive(made: Primitive) -> Primitive:
+    """Adds a primitive; its name must be new."""
+    if made.name in PRIMITIVES:
+        raise ValueError(f"there is a primitive {made.name!r} already")
+    PRIMITIVES[made.name] = made
+    return made
+
+
+def primitive(name: str) -> Primitive:
+    """The primitive of that name. Raises AccelError where none is registered."""
+    if name not in PRIMITIVES:
+        raise AccelError(f"the primitive {name} is not registered; there are {', '.join(sorted(PRIMITIVES))}")
+    return PRIMITIVES[name]
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from accel.graph.bounded import Bounded
 from accel.graph.propagation import RULES
 from accel.ops import compose
 from accel.ops.parameters import Product, Reduction
+from accel.ops.spec import Inferred
 from accel.registry import OPS
 from accel.scalar import FUNCTIONS
 from accel.scalar.scalar_function import DISCRETE
@@ -38,6 +39,12 @@ COMPOSED = (
     "rms_norm",
     "normalize",
 )
+
+
+def analysed(primitive: str, params, output, *operands: Bounded) -> Bounded:
+    """The one result of a primitive."""
+    (result,) = interpret.analysed(Analysis(), primitive, Inferred((output,), params), *operands)
+    return result
 
 
 def test_every_function_of_floats_has_a_rule_and_a_derivative_or_the_reason_for_none():
@@ -93,7 +100,7 @@ def test_folds(kind, dtype):
     for n in (1, 5, 64, 300, 5000):
         wide = RNG.standard_normal((3, n)) if kind != "prod" else RNG.uniform(0.99, 1.01, (3, n))
         x = Bounded(wide.astype(dtype.numpy), np.abs(wide) * 2.0**-12 * (RNG.uniform(size=(3, n)) < 0.5))
-        result = Analysis().reduction(Reduction(kind, (1,)), dtype, x)
+        result = analysed("reduce", Reduction(kind, (1,)), ((3,), dtype), x)
         assert np.isfinite(result.error).all()
         for step in (-1.0, 1.0):
             exact = x.value.astype(np.longdouble) + step * x.error
@@ -103,14 +110,14 @@ def test_folds(kind, dtype):
 
 def test_sums_of_integers_have_no_error():
     x = Bounded.exact(RNG.integers(-99, 99, (4, 1000)).astype(np.float32))
-    assert not Analysis().reduction(Reduction("sum", (0, 1)), FLOAT32, x).error.any()
+    assert not analysed("reduce", Reduction("sum", (0, 1)), ((), FLOAT32), x).error.any()
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_products(dtype):
     a, b = RNG.standard_normal((4, 300)).astype(dtype.numpy), RNG.standard_normal((300, 5)).astype(dtype.numpy)
     errors = [np.abs(x.astype(np.float64)) * 2.0**-10 for x in (a, b)]
-    result = Analysis().product(Product(), dtype, Bounded(a, errors[0]), Bounded(b, errors[1]))
+    result = analysed("matmul", Product(), ((4, 5), dtype), Bounded(a, errors[0]), Bounded(b, errors[1]))
     for signs in ((1, 1), (-1, 1), (-1, -1)):
         moved = [x.astype(np.longdouble) + s * e for x, s, e in zip((a, b), signs, errors, strict=True)]
         assert (np.abs(moved[0] @ moved[1] - result.value.astype(np.longdouble)) <= result.error).all()
@@ -237,7 +244,7 @@ class Off(interpret.Judge):
         self.calls += 1
         if self.calls - 1 != self.which:
             return super().run(primitive, inferred, inputs)
-        (result,) = interpret.ANALYSED[primitive](Analysis(), inferred, *(Bounded.exact(on_host(x)) for x in inputs))
+        (result,) = interpret.analysed(Analysis(), primitive, inferred, *(Bounded.exact(on_host(x)) for x in inputs))
         ((shape, dtype),) = inferred.outputs
         value, own = (np.broadcast_to(x, shape).astype(np.float64) for x in (result.value, result.error))
         own = np.where(np.isfinite(own), own, 0)

@@ -1,15 +1,15 @@
 """Running error analysis (Wilkinson): every value is computed by the canonical algorithms, and carries a bound on its
-distance from the exact value. What a primitive adds is stated here, one rule per primitive; what a scalar function does
-to its arguments' errors in `accel.graph.propagation`, its own rounding by its documented ULP."""
+distance from the exact value. What a primitive adds it states itself (`Primitive.analysed`), by the steps and folds
+here; what a scalar function does to its arguments' errors is in `accel.graph.propagation`, its own rounding follows
+from its documented ULP."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..dtypes import DType, as_dtype
-from ..ops import bounds, canonical
-from ..ops.parameters import Product, Reduction, Rows, accumulator_dtype
-from ..scalar import FUNCTIONS, Fold, Index, Program, Step
+from ..ops import canonical
+from ..scalar import FUNCTIONS, Program, Step
 from ..scalar.scalar_function import JUMPS
 from .bounded import Bounded, bounded, rounding
 from .folding import DECISIONS, FOLDS
@@ -88,70 +88,9 @@ class Analysis:
             self._count(error, x.dtype.kind == "f")
         return bounded(value, error)
 
-    def reduction(self, reduction: Reduction, output: DType, x: Bounded) -> Bounded:
-        """The primitive ``reduce``: folds of accumulators over any axes, rounded to the output dtype."""
-        kept = tuple(n for a, n in enumerate(x.value.shape) if a not in reduction.axes)
-        flat = x.seen(lambda v: canonical.flatten(v, reduction.axes))
-        if flat.value.shape[-1] == 0:
-            return Bounded.exact(canonical.reduce(reduction.kind, x.value, reduction.axes, output).reshape(kept))
-        if reduction.kind in ("sum", "prod"):
-            accumulator = x.dtype.accumulator if x.dtype.kind == "f" else "uint64" if x.dtype.kind == "u" else "int64"
-            flat = self._as(accumulator, flat)
-        result = self.fold(reduction.kind, flat)
-        return self._as(output.name, result).seen(lambda v: v.reshape(kept))
-
-    def _as(self, dtype: str, x: Bounded) -> Bounded:
+    def cast(self, dtype: str, x: Bounded) -> Bounded:
+        """A cast, where it is one."""
         return x if x.dtype.name == dtype else self.step("cast", dtype, x)
-
-    # products of matrices, and rows
-
-    def product(self, product: Product, output: DType, a: Bounded, b: Bounded, *extras: Bounded) -> Bounded:
-        """The primitive ``matmul`` with its epilogue."""
-        accumulator = accumulator_dtype(a.dtype, output)
-        value = canonical.matmul(a.value, b.value, accumulator)
-        with np.errstate(all="ignore"):
-            left, right = np.abs(a.wide()), np.abs(b.wide())
-            error = left @ b.error + a.error @ (right + b.error)
-            if accumulator.kind == "f":
-                k = left.shape[-1]
-                magnitude = left @ right
-                growth = bounds.gamma(bounds.dot_depth(k), bounds.unit_roundoff(accumulator))
-                own = growth * magnitude + k * bounds.smallest(accumulator)
-                if bounds.integral(a.value, b.value):
-                    own = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0.0, own)
-                exact = not (a.error.any() or b.error.any())
-                fits = magnitude < bounds.largest(accumulator) / 2
-                special = exact & ~np.isfinite(magnitude) & ~np.isfinite(value)
-                error = np.where(fits, error + own, np.where(special, 0.0, np.inf))
-        made = bounded(value, error)
-        if product.epilogue is None:
-            return self._as(output.name, made)
-        return self.program(product.epilogue, made, *extras)[0]
-
-    def rows(self, params: Rows, *inputs: Bounded) -> tuple[Bounded, ...]:
-        """The primitive ``row``."""
-        program = params.program
-        shape = next(x.value.shape for x, its in zip(inputs, program.inputs, strict=True) if its.each)
-        kept = shape[: len(shape) - params.reduced]
-        n = int(np.prod(shape[len(kept) :]))
-        values = [
-            x.seen(lambda v, each=its.each: v.reshape(*kept, n if each else 1))
-            for x, its in zip(inputs, program.inputs, strict=True)
-        ]
-        for item in program.steps:
-            if isinstance(item, Index):
-                values.append(Bounded.exact(np.broadcast_to(np.arange(n), (*kept, n))))
-            elif isinstance(item, Fold):
-                x = values[item.arg].seen(lambda v: np.broadcast_to(v, (*kept, n)))
-                values.append(self.fold(item.kind, x))
-            else:
-                values.append(self.step(item.function, item.dtype, *(values[a] for a in item.args)))
-        results = []
-        for v in program.outputs:
-            each = program.values[v].each
-            whole = values[v].seen(lambda x, m=n if each else 1: np.broadcast_to(x, (*kept, m)))
-            results.append(whole.seen(lambda x, its=shape if each else kept: np.ascontiguousarray(x).reshape(its)))
-        return tuple(results)
 
 
 def _within_range(value: np.ndarray, error: np.ndarray) -> np.ndarray:

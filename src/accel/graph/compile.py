@@ -75,7 +75,7 @@ def lines(graph: Graph, made: Sequence[Stage]) -> list[str]:
 
 def calls_of(graph: Graph, group: Group) -> str:
     """The calls of a group's nodes."""
-    return " ".join(called(graph.nodes[m - graph.first]) for m in group.members)
+    return " ".join(called(graph.node(m)) for m in group.members)
 
 
 def layouts_of(reads: Sequence[Read]) -> tuple[Layout, ...]:

@@ -1,32 +1,24 @@
-"""Reverse mode over a graph: each primitive's vector-Jacobian product, written with accel's own functions of arrays, so
-that it runs on a device, and under a trace gives a graph again."""
+"""Reverse mode over a graph, by each primitive's vector-Jacobian product. These are written with accel's own functions
+of arrays, so that it runs on a device, and under a trace gives a graph again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from .. import dispatch
+from .. import dispatch, registry
 from ..array import Array
-from ..dtypes import TABLE, DType
 from ..errors import ArgumentError
-from ..ops.parameters import Product, Reduction, accumulator_dtype
-from ..ops.primitive.matmul import matmul
-from ..ops.primitive.pointwise import apply, astype, fn
-from ..ops.primitive.reduce import prod
-from ..ops.primitive.reduce import sum as total
-from ..ops.views import broadcast_to, reshape
-from ..scalar import FUNCTIONS, Program, Step
+from ..ops.derivative import Cotangents
 from .graph import Graph, Node, Read
 from .transpose import transposed
-
-Cotangents = Sequence[Array | None]
 
 
 def forward(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Every value of a graph, node by node. inputs: of the layouts that the graph was traced for."""
     values = [*inputs, *graph.constants]
     for node in graph.nodes:
-        values.append(dispatch.call(node.spec, [seen(values, read) for read in node.reads], node.params))
+        made = dispatch.call(node.spec, [seen(values, read) for read in node.reads], node.params)
+        values += made if isinstance(made, tuple) else (made,)
     return values
 
 
@@ -55,133 +47,21 @@ def backward(graph: Graph, values: Sequence[Array], results: Cotangents) -> list
 
     for read, g in reversed(list(zip(graph.results, results, strict=True))):
         add(read, g)
-    for number in range(len(values) - 1, graph.first - 1, -1):
-        node, g = graph.nodes[number - graph.first], found[number]
-        if g is None or not any(read.layout.dtype.kind == "f" for read in node.reads):
+    for number, node in reversed(list(graph.numbered())):
+        its = slice(number, number + len(node.outputs))
+        given = found[its]
+        if all(g is None for g in given) or not any(read.layout.dtype.kind == "f" for read in node.reads):
             continue
         operands = [seen(values, read) for read in node.reads]
-        for read, mine in reversed(list(zip(node.reads, _rule(node)(node, g, values[number], operands), strict=True))):
+        parts = _parts(node, given, values[its], operands)
+        for read, mine in reversed(list(zip(node.reads, parts, strict=True))):
             add(read, mine)
     return found[: len(graph.inputs)]
 
 
-def _rule(node: Node) -> Callable[[Node, Array, Array, list[Array]], Cotangents]:
-    rule = VJP.get(node.spec.primitive)
-    if rule is None:
-        raise ArgumentError(f"{node.spec.name}: the primitive {node.spec.primitive} has no derivative as a whole")
-    return rule
-
-
-def _summed(g: Array | None, x: Array) -> Array | None:
-    """The cotangent of an operand that was broadcast: summed where it was repeated; of the operand's dtype."""
-    if g is None or x.dtype.kind != "f":
-        return None
-    if g.shape != x.shape:
-        lead = g.ndim - x.ndim
-        padded = (1,) * lead + x.shape
-        axes = tuple(a for a, (have, want) in enumerate(zip(g.shape, padded, strict=True)) if have != want)
-        g = reshape(total(g, axis=axes, keepdims=True) if axes else g, x.shape)
-    return astype(g, x.dtype, copy=False)
-
-
-def program_vjp(program: Program, g: Array, operands: Sequence[Array]) -> list[Array | None]:
-    """Of a scalar program with one result: its steps again, then the derivative of each, from the last."""
-    dtypes, values = program.value_dtypes(), list(operands)
-    for step, dtype in zip(program.steps, dtypes[len(operands) :], strict=True):
-        given = [values[a] for a in step.args]
-        its = tuple(dtypes[a] for a in step.args)
-        values.append(apply(Program(its, (Step(step.function, step.dtype, tuple(range(len(its)))),), dtype), *given))
-    found: list[Array | None] = [None] * len(values)
-    found[program.values[0]] = g
-    for number in range(len(values) - 1, len(operands) - 1, -1):
-        step, mine = program.steps[number - len(operands)], found[number]
-        if mine is None or values[number].dtype.kind != "f":
-            continue
-        given = [values[a] for a in step.args]
-        parts: Cotangents = (mine,)
-        if step.function != "cast":
-            derivative = FUNCTIONS[step.function].derivative
-            if isinstance(derivative, str):
-                continue
-            parts = derivative(fn, mine, values[number], *given)
-        for a, part in reversed(list(zip(step.args, parts, strict=True))):
-            part = _summed(part, values[a])
-            if part is not None:
-                before = found[a]
-                found[a] = part if before is None else before + part
-    return found[: len(operands)]
-
-
-def _pointwise(node: Node, g: Array, y: Array, operands: list[Array]) -> Cotangents:
-    if len(node.inferred.values) != 1:
-        raise ArgumentError(f"{node.spec.name}: a program with several results has no derivative as a whole")
-    return [_summed(part, x) for part, x in zip(program_vjp(node.inferred, g, operands), operands, strict=True)]
-
-
-def _reduce(node: Node, g: Array, y: Array, operands: list[Array]) -> Cotangents:
-    (x,), reduction = operands, node.inferred
-    rule = OF_FOLDS.get(reduction.kind)
-    if rule is None:
-        return [None]
-    shape = tuple(1 if a in reduction.axes else n for a, n in enumerate(x.shape))
-    wide: DType = TABLE[x.dtype.accumulator]
-    g, y, x = astype(reshape(g, shape), wide, copy=False), astype(reshape(y, shape), wide, copy=False), operands[0]
-    made = rule(reduction, g, y, astype(x, wide, copy=False))
-    return [astype(broadcast_to(made, x.shape), x.dtype, copy=False)]
-
-
-def _of_prod(reduction: Reduction, g: Array, y: Array, x: Array) -> Array:
-    """The product of the other elements: y / x; of a zero among others that are not, the product of these."""
-    zero = fn.equal(x, 0.0)
-    zeros = total(astype(zero, x.dtype), axis=reduction.axes, keepdims=True)
-    others = prod(fn.where(zero, 1.0, x), axis=reduction.axes, keepdims=True)
-    at_zero = fn.where(fn.equal(zeros, 1.0), others, 0.0)
-    elsewhere = fn.where(fn.equal(zeros, 0.0), others / fn.where(zero, 1.0, x), 0.0)
-    return g * fn.where(zero, at_zero, elsewhere)
-
-
-def _of_extreme(reduction: Reduction, g: Array, y: Array, x: Array) -> Array:
-    """Shared evenly among the elements that are the extreme, which is torch's rule."""
-    chosen = fn.equal(x, y)
-    count = total(astype(chosen, x.dtype), axis=reduction.axes, keepdims=True)
-    return fn.where(chosen, g / count, 0.0)
-
-
-OF_FOLDS: dict[str, Callable[[Reduction, Array, Array, Array], Array]] = {
-    "sum": lambda reduction, g, y, x: g,
-    "prod": _of_prod,
-    "max": _of_extreme,
-    "min": _of_extreme,
-}
-"""By kind, with the reduced axes kept as length 1; a choice of an index, any and all are no smooth numbers."""
-
-
-def _matmul(node: Node, g: Array, y: Array, operands: list[Array]) -> Cotangents:
-    """g b.T and a.T g, after the epilogue's own."""
-    a, b, *extras = operands
-    product: Product = node.inferred
-    rest: list[Array | None] = []
-    if product.epilogue is not None:
-        accumulator = accumulator_dtype(a.dtype, node.output.dtype)
-        value = matmul(a, b, dtype=accumulator)
-        inner, *rest = program_vjp(product.epilogue, g, [value, *extras])
-        if inner is None:
-            return [None, None, *rest]
-        g = inner
-    found = []
-    for left, right, x in ((g, _turned(b), a), (_turned(a), g, b)):
-        wide = [astype(m, g.dtype, copy=False) for m in (left, right)]
-        found.append(astype(matmul(*wide), x.dtype, copy=False))
-    return [*found, *rest]
-
-
-def _turned(x: Array) -> Array:
-    return x.permute((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
-
-
-VJP: dict[str, Callable[[Node, Array, Array, list[Array]], Cotangents]] = {
-    "pointwise": _pointwise,
-    "reduce": _reduce,
-    "matmul": _matmul,
-}
-"""By primitive: the cotangents of a node's operands, as it reads them, from its result's."""
+def _parts(node: Node, given: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Cotangents:
+    """The cotangents of a node's operands, as it reads them."""
+    rule = registry.primitive(node.spec.primitive).vjp
+    if isinstance(rule, str):
+        raise ArgumentError(f"{node.spec.name}: the primitive {node.spec.primitive} has no derivative: {rule}")
+    return rule(node.inferred, given, results, operands)

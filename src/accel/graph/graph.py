@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..errors import AccelError
@@ -25,21 +26,22 @@ class Read:
 class Node:
     """One call of a primitive.
 
-    spec, params: as the dispatcher takes them. inferred: the parameters that its kernels take. output: the layout of
-    its result, which lies in memory of its own. line: where the function called it, None inside accel.
+    spec, params: as the dispatcher takes them. inferred: the parameters that its kernels take. outputs: the layouts of
+    its results, each of which lies in memory of its own. line: where the function called it, None inside accel.
     """
 
     spec: OpSpec
     params: Any
     inferred: Any
     reads: tuple[Read, ...]
-    output: Layout
+    outputs: tuple[Layout, ...]
     line: str | None = None
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Values are numbered: inputs first, then constants, then one per node, which reads values before it.
+    """Values are numbered: inputs first, then constants, then the results of each node, which reads values before them.
+    A node goes by the number of its first result.
 
     inputs: their layouts. constants: arrays without axes, or others that the function brought along; they are a part of
     what is computed. results: what the function returns.
@@ -61,15 +63,43 @@ class Graph:
             return self.inputs[value]
         if value < self.first:
             return self.constants[value - len(self.inputs)].layout
-        return self.nodes[value - self.first].output
+        return self.node(value).outputs[value - self.giver(value)]
 
-    def node(self, value: int) -> Node | None:
-        """The node that gives a value; None for inputs and constants."""
-        return self.nodes[value - self.first] if value >= self.first else None
+    @cached_property
+    def _givers(self) -> tuple[tuple[int, Node], ...]:
+        """For each value from `first` on: the number and the node that it is a result of."""
+        found: list[tuple[int, Node]] = []
+        for node in self.nodes:
+            found += [(self.first + len(found), node)] * len(node.outputs)
+        return tuple(found)
+
+    @property
+    def count(self) -> int:
+        """How many values there are."""
+        return self.first + len(self._givers)
+
+    def node(self, value: int) -> Node:
+        """The node that gives a value, which is no input or constant."""
+        return self._givers[value - self.first][1]
+
+    def giver(self, value: int) -> int:
+        """The number of the node that gives a value, which is no input or constant."""
+        return self._givers[value - self.first][0]
+
+    def numbered(self) -> Iterator[tuple[int, Node]]:
+        """The nodes with their numbers, in order."""
+        number = self.first
+        for node in self.nodes:
+            yield number, node
+            number += len(node.outputs)
+
+    def results_of(self, number: int) -> range:
+        """The values that a node gives."""
+        return range(number, number + len(self.node(number).outputs))
 
     def reads(self) -> Iterator[tuple[int, Read]]:
-        """Every read: the number of the value that needs it (-1: a result), and the read."""
-        for i, node in enumerate(self.nodes, self.first):
+        """Every read: the number of the node that needs it (-1: a result), and the read."""
+        for i, node in self.numbered():
             for read in node.reads:
                 yield i, read
         for read in self.results:
@@ -78,7 +108,7 @@ class Graph:
     def check(self) -> None:
         """Raises AccelError where a node reads a later value, or beyond a value's memory."""
         for user, read in self.reads():
-            known = self.first + len(self.nodes) if user < 0 else user
+            known = self.count if user < 0 else user
             if not 0 <= read.value < known:
                 raise AccelError(f"graph: value {user} reads value {read.value}, which is not there yet")
             if read.layout.dtype is not self.layout(read.value).dtype:
@@ -91,8 +121,9 @@ class Graph:
     def __str__(self) -> str:
         lines = [f"  %{i}: {described(x)} = input" for i, x in enumerate(self.inputs)]
         lines += [f"  %{i}: {described(x.layout)} = constant" for i, x in enumerate(self.constants, len(self.inputs))]
-        for i, node in enumerate(self.nodes, self.first):
-            lines.append(f"  %{i}: {described(node.output)} = {called(node)}({', '.join(map(self.shown, node.reads))})")
+        for i, node in self.numbered():
+            given = ", ".join(f"%{v}: {described(x)}" for v, x in enumerate(node.outputs, i))
+            lines.append(f"  {given} = {called(node)}({', '.join(map(self.shown, node.reads))})")
         return "\n".join([*lines, f"  return {', '.join(map(self.shown, self.results))}"])
 
     def shown(self, read: Read) -> str:

@@ -27,7 +27,7 @@ FOLDED = ("sum", "prod", "max", "min", "any", "all")
 
 @dataclass(eq=False)
 class Group:
-    """Nodes by the numbers of their values, in the graph's order.
+    """Nodes by their numbers, in the graph's order.
 
     lengths: of the domain's axes. reduced: those that are reduced, in the order in which a row's elements are numbered;
     None: no fold. places: for each node, which axis of the domain each axis of its own index space is (None: of length
@@ -53,7 +53,7 @@ class Unfit(Exception):
 
 def space(node: Node) -> Shape:
     """The index space that a node runs over."""
-    return node.reads[0].layout.shape if node.spec.primitive == "reduce" else node.output.shape
+    return node.reads[0].layout.shape if node.spec.primitive == "reduce" else node.outputs[0].shape
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,10 @@ class _Grouping:
         self._graph, self._alone, self._limits = graph, alone, limits
         self._of: dict[int, Group] = {}
         self._groups: list[Group] = []
-        self._results = {read.value for read in graph.results}
 
     def run(self) -> list[Group]:
-        for value, node in enumerate(self._graph.nodes, self._graph.first):
-            self._place(value, node)
+        for number, node in self._graph.numbered():
+            self._place(number, node)
         for group in [g for g in self._groups if g.kind == "matmul"]:
             self._settle(group)
         return self._ordered()
@@ -87,7 +86,8 @@ class _Grouping:
     def _place(self, value: int, node: Node) -> None:
         kind = _kind(node, self._alone)
         if kind in ("alone", "matmul"):
-            group = Group(kind, [value], list(node.output.shape), None, {value: tuple(range(node.output.ndim))})
+            shape = space(node)
+            group = Group(kind, [value], list(shape), None, {value: tuple(range(len(shape)))})
             return self._open(value, group)
         reasons = []
         for group in self._candidates(value, node):
@@ -110,7 +110,10 @@ class _Grouping:
 
     def _open(self, value: int, group: Group) -> None:
         self._groups.append(group)
-        self._of[value] = group
+        self._enter(value, group)
+
+    def _enter(self, member: int, group: Group) -> None:
+        self._of.update(dict.fromkeys(self._graph.results_of(member), group))
 
     def _candidates(self, value: int, node: Node) -> list[Group]:
         """The groups of the values that a node reads, the last first; then those that read an operand of the same
@@ -125,7 +128,7 @@ class _Grouping:
             if id(group) in found or group.kind not in ("pointwise", "row"):
                 continue
             for member in group.members:
-                its = self._graph.nodes[member - self._graph.first]
+                its = self._graph.node(member)
                 if space(its) == shape and any(r.value in inputs for r in its.reads):
                     found.setdefault(id(group), group)
                     break
@@ -142,6 +145,8 @@ class _Grouping:
         self._check_size([*group.members, value], "row" if kind == "fold" else group.kind)
         places = self._located(group, node)
         if group.kind == "matmul":
+            if kind == "fold":
+                raise Unfit("a product's results are not folded where they are computed")
             self._check_epilogue(group, node, places)
         elif kind == "fold":
             reduced = tuple(a for axis in node.inferred.axes if (a := places[axis]) is not None)
@@ -154,7 +159,7 @@ class _Grouping:
             self._check_level(group, node, places)
         group.members.append(value)
         group.places[value] = places
-        self._of[value] = group
+        self._enter(value, group)
 
     def _located(self, group: Group, node: Node) -> tuple[int | None, ...]:
         """Where each axis of a node's index space lies in the group's domain. Raises Unfit."""
@@ -196,8 +201,8 @@ class _Grouping:
 
     def _own_places(self, group: Group, value: int) -> tuple[int | None, ...]:
         """Where the axes of a member's result lie in the domain."""
-        node = self._graph.nodes[value - self._graph.first]
-        places = group.places[value]
+        node = self._graph.node(value)
+        places = group.places[self._graph.giver(value)]
         if node.spec.primitive != "reduce":
             return places
         return tuple(p for axis, p in enumerate(places) if axis not in node.inferred.axes)
@@ -206,7 +211,7 @@ class _Grouping:
         """Whether the values that leave a group, or several, are of each element or of each row of these axes."""
         kept = {a for a in range(len(group.lengths)) if a not in reduced}
         for member in group.members:
-            if member in self._results or self._leaves(member, *(inside or (group,))):
+            if self._leaving(member, *(inside or (group,))):
                 covered = {p for p in self._own_places(group, member) if p is not None}
                 if not kept <= covered or 0 < len(covered & set(reduced)) < len(reduced):
                     raise Unfit(f"%{member} has neither a number for each element nor one for each row")
@@ -231,8 +236,8 @@ class _Grouping:
 
     def _check_epilogue(self, group: Group, node: Node, places: tuple[int | None, ...]) -> None:
         """Whether a step works on each result of a product where it lies."""
-        product = self._graph.nodes[group.members[0] - self._graph.first]
-        if node.output.shape != product.output.shape or any(p not in (None, a) for a, p in enumerate(places)):
+        product = self._graph.node(group.members[0])
+        if node.outputs[0].shape != product.outputs[0].shape or any(p not in (None, a) for a, p in enumerate(places)):
             raise Unfit("a product's results have another shape")
 
     # merging
@@ -295,18 +300,18 @@ class _Grouping:
         self._check_crossing(trial, group, other)
         if reduced is not None:
             self._check_rows(trial, reduced, group, other)
-        elif free and any(m in self._results or self._leaves(m, group, other) for m in other.members):
+        elif free and any(self._leaving(m, group, other) for m in other.members):
             raise Unfit("one of its values is a result")
         group.members, group.places, group.reduced = trial.members, trial.places, reduced
         group.kind = "row" if reduced is not None else "pointwise"
         for member in other.members:
-            self._of[member] = group
+            self._enter(member, group)
         self._groups.remove(other)
 
     def _check_crossing(self, trial: Group, group: Group, other: Group) -> None:
         """Whether what nodes of one group read of the other's values lies where they are. Raises Unfit."""
         for member in trial.members:
-            node = self._graph.nodes[member - self._graph.first]
+            node = self._graph.node(member)
             for read in node.reads:
                 owner = self._of.get(read.value)
                 if owner in (group, other) and owner is not self._of[member]:
@@ -347,20 +352,21 @@ class _Grouping:
         inside = set(members)
         found: set[tuple[int, object, int]] = set()
         for m in inside:
-            for r in self._graph.nodes[m - self._graph.first].reads:
-                if r.value not in inside:
+            for r in self._graph.node(m).reads:
+                if r.value < self._graph.first or self._graph.giver(r.value) not in inside:
                     found.add((r.value, r.layout, r.offset))
         return found
 
-    def _leaves(self, value: int, *groups: Group) -> bool:
-        """Whether a node outside the groups reads a value."""
-        return any(r.value == value and u >= 0 and self._of.get(u) not in groups for u, r in self._graph.reads())
+    def _leaving(self, member: int, *groups: Group) -> set[int]:
+        """The values of a node that are results, or that nodes outside the groups read."""
+        own = self._graph.results_of(member)
+        return {r.value for u, r in self._graph.reads() if r.value in own and (u < 0 or self._of.get(u) not in groups)}
 
     def _direct(self, group: Group) -> set[Group]:
         return {
             self._of[r.value]
             for m in group.members
-            for r in self._graph.nodes[m - self._graph.first].reads
+            for r in self._graph.node(m).reads
             if r.value in self._of and self._of[r.value] is not group
         }
 
@@ -383,9 +389,10 @@ class _Grouping:
     def _settle(self, group: Group) -> None:
         """Leaves a product the steps after it that have one result together; the others become a group."""
         rest: list[int] = []
-        while sum(m in self._results or self._leaves(m, group) for m in group.members) > 1:
+        while sum(len(self._leaving(m, group)) for m in group.members) > 1:
             rest.insert(0, group.members.pop())
-            del self._of[rest[0]]
+            for value in self._graph.results_of(rest[0]):
+                del self._of[value]
         if rest:
             group.ended = "a product's kernel has one result"
         limit = self._limits.get("pointwise")
@@ -394,7 +401,8 @@ class _Grouping:
             some = rest[i : i + most]
             made = Group("pointwise", some, group.lengths, None, {m: group.places.pop(m) for m in some})
             self._groups.append(made)
-            self._of.update(dict.fromkeys(some, made))
+            for member in some:
+                self._enter(member, made)
 
     def _ordered(self) -> list[Group]:
         """The groups, each after those that it needs."""
@@ -417,7 +425,7 @@ class _Grouping:
 
 
 def _kind(node: Node, alone: frozenset[str]) -> str:
-    if node.spec.name in alone or node.output.size == 0 or any(r.layout.size == 0 for r in node.reads):
+    if node.spec.name in alone or any(x.size == 0 for x in (*node.outputs, *(r.layout for r in node.reads))):
         return "alone"
     if node.spec.primitive == "pointwise":
         return "step"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch
+from .. import dispatch, registry
 from ..array import Array
 from ..conversion import from_numpy, given_number, on_host
 from ..devices import device
 from ..dtypes import FLOAT64
-from ..ops.primitive import matmul, reduce, row
+from ..errors import ArgumentError
 from ..ops.spec import Inferred, OpSpec
 from .bound import Analysis
 from .bounded import LEAST, Bounded, rounding_of
@@ -37,33 +37,8 @@ class Judge:
 
     def run(self, primitive: str, inferred: Inferred, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """The results of a primitive that has some."""
-        results = CANONICAL[primitive](inferred.params, inferred.outputs, *map(on_host, inputs))
+        results = registry.primitive(primitive).canonical(inferred.params, inferred.outputs, *map(on_host, inputs))
         return tuple(from_numpy(np.asarray(x, order="C"), inputs[0].device) for x in results)
-
-
-def _pointwise(program: Any, outputs: Any, *operands: np.ndarray) -> Sequence[np.ndarray]:
-    from ..scalar.evaluate import evaluate_all
-
-    return [x.reshape(s) for x, (s, _) in zip(evaluate_all(program, *operands), outputs, strict=True)]
-
-
-def _reduce(reduction: Any, outputs: Any, x: np.ndarray) -> Sequence[np.ndarray]:
-    ((shape, dtype),) = outputs
-    return [np.asarray(reduce.canonical.reduce(reduction.kind, x, reduction.axes, dtype), dtype.numpy).reshape(shape)]
-
-
-def _matmul(product: Any, outputs: Any, a: np.ndarray, b: np.ndarray) -> Sequence[np.ndarray]:
-    ((_, dtype),) = outputs
-    return [matmul.canonical.matmul(a, b, dtype)]
-
-
-def _row(params: Any, outputs: Any, *operands: np.ndarray) -> Sequence[np.ndarray]:
-    result = row.evaluate(params, *operands)
-    return result if isinstance(result, tuple) else (result,)
-
-
-CANONICAL = {"pointwise": _pointwise, "reduce": _reduce, "matmul": _matmul, "row": _row}
-"""By primitive: the canonical answer from inferred parameters, outputs and operands."""
 
 
 def canonical(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
@@ -114,7 +89,7 @@ class Analyst(Judge):
         return Bounded(value, rounding_of(number, value))
 
     def run(self, primitive: str, inferred: Inferred, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        results = ANALYSED[primitive](self.analysis, inferred, *map(self.bounded, inputs))
+        results = analysed(self.analysis, primitive, inferred, *map(self.bounded, inputs))
         made = []
         for (shape, _), x in zip(inferred.outputs, results, strict=True):
             array = from_numpy(np.array(np.broadcast_to(x.value, shape), order="C"), inputs[0].device)
@@ -124,13 +99,12 @@ class Analyst(Judge):
         return tuple(made)
 
 
-ANALYSED: dict[str, Callable[..., Sequence[Bounded]]] = {
-    "pointwise": lambda analysis, inferred, *x: analysis.program(inferred.params, *x),
-    "reduce": lambda analysis, inferred, x: [analysis.reduction(inferred.params, inferred.outputs[0][1], x)],
-    "matmul": lambda analysis, inferred, *x: [analysis.product(inferred.params, inferred.outputs[0][1], *x)],
-    "row": lambda analysis, inferred, *x: analysis.rows(inferred.params, *x),
-}
-"""By primitive: the canonical answer with its bounds."""
+def analysed(analysis: Analysis, primitive: str, inferred: Inferred, *operands: Bounded) -> Sequence[Bounded]:
+    """A primitive's canonical answers with their bounds. Raises ArgumentError where it has no rule."""
+    rule = registry.primitive(primitive).analysed
+    if isinstance(rule, str):
+        raise ArgumentError(f"the primitive {primitive} has no bound that follows from its operands': {rule}")
+    return rule(analysis, inferred.params, inferred.outputs, *operands)
 
 
 def analyse(function: Callable[..., Any], *operands: Any, **keywords: Any) -> tuple[Any, Analysis]:

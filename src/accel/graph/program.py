@@ -31,8 +31,10 @@ class Inexpressible(Exception):
 def work(graph: Graph, group: Group) -> Work:
     """The call that computes a group. Raises Inexpressible."""
     if len(group.members) == 1:
-        node = graph.nodes[group.members[0] - graph.first]
-        return Work(node.spec.primitive, node.inferred, node.reads, (Read(group.members[0], node.output),))
+        (member,) = group.members
+        node = graph.node(member)
+        written = tuple(Read(value, its) for value, its in enumerate(node.outputs, member))
+        return Work(node.spec.primitive, node.inferred, node.reads, written)
     if group.kind == "matmul":
         return _product(graph, group)
     return _Emission(graph, group).work()
@@ -42,7 +44,7 @@ def leaving(graph: Graph, group: Group) -> list[int]:
     """The group's values that others need."""
     inside = set(group.members)
     read = {r.value for user, r in graph.reads() if user not in inside}
-    return [m for m in group.members if m in read]
+    return [value for m in group.members for value in graph.results_of(m) if value in read]
 
 
 class _Emission:
@@ -57,17 +59,17 @@ class _Emission:
         self._kinds: list[Input] = []
         self._items: list[Step | Fold | Index] = []  # arguments: ~i for input i, else the number of an item
         self._known: dict[Any, int] = {}
-        self._value: dict[int, int] = {}  # of each member's result: ~i or the number of an item
+        self._value: dict[int, int] = {}  # of each result of a member: ~i or the number of an item
 
     def work(self) -> Work:
         graph, group = self._graph, self._group
         for member in group.members:
-            node = graph.nodes[member - graph.first]
+            node = graph.node(member)
             if node.spec.primitive == "reduce":
                 self._value[member] = self._fold(member, node)
             else:
                 given = [self._read(member, node, read) for read in node.reads]
-                self._value[member] = self._include(node.inferred, given)
+                self._value.update(zip(graph.results_of(member), self._include(node.inferred, given), strict=True))
         results = leaving(graph, group)
         numbers = [self._value[m] for m in results]
         if len(set(numbers)) < len(numbers):
@@ -115,11 +117,11 @@ class _Emission:
             and steps == (*(0 for _ in self._group.kept), 1)
         )
 
-    def _include(self, program: Program, given: list[int]) -> int:
+    def _include(self, program: Program, given: list[int]) -> list[int]:
         values = list(given)
         for step in program.steps:
             values.append(self._item(Step(step.function, step.dtype, tuple(values[a] for a in step.args))))
-        return values[-1]
+        return [values[v] for v in program.values]
 
     def _item(self, item: Step | Fold | Index) -> int:
         found = self._known.get(item)
@@ -134,7 +136,11 @@ class _Emission:
     def _fold(self, member: int, node: Node) -> int:
         """A reduction as a fold of accumulators, between casts: what the primitive computes."""
         reduction: Reduction = node.inferred
-        value, source, output = self._read(member, node, node.reads[0]), node.reads[0].layout.dtype, node.output.dtype
+        value, source, output = (
+            self._read(member, node, node.reads[0]),
+            node.reads[0].layout.dtype,
+            node.outputs[0].dtype,
+        )
         kind = {"any": "max", "all": "min"}.get(reduction.kind, reduction.kind)
         if reduction.kind in ("any", "all"):
             value, accumulator = self._cast(self._cast(value, source.name, "bool"), "bool", "uint64"), "uint64"
@@ -145,17 +151,17 @@ class _Emission:
 
     # parameters
 
-    def _written(self, member: int, shape: Shape) -> Read:
+    def _written(self, value: int, shape: Shape) -> Read:
         """A result as its launch writes it: along the axes of the domain, all of them or those that are kept."""
-        node = self._graph.nodes[member - self._graph.first]
-        places = self._group.places[member]
+        node, its = self._graph.node(value), self._graph.layout(value)
+        places = self._group.places[self._graph.giver(value)]
         if node.spec.primitive == "reduce":
             places = tuple(p for axis, p in enumerate(places) if axis not in node.inferred.axes)
-        at = {p: step for p, step in zip(places, node.output.strides, strict=True) if p is not None}
+        at = {p: step for p, step in zip(places, its.strides, strict=True) if p is not None}
         axes = self._axes[: len(shape)]
         if any(a not in at for a in axes):
-            raise Inexpressible(f"%{member} does not run over the whole domain")
-        return Read(member, layout(node.output.dtype, shape, tuple(at[a] for a in axes), node.output.device))
+            raise Inexpressible(f"%{value} does not run over the whole domain")
+        return Read(value, layout(its.dtype, shape, tuple(at[a] for a in axes), its.device))
 
     def _numbered(self, value: int) -> int:
         return ~value if value < 0 else len(self._inputs) + value
@@ -193,13 +199,13 @@ class _Emission:
             lay = layout(read.layout.dtype, shape[:n], (*read.layout.strides, *extra)[:n], read.layout.device)
             inputs.append(Read(read.value, lay, read.offset))
         outputs = []
-        for member, value in zip(results, program.outputs, strict=True):
+        for result, value in zip(results, program.outputs, strict=True):
             each = program.values[value].each
-            written = self._written(member, shape[: len(shape) - len(extra)] if each else shape[:kept_axes])
+            written = self._written(result, shape[: len(shape) - len(extra)] if each else shape[:kept_axes])
             if each and extra:
                 its_layout = written.layout
                 lay = layout(its_layout.dtype, shape, (*its_layout.strides, 1), its_layout.device)
-                written = Read(member, lay)
+                written = Read(result, lay)
             outputs.append(written)
         return Work("row", Rows(program, reduced), tuple(inputs), tuple(outputs))
 
@@ -215,13 +221,13 @@ def _dtype(inputs: tuple[str, ...], steps: tuple[Step, ...], value: int) -> str:
 def _product(graph: Graph, group: Group) -> Work:
     """A product with the group's steps as its epilogue."""
     head, *members = group.members
-    node = graph.nodes[head - graph.first]
-    output = node.output
+    node = graph.node(head)
+    (output,) = node.outputs
     accumulator = accumulator_dtype(node.reads[0].layout.dtype, output.dtype)
     extras: dict[Read, int] = {}
     for member in members:
-        for read in graph.nodes[member - graph.first].reads:
-            if read.value not in group.members:
+        for read in graph.node(member).reads:
+            if read.value < graph.first or graph.giver(read.value) not in group.members:
                 extras.setdefault(_stretched(read, output), 1 + len(extras))
     dtypes = (accumulator.name, *(read.layout.dtype.name for read in extras))
     steps: list[Step] = []
@@ -232,15 +238,15 @@ def _product(graph: Graph, group: Group) -> Work:
 
     values = {head: 0 if accumulator is output.dtype else add(Step("cast", output.dtype.name, (0,)))}
     for member in members:
-        its = graph.nodes[member - graph.first]
+        its = graph.node(member)
         given = [values[r.value] if r.value in values else extras[_stretched(r, output)] for r in its.reads]
         for step in its.inferred.steps:
             given.append(add(Step(step.function, step.dtype, tuple(given[a] for a in step.args))))
-        values[member] = given[-1]
+        values.update(zip(graph.results_of(member), (given[v] for v in its.inferred.values), strict=True))
     (result,) = leaving(graph, group)
     if values[result] != len(dtypes) + len(steps) - 1:
         raise Inexpressible("a product's result is not its last step")
-    last = graph.nodes[result - graph.first].output
+    last = graph.layout(result)
     operand = node.reads[0].layout.dtype
     rounded_only = (
         not extras

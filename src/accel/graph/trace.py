@@ -19,6 +19,9 @@ STANDS = "; the traced function stands at "
 
 PACKAGE = str(Path(__file__).parents[1])
 
+Recorded = tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], tuple[Layout, ...], str | None]
+"""A node whose values are not numbered yet: spec, parameters as given and inferred, reads, outputs, line."""
+
 
 class Tracer:
     """Records the calls of one function. is_constant: says of an array from outside the function whether it is a
@@ -30,8 +33,8 @@ class Tracer:
         self._symbols = [Symbol(self) for _ in inputs]
         self._captured: list[Array] = []
         self._capturing: list[Symbol] = []
-        self._nodes: list[tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], Layout, str | None]] = []
-        self._giving: list[Symbol] = []
+        self._nodes: list[Recorded] = []
+        self._giving: list[tuple[Symbol, ...]] = []  # by node: of each of its results
         self._alone: frozenset[str] = frozenset()
         self._settings = config.current()
         self._lines = is_constant is not None
@@ -63,12 +66,12 @@ class Tracer:
         layouts = tuple(x.layout for x in inputs)
         inferred = spec.infer(layouts, params)
         reads = [(self._symbol(spec.name, x), x.layout, x.offset) for x in inputs]
-        ((shape, dtype),) = inferred.outputs
-        output = result_layout(layouts, shape, dtype, spec.keeps_order)
-        symbol = Symbol(self)
-        self._nodes.append((spec, params, inferred.params, reads, output, _line()))
-        self._giving.append(symbol)
-        return Array(symbol, 0, output)
+        outputs = tuple(result_layout(layouts, shape, dtype, spec.keeps_order) for shape, dtype in inferred.outputs)
+        symbols = tuple(Symbol(self) for _ in outputs)
+        self._nodes.append((spec, params, inferred.params, reads, outputs, _line()))
+        self._giving.append(symbols)
+        results = tuple(Array(symbol, 0, its) for symbol, its in zip(symbols, outputs, strict=True))
+        return results[0] if len(results) == 1 else results
 
     def where(self) -> str:
         """The end of an error's message: where the traced function stands."""
@@ -100,7 +103,7 @@ class Tracer:
     def graph(self, results: Sequence[Array]) -> Graph:
         """The graph of what was recorded, without the nodes that no result needs."""
         given = [(self._result(x), x.layout, x.offset) for x in results]
-        giving = {symbol: i for i, symbol in enumerate(self._giving)}
+        giving = {symbol: i for i, symbols in enumerate(self._giving) for symbol in symbols}
         needed: set[Symbol] = set()
         pending = [symbol for symbol, _, _ in given]
         while pending:
@@ -110,8 +113,9 @@ class Tracer:
                 if (i := giving.get(symbol)) is not None:
                     pending += [s for s, _, _ in self._nodes[i][3]]
         constants = [(a, s) for a, s in zip(self._captured, self._capturing, strict=True) if s in needed]
-        kept = [(node, s) for node, s in zip(self._nodes, self._giving, strict=True) if s in needed]
-        numbers = {s: i for i, s in enumerate([*self._symbols, *(s for _, s in constants), *(s for _, s in kept)])}
+        kept = [(node, its) for node, its in zip(self._nodes, self._giving, strict=True) if needed.intersection(its)]
+        given_by_nodes = [s for _, symbols in kept for s in symbols]
+        numbers = {s: i for i, s in enumerate([*self._symbols, *(s for _, s in constants), *given_by_nodes])}
         # a constant is read from where the array that was met first begins
         start = {s: a.offset for a, s in constants}
 
@@ -119,8 +123,8 @@ class Tracer:
             return Read(numbers[symbol], its, offset - start.get(symbol, 0))
 
         nodes = tuple(
-            Node(spec, params, inferred, tuple(read(*r) for r in reads), output, line)
-            for (spec, params, inferred, reads, output, line), _ in kept
+            Node(spec, params, inferred, tuple(read(*r) for r in reads), outputs, line)
+            for (spec, params, inferred, reads, outputs, line), _ in kept
         )
         made = Graph(self._inputs, tuple(a for a, _ in constants), nodes, tuple(read(*r) for r in given))
         made.check()

@@ -3,7 +3,7 @@ and docs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -34,6 +34,25 @@ class Seen:
     layouts: tuple[Layout, ...]
     params: Any
     shape: Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """What accel knows of what kernels compute, beside the kernels; stated once, in the file of its ops.
+
+    name: the op of its kernel rows. params, below, are those that its kernels take.
+    canonical(params, outputs, *numpy): the bit contract's answer, for each output.
+    analysed(analysis, params, outputs, *operands): the same of operands and results with their errors
+    (`accel.graph.bounded.Bounded`), by an `accel.graph.bound.Analysis`; or the reason, in words, why no bound follows.
+    vjp(params, cotangents, results, operands): the cotangent of every operand, of its shape and dtype, from those of
+    the results, None being nothing and at least one not None, written with accel's own functions of arrays; or the
+    reason, in words, why there is none.
+    """
+
+    name: str
+    canonical: Callable[..., Sequence[np.ndarray]]
+    analysed: Callable[..., Sequence[Any]] | str
+    vjp: Callable[..., Sequence[Any]] | str
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -13,10 +13,13 @@ from ...array import Array
 from ...config import config
 from ...dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, DType, as_dtype, promote
 from ...errors import DtypeError, ShapeError
+from ...graph.bound import Analysis
+from ...graph.bounded import Bounded, bounded
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, layout
 from .. import bounds, canonical
-from ..parameters import Product
-from ..spec import Inferred, OpSpec, Seen
+from ..derivative import Cotangents, program_vjp
+from ..parameters import Product, accumulator_dtype
+from ..spec import Inferred, OpSpec, Output, Primitive, Seen
 from .pointwise import astype
 
 TF32_ROUNDOFF = 2.0**-10
@@ -182,3 +185,57 @@ MATMUL = registry.register(
         flops=flops,
     )
 )
+
+
+def _answer(product: Product, outputs: tuple[Output], a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:
+    ((_, dtype),) = outputs
+    return [canonical.matmul(a, b, dtype)]
+
+
+def _analysed(
+    analysis: Analysis, product: Product, outputs: tuple[Output], a: Bounded, b: Bounded, *extras: Bounded
+) -> Sequence[Bounded]:
+    ((_, output),) = outputs
+    accumulator = accumulator_dtype(a.dtype, output)
+    value = canonical.matmul(a.value, b.value, accumulator)
+    with np.errstate(all="ignore"):
+        left, right = np.abs(a.wide()), np.abs(b.wide())
+        error = left @ b.error + a.error @ (right + b.error)
+        if accumulator.kind == "f":
+            k = left.shape[-1]
+            magnitude = left @ right
+            growth = bounds.gamma(bounds.dot_depth(k), bounds.unit_roundoff(accumulator))
+            own = growth * magnitude + k * bounds.smallest(accumulator)
+            if bounds.integral(a.value, b.value):
+                own = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0.0, own)
+            exact = not (a.error.any() or b.error.any())
+            fits = magnitude < bounds.largest(accumulator) / 2
+            special = exact & ~np.isfinite(magnitude) & ~np.isfinite(value)
+            error = np.where(fits, error + own, np.where(special, 0.0, np.inf))
+    made = bounded(value, error)
+    if product.epilogue is None:
+        return [analysis.cast(output.name, made)]
+    return analysis.program(product.epilogue, made, *extras)
+
+
+def _vjp(product: Product, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Cotangents:
+    """g b.T and a.T g, after the epilogue's own."""
+    (g,), (y,), (a, b, *extras) = cotangents, results, operands
+    rest: list[Array | None] = []
+    if product.epilogue is not None:
+        value = matmul(a, b, dtype=accumulator_dtype(a.dtype, y.dtype))
+        g, *rest = program_vjp(product.epilogue, [g], [value, *extras])
+    if g is None:
+        return [None, None, *rest]
+    found = []
+    for left, right, x in ((g, _turned(b), a), (_turned(a), g, b)):
+        wide = [astype(m, g.dtype, copy=False) for m in (left, right)]
+        found.append(astype(matmul(*wide), x.dtype, copy=False))
+    return [*found, *rest]
+
+
+def _turned(x: Array) -> Array:
+    return x.permute((*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+registry.register_primitive(Primitive("matmul", _answer, _analysed, _vjp))

@@ -18,7 +18,8 @@ from ...errors import ArgumentError, DtypeError, ShapeError
 from ...layout import Layout, broadcast_shapes, broadcast_strides
 from ...scalar import FUNCTIONS, Program, ScalarFunction, program_for
 from .. import bounds, extended
-from ..spec import Inferred, OpSpec
+from ..derivative import program_vjp, summed
+from ..spec import Inferred, OpSpec, Primitive
 
 ARGUMENTS = {
     1: ("x",),
@@ -131,6 +132,24 @@ PROGRAM = registry.register(
         namespace="internal",
         keeps_order=True,
         flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
+    )
+)
+
+
+def _canonical(program: Program, outputs: Any, *operands: np.ndarray) -> Sequence[np.ndarray]:
+    from ...scalar.evaluate import evaluate_all
+
+    return [x.reshape(s) for x, (s, _) in zip(evaluate_all(program, *operands), outputs, strict=True)]
+
+
+registry.register_primitive(
+    Primitive(
+        "pointwise",
+        canonical=_canonical,
+        analysed=lambda analysis, program, outputs, *operands: analysis.program(program, *operands),
+        vjp=lambda program, cotangents, results, operands: list(
+            map(summed, program_vjp(program, cotangents, operands), operands)
+        ),
     )
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod as product
 from typing import Any
@@ -15,10 +15,13 @@ from ...arguments import integers, refuse, switch, unshown
 from ...array import Array
 from ...dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
 from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
+from ...graph.bound import Analysis
+from ...graph.bounded import Bounded
 from ...layout import Layout, Shape, permuted
 from .. import bounds, canonical
+from ..derivative import Cotangents, reduction_vjp
 from ..parameters import Reduction
-from ..spec import Inferred, OpSpec, Seen
+from ..spec import Inferred, OpSpec, Output, Primitive, Seen
 from .pointwise import astype
 
 Axes = int | tuple[int, ...] | None
@@ -335,3 +338,30 @@ SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (
         (argmin, False, NUMBERS),
     )
 )
+
+
+def _answer(reduction: Reduction, outputs: tuple[Output], x: np.ndarray) -> list[np.ndarray]:
+    ((shape, dtype),) = outputs
+    return [np.asarray(canonical.reduce(reduction.kind, x, reduction.axes, dtype), dtype.numpy).reshape(shape)]
+
+
+def _analysed(analysis: Analysis, reduction: Reduction, outputs: tuple[Output], x: Bounded) -> list[Bounded]:
+    """A fold of accumulators, rounded to the output dtype."""
+    ((shape, dtype),) = outputs
+    flat = x.seen(lambda v: canonical.flatten(v, reduction.axes))
+    if flat.value.shape[-1] == 0:
+        return [Bounded.exact(*_answer(reduction, outputs, x.value))]
+    if reduction.kind in ("sum", "prod"):
+        accumulator = x.dtype.accumulator if x.dtype.kind == "f" else "uint64" if x.dtype.kind == "u" else "int64"
+        flat = analysis.cast(accumulator, flat)
+    return [analysis.cast(dtype.name, analysis.fold(reduction.kind, flat)).seen(lambda v: v.reshape(shape))]
+
+
+def _vjp(
+    reduction: Reduction, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]
+) -> Cotangents:
+    (g,), (y,), (x,) = cotangents, results, operands
+    return [None if g is None else reduction_vjp(reduction, g, y, x)]
+
+
+registry.register_primitive(Primitive("reduce", _answer, _analysed, _vjp))

@@ -12,11 +12,13 @@ from ...array import Array
 from ...conversion import from_numpy
 from ...dtypes import FLOATS, TABLE, DType, as_dtype
 from ...errors import ShapeError
+from ...graph.bound import Analysis
+from ...graph.bounded import Bounded
 from ...layout import Layout
 from ...scalar import Fold, Index, Step
 from .. import bounds, canonical
 from ..parameters import Rows, domain
-from ..spec import Inferred, OpSpec
+from ..spec import Inferred, OpSpec, Primitive
 from .pointwise import COPY, apply
 
 
@@ -128,4 +130,39 @@ ROW = registry.register(
         namespace="internal",
         flops=lambda inputs, outputs: inputs[0].size,
     )
+)
+
+
+def _answer(params: Rows, outputs: Any, *operands: np.ndarray) -> tuple[np.ndarray, ...]:
+    result = evaluate(params, *operands)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _analysed(analysis: Analysis, params: Rows, outputs: Any, *inputs: Bounded) -> list[Bounded]:
+    program = params.program
+    shape = next(x.value.shape for x, its in zip(inputs, program.inputs, strict=True) if its.each)
+    kept = shape[: len(shape) - params.reduced]
+    n = int(np.prod(shape[len(kept) :]))
+    values = [
+        x.seen(lambda v, each=its.each: v.reshape(*kept, n if each else 1))
+        for x, its in zip(inputs, program.inputs, strict=True)
+    ]
+    for item in program.steps:
+        if isinstance(item, Index):
+            values.append(Bounded.exact(np.broadcast_to(np.arange(n), (*kept, n))))
+        elif isinstance(item, Fold):
+            x = values[item.arg].seen(lambda v: np.broadcast_to(v, (*kept, n)))
+            values.append(analysis.fold(item.kind, x))
+        else:
+            values.append(analysis.step(item.function, item.dtype, *(values[a] for a in item.args)))
+    results = []
+    for v in program.outputs:
+        each = program.values[v].each
+        whole = values[v].seen(lambda x, m=n if each else 1: np.broadcast_to(x, (*kept, m)))
+        results.append(whole.seen(lambda x, its=shape if each else kept: np.ascontiguousarray(x).reshape(its)))
+    return results
+
+
+registry.register_primitive(
+    Primitive("row", _answer, _analysed, vjp="groups are made of its steps after derivatives are taken, never before")
 )
