@@ -17,6 +17,7 @@ from scalar_samples import NUMPY, canonical_bits
 from accel.scalar import FUNCTIONS, program_for
 from accel.scalar.evaluate import evaluate
 
+PI = math.pi
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 POSITIVE = (0.0625, 0.75, 1.0, 3.0, 100.0)
 LETTERS = {
@@ -88,6 +89,26 @@ RULES = {
     "ceil": ROUNDING + "; 0.75 -> 1; -0.75 -> -0; 2.5 -> 3; -2.5 -> -2",
     "trunc": ROUNDING + "; 0.75 -> 0; -0.75 -> -0; 2.5 -> 2; -2.5 -> -2",
     "round": ROUNDING + "; 0.5 -> 0; -0.5 -> -0; 1.5 -> 2; 2.5 -> 2; -2.5 -> -2; 0.75 -> 1",
+    "nextafter": "nan x -> nan; x nan -> nan; 0 -0 -> -0; -0 0 -> 0; inf inf -> inf; -inf -inf -> -inf; 3 3 -> 3",
+    "cbrt": f"{UNARY_ODD}; inf -> inf; -inf -> -inf; 8 -> 2; -0.125 -> -0.5; 1 -> 1",
+    "hypot": "inf x -> inf; -inf x -> inf; x inf -> inf; x -inf -> inf; 3 4 -> 5; 0 p -> =2; -0 p -> =2; "
+    "p 0 -> =1; p -0 -> =1; 0 0 -> 0; -0 -0 -> 0; nan 0 -> nan; 3 nan -> nan; nan nan -> nan",
+    "sin": f"{UNARY_ODD}; inf -> nan; -inf -> nan",
+    "cos": "nan -> nan; 0 -> 1; -0 -> 1; inf -> nan; -inf -> nan",
+    "tan": f"{UNARY_ODD}; inf -> nan; -inf -> nan",
+    "asin": f"{UNARY_ODD}; 3 -> nan; -3 -> nan; inf -> nan; -inf -> nan; 1 -> {PI / 2}; -1 -> {-PI / 2}",
+    "acos": f"nan -> nan; 1 -> 0; 3 -> nan; -3 -> nan; inf -> nan; -inf -> nan; 0 -> {PI / 2}; -1 -> {PI}",
+    "atan": f"{UNARY_ODD}; inf -> {PI / 2}; -inf -> {-PI / 2}; 1 -> {PI / 4}; -1 -> {-PI / 4}",
+    "atan2": f"nan x -> nan; x nan -> nan; p 0 -> {PI / 2}; p -0 -> {PI / 2}; 0 p -> 0; 0 0 -> 0; 0 -0 -> {PI}; "
+    f"0 n -> {PI}; -0 p -> -0; -0 0 -> -0; -0 -0 -> {-PI}; -0 n -> {-PI}; n 0 -> {-PI / 2}; n -0 -> {-PI / 2}; "
+    f"p inf -> 0; p -inf -> {PI}; n inf -> -0; n -inf -> {-PI}; inf p -> {PI / 2}; inf n -> {PI / 2}; "
+    f"-inf p -> {-PI / 2}; -inf n -> {-PI / 2}; inf inf -> {PI / 4}; inf -inf -> {3 * PI / 4}; "
+    f"-inf inf -> {-PI / 4}; -inf -inf -> {-3 * PI / 4}; 0 inf -> 0; -0 -inf -> {-PI}; inf 0 -> {PI / 2}",
+    "sinh": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "cosh": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> inf",
+    "asinh": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "acosh": "nan -> nan; 0.75 -> nan; 0 -> nan; n -> nan; -inf -> nan; 1 -> 0; inf -> inf",
+    "atanh": f"{UNARY_ODD}; 3 -> nan; -3 -> nan; inf -> nan; -inf -> nan; 1 -> inf; -1 -> -inf",
     "exp": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0",
     "exp2": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0; 3 -> 8; -2 -> 0.25",
     "expm1": f"{UNARY_ODD}; inf -> inf; -inf -> -1",

@@ -133,6 +133,36 @@ def stepped(function: Callable[[Elements], Elements]) -> Rule:
     return rule
 
 
+def _wave(y: Elements, x: Argument) -> Elements:
+    """Slopes up to 1, and values from -1 to 1."""
+    return np.minimum(x[1], 1.0 + np.abs(y))
+
+
+def _tangent(y: Elements, x: Argument) -> Elements:
+    """Steepest at an end, unless a pole may be inside."""
+    branch = [np.floor(end / np.pi + 0.5 + side) for end in ends(x) for side in (-(2.0**-40), 2.0**-40)]
+    inside = (branch[0] == branch[3]) & (np.abs(x[0]) < 2.0**40)
+    return np.where(inside, times(slope("tan", y, x), x[1]), np.inf)
+
+
+def _distance(y: Elements, a: Argument, b: Argument) -> Elements:
+    return a[1] + b[1]
+
+
+def _angle(y: Elements, a: Argument, b: Argument) -> Elements:
+    """By how far the point moves against its distance; a whole turn where it may cross the cut or the origin."""
+    moved = np.hypot(a[1], b[1])
+    room = np.hypot(a[0], b[0]) * (1 - 2.0**-50) - moved
+    crosses = (b[0] <= b[1]) & (np.abs(a[0]) <= a[1]) & (a[1] > 0)
+    return np.where(crosses | (room <= 0), 2 * np.pi, np.minimum(np.pi / 2 * times(moved, 1 / room), 2 * np.pi))
+
+
+def _neighbour(y: Elements, a: Argument, b: Argument) -> Elements:
+    """The argument's error, and a last place to each side, of float32 at the most."""
+    least = float(np.finfo(np.float32).smallest_subnormal)
+    return np.where((a[1] > 0) | (b[1] > 0), a[1] + 4 * (2.0**-23 * (np.abs(y) + a[1]) + least), 0.0)
+
+
 def _floor_quotient(y: Elements, a: Argument, b: Argument) -> Elements:
     quotient = a[0] / b[0]
     error = _quotient(quotient, a, b)
@@ -220,6 +250,12 @@ RULES: dict[str, Rule] = {
     "sqrt": _root,
     "signbit": _sign_bit,
     "copysign": _signed,
+    "nextafter": _neighbour,
+    "sin": _wave,
+    "cos": _wave,
+    "tan": _tangent,
+    "atan2": _angle,
+    "hypot": _distance,
     "where": choice,
     "minimum": smallest,
     "maximum": largest,
@@ -248,6 +284,7 @@ POLES: dict[str, Callable[..., Elements]] = {
     "log2": lambda x: x == 0,
     "log10": lambda x: x == 0,
     "log1p": lambda x: x == -1,
+    "atanh": lambda x: np.abs(x) == 1,
     "pow": lambda x, p: (x == 0) & (p < 0),
 }
 """Where functions of finite arguments are infinite; every other infinity is an overflow."""

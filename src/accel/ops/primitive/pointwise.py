@@ -42,6 +42,7 @@ NAMESPACES = {
     "silu": "nn",
     "softsign": "nn",
     "tanhshrink": "nn",
+    "cbrt": "special",
     "erf": "special",
     "rsqrt": "special",
 }
