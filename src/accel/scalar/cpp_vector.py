@@ -83,9 +83,9 @@ class _Function:
         """A choice for rare lanes, and others by the same condition, none of which needs another."""
         found = [node]
         for other in pending:
-            if other not in known and _is_rare(other) and other.args[0] is node.args[0] and other is not node:
-                if not any(_depends(other, one) or _depends(one, other) for one in found):
-                    found.append(other)
+            alike = _is_rare(other) and other.args[0] is node.args[0] and other is not node and other not in known
+            if alike and not any(_depends(other, one) or _depends(one, other) for one in found):
+                found.append(other)
         return found
 
     def _block(
