@@ -35,6 +35,14 @@ def points(name: str, argument: int) -> np.ndarray:
         return np.abs(x)
     if name == "log1p":
         return np.abs(x) - 0.9
+    if name in ("logit", "entr"):
+        return np.abs(x) / 8
+    if name == "xlogy" and argument == 1:
+        return np.abs(x)
+    if name == "xlog1py" and argument == 1:
+        return np.abs(x) - 0.9
+    if name == "ldexp" and argument == 1:
+        return np.rint(x)
     if name in ("asin", "acos", "atanh"):
         return x / 8
     if name == "acosh":

@@ -109,6 +109,21 @@ RULES = {
     "asinh": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
     "acosh": "nan -> nan; 0.75 -> nan; 0 -> nan; n -> nan; -inf -> nan; 1 -> 0; inf -> inf",
     "atanh": f"{UNARY_ODD}; 3 -> nan; -3 -> nan; inf -> nan; -inf -> nan; 1 -> inf; -1 -> -inf",
+    "fmod": "nan x -> nan; x nan -> nan; inf x -> nan; -inf x -> nan; y 0 -> nan; y -0 -> nan; 0 p -> 0; -0 p -> -0; "
+    "0 n -> 0; -0 n -> -0; p inf -> =1; p -inf -> =1; n inf -> =1; n -inf -> =1; 7 3 -> 1; -7 3 -> -1; 7 -3 -> 1",
+    "frac": "nan -> nan; inf -> nan; -inf -> nan; 0 -> 0; -0 -> 0; 3 -> 0; -3 -> 0; 2.5 -> 0.5; -2.5 -> -0.5",
+    "ldexp": "nan x -> nan; x nan -> nan; 0 y -> 0; -0 y -> -0; inf y -> inf; -inf y -> -inf; 3 2 -> 12; 3 -1 -> 1.5; "
+    "p 0 -> =1; p -0 -> =1; p inf -> inf; n inf -> -inf; p -inf -> 0; n -inf -> -0; p 100000 -> inf; p -100000 -> 0",
+    "deg2rad": f"{UNARY_ODD}; inf -> inf; -inf -> -inf; 180 -> {PI}",
+    "rad2deg": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "sinc": "nan -> nan; 0 -> 1; -0 -> 1; inf -> 0; -inf -> 0; 100000 -> 0; 0.5 -> 0.6366197723675814",
+    "xlogy": "nan x -> nan; x nan -> nan; 0 y -> 0; -0 y -> 0; p 0 -> -inf; n 0 -> inf; p n -> nan; n n -> nan; "
+    "p 1 -> 0; p inf -> inf; n inf -> -inf; inf 0 -> -inf; -inf 0 -> inf; inf 3 -> inf; p -inf -> nan",
+    "xlog1py": "nan x -> nan; x nan -> nan; 0 y -> 0; -0 y -> 0; p -1 -> -inf; n -1 -> inf; p -3 -> nan; p 0 -> 0; "
+    "p -0 -> -0; n 0 -> -0; p inf -> inf; n inf -> -inf; p -inf -> nan",
+    "entr": "nan -> nan; 0 -> 0; -0 -> 0; n -> -inf; -inf -> -inf; inf -> -inf",
+    "logit": "nan -> nan; 0 -> -inf; -0 -> -inf; 1 -> inf; 3 -> nan; n -> nan; inf -> nan; -inf -> nan",
+    "exp10": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0; 2 -> 100; 1 -> 10; 4 -> 10000",
     "exp": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0",
     "exp2": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0; 3 -> 8; -2 -> 0.25",
     "expm1": f"{UNARY_ODD}; inf -> inf; -inf -> -1",

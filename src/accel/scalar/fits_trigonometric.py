@@ -60,8 +60,13 @@ SUMS = (
     ("HALF_PI", mpmath.pi / 2, 3),
     ("QUARTER_PI", mpmath.pi / 4, 2),
     ("PI", mpmath.pi, 2),
+    ("DEGREE", mpmath.pi / 180, 2),
+    ("RADIAN", 180 / mpmath.pi, 2),
+    ("CBRT_2", mpmath.cbrt(mpmath.mpf(1) / 2), 1),
+    ("CBRT_4", mpmath.cbrt(mpmath.mpf(1) / 4), 1),
+    ("LN10", mpmath.log(10), 2),
+    ("LOG2_10", mpmath.log(10, 2), 1),
 )
-SUMS += (("CBRT_2", mpmath.cbrt(mpmath.mpf(1) / 2), 1), ("CBRT_4", mpmath.cbrt(mpmath.mpf(1) / 4), 1))
 
 
 def write_turns() -> None:
@@ -79,7 +84,3 @@ def write_turns() -> None:
 def main() -> None:
     write("accel.scalar.fits_trigonometric", FITS, sums=SUMS)
     write_turns()
-
-
-if __name__ == "__main__":
-    main()

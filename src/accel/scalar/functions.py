@@ -5,8 +5,11 @@ from __future__ import annotations
 from . import (
     activation,
     adjacent,
+    angle,
     arithmetic,
     comparison,
+    entropy,
+    exponent,
     exponential,
     hyperbolic,
     integer,
@@ -20,7 +23,7 @@ from .scalar_function import ScalarFunction
 
 FAMILIES = (
     *(arithmetic, integer, comparison, rounding, adjacent, exponential, logarithm, root, trigonometric, hyperbolic),
-    *(activation, rectifier),
+    *(activation, rectifier, exponent, angle, entropy),
 )
 
 FUNCTIONS: dict[str, ScalarFunction] = {row.name: row for family in FAMILIES for row in family.ROWS}

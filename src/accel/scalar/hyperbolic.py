@@ -38,16 +38,17 @@ def cosh(x: Expr) -> Expr:
     return e + 0.25 / e
 
 
-def log1p_pair(x: Expr, low: Expr, fourfold: Expr | None = None) -> Expr:
-    """log(1 + x + low) for x >= 0, low within a unit of x's last place, finite; log 4 more where ``fourfold``."""
+def log1p_pair(x: Expr, low: Expr, twos: tuple[Expr, float] | None = None) -> Expr:
+    """log(1 + x + low) for x >= 0, low within a unit of x's last place, finite. twos: a rare
+    condition, and how often log 2 is added where it holds."""
     fmt = format_of(x)
     m, k, field = fraction_and_exponent(1.0 + x)
     scale = bitcast((const(2 * fmt.bias, fmt.bits) - field) << fmt.fraction, x.dtype)
     f = rarely(~(x < 2.0 ** (fmt.fraction + 2)), m - 1.0, fma(x, scale, scale - 1.0))
     rest = low * scale
     rest = fma(-f, rest, rest)
-    if fourfold is not None:
-        k = rarely(fourfold, k + 2.0, k)
+    if twos is not None:
+        k = rarely(twos[0], k + twos[1], k)
     high, k_low = LN2[x.dtype]
     return fma(k, high, f + fma(k, k_low, log_tail(f) + rest))
 
@@ -60,7 +61,7 @@ def asinh(x: Expr) -> Expr:
     square = a * a
     v, low = fast_two_sum(a, square / (sqrt(square + 1.0) + 1.0))
     v, low = rarely(large, a * 0.5, v), rarely(large, const(0.0, x.dtype), low)
-    value = log1p_pair(v, low, large)
+    value = log1p_pair(v, low, (large, 2.0))
     value = rarely(~(a < infinity(x.dtype)), a, value)
     return with_sign_of(rarely(a < 2.0 ** -(f.fraction // 2 + 2), a, value), x)
 
@@ -73,7 +74,7 @@ def acosh(x: Expr) -> Expr:
     root = sqrt(fma(t, t, t * 2.0))
     v, low = fast_two_sum(root, t)
     v, low = rarely(large, x * 0.5, v), rarely(large, const(0.0, x.dtype), low)
-    value = log1p_pair(v, low, large)
+    value = log1p_pair(v, low, (large, 2.0))
     special = select(x < 1.0, nan(x.dtype), x)
     return rarely(~((x >= 1.0) & (x < infinity(x.dtype))), special, value)
 

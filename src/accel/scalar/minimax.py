@@ -1,5 +1,6 @@
-"""Makes coefficients.py: ``python -m accel.scalar.minimax > coefficients.py`` (needs mpmath; two minutes); the
-modules ``fits_<family>`` make ``coefficients_<family>`` by the same means.
+"""Makes coefficients.py: ``python -P src/accel/scalar/minimax.py > coefficients.py`` (needs mpmath; two minutes).
+
+With a name it makes those of ``fits_<name>.py``: ``minimax.py trigonometric > coefficients_trigonometric.py``.
 
 Each polynomial minimises the largest weighted error over an interval (Remez exchange on a dense Chebyshev grid, in
 60-digit arithmetic). Its coefficients are rounded to the dtype one by one, from the lowest power, and the rest is
@@ -10,8 +11,12 @@ the largest weighted error of the rounded polynomial, as a power of two.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import mpmath
@@ -298,5 +303,14 @@ def main() -> None:
     write("accel.scalar.minimax", FITS, SPLITS)
 
 
+def run(family: str) -> None:
+    """The main function of a module of fits, imported without the rest of the package, which needs what it makes."""
+    here = Path(__file__).parent
+    for name, folder in (("accel", here.parent), ("accel.scalar", here)):
+        sys.modules[name] = ModuleType(name)
+        sys.modules[name].__path__ = [str(folder)]
+    import_module(f"accel.scalar.fits_{family}").main()
+
+
 if __name__ == "__main__":
-    main()
+    run(sys.argv[1]) if sys.argv[1:] else main()

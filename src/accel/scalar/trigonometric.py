@@ -31,11 +31,12 @@ def sine_and_cosine(r: Expr, low: Expr) -> tuple[Expr, Expr, Expr, Expr]:
     return r, fma(r * u, polynomial(u, SIN[r.dtype]), low * near), near, others
 
 
-def _odd(q: Expr) -> Expr:
+def odd(q: Expr) -> Expr:
+    """Whether the last bit is set."""
     return ne(q & 1, 0)
 
 
-def _second(q: Expr) -> Expr:
+def second(q: Expr) -> Expr:
     """The bit of 2 of q, as a sign bit."""
     return q << (WIDTH[q.dtype] - 2)
 
@@ -43,22 +44,22 @@ def _second(q: Expr) -> Expr:
 def sin(x: Expr) -> Expr:
     r, low, q = quadrant(abs(x))
     sine, sine_low, cosine, cosine_low = sine_and_cosine(r, low)
-    return flip(select(_odd(q), cosine + cosine_low, sine + sine_low), raw(x) ^ _second(q))
+    return flip(select(odd(q), cosine + cosine_low, sine + sine_low), raw(x) ^ second(q))
 
 
 def cos(x: Expr) -> Expr:
     r, low, q = quadrant(abs(x))
     sine, sine_low, cosine, cosine_low = sine_and_cosine(r, low)
-    return flip(select(_odd(q), sine + sine_low, cosine + cosine_low), _second(q + 1))
+    return flip(select(odd(q), sine + sine_low, cosine + cosine_low), second(q + 1))
 
 
 def tan(x: Expr) -> Expr:
     """sine / cosine or -cosine / sine, with one step of Newton's that takes both rests into account."""
     r, low, q = quadrant(abs(x))
     sine, sine_low, cosine, cosine_low = sine_and_cosine(r, low)
-    odd = _odd(q)
-    n, n_low = fast_two_sum(select(odd, cosine, sine), select(odd, cosine_low, sine_low))
-    d, d_low = fast_two_sum(select(odd, sine, cosine), select(odd, sine_low, cosine_low))
+    swapped = odd(q)
+    n, n_low = fast_two_sum(select(swapped, cosine, sine), select(swapped, cosine_low, sine_low))
+    d, d_low = fast_two_sum(select(swapped, sine, cosine), select(swapped, sine_low, cosine_low))
     inverse = 1.0 / d
     quotient = n * inverse
     rest = fma(-quotient, d, n) + fma(-quotient, d_low, n_low)

@@ -43,8 +43,14 @@ NAMESPACES = {
     "softsign": "nn",
     "tanhshrink": "nn",
     "cbrt": "special",
+    "entr": "special",
     "erf": "special",
+    "exp10": "special",
+    "logit": "special",
     "rsqrt": "special",
+    "sinc": "special",
+    "xlog1py": "special",
+    "xlogy": "special",
 }
 """Of the functions that the array API standard does not have."""
 
