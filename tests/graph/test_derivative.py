@@ -65,7 +65,7 @@ def test_functions(name):
     assert len(found) == row.arity
     for i, got in enumerate(found):
         if got is None:
-            assert name in ("where", "copysign", "nextafter")
+            assert name in ("where", "copysign", "nextafter", "ldexp")
             continue
         want = [cotangent[at] * _difference(name, [v[at] for v in x], i) for at in range(y.size)]
         np.testing.assert_allclose(np.broadcast_to(got, y.shape), want, rtol=1e-10, atol=1e-13)

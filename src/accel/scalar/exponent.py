@@ -9,7 +9,7 @@ from .scalar_function import ScalarFunction
 
 
 def ldexp(x: Expr, n: Expr) -> Expr:
-    """x 2**n: n is added to the exponent; where that leaves the normal range, fraction + 2 more is, and the product
+    """x 2**n: n, rounded to an integer, is added to the exponent; where that leaves the normal range, fraction + 2 more is, and the product
     with that power of two rounds."""
     f = format_of(x)
     signed = f"int{WIDTH[x.dtype]}"
@@ -33,9 +33,9 @@ def ldexp(x: Expr, n: Expr) -> Expr:
 
 ROWS = (
     ScalarFunction(
-        "ldexp", 2, ("float",), ldexp, "Gives x1 times 2**x2 for each pair of elements, x2 being whole numbers.",
+        "ldexp", 2, ("float",), ldexp, "Gives x1 times 2**x2 for each pair of elements, x2 rounded to an integer.",
         ulp=(0.5, 0.5), special=("NaN in any argument -> NaN", "0, n -> x1", "inf, n -> x1"),
-        source="integer addition to the exponent", reference=lambda mp, x, n: mp.ldexp(x, int(n)),
-        derivative=lambda fn, g, y, x, n: (fn.ldexp(g, n), g * y * 0.6931471805599453),
+        source="integer addition to the exponent", reference=lambda mp, x, n: mp.ldexp(x, int(mp.nint(n))),
+        derivative=lambda fn, g, y, x, n: (fn.ldexp(g, n), None),
     ),
 )  # fmt: skip
