@@ -9,8 +9,8 @@ from .scalar_function import ScalarFunction
 
 
 def ldexp(x: Expr, n: Expr) -> Expr:
-    """x 2**n: n, rounded to an integer, is added to the exponent; where that leaves the normal range, fraction + 2 more is, and the product
-    with that power of two rounds."""
+    """x 2**n: n, rounded to an integer, is added to the exponent; where that leaves the normal range, fraction + 2 more
+    is, and the product with that power of two rounds."""
     f = format_of(x)
     signed = f"int{WIDTH[x.dtype]}"
     reach = 2.0 * (f.bias + f.fraction)
