@@ -24,7 +24,7 @@ from accel.scalar.scalar_function import DISCRETE
 
 OF_FLOATS = [name for name, row in FUNCTIONS.items() if "float" in row.kinds]
 MEASURED = [name for name in OF_FLOATS if FUNCTIONS[name].reference is not None]
-LONG = {"remainder": 2400, "floor_divide": 2400}
+LONG = {"fmod": 2400, "remainder": 2400, "floor_divide": 2400}
 """Bits that the exact floor of a quotient needs."""
 RNG = np.random.default_rng(5)
 COMPOSED = (

@@ -15,7 +15,7 @@ from accel.scalar import FUNCTIONS
 
 # Bits of working precision: enough for the cancellations of the definitions; a floor of a quotient needs all its bits.
 PRECISION = 160
-LONG = {"remainder": 2400, "floor_divide": 2400}
+LONG = {"fmod": 2400, "remainder": 2400, "floor_divide": 2400}
 
 
 def exact(name: str, *x: float) -> mpmath.mpf:

@@ -6,32 +6,38 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from types import ModuleType
 
 import mpmath
 import pytest
 
-from accel.scalar import coefficients, minimax
+from accel.scalar import coefficients, coefficients_trigonometric, fits_trigonometric, minimax
 
-SOURCE = Path(coefficients.__file__).read_text(encoding="utf-8")
-FITS = [(row, dtype) for row in minimax.FITS for dtype in row.degree]
+FAMILIES = {minimax: coefficients, fits_trigonometric: coefficients_trigonometric}
+NAMES = [f"{row.name}-{dtype}" for fits in FAMILIES for row in fits.FITS for dtype in row.degree]
+FITS = [(row, dtype, made) for fits, made in FAMILIES.items() for row in fits.FITS for dtype in row.degree]
 
 
-def stated(row: minimax.Fit, dtype: str) -> float:
+def source(made: ModuleType) -> str:
+    return Path(made.__file__).read_text(encoding="utf-8")
+
+
+def stated(row: minimax.Fit, dtype: str, made: ModuleType) -> float:
     """The binary logarithm of the error in the comment of a polynomial."""
-    return float(re.search(rf"# {dtype}: {re.escape(row.what)}: 2\*\*(-[\d.]+)", SOURCE)[1])
+    return float(re.search(rf"# {dtype}: {re.escape(row.what)}: 2\*\*(-[\d.]+)", source(made))[1])
 
 
-@pytest.mark.parametrize(("row", "dtype"), FITS, ids=lambda v: getattr(v, "name", v))
-def test_polynomials_are_as_close_as_stated(row: minimax.Fit, dtype: str) -> None:
-    c = [mpmath.mpf(v) for v in getattr(coefficients, row.name)[dtype]]
+@pytest.mark.parametrize(("row", "dtype", "made"), FITS, ids=NAMES)
+def test_polynomials_are_as_close_as_stated(row: minimax.Fit, dtype: str, made: ModuleType) -> None:
+    c = [mpmath.mpf(v) for v in getattr(made, row.name)[dtype]]
     for i in range(row.doubled):
-        c[i] += mpmath.mpf(getattr(coefficients, row.name + "_LOW")[dtype][i])
+        c[i] += mpmath.mpf(getattr(made, row.name + "_LOW")[dtype][i])
     worst = mpmath.mpf(0)
     for x in minimax.grid(*row.interval[dtype], 300):
         if abs(row.weight(x)) > 1e-12:
             value = minimax.evaluate(c, list(range(len(c))), x)
             worst = max(worst, abs(row.weight(x) * (row.function(x) - value)))
-    assert abs(float(mpmath.log(worst, 2)) - stated(row, dtype)) < 0.3
+    assert abs(float(mpmath.log(worst, 2)) - stated(row, dtype, made)) < 0.3
 
 
 @pytest.mark.parametrize(("name", "value", "bits"), minimax.SPLITS)
@@ -49,9 +55,18 @@ def test_short_polynomials_are_made_again() -> None:
         assert not low or tuple(low) == getattr(coefficients, name + "_LOW")[dtype]
 
 
+@pytest.mark.parametrize(("name", "value", "count"), fits_trigonometric.SUMS)
+def test_sums(name: str, value: object, count: int) -> None:
+    for dtype, terms in getattr(coefficients_trigonometric, name).items():
+        assert terms == minimax.parts(value, dtype, count)
+        rest = abs(sum(map(mpmath.mpf, terms)) / value - 1)
+        assert rest < 2.0 ** (-24 * count if dtype == "float32" else -53 * count)
+
+
 @pytest.mark.slow
-def test_the_file_is_made_again() -> None:
+@pytest.mark.parametrize("fits", FAMILIES, ids=lambda fits: fits.__name__)
+def test_the_file_is_made_again(fits: ModuleType) -> None:
     made = io.StringIO()
     with contextlib.redirect_stdout(made):
-        minimax.main()
-    assert made.getvalue() == SOURCE
+        fits.main()
+    assert made.getvalue() == source(FAMILIES[fits])

@@ -17,6 +17,7 @@ from scalar_samples import NUMPY, canonical_bits
 from accel.scalar import FUNCTIONS, program_for
 from accel.scalar.evaluate import evaluate
 
+PI = math.pi
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 POSITIVE = (0.0625, 0.75, 1.0, 3.0, 100.0)
 LETTERS = {
@@ -88,6 +89,41 @@ RULES = {
     "ceil": ROUNDING + "; 0.75 -> 1; -0.75 -> -0; 2.5 -> 3; -2.5 -> -2",
     "trunc": ROUNDING + "; 0.75 -> 0; -0.75 -> -0; 2.5 -> 2; -2.5 -> -2",
     "round": ROUNDING + "; 0.5 -> 0; -0.5 -> -0; 1.5 -> 2; 2.5 -> 2; -2.5 -> -2; 0.75 -> 1",
+    "nextafter": "nan x -> nan; x nan -> nan; 0 -0 -> -0; -0 0 -> 0; inf inf -> inf; -inf -inf -> -inf; 3 3 -> 3",
+    "cbrt": f"{UNARY_ODD}; inf -> inf; -inf -> -inf; 8 -> 2; -0.125 -> -0.5; 1 -> 1",
+    "hypot": "inf x -> inf; -inf x -> inf; x inf -> inf; x -inf -> inf; 3 4 -> 5; 0 p -> =2; -0 p -> =2; "
+    "p 0 -> =1; p -0 -> =1; 0 0 -> 0; -0 -0 -> 0; nan 0 -> nan; 3 nan -> nan; nan nan -> nan",
+    "sin": f"{UNARY_ODD}; inf -> nan; -inf -> nan",
+    "cos": "nan -> nan; 0 -> 1; -0 -> 1; inf -> nan; -inf -> nan",
+    "tan": f"{UNARY_ODD}; inf -> nan; -inf -> nan",
+    "asin": f"{UNARY_ODD}; 3 -> nan; -3 -> nan; inf -> nan; -inf -> nan; 1 -> {PI / 2}; -1 -> {-PI / 2}",
+    "acos": f"nan -> nan; 1 -> 0; 3 -> nan; -3 -> nan; inf -> nan; -inf -> nan; 0 -> {PI / 2}; -1 -> {PI}",
+    "atan": f"{UNARY_ODD}; inf -> {PI / 2}; -inf -> {-PI / 2}; 1 -> {PI / 4}; -1 -> {-PI / 4}",
+    "atan2": f"nan x -> nan; x nan -> nan; p 0 -> {PI / 2}; p -0 -> {PI / 2}; 0 p -> 0; 0 0 -> 0; 0 -0 -> {PI}; "
+    f"0 n -> {PI}; -0 p -> -0; -0 0 -> -0; -0 -0 -> {-PI}; -0 n -> {-PI}; n 0 -> {-PI / 2}; n -0 -> {-PI / 2}; "
+    f"p inf -> 0; p -inf -> {PI}; n inf -> -0; n -inf -> {-PI}; inf p -> {PI / 2}; inf n -> {PI / 2}; "
+    f"-inf p -> {-PI / 2}; -inf n -> {-PI / 2}; inf inf -> {PI / 4}; inf -inf -> {3 * PI / 4}; "
+    f"-inf inf -> {-PI / 4}; -inf -inf -> {-3 * PI / 4}; 0 inf -> 0; -0 -inf -> {-PI}; inf 0 -> {PI / 2}",
+    "sinh": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "cosh": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> inf",
+    "asinh": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "acosh": "nan -> nan; 0.75 -> nan; 0 -> nan; n -> nan; -inf -> nan; 1 -> 0; inf -> inf",
+    "atanh": f"{UNARY_ODD}; 3 -> nan; -3 -> nan; inf -> nan; -inf -> nan; 1 -> inf; -1 -> -inf",
+    "fmod": "nan x -> nan; x nan -> nan; inf x -> nan; -inf x -> nan; y 0 -> nan; y -0 -> nan; 0 p -> 0; -0 p -> -0; "
+    "0 n -> 0; -0 n -> -0; p inf -> =1; p -inf -> =1; n inf -> =1; n -inf -> =1; 7 3 -> 1; -7 3 -> -1; 7 -3 -> 1",
+    "frac": "nan -> nan; inf -> nan; -inf -> nan; 0 -> 0; -0 -> 0; 3 -> 0; -3 -> 0; 2.5 -> 0.5; -2.5 -> -0.5",
+    "ldexp": "nan x -> nan; x nan -> nan; 0 y -> 0; -0 y -> -0; inf y -> inf; -inf y -> -inf; 3 2 -> 12; 3 -1 -> 1.5; "
+    "p 0 -> =1; p -0 -> =1; p inf -> inf; n inf -> -inf; p -inf -> 0; n -inf -> -0; p 100000 -> inf; p -100000 -> 0",
+    "deg2rad": f"{UNARY_ODD}; inf -> inf; -inf -> -inf; 180 -> {PI}",
+    "rad2deg": f"{UNARY_ODD}; inf -> inf; -inf -> -inf",
+    "sinc": "nan -> nan; 0 -> 1; -0 -> 1; inf -> 0; -inf -> 0; 100000 -> 0; 0.5 -> 0.6366197723675814",
+    "xlogy": "nan x -> nan; x nan -> nan; 0 y -> 0; -0 y -> 0; p 0 -> -inf; n 0 -> inf; p n -> nan; n n -> nan; "
+    "p 1 -> 0; p inf -> inf; n inf -> -inf; inf 0 -> -inf; -inf 0 -> inf; inf 3 -> inf; p -inf -> nan",
+    "xlog1py": "nan x -> nan; x nan -> nan; 0 y -> 0; -0 y -> 0; p -1 -> -inf; n -1 -> inf; p -3 -> nan; p 0 -> 0; "
+    "p -0 -> -0; n 0 -> -0; p inf -> inf; n inf -> -inf; p -inf -> nan",
+    "entr": "nan -> nan; 0 -> 0; -0 -> 0; n -> -inf; -inf -> -inf; inf -> -inf",
+    "logit": "nan -> nan; 0 -> -inf; -0 -> -inf; 1 -> inf; 3 -> nan; n -> nan; inf -> nan; -inf -> nan",
+    "exp10": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0; 2 -> 100; 1 -> 10; 4 -> 10000",
     "exp": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0",
     "exp2": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> 0; 3 -> 8; -2 -> 0.25",
     "expm1": f"{UNARY_ODD}; inf -> inf; -inf -> -1",

@@ -133,6 +133,64 @@ def stepped(function: Callable[[Elements], Elements]) -> Rule:
     return rule
 
 
+def _product_with(name: str) -> Rule:
+    """A product with a function of the second argument, and 0 where the first is exactly 0."""
+
+    def rule(y: Elements, a: Argument, b: Argument) -> Elements:
+        value = getattr(fn, name)(b[0])
+        changed = _product(y, a, (value, times(slope(name, value, b), b[1])))
+        return np.where((a[0] == 0) & (a[1] == 0), 0.0, changed)
+
+    return rule
+
+
+def _fmod(y: Elements, a: Argument, b: Argument) -> Elements:
+    """As of the remainder; the divisor's magnitude to both sides where the quotient is uncertain."""
+    sizes = (np.abs(a[0]), a[1]), (np.abs(b[0]), b[1])
+    whole = np.floor(sizes[0][0] / sizes[1][0])
+    certain = (_floor_quotient(whole, *sizes) == 0) & ((whole > 0) | (np.abs(a[0]) > a[1]))
+    return np.where(certain, a[1] + times(whole, b[1]), 2 * (np.abs(b[0]) + b[1]))
+
+
+def _frac(y: Elements, x: Argument) -> Elements:
+    low, high = ends(x)
+    return np.where(np.trunc(low) == np.trunc(high), x[1], 1.0 + np.abs(y))
+
+
+def _ldexp(y: Elements, x: Argument, n: Argument) -> Elements:
+    return np.where(n[1] == 0, fn.ldexp(x[1], n[0]), np.inf)
+
+
+def _wave(y: Elements, x: Argument) -> Elements:
+    """Slopes up to 1, and values from -1 to 1."""
+    return np.minimum(x[1], 1.0 + np.abs(y))
+
+
+def _tangent(y: Elements, x: Argument) -> Elements:
+    """Steepest at an end, unless a pole may be inside."""
+    branch = [np.floor(end / np.pi + 0.5 + side) for end in ends(x) for side in (-(2.0**-40), 2.0**-40)]
+    inside = (branch[0] == branch[3]) & (np.abs(x[0]) < 2.0**40)
+    return np.where(inside, times(slope("tan", y, x), x[1]), np.inf)
+
+
+def _distance(y: Elements, a: Argument, b: Argument) -> Elements:
+    return a[1] + b[1]
+
+
+def _angle(y: Elements, a: Argument, b: Argument) -> Elements:
+    """By how far the point moves against its distance; a whole turn where it may cross the cut or the origin."""
+    moved = np.hypot(a[1], b[1])
+    room = np.hypot(a[0], b[0]) * (1 - 2.0**-50) - moved
+    crosses = (b[0] <= b[1]) & (np.abs(a[0]) <= a[1]) & (a[1] > 0)
+    return np.where(crosses | (room <= 0), 2 * np.pi, np.minimum(np.pi / 2 * times(moved, 1 / room), 2 * np.pi))
+
+
+def _neighbour(y: Elements, a: Argument, b: Argument) -> Elements:
+    """The argument's error, and a last place to each side, of float32 at the most."""
+    least = float(np.finfo(np.float32).smallest_subnormal)
+    return np.where((a[1] > 0) | (b[1] > 0), a[1] + 4 * (2.0**-23 * (np.abs(y) + a[1]) + least), 0.0)
+
+
 def _floor_quotient(y: Elements, a: Argument, b: Argument) -> Elements:
     quotient = a[0] / b[0]
     error = _quotient(quotient, a, b)
@@ -220,6 +278,18 @@ RULES: dict[str, Rule] = {
     "sqrt": _root,
     "signbit": _sign_bit,
     "copysign": _signed,
+    "nextafter": _neighbour,
+    "xlogy": _product_with("log"),
+    "xlog1py": _product_with("log1p"),
+    "fmod": _fmod,
+    "frac": _frac,
+    "ldexp": _ldexp,
+    "sinc": lambda y, x: np.minimum(1.5 * x[1], 1.25),
+    "sin": _wave,
+    "cos": _wave,
+    "tan": _tangent,
+    "atan2": _angle,
+    "hypot": _distance,
     "where": choice,
     "minimum": smallest,
     "maximum": largest,
@@ -248,6 +318,11 @@ POLES: dict[str, Callable[..., Elements]] = {
     "log2": lambda x: x == 0,
     "log10": lambda x: x == 0,
     "log1p": lambda x: x == -1,
+    "atanh": lambda x: np.abs(x) == 1,
+    "logit": lambda x: (x == 0) | (x == 1),
+    "entr": lambda x: x < 0,
+    "xlogy": lambda a, b: b == 0,
+    "xlog1py": lambda a, b: b == -1,
     "pow": lambda x, p: (x == 0) & (p < 0),
 }
 """Where functions of finite arguments are infinite; every other infinity is an overflow."""

@@ -60,17 +60,36 @@ def _fraction(x: Expr) -> tuple[Expr, Expr, Expr]:
 
 
 def remainder(x: Expr, y: Expr) -> Expr:
-    """x - floor(x / y) y, with the sign of y: exact, except that x + y of opposite signs may have to be rounded.
-
-    Long division of the fractions a of |x| and b of |y| in the base 2**step. The partial remainder stays a multiple of
-    the last place of b and below b, so that every fma is exact: a digit estimated with the rounded reciprocal of b is
-    off by less than 3/4. The first digit takes (difference of exponents) mod step bits; quotients of more are rare.
-    """
+    """x - floor(x / y) y, with the sign of y: exact, except that x + y of opposite signs may have to be rounded."""
     if x.dtype not in FLOATS:
         return integer.remainder(x, y)
-    f = format_of(x)
+    ay = abs(y)
+    magnitude = _rest_of_division(abs(x), ay)
+    opposite = ne((raw(x) ^ raw(y)) & format_of(x).sign_mask, 0)
+    folded = select(opposite & ne(magnitude, 0.0), ay - magnitude, magnitude)
+    return _where_divisible(x, y, with_sign_of(folded, y))
+
+
+def fmod(x: Expr, y: Expr) -> Expr:
+    """x - trunc(x / y) y, with the sign of x, exactly."""
+    if x.dtype not in FLOATS:
+        return integer.fmod(x, y)
+    return _where_divisible(x, y, with_sign_of(_rest_of_division(abs(x), abs(y)), x))
+
+
+def _where_divisible(x: Expr, y: Expr, value: Expr) -> Expr:
+    return select((abs(x) < infinity(x.dtype)) & (abs(y) > 0.0), value, nan(x.dtype))
+
+
+def _rest_of_division(ax: Expr, ay: Expr) -> Expr:
+    """ax - trunc(ax / ay) ay for ax >= 0 and ay > 0, ax finite.
+
+    Long division of the fractions a and b in the base 2**step. The partial remainder stays a multiple of the last place
+    of b and below b, so that every fma is exact: a digit estimated with the rounded reciprocal of b is off by less than
+    3/4. The first digit takes (difference of exponents) mod step bits; quotients of more are rare.
+    """
+    f = format_of(ax)
     step = f.fraction - 2
-    ax, ay = abs(x), abs(y)
     (a, i, subnormal_x), (b, j, subnormal_y) = _fraction(ax), _fraction(ay)
     scaled = f.fraction + 1
     shift = i - j
@@ -81,18 +100,14 @@ def remainder(x: Expr, y: Expr) -> Expr:
     digits = (2 * f.bias + f.fraction) // step  # whole digits in the largest shift
     count, first = _divide_by_constant(shift, step, digits)
     inverse = 1.0 / b
-    short = _reduce(a * bitcast((first << f.fraction) + f.one_bits, x.dtype), b, inverse)
+    short = _reduce(a * bitcast((first << f.fraction) + f.one_bits, ax.dtype), b, inverse)
     rest = short
     for digit in range(digits, 0, -1):
         rest = rarely(count >= digit, _reduce(rest * 2.0**step, b, inverse), rest)
     rest = rarely(count >= 1, rest, short)
-    rest = select(rest < 0.0, rest + b, rest) * bitcast(j << f.fraction, x.dtype)
+    rest = select(rest < 0.0, rest + b, rest) * bitcast(j << f.fraction, ax.dtype)
     rest = rarely(subnormal_y, rest * 2.0**-scaled, rest)
-    magnitude = select(small, ax, rest)
-    opposite = ne((raw(x) ^ raw(y)) & f.sign_mask, 0)
-    folded = select(opposite & ne(magnitude, 0.0), ay - magnitude, magnitude)
-    valid = (ax < infinity(x.dtype)) & (ay > 0.0)
-    return select(valid, with_sign_of(folded, y), nan(x.dtype))
+    return select(small, ax, rest)
 
 
 def _reduce(rest: Expr, b: Expr, inverse: Expr) -> Expr:
@@ -156,6 +171,14 @@ ROWS = (
         source="long division by fma with a rounded reciprocal, every step exact",
         reference=lambda mp, a, b: a - mp.floor(a / b) * b,
         derivative=lambda fn, g, y, a, b: (g, -g * fn.floor_divide(a, b)),
+    ),
+    ScalarFunction(
+        "fmod", 2, NUMBER, fmod,
+        "Gives x1 - trunc(x1 / x2) x2, which has the sign of x1, exactly; for integers fmod(x1, 0) is 0.",
+        special=(NAN, "x, 0 -> NaN", "inf, y -> NaN", "x, inf -> x", "0, y -> x1"),
+        source="long division by fma with a rounded reciprocal, every step exact",
+        reference=lambda mp, a, b: mp.sign(a) * (abs(a) - mp.floor(abs(a) / abs(b)) * abs(b)),
+        derivative=lambda fn, g, y, a, b: (g, -g * fn.trunc(a / b)),
     ),
     ScalarFunction(
         "pow", 2, NUMBER, lambda a, b: power.power(a, b) if a.dtype in FLOATS else integer.power(a, b),

@@ -15,7 +15,7 @@ from .c_dialect import COMPARE, INFIX
 from .cpp import DIALECT, TYPES
 from .exponential import power_factors
 from .expr import FLOATS, WIDTH, Expr, schedule
-from .functions import FUNCTIONS
+from .functions import STEPS
 
 HALVES_NODES = 64
 """Operations of a function of float32 up to which it is worth code of its own that reads and writes 16-bit floats: a
@@ -55,9 +55,9 @@ class _Function:
         return self.forms[node]
 
     def text(self, name: str, arguments: list[str]) -> str:
-        lines = self._block([self.root], {}, "  ", set())
+        lines, (value,) = self._block([self.root], {}, "  ", set())
         result = lane_type(self.root, self.width)
-        return f"ACCEL_LANES {result} {name}({', '.join(arguments)}) {{\n{''.join(lines)}}}\n"
+        return f"ACCEL_LANES {result} {name}({', '.join(arguments)}) {{\n{''.join(lines)}  return {value};\n}}\n"
 
     def _needs(self, roots: list[Expr], known: dict[Expr, str]) -> list[Expr]:
         """Unknown nodes that the roots need, operands first, without what only rare lanes need."""
@@ -79,8 +79,20 @@ class _Function:
     def _always(self, node: Expr) -> tuple[Expr, ...]:
         return (node.args[0], node.args[2]) if _is_rare(node) else self.form(node)[1]
 
-    def _block(self, roots: list[Expr], outer: dict[Expr, str], indent: str, promised: set[Expr]) -> list[str]:
-        """Statements that compute the roots; ``promised``: nodes that an enclosing block computes, perhaps later."""
+    def _together(self, node: Expr, pending: list[Expr], known: dict[Expr, str]) -> list[Expr]:
+        """A choice for rare lanes, and others by the same condition, none of which needs another."""
+        found = [node]
+        for other in pending:
+            alike = _is_rare(other) and other.args[0] is node.args[0] and other is not node and other not in known
+            if alike and not any(_depends(other, one) or _depends(one, other) for one in found):
+                found.append(other)
+        return found
+
+    def _block(
+        self, roots: list[Expr], outer: dict[Expr, str], indent: str, promised: set[Expr]
+    ) -> tuple[list[str], list[str]]:
+        """Statements that compute the roots, and their names; ``promised``: nodes that an enclosing block computes,
+        perhaps later."""
         names = dict(outer)
         lines: list[str] = []
         pending = self._needs(roots, names)
@@ -92,32 +104,37 @@ class _Function:
             if node.op == "arg":
                 names[node] = f"x{node.value}"
                 return
-            self.count += 1
-            name = f"t{self.count}"
-            kind = lane_type(node, self.width)
             if not _is_rare(node):
+                self.count += 1
+                name, kind = f"t{self.count}", lane_type(node, self.width)
                 template, operands = self.form(node)
                 text = template.format(*(names[a] for a in operands))
                 lines.append(f"{indent}const {kind} {name} = {text};\n")
                 names[node] = name
                 return
-            condition, rare, usual = node.args
+            choices = self._together(node, pending, names)
             # What the rare lanes share with the rest of this block is computed before they branch off.
-            for shared in self._needs([rare], names):
+            for shared in self._needs([a for choice in choices for a in choice.args[1:]], names):
                 if shared in later:
                     write(shared)
-            lines.append(f"{indent}{kind} {name} = {names[usual]};\n{indent}if (any({names[condition]})) {{\n")
-            inner = {**names, node: name}
-            body = self._block([rare], inner, indent + "  ", promised | later)
-            lines.extend(body[:-1])
-            value = body[-1].strip().removeprefix("return ").removesuffix(";")
-            lines.append(f"{indent}  {name} = select({names[condition]}, {value}, {names[usual]});\n{indent}}}\n")
-            names[node] = name
+            chosen = []
+            for choice in choices:
+                self.count += 1
+                chosen.append(f"t{self.count}")
+                kind = lane_type(choice, self.width)
+                lines.append(f"{indent}{kind} {chosen[-1]} = {names[choice.args[2]]};\n")
+            condition = names[node.args[0]]
+            lines.append(f"{indent}if (any({condition})) {{\n")
+            body, values = self._block([c.args[1] for c in choices], names, indent + "  ", promised | later)
+            lines.extend(body)
+            for choice, name, value in zip(choices, chosen, values, strict=True):
+                lines.append(f"{indent}  {name} = select({condition}, {value}, {names[choice.args[2]]});\n")
+            lines.append(f"{indent}}}\n")
+            names.update(zip(choices, chosen, strict=True))
 
         for node in pending:
             write(node)
-        lines.append(f"{indent}return {names[roots[0]]};\n")
-        return lines
+        return lines, [names[root] for root in roots]
 
     def _pattern(self, node: Expr) -> Form | None:
         a = node.args
@@ -192,6 +209,10 @@ class _Function:
         return f"{names.get(op, op)}({', '.join(['{}'] * len(args))})", args
 
 
+def _depends(node: Expr, on: Expr) -> bool:
+    return on in schedule(node)
+
+
 def _is_rare(node: Expr) -> bool:
     return node.op == "select" and bool(node.value)
 
@@ -227,7 +248,7 @@ def header() -> str:
     ACCEL_HALVES_FUNCTIONS(X) lists X(function) of those of float32 to float32 that are short."""
     parts = ["// Generated by accel.scalar.cpp_vector; do not edit.\n"]
     vector, scalar, halves = [], [], []
-    for row in FUNCTIONS.values():
+    for row in STEPS.values():
         for dtype in row.dtypes:
             root = row.expression(dtype)
             entry = f"X({row.name}, {dtype})"

@@ -1,4 +1,4 @@
-"""exp, exp2 and expm1.
+"""exp, exp2, exp10 and expm1.
 
 exp(x) = 2**k exp(r) with k = round(x / ln 2), r = x - k ln 2 in two steps (W. J. Cody and W. Waite, 1980) and a minimax
 polynomial. 2**k is two factors, so that a result in the subnormal range is rounded once, by the last product.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from math import log
 
 from .binary_format import format_of, nearest_integer, power_of_two
-from .coefficients import EXP, EXP2, LN2, LOG2_E
+from .coefficients import EXP, EXP2, LN2, LOG2_E, LOG10_2
+from .coefficients_trigonometric import LN10, LOG2_10
 from .expr import Expr, const, fma, rarely, select
 from .extended import polynomial
 from .scalar_function import ScalarFunction
@@ -18,6 +19,7 @@ from .scalar_function import ScalarFunction
 EXP_HIGH = {"float32": 89.0, "float64": 710.0}
 EXP_LOW = {"float32": -150.0, "float64": -800.0}
 EXP2_LIMIT = {"float32": 160.0, "float64": 1100.0}
+EXP10_LIMIT = {"float32": 47.0, "float64": 330.0}
 EXPM1_LOW = {"float32": -20.0, "float64": -40.0}  # expm1 is within half a unit of -1
 
 
@@ -82,6 +84,21 @@ def exp2(x: Expr) -> Expr:
     return value * scale
 
 
+def exp10(x: Expr) -> Expr:
+    """2**k exp(r) with k = round(x log2(10)), r = (x - k log10(2)) log(10) a pair: exact where a float is."""
+    inside = clamp(x, -EXP10_LIMIT[x.dtype], EXP10_LIMIT[x.dtype])
+    k, bits = nearest_integer(inside, LOG2_10[x.dtype][0])
+    high, low = LOG10_2[x.dtype]
+    exact = fma(k, -high, inside)
+    part = fma(k, -low, exact)
+    part_low = fma(k, -low, exact - part)
+    factor, factor_low = LN10[x.dtype]
+    r = part * factor
+    r_low = fma(part_low, factor, fma(part, factor_low, fma(part, factor, -r)))
+    first, second = power_factors(k, bits)
+    return (r + fma(r * polynomial(r, EXP[x.dtype]), r, r_low) + 1.0) * first * second
+
+
 def expm1_inside(x: Expr) -> Expr:
     """expm1 for EXPM1_LOW <= x <= EXP_HIGH, but +0 for -0: 2**k (exp(r) - 1) + (2**k - 1), with 2**(k - 1) in place of
     2**k, which may overflow."""
@@ -112,6 +129,12 @@ ROWS = (
         special=SPECIAL,
         source="2**k times a minimax polynomial of x - k", reference=lambda mp, x: mp.power(2, x),
         derivative=lambda fn, g, y, x: (g * y * log(2.0),),
+    ),
+    ScalarFunction(
+        "exp10", 1, FLOAT, exp10, "Gives 10**x for each element, exactly where a float holds the power.",
+        ulp=(1.0, 1.0), range="[0, inf]", special=SPECIAL, source="2**k times a minimax polynomial of a pair of floats",
+        reference=lambda mp, x: mp.power(10, x),
+        derivative=lambda fn, g, y, x: (g * y * log(10.0),),
     ),
     ScalarFunction(
         "expm1", 1, FLOAT, expm1, "Gives e**x - 1 for each element, accurate near 0.", ulp=(2.0, 2.0),

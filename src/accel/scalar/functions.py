@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from . import activation, arithmetic, comparison, exponential, integer, logarithm, random, rectifier, rounding
+from . import (
+    activation,
+    adjacent,
+    angle,
+    arithmetic,
+    comparison,
+    entropy,
+    exponent,
+    exponential,
+    hyperbolic,
+    integer,
+    logarithm,
+    random,
+    rectifier,
+    root,
+    rounding,
+    trigonometric,
+)
 from .scalar_function import ScalarFunction
 
-FAMILIES = (arithmetic, integer, comparison, rounding, exponential, logarithm, activation, rectifier, random)
+FAMILIES = (
+    *(arithmetic, integer, comparison, rounding, adjacent, exponential, logarithm, root, trigonometric, hyperbolic),
+    *(activation, rectifier, exponent, angle, entropy, random),
+)
 
 FUNCTIONS: dict[str, ScalarFunction] = {row.name: row for family in FAMILIES for row in family.ROWS}
+
+STEPS: dict[str, ScalarFunction] = FUNCTIONS | {row.name: row for row in adjacent.HALF_ROWS}
+"""What a step of a program may be: the functions, and what stands for one of them at a 16-bit dtype where the answer
+is not the float32 function's, rounded: its name, an underscore and the dtype."""
 
 
 def table() -> str:

@@ -43,6 +43,54 @@ def remainder(x: Expr, y: Expr) -> Expr:
     return select(eq(y, 0), const(0, x.dtype), x - floor_divide(x, y) * y)
 
 
+def fmod(x: Expr, y: Expr) -> Expr:
+    """C's %; 0 where y is 0."""
+    zero = eq(y, 0)
+    a, b = _magnitude(x), _magnitude(y)
+    divisor = select(zero, const(1, b.dtype), b)
+    rest = a - _quotient(a, divisor) * divisor
+    rest = select(zero, const(0, rest.dtype), rest)
+    return rest if x.dtype in UNSIGNED else _signed(rest, x < 0, x.dtype)
+
+
+def _signed(magnitude: Expr, negative: Expr, dtype: str) -> Expr:
+    value = bitcast(magnitude, dtype)
+    return select(negative, -value, value)
+
+
+def bit_count(x: Expr) -> Expr:
+    """Sums of neighbouring bits, of pairs, of nibbles and of bytes (H. S. Warren, Hacker's Delight, 5-1)."""
+    bits = _magnitude(x)
+    width = WIDTH[x.dtype]
+
+    def alternating(size: int) -> int:
+        """The low half set of each group of 2 * size bits."""
+        return sum(((1 << size) - 1) << at for at in range(0, width, 2 * size))
+
+    size = 1
+    while size < width:
+        mask = alternating(size)
+        bits = (bits & mask) + ((bits >> size) & mask)
+        size *= 2
+    return bitcast(bits, x.dtype)
+
+
+def gcd(x: Expr, y: Expr) -> Expr:
+    """The binary algorithm (J. Stein, 1967) of the magnitudes, without removing the twos that both have: the lowest bit
+    that is set in either stands for one. Each step drops a bit at least of the two together."""
+    a, b = _magnitude(x), _magnitude(y)
+    either = a | b
+    low = either & (~either + 1)
+    even = eq(b & low, 0)
+    a, b = select(even, b, a), select(even, a, b)  # b is an odd multiple of low
+    for _ in range(2 * WIDTH[x.dtype]):
+        odd, less = ne(a & low, 0), a < b
+        rest = select(less, b - a, a - b)
+        b = select(odd & less, a, b)
+        a = select(odd, rest, a) >> 1
+    return bitcast(b, x.dtype)
+
+
 def power(base: Expr, exponent: Expr) -> Expr:
     """Square and multiply over every bit of the exponent. A negative exponent gives the exact power truncated: 0, but
     1 for the base 1 and the exponent's parity for -1; 0 for the base 0."""
@@ -90,6 +138,14 @@ ROWS = (
     ScalarFunction(
         "bitwise_left_shift", 2, SHIFT, left_shift,
         "Moves the bits of x1 up by x2; an amount of the width or more (or negative) gives 0.",
+    ),
+    ScalarFunction(
+        "bit_count", 1, SHIFT, bit_count, "Gives the number of bits that are set in the magnitude of each element.",
+    ),
+    ScalarFunction(
+        "gcd", 2, SHIFT, gcd,
+        "Gives the greatest common divisor of |x1| and |x2|; gcd(x, 0) is |x|. Where it is 2**(width - 1) "
+        "it wraps.",
     ),
     ScalarFunction(
         "bitwise_right_shift", 2, SHIFT, right_shift,

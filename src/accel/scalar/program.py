@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from . import convert
 from .expr import INTEGERS, SIGNED, WIDTH, Expr, arg, schedule
-from .functions import FUNCTIONS
+from .functions import FUNCTIONS, STEPS
 from .scalar_function import ScalarFunction
 
 
@@ -111,14 +111,14 @@ def _expressions(program: Program) -> tuple[Expr, ...]:
         if step.function == "cast":
             values.append(convert.cast(given[0], dtypes[step.args[0]], step.dtype))
         else:
-            values.append(FUNCTIONS[step.function].build(*given))
+            values.append(STEPS[step.function].build(*given))
     return tuple(values[value] for value in program.values)
 
 
 def _row(name: str) -> ScalarFunction:
-    if name not in FUNCTIONS:
+    if name not in STEPS:
         raise TypeError(f"{name} is not a scalar function; there are {', '.join(FUNCTIONS)}")
-    return FUNCTIONS[name]
+    return STEPS[name]
 
 
 def promote(*dtypes: str) -> str:
@@ -176,6 +176,7 @@ class ProgramBuilder:
             raise TypeError(f"{name} takes {row.arity} arguments, not {len(values)}")
         numbers = values[1:] if name == "where" else values
         common = dtype or promote(*(self._dtypes[v] for v in numbers))
+        name = f"{name}_{common}" if f"{name}_{common}" in STEPS else name
         compute = "bool" if row.kinds == ("bool",) else convert.compute_dtype(common)
         wanted = row.argument_dtypes(compute)
         args = tuple(self.cast(v, d) for v, d in zip(values, wanted, strict=True))

@@ -24,7 +24,20 @@ def _row(name: str, primitive: Callable[[Expr], Expr], doc: str, reference: Call
     )
 
 
+FRAC = ScalarFunction(
+    "frac",
+    1,
+    ("float",),
+    lambda x: x - expr.trunc(x),
+    "Gives each element less its integer part, exactly.",
+    range="(-1, 1)",
+    special=("NaN -> NaN", "inf -> NaN", "an integer -> +0"),
+    reference=lambda mp, x: x - (mp.floor(x) if x > 0 else mp.ceil(x)),
+    derivative=lambda fn, g, y, x: (g,),
+)
+
 ROWS = (
+    FRAC,
     _row("floor", expr.floor, "Gives the largest integer not above each element.", lambda mp, x: mp.floor(x)),
     _row("ceil", expr.ceil, "Gives the smallest integer not below each element.", lambda mp, x: mp.ceil(x)),
     _row(

@@ -16,7 +16,7 @@ body serves accel's arrays (a trace too) and NumPy's. Where arguments are tied (
 JUMPS = "the result is constant but for jumps"
 DISCRETE = "the result is no floating-point number"
 
-KINDS = {"bool": ("bool",), "int": INTEGERS, "uint64": ("uint64",), "float": FLOATS}
+KINDS = {"bool": ("bool",), "single": ("float32",), "int": INTEGERS, "uint64": ("uint64",), "float": FLOATS}
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class ScalarFunction:
 
     name: its array API name, or torch's where the standard has none.
     arity: number of arguments.
-    kinds: of ``bool``, ``int``, ``uint64`` and ``float``; every compute dtype of these kinds is accepted.
+    kinds: of ``bool``, ``int``, ``float``, and of one dtype alone ``uint64`` and ``single`` (float32); every compute
+        dtype of these kinds is accepted.
     build: makes the expression from one Expr per argument, all of the compute dtype (``where``: bool first).
     doc: one line.
     result: ``same`` (the compute dtype) or ``bool``.

@@ -1,4 +1,4 @@
-"""Random numbers of each element's own counter (docs/numerics.md, "Random numbers"): what `accel.random.Generator` draws."""
+"""Random numbers of each element's own counter (docs/numerics.md, "Random numbers"): what `accel.random` draws."""
 
 from __future__ import annotations
 

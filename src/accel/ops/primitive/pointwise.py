@@ -42,10 +42,17 @@ NAMESPACES = {
     "silu": "nn",
     "softsign": "nn",
     "tanhshrink": "nn",
+    "cbrt": "special",
+    "entr": "special",
     "erf": "special",
+    "exp10": "special",
+    "logit": "special",
     "rsqrt": "special",
     "multiply_high": "internal",
     "philox": "internal",
+    "sinc": "special",
+    "xlog1py": "special",
+    "xlogy": "special",
 }
 """Of the functions that the array API standard does not have."""
 
