@@ -65,6 +65,7 @@ FAMILIES = {
     "casts": [],
     "folds": [],
     "searches": [],
+    "scans": [],
     "softmax": INTERLEAVED,
     "row": INTERLEAVED,
     "matmul": [],

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dtypes import DType, as_dtype
+from ..dtypes import TABLE, DType, as_dtype
 from ..ops import bounds, canonical
-from ..ops.parameters import Product, Reduction, Rows, accumulator_dtype
+from ..ops.parameters import COMBINES, Product, Reduction, Rows, Scan, accumulator_dtype
 from ..scalar import FUNCTIONS, Fold, Index, Program, Step
 from ..scalar.scalar_function import JUMPS
 from .bounded import Bounded, bounded, rounding
@@ -99,6 +99,25 @@ class Analysis:
             flat = self._as(accumulator, flat)
         result = self.fold(reduction.kind, flat)
         return self._as(output.name, result).seen(lambda v: v.reshape(kept))
+
+    def scan(self, params: Scan, output: DType, x: Bounded) -> Bounded:
+        """The primitive ``scan``: its canonical combinations of accumulators, each with its errors."""
+        wide = TABLE[x.dtype.accumulator] if x.dtype.kind == "f" else TABLE["uint64" if x.dtype.kind == "u" else "int64"]
+        rows = self._as(wide.name, x).seen(lambda v: np.moveaxis(v, params.axis, -1))
+        if x.value.size:
+            name = COMBINES[params.kind]
+
+            def combine(a: canonical.Parts, b: canonical.Parts) -> canonical.Parts:
+                made = self.step(name, wide.name, Bounded(*a), Bounded(*b))
+                return made.value, made.error
+
+            rows = Bounded(*canonical.scan((rows.value, rows.error), combine))
+        made = self._as(output.name, rows)
+        if params.initial:
+            first = np.full((*made.value.shape[:-1], 1), 1 if params.kind == "prod" else 0, output.numpy)
+            zero = np.zeros(first.shape)
+            made = Bounded(np.concatenate([first, made.value], -1), np.concatenate([zero, made.error], -1))
+        return made.seen(lambda v: np.moveaxis(v, -1, params.axis))
 
     def _as(self, dtype: str, x: Bounded) -> Bounded:
         return x if x.dtype.name == dtype else self.step("cast", dtype, x)

@@ -13,7 +13,7 @@ from ..array import Array
 from ..conversion import from_numpy, given_number, on_host
 from ..devices import device
 from ..dtypes import FLOAT64
-from ..ops.primitive import matmul, reduce, row
+from ..ops.primitive import matmul, reduce, row, scan
 from ..ops.spec import Inferred, OpSpec
 from .bound import Analysis
 from .bounded import LEAST, Bounded, rounding_of
@@ -62,7 +62,12 @@ def _row(params: Any, outputs: Any, *operands: np.ndarray) -> Sequence[np.ndarra
     return result if isinstance(result, tuple) else (result,)
 
 
-CANONICAL = {"pointwise": _pointwise, "reduce": _reduce, "matmul": _matmul, "row": _row}
+def _scan(params: Any, outputs: Any, x: np.ndarray) -> Sequence[np.ndarray]:
+    ((_, dtype),) = outputs
+    return [scan.scan(params, dtype, x)]
+
+
+CANONICAL = {"pointwise": _pointwise, "reduce": _reduce, "matmul": _matmul, "row": _row, "scan": _scan}
 """By primitive: the canonical answer from inferred parameters, outputs and operands."""
 
 
@@ -129,6 +134,7 @@ ANALYSED: dict[str, Callable[..., Sequence[Bounded]]] = {
     "reduce": lambda analysis, inferred, x: [analysis.reduction(inferred.params, inferred.outputs[0][1], x)],
     "matmul": lambda analysis, inferred, *x: [analysis.product(inferred.params, inferred.outputs[0][1], *x)],
     "row": lambda analysis, inferred, *x: analysis.rows(inferred.params, *x),
+    "scan": lambda analysis, inferred, x: [analysis.scan(inferred.params, inferred.outputs[0][1], x)],
 }
 """By primitive: the canonical answer with its bounds."""
 

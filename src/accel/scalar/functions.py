@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import activation, arithmetic, comparison, exponential, integer, logarithm, rectifier, rounding
+from . import activation, arithmetic, comparison, exponential, integer, log_sum, logarithm, rectifier, rounding
 from .scalar_function import ScalarFunction
 
-FAMILIES = (arithmetic, integer, comparison, rounding, exponential, logarithm, activation, rectifier)
+FAMILIES = (arithmetic, integer, comparison, rounding, exponential, logarithm, activation, rectifier, log_sum)
 
 FUNCTIONS: dict[str, ScalarFunction] = {row.name: row for family in FAMILIES for row in family.ROWS}
 
