@@ -102,7 +102,9 @@ class Analysis:
 
     def scan(self, params: Scan, output: DType, x: Bounded) -> Bounded:
         """The primitive ``scan``: its canonical combinations of accumulators, each with its errors."""
-        wide = TABLE[x.dtype.accumulator] if x.dtype.kind == "f" else TABLE["uint64" if x.dtype.kind == "u" else "int64"]
+        wide = (
+            TABLE[x.dtype.accumulator] if x.dtype.kind == "f" else TABLE["uint64" if x.dtype.kind == "u" else "int64"]
+        )
         rows = self._as(wide.name, x).seen(lambda v: np.moveaxis(v, params.axis, -1))
         if x.value.size:
             name = COMBINES[params.kind]
