@@ -56,13 +56,13 @@ def _edges(kind: str, dtype: DType) -> list[Edge]:
     return [*edges, *([_edge(dtype, (HUGE,), 0, regime)] if kind != "logaddexp" else [])]
 
 
-def _edge(dtype: DType, its_shape: tuple[int, ...], axis: int, regime: str, **keywords: Any) -> Edge:
+def _edge(operand: DType, its_shape: tuple[int, ...], axis: int, regime: str, **keywords: Any) -> Edge:
     """A row-major operand whose elements are of a regime along the axis."""
 
     def make() -> Sample:
         rng = np.random.default_rng(its_shape)
         order = (*(n for a, n in enumerate(its_shape) if a != axis), its_shape[axis])
-        rows = np.moveaxis(values(rng, dtype, order, regime), -1, axis)
+        rows = np.moveaxis(values(rng, operand, order, regime), -1, axis)
         return Sample((np.ascontiguousarray(rows),), {"axis": axis, **keywords})
 
     return Edge(int(np.prod(its_shape)), make)
