@@ -65,6 +65,7 @@ FAMILIES = {
     "casts": [],
     "folds": [],
     "searches": [],
+    "scans": [],
     "row": INTERLEAVED,
     "matmul": [],
     "memory": [],

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 SOURCES = Path(__file__).resolve().parent.parent / "src" / "accel"
-CONSTANTS = {"BIT_CONTRACT": "kBitContract", "KC": "kKC", "LANES": "kLanes", "BLOCK": "kBlock"}
+CONSTANTS = {"BIT_CONTRACT": "kBitContract", "KC": "kKC", "LANES": "kLanes", "BLOCK": "kBlock", "SCAN": "kScan"}
 
 
 def generate(folder: Path) -> None:

@@ -213,6 +213,38 @@ struct PackRow {
   PackPanel a, b;                                                      // width = mr, nr
 };
 
+/// Elements that ScanRow::totals takes together, the level of groups of groups that they are, and how many levels there
+/// are from ScanRow's own on; bytes of its state.
+inline constexpr int64_t kScanBlock = 4096;
+inline constexpr int kScanBlockLevel = 1;
+inline constexpr int kScanLevels = 13;
+inline constexpr int kScanState = 8 + kScanLevels * 4 * 8;
+
+/// Groups that ScanRow::columns counts in so many levels, whatever their size, and elements of its state for a column.
+inline constexpr int scan_levels(int64_t rows) {
+  int levels = 1;
+  for (int64_t groups = rows / 16; groups >= 16; groups /= 16) ++levels;
+  return levels;
+}
+inline constexpr int64_t scan_state(int64_t rows) { return 3 + 4 * scan_levels(rows); }
+
+/// A scan (sum, prod, max, min or logaddexp) of elements of one type, which accumulates.
+struct ScanRow {
+  const char* kind;
+  CType type;
+  /// out[i] = the scan of x at place i, after the elements that `state` has seen; out is x or apart from it. state:
+  /// kScanState bytes, at first zeros. n is a multiple of kScanBlock, but of the last elements.
+  void (*row)(int64_t n, const void* x, void* out, void* state);
+  /// out[b] = the total of the kScanBlock elements from x[b * kScanBlock] on.
+  void (*totals)(int64_t blocks, const void* x, void* out);
+  /// Shows to a state a block of kScanBlock elements of this total.
+  void (*push)(const void* total, void* state);
+  /// out[r * out_stride + c] = the scan over r of x[r * x_stride + c], after `done` rows that `state` has seen. state:
+  /// scan_state(all rows) * width elements. rows is a multiple of 16, but of the last ones.
+  void (*columns)(int64_t rows, int64_t width, const void* x, int64_t x_stride, void* out, int64_t out_stride,
+                  int64_t done, void* state);
+};
+
 /// What the machine reaches at most, to compare kernels with.
 struct ProbeRow {
   const char* kind;  // several rows may be of one kind: the best counts
@@ -256,6 +288,7 @@ struct KernelTable {
   Rows<CastRow> casts;
   Rows<FoldRow> folds[6];  // by kind
   Rows<ArgRow> args[2];
+  Rows<ScanRow> scans;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
   UnitKernels stored;

@@ -13,6 +13,7 @@ KernelTable make_table() {
   add_casts(table);
   add_folds(table);
   add_searches(table);
+  add_scans(table);
   add_row(table);
   add_matmul(table);
   add_memory(table);

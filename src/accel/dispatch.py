@@ -208,13 +208,15 @@ def chooser(device: Device, settings: Settings) -> Callable[[Work], tuple[Any, s
 
 
 def _in_order_of_memory(request: Call, order: tuple[int, ...]) -> Call:
-    """The same elementwise work with its axes in another order, in which the outputs are row-major. Launches are given
-    addresses only, so the arrays' own layouts need not follow."""
+    """The same work with its axes in another order, in which the outputs are row-major. Launches are given addresses
+    only, so the arrays' own layouts need not follow."""
     output = request.outputs[0]  # all have one shape
     inputs = (layout(x.dtype, output.shape, broadcast_strides(x, output.shape), x.device) for x in request.inputs)
     shape = tuple(output.shape[axis] for axis in order)
     rows = tuple(layout(x.dtype, shape, None, x.device) for x in request.outputs)
-    return replace(request, inputs=tuple(permuted(x, order) for x in inputs), outputs=rows)
+    moved = getattr(request.params, "permuted", None)  # of parameters that name axes
+    params = moved(order) if moved else request.params
+    return replace(request, inputs=tuple(permuted(x, order) for x in inputs), outputs=rows, params=params)
 
 
 def refusal(kernel: Any, request: Call) -> str | None:

@@ -11,3 +11,6 @@ LANES = 64
 
 BLOCK = 4096
 """Reductions: elements per block; block results are reduced by the same rule until one is left."""
+
+SCAN = 16
+"""Scans: elements of a group, and groups whose totals make up the next level's group."""

@@ -269,6 +269,7 @@ RULES: dict[str, Rule] = {
     "floor_divide": _floor_quotient,
     "remainder": _remainder,
     "pow": _power,
+    "logaddexp": lambda y, a, b: np.maximum(a[1], b[1]),  # slopes of 0 to 1 that add up to 1
     "negative": lambda y, x: x[1],
     "positive": lambda y, x: x[1],
     "abs": lambda y, x: x[1],
@@ -340,7 +341,7 @@ def of_function(name: str, dtype: str, y: Elements, x: Sequence[Argument]) -> tu
     ulp = row.ulp[dtype == "float64"]
     if ulp:
         changed = np.where(reduce(np.logical_or, (e > 0 for _, e in x)), np.maximum(changed, LEAST), changed)
-    own = rounding(y, ulp, as_dtype(dtype)) if ulp else np.zeros_like(y)
+    own = rounding(np.maximum(np.abs(y), row.least), ulp, as_dtype(dtype)) if ulp else np.zeros_like(y)
     of_zero = reduce(np.logical_or, ((v == 0) & (e == 0) for v, e in x))
     own = np.where((y == 0) & of_zero, 0.0, own)
     if name in EXACTLY:

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 
 from ..dtypes import DType
-from ..numerics import BLOCK, KC, LANES
+from ..numerics import BLOCK, KC, LANES, SCAN
 
 
 def none(reference: Any, *operands: Any, **keywords: Any) -> Any:
@@ -49,6 +49,15 @@ def tree_depth(n: int) -> int:
         depth += max(0, -(-in_block // LANES) - 1) + LANES.bit_length() - 1
         n = -(-n // BLOCK)
     return depth
+
+
+def scan_depth(n: int) -> int:
+    """Combinations that an element of a canonical scan of n elements passes through at most: those in its group and in
+    the groups of totals above it, and one more between each two levels."""
+    levels = 1
+    while n > SCAN:
+        n, levels = -(-n // SCAN), levels + 1
+    return (SCAN.bit_length() - 1) * levels + levels - 1
 
 
 def dot_depth(k: int) -> int:

@@ -1,18 +1,20 @@
 """The canonical algorithms of the bit contract (docs/numerics.md), written down in NumPy: slow, plain, and the judge of
 every backend.
 
-The keyword parameters (lanes, block, kc, fused) exist for the controls of the tests: each changes the bits, and a
+The keyword parameters (lanes, block, kc, fused, size) exist for the controls of the tests: each changes the bits, and a
 comparison that cannot see the change proves nothing.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from ..dtypes import FLOAT32, FLOAT64, DType, as_dtype
 from ..ieee import fma32, fma64
 from ..layout import Shape
-from ..numerics import BLOCK, KC, LANES
+from ..numerics import BLOCK, KC, LANES, SCAN
 
 
 def narrow(x: np.ndarray, dtype: DType) -> np.ndarray:
@@ -80,6 +82,58 @@ def _extreme(kind: str, flat: np.ndarray, dtype: DType) -> np.ndarray:
     negative = zero_sign.all(-1) if kind == "max" else (np.signbit(wide) & (wide == 0)).any(-1)
     result = np.where(result == 0, np.where(negative, -0.0, 0.0), result)
     return result.astype(dtype.numpy)
+
+
+Parts = tuple[np.ndarray, ...]
+"""Arrays of one shape whose elements belong together: the values, and what is known of each."""
+
+
+def scan(x: Parts, combine: Callable[[Parts, Parts], Parts], size: int = SCAN) -> Parts:
+    """Scans the last axis by groups of `size` elements."""
+    groups = [_groups(v, size) for v in x]
+    scanned = _tree(groups, combine, size)
+    if groups[0].shape[-2] > 1:
+        before = _before(tuple(v[..., :-1, -1] for v in scanned), combine, size)
+        rest = combine(tuple(v[..., None] for v in before), tuple(v[..., 1:, :] for v in scanned))
+        for v, new in zip(scanned, rest, strict=True):
+            v[..., 1:, :] = new
+    return tuple(v.reshape(*v.shape[:-2], -1)[..., : whole.shape[-1]] for v, whole in zip(scanned, x, strict=True))
+
+
+def _groups(x: np.ndarray, size: int) -> np.ndarray:
+    """(…, n) as (…, groups, size), what is missing as zeros: no result depends on what follows it."""
+    n = x.shape[-1]
+    groups = -(-n // size)
+    padded = np.zeros((*x.shape[:-1], groups * size), x.dtype)
+    padded[..., :n] = x
+    return padded.reshape(*x.shape[:-1], groups, size)
+
+
+def _tree(x: list[np.ndarray], combine: Callable[[Parts, Parts], Parts], size: int) -> list[np.ndarray]:
+    x = [v.copy() for v in x]
+    step = 1
+    while step < size:
+        at = np.array([j for j in range(size) if j & step])
+        last = (at & ~(2 * step - 1)) + step - 1
+        for v, new in zip(x, combine(tuple(v[..., last] for v in x), tuple(v[..., at] for v in x)), strict=True):
+            v[..., at] = new
+        step *= 2
+    return x
+
+
+def _before(totals: Parts, combine: Callable[[Parts, Parts], Parts], size: int) -> Parts:
+    """What comes before groups 1, 2, … k, from the totals of groups 0 to k - 1."""
+    k = totals[0].shape[-1]
+    scanned = _tree([_groups(v, size) for v in totals], combine, size)
+    result = tuple(v.reshape(*v.shape[:-2], -1)[..., :k] for v in scanned)  # of group c, at c - 1
+    if k >= size:
+        above = _before(tuple(v[..., : k // size, -1] for v in scanned), combine, size)
+        c = np.arange(size, k + 1)
+        outer = tuple(v[..., c // size - 1] for v in above)
+        both = combine(outer, tuple(v[..., c - 1] for v in result))
+        for v, alone, new in zip(result, outer, both, strict=True):
+            v[..., c - 1] = np.where(c % size == 0, alone, new)
+    return result
 
 
 def accumulate(a: np.ndarray, b: np.ndarray, kc: int = KC, fused: bool = True) -> np.ndarray:

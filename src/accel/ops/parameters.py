@@ -62,3 +62,25 @@ def domain(inputs: Sequence[Layout], params: Rows) -> Shape:
     if len(shapes) != 1 or len(kept) != 1:
         raise ShapeError(f"row: operands of shapes {[x.shape for x in inputs]} and {params.reduced} reduced axes")
     return shapes.pop()
+
+
+COMBINES = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "logaddexp": "logaddexp"}
+"""By kind of a scan: the scalar function of two operands, the earlier one first."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Parameters of the primitive ``scan``.
+
+    kind: sum, prod, max, min or logaddexp. axis: not negative. initial: along it the output has one element more, the
+    first, which is the sum or product of nothing. Computed in float32 for 16-bit floats, in the dtype itself for other
+    floats; integers exactly, wrapped to the output dtype. The input may have no elements.
+    """
+
+    kind: str
+    axis: int
+    initial: bool = False
+
+    def permuted(self, order: Sequence[int]) -> Scan:
+        """The parameters for operands with their axes in another order."""
+        return Scan(self.kind, order.index(self.axis), self.initial)

@@ -13,6 +13,7 @@ from . import (
     exponential,
     hyperbolic,
     integer,
+    log_sum,
     logarithm,
     random,
     rectifier,
@@ -23,7 +24,19 @@ from . import (
 from .scalar_function import ScalarFunction
 
 FAMILIES = (
-    *(arithmetic, integer, comparison, rounding, adjacent, exponential, logarithm, root, trigonometric, hyperbolic),
+    *(
+        arithmetic,
+        integer,
+        comparison,
+        rounding,
+        adjacent,
+        exponential,
+        logarithm,
+        log_sum,
+        root,
+        trigonometric,
+        hyperbolic,
+    ),
     *(activation, rectifier, exponent, angle, entropy, random),
 )
 

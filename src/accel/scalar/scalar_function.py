@@ -33,6 +33,7 @@ class ScalarFunction:
     ulp: largest error in units in the last place of the exact result, for float32 and float64; 0.5 is correctly
         rounded, 0 exact. A unit is the distance of the two floats around the exact result, in the subnormal range
         the smallest subnormal. Functions of integers and booleans are exact.
+    least: the unit of smaller results is that of a number of this size, where two terms cancel.
     range: the finite results for floats, in words.
     special: special values, each "arguments -> result".
     source: formula or paper.
@@ -50,6 +51,7 @@ class ScalarFunction:
     doc: str
     result: str = "same"
     ulp: tuple[float, float] = (0.0, 0.0)
+    least: float = 0.0
     range: str = "all"
     special: tuple[str, ...] = ()
     source: str = "definition"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from ...array import Array
 from ...config import config
 from ...dtypes import FLOAT32, FLOAT64, FLOATS, INTEGERS, DType, as_dtype, promote
 from ...errors import DtypeError, ShapeError
-from ...graph.bound import Analysis
 from ...graph.bounded import Bounded, bounded
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, layout
 from .. import bounds, canonical
@@ -21,6 +20,9 @@ from ..derivative import Cotangents, program_vjp
 from ..parameters import Product, accumulator_dtype
 from ..spec import Inferred, OpSpec, Output, Primitive, Seen
 from .pointwise import astype
+
+if TYPE_CHECKING:
+    from ...graph.bound import Analysis
 
 TF32_ROUNDOFF = 2.0**-10
 """Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""

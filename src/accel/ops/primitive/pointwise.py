@@ -226,7 +226,7 @@ def pointwise_bound(row: ScalarFunction, exact: np.ndarray, dtype: DType) -> np.
         return np.zeros(np.shape(exact))
     compute = compute_dtype(dtype)
     ulp = row.ulp[compute is FLOAT64]
-    magnitude = np.abs(np.asarray(exact, np.float64))
+    magnitude = np.maximum(np.abs(np.asarray(exact, np.float64)), row.least)
     # ulp(x) <= 2 u |x|, with one more for a result at the next power of two
     absolute = ulp * (2 * bounds.unit_roundoff(compute) * magnitude + bounds.smallest(compute))
     if exact.dtype == np.float64 and dtype is FLOAT64:  # its own reference: tests/scalar hold it against mpmath

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import prod as product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from ...arguments import integers, refuse, switch, unshown
 from ...array import Array
 from ...dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
 from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
-from ...graph.bound import Analysis
 from ...graph.bounded import Bounded
 from ...layout import Layout, Shape, permuted
 from .. import bounds, canonical
@@ -23,6 +22,9 @@ from ..derivative import Cotangents, reduction_vjp
 from ..parameters import Reduction
 from ..spec import Inferred, OpSpec, Output, Primitive, Seen
 from .pointwise import astype
+
+if TYPE_CHECKING:
+    from ...graph.bound import Analysis
 
 Axes = int | tuple[int, ...] | None
 
@@ -132,7 +134,7 @@ def _sum_like(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool) -> Any:
     axes = normalize_axes(kind, axis, array.ndim)
     if asked is BOOL:
         return restore(_run(_OF_BOOLEANS[kind], array, axes, None, keepdims))
-    if asked is not None and not _accumulates(array.dtype, asked):
+    if asked is not None and not accumulates(array.dtype, asked):
         array = astype(array, asked)
         asked = None if asked.kind == "f" else asked
     return restore(_run(kind, array, axes, asked, keepdims))
@@ -142,7 +144,7 @@ _OF_BOOLEANS = {"sum": "any", "prod": "all"}
 """What sums and products of booleans are, as booleans: + is or, * is and."""
 
 
-def _accumulates(operand: DType, asked: DType) -> bool:
+def accumulates(operand: DType, asked: DType) -> bool:
     """Whether the primitive gives this result dtype without a cast of the operand first."""
     if operand.kind == "f":
         return asked.name in (operand.name, operand.accumulator)
@@ -252,7 +254,7 @@ def _canonical(kind: str, x: np.ndarray, axis: Axes = None, dtype: Any = None, k
     asked = None if dtype is None else as_dtype(dtype)
     if asked is BOOL:
         return getattr(np, _OF_BOOLEANS[kind])(x != 0, axis=axes, keepdims=keepdims)
-    if asked is not None and not _accumulates(have, asked):
+    if asked is not None and not accumulates(have, asked):
         x = registry.OPS["astype"].canonical(x, asked)
         have = asked
     return _kept(canonical.reduce(kind, x, axes, _result_dtype(kind, have, asked)), x, axes, keepdims)
@@ -277,7 +279,7 @@ def _bound(
         return np.zeros(np.shape(exact))
     axes = _axes_of(x, axis)
     asked = have if dtype is None else as_dtype(dtype)
-    computed = asked if not _accumulates(have, asked) else have
+    computed = asked if not accumulates(have, asked) else have
     accumulator = as_dtype(computed.accumulator)
     n = product(x.shape[a] for a in axes)
     u = bounds.unit_roundoff(accumulator) + (0 if computed is have else bounds.unit_roundoff(computed))

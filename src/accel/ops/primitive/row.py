@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from ...array import Array
 from ...conversion import from_numpy
 from ...dtypes import FLOATS, TABLE, DType, as_dtype
 from ...errors import ShapeError
-from ...graph.bound import Analysis
 from ...graph.bounded import Bounded
 from ...layout import Layout
 from ...scalar import Fold, Index, Step
@@ -20,6 +19,9 @@ from .. import bounds, canonical
 from ..parameters import Rows, domain
 from ..spec import Inferred, OpSpec, Primitive
 from .pointwise import COPY, apply
+
+if TYPE_CHECKING:
+    from ...graph.bound import Analysis
 
 
 def _infer(inputs: tuple[Layout, ...], params: Rows) -> Inferred:

@@ -1,0 +1,160 @@
+"""Scans in the canonical order: one launch for rows of one block, two for rows of more."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from accel.backends.base import Call, Kernel, Prepared, Slot
+from accel.dtypes import TABLE, DType
+from accel.layout import span
+from accel.numerics import SCAN
+from accel.ops.parameters import COMBINES
+from accel.scalar import Program, Step
+from accel.scan_passes import Pass, Place, passes
+
+from . import build
+
+GROUPS = (1, 16, 256)
+"""Work-items of a block in the lanes geometry; each takes a group of SCAN elements."""
+
+ITEMS = 256
+"""Work-items of a work-group at most, and on a CPU device, where they take turns."""
+
+BLOCK = 4096
+"""Elements of a block where one work-item takes it, and rows are fewer than keep a device busy."""
+
+BUSY = {"loops": 4, "lanes": 4096}
+"""Rows per compute unit, or rows on a GPU, from which on each is one block."""
+
+
+def accumulator(kind: str, dtype: DType, output: DType) -> DType:
+    """The dtype that a scan is computed in: integers are unsigned where they may wrap, and of 32 bits at least."""
+    if dtype.kind == "f":
+        return TABLE[dtype.accumulator]
+    size = 64 if (output if kind in ("sum", "prod") else dtype).itemsize == 8 else 32
+    return TABLE[f"int{size}" if dtype.kind == "i" and kind not in ("sum", "prod") else f"uint{size}"]
+
+
+def combination(kind: str, dtype: DType) -> Program:
+    """The operation on two accumulators."""
+    return Program((dtype.name,) * 2, (Step(COMBINES[kind], dtype.name, (0, 1)),), dtype.name)
+
+
+def by_items(x: Place, rows: int, geometry: str) -> bool:
+    """Whether single work-items take blocks: on CPU devices, and where neighbouring rows lie next to each other."""
+    return geometry == "loops" or (x.kept[-1] == 1 and x.step != 1 and rows >= 16)
+
+
+def width(geometry: str, units: int, n: int, rows: int, x: Place) -> int:
+    """Elements of a block."""
+    if not by_items(x, rows, geometry):
+        return SCAN * next((items for items in GROUPS if SCAN * items >= n), GROUPS[-1])
+    busy = BUSY[geometry] * (units if geometry == "loops" else 1)
+    if rows >= busy or n <= SCAN:
+        return max(n, 1)
+    return BLOCK if geometry == "loops" or n > 16 * BLOCK else SCAN * SCAN
+
+
+def definitions(call: Call, its: Pass, geometry: str) -> dict[str, object]:
+    """What the sources need defined."""
+    (x,), (out,), params = call.inputs, call.outputs, call.params
+    acc = build.STORAGE[accumulator(params.kind, x.dtype, out.dtype).name]
+    lengths, strides = [(*its.kept, its.n + 1)], [(*its.x.kept, its.x.step), (*its.out.kept, its.out.step)]
+    reach = [b for s in strides for b in span(lengths[0], s)]
+    levels = 1
+    while SCAN**levels <= max(its.width // SCAN, its.blocks):
+        levels += 1
+    items = its.width // SCAN
+    groups = {"ITEMS": items, "ROWS": _rows(its)}
+    return {
+        **build.index_types(its.rows * its.blocks, its.n + 1, *reach),
+        "IN": build.STORAGE[x.dtype.name] if its.reads_input else acc,
+        "ACC": acc,
+        "OUT": build.STORAGE[out.dtype.name] if its.writes_output else acc,
+        "FIRST": _identity(params.kind, out.dtype),
+        "KEPT": len(its.kept),
+        "TOTALS": int(its.totals),
+        "BEFORE": 0 if its.before is None else 1 + its.scanned,
+        "EXCLUSIVE": int(its.exclusive),
+        "INITIAL": int(its.initial),
+        **({"LEVELS": levels} if by_items(its.x, its.rows, geometry) else groups),
+    }
+
+
+def _rows(its: Pass) -> int:
+    """Rows of a work-group in the lanes geometry: short ones share it."""
+    rows = 1
+    while rows < its.rows and 2 * rows * (its.width // SCAN) <= ITEMS:
+        rows *= 2
+    return rows
+
+
+def _identity(kind: str, output: DType) -> str:
+    one = {"float16": "0x3c00", "bfloat16": "0x3f80"}.get(output.name, "1")
+    return one if kind == "prod" else "0"
+
+
+def functions(call: Call, its: Pass) -> tuple[str, bool]:
+    """The text of widen, combine and finish, and whether they compute in float64."""
+    (x,), (out,), kind = call.inputs, call.outputs, call.params.kind
+    acc = accumulator(kind, x.dtype, out.dtype)
+    programs = {
+        "widen": build.cast(x.dtype.name if its.reads_input else acc.name, acc.name),
+        "combine": combination(kind, acc),
+        "finish": build.cast(acc.name, out.dtype.name if its.writes_output else acc.name),
+    }
+    text = "".join(build.function(program, name) for name, program in programs.items())
+    return text, acc.name == "float64" or build.uses_fp64(*programs.values())
+
+
+def source(call: Call, its: Pass, geometry: str, correctly_rounded: bool) -> str:
+    """The whole OpenCL C of one launch."""
+    text, fp64 = functions(call, its)
+    stem = "scan_loops" if by_items(its.x, its.rows, geometry) else "scan_lanes"
+    defined = definitions(call, its, geometry)
+    return build.assemble((), defined, text, fp64=fp64, correctly_rounded=correctly_rounded) + "".join(
+        map(build.text, ("scan", stem))
+    )
+
+
+def launch_size(its: Pass, geometry: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Range and work-group size."""
+    if by_items(its.x, its.rows, geometry):
+        items = its.rows * its.blocks
+        local = min(ITEMS, max(1, items // 8)) if geometry == "loops" else ITEMS
+        return (-(-items // local) * local,), (local,)
+    items, rows = its.width // SCAN, _rows(its)
+    return (items * its.blocks, -(-its.rows // rows) * rows), (items, rows)
+
+
+def _supports(call: Call) -> str | None:
+    device, kind = build.device_of(call), call.params.kind
+    if call.inputs[0].dtype.kind == "f" and kind in ("sum", "prod", "logaddexp"):
+        return device.inexact(call.settings)
+    return None
+
+
+def _prepare(call: Call) -> Prepared:
+    device = build.device_of(call)
+    (x,), (out,) = call.inputs, call.outputs
+    geometry = device.geometry
+    size = accumulator(call.params.kind, x.dtype, out.dtype).itemsize
+    plan, scratch = passes(call, partial(width, geometry, device.details["compute units"]))
+    launches = []
+    for its in plan:
+        code = source(call, its, geometry, device.correctly_rounded)
+        kernel = device.kernel("kernels/opencl/scan.cl", code, "scan")
+        places = [its.out, its.x, *([its.before] if its.before else [])]
+        before = its.before or Place(Slot("scratch"), (0,) * len(its.kept), 0)
+        fields = build.pack(
+            definitions(call, its, geometry),
+            *(*its.kept, *its.x.kept, *its.out.kept, *before.kept, its.x.step, its.out.step, before.step),
+        )
+        build.set_numbers(device, kernel, 2 * len(places), fields, its.n, its.width, its.blocks, its.rows)
+        operands = tuple(place.slot for place in places)
+        units = [size if slot.kind == "scratch" else 1 for slot in operands]
+        launches.append(build.launch(device, kernel, operands, *launch_size(its, geometry), units))
+    return Prepared(tuple(launches), tuple(count * size for count in scratch))
+
+
+KERNELS = (Kernel("scan", "opencl.scan", "opencl/scan.cl", _supports, _prepare),)

@@ -1,0 +1,111 @@
+// Scans by single work-items: each takes a block of a row, group by group. For CPU devices, and for rows that lie next
+// to each other, which neighbouring work-items read together.
+//   LEVELS  digits of the number of groups in a block, and of blocks
+
+// Totals that have been seen: stack[level][bit] is that of 2^bit members of a level, where its digit of count has the
+// bit.
+typedef struct {
+  ulong count;
+  ACC stack[LEVELS][4];
+} Prefix;
+
+static inline void push(Prefix *prefix, ACC total) {
+  for (int level = 0; level < LEVELS; ++level) {
+    const uint digit = (uint)(prefix->count >> (4 * level)) & 15;
+    if (digit & 1) {
+      total = combine(prefix->stack[level][0], total);
+      if (digit & 2) {
+        total = combine(prefix->stack[level][1], total);
+        if (digit & 4) {
+          total = combine(prefix->stack[level][2], total);
+          if (digit & 8) {
+            total = combine(prefix->stack[level][3], total);
+            continue;
+          }
+        }
+      }
+    }
+    const uint clear = ~digit & (digit + 1);
+    prefix->stack[level][clear == 1 ? 0 : clear == 2 ? 1 : clear == 4 ? 2 : 3] = total;
+    break;
+  }
+  ++prefix->count;
+}
+
+// After `before`, where there is something: their total, from the highest level down. Whether there is one.
+static inline int total_of(const Prefix *prefix, int some, ACC *before) {
+  for (int level = LEVELS - 1; level >= 0; --level) {
+    const uint digit = (uint)(prefix->count >> (4 * level)) & 15;
+    int found = 0;
+    ACC value = *before;
+    for (int bit = 0; bit < 4; ++bit) {
+      if (!(digit >> bit & 1)) continue;
+      value = found ? combine(prefix->stack[level][bit], value) : prefix->stack[level][bit];
+      found = 1;
+    }
+    if (found) *before = some ? combine(*before, value) : value;
+    some |= found;
+  }
+  return some;
+}
+
+__kernel void scan(ARGUMENTS) {
+  const ulong item = get_global_id(0);
+  if (item >= rows * blocks) return;
+  const Geometry geometry = g;
+  const ulong row = item % rows, block = item / rows;
+  __global const IN *from = in + in_at + offset_of((UINDEX)row, geometry.kept_shape, geometry.kept_in);
+  __global OUT *to = out + out_at + offset_of((UINDEX)row, geometry.kept_shape, geometry.kept_out);
+#if INITIAL
+  if (block == 0) *to = FIRST;
+  to += geometry.step_out;
+#endif
+  const ulong first = block * width, last = min(n, first + width);
+  Prefix prefix;
+  prefix.count = 0;
+  ACC above = (ACC)0;
+  int some_above = 0;
+#if BEFORE
+  __global const ACC *blocks_before =
+      before_blocks + before_at + offset_of((UINDEX)row, geometry.kept_shape, geometry.kept_before);
+#if BEFORE == 1
+  for (ulong b = 0; b < block; ++b) push(&prefix, blocks_before[(INDEX)b * geometry.step_before]);
+  some_above = total_of(&prefix, 0, &above);
+  prefix.count = 0;
+#else
+  some_above = block > 0;
+  if (some_above) above = blocks_before[(INDEX)block * geometry.step_before];
+#endif
+#endif
+  ACC before = above;
+  int some = some_above;
+  for (ulong at = first; at < last; at += 16) {
+    const int here = (int)min((ulong)16, last - at);
+    ACC x[16];
+    for (int j = 0; j < 16; ++j) x[j] = j < here ? widen(from[((INDEX)at + j) * geometry.step_in]) : (ACC)0;
+    tree(x);
+#if !TOTALS
+    for (int j = 0; j < here; ++j) {
+#if EXCLUSIVE
+      const ACC inside = x[j > 0 ? j - 1 : 0];
+      const ACC value = j == 0 ? before : some ? combine(before, inside) : inside;
+      if (some || j > 0) to[((INDEX)at + j) * geometry.step_out] = finish(value);
+#else
+      to[((INDEX)at + j) * geometry.step_out] = finish(some ? combine(before, x[j]) : x[j]);
+#endif
+    }
+#endif
+    push(&prefix, x[15]);
+#if TOTALS
+    // the last push leaves the total of a whole block alone in the stack, or in that of the level above it
+    before = x[15];
+#else
+    before = above;
+    some = total_of(&prefix, some_above, &before);
+#endif
+  }
+#if TOTALS
+  if (width > 16) total_of(&prefix, 0, &before);
+  to[(INDEX)block * geometry.step_out] = finish(before);
+#endif
+}
