@@ -8,7 +8,8 @@ from ...scalar import FUNCTIONS
 
 DOMAINS = {
     "log": "positive", "log2": "positive", "log10": "positive", "log1p": "positive", "sqrt": "positive",
-    "rsqrt": "positive", "lgamma": "positive", "digamma": "positive", "pow": "positive", "acos": "unit",
+    "rsqrt": "positive", "lgamma": "positive", "digamma": "positive", "pow": "positive", "entr": "positive",
+    "xlogy": "positive", "xlog1py": "positive", "acos": "unit",
     "asin": "unit", "atanh": "unit", "erfinv": "unit", "acosh": "above-one", "bitwise_left_shift": "shift",
     "bitwise_right_shift": "shift",
 }  # fmt: skip

@@ -37,6 +37,12 @@ def numpy_function(name: str) -> Callable[..., Any] | None:
     """NumPy's function of that name, or None."""
     if name == "clip":
         return lambda x: np.clip(x, np.float32(LOWER), np.float32(UPPER))
+    if name == "exp10":
+        return lambda x: np.power(x.dtype.type(10), x)
+    if name == "bit_count" and hasattr(np, "bitwise_count"):  # since version 2
+        return lambda x: np.bitwise_count(x).astype(x.dtype)
+    if name == "ldexp":
+        return lambda x, n: np.ldexp(x, np.rint(n).astype(np.int32))
     return find(np, NUMPY.get(name, name))
 
 
@@ -44,6 +50,8 @@ def torch_function(torch: Any, name: str) -> Callable[..., Any] | None:
     """torch's function of that name, or None."""
     if name == "clip":
         return lambda x: torch.clip(x, LOWER, UPPER)
+    if name == "ldexp":
+        return lambda x, n: torch.ldexp(x, torch.round(n))
     if name == "gelu_tanh":
         return partial(torch.nn.functional.gelu, approximate="tanh")
     paths = (TORCH.get(name, name), f"special.{name}", f"nn.functional.{name}")
