@@ -6,6 +6,7 @@ Every number is a function of the generator's key, of which call it was, and of 
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from math import prod
@@ -24,6 +25,8 @@ from .layout import Shape, broadcast_shapes, row_major
 from .memory import Device
 from .ops.composed import random as drawn
 from .ops.composed.exact_random import philox
+from .ops.primitive.pointwise import fn
+from .ops.primitive.reduce import all as every
 
 __all__ = ["Generator", "default_rng"]
 
@@ -32,6 +35,10 @@ ROW = 1 << 12
 
 STREAMS = 1 << 8
 """Streams of one call."""
+
+ATTEMPTS = 32
+STREAMS_OF_ATTEMPT = np.array([4, 0], np.uint64)
+"""Of gamma: attempts, after which the last one counts (once in 10^40 numbers), and what each adds to a state."""
 
 SPAWNING = 2**64 - 1
 """The stream of which the keys of spawned generators are words."""
@@ -126,6 +133,45 @@ class Generator:
         return self._drawn(
             shape, operands, lambda its_shape: drawn.random_exponential(self._next(), scale, its_shape, its)
         )
+
+    def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = FLOAT32) -> Array:
+        """Normally distributed numbers loc + scale z, by Box and Muller (1958); |z| is at most 6.8 in float32, 9.5 in
+        float64. loc, scale: as in `uniform`. Raises DtypeError, ShapeError, ArgumentError."""
+        its = drawn.floating("normal", dtype)
+        standard = isinstance(loc, (int, float)) and isinstance(scale, (int, float)) and (loc, scale) == (0, 1)
+        shape, operands = self._operands("normal", size, its, **({} if standard else {"loc": loc, "scale": scale}))
+        loc, scale = operands or (None, None)
+        return self._drawn(
+            shape, operands, lambda its_shape: drawn.random_normal(self._next(), loc, scale, its_shape, its)
+        )
+
+    def standard_normal(self, size: Any = None, dtype: Any = FLOAT32) -> Array:
+        """`normal` with loc 0 and scale 1."""
+        return self.normal(0.0, 1.0, size, dtype)
+
+    def gamma(self, shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = FLOAT32) -> Array:
+        """Gamma distributed numbers with this shape parameter, above 0, times scale, by Marsaglia and Tsang (2000).
+
+        Each attempt has streams of its own, and each element takes the first that it accepts: some 95 of a hundred take
+        the first. Whether one is left over is read on the host after each attempt. shape, scale: as in `uniform`; one
+        that is not above 0 gives NaN. Raises DtypeError, ShapeError, ArgumentError.
+        """
+        its = drawn.floating("gamma", dtype)
+        whole, (alpha, factor) = self._operands("gamma", size, its, shape=shape, scale=scale)
+        alpha = fn.where(fn.greater(alpha, 0.0), alpha, math.nan)
+
+        def draw(its_shape: Shape) -> Array:
+            state = self._next()
+            result, accepted = drawn.random_gamma_attempt(state, alpha, its_shape)
+            for _ in range(ATTEMPTS - 1):
+                if bool(every(fn.logical_or(accepted, fn.isnan(result)))):
+                    break
+                state = fn.add(state, from_numpy(STREAMS_OF_ATTEMPT, self._device, copy=True))
+                value, again = drawn.random_gamma_attempt(state, alpha, its_shape)
+                result, accepted = fn.where(accepted, result, value), fn.logical_or(accepted, again)
+            return fn.multiply(result, factor)
+
+        return self._drawn(whole, (alpha, factor), draw)
 
     def bernoulli(self, p: Any = 0.5, size: Any = None) -> Array:
         """Booleans, true with probability p, to 24 binary places. p: as in `uniform`. Raises ShapeError,

@@ -67,6 +67,20 @@ def exponential(dtype: DType) -> Samples:
     return _samples(make, (None, 1.0, 0.25, 100.0))
 
 
+def normal(dtype: DType) -> Samples:
+    def make(state: np.ndarray, parameters: tuple[Any, Any], its_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return (state, *(_number(x, dtype) for x in parameters), its_shape, dtype)
+
+    return _samples(make, ((None, None), (0.0, 1.0), (-3.0, 0.5)))
+
+
+def gamma_attempt(dtype: DType) -> Samples:
+    def make(state: np.ndarray, alpha: Any, its_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return state, _number(alpha, dtype), its_shape
+
+    return _samples(make, (1.0, 0.5, 2.5, 30.0))
+
+
 def bernoulli(dtype: DType) -> Samples:
     def make(state: np.ndarray, p: Any, its_shape: tuple[int, ...]) -> tuple[Any, ...]:
         return state, _number(p, dtype), its_shape

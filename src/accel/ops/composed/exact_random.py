@@ -55,6 +55,39 @@ def exponential(state: np.ndarray, scale: np.ndarray | None, shape: tuple[int, .
     return result if scale is None else result * scale.astype(np.float64)
 
 
+def _normal(state: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    first = words(state, shape)
+    if _wide(dtype) == "float64":
+        radius = first.astype(np.longdouble) * 2.0**-64 + 2.0**-65
+        turn = (words(state, shape, 1) >> np.uint64(11)).astype(np.longdouble) * 2.0**-53
+    else:
+        radius = (first & np.uint64(MASK)).astype(np.float64) * 2.0**-32 + 2.0**-33
+        turn = (first >> np.uint64(40)).astype(np.float64) * 2.0**-24
+    return np.sqrt(-2 * np.log(radius)) * np.cos(turn * 2 * np.pi)
+
+
+def normal(
+    state: np.ndarray, loc: np.ndarray | None, scale: np.ndarray | None, shape: tuple[int, ...], dtype: Any
+) -> np.ndarray:
+    result = _normal(state, shape, dtype)
+    if loc is None or scale is None:
+        return result
+    return loc.astype(np.float64) + scale.astype(np.float64) * result
+
+
+def gamma_attempt(state: np.ndarray, alpha: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    kind, digits = _wide(alpha.dtype), DIGITS[_wide(alpha.dtype)]
+    a = np.broadcast_to(alpha.astype(np.float64), shape)
+    third, fourth = (np.array([int(state[0]) + k & 2**64 - 1, state[1]], np.uint64) for k in (2, 3))
+    d = np.where(a < 1, a + 1, a) - 1 / 3
+    z = _normal(state, shape, kind).astype(np.float64)
+    v = (1 + z / np.sqrt(9 * d)) ** 3
+    u = _unit(third, shape, kind) + 2.0 ** -(digits + 1)
+    accepted = (v > 0) & (np.log(u) < z * z / 2 + d * (1 - v + np.log(np.where(v > 0, v, 1))))
+    power = (_unit(fourth, shape, kind) * (1 - 2.0**-digits) + 2.0 ** -(digits + 1)) ** (1 / np.where(a < 1, a, 1))
+    return d * v * np.where(a < 1, power, 1), accepted
+
+
 def bernoulli(state: np.ndarray, p: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return _unit(state, shape, _wide(p.dtype)) < p.astype(np.float64)
 

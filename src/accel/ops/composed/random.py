@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from math import prod
+from math import pi, prod
 from typing import Any
 
 from ...array import Array
@@ -79,6 +79,50 @@ def random_exponential(state: AnyOperand, scale: Operand | None, shape: Shape, d
     its = floating("exponential", dtype)
     result = -fn.log1p(-unit(words(state, shape), wide(its)))
     return astype(result if scale is None else result * astype(scale, wide(its), copy=False), its, copy=False)
+
+
+def standard_normal(state: Array, shape: Shape, dtype: DType, further: int = 0) -> Array:
+    """Numbers of the standard normal distribution in float32 or float64, by the cosine of Box and Muller (1958).
+
+    The radius is of the word's low half and the angle of its high half; in float64 the angle is of the next stream."""
+    first = words(state, shape, further)
+    if dtype is FLOAT64:
+        radius = astype(first, FLOAT64) * 2.0**-64 + 2.0**-65
+        turn = unit(words(state, shape, further + 1), FLOAT64)
+    else:
+        radius = astype(first & (2**32 - 1), FLOAT32) * 2.0**-32 + 2.0**-33
+        turn = astype(fn.bitwise_right_shift(first, 40), FLOAT32) * 2.0**-24
+    return fn.sqrt(fn.log(radius) * -2.0) * fn.cos(turn * (2 * pi))
+
+
+@composed(reference=exact.normal, samples=partial(examples, "normal"), namespace="internal", widen=False)
+def random_normal(state: AnyOperand, loc: Operand | None, scale: Operand | None, shape: Shape, dtype: Any) -> Array:
+    """loc + scale z of z with the standard normal distribution."""
+    its = floating("normal", dtype)
+    result = standard_normal(state, shape, wide(its))
+    if loc is not None and scale is not None:
+        mean, deviation = (astype(x, wide(its), copy=False) for x in (loc, scale))
+        result = mean + deviation * result
+    return astype(result, its, copy=False)
+
+
+@composed(reference=exact.gamma_attempt, samples=partial(examples, "gamma_attempt"), namespace="internal", widen=False)
+def random_gamma_attempt(state: AnyOperand, alpha: Operand, shape: Shape) -> tuple[Array, Array]:
+    """One attempt at gamma(alpha) for each element, of alpha's dtype, and whether it is accepted (Marsaglia and Tsang
+    2000). An alpha below 1 goes by alpha + 1 and a power of u evenly distributed in (0, 1). Takes four streams."""
+    its = wide(alpha.dtype)
+    least, half = 2.0 ** -DIGITS[its.name], 2.0 ** -(DIGITS[its.name] + 1)
+    a = astype(alpha, its, copy=False)
+    small = a < 1.0
+    d = fn.where(small, a + 1.0, a) - 1 / 3
+    z = standard_normal(state, shape, its)
+    root = 1.0 + z / fn.sqrt(d * 9.0)
+    v = root * root * root
+    u = unit(words(state, shape, 2), its) + half
+    accepted = (v > 0.0) & (fn.log(u) < 0.5 * z * z + d * (1.0 - v + fn.log(fn.where(v > 0.0, v, 1.0))))
+    power = fn.pow(unit(words(state, shape, 3), its) * (1.0 - least) + half, 1.0 / fn.where(small, a, 1.0))
+    value = d * v * fn.where(small, power, 1.0)
+    return astype(value, alpha.dtype, copy=False), accepted
 
 
 @composed(reference=exact.bernoulli, samples=partial(examples, "bernoulli"), namespace="internal", widen=False)
