@@ -67,7 +67,7 @@ def _part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any]
         return _pointwise(operands, keywords)
     if spec.primitive in ("reduce", "mean", "logsumexp"):
         return _reduction(operands, keywords)
-    if spec.primitive in ("softmax", "log_softmax"):
+    if spec.primitive in ("softmax", "log_softmax", "scan"):
         return _along(operands, keywords)
     if spec.name in BY_ELEMENT:
         return _pointwise(operands, keywords)

@@ -21,6 +21,7 @@ Shapes = Sequence[Sequence[int]]
 PRIMITIVES = {
     "pointwise": "pointwise", "reduce": "reductions", "mean": "reductions", "softmax": "softmax",
     "log_softmax": "softmax", "logsumexp": "softmax", "matmul": "matmul",
+    "scan": "scans",
 }  # fmt: skip
 """The family of an op, by its primitive; ``others`` where it has none."""
 
@@ -30,8 +31,11 @@ DIVISORS = ("floor_divide", "remainder", "divide")
 MIXED = {"where": ("bool", None, None)}
 """Operand dtypes that are not the case's."""
 
-REDUCED = {"any": {"b": "only-last"}, "all": {"b": "but-last"}, "prod": {"f": "near-one"}}
-"""Values of reductions' operands, by kind of dtype. any and all must not end early, nor products overflow."""
+REDUCED = {
+    "any": {"b": "only-last"}, "all": {"b": "but-last"}, "prod": {"f": "near-one"},
+    "cumulative_prod": {"f": "near-one"},
+}  # fmt: skip
+"""Values of operands, by kind of dtype. any and all must not end early, nor products overflow."""
 
 SUBSCRIPTS = {"first": 0, "last": -1, "all": None}
 
@@ -123,6 +127,13 @@ def softmax(
     yield from _along("softmax", cache, shapes, axes, dtypes, names)
 
 
+def scans(
+    cache: str, shapes: Shapes, axes: Sequence[str] = ("last",), dtypes: Names = None, names: Names = None
+) -> Iterator[Workload]:
+    """Every scan along an axis."""
+    yield from _along("scans", cache, shapes, axes, dtypes, names)
+
+
 def _along(
     wanted: str, cache: str, shapes: Shapes, axes: Sequence[str], dtypes: Names, names: Names
 ) -> Iterator[Workload]:
@@ -178,5 +189,5 @@ def others(cache: str, shapes: Shapes, dtypes: Names = None) -> Iterator[Workloa
 
 
 FAMILIES: dict[str, Callable[..., Iterator[Workload]]] = {
-    f.__name__: f for f in (pointwise, casts, reductions, softmax, matmul, linear, compositions, others)
+    f.__name__: f for f in (pointwise, casts, reductions, softmax, scans, matmul, linear, compositions, others)
 }

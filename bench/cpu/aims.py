@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import compositions, matrix, overhead, pointwise, reductions
+from . import compositions, matrix, overhead, pointwise, reductions, scans
 from .case import Case
 
 PEERS = ("numpy", "torch")
@@ -183,6 +183,14 @@ ROWS: tuple[Row, ...] = (
         compositions.repeated,
         0.67,
         peers=("primitive",),
+    ),
+    Row(
+        "cumulative-sum",
+        "cumulative_sum of 64K and 4M float32 and int64, along the last and the first axis",
+        scans.sums,
+        1.2,
+        "mean",
+        floor=0.8,
     ),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

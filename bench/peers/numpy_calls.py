@@ -29,6 +29,8 @@ def function(kind: str, name: str, keywords: dict[str, Any], dtype: str) -> Call
         return _linear(keywords.get("activation")) if dtype in BLAS else None
     if kind == "reductions":
         return partial(getattr(np, name), **keywords) if hasattr(np, name) else None
+    if kind == "scans":
+        return partial(SCANS[name], **keywords)
     if kind == "softmax":
         composed, axis = COMPOSED.get(name), keywords.get("axis", None if name == "logsumexp" else -1)
         return None if composed is None else partial(composed, axis=axis)
@@ -74,3 +76,8 @@ def _logsumexp(x: np.ndarray, axis: Any) -> np.ndarray:
 
 COMPOSED = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
 """What a user of NumPy writes."""
+
+SCANS = {
+    "cumulative_sum": np.cumsum, "cumulative_prod": np.cumprod, "cumulative_max": np.maximum.accumulate,
+    "cumulative_min": np.minimum.accumulate, "logcumsumexp": np.logaddexp.accumulate,
+}  # fmt: skip

@@ -56,6 +56,8 @@ def function(torch: ModuleType, kind: str, name: str, keywords: dict[str, Any]) 
         activation = keywords.get("activation")
         after = _same if activation is None else torch_function(torch, activation)
         return None if after is None else lambda *tensors: after(functional.linear(*tensors))
+    if kind == "scans":
+        return partial(_scan, getattr(torch, SCANS.get(name, name)), keywords.get("axis", -1))
     if kind in ("reductions", "softmax"):
         of_name = getattr(torch, EXTREMES.get(name, name), None)
         return None if of_name is None else partial(_along, torch, of_name, name, keywords)
@@ -64,6 +66,17 @@ def function(torch: ModuleType, kind: str, name: str, keywords: dict[str, Any]) 
     if name == "copy":
         return torch.clone
     return torch.clip if name == "clip" else torch_function(torch, name) if kind == "pointwise" else None
+
+
+SCANS = {
+    "cumulative_sum": "cumsum", "cumulative_prod": "cumprod", "cumulative_max": "cummax", "cumulative_min": "cummin",
+}  # fmt: skip
+"""torch's names; its cummax and cummin give indices too."""
+
+
+def _scan(function: Callable[..., Any], axis: int, x: Any) -> Any:
+    result = function(x, axis)
+    return result[0] if isinstance(result, tuple) else result
 
 
 def _same(x: Any) -> Any:

@@ -6,12 +6,11 @@
 //   INDEX, UINDEX      as in pointwise.cl
 //   IN, ACC, OUT       types of the input's elements as stored, of accumulators, and of the output's elements
 //   widen(IN) -> ACC, combine(ACC, ACC) -> ACC, finish(ACC) -> OUT
-//   FIRST              the identity as the output has it, where INITIAL
+//   FIRST              the identity as the output has it
 //   KEPT               number of kept axes, at least 1
 //   TOTALS             1: the output is each block's total
 //   BEFORE             0: there is one block; 1: `before` has the blocks' totals; 2: it has what comes before each block
 //   EXCLUSIVE          1: results do not include their own element; the first is not written
-//   INITIAL            1: a row of the output has the identity before its first result
 //   LEVELS, LANES, ROWS  see the geometries
 
 typedef struct {
@@ -20,6 +19,7 @@ typedef struct {
   INDEX kept_out[KEPT];
   INDEX kept_before[KEPT];
   INDEX step_in, step_out, step_before;
+  INDEX initial;  // 1: a row of the output has the identity before its first result
 } Geometry;
 
 static inline INDEX offset_of(UINDEX place, const INDEX *shape, const INDEX *strides) {

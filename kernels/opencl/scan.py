@@ -23,6 +23,12 @@ ITEMS = 256
 BLOCK = 4096
 """Elements of a block where one work-item takes it, and rows are fewer than keep a device busy."""
 
+LEVELS = (3, 15)
+"""Digits of a number of groups that kernels of single work-items are compiled for."""
+
+RANKS = (1, 3, 7)
+"""Kept axes that kernels are compiled for; others are filled up with leading axes of length 1."""
+
 BUSY = {"loops": 4, "lanes": 4096}
 """Rows per compute unit, or rows on a GPU, from which on each is one block."""
 
@@ -61,9 +67,7 @@ def definitions(call: Call, its: Pass, geometry: str) -> dict[str, object]:
     acc = build.STORAGE[accumulator(params.kind, x.dtype, out.dtype).name]
     lengths, strides = [(*its.kept, its.n + 1)], [(*its.x.kept, its.x.step), (*its.out.kept, its.out.step)]
     reach = [b for s in strides for b in span(lengths[0], s)]
-    levels = 1
-    while SCAN**levels <= max(its.width // SCAN, its.blocks):
-        levels += 1
+    levels = next(k for k in LEVELS if SCAN**k > max(its.width // SCAN, its.blocks))
     items = its.width // SCAN
     groups = {"ITEMS": items, "ROWS": _rows(its)}
     return {
@@ -76,7 +80,6 @@ def definitions(call: Call, its: Pass, geometry: str) -> dict[str, object]:
         "TOTALS": int(its.totals),
         "BEFORE": 0 if its.before is None else 1 + its.scanned,
         "EXCLUSIVE": int(its.exclusive),
-        "INITIAL": int(its.initial),
         **({"LEVELS": levels} if by_items(its.x, its.rows, geometry) else groups),
     }
 
@@ -139,7 +142,7 @@ def _prepare(call: Call) -> Prepared:
     (x,), (out,) = call.inputs, call.outputs
     geometry = device.geometry
     size = accumulator(call.params.kind, x.dtype, out.dtype).itemsize
-    plan, scratch = passes(call, partial(width, geometry, device.details["compute units"]))
+    plan, scratch = passes(call, partial(width, geometry, device.details["compute units"]), RANKS)
     launches = []
     for its in plan:
         code = source(call, its, geometry, device.correctly_rounded)
@@ -148,7 +151,16 @@ def _prepare(call: Call) -> Prepared:
         before = its.before or Place(Slot("scratch"), (0,) * len(its.kept), 0)
         fields = build.pack(
             definitions(call, its, geometry),
-            *(*its.kept, *its.x.kept, *its.out.kept, *before.kept, its.x.step, its.out.step, before.step),
+            *(
+                *its.kept,
+                *its.x.kept,
+                *its.out.kept,
+                *before.kept,
+                its.x.step,
+                its.out.step,
+                before.step,
+                int(its.initial),
+            ),
         )
         build.set_numbers(device, kernel, 2 * len(places), fields, its.n, its.width, its.blocks, its.rows)
         operands = tuple(place.slot for place in places)

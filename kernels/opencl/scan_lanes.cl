@@ -68,10 +68,10 @@ __attribute__((reqd_work_group_size(ITEMS, ROWS, 1))) __kernel void scan(ARGUMEN
   const UINDEX known = present ? (UINDEX)row : 0;
   __global const IN *from = in + in_at + offset_of(known, g.kept_shape, g.kept_in);
   __global OUT *to = out + out_at + offset_of(known, g.kept_shape, g.kept_out);
-#if INITIAL
-  if (present && block == 0 && l == 0) *to = FIRST;
-  to += g.step_out;
-#endif
+  if (g.initial) {
+    if (present && block == 0 && l == 0) *to = FIRST;
+    to += g.step_out;
+  }
   ACC x[16];
   ACC base = (ACC)0;
   int some_base = 0;

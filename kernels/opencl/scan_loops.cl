@@ -56,10 +56,10 @@ __kernel void scan(ARGUMENTS) {
   const ulong row = item % rows, block = item / rows;
   __global const IN *from = in + in_at + offset_of((UINDEX)row, geometry.kept_shape, geometry.kept_in);
   __global OUT *to = out + out_at + offset_of((UINDEX)row, geometry.kept_shape, geometry.kept_out);
-#if INITIAL
-  if (block == 0) *to = FIRST;
-  to += geometry.step_out;
-#endif
+  if (geometry.initial) {
+    if (block == 0) *to = FIRST;
+    to += geometry.step_out;
+  }
   const ulong first = block * width, last = min(n, first + width);
   Prefix prefix;
   prefix.count = 0;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -61,16 +61,19 @@ class Pass:
         return self.out.slot.kind == "output"
 
 
-def passes(call: Call, width_of: Callable[[int, int, Place], int]) -> tuple[list[Pass], list[int]]:
+def passes(
+    call: Call, width_of: Callable[[int, int, Place], int], ranks: Sequence[int] = ()
+) -> tuple[list[Pass], list[int]]:
     """The launches of a call, and the accumulators in each piece of scratch. width_of(n, rows, place of the input): the
-    elements of a block."""
+    elements of a block. ranks: numbers of kept axes to fill up to, with leading axes of length 1."""
     (x,), (out,), axis = call.inputs, call.outputs, call.params.axis
     kept = [a for a in range(x.ndim) if a != axis]
     lengths = tuple(x.shape[a] for a in kept)
     strides = [tuple(layout.strides[a] for a in kept) for layout in (x, out)]
     shape, (x_kept, out_kept) = collapse(lengths, strides)
-    if not shape:
-        shape, x_kept, out_kept = (1,), (0,), (0,)
+    fill = next((rank for rank in ranks if rank >= len(shape)), max(1, len(shape))) - len(shape)
+    shape = (1,) * fill + shape
+    x_kept, out_kept = ((0,) * fill + strides for strides in (x_kept, out_kept))
     source, target = Place(Slot("input"), x_kept, x.strides[axis]), Place(Slot("output"), out_kept, out.strides[axis])
     made: list[Pass] = []
     scratch: list[int] = []

@@ -13,6 +13,9 @@ WIDELY, ELSEWHERE = ("cpu-avx512", "cpu-avx2", "gpu"), ("cpu-baseline", "cpu-neo
 """Targets that run composed ops in all dtypes, and in float32, without --deep; their kernels are those of the
 primitives, which every target runs."""
 
+ALIKE = ("cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp")
+"""Ops whose kernels are those of `cumulative_sum` with another operation: they run as composed ones do."""
+
 
 def edges(request: pytest.FixtureRequest, target, device) -> int | None:
     """Elements of the largest edge examples."""
@@ -22,9 +25,9 @@ def edges(request: pytest.FixtureRequest, target, device) -> int | None:
 @pytest.mark.parametrize(("spec", "dtype"), CASES, ids=[f"{spec.name}-{dtype}" for spec, dtype in CASES])
 def test_op(request, target, spec, dtype):
     deep = request.config.getoption("--deep")
-    composed = spec.decompose is not None and spec.namespace != "internal"
+    composed = (spec.decompose is not None and spec.namespace != "internal") or spec.name in ALIKE
     if composed and not deep and not (target.name in WIDELY or (target.name in ELSEWHERE and dtype.name == "float32")):
-        pytest.skip("composed ops run in this dtype on this device with --deep")
+        pytest.skip("ops of the kernels of others run in this dtype on this device with --deep")
     with target.in_force() as device:
         known = conform.known_failures(device.backend).get((spec.name, dtype.name))
         row = conform.one(spec, dtype, device, 100 if deep else target.examples, known, edges(request, target, device))

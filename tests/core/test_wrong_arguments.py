@@ -60,6 +60,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "softcap": (X, 30.0),
     "glu": (PAIR,),
     **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
+    **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
+    "logcumsumexp": (X[0],),
 }
 """A call of each function that has a parameter which is no operand."""
 
@@ -125,7 +127,10 @@ def test_every_function_is_called() -> None:
             FUNCTIONS[name](*arguments)
 
 
-REDUCTIONS = ("sum", "prod", "mean", "max", "min", "any", "all", "argmax", "argmin")
+REDUCTIONS = (
+    *("sum", "prod", "mean", "max", "min", "any", "all", "argmax", "argmin"),
+    *("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp"),
+)
 
 
 @pytest.mark.parametrize("name", [*REDUCTIONS, "softmax", "log_softmax", "logsumexp", "squeeze", "expand_dims"])

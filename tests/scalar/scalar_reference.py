@@ -33,15 +33,16 @@ def unit(value: mpmath.mpf, dtype: str) -> mpmath.mpf:
     return mpmath.ldexp(1, min(max(exponent, lowest), highest) - info.nmant)
 
 
-def error(got: float, value: mpmath.mpf, dtype: str) -> float:
-    """|got - value| in units in the last place; an infinite got counts as the float after the largest."""
+def error(got: float, value: mpmath.mpf, dtype: str, least: float = 0.0) -> float:
+    """|got - value| in units in the last place, at least that of `least`; an infinite got counts as the float after the
+    largest."""
     if np.isnan(got):
         return float("inf")
     end = mpmath.ldexp(1, {"float16": 16, "float64": 1024}.get(dtype, 128))
     with mpmath.workprec(2400):
         number = mpmath.sign(got) * end if np.isinf(got) else mpmath.mpf(float(got))
         limited = min(max(value, -end), end)
-        return float(abs(number - limited) / unit(limited, dtype))
+        return float(abs(number - limited) / unit(max(abs(limited), least), dtype))
 
 
 def worst_error(name: str, dtype: str, got: np.ndarray, *arrays: np.ndarray) -> tuple[float, list[float]]:
@@ -56,7 +57,7 @@ def worst_error(name: str, dtype: str, got: np.ndarray, *arrays: np.ndarray) -> 
             continue
         if not mpmath.isfinite(value):
             continue
-        found = error(result, value, dtype)
+        found = error(result, value, dtype, FUNCTIONS[name].least)
         if found > worst:
             worst, where = found, x
     return worst, where

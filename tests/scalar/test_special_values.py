@@ -83,6 +83,8 @@ RULES = {
     "minimum": "nan x -> nan; x nan -> nan; 0 -0 -> -0; -0 0 -> -0; -0 -0 -> -0; 0 0 -> 0; inf p -> =2; "
     "-inf p -> -inf; n p -> =1",
     "maximum": "nan x -> nan; x nan -> nan; 0 -0 -> 0; -0 0 -> 0; -0 -0 -> -0; inf p -> inf; -inf p -> =2; n p -> =2",
+    "logaddexp": "nan x -> nan; x nan -> nan; inf p -> inf; -inf p -> =2; n -inf -> =1; inf -inf -> inf; "
+    "-inf -inf -> -inf; inf inf -> inf; -0 -inf -> -0; -inf -0 -> -0; 0 0 -> 0.6931471805599453; 1000 0 -> 1000",
     "clip": "nan n p -> nan; x nan p -> nan; x n nan -> nan; inf n p -> =3; -inf n p -> =2; 0 n p -> 0; "
     "-0 n p -> -0; -0 0 p -> 0",
     "floor": ROUNDING + "; 0.75 -> 0; -0.75 -> -1; 2.5 -> 2; -2.5 -> -3",

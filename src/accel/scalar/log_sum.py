@@ -35,7 +35,7 @@ ROWS = (
     ScalarFunction(
         "logaddexp", 2, ("float",), logaddexp,
         "Gives log(e**x1 + e**x2) for each pair of elements, also where the powers overflow.",
-        ulp=(3.0, 3.0), least=0.5,
+        ulp=(1.8, 1.8), least=0.5,
         special=("NaN in any argument -> NaN", "+inf in any other -> +inf", "-inf and x -> x"),
         source="max(x1, x2) + log1p(exp(-|x1 - x2|)); where the sum cancels, the error is in units of 1/2",
         reference=_reference, derivative=_derivative,
