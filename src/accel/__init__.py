@@ -42,7 +42,8 @@ from .ops.views import broadcast_shapes, broadcast_to, expand_dims, matrix_trans
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
 
-from . import ending as _ending, linalg, nn, operators as _operators, protocols as _protocols, random, special  # isort: skip
+from . import ending as _ending, linalg, nn, operators as _operators, protocols as _protocols, special  # isort: skip
+from . import methods as _methods, random  # isort: skip
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"

@@ -19,6 +19,9 @@ X = np.linspace(-2, 2, 6, dtype=np.float32)
 class Own:
     """Equals nothing but itself."""
 
+    def __repr__(self):
+        return "own"  # the same in every process, as names of tests are
+
 
 class Equal:
     """Equals every other, and may not be taken for it."""
@@ -28,6 +31,9 @@ class Equal:
 
     def __hash__(self):
         return 1
+
+    def __repr__(self):
+        return "equal"
 
 
 @pytest.fixture

@@ -1,0 +1,157 @@
+"""Methods of `Array` that users of NumPy type without thinking: each is the function of that name.
+
+Axes may be given by position, as in NumPy, and lengths and axes one by one or as a tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import registry
+from .arguments import word
+from .array import Array
+from .conversion import to_numpy
+from .errors import ArgumentError, ShapeError, shown
+from .ops.primitive.pointwise import astype, clip
+from .ops.views import permute_dims, reshape, squeeze
+from .protocols import attached
+
+
+def _no_out(name: str, out: Any) -> None:
+    if out is not None:
+        raise ArgumentError(f"{name}: out: a method writes into no array; expected None, got {shown(out)}")
+
+
+def _along_axes(name: str, dtype: bool) -> None:
+    """A reduction as a method. dtype: whether it takes one. NumPy's functions call methods with out=None, and with a
+    dtype where theirs has one."""
+    function = registry.OPS[name].function
+
+    def method(self: Array, axis: Any = None, dtype: Any = None, out: None = None, **keywords: Any) -> Array:
+        _no_out(name, out)
+        if dtype is not None:
+            keywords["dtype"] = dtype
+        result: Array = function(self, axis=axis, **keywords)
+        return result
+
+    def plain(self: Array, axis: Any = None, out: None = None, **keywords: Any) -> Array:
+        _no_out(name, out)
+        result: Array = function(self, axis=axis, **keywords)
+        return result
+
+    def spread(self: Array, axis: Any = None, dtype: None = None, out: None = None, **keywords: Any) -> Array:
+        if "ddof" in keywords:  # NumPy's name
+            keywords["correction"] = keywords.pop("ddof")
+        return method(self, axis, dtype, out, **keywords)
+
+    chosen = spread if name in ("std", "var") else method if dtype else plain
+    chosen.__name__ = name
+    chosen.__doc__ = f"`accel.{name}` of the array; the axis may be given by position."
+    attached(chosen)
+
+
+for _name in ("sum", "prod", "mean", "std", "var"):
+    _along_axes(_name, dtype=True)
+for _name in ("max", "min", "any", "all", "argmax", "argmin"):
+    _along_axes(_name, dtype=False)
+
+
+def _cumulative(name: str, function: Callable[..., Any]) -> None:
+    def method(self: Array, axis: int | None = None, dtype: Any = None, out: None = None) -> Array:
+        _no_out(name, out)
+        result: Array = function(ravel(self) if axis is None else self, axis=axis, dtype=dtype)
+        return result
+
+    method.__name__ = name
+    method.__doc__ = f"`accel.{function.__name__}` along an axis; None: of all elements in row-major order."
+    attached(method)
+
+
+_cumulative("cumsum", registry.OPS["cumulative_sum"].function)
+_cumulative("cumprod", registry.OPS["cumulative_prod"].function)
+
+
+def _tuple(given: tuple[Any, ...]) -> Any:
+    return given[0] if len(given) == 1 else given
+
+
+def _reshape(self: Array, *shape: Any) -> Array:
+    """`accel.reshape`: a view where strides express it, else a copy. shape: lengths, or one tuple of them."""
+    return reshape(self, _tuple(shape))
+
+
+def _transpose(self: Array, *axes: Any) -> Array:
+    """A view with the axes in this order, or in the reverse one where none is given."""
+    given = _tuple(axes) if axes else None
+    return permute_dims(self, tuple(range(self.ndim))[::-1] if given is None else given)
+
+
+def _squeeze(self: Array, axis: Any = None) -> Array:
+    """A view without these axes of length 1; None: without all of them."""
+    return squeeze(self, tuple(a for a, n in enumerate(self.shape) if n == 1) if axis is None else axis)
+
+
+def _clip(self: Array, min: Any = None, max: Any = None) -> Array:
+    """`accel.clip` of the array."""
+    return clip(self, min, max)
+
+
+def _astype(self: Array, dtype: Any, copy: bool = True) -> Array:
+    """`accel.astype` of the array."""
+    return astype(self, dtype, copy=copy)
+
+
+for _method, _name in (
+    *((_reshape, "reshape"), (_transpose, "transpose"), (_squeeze, "squeeze")),
+    *((_clip, "clip"), (_astype, "astype")),
+):
+    _method.__name__ = _name
+    attached(_method)
+
+
+@attached
+def ravel(self: Array) -> Array:
+    """The elements in row-major order along one axis: a view where strides express it, else a copy."""
+    return reshape(self, (self.size,))
+
+
+@attached
+def flatten(self: Array) -> Array:
+    """A copy of the elements in row-major order along one axis."""
+    return reshape(copy(self), (self.size,))
+
+
+@attached
+def copy(self: Array, order: str = "C") -> Array:
+    """A copy, which lies row-major."""
+    word("copy", "order", order, ("C",))
+    return registry.OPS["copy"].function(self)
+
+
+@attached
+def round(self: Array) -> Array:
+    """`accel.round` of the array: to whole numbers, half to even."""
+    return registry.OPS["round"].function(self)
+
+
+@attached
+def numpy(self: Array) -> np.ndarray:
+    """The elements as a NumPy array: a view where the memory is the host's, else a copy."""
+    return to_numpy(self)
+
+
+@attached
+def tolist(self: Array) -> Any:
+    """The elements as nested lists of Python numbers; one number where there are no axes."""
+    return to_numpy(self).tolist()
+
+
+@attached
+def item(self: Array) -> bool | int | float:
+    """The one element as a Python number. Raises ShapeError where there are more, or none."""
+    if self.size != 1:
+        raise ShapeError(f"item: expected an array of one element, got shape {self.shape}")
+    return to_numpy(self).item()
