@@ -213,10 +213,8 @@ struct PackRow {
   PackPanel a, b;                                                      // width = mr, nr
 };
 
-/// Elements that ScanRow::totals takes together, the level of groups of groups that they are, and how many levels there
-/// are from ScanRow's own on; bytes of its state.
+/// Elements whose total ScanRow::row takes as one, how many levels of such totals there are, and bytes of its state.
 inline constexpr int64_t kScanBlock = 4096;
-inline constexpr int kScanBlockLevel = 1;
 inline constexpr int kScanLevels = 13;
 inline constexpr int kScanState = 8 + kScanLevels * 4 * 8;
 

@@ -32,4 +32,4 @@ def along(dtype: str, shape: tuple[int, ...], axis: int) -> Case:
             lambda: cumulative_sum(a, axis=axis), peers, lambda: sampled(np.cumsum(x, axis, dtype=wide)), sampled
         )
 
-    return Case(f"{'x'.join(map(str, shape))} axis {axis}", dtype, build)
+    return Case(f"{'x'.join(map(str, shape))} axis {axis} {dtype}", dtype, build)

@@ -14,6 +14,7 @@ static_assert(kScan == 16, "digits of a group's number have four bits");
 
 struct LogAddExp {
   static constexpr const char* kKind = "logaddexp";
+  static constexpr bool kOrdered = true;
   static __attribute__((noinline)) float apply(float a, float b) { return accel_logaddexp_float32(a, b); }
   static __attribute__((noinline)) double apply(double a, double b) { return accel_logaddexp_float64(a, b); }
 #if defined(__AVX2__)
@@ -35,21 +36,26 @@ struct LogAddExp {
 template <class Op, class T>
 struct Scan {
   using V = Vector<T>;
-  static constexpr int kLength = kElements<T>;      // of a vector
-  static constexpr int kParts = kScan / kLength;    // vectors of a group
-  static constexpr int64_t kSpan = kScan * kScan;   // elements whose groups' totals fill one group
-  static constexpr int64_t kBlock = kScan * kSpan;  // elements that `totals` takes together
+  static constexpr int kLength = kElements<T>;     // of a vector
+  static constexpr int kParts = kScan / kLength;   // vectors of a group
+  static constexpr int64_t kSpan = kScan * kScan;  // elements whose groups' totals fill one group
+  static constexpr int64_t kBlock = kScanBlock;
+  static constexpr bool kFree = std::is_integral_v<T> || !Op::kOrdered;  // of order
+  static constexpr T kIdentity = [] {
+    if constexpr (kFree) return Op::template identity<T>();
+    return T{};
+  }();
 
-  /// The totals of the groups before some place, at one level and those above it. Of the present sixteen of a level,
-  /// whose number is `count`'s digit, stack[level][bit] is the total of 2^bit members where the digit has that bit.
+  /// The totals of the blocks before some place, at their own level and those above it. Of the present sixteen of a
+  /// level, whose number is `count`'s digit, stack[level][bit] is the total of 2^bit members where the digit has that
+  /// bit.
   struct Prefix {
     uint64_t count;
     T stack[kScanLevels][4];
 
-    /// One more total at a level, below which all digits are 0.
-    void push(T total, int level) {
-      const uint64_t one = uint64_t{1} << (4 * level);
-      for (;; ++level) {
+    /// One more total of the lowest level.
+    void push(T total) {
+      for (int level = 0;; ++level) {
         const unsigned digit = count >> (4 * level) & 15;
         int bit = 0;
         for (; digit >> bit & 1; ++bit) total = Op::apply(stack[level][bit], total);
@@ -58,7 +64,7 @@ struct Scan {
           break;
         }
       }
-      count += one;
+      ++count;
     }
 
     /// Their total, by levels from the highest; false where there are none.
@@ -79,12 +85,12 @@ struct Scan {
       return true;
     }
   };
-  static_assert(sizeof(Prefix) <= kScanState);
+  static_assert(sizeof(Prefix) <= kScanState && kBlock == kScan * kSpan);
 
-  /// In each 2 kStep lanes, the last of the lower half in place of the upper half; others as they are.
+  /// The last of the lower half of each 2 kStep lanes in place of their upper half, and of their lower half `others`.
   template <int kStep, size_t... I>
-  static V spread(V v, std::index_sequence<I...>) {
-    return __builtin_shufflevector(v, v, (I & kStep ? (I & ~(2 * kStep - 1)) + kStep - 1 : I)...);
+  static V spread(V v, V others, std::index_sequence<I...>) {
+    return __builtin_shufflevector(v, others, (I & kStep ? (I & ~(2 * kStep - 1)) + kStep - 1 : kLength + I)...);
   }
   template <int kStep, size_t... I>
   static V upper(V changed, V v, std::index_sequence<I...>) {
@@ -99,7 +105,12 @@ struct Scan {
   static V step(V v) {
     if constexpr (kStep < kLength) {
       using Lanes = std::make_index_sequence<kLength>;
-      v = step<2 * kStep>(upper<kStep>(Op::apply(spread<kStep>(v, Lanes{}), v), v, Lanes{}));
+      if constexpr (std::is_same_v<Op, LogAddExp>) {
+        v = upper<kStep>(Op::apply(spread<kStep>(v, v, Lanes{}), v), v, Lanes{});
+      } else {
+        v = Op::apply(spread<kStep>(v, splat(Op::template identity<T>()), Lanes{}), v);
+      }
+      v = step<2 * kStep>(v);
     }
     return v;
   }
@@ -126,49 +137,88 @@ struct Scan {
     const T* x = static_cast<const T*>(from);
     T* out = static_cast<T*>(to);
     Prefix& prefix = *static_cast<Prefix*>(state);
-    T before{};
-    bool some = prefix.total(before);
-    for (; n >= kSpan; n -= kSpan, x += kSpan, out += kSpan) {
-      prefix.push(span(kScan, x, out, some, before), 0);
-      some = prefix.total(before);
+    for (; n > 0; n -= kBlock, x += kBlock, out += kBlock) {
+      if constexpr (kFree) {
+        // Any order will do: vector by vector, after the total of all before.
+        prefix.stack[0][0] = run(n < kBlock ? n : kBlock, x, out, prefix.count ? prefix.stack[0][0] : kIdentity);
+        prefix.count = 1;
+      } else {
+        T before{};
+        const bool some = prefix.total(before);
+        const T total = block(n < kBlock ? n : kBlock, x, out, some, before);
+        if (n >= kBlock) prefix.push(total);
+      }
     }
-    const int64_t groups = n / kScan, rest = n % kScan;
-    if (rest == 0) {
-      if (groups) span(groups, x, out, some, before);
-      return;
-    }
-    T padded[kSpan];
-    memcpy(padded, x, static_cast<size_t>(n) * sizeof(T));
-    memset(padded + n, 0, static_cast<size_t>(kScan - rest) * sizeof(T));
-    span(groups + 1, padded, padded, some, before);
-    memcpy(out, padded, static_cast<size_t>(n) * sizeof(T));
   }
 
-  /// The scan of up to 16 groups after `before` (of nothing, where not `some`); the total of 16, without `before`.
-  static T span(int64_t groups, const T* x, T* out, bool some, T before) {
-    alignas(64) T local[kSpan], totals[kScan] = {}, prefixes[kScan + 1];
-    int64_t done = 0;
-    do {
-      V v[kParts];
-      load_group(x + done * kScan, v);
-      group(v);
-      store_group(local + done * kScan, v);
-      totals[done] = v[kParts - 1][kLength - 1];
-    } while (++done < groups);
-    V scanned[kParts];
-    load_group(totals, scanned);
-    group(scanned);
-    const T total = scanned[kParts - 1][kLength - 1];
-    if (some) {
-      for (V& part : scanned) part = Op::apply(splat(before), part);
+  static T run(int64_t n, const T* x, T* out, T before) {
+    V total = splat(before);
+    int64_t i = 0;
+    for (; i + kLength <= n; i += kLength) {
+      const V v = step<1>(load(x + i));
+      store(out + i, Op::apply(total, v));
+      total = Op::apply(total, last(v, std::make_index_sequence<kLength>{}));
     }
-    for (int p = 0; p < kParts; ++p) store(prefixes + 1 + p * kLength, scanned[p]);
-    prefixes[0] = before;
-    if (!some) memcpy(out, local, sizeof(T) * kScan);
-    for (int64_t g = some ? 0 : 1; g < groups; ++g) {
-      const V first = splat(prefixes[g]);
+    T rest = total[0];
+    for (; i < n; ++i) {
+      rest = Op::apply(rest, x[i]);
+      out[i] = rest;
+    }
+    return rest;
+  }
+
+  /// The scan of up to kBlock elements after `before` (of nothing, where not `some`); the total of kBlock, without
+  /// `before`.
+  static T block(int64_t n, const T* x, T* out, bool some, T before) {
+    alignas(64) T totals[kScan][kScan], spans[kScan] = {}, prefixes[kScan + 1];
+    const int64_t groups = n / kScan, rest = n % kScan;
+    for (int64_t g = 0; g < groups; ++g) {
+      V v[kParts];
+      load_group(x + g * kScan, v);
+      group(v);
+      store_group(out + g * kScan, v);
+      totals[g / kScan][g % kScan] = v[kParts - 1][kLength - 1];
+    }
+    if (rest) {
+      T some_of[kScan] = {};
+      memcpy(some_of, x + groups * kScan, static_cast<size_t>(rest) * sizeof(T));
+      V v[kParts];
+      load_group(some_of, v);
+      group(v);
+      store_group(some_of, v);
+      memcpy(out + groups * kScan, some_of, static_cast<size_t>(rest) * sizeof(T));
+    }
+    if (n <= kScan && !some) return T{};
+    V scanned[kScan][kParts];
+    const int64_t count = (n + kSpan - 1) / kSpan;
+    for (int64_t s = 0; s < count; ++s) {
+      load_group(totals[s], scanned[s]);
+      group(scanned[s]);
+      spans[s] = scanned[s][kParts - 1][kLength - 1];
+    }
+    V of_spans[kParts];
+    load_group(spans, of_spans);
+    group(of_spans);
+    const T total = of_spans[kParts - 1][kLength - 1];
+    store_group(spans, of_spans);
+    for (int64_t s = 0; s < count; ++s) {
+      const bool after = some || s > 0;
+      const T first = s == 0 ? before : some ? Op::apply(before, spans[s - 1]) : spans[s - 1];
+      prefixes[0] = first;
       for (int p = 0; p < kParts; ++p) {
-        store(out + g * kScan + p * kLength, Op::apply(first, load(local + g * kScan + p * kLength)));
+        store(prefixes + 1 + p * kLength, after ? Op::apply(splat(first), scanned[s][p]) : scanned[s][p]);
+      }
+      T* const at = out + s * kSpan;
+      const int64_t whole = groups - s * kScan < kScan ? groups - s * kScan : kScan;
+      for (int64_t g = after ? 0 : 1; g < whole; ++g) {
+        const V every = splat(prefixes[g]);
+        for (int p = 0; p < kParts; ++p) {
+          T* const part = at + g * kScan + p * kLength;
+          store(part, Op::apply(every, load(part)));
+        }
+      }
+      if (whole < kScan && (after || whole > 0)) {
+        for (int64_t i = whole * kScan; i < n - s * kSpan; ++i) at[i] = Op::apply(prefixes[whole], at[i]);
       }
     }
     return total;
@@ -195,7 +245,14 @@ struct Scan {
   }
 
   static void push(const void* total, void* state) {
-    static_cast<Prefix*>(state)->push(*static_cast<const T*>(total), kScanBlockLevel);
+    Prefix& prefix = *static_cast<Prefix*>(state);
+    const T value = *static_cast<const T*>(total);
+    if constexpr (kFree) {
+      prefix.stack[0][0] = Op::apply(prefix.count ? prefix.stack[0][0] : kIdentity, value);
+      prefix.count = 1;
+    } else {
+      prefix.push(value);
+    }
   }
 
   // columns: the state is arrays of `width` elements: the totals before the present group; the same of levels above

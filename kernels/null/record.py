@@ -15,5 +15,6 @@ def _prepare(call: Call) -> Prepared:
 
 
 KERNELS = tuple(
-    Kernel(op, f"null.{op}", "null/record.py", _supports, _prepare) for op in ("pointwise", "row", "reduce", "matmul")
+    Kernel(op, f"null.{op}", "null/record.py", _supports, _prepare)
+    for op in ("pointwise", "row", "reduce", "scan", "matmul")
 )
