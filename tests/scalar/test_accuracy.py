@@ -131,6 +131,31 @@ def test_binary(name: str, dtype: str) -> None:
     check(name, dtype, worst, where)
 
 
+# The arguments whose distance to a multiple of pi / 2 is smallest among all floats beyond the first reduction's reach
+# (J.-M. Muller, Elementary Functions, 2016, chapter 11), largest finite ones, and those beside where the other
+# reduction begins.
+HARDEST = {
+    "float32": [16367173.0 * 2.0**72, 2.0**17, 2.0**17 - 2.0**-7, 2.0**127, 3.4028234663852886e38],
+    "float64": [6381956970095103.0 * 2.0**797, 2.0**30, 2.0**30 - 2.0**-23, 2.0**1023, 1.7976931348623157e308],
+}
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+@pytest.mark.parametrize("dtype", HARDEST)
+def test_reduction_of_the_hardest_arguments(name: str, dtype: str) -> None:
+    """And of floats of every exponent, and those nearest to the first multiples of pi / 2."""
+    r = rng(name, dtype, "reduction")
+    width, fraction = (32, 23) if dtype == "float32" else (64, 52)
+    near = np.array(HARDEST[dtype] + [k * np.pi / 2 for k in range(1, 400)]).astype(dtype)
+    exponents = np.arange(1, 2 ** (width - fraction - 1) - 1, dtype=f"uint{width}").repeat(2)
+    fractions = r.integers(0, 2**fraction, exponents.size, dtype=exponents.dtype)
+    bits = (exponents << np.array(fraction, exponents.dtype)) | fractions
+    x = np.concatenate([near, -near, bits.view(dtype)])
+    worst, where = worst_error(name, dtype, evaluate(program_for(name, (dtype,)), x), x)
+    print(f"{name} {dtype}: {worst:.3f} at {where}")
+    assert worst <= FUNCTIONS[name].ulp[dtype == "float64"]
+
+
 def test_a_wrong_result_would_be_seen(fastest: Library) -> None:
     """Controls: the sweep finds a known error, and the check against mpmath a wrong last bit."""
     worst, _ = fastest.sweep("rsqrt", 0x3F800000, 1, 1 << 20)

@@ -50,6 +50,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 """By name, of operands in extended precision."""
 
+NEIGHBOURS = {"nextafter": np.nextafter}
+"""By name, NumPy's functions whose answers are the operands' dtype's own, and no other's rounded."""
+
 
 def exact(name: str, *operands: np.ndarray) -> np.ndarray | None:
     """A function of float64 operands in extended precision; None where that is not to be had."""
