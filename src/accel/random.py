@@ -91,7 +91,7 @@ class Generator:
         with self._lock:
             first, key = self._spawned, self._key
             self._spawned += count
-        return [Generator(philox(first + i, SPAWNING, key), self._device) for i in range(count)]
+        return [Generator(int(philox(first + i, SPAWNING, key)), self._device) for i in range(count)]
 
     def _next(self, *more: int) -> Array:
         """The state of a new call, with numbers that its op takes there."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from accel.dtypes import BFLOAT16, FLOAT16, FLOAT32
+from accel.registry import PRIMITIVES
+from accel.scalar import FUNCTIONS
 from accel.testing import conform
 
 CASES = conform.cases()
@@ -17,6 +20,20 @@ ALIKE = ("cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp")
 """Ops whose kernels are those of `cumulative_sum` with another operation: they run as composed ones do."""
 
 
+def with_deep_only(target, spec, dtype) -> bool:
+    """Whether what an example would show is shown by others already: ops of the kernels of others, and scalar functions
+    of 16-bit floats, which are those of float32 between casts that every program has."""
+    if target.name in WIDELY:
+        return False
+    if (spec.decompose is not None and spec.name not in PRIMITIVES) or spec.name in ALIKE:
+        return target.name not in ELSEWHERE or dtype is not (FLOAT32 if FLOAT32 in spec.dtypes else spec.dtypes[0])
+    return spec.name in FUNCTIONS and dtype in (FLOAT16, BFLOAT16) and spec.name not in CASTING
+
+
+CASTING = ("add", "multiply", "exp", "where", "nextafter")
+"""Scalar functions that are run in 16 bits everywhere."""
+
+
 def edges(request: pytest.FixtureRequest, target, device) -> int | None:
     """Elements of the largest edge examples."""
     return conform.largest(device) if request.config.getoption("--deep") else target.edges
@@ -25,9 +42,8 @@ def edges(request: pytest.FixtureRequest, target, device) -> int | None:
 @pytest.mark.parametrize(("spec", "dtype"), CASES, ids=[f"{spec.name}-{dtype}" for spec, dtype in CASES])
 def test_op(request, target, spec, dtype):
     deep = request.config.getoption("--deep")
-    composed = (spec.decompose is not None and spec.namespace != "internal") or spec.name in ALIKE
-    if composed and not deep and not (target.name in WIDELY or (target.name in ELSEWHERE and dtype.name == "float32")):
-        pytest.skip("ops of the kernels of others run in this dtype on this device with --deep")
+    if not deep and with_deep_only(target, spec, dtype):
+        pytest.skip("this op runs in this dtype on this device with --deep")
     with target.in_force() as device:
         known = conform.known_failures(device.backend).get((spec.name, dtype.name))
         row = conform.one(spec, dtype, device, 100 if deep else target.examples, known, edges(request, target, device))

@@ -1,4 +1,4 @@
-"""The distributions in NumPy, from words of Philox by Python's integers."""
+"""The distributions in NumPy, from words of Philox."""
 
 from __future__ import annotations
 
@@ -10,24 +10,28 @@ import numpy as np
 from ...dtypes import as_dtype
 
 MASK = (1 << 32) - 1
+PI = np.longdouble("3.14159265358979323846264338327950288")
 DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 
-def philox(counter: int, stream: int, key: int) -> int:
-    """The first 64 bits of Philox 4x32-10."""
-    c = [counter & MASK, counter >> 32, stream & MASK, stream >> 32]
+def philox(counter: Any, stream: int, key: int) -> Any:
+    """The first 64 bits of Philox 4x32-10, of a counter or an array of them, in words of 32 bits held in 64."""
+    low, half = np.uint64(MASK), np.uint64(32)
+    c = [np.asarray(counter, np.uint64) & low, np.asarray(counter, np.uint64) >> half]
+    c += [np.full(c[0].shape, word, np.uint64) for word in (stream & MASK, stream >> 32)]
     k = [key & MASK, key >> 32]
     for _ in range(10):
-        p0, p1 = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
-        c = [(p1 >> 32) ^ c[1] ^ k[0], p1 & MASK, (p0 >> 32) ^ c[3] ^ k[1], p0 & MASK]
+        p0, p1 = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [(p1 >> half) ^ c[1] ^ np.uint64(k[0]), p1 & low, (p0 >> half) ^ c[3] ^ np.uint64(k[1]), p0 & low]
         k = [(k[0] + 0x9E3779B9) & MASK, (k[1] + 0xBB67AE85) & MASK]
-    return c[1] << 32 | c[0]
+    return c[1] << half | c[0]
 
 
 def words(state: np.ndarray, shape: tuple[int, ...], further: int = 0) -> np.ndarray:
     """64 random bits for each element of a shape."""
     stream, key = (int(state[0]) + further) % 2**64, int(state[1])
-    return np.array([philox(i, stream, key) for i in range(prod(shape))], np.uint64).reshape(shape)
+    made: np.ndarray = philox(np.arange(prod(shape), dtype=np.uint64), stream, key).reshape(shape)
+    return made
 
 
 def _unit(state: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -63,7 +67,7 @@ def _normal(state: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray
     else:
         radius = (first & np.uint64(MASK)).astype(np.float64) * 2.0**-32 + 2.0**-33
         turn = (first >> np.uint64(40)).astype(np.float64) * 2.0**-24
-    return np.sqrt(-2 * np.log(radius)) * np.cos(turn * 2 * np.pi)
+    return np.sqrt(-2 * np.log(radius)) * np.cos(turn * 2 * PI)
 
 
 def normal(
@@ -77,10 +81,10 @@ def normal(
 
 def gamma_attempt(state: np.ndarray, alpha: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     kind, digits = _wide(alpha.dtype), DIGITS[_wide(alpha.dtype)]
-    a = np.broadcast_to(alpha.astype(np.float64), shape)
+    a = np.broadcast_to(alpha.astype(np.longdouble), shape)
     third, fourth = (np.array([int(state[0]) + k & 2**64 - 1, state[1]], np.uint64) for k in (2, 3))
-    d = np.where(a < 1, a + 1, a) - 1 / 3
-    z = _normal(state, shape, kind).astype(np.float64)
+    d = np.where(a < 1, a + 1, a) - np.longdouble(1) / 3
+    z = _normal(state, shape, kind).astype(np.longdouble)
     v = (1 + z / np.sqrt(9 * d)) ** 3
     u = _unit(third, shape, kind) + 2.0 ** -(digits + 1)
     accepted = (v > 0) & (np.log(u) < z * z / 2 + d * (1 - v + np.log(np.where(v > 0, v, 1))))
