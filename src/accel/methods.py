@@ -14,7 +14,7 @@ from . import registry
 from .arguments import word
 from .array import Array
 from .conversion import to_numpy
-from .errors import ArgumentError, ShapeError, shown
+from .errors import ArgumentError, shown
 from .ops.primitive.pointwise import astype, clip
 from .ops.views import permute_dims, reshape, squeeze
 from .protocols import attached
@@ -147,11 +147,3 @@ def numpy(self: Array) -> np.ndarray:
 def tolist(self: Array) -> Any:
     """The elements as nested lists of Python numbers; one number where there are no axes."""
     return to_numpy(self).tolist()
-
-
-@attached
-def item(self: Array) -> bool | int | float:
-    """The one element as a Python number. Raises ShapeError where there are more, or none."""
-    if self.size != 1:
-        raise ShapeError(f"item: expected an array of one element, got shape {self.shape}")
-    return to_numpy(self).item()

@@ -77,7 +77,7 @@ def test_a_copy_is_one_and_a_view_is_one():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda x: x.item(), accel.ShapeError, "item: expected an array of one element"),
+        (lambda x: x.item(), accel.ShapeError, "item: expected one element"),
         (lambda x: x.sum(2), IndexError, "axis"),
         (lambda x: x.sum(out=x), accel.ArgumentError, "sum: out"),
         (lambda x: x.mean(dtype="int32"), accel.ArgumentError, "mean: dtype"),
