@@ -1,7 +1,8 @@
 """`accel.linalg`: linear algebra, with the names of the Python array API standard's extension."""
 
 from .ops.composed.statistics import vector_norm
+from .ops.manipulation import diagonal, outer, tensordot, trace, vecdot
 from .ops.primitive.matmul import matmul
 from .ops.views import matrix_transpose
 
-__all__ = ["matmul", "matrix_transpose", "vector_norm"]
+__all__ = ["diagonal", "matmul", "matrix_transpose", "outer", "tensordot", "trace", "vecdot", "vector_norm"]

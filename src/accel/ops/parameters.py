@@ -84,3 +84,12 @@ class Scan:
     def permuted(self, order: Sequence[int]) -> Scan:
         """The parameters for operands with their axes in another order."""
         return Scan(self.kind, order.index(self.axis), self.initial)
+
+
+@dataclass(frozen=True)
+class Join:
+    """Parameters of the primitive ``join``: where each input begins in the output, which is row-major. The inputs are
+    of one dtype, their boxes lie apart and fill the output."""
+
+    shape: Shape
+    starts: tuple[Shape, ...]
