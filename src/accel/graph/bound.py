@@ -8,7 +8,7 @@ import numpy as np
 
 from ..dtypes import DType, as_dtype
 from ..ops import bounds, canonical
-from ..ops.parameters import Product, Reduction, Rows, accumulator_dtype
+from ..ops.parameters import Product, Reduction, Rows, Sort, accumulator_dtype
 from ..scalar import FUNCTIONS, Fold, Index, Program, Step
 from ..scalar.scalar_function import JUMPS
 from .bounded import Bounded, bounded, rounding
@@ -99,6 +99,16 @@ class Analysis:
             flat = self._as(accumulator, flat)
         result = self.fold(reduction.kind, flat)
         return self._as(output.name, result).seen(lambda v: v.reshape(kept))
+
+    def sort(self, params: Sort, x: Bounded) -> Bounded:
+        """The primitive ``sort``: no sorted value moves by more than the largest error in its row; of indices nothing
+        is known where any element may be another one."""
+        order = canonical.argsort(x.value, params.axis, params.descending)
+        most = np.broadcast_to(x.error.max(axis=params.axis, keepdims=True, initial=0.0), order.shape)
+        if params.kind == "values":
+            return bounded(np.take_along_axis(x.value, order, params.axis), most)
+        self._count(most, x.dtype.kind == "f")
+        return bounded(order, np.where(most > 0, np.inf, 0.0))
 
     def _as(self, dtype: str, x: Bounded) -> Bounded:
         return x if x.dtype.name == dtype else self.step("cast", dtype, x)

@@ -13,7 +13,7 @@ from ..array import Array
 from ..conversion import from_numpy, given_number, on_host
 from ..devices import device
 from ..dtypes import FLOAT64
-from ..ops.primitive import matmul, reduce, row
+from ..ops.primitive import matmul, reduce, row, sort
 from ..ops.spec import Inferred, OpSpec
 from .bound import Analysis
 from .bounded import LEAST, Bounded, rounding_of
@@ -62,7 +62,11 @@ def _row(params: Any, outputs: Any, *operands: np.ndarray) -> Sequence[np.ndarra
     return result if isinstance(result, tuple) else (result,)
 
 
-CANONICAL = {"pointwise": _pointwise, "reduce": _reduce, "matmul": _matmul, "row": _row}
+def _sort(params: Any, outputs: Any, x: np.ndarray) -> Sequence[np.ndarray]:
+    return [sort.evaluate(params, x)]
+
+
+CANONICAL = {"pointwise": _pointwise, "reduce": _reduce, "matmul": _matmul, "row": _row, "sort": _sort}
 """By primitive: the canonical answer from inferred parameters, outputs and operands."""
 
 
@@ -129,6 +133,7 @@ ANALYSED: dict[str, Callable[..., Sequence[Bounded]]] = {
     "reduce": lambda analysis, inferred, x: [analysis.reduction(inferred.params, inferred.outputs[0][1], x)],
     "matmul": lambda analysis, inferred, *x: [analysis.product(inferred.params, inferred.outputs[0][1], *x)],
     "row": lambda analysis, inferred, *x: analysis.rows(inferred.params, *x),
+    "sort": lambda analysis, inferred, x: [analysis.sort(inferred.params, x)],
 }
 """By primitive: the canonical answer with its bounds."""
 

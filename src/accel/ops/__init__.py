@@ -15,12 +15,12 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import matmul, pointwise, reduce, row
+from .primitive import matmul, pointwise, reduce, row, sort
 from .spec import OpSpec
 
 __all__ = [
     "activation", "batch_norm", "class_loss", "gate", "linear", "matmul", "normalization", "pointwise",
-    "probability_loss", "reduce", "regression_loss", "row", "softmax", "statistics",
+    "probability_loss", "reduce", "regression_loss", "row", "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 

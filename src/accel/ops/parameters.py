@@ -62,3 +62,17 @@ def domain(inputs: Sequence[Layout], params: Rows) -> Shape:
     if len(shapes) != 1 or len(kept) != 1:
         raise ShapeError(f"row: operands of shapes {[x.shape for x in inputs]} and {params.reduced} reduced axes")
     return shapes.pop()
+
+
+@dataclass(frozen=True)
+class Sort:
+    """Parameters of the primitive ``sort``.
+
+    kind: ``values``, of which the output has the input's dtype, or ``indices`` (int64, from 0 along the axis). axis: not
+    negative. descending: from the largest key. Keys are those of `accel.ops.canonical.sort_keys`; what has equal keys
+    stays in its order, in either direction.
+    """
+
+    kind: str
+    axis: int
+    descending: bool = False
