@@ -68,9 +68,9 @@ def domain(inputs: Sequence[Layout], params: Rows) -> Shape:
 class Sort:
     """Parameters of the primitive ``sort``.
 
-    kind: ``values``, of which the output has the input's dtype, or ``indices`` (int64, from 0 along the axis). axis: not
-    negative. descending: from the largest key. Keys are those of `accel.ops.canonical.sort_keys`; what has equal keys
-    stays in its order, in either direction.
+    kind: ``values``, of which the output has the input's dtype, or ``indices`` (int64, from 0 along the axis). axis:
+    not negative. descending: from the largest key. Keys are those of `accel.ops.canonical.sort_keys`; what has equal
+    keys stays in its order, in either direction.
     """
 
     kind: str
