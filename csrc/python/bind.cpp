@@ -16,6 +16,7 @@
 #include "../reduce.hpp"
 #include "../row.hpp"
 #include "../scan.hpp"
+#include "../sort.hpp"
 #include "gil.hpp"
 #include "launch.hpp"
 
@@ -320,6 +321,28 @@ Prepared prepare_row(py::object kernel, py::handle kept_shape, py::handle reduce
   return prepared;
 }
 
+Prepared prepare_sort(py::object kernel, py::handle kept_shape, py::handle out_strides, py::handle in_strides,
+                      int64_t length, int64_t out_step, int64_t in_step, int threads) {
+  const Sort& self = kernel.cast<const Sort&>();
+  SortProblem problem{to_shape(kept_shape, "kept_shape"), {}, {}, length, in_step, out_step};
+  if (problem.kept.rank == kMaxRank) fail("kept_shape has too many dimensions");
+  problem.in_kept = to_strides(in_strides, problem.kept.rank, "in");
+  problem.out_kept = to_strides(out_strides, problem.kept.rank, "out");
+  if (length < 0) fail("length must not be negative");
+  const int64_t rows = problem.kept.product();
+  if (length > 0 && rows > kMaxElements / length) fail("the input is too large");
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype(), self.output()};
+  prepared.empty = {rows == 0 || length == 0, rows == 0 || length == 0};
+  prepared.work = static_cast<double>(rows) * static_cast<double>(length) * 8;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(problem, inputs[0], outputs[0], threads, interrupt);
+  };
+  return prepared;
+}
+
 Prepared prepare_scan(py::object kernel, py::handle kept_shape, py::handle out_strides, py::handle in_strides,
                       int64_t length, int64_t out_step, int64_t in_step, int threads) {
   const Scan& self = kernel.cast<const Scan&>();
@@ -398,6 +421,13 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   row.def(py::init(&make_row), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("outputs"));
   add_launch(row, &prepare_row, py::arg("kept_shape"), py::arg("reduced_shape"), py::arg("out_strides"),
              py::arg("in_strides"), py::arg("threads"));
+  py::class_<Sort> sort(m, "Sort", "Sorted values, or the indices that sort, along one axis.");
+  sort.def(py::init([](const std::string& dtype, bool indices, bool descending) {
+             return Sort(parse_dtype(dtype), indices, descending);
+           }),
+           py::arg("dtype"), py::arg("indices"), py::arg("descending"));
+  add_launch(sort, &prepare_sort, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
+             py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
   py::class_<Scan> scan(m, "Scan", "sum prod max min logaddexp of all elements up to each, in the canonical order.");
   scan.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype,
                        const std::string& output, bool initial) {

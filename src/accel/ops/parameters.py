@@ -93,3 +93,17 @@ class Join:
 
     shape: Shape
     starts: tuple[Shape, ...]
+
+
+@dataclass(frozen=True)
+class Sort:
+    """Parameters of the primitive ``sort``.
+
+    kind: ``values``, of which the output has the input's dtype, or ``indices`` (int64, from 0 along the axis). axis:
+    not negative. descending: from the largest key. Keys are those of `accel.ops.canonical.sort_keys`; what has equal
+    keys stays in its order, in either direction.
+    """
+
+    kind: str
+    axis: int
+    descending: bool = False
