@@ -16,11 +16,11 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import matmul, pointwise, reduce, row, scan
+from .primitive import gather, matmul, pointwise, reduce, row, scan
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "linear", "matmul", "normalization", "pointwise",
+    "activation", "batch_norm", "class_loss", "gate", "gather", "linear", "matmul", "normalization", "pointwise",
     "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax", "statistics",
 ]  # fmt: skip
 
