@@ -62,6 +62,19 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
     for (int64_t i = 0; i < n; ++i) to[i * out_step] = 0;
     return;
   }
+  const T* const from = reinterpret_cast<const T*>(call.in) + cursor.offset(1);
+  if (call.problem.lengths.size() == 1) {  // offsets need not wait in memory for further indices
+    const int64_t index_step = call.nest.inner_stride(2), length = call.problem.lengths[0];
+    const int64_t step = call.problem.steps[0];
+    const int64_t* const index = call.indices[0] + cursor.offset(2) + column * index_step;
+    for (int64_t i = 0; i < n; ++i) {
+      bool good;
+      const int64_t at = position(index[i * index_step], length, good) * step;
+      const T value = from[(column + i) * in_step + at];
+      to[i * out_step] = good ? value : T{0};
+    }
+    return;
+  }
   int64_t offsets[kBlock];
   bool goods[kBlock];
   for (int64_t i = 0; i < n; ++i) {
@@ -78,7 +91,6 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
       goods[i] &= good;
     }
   }
-  const T* const from = reinterpret_cast<const T*>(call.in) + cursor.offset(1);
   for (int64_t i = 0; i < n; ++i) {
     const T value = from[offsets[i]];  // in bounds also where an index is not: position 0 took its place
     to[i * out_step] = goods[i] ? value : T{0};
