@@ -48,11 +48,13 @@ def _infer(inputs: tuple[Layout, ...], params: Gather) -> Inferred:
 
 def as_positions(op: str, argument: str, indices: Array) -> Array:
     """Integers of any dtype as int64; those beyond it are the largest, which no axis has. Raises DtypeError."""
+    if indices.dtype is INT64:
+        return indices
     if indices.dtype.kind not in "iu":
         raise DtypeError(f"{op}: {argument}: expected an integer dtype, got {indices.dtype}")
     if indices.dtype is UINT64:
         indices = fn.minimum(indices, 2**63 - 1)
-    result: Array = astype(indices, INT64, copy=False)
+    result: Array = astype(indices, INT64)
     return result
 
 
@@ -62,9 +64,9 @@ def check_positions(what: str, positions: Array, length: int) -> None:
     recorder = RECORDER.get()
     if positions.size == 0 or isinstance(positions.buffer, Symbol) or getattr(recorder, "run", True) is False:
         return
-    positions = positions.view(  # repeated ones are looked at once
-        tuple(n if step else 1 for n, step in zip(positions.shape, positions.strides, strict=True)), positions.strides
-    )
+    if 0 in positions.strides:  # repeated ones are looked at once
+        once = tuple(n if step else 1 for n, step in zip(positions.shape, positions.strides, strict=True))
+        positions = positions.view(once, positions.strides)
     if positions.device.host:
         elements = on_host(positions)
         low, high = int(elements.min()), int(elements.max())
