@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../float_environment.hpp"
+#include "../gather.hpp"
 #include "../isa.hpp"
 #include "../matmul.hpp"
 #include "../pointwise.hpp"
@@ -364,6 +365,47 @@ Prepared prepare_scan(py::object kernel, py::handle kept_shape, py::handle out_s
   return prepared;
 }
 
+DType of_size(int size) {
+  return size == 1 ? DType::kUint8 : size == 2 ? DType::kUint16 : size == 4 ? DType::kUint32 : DType::kUint64;
+}
+
+Prepared prepare_gather(py::object kernel, py::handle shape_list, py::handle out_strides, py::handle in_strides,
+                        py::handle index_strides, py::handle length_list, py::handle step_list, int threads) {
+  const Gather& self = kernel.cast<const Gather&>();
+  GatherProblem problem;
+  problem.shape = to_shape(shape_list, "shape");
+  const int rank = problem.shape.rank;
+  problem.out = to_strides(out_strides, rank, "out");
+  problem.in = to_strides(in_strides, rank, "in");
+  const Extents lengths = to_shape(length_list, "lengths"), steps = to_strides(step_list, lengths.rank, "steps");
+  for (const Operand& index : to_operands(index_strides, static_cast<size_t>(lengths.rank), rank, "indices")) {
+    problem.indices.push_back(index.strides);
+  }
+  for (int k = 0; k < lengths.rank; ++k) {
+    problem.lengths.push_back(lengths[k]);
+    problem.steps.push_back(steps[k]);
+  }
+  threads = to_threads(threads);
+  const bool none = problem.shape.product() == 0, no_input = none || lengths.product() == 0;
+  Prepared prepared;
+  prepared.dtypes = {of_size(self.size())};
+  prepared.empty = {no_input};
+  for (int k = 0; k < lengths.rank; ++k) {
+    prepared.dtypes.push_back(DType::kInt64);
+    prepared.empty.push_back(none);
+  }
+  prepared.dtypes.push_back(of_size(self.size()));
+  prepared.empty.push_back(none);
+  prepared.work = static_cast<double>(problem.shape.product()) * (lengths.rank + 1);
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    const int64_t* indices[kMaxRank];
+    for (size_t k = 0; k < problem.lengths.size(); ++k) indices[k] = reinterpret_cast<const int64_t*>(inputs[1 + k]);
+    self.run(problem, inputs[0], indices, outputs[0], threads, interrupt);
+  };
+  return prepared;
+}
+
 /// Adds `launch`, which makes a kernel ready for operands of fixed layouts, and `run`, which also runs it on addresses.
 template <class Class, class... Args, class... Names>
 void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... names) {
@@ -436,6 +478,10 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
            py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("output"), py::arg("initial") = false);
   add_launch(scan, &prepare_scan, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
+  py::class_<Gather> gather(m, "Gather", "Elements that index arrays select; 0 where an index is out of range.");
+  gather.def(py::init<int>(), py::arg("size"));
+  add_launch(gather, &prepare_gather, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
+             py::arg("index_strides"), py::arg("lengths"), py::arg("steps"), py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {
