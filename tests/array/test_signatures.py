@@ -19,8 +19,6 @@ MISSING = {
         "nonzero",
         "real",
         "searchsorted",
-        "take",
-        "take_along_axis",
         "unique_all",
         "unique_counts",
         "unique_inverse",
