@@ -42,7 +42,7 @@ def _case(name: str, dtype: str, shape: tuple[int, ...], count: int, axis: int) 
             peers["torch"] = lambda: select(tensor, axis, index)
         return Calls(lambda: take(a, b, axis=axis), peers, lambda: sampled(np.take(x, i, axis)), sampled)
 
-    return Case(name, dtype, build)
+    return Case(f"{name}, {dtype}", dtype, build)
 
 
 def each_row(shape: tuple[int, int]) -> Case:
