@@ -144,6 +144,7 @@ def test_in_a_fused_function():
         (lambda x: accel.repeat(x, 1.5), accel.ArgumentError, "repeat: repeats"),
         (lambda x: accel.tile(x, -1), accel.ArgumentError, "tile: repetitions"),
         (lambda x: accel.moveaxis(x, (0, 0), (0, 1)), accel.ArgumentError, "moveaxis: source"),
+        (lambda x: accel.diff(x, prepend=x.T), accel.ShapeError, "diff: prepend"),
         (lambda x: accel.diff(x, n=-1), accel.ArgumentError, "diff: n"),
         (lambda x: linalg.diagonal(x[0]), accel.ShapeError, "diagonal: x"),
         (lambda x: linalg.outer(x, x), accel.ShapeError, "outer: x1"),

@@ -18,7 +18,7 @@ PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
-    *("residual", "running_mean", "running_var", "gate", "indices"),
+    *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -41,6 +41,14 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "permute_dims": (X, (1, 0)),
     "reshape": (X, (3, 2)),
     "squeeze": (X[:1], 0),
+    **dict.fromkeys(("sort", "argsort", "flip", "unstack", "diff", "diagonal", "trace"), (X,)),
+    **dict.fromkeys(("concat", "stack"), ([X, X],)),
+    "roll": (X, 1),
+    "repeat": (X, 2),
+    "tile": (X, 2),
+    "moveaxis": (X, 0, 1),
+    "tensordot": (X, X),
+    "vecdot": (X, X),
     "device": ("cpu",),
     "explain": ("exp", X),
     "meshgrid": (X[0], X[1]),

@@ -72,8 +72,8 @@ def test_other_roundings_would_be_seen(flags: tuple[str, ...], program: Program,
 
 
 # Loops that need not vectorise: no instruction for them (division and, before AVX-512, conversion of wide integers), or
-# nothing to compute.
-COPIES = r"positive_.*|.*bool.*"
+# nothing to compute; or what a large float64 is reduced by, of which accel's own vectors leave out what no lane needs.
+COPIES = r"positive_.*|.*bool.*|(sin|cos|tan)_float64"
 NOT_VECTORISED = {"avx2": rf"{COPIES}|cast_.*int64_b?float\d+|cast_b?float\d+_u?int64", "avx512": COPIES}
 
 

@@ -220,6 +220,10 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     adopted, restore = interop.adopt("diff", **dict(given))
     named = dict(zip((name for name, _ in given), adopted, strict=True))
     (along,) = _axes("diff", axis, named["x"])
+    for name, part in named.items():
+        want = named["x"].shape
+        if part.ndim != len(want) or any(a != along and m != want[a] for a, m in enumerate(part.shape)):
+            raise ShapeError(f"diff: {name}: has shape {part.shape}, x {want}; only axis {along} may differ")
     result = concat(list(adopted), axis=along) if len(adopted) > 1 else named["x"]
     lead = (slice(None),) * along
     for _ in range(times):
