@@ -30,7 +30,7 @@ def check(drawn: Drawn, device: str) -> None:
         got = of(accel.fuse(lambda *a: drawn(*a))(*arrays))
     assert len(got) == len(want)
     for a, b in zip(got, want, strict=True):
-        assert a.layout is b.layout
+        assert repr(a.layout) == repr(b.layout)  # one that was forgotten meanwhile has a double
         assert not differing(np.asarray(a), np.asarray(b)).any()
 
 
