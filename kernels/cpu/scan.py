@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from accel.backends.base import Call, Kernel, Prepared, one_launch
-from accel.backends.cpu import isa, native, threads
+from accel.backends.base import Call, Kernel, Prepared
+from accel.backends.cpu import along_axis, isa, native
 
 
 def _supports(call: Call) -> str | None:
@@ -15,17 +15,7 @@ def _prepare(call: Call) -> Prepared:
     kernel = native().Scan(
         isa(call.settings.cpu_isa), params.kind, x.dtype.name, out.dtype.name, initial=params.initial
     )
-    kept = [a for a in range(x.ndim) if a != params.axis]
-    run = kernel.launch(
-        tuple(x.shape[a] for a in kept),
-        tuple(out.strides[a] for a in kept),
-        tuple(x.strides[a] for a in kept),
-        x.shape[params.axis],
-        out.strides[params.axis],
-        x.strides[params.axis],
-        threads(call.settings),
-    )
-    return one_launch(call, run, kernel)
+    return along_axis(call, kernel, params.axis)
 
 
 KERNELS = (Kernel("scan", "cpu.scan", "csrc/scan.hpp", _supports, _prepare),)

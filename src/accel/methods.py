@@ -26,31 +26,24 @@ def _no_out(name: str, out: Any) -> None:
 
 
 def _along_axes(name: str, dtype: bool) -> None:
-    """A reduction as a method. dtype: whether it takes one. NumPy's functions call methods with out=None, and with a
-    dtype where theirs has one."""
+    """A reduction as a method. dtype: whether NumPy's takes one, after the axis. NumPy's functions call methods with
+    out=None."""
     function = registry.OPS[name].function
-
-    def method(self: Array, axis: Any = None, dtype: Any = None, out: None = None, **keywords: Any) -> Array:
-        _no_out(name, out)
-        if dtype is not None:
-            keywords["dtype"] = dtype
-        result: Array = function(self, axis=axis, **keywords)
-        return result
 
     def plain(self: Array, axis: Any = None, out: None = None, **keywords: Any) -> Array:
         _no_out(name, out)
+        if name in ("std", "var") and "ddof" in keywords:  # NumPy's name
+            keywords["correction"] = keywords.pop("ddof")
         result: Array = function(self, axis=axis, **keywords)
         return result
 
-    def spread(self: Array, axis: Any = None, dtype: None = None, out: None = None, **keywords: Any) -> Array:
-        if "ddof" in keywords:  # NumPy's name
-            keywords["correction"] = keywords.pop("ddof")
-        return method(self, axis, dtype, out, **keywords)
+    def with_dtype(self: Array, axis: Any = None, dtype: Any = None, out: None = None, **keywords: Any) -> Array:
+        return plain(self, axis, out, **keywords, **({} if dtype is None else {"dtype": dtype}))
 
-    chosen = spread if name in ("std", "var") else method if dtype else plain
-    chosen.__name__ = name
-    chosen.__doc__ = f"`accel.{name}` of the array; the axis may be given by position."
-    attached(chosen)
+    method = with_dtype if dtype else plain
+    method.__name__ = name
+    method.__doc__ = f"`accel.{name}` of the array; the axis may be given by position."
+    attached(method)
 
 
 for _name in ("sum", "prod", "mean", "std", "var"):

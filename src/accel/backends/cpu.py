@@ -8,11 +8,12 @@ import os
 import platform
 from functools import cache, lru_cache
 from types import ModuleType
+from typing import Any
 
 from ..config import Settings, config, environment, positive
 from ..errors import BackendUnavailableError, ConfigError
 from ..packages import SOURCE
-from .base import Backend, HostDevice
+from .base import Backend, Call, HostDevice, Prepared, one_launch
 from .cpu_quota import quota
 
 RANK = ("baseline", "neon", "avx2", "avx512")
@@ -58,6 +59,17 @@ def threads(settings: Settings) -> int:
         return positive((environment("OMP_NUM_THREADS") or "").partition(",")[0])
     except ValueError:
         return usable_cores()
+
+
+def along_axis(call: Call, kernel: Any, axis: int) -> Prepared:
+    """The one launch of a kernel that computes rows of one operand along an axis, whose results lie along it too."""
+    (x,), (out,) = call.inputs, call.outputs
+    kept = [a for a in range(x.ndim) if a != axis]
+    shape, out_strides, in_strides = (tuple(of[a] for a in kept) for of in (x.shape, out.strides, x.strides))
+    run = kernel.launch(
+        shape, out_strides, in_strides, x.shape[axis], out.strides[axis], x.strides[axis], threads(call.settings)
+    )
+    return one_launch(call, run, kernel)
 
 
 def _processor() -> str:

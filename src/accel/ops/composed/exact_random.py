@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ...conversion import DIGITS
 from ...dtypes import as_dtype
 
 MASK = (1 << 32) - 1
 PI = np.longdouble("3.14159265358979323846264338327950288")
-DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 
 
 def philox(counter: Any, stream: int, key: int) -> Any:
