@@ -10,6 +10,7 @@
 
 #include "../float_environment.hpp"
 #include "../isa.hpp"
+#include "../join.hpp"
 #include "../matmul.hpp"
 #include "../pointwise.hpp"
 #include "../probe.hpp"
@@ -159,7 +160,7 @@ struct Prepared {
   Runner runner;
   std::vector<DType> dtypes;  // of the inputs, then of the outputs
   std::vector<bool> empty;    // whether each has no elements
-  double work;                // roughly nanoseconds
+  double work = 0;            // roughly nanoseconds
   size_t outputs = 1;
 
   py::object launch() && {
@@ -341,6 +342,34 @@ Prepared prepare_scan(py::object kernel, py::handle kept_shape, py::handle out_s
   return prepared;
 }
 
+Prepared prepare_join(py::object kernel, py::handle shapes, py::handle offsets, py::handle out_strides,
+                      py::handle in_strides, int threads) {
+  const Join& self = kernel.cast<const Join&>();
+  const size_t count = py::len(shapes);
+  const py::tuple boxes = to_items(shapes, count, "shapes"), starts = to_items(offsets, count, "offsets");
+  const py::tuple outs = to_items(out_strides, count, "out_strides");
+  const py::tuple ins = to_items(in_strides, count, "in_strides");
+  Prepared prepared;
+  std::vector<JoinPart> parts;
+  for (size_t i = 0; i < count; ++i) {
+    const Extents shape = to_shape(boxes[i], "shapes");
+    const Operand out{nullptr, to_strides(outs[i], shape.rank, "out_strides")};
+    const Operand in{nullptr, to_strides(ins[i], shape.rank, "in_strides")};
+    parts.push_back({shape, out, in, to_int(starts[i], "offsets")});
+    prepared.dtypes.push_back(self.dtype());
+    prepared.empty.push_back(shape.product() == 0);
+    prepared.work += static_cast<double>(shape.product()) / 4;
+  }
+  prepared.dtypes.push_back(self.dtype());
+  prepared.empty.push_back(prepared.work == 0);
+  threads = to_threads(threads);
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(parts, inputs, outputs[0], threads, interrupt);
+  };
+  return prepared;
+}
+
 /// Adds `launch`, which makes a kernel ready for operands of fixed layouts, and `run`, which also runs it on addresses.
 template <class Class, class... Args, class... Names>
 void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... names) {
@@ -406,6 +435,13 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
            py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("output"), py::arg("initial") = false);
   add_launch(scan, &prepare_scan, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
+  py::class_<Join> join(m, "Join", "Copies of arrays, each to its own box of one.");
+  join.def(py::init([](const std::string& isa, const std::string& dtype) {
+             return Join(find_isa(isa), parse_dtype(dtype));
+           }),
+           py::arg("isa"), py::arg("dtype"));
+  add_launch(join, &prepare_join, py::arg("shapes"), py::arg("offsets"), py::arg("out_strides"), py::arg("in_strides"),
+             py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {
