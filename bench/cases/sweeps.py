@@ -21,9 +21,9 @@ Shapes = Sequence[Sequence[int]]
 PRIMITIVES = {
     "pointwise": "pointwise", "reduce": "reductions", "mean": "reductions", "softmax": "softmax",
     "log_softmax": "softmax", "logsumexp": "softmax", "matmul": "matmul",
-    "scan": "scans",
+    "scan": "scans", "sort": "unswept", "gather": "unswept",
 }  # fmt: skip
-"""The family of an op, by its primitive; ``others`` where it has none."""
+"""The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 
 DIVISORS = ("floor_divide", "remainder", "divide")
 """Functions whose second operand is kept from being zero: others than accel raise there."""

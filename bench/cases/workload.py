@@ -50,8 +50,9 @@ SUITES: dict[str, Suite] = _suites()
 
 
 def op_spec(workload: Workload) -> OpSpec | None:
-    """The op's row; None: accel has no such op."""
-    return OPS.get(workload.op)
+    """The op's row; None: accel has no such op, or one of its own insides goes by that name."""
+    spec = OPS.get(workload.op)
+    return None if spec is None or spec.namespace == "internal" else spec
 
 
 def known(workload: Workload) -> OpSpec:

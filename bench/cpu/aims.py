@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import compositions, matrix, overhead, pointwise, reductions, scans
+from . import compositions, gathers, matrix, overhead, pointwise, reductions, scans
 from .case import Case
 
 PEERS = ("numpy", "torch")
@@ -188,6 +188,14 @@ ROWS: tuple[Row, ...] = (
         "cumulative-sum",
         "cumulative_sum of 64K and 4M float32 and int64, along the last and the first axis",
         scans.sums,
+        1.2,
+        "mean",
+        floor=0.8,
+    ),
+    Row(
+        "take",
+        "take of elements, rows and columns, and take_along_axis, 64K and 4M results",
+        gathers.takes,
         1.2,
         "mean",
         floor=0.8,

@@ -28,8 +28,8 @@ class Data:
         self._kept: OrderedDict[tuple[Any, ...], np.ndarray] = OrderedDict()
 
     def array(self, dtype: str, shape: tuple[int, ...], values: str = "normal", key: int = 0) -> np.ndarray:
-        """values: normal; positive (0.1 and more); unit (-0.9 to 0.9); above-one; sparse (bool: one of 4096 is true);
-        shift (0 to 7). Integers are from -100 to 100. The same arguments give the same array."""
+        """values: normal; positive (0.1 and more); unit (-0.9 to 0.9); share (0.05 to 0.95); above-one; sparse (bool:
+        one of 4096 is true); shift (0 to 7). Integers are from -100 to 100. The same arguments give the same array."""
         name = (dtype, shape, values, key)
         if name not in self._kept:
             made = _draw(dtype, int(np.prod(shape)), values, zlib.crc32(repr(name).encode())).reshape(shape)
@@ -68,6 +68,8 @@ def _draw(dtype: str, size: int, values: str, seed: int) -> np.ndarray:
     else:
         if values == "unit":
             drawn = random.random(few, np.float32) * np.float32(1.8) - np.float32(0.9)
+        elif values == "share":
+            drawn = random.random(few, np.float32) * np.float32(0.9) + np.float32(0.05)
         else:
             drawn = random.standard_normal(few, np.float32)
         if values in ("positive", "above-one"):

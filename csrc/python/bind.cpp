@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../float_environment.hpp"
+#include "../gather.hpp"
 #include "../isa.hpp"
 #include "../join.hpp"
 #include "../matmul.hpp"
@@ -17,6 +18,7 @@
 #include "../reduce.hpp"
 #include "../row.hpp"
 #include "../scan.hpp"
+#include "../sort.hpp"
 #include "gil.hpp"
 #include "launch.hpp"
 
@@ -321,6 +323,28 @@ Prepared prepare_row(py::object kernel, py::handle kept_shape, py::handle reduce
   return prepared;
 }
 
+Prepared prepare_sort(py::object kernel, py::handle kept_shape, py::handle out_strides, py::handle in_strides,
+                      int64_t length, int64_t out_step, int64_t in_step, int threads) {
+  const Sort& self = kernel.cast<const Sort&>();
+  SortProblem problem{to_shape(kept_shape, "kept_shape"), {}, {}, length, in_step, out_step};
+  if (problem.kept.rank == kMaxRank) fail("kept_shape has too many dimensions");
+  problem.in_kept = to_strides(in_strides, problem.kept.rank, "in");
+  problem.out_kept = to_strides(out_strides, problem.kept.rank, "out");
+  if (length < 0) fail("length must not be negative");
+  const int64_t rows = problem.kept.product();
+  if (length > 0 && rows > kMaxElements / length) fail("the input is too large");
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype(), self.output()};
+  prepared.empty = {rows == 0 || length == 0, rows == 0 || length == 0};
+  prepared.work = static_cast<double>(rows) * static_cast<double>(length) * 8;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(problem, inputs[0], outputs[0], threads, interrupt);
+  };
+  return prepared;
+}
+
 Prepared prepare_scan(py::object kernel, py::handle kept_shape, py::handle out_strides, py::handle in_strides,
                       int64_t length, int64_t out_step, int64_t in_step, int threads) {
   const Scan& self = kernel.cast<const Scan&>();
@@ -366,6 +390,47 @@ Prepared prepare_join(py::object kernel, py::handle shapes, py::handle offsets, 
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
     self.run(parts, inputs, outputs[0], threads, interrupt);
+  };
+  return prepared;
+}
+
+DType of_size(int size) {
+  return size == 1 ? DType::kUint8 : size == 2 ? DType::kUint16 : size == 4 ? DType::kUint32 : DType::kUint64;
+}
+
+Prepared prepare_gather(py::object kernel, py::handle shape_list, py::handle out_strides, py::handle in_strides,
+                        py::handle index_strides, py::handle length_list, py::handle step_list, int threads) {
+  const Gather& self = kernel.cast<const Gather&>();
+  GatherProblem problem;
+  problem.shape = to_shape(shape_list, "shape");
+  const int rank = problem.shape.rank;
+  problem.out = to_strides(out_strides, rank, "out");
+  problem.in = to_strides(in_strides, rank, "in");
+  const Extents lengths = to_shape(length_list, "lengths"), steps = to_strides(step_list, lengths.rank, "steps");
+  for (const Operand& index : to_operands(index_strides, static_cast<size_t>(lengths.rank), rank, "indices")) {
+    problem.indices.push_back(index.strides);
+  }
+  for (int k = 0; k < lengths.rank; ++k) {
+    problem.lengths.push_back(lengths[k]);
+    problem.steps.push_back(steps[k]);
+  }
+  threads = to_threads(threads);
+  const bool none = problem.shape.product() == 0, no_input = none || lengths.product() == 0;
+  Prepared prepared;
+  prepared.dtypes = {of_size(self.size())};
+  prepared.empty = {no_input};
+  for (int k = 0; k < lengths.rank; ++k) {
+    prepared.dtypes.push_back(DType::kInt64);
+    prepared.empty.push_back(none);
+  }
+  prepared.dtypes.push_back(of_size(self.size()));
+  prepared.empty.push_back(none);
+  prepared.work = static_cast<double>(problem.shape.product()) * (lengths.rank + 1);
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    const int64_t* indices[kMaxRank];
+    for (size_t k = 0; k < problem.lengths.size(); ++k) indices[k] = reinterpret_cast<const int64_t*>(inputs[1 + k]);
+    self.run(problem, inputs[0], indices, outputs[0], threads, interrupt);
   };
   return prepared;
 }
@@ -427,6 +492,13 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   row.def(py::init(&make_row), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("outputs"));
   add_launch(row, &prepare_row, py::arg("kept_shape"), py::arg("reduced_shape"), py::arg("out_strides"),
              py::arg("in_strides"), py::arg("threads"));
+  py::class_<Sort> sort(m, "Sort", "Sorted values, or the indices that sort, along one axis.");
+  sort.def(py::init([](const std::string& dtype, bool indices, bool descending) {
+             return Sort(parse_dtype(dtype), indices, descending);
+           }),
+           py::arg("dtype"), py::arg("indices"), py::arg("descending"));
+  add_launch(sort, &prepare_sort, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
+             py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
   py::class_<Scan> scan(m, "Scan", "sum prod max min logaddexp of all elements up to each, in the canonical order.");
   scan.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype,
                        const std::string& output, bool initial) {
@@ -442,6 +514,10 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
            py::arg("isa"), py::arg("dtype"));
   add_launch(join, &prepare_join, py::arg("shapes"), py::arg("offsets"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("threads"));
+  py::class_<Gather> gather(m, "Gather", "Elements that index arrays select; 0 where an index is out of range.");
+  gather.def(py::init<int>(), py::arg("size"));
+  add_launch(gather, &prepare_gather, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
+             py::arg("index_strides"), py::arg("lengths"), py::arg("steps"), py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

@@ -14,7 +14,7 @@ from typing import Any
 from . import _core
 from .dtypes import DType
 from .errors import ArgumentError, ShapeError
-from .indexing import basic_index
+from .indexing import basic_index, has_arrays
 from .layout import Layout, Shape, layout
 from .memory import Device
 
@@ -98,7 +98,9 @@ class Array:
         """The axes in another order, as a view."""
         return self.view(tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes))
 
-    def __getitem__(self, key: Index | tuple[Index, ...]) -> Array:
+    def __getitem__(self, key: Any) -> Array:
+        if has_arrays(key):
+            return self.selected(key)  # type: ignore[attr-defined, no-any-return]
         shape, strides, offset = basic_index(key, self.shape, self.strides)
         return self.view(shape, strides, offset)
 

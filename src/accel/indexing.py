@@ -11,14 +11,17 @@ from .errors import ArgumentError, shown
 from .layout import Shape
 
 
+def has_arrays(key: Any) -> bool:
+    """Whether a key has lists, or arrays with axes or of no integers, so that it selects elements and not a view."""
+    for item in key if isinstance(key, tuple) else (key,):
+        if isinstance(item, list) or (hasattr(item, "ndim") and not is_integer(item)):
+            return True
+    return False
+
+
 def basic_index(key: Any, shape: Shape, strides: Shape) -> tuple[Shape, Shape, int]:
     """(shape, strides, offset in elements) of the view that a key selects. Raises IndexError, ArgumentError."""
     items = list(key) if isinstance(key, tuple) else [key]
-    for item in items:
-        if isinstance(item, list) or (hasattr(item, "ndim") and not _is_integer(item)):
-            raise ArgumentError(
-                "index: integer-array and boolean-mask indexing is not offered; expected integers, slices, ... and None"
-            )
     ellipses = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(ellipses) > 1:
         raise IndexError("index: at most one ellipsis")
@@ -41,7 +44,7 @@ def basic_index(key: Any, shape: Shape, strides: Shape) -> tuple[Shape, Shape, i
             offset += start * step if count else 0
             new_shape.append(count)
             new_strides.append(step * max(-n, min(by, n)))  # longer steps select as much, but 2**63 is no stride
-        elif _is_integer(item):
+        elif is_integer(item):
             i = operator.index(item)
             if not -n <= i < n:
                 raise IndexError(f"index: {shown(i)} is out of range for axis {axis - 1} of length {n}")
@@ -62,7 +65,7 @@ def _indices(item: slice, n: int) -> tuple[int, int, int]:
         raise IndexError(f"index: {error}") from None
 
 
-def _is_integer(item: Any) -> bool:
+def is_integer(item: Any) -> bool:
     """Whether an item is an integer: Python's, NumPy's, or any library's integer array without axes. No boolean is."""
     if isinstance(item, (bool, np.bool_)) or not hasattr(item, "__index__"):
         return False

@@ -18,10 +18,12 @@ from .conversion import BY_NUMPY, from_numpy, number, to_numpy
 from .creation import asarray
 from .devices import device as device_of
 from .errors import AccelError, ArgumentError, DeviceError, ShapeError
+from .indexing import has_arrays
 from .interop import dlpack, is_scalar
 from .memory import Device
 from .operators import check_writable
 from .ops.primitive.pointwise import assign
+from .ops.selection import selected
 
 
 def attached(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,6 +36,8 @@ def attached(method: Callable[..., Any]) -> Callable[..., Any]:
 STORE = "x[...] = value"
 """What messages call storing into an array."""
 
+attached(selected)
+
 
 @attached
 def __setitem__(self: Array, key: Index | tuple[Index, ...], value: Any) -> None:
@@ -44,6 +48,8 @@ def __setitem__(self: Array, key: Index | tuple[Index, ...], value: Any) -> None
     """
     if RECORDER.get() is None and _core.store(self, key, value):
         return
+    if has_arrays(key):
+        raise ArgumentError(f"{STORE}: assignment by integer arrays, lists and boolean masks is not offered yet")
     target = self[key]
     check_writable(STORE, target)
     if isinstance(value, np.generic) and value.dtype in BY_NUMPY:

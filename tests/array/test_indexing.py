@@ -116,13 +116,10 @@ def test_a_result_is_always_an_array():
 
 
 REFUSED = {
-    "list": ([0, 1], accel.ArgumentError, "integer-array and boolean-mask"),
-    "integers": (np.array([0, 1]), accel.ArgumentError, "integer-array"),
-    "mask": (np.array([True, False, True]), accel.ArgumentError, "boolean-mask"),
-    "mask 0-d": (np.array(True), accel.ArgumentError, "boolean-mask"),
-    "floats": (np.array(1.0), accel.ArgumentError, "integer-array"),
+    "mask 0-d": (np.array(True), accel.ArgumentError, "boolean mask"),
+    "floats": (np.array(1.0), accel.ArgumentError, "integer array"),
     "true": (True, accel.ArgumentError, "got bool"),
-    "numpy true": (np.True_, accel.ArgumentError, "boolean-mask|got bool"),
+    "numpy true": (np.True_, accel.ArgumentError, "boolean mask|got bool"),
     "float": (1.0, accel.ArgumentError, "got float"),
     "text": ("a", accel.ArgumentError, "got str"),
     "two": ((..., ...), IndexError, "at most one ellipsis"),
@@ -142,15 +139,15 @@ def test_refused(name):
     x = accel.asarray([1, 2, 3])
     with pytest.raises(error, match=words):
         x[key]
-    with pytest.raises(error, match=words):
+    with pytest.raises((error, accel.ArgumentError), match=f"{words}|not offered yet"):
         x[key] = 0
     assert to_numpy(x).tolist() == [1, 2, 3]
 
 
-def test_integer_arrays_of_ours_are_no_keys():
+def test_arrays_of_ours_that_are_no_keys():
     x = accel.asarray([1, 2, 3])
-    for key in (accel.asarray([0, 1]), accel.asarray(True), accel.asarray(1.0), accel.asarray([True, False, True])):
-        with pytest.raises(accel.ArgumentError, match="integer-array and boolean-mask"):
+    for key in (accel.asarray(True), accel.asarray(1.0), accel.asarray([1.0])):
+        with pytest.raises(accel.ArgumentError, match="expected an integer array, or a boolean mask with axes"):
             x[key]
 
 

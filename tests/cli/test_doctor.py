@@ -131,7 +131,7 @@ def test_problems_of_settings_are_named(child, printed):
     found = json.loads(child("doctor", "--json", environment=given).stdout)
     assert "wrong: ACCEL_FALLBACK=never: expected one of warn, allow, error" in printed(found)
     rows = {row["name"]: row for row in found["settings"]}
-    assert rows["override"]["problem"].startswith("unknown op 'matmull'; ops: abs, add,")
+    assert rows["override"]["problem"].startswith("unknown op 'matmull'; ops: abs, acos,")
     assert rows["fallback"]["problem"] == ("expected one of warn, allow, error; its grammar is: warn | allow | error")
     assert all(rows[name]["rejected"] for name in ("override", "fallback", "backend"))
     assert rows["backend"]["problem"].startswith("unknown backend 'typo'; registered backends: cpu,")

@@ -33,6 +33,12 @@ ARGUMENTS = {
     "softcap": ("--shape", "5x7", "cap=30.0"),
     "threshold": ("--shape", "5x7", "threshold=0.5", "value=0.0"),
     "glu": ("--shape", "5x8"),
+    **dict.fromkeys(
+        ("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp"),
+        ("--shape", "5x7", "axis=1"),
+    ),
+    "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
+    "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
 }
 """Arguments of the ops that take more than operands of one shape."""
 

@@ -61,7 +61,8 @@ CASES = {
     "index type": (lambda: accel.zeros(3)["a"], accel.ArgumentError, "got str"),
     "index float": (lambda: accel.zeros(3)[1.0], accel.ArgumentError, "got float"),
     "index many": (lambda: accel.zeros(3)[0, 0], IndexError, r"2 indices for shape \(3,\)"),
-    "mask": (lambda: accel.zeros(3)[np.array([True, False, True])], accel.ArgumentError, "boolean-mask"),
+    "mask": (lambda: accel.zeros(3)[np.array([True, False])], IndexError, r"a mask of shape \(2,\)"),
+    "positions": (lambda: accel.take(F, np.array([0, 9]), axis=0), IndexError, "take: indices: 9 is out of range.*length 2"),
     "bool of many": (lambda: bool(accel.zeros(3)), accel.ShapeError, r"expected one element, got shape \(3,\)"),
 }  # fmt: skip
 

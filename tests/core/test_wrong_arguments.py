@@ -18,7 +18,7 @@ PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
-    *("residual", "running_mean", "running_var", "gate"),
+    *("residual", "running_mean", "running_var", "gate", "indices"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -62,6 +62,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
     **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
     "logcumsumexp": (X[0],),
+    "take": (X[0], accel.asarray(np.array([0, 2]), device="cpu")),
+    "take_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu")),
 }
 """A call of each function that has a parameter which is no operand."""
 

@@ -91,6 +91,13 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         shapes, calls = COMPOSED[spec.name]
         made = [elements(dtype, shape, seed) for seed, shape in enumerate(shapes)]
         return [abs(x) if name == "running_var" else x for name, x in zip(spec.arguments, made, strict=False)], calls
+    if spec.primitive in ("scan", "sort"):
+        return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
+    if spec.primitive == "gather":
+        x, positions = elements(dtype, (3, 401), 0), np.array([[400, -1, 7]])
+        if spec.name == "gather":
+            return [x, positions], [{"walks": (0, -1)}]
+        return [x, positions], [{"axis": 1}]
     raise NotImplementedError(f"{spec.name}: no operands are written down here for its primitive, {spec.primitive}")
 
 

@@ -83,6 +83,11 @@ def kernels(device: accel.Device) -> None:
         (numbers(5, 4100), 1),
     ):
         spread(device, operand, reduced)
+    far = np.array([[0, -1, 4170, 4171, -4171, -4172, 2**62, -(2**63)]])
+    got = np.asarray(accel.fuse(lambda x, i: accel.take_along_axis(x[:, ::-1], i))(on(rows), on(far)))
+    good = (far >= -4171) & (far < 4171)
+    assert (got == np.where(good, rows[:, ::-1][:, np.where(good, far, 0)[0]], 0)).all()
+    assert (np.asarray(on(x)[[5, -6], :, [[0], [6]]]) == x[[5, -6], :, [[0], [6]]]).all()
     for m, n, k in ((5, 7, 270), (33, 35, 17)):
         a, b = numbers(m, k), numbers(n, k)
         assert (np.asarray(on(a) @ on(b).mT) == canonical.matmul(a, b.T)).all()

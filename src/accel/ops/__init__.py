@@ -16,12 +16,13 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import join, matmul, pointwise, reduce, row, scan
+from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "join", "linear", "matmul", "normalization", "pointwise",
-    "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax", "statistics",
+    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "normalization",
+    "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax", "sort",
+    "statistics",
 ]  # fmt: skip
 
 

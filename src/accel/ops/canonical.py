@@ -167,3 +167,22 @@ def matmul(a: np.ndarray, b: np.ndarray, output: DType | None = None, kc: int = 
     with np.errstate(all="ignore"):
         result = a.astype(np.uint64) @ b.astype(np.uint64)  # wrapping, so right modulo any smaller power of two
     return narrow(result, output or dtype)
+
+
+def sort_keys(x: np.ndarray, descending: bool = False) -> np.ndarray:
+    """Unsigned integers of the elements' width, in the order that elements are sorted in: -0 before +0, and every NaN
+    is the same largest key. descending: the complement of each."""
+    dtype = as_dtype(x.dtype)
+    bits = np.ascontiguousarray(x).view(f"u{dtype.itemsize}").reshape(x.shape)
+    sign = bits.dtype.type(1 << (8 * dtype.itemsize - 1))
+    if dtype.kind == "f":
+        keys = np.where(bits & sign, ~bits, bits | sign)
+        keys = np.where(x != x, ~bits.dtype.type(0), keys)
+    else:
+        keys = bits ^ sign if dtype.kind == "i" else bits
+    return ~keys if descending else keys
+
+
+def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
+    """Indices (int64) that sort along an axis, those of equal keys ascending."""
+    return np.argsort(sort_keys(x, descending), axis=axis, kind="stable").astype(np.int64)

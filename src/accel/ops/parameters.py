@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..dtypes import TABLE, DType
 from ..errors import ShapeError
-from ..layout import Layout, Shape
+from ..layout import Layout, Shape, broadcast_strides
 from ..scalar import Program, RowProgram
 
 
@@ -93,3 +93,59 @@ class Join:
 
     shape: Shape
     starts: tuple[Shape, ...]
+
+
+@dataclass(frozen=True)
+class Sort:
+    """Parameters of the primitive ``sort``.
+
+    kind: ``values``, of which the output has the input's dtype, or ``indices`` (int64, from 0 along the axis). axis:
+    not negative. descending: from the largest key. Keys are those of `accel.ops.canonical.sort_keys`; what has equal
+    keys stays in its order, in either direction.
+    """
+
+    kind: str
+    axis: int
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Parameters of the primitive ``gather``, which reads elements of its first input where the others say.
+
+    walks: for each axis of the first input, the axis of the output that is walked with it, of the same length, or -1:
+    then the next of the other inputs has the positions along it. Those are int64 and have as many axes as the output,
+    some of length 1 (broadcast). A position below 0 counts from the end; where one is out of range the result is 0, and
+    nothing is read beyond the input. The first input may have no elements, and then the result is 0.
+    """
+
+    walks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A gather in strides of the output's axes: element o is that at base . o + the sum of every position at o times
+    its step. indices: strides of each index array. lengths, steps: of the axes that these index."""
+
+    shape: Shape
+    base: Shape
+    indices: tuple[Shape, ...]
+    lengths: Shape
+    steps: Shape
+
+
+def selection(inputs: Sequence[Layout], shape: Shape, params: Gather) -> Selection:
+    """What a gather of operands of these layouts reads."""
+    x, *indices = inputs
+    base = [0] * len(shape)
+    for step, to in zip(x.strides, params.walks, strict=True):
+        if to >= 0:
+            base[to] += step
+    indexed = [axis for axis, to in enumerate(params.walks) if to < 0]
+    return Selection(
+        shape,
+        tuple(base),
+        tuple(broadcast_strides(index, shape) for index in indices),
+        tuple(x.shape[axis] for axis in indexed),
+        tuple(x.strides[axis] for axis in indexed),
+    )

@@ -126,6 +126,11 @@ def atan(x: Expr) -> Expr:
     return with_sign_of(_angle(select(steep, one, a), select(steep, a, one), steep, None), x)
 
 
+SMALL = {"float32": 2.0**-78, "float64": 2.0**-917}
+UP = {"float32": 2.0**64, "float64": 2.0**128}
+"""Denominators that atan2 makes larger, with their numerators, and by what."""
+
+
 def atan2(y: Expr, x: Expr) -> Expr:
     f = format_of(x)
     ay, ax = abs(y), abs(x)
@@ -133,6 +138,9 @@ def atan2(y: Expr, x: Expr) -> Expr:
     n, d = select(steep, ax, ay), select(steep, ay, ax)
     large = d > 2.0 ** (f.bias - 1)
     n, d = rarely(large, n * 0.25, n), rarely(large, d * 0.25, d)
+    # so that what a quotient leaves over is no rounded subnormal, of which d would make much
+    small, up = d < SMALL[x.dtype], UP[x.dtype]
+    n, d = rarely(small, n * up, n), rarely(small, d * up, d)
     end = ~((d > 0.0) & (d < infinity(x.dtype)))
     one = const(1.0, x.dtype)
     n, d = rarely(end, select(eq(n, infinity(x.dtype)), one, 0.0), n), rarely(end, one, d)

@@ -7,7 +7,7 @@ import pytest
 
 from accel import composition, nn
 from accel.bench.cases.functions import operations
-from accel.bench.cpu import aims, compositions, matrix, overhead, pointwise, reductions, scans, worker
+from accel.bench.cpu import aims, compositions, gathers, matrix, overhead, pointwise, reductions, scans, worker
 from accel.bench.cpu.case import Case
 from accel.bench.cpu.data import Data
 from accel.bench.machine.limits import Limit
@@ -38,6 +38,8 @@ SMALL = [
     ),
     *(reductions.of_rows(name, (20, 50)) for name in reductions.COMPOSED),
     *(scans.along(dtype, (70, 40), axis) for dtype in ("float32", "int64") for axis in (0, 1)),
+    *(gathers.along((70, 40), 9, axis) for axis in (0, 1)),
+    *(gathers.elements("int64", 500), gathers.each_row((20, 30))),
     *(case for name in compositions.MADE for case in compositions.rows_of(name, ((20, 50), (3, 5000)))),
     *compositions.quotient(3000),
     *compositions.squashed(3000),

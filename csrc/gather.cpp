@@ -1,0 +1,159 @@
+#include "gather.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace accel {
+
+namespace {
+
+constexpr int64_t kBlock = 512;              // elements whose offsets are worked out together, in L1
+constexpr int64_t kRun = 1 << 15;            // elements of a row with one index that are copied between two checkpoints
+constexpr int64_t kGrain = 1 << 15;          // elements of a task
+constexpr double kThreadElements = 1 << 17;  // elements that are worth a thread
+
+/// Operand 0 of `nest` is the output, operand 1 the input, the others are the index arrays.
+struct Call {
+  Nest nest;
+  const GatherProblem& problem;
+  const char* in;
+  const int64_t* const* indices;
+  char* out;
+  bool nothing;  // an indexed axis has no elements, so that none may be read
+};
+
+/// The position that an index stands for, and whether it is in range; position 0 where it is not.
+inline int64_t position(int64_t index, int64_t length, bool& good) {
+  index += index < 0 ? length : 0;
+  good = static_cast<uint64_t>(index) < static_cast<uint64_t>(length);
+  return good ? index : 0;
+}
+
+/// n elements from `column` on of the cursor's row, where no index changes along the row: a copy.
+template <class T>
+void copy_run(const Call& call, const RowCursor& cursor, int64_t column, int64_t n) {
+  const int64_t out_step = call.nest.inner_stride(0), in_step = call.nest.inner_stride(1);
+  T* const to = reinterpret_cast<T*>(call.out) + cursor.offset(0) + column * out_step;
+  int64_t at = cursor.offset(1) + column * in_step;
+  bool every = !call.nothing;
+  for (size_t k = 0; every && k < call.problem.lengths.size(); ++k) {
+    bool good;
+    at += position(call.indices[k][cursor.offset(2 + k)], call.problem.lengths[k], good) * call.problem.steps[k];
+    every &= good;
+  }
+  const T* const from = reinterpret_cast<const T*>(call.in) + at;
+  if (!every) {
+    for (int64_t i = 0; i < n; ++i) to[i * out_step] = 0;
+  } else if (out_step == 1 && in_step == 1) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i * out_step] = from[i * in_step];
+  }
+}
+
+/// n <= kBlock elements from `column` on of the cursor's row.
+template <class T>
+void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n) {
+  const int64_t out_step = call.nest.inner_stride(0), in_step = call.nest.inner_stride(1);
+  T* const to = reinterpret_cast<T*>(call.out) + cursor.offset(0) + column * out_step;
+  if (call.nothing) {
+    for (int64_t i = 0; i < n; ++i) to[i * out_step] = 0;
+    return;
+  }
+  const T* const from = reinterpret_cast<const T*>(call.in) + cursor.offset(1);
+  if (call.problem.lengths.size() == 1) {  // offsets need not wait in memory for further indices
+    const int64_t index_step = call.nest.inner_stride(2), length = call.problem.lengths[0];
+    const int64_t step = call.problem.steps[0];
+    const int64_t* const index = call.indices[0] + cursor.offset(2) + column * index_step;
+    for (int64_t i = 0; i < n; ++i) {
+      bool good;
+      const int64_t at = position(index[i * index_step], length, good) * step;
+      const T value = from[(column + i) * in_step + at];
+      to[i * out_step] = good ? value : T{0};
+    }
+    return;
+  }
+  int64_t offsets[kBlock];
+  bool goods[kBlock];
+  for (int64_t i = 0; i < n; ++i) {
+    offsets[i] = (column + i) * in_step;
+    goods[i] = true;
+  }
+  for (size_t k = 0; k < call.problem.lengths.size(); ++k) {
+    const int64_t index_step = call.nest.inner_stride(2 + k), length = call.problem.lengths[k];
+    const int64_t step = call.problem.steps[k];
+    const int64_t* const index = call.indices[k] + cursor.offset(2 + k) + column * index_step;
+    for (int64_t i = 0; i < n; ++i) {
+      bool good;
+      offsets[i] += position(index[i * index_step], length, good) * step;
+      goods[i] &= good;
+    }
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const T value = from[offsets[i]];  // in bounds also where an index is not: position 0 took its place
+    to[i * out_step] = goods[i] ? value : T{0};
+  }
+}
+
+/// Tasks are ranges of elements in the order of the nest.
+template <class T>
+void run_all(const Call& call, int64_t elements, int threads, Interrupt& interrupt) {
+  bool alike = true;
+  for (size_t k = 0; k < call.problem.lengths.size(); ++k) alike &= call.nest.inner_stride(2 + k) == 0;
+  const int64_t columns = call.nest.inner(), most = alike ? kRun : kBlock;
+  const int64_t tasks = std::min(elements, tasks_of(static_cast<double>(elements), kGrain, threads));
+  const int64_t share = (elements + tasks - 1) / tasks;
+  parallel_for((elements + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
+    int64_t at = task * share, column = at % columns;
+    const int64_t end = std::min(elements, at + share);
+    RowCursor cursor(call.nest, at / columns);
+    while (at < end) {
+      const int64_t n = std::min({end - at, columns - column, most});
+      if (alike) {
+        copy_run<T>(call, cursor, column, n);
+      } else {
+        select<T>(call, cursor, column, n);
+      }
+      worker.checkpoint(n + 8);
+      at += n;
+      column += n;
+      if (column == columns) {
+        column = 0;
+        if (at < end) cursor.next();
+      }
+    }
+  });
+}
+
+}  // namespace
+
+Gather::Gather(int size) : size_(size) {
+  if (size != 1 && size != 2 && size != 4 && size != 8) {
+    throw std::invalid_argument("there are no elements of " + std::to_string(size) + " bytes");
+  }
+}
+
+void Gather::run(const GatherProblem& problem, const char* in, const int64_t* const* indices, char* out, int threads,
+                 Interrupt& interrupt) const {
+  const int64_t elements = problem.shape.product();
+  if (elements == 0) return;
+  Call call{{problem.shape, {problem.out, problem.in}}, problem, in, indices, out, false};
+  call.nest.strides.insert(call.nest.strides.end(), problem.indices.begin(), problem.indices.end());
+  for (const int64_t length : problem.lengths) call.nothing |= length == 0;
+  call.nest.sort_and_collapse();
+  threads = worthwhile(static_cast<double>(elements), kThreadElements, threads);
+  switch (size_) {
+    case 1:
+      return run_all<uint8_t>(call, elements, threads, interrupt);
+    case 2:
+      return run_all<uint16_t>(call, elements, threads, interrupt);
+    case 4:
+      return run_all<uint32_t>(call, elements, threads, interrupt);
+    default:
+      return run_all<uint64_t>(call, elements, threads, interrupt);
+  }
+}
+
+}  // namespace accel

@@ -1,0 +1,183 @@
+#include "sort.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+namespace accel {
+
+namespace {
+
+constexpr int64_t kShort = 256;  // elements up to which comparisons are faster than counting digits
+constexpr int kDigit = 8, kDigits = 1 << kDigit;
+constexpr int64_t kPart = 1 << 14;  // elements between two questions whether to go on
+constexpr double kThreadWork = 1 << 15;
+
+/// Elements of U's width as unsigned keys in the order of their values, and back.
+template <class U>
+struct Keys {
+  U sign, infinity, flip;  // infinity: bits of a float's, 0 for integers; flip: all bits where descending
+
+  Keys(DType dtype, bool descending) : sign(0), infinity(0), flip(descending ? static_cast<U>(~U{0}) : U{0}) {
+    const bool floats = dtype == DType::kFloat32 || dtype == DType::kFloat64 || is_half(dtype);
+    const bool is_signed =
+        dtype == DType::kInt8 || dtype == DType::kInt16 || dtype == DType::kInt32 || dtype == DType::kInt64;
+    if (floats || is_signed) sign = static_cast<U>(U{1} << (8 * sizeof(U) - 1));
+    const uint64_t of = dtype == DType::kFloat16    ? 0x7c00
+                        : dtype == DType::kBfloat16 ? 0x7f80
+                        : dtype == DType::kFloat32  ? 0x7f800000
+                        : dtype == DType::kFloat64  ? 0x7ff0000000000000
+                                                    : 0;
+    infinity = static_cast<U>(of);
+  }
+
+  U key(U bits) const {
+    U made = static_cast<U>(bits ^ sign);
+    if (infinity) {
+      if (bits & sign) made = static_cast<U>(~bits);
+      if (static_cast<U>(bits & ~sign) > infinity) made = static_cast<U>(~U{0});
+    }
+    return static_cast<U>(made ^ flip);
+  }
+
+  U bits(U key) const {
+    key = static_cast<U>(key ^ flip);
+    return infinity && !(key & sign) ? static_cast<U>(~key) : static_cast<U>(key ^ sign);
+  }
+};
+
+/// A key and where it comes from.
+struct Far {
+  uint64_t key, index;
+  bool operator<(const Far& other) const { return key != other.key ? key < other.key : index < other.index; }
+};
+
+inline uint64_t key_of(const Far& item) { return item.key; }
+template <class U>
+inline U key_of(U item) {
+  return item;
+}
+
+/// Sorts n items by the digits of their keys from bit `first` to bit `end`, stable; either of the two buffers has the
+/// result. counts: for (end - first) / kDigit * kDigits numbers.
+template <class Item>
+Item* radix_sort(Item* items, Item* other, int64_t n, int first, int end, int64_t* counts, Worker& worker) {
+  const int digits = (end - first) / kDigit;
+  std::fill(counts, counts + digits * kDigits, 0);
+  for (int64_t begin = 0; begin < n; begin += kPart) {
+    const int64_t stop = std::min(n, begin + kPart);
+    for (int64_t i = begin; i < stop; ++i) {
+      const auto key = key_of(items[i]);
+      for (int d = 0; d < digits; ++d) ++counts[d * kDigits + ((key >> (first + d * kDigit)) & (kDigits - 1))];
+    }
+    worker.checkpoint((stop - begin) * digits);
+  }
+  for (int d = 0; d < digits; ++d) {
+    int64_t* const places = counts + d * kDigits;
+    const int shift = first + d * kDigit;
+    if (places[(key_of(items[0]) >> shift) & (kDigits - 1)] == n) continue;  // the digit is constant
+    for (int64_t v = 0, at = 0; v < kDigits; ++v) {
+      const int64_t count = places[v];
+      places[v] = at;
+      at += count;
+    }
+    for (int64_t begin = 0; begin < n; begin += kPart) {
+      const int64_t stop = std::min(n, begin + kPart);
+      for (int64_t i = begin; i < stop; ++i) other[places[(key_of(items[i]) >> shift) & (kDigits - 1)]++] = items[i];
+      worker.checkpoint(2 * (stop - begin));
+    }
+    std::swap(items, other);
+  }
+  return items;
+}
+
+/// Items have no equals, or equals that cannot be told apart: any sort of few is stable.
+template <class Item>
+Item* sort_items(Item* items, Item* other, int64_t n, int first, int end, int64_t* counts, Worker& worker) {
+  if (n > kShort) return radix_sort(items, other, n, first, end, counts, worker);
+  std::sort(items, items + n);
+  return items;
+}
+
+/// The two buffers of a row's items, which belong to the thread.
+template <class Item>
+struct Buffers {
+  explicit Buffers(int64_t n)
+      : items(static_cast<Item*>(scratch(ScratchUse::kPackA, n * int64_t{sizeof(Item)}))),
+        other(static_cast<Item*>(scratch(ScratchUse::kPackB, n * int64_t{sizeof(Item)}))) {}
+  Item *items, *other;
+};
+
+template <class U>
+void sort_row(const Keys<U>& keys, int64_t n, const char* in, int64_t in_step, char* out, int64_t out_step,
+              int64_t* counts, Worker& worker) {
+  const Buffers<U> row(n);
+  const U* const x = reinterpret_cast<const U*>(in);
+  U* const y = reinterpret_cast<U*>(out);
+  for (int64_t i = 0; i < n; ++i) row.items[i] = keys.key(x[i * in_step]);
+  const U* const made = sort_items(row.items, row.other, n, 0, int{8 * sizeof(U)}, counts, worker);
+  for (int64_t i = 0; i < n; ++i) y[i * out_step] = keys.bits(made[i]);
+}
+
+/// Keys of 32 bits at most above indices of as many.
+template <class U>
+void argsort_row(const Keys<U>& keys, int64_t n, const char* in, int64_t in_step, char* out, int64_t out_step,
+                 int64_t* counts, Worker& worker) {
+  const U* const x = reinterpret_cast<const U*>(in);
+  int64_t* const y = reinterpret_cast<int64_t*>(out);
+  constexpr int kBits = 8 * sizeof(U);
+  if (kBits <= 32 && n <= int64_t{std::numeric_limits<uint32_t>::max()}) {
+    const Buffers<uint64_t> row(n);
+    for (int64_t i = 0; i < n; ++i) {
+      row.items[i] = static_cast<uint64_t>(keys.key(x[i * in_step])) << 32 | static_cast<uint64_t>(i);
+    }
+    const uint64_t* const made = sort_items(row.items, row.other, n, 32, 32 + kBits, counts, worker);
+    for (int64_t i = 0; i < n; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);
+    return;
+  }
+  const Buffers<Far> row(n);
+  for (int64_t i = 0; i < n; ++i) row.items[i] = {keys.key(x[i * in_step]), static_cast<uint64_t>(i)};
+  const Far* const made = sort_items(row.items, row.other, n, 0, kBits, counts, worker);
+  for (int64_t i = 0; i < n; ++i) y[i * out_step] = static_cast<int64_t>(made[i].index);
+}
+
+template <class U>
+void sort_rows(DType dtype, bool indices, bool descending, const SortProblem& p, const char* in, char* out, int threads,
+               Interrupt& interrupt) {
+  const Keys<U> keys(dtype, descending);
+  const int64_t rows = p.kept.product(), out_size = indices ? 8 : int64_t{sizeof(U)};
+  const double work = static_cast<double>(rows) * static_cast<double>(p.length);
+  threads = worthwhile(work, kThreadWork, threads);
+  const int64_t tasks = std::min(rows, tasks_of(work, kPart, threads));
+  // a nest's rows are those of its last axis: one of length 1 makes each position of `kept` a row
+  Nest nest{p.kept, {p.in_kept, p.out_kept}};
+  nest.shape.append(1);
+  for (Extents& strides : nest.strides) strides.append(0);
+  parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t begin = rows * task / tasks, end = rows * (task + 1) / tasks;
+    std::vector<int64_t> counts(sizeof(U) * kDigits);
+    RowCursor cursor(nest, begin);
+    for (int64_t row = begin; row < end; ++row) {
+      const char* const from = in + cursor.offset(0) * int64_t{sizeof(U)};
+      char* const to = out + cursor.offset(1) * out_size;
+      (indices ? argsort_row<U> : sort_row<U>)(keys, p.length, from, p.in_step, to, p.out_step, counts.data(), worker);
+      worker.checkpoint(p.length);
+      if (row + 1 < end) cursor.next();
+    }
+  });
+}
+
+}  // namespace
+
+void Sort::run(const SortProblem& problem, const char* in, char* out, int threads, Interrupt& interrupt) const {
+  if (problem.kept.product() == 0 || problem.length == 0) return;
+  const int size = size_of(dtype_);
+  const auto rows = size == 1   ? sort_rows<uint8_t>
+                    : size == 2 ? sort_rows<uint16_t>
+                    : size == 4 ? sort_rows<uint32_t>
+                                : sort_rows<uint64_t>;
+  rows(dtype_, indices_, descending_, problem, in, out, threads, interrupt);
+}
+
+}  // namespace accel

@@ -1,0 +1,33 @@
+// Sorting along one axis by unsigned keys: stable, NaN as the largest key, -0 before +0.
+#pragma once
+
+#include "dtypes.hpp"
+#include "layout.hpp"
+#include "threads.hpp"
+
+namespace accel {
+
+/// Rows of `length` > 0 elements. Strides of `kept` are of the input and of the output; steps are along a row.
+struct SortProblem {
+  Extents kept;
+  Extents in_kept, out_kept;
+  int64_t length;
+  int64_t in_step, out_step;
+};
+
+class Sort {
+ public:
+  /// indices: the output is the int64 indices that sort, else the sorted values.
+  Sort(DType dtype, bool indices, bool descending) : dtype_(dtype), indices_(indices), descending_(descending) {}
+
+  DType dtype() const { return dtype_; }
+  DType output() const { return indices_ ? DType::kInt64 : dtype_; }
+
+  void run(const SortProblem& problem, const char* in, char* out, int threads, Interrupt& interrupt) const;
+
+ private:
+  const DType dtype_;
+  const bool indices_, descending_;
+};
+
+}  // namespace accel

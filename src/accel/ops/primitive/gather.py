@@ -1,0 +1,245 @@
+"""Elements that integer arrays select: `take`, `take_along_axis`, and what `x[indices]` computes. One primitive,
+``gather``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import dispatch, interop, registry
+from ...arguments import refuse, unshown
+from ...array import Array, Symbol
+from ...composition import RECORDER
+from ...conversion import on_host
+from ...dtypes import INT64, TABLE, UINT64, DType
+from ...errors import ArgumentError, DtypeError, ShapeError, shown
+from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
+from .. import bounds
+from ..parameters import Gather
+from ..spec import Inferred, OpSpec, Output, Primitive
+from .pointwise import astype, fn
+from .reduce import max as largest
+from .reduce import min as smallest
+from .reduce import normalize_axes
+from .scan import one_axis
+
+if TYPE_CHECKING:
+    from ...graph.bound import Analysis
+    from ...graph.bounded import Bounded
+
+
+def _infer(inputs: tuple[Layout, ...], params: Gather) -> Inferred:
+    x, *indices = inputs
+    if len(indices) != params.walks.count(-1) or len(params.walks) != x.ndim:
+        raise ShapeError(f"gather: {len(indices)} index arrays of {x.ndim} axes, of which {params.walks} say where")
+    ndim = max((index.ndim for index in indices), default=len(params.walks))
+    walked = [1] * ndim
+    for n, to in zip(x.shape, params.walks, strict=True):
+        if to >= 0:
+            walked[to] = n
+    shape = broadcast_shapes(tuple(walked), *(index.shape for index in indices), what="gather")
+    if any(to >= 0 and shape[to] != n for n, to in zip(x.shape, params.walks, strict=True)):
+        raise ShapeError(f"gather: x has shape {x.shape}, which is not walked with a result of shape {shape}")
+    return Inferred(((shape, x.dtype),), params)
+
+
+def as_positions(op: str, argument: str, indices: Array) -> Array:
+    """Integers of any dtype as int64; those beyond it are the largest, which no axis has. Raises DtypeError."""
+    if indices.dtype is INT64:
+        return indices
+    if indices.dtype.kind not in "iu":
+        raise DtypeError(f"{op}: {argument}: expected an integer dtype, got {indices.dtype}")
+    if indices.dtype is UINT64:
+        indices = fn.minimum(indices, 2**63 - 1)
+    result: Array = astype(indices, INT64)
+    return result
+
+
+def check_positions(what: str, positions: Array, length: int) -> None:
+    """Raises IndexError where a position is out of range for an axis of this length. Reads the smallest and the
+    largest, which waits for the device; not while a function is traced or explained, when there are no elements."""
+    recorder = RECORDER.get()
+    if positions.size == 0 or isinstance(positions.buffer, Symbol) or getattr(recorder, "run", True) is False:
+        return
+    if 0 in positions.strides:  # repeated ones are looked at once
+        once = tuple(n if step else 1 for n, step in zip(positions.shape, positions.strides, strict=True))
+        positions = positions.view(once, positions.strides)
+    if positions.device.host:
+        elements = on_host(positions)
+        low, high = int(elements.min()), int(elements.max())
+    else:
+        low, high = (int(on_host(bound(positions))) for bound in (smallest, largest))
+    if low < -length or high >= length:
+        bad = high if high >= length else low
+        raise IndexError(f"{what}: {bad} is out of range for an axis of length {length}")
+
+
+def gathered(op: str, x: Array, indices: Sequence[Array], walks: tuple[int, ...], names: Sequence[str]) -> Array:
+    """The elements of x by `Gather`'s rule, after a look at the indices, int64 arrays that have names in messages."""
+    lengths = (n for n, to in zip(x.shape, walks, strict=True) if to < 0)
+    for index, name, length in zip(indices, names, lengths, strict=True):
+        check_positions(name, index, length)
+    result: Array = dispatch.call(registry.OPS[op], (x, *indices), Gather(walks))
+    return result
+
+
+def _adopted(op: str, x: Any, indices: Any) -> tuple[Array, Array, interop.Restore]:
+    arrays, restore = interop.adopt(op, x=x, indices=indices)
+    for argument, value in zip(("x", "indices"), arrays, strict=True):
+        if not isinstance(value, Array):
+            raise ArgumentError(f"{op}: {argument}: expected an array, got the scalar {shown(value)}")
+    return arrays[0], as_positions(op, "indices", arrays[1]), restore
+
+
+@unshown
+def take(x: Any, indices: Any, /, *, axis: int | None = None, **others: Any) -> Any:
+    """Elements of x at positions along an axis, in the order of the positions.
+
+    indices: of any integer dtype and shape, which takes the axis' place in the result's shape; a position below 0
+    counts from the end. axis: may be left out for one-dimensional x.
+    Raises IndexError for a position out of range, which it finds before it computes: on a GPU the
+    call waits for the device to find the smallest and the largest. In a fused function nothing is looked at beforehand,
+    and the result is 0 there. Also raises DtypeError, AxisError, ArgumentError, and ShapeError for x without axes.
+    """
+    if others:
+        refuse("take", others)
+    x, positions, restore = _adopted("take", x, indices)
+    along = one_axis("take", axis, x.shape)
+    after, more = x.ndim - along - 1, positions.ndim
+    walks = tuple(a if a < along else -1 if a == along else a - 1 + more for a in range(x.ndim))
+    shape = (*(1,) * along, *positions.shape, *(1,) * after)
+    strides = (*(0,) * along, *positions.strides, *(0,) * after)
+    return restore(gathered("take", x, [positions.view(shape, strides)], walks, ["take: indices"]))
+
+
+@unshown
+def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1, **others: Any) -> Any:
+    """Elements of x at positions along an axis, other positions for each row.
+
+    indices: of any integer dtype, with as many axes as x; both are broadcast against each other along all axes but that
+    one, along which the result has the length of indices. Positions and errors are those of `take`; raises ShapeError
+    for shapes that do not broadcast.
+    """
+    op = "take_along_axis"
+    if others:
+        refuse(op, others)
+    x, positions, restore = _adopted(op, x, indices)
+    if x.ndim != positions.ndim:
+        raise ShapeError(f"{op}: indices: expected {x.ndim} axes as x has, got shape {positions.shape}")
+    if axis is None:
+        raise ArgumentError(f"{op}: axis: expected an integer, got None")
+    along = one_axis(op, axis, x.shape)
+    target = _beside(x.shape, along, 1)
+    shape = broadcast_shapes(target, _beside(positions.shape, along, 1), what=op)
+    x, positions = (
+        array.view(full, broadcast_strides(array.layout, full))
+        for array in (x, positions)
+        for full in [_beside(shape, along, array.shape[along])]
+    )
+    walks = tuple(-1 if a == along else a for a in range(x.ndim))
+    return restore(gathered(op, x, [positions], walks, [f"{op}: indices"]))
+
+
+def _beside(shape: Shape, axis: int, n: int) -> Shape:
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+def gather(x: Any, *indices: Any, walks: tuple[int, ...]) -> Any:
+    """Elements of x where index arrays say, by the rule of `accel.ops.parameters.Gather`."""
+    names = [f"index {k}" for k in range(len(indices))]
+    (x, *given), restore = interop.adopt("gather", x=x, **dict(zip(names, indices, strict=True)))
+    positions = [as_positions("gather", name, index) for name, index in zip(names, given, strict=True)]
+    return restore(gathered("gather", x, positions, walks, [f"gather: {name}" for name in names]))
+
+
+# what the tests compare with
+
+
+def select(walks: tuple[int, ...], shape: Shape, x: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+    """The canonical answer."""
+    good, keys, left = np.ones(shape, bool), [], iter(indices)
+    for n, to in zip(x.shape, walks, strict=True):
+        if to >= 0:
+            keys.append(np.arange(n).reshape([n if a == to else 1 for a in range(len(shape))]))
+            continue
+        index = next(left)
+        its = np.where(index < 0, index + n, index)
+        inside = (its >= 0) & (its < n)
+        good &= inside
+        keys.append(np.where(inside, its, 0))
+    made = np.zeros(shape, x.dtype)
+    if x.size:
+        np.copyto(made, x[tuple(keys)], where=good)
+    return made
+
+
+def _canonical_gather(x: np.ndarray, *indices: np.ndarray, walks: tuple[int, ...]) -> np.ndarray:
+    walked = [1] * indices[0].ndim
+    for n, to in zip(x.shape, walks, strict=True):
+        if to >= 0:
+            walked[to] = n
+    return select(walks, np.broadcast_shapes(tuple(walked), *(i.shape for i in indices)), x, *indices)
+
+
+def _canonical_take(x: np.ndarray, indices: np.ndarray, axis: int | None = None) -> np.ndarray:
+    return np.take(x, indices.astype(np.int64), axis=0 if axis is None else axis)
+
+
+def _canonical_along(x: np.ndarray, indices: np.ndarray, axis: int = -1) -> np.ndarray:
+    (along,) = normalize_axes("take_along_axis", axis, x.ndim)
+    shape = np.broadcast_shapes(_beside(x.shape, along, 1), _beside(indices.shape, along, 1))
+    x, indices = (np.broadcast_to(a, _beside(shape, along, a.shape[along])) for a in (x, indices))
+    return np.take_along_axis(x, indices.astype(np.int64), along)
+
+
+def _samples(op: str, dtype: DType) -> Any:
+    from ...testing import gather_family
+
+    return gather_family.gathers(op, dtype)
+
+
+TAKE, TAKE_ALONG_AXIS, GATHER = (
+    registry.register(
+        OpSpec(
+            name=function.__name__,
+            primitive="gather",
+            summary=function.__doc__.partition("\n")[0].partition(", in the")[0].rstrip(".") + ".",
+            function=function,
+            infer=_infer,
+            canonical=canonical,
+            reference=canonical,
+            bound=bounds.none,
+            bits=lambda dtype, numerics: "exact",
+            samples=partial(_samples, function.__name__),
+            dtypes=tuple(TABLE.values()),
+            arguments=("x", "indices"),
+            namespace=namespace,
+        )
+    )
+    for function, canonical, namespace in (
+        (take, _canonical_take, ""),
+        (take_along_axis, _canonical_along, ""),
+        (gather, _canonical_gather, "internal"),
+    )
+)
+
+
+def _answer(params: Gather, outputs: tuple[Output], x: np.ndarray, *indices: np.ndarray) -> list[np.ndarray]:
+    ((shape, _),) = outputs
+    return [select(params.walks, shape, x, *indices)]
+
+
+def _analysed(
+    analysis: Analysis, params: Gather, outputs: tuple[Output], x: Bounded, *indices: Bounded
+) -> list[Bounded]:
+    """Elements keep their errors. Computed positions are exact: they are integers."""
+    ((shape, _),) = outputs
+    return [x.seen(lambda v: select(params.walks, shape, v, *(index.value for index in indices)))]
+
+
+registry.register_primitive(
+    Primitive("gather", _answer, _analysed, "its cotangents would be added up where positions are alike (a scatter)")
+)

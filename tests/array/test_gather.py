@@ -1,0 +1,217 @@
+"""take, take_along_axis and indexing by integer arrays, lists and masks, against NumPy; and positions out of range."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import accel
+from accel import registry
+from accel.conversion import from_numpy, to_numpy
+from accel.dtypes import TABLE
+from accel.ops.primitive import gather
+from accel.testing.compare import Disagreement, check, differing, place
+from accel.testing.strategies import arrays
+
+CPU = accel.device("cpu")
+INDEX_DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu():
+    with accel.config(device="cpu"):
+        yield
+
+
+def same(got, want) -> bool:
+    """Shape, dtype and bits; every NaN is the same."""
+    got, want = np.asarray(got), np.asarray(want)
+    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
+
+
+@st.composite
+def keys(draw, shape):
+    """A key with one or more arrays, lists or masks, beside integers, slices, None and an ellipsis."""
+    items, common = [], draw(st.sampled_from(((), (1,), (3,), (2, 3), (0,))))
+    kinds = draw(st.lists(st.sampled_from(("array", "array", "integer", "slice", "mask")), max_size=len(shape)))
+    for n, kind in zip(shape, [*kinds, "array"], strict=False):
+        if kind == "slice" or (n == 0 and kind == "integer"):
+            items.append(draw(st.sampled_from((slice(None), slice(None, None, -1), slice(1, None, 2)))))
+        elif kind == "integer":
+            items.append(draw(st.integers(-n, n - 1)))
+        elif kind == "mask" and common in ((), (1,)):  # which broadcasts with however many are True
+            mask = np.zeros(n, bool)
+            mask[: draw(st.integers(0, n))] = True
+            items.append(mask)
+            common = (int(mask.sum()),)
+        else:
+            kept = draw(st.sampled_from((common, (1,) * len(common), common[1:])))
+            if n == 0:
+                kept = (0,)
+            size = int(np.prod(kept))
+            low, high = (-n, n - 1) if n else (0, 0)
+            flat = draw(st.lists(st.integers(low, high), min_size=size, max_size=size))
+            index = np.array(flat, np.int64).reshape(kept)
+            items.append(
+                index.tolist()
+                if kept and draw(st.booleans())
+                else index.astype(draw(st.sampled_from(INDEX_DTYPES[:4])))
+            )
+    for _ in range(draw(st.integers(0, 2))):
+        items.insert(draw(st.integers(0, len(items))), None)
+    if draw(st.booleans()):
+        items.insert(draw(st.integers(0, len(items))), Ellipsis)
+    return items[0] if len(items) == 1 and draw(st.booleans()) else tuple(items)
+
+
+@st.composite
+def indexed(draw):
+    shape = tuple(draw(st.lists(st.sampled_from((0, 1, 2, 3, 4, 5)), max_size=4)))
+    return draw(arrays(draw(st.sampled_from(tuple(TABLE.values()))), shape)), draw(keys(shape))
+
+
+@given(indexed())
+def test_keys_with_arrays_select_what_numpy_does(case):
+    x, key = case
+    ours = from_numpy(x, CPU)
+    try:
+        want = x[key]
+    except IndexError:
+        with pytest.raises((IndexError, accel.ShapeError)):
+            ours[key]
+        return
+    assert same(to_numpy(ours[key]), want)
+
+
+PLACES = (
+    ([0, 1],), (slice(None), [0, 2]), ([0, 1], slice(None), [1, 2]), (0, slice(None), [1, 2]), (..., [1, 2], None),
+    ([[0], [1]], None, [1, 2]), (None, [1], ..., [2]), (slice(None), [0], ..., [1]), (0, [1], slice(None)),
+    (..., 0, [1]), (slice(None), 0, [1, 2, 3]), (slice(None), [[0, 1]], [[1], [2]]), ([], slice(1, 2)),
+    (1, ..., [1, 1]), ([True, False], [1, 2][:1]), (slice(None), [True, False, True], slice(None, None, -2)),
+    (np.arange(24).reshape(2, 3, 4) % 3 == 0,), (slice(None), np.arange(12).reshape(3, 4) > 5),
+    ([0, 1], [[2]], None, [3, -4]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", PLACES, ids=[str(i) for i in range(len(PLACES))])
+def test_where_the_axes_of_arrays_are(key):
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for its in (x, x.transpose(0, 1, 2)[:, ::-1]):
+        assert same(to_numpy(from_numpy(its, CPU)[key]), its[key])
+
+
+def test_an_array_of_ours_and_its_own_mask_are_keys():
+    x = np.arange(-6, 6).reshape(3, 4)
+    ours = accel.asarray(x)
+    assert same(ours[ours > 1], x[x > 1])
+    assert same(ours[accel.asarray([2, 0], dtype="uint8")], x[[2, 0]])
+    assert same(ours[np.array([2, 0]), accel.asarray([[1], [3]])], x[np.array([2, 0]), np.array([[1], [3]])])
+
+
+@given(st.data())
+def test_take(data):
+    shape = tuple(data.draw(st.lists(st.sampled_from((1, 2, 3, 7)), min_size=1, max_size=4)))
+    x = data.draw(arrays(data.draw(st.sampled_from(tuple(TABLE.values()))), shape))
+    axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
+    n, kind = x.shape[axis], np.dtype(data.draw(st.sampled_from(INDEX_DTYPES)))
+    low, high = (0 if kind.kind == "u" else -min(n, 128)), min(n - 1, 127)
+    its_shape = data.draw(st.sampled_from(((), (0,), (5,), (2, 3))))
+    size = int(np.prod(its_shape))
+    indices = np.array(data.draw(st.lists(st.integers(low, high), min_size=size, max_size=size)), kind).reshape(
+        its_shape
+    )
+    assert same(accel.take(x, indices, axis=axis), np.take(x, indices.astype(np.int64), axis=axis))
+    for one in (slice(None), slice(0, 1)):
+        rows = tuple(slice(None) if a == axis % x.ndim else one for a in range(x.ndim))
+        chosen = np.argsort(x.astype(np.float64), axis=axis)[rows]
+        along = accel.take_along_axis(x, chosen, axis=axis)
+        full = tuple(n if a == axis % x.ndim else x.shape[a] for a in range(x.ndim))
+        assert same(along, np.take_along_axis(x, np.broadcast_to(chosen, full), axis))
+
+
+FAR = {"high": [0, 3], "low": [-4, 0], "very high": [2**62, 0], "very low": [-(2**63), 0]}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_a_position_out_of_range_is_an_error(target, name):
+    with target.in_force() as device:
+        refuses(device, FAR[name])
+
+
+def refuses(device, positions):
+    x, bad = (place(np.asarray(v), device) for v in (np.arange(3.0), positions))
+    for call in (lambda: accel.take(x, bad), lambda: accel.take_along_axis(x, bad), lambda: x[bad]):
+        with pytest.raises(IndexError, match=r"(take|index).*out of range for an axis of length 3"):
+            call()
+    big = place(np.array([2**64 - 1], np.uint64), device)
+    with pytest.raises(IndexError):
+        accel.take(x, big)
+    with pytest.raises(IndexError):
+        x[:0][place(np.array([0]), device)]
+    assert same(accel.take(x, place(np.array([-3, 2]), device)).to_device("cpu"), np.array([0.0, 2.0]))
+
+
+@pytest.mark.parametrize("length", [3, 0])
+def test_kernels_read_nothing_out_of_range(target, length):
+    """What the public functions find beforehand, a fused function leaves to the kernels: the result is 0 there."""
+    bad = np.array([0, length, -1, -length - 1, 2**62, -(2**63), 2**40])
+    with target.in_force() as device:
+        for dtype in ("uint8", "float16", "float32", "int64"):
+            x = np.arange(1, 2 * length + 1).reshape(2, length).astype(dtype)
+            ours, index = place(x, device), place(bad, device)
+            got = accel.fuse(lambda x, i: accel.take(x, i, axis=1))(ours, index).to_device("cpu")
+            want = gather.select((0, -1), (2, len(bad)), x, bad[None])
+            assert same(to_numpy(got), want)
+            assert (want[:, 1:2] == 0).all() and (want[:, 3:] == 0).all()
+            rows = accel.fuse(lambda x, i: x.mT[i])(ours, index).to_device("cpu")
+            assert same(to_numpy(rows), want.T)
+
+
+def test_fused_as_apart():
+    x, table = np.arange(12.0).reshape(3, 4), np.array([[2, -1], [0, 1]])
+
+    def f(x, i):
+        return accel.exp(accel.take(x * 2.0, i, axis=0)) + x[i, ::-1]
+
+    with accel.config(device="cpu"):
+        assert same(accel.fuse(f)(accel.asarray(x), accel.asarray(table)), f(accel.asarray(x), accel.asarray(table)))
+
+
+def test_refused():
+    x = accel.asarray(np.ones((2, 3)))
+    with pytest.raises(accel.DtypeError, match="take: indices: expected an integer dtype, got float32"):
+        accel.take(x, accel.asarray([0.5]), axis=0)
+    with pytest.raises(accel.AxisError, match="take: axis"):
+        accel.take(x, accel.asarray([0]))
+    with pytest.raises(accel.ShapeError, match="take_along_axis: indices: expected 2 axes"):
+        accel.take_along_axis(x, accel.asarray([0]))
+    with pytest.raises(accel.ShapeError, match="take_along_axis"):
+        accel.take_along_axis(x, accel.asarray(np.zeros((3, 1), int)))
+    with pytest.raises(accel.ArgumentError, match="take: indices: expected an array, got the scalar 0"):
+        accel.take(x, 0, axis=0)
+    with pytest.raises(accel.ShapeError):
+        x[[0, 1], [0, 1, 2]]
+    with pytest.raises(IndexError, match="3 indices for shape"):
+        x[[0], [0], [0]]
+    with pytest.raises(IndexError, match="a mask of shape"):
+        x[[True, False, True]]
+    for key in ([0, 1], np.array([0]), np.ones((2, 3), bool), (slice(None), [0])):
+        with pytest.raises(accel.ArgumentError, match="not offered yet"):
+            x[key] = 0
+    assert to_numpy(x).tolist() == np.ones((2, 3)).tolist()
+
+
+def test_the_comparison_sees_another_element(monkeypatch):
+    """The control: a kernel that is told to walk the axes in another order, or is given other positions."""
+    spec, x, index = registry.OPS["take"], np.arange(9.0).reshape(3, 3), np.array([2, -1, 0])
+    check(spec, CPU, (x, index), {"axis": 0})
+    right = gather.gathered
+    for wrong in (
+        lambda op, x, indices, walks, names: right(op, x.mT, indices, walks, names),
+        lambda op, x, indices, walks, names: right(op, x, [accel.abs(i) for i in indices], walks, names),
+    ):
+        monkeypatch.setattr(gather, "gathered", wrong)
+        with pytest.raises(Disagreement):
+            check(spec, CPU, (x, index), {"axis": 0})
