@@ -13,7 +13,7 @@ from typing import Any
 
 from . import _core
 from .array import Array
-from .backends.base import Call, Device, Launch, Prepared
+from .backends.base import Call, Device, Launch, Prepared, Slot
 from .dtypes import TABLE
 from .layout import Layout, layout, span
 
@@ -77,7 +77,14 @@ def bind(
     the plan's piece of scratch that the kernel's first one becomes."""
     scratch = [Operand("scratch", first + i) for i in range(len(prepared.scratch))]
     given = {"input": inputs, "output": outputs, "scratch": scratch}
-    return [(launch, tuple(given[slot.kind][slot.index] for slot in launch.operands)) for launch in prepared.launches]
+    return [(launch, tuple(_seen(given[s.kind][s.index], s) for s in launch.operands)) for launch in prepared.launches]
+
+
+def _seen(operand: Operand, slot: Slot) -> Operand:
+    """An operand, or the part of it that a slot names."""
+    if slot.view is None:
+        return operand
+    return Operand(operand.kind, operand.which, operand.offset + slot.offset, slot.view)
 
 
 def single(device: Device, outputs: Sequence[Layout], prepared: Prepared, inputs: int, into: Into | None) -> Any:

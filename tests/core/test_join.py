@@ -97,5 +97,6 @@ def test_threads_share_large_and_many_parts(threads: int) -> None:
 
 
 def test_what_does_not_fill_the_output_is_refused() -> None:
-    with pytest.raises(accel.ShapeError, match="do not fill"):
-        join(Join((4,), ((0,), (2,))), np.ones(2), np.ones(1))
+    for starts in (((0,), (2,)), ((0,), (3,)), ((-1,), (1,)), ((0, 0), (2,)), ((0,),)):
+        with pytest.raises(accel.ShapeError, match="do not fill"):
+            join(Join((4,), starts), np.ones(2), np.ones(1 if starts == ((0,), (2,)) else 2))

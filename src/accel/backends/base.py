@@ -89,10 +89,13 @@ class Call:
 @dataclass(frozen=True)
 class Slot:
     """What one argument of a launch is. kind: ``input`` or ``output`` of the call, or ``scratch``, a piece of memory
-    that is this run's own. index: which one."""
+    that is this run's own. index: which one. offset, view: of an input or output, the part that begins so many elements
+    behind its first one and lies as the layout says; None: all of it."""
 
     kind: str
     index: int = 0
+    offset: int = 0
+    view: Layout | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("input", "output", "scratch") or self.index < 0:

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop
+from .. import interop
 from ..arguments import REQUIRED, integer, integers, refuse, unshown
-from ..array import Array
+from ..array import Array, Symbol
+from ..conversion import from_numpy
 from ..dtypes import promote
 from ..errors import ArgumentError, ShapeError, shown
 from ..layout import Shape, broadcast_shapes
-from .parameters import Join
-from .primitive.join import JOIN
+from .pieces import BOXES, Segment, joined, of_segments
+from .primitive.gather import take
 from .primitive.matmul import matmul
 from .primitive.pointwise import astype, fn
 from .primitive.reduce import normalize_axes
@@ -30,17 +31,6 @@ def _adopted(op: str, arrays: Any) -> tuple[list[Array], interop.Restore]:
     adopted, restore = interop.adopt(op, **{f"arrays[{i}]": x for i, x in enumerate(arrays)})
     common = promote(*(x.dtype for x in adopted))
     return [astype(x, common, copy=False) for x in adopted], restore
-
-
-def _joined(parts: Sequence[Array], axis: int) -> Array:
-    """Parts of one dtype and of shapes that differ along the axis only, side by side."""
-    length, starts = 0, []
-    for x in parts:
-        starts.append(tuple(length if a == axis else 0 for a in range(x.ndim)))
-        length += x.shape[axis]
-    first = parts[0].shape
-    result: Array = dispatch.call(JOIN, parts, Join((*first[:axis], length, *first[axis + 1 :]), tuple(starts)))
-    return result
 
 
 @unshown
@@ -66,7 +56,7 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0, **others: Any) -> 
             raise ShapeError(
                 f"concat: arrays[{i}]: has shape {x.shape}, arrays[0] {first}; only axis {along} may differ"
             )
-    return restore(_joined(parts, along))
+    return restore(joined(parts, along))
 
 
 @unshown
@@ -82,7 +72,7 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0, **others: Any) -> Any:
         if x.shape != parts[0].shape:
             raise ShapeError(f"stack: arrays[{i}]: has shape {x.shape}, arrays[0] {parts[0].shape}")
     (along,) = normalize_axes("stack", integer("stack", "axis", axis), parts[0].ndim + 1)
-    return restore(_joined([expand_dims(x, along) for x in parts], along))
+    return restore(joined([expand_dims(x, along) for x in parts], along))
 
 
 @unshown
@@ -117,25 +107,28 @@ def roll(x: Any, /, shift: Any = REQUIRED, *, axis: Any = None, **others: Any) -
         refuse("roll", others, "shift")
     (array,), restore = interop.adopt("roll", x=x)
     if axis is None:
-        flat = _rolled(reshape(array, (array.size,)), 0, integer("roll", "shift", shift))
+        flat = _rolled(reshape(array, (array.size,)), [integer("roll", "shift", shift)])
         return restore(reshape(flat, array.shape))
     axes = integers("roll", "axis", axis)
     by = integers("roll", "shift", shift)
     if len(by) == 1:
         by = by * len(axes)
+    elif len(axes) == 1:
+        axes = axes * len(by)
     if len(by) != len(axes):
         raise ArgumentError(f"roll: shift: expected one for each of {len(axes)} axes, got {len(by)}")
-    result = array
+    shifts = [0] * array.ndim
     for a, n in zip(axes, by, strict=True):
-        result = _rolled(result, *_axes("roll", a, array), n)
-    return restore(result)
+        shifts[_axes("roll", a, array)[0]] += n
+    return restore(_rolled(array, shifts))
 
 
-def _rolled(x: Array, axis: int, shift: int) -> Array:
-    n, lead = x.shape[axis], (slice(None),) * axis
-    at = -shift % n if n else 0
-    parts = [x[(*lead, slice(at, None))], x[(*lead, slice(0, at))]]
-    return _joined([p for p in parts if p.shape[axis]] or [x], axis)
+def _rolled(x: Array, shifts: Sequence[int]) -> Array:
+    segments = []
+    for n, shift in zip(x.shape, shifts, strict=True):
+        at = -shift % n if n else 0
+        segments.append([(at, n - at, 1), (0, at, 1)] if at else [(0, n, 1)])
+    return of_segments(x, segments)
 
 
 @unshown
@@ -152,17 +145,29 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None, **others: Any) -
         array, axis = reshape(array, (array.size,)), 0
     (along,) = _axes("repeat", axis, array)
     counts = _counts(repeats, array.shape[along])
-    before, after, lead = array.shape[:along], array.shape[along + 1 :], (slice(None),) * along
+    before, after = array.shape[:along], array.shape[along + 1 :]
     if len(set(counts)) <= 1:
         times = counts[0] if counts else 1
         wide = broadcast_to(expand_dims(array, along + 1), (*before, len(counts), times, *after))
         return restore(reshape(wide, (*before, len(counts) * times, *after), copy=True))
-    parts = [
-        broadcast_to(array[(*lead, slice(i, i + 1))], (*before, times, *after))
-        for i, times in enumerate(counts)
-        if times
-    ]
-    return restore(_joined(parts, along))
+    segments = _runs(counts)
+    if len(segments) > BOXES and not isinstance(array.buffer, Symbol):
+        places = from_numpy(np.repeat(np.arange(len(counts)), counts), array.device)
+        return restore(take(array, places, axis=along))
+    each: list[list[Segment]] = [[(0, n, 1)] for n in array.shape]
+    each[along] = segments
+    return restore(of_segments(array, each))
+
+
+def _runs(counts: list[int]) -> list[Segment]:
+    """What an axis becomes whose places are repeated: those that stay single go together."""
+    found: list[Segment] = []
+    for i, times in enumerate(counts):
+        if times == 1 and found and found[-1][2] == 1 and found[-1][0] + found[-1][1] == i:
+            found[-1] = (found[-1][0], found[-1][1] + 1, 1)
+        elif times:
+            found.append((i, times, int(times == 1)))
+    return found or [(0, 0, 1)]
 
 
 def _counts(repeats: Any, n: int) -> list[int]:
