@@ -25,8 +25,10 @@ from .layout import Shape, broadcast_shapes, row_major
 from .memory import Device
 from .ops.composed import random as drawn
 from .ops.composed.exact_random import philox
+from .ops.primitive.gather import take
 from .ops.primitive.pointwise import fn
 from .ops.primitive.reduce import all as every
+from .ops.primitive.sort import argsort
 
 __all__ = ["Generator", "default_rng"]
 
@@ -203,6 +205,46 @@ class Generator:
         shape, long = _size("integers", size), count > 2**32
         state = self._next(first % 2**64, count % 2**64)
         return self._drawn(shape, (), lambda its_shape: drawn.random_integers(state, its_shape, its, long))
+
+    def permutation(self, x: Any) -> Array:
+        """The integers from 0 to x - 1 in random order, as int64; of an array, its parts along the first axis.
+
+        The order is that of 64 random bits for each place, and of the places where these are equal. Raises
+        ArgumentError, ShapeError.
+        """
+        if hasattr(x, "shape") and len(x.shape):
+            array = asarray(x, device=self._device)
+            return take(array, self._order(array.shape[0]), axis=0)
+        n = integer("permutation", "x", x)
+        if n < 0:
+            raise ArgumentError(f"permutation: x: expected 0 or more, got {n}")
+        return self._order(n)
+
+    def choice(self, a: Any, size: Any = None, replace: bool = True) -> Array:
+        """Elements of a vector, or integers below a, each as likely as any other.
+
+        replace: whether one may be chosen again; without it they are the first of a `permutation`. Raises ArgumentError
+        where there is nothing to choose, or too little; ShapeError.
+        """
+        array = asarray(a, device=self._device) if hasattr(a, "shape") and len(a.shape) else None
+        if array is not None and array.ndim > 1:
+            raise ShapeError(f"choice: a: expected a vector or an integer, got shape {array.shape}")
+        n = integer("choice", "a", a) if array is None else array.size
+        shape = _size("choice", size)
+        count = prod(shape)
+        if n < 1 and count:
+            raise ArgumentError(f"choice: a: expected at least one element, got {shown(a)}")
+        if switch("choice", "replace", replace):
+            places = self.integers(0, max(1, n), shape)
+        elif count > n:
+            raise ArgumentError(f"choice: size: {count} of {n} elements cannot be chosen without one twice")
+        else:
+            places = self._order(n)[:count].view(shape, row_major(shape))
+        return places if array is None else take(array, places)
+
+    def _order(self, n: int) -> Array:
+        """0 to n - 1 in random order."""
+        return argsort(self._drawn((n,), (), lambda its_shape: drawn.random_words(self._next(), its_shape)))
 
     def _operands(self, op: str, size: Any, dtype: DType, **given: Any) -> tuple[Shape, tuple[Array, ...]]:
         """The shape of a result, and its parameters as arrays of a dtype."""

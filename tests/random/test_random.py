@@ -63,7 +63,7 @@ def test_every_device_draws_the_same(device):
             for x in (
                 rng.random((2, 50)), rng.random(70, "bfloat16"), rng.exponential(2.0, 33), rng.bernoulli(0.25, 40),
                 rng.integers(-5, 5, 60), rng.integers(0, 2**63, 20, "uint64"), rng.uniform(-1, 1, 30, "float16"),
-                rng.normal(1, 2, 50), rng.normal(size=20, dtype="bfloat16"),
+                rng.permutation(40), rng.choice(9, 20), rng.normal(1, 2, 50), rng.normal(size=20, dtype="bfloat16"),
                 rng.gamma(np.array([0.5, 3, -1.0]), 2, (9, 3)),
             )
         ]  # fmt: skip
@@ -107,6 +107,23 @@ def test_bernoulli():
     got = numbers(rng.bernoulli(np.array([0.0, 0.25, 1.0], np.float32), (9000, 3)))
     assert got.dtype == bool and not got[:, 0].any() and got[:, 2].all()
     assert got[:, 1].mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_orders_and_choices():
+    rng = default_rng(8)
+    order = numbers(rng.permutation(5000))
+    assert order.dtype == np.int64 and sorted(order.tolist()) == list(range(5000)) and order.tolist() != sorted(order)
+    assert abs(np.corrcoef(order, np.arange(5000))[0, 1]) < 0.05
+    rows = np.arange(12.0, dtype=np.float32).reshape(6, 2)
+    mixed = numbers(rng.permutation(rows))
+    assert sorted(mixed.tolist()) == rows.tolist() and mixed.shape == rows.shape
+    counts = np.bincount(numbers(rng.choice(7, 21000)), minlength=7)
+    assert counts.size == 7 and stats.chisquare(counts).pvalue > 1e-3
+    few = numbers(rng.choice(np.array([5, 6, 7, 8]), (2, 2), replace=False))
+    assert few.shape == (2, 2) and sorted(few.reshape(-1).tolist()) == [5, 6, 7, 8]
+    firsts = np.bincount([int(rng.permutation(3)[0]) for _ in range(300)], minlength=3)
+    assert stats.chisquare(firsts).pvalue > 1e-3
+    assert numbers(rng.permutation(0)).shape == (0,)
 
 
 def test_state_and_copies():
@@ -154,6 +171,10 @@ def test_no_seed_gives_different_numbers():
         (lambda g: g.integers(3, 3), accel.ArgumentError, "integers: low, high"),
         (lambda g: g.integers(0, 300, 2, "uint8"), accel.ArgumentError, "uint8 does not hold"),
         (lambda g: g.integers(0, 3, 2, "float32"), accel.DtypeError, "integers: dtype"),
+        (lambda g: g.permutation(-1), accel.ArgumentError, "permutation: x"),
+        (lambda g: g.choice(3, 4, replace=False), accel.ArgumentError, "choice: size"),
+        (lambda g: g.choice(0, 4), accel.ArgumentError, "choice: a"),
+        (lambda g: g.choice(np.ones((2, 2))), accel.ShapeError, "choice: a"),
         (lambda g: g.spawn(-1), accel.ArgumentError, "spawn: n_children"),
         (lambda g: setattr(g, "state", {"key": 1}), accel.ArgumentError, "state: expected a dict"),
         (lambda g: setattr(g, "state", {"key": -1, "calls": 0, "spawned": 0}), accel.ArgumentError, "state: key"),
