@@ -38,8 +38,8 @@ from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
-from .ops.manipulation import concat, diff, flip, moveaxis, repeat, roll, stack, tensordot, tile, unstack, vecdot
-from .ops.padding import pad
+from .ops.concatenation import concat, stack
+from .ops.manipulation import diff, flip, moveaxis, repeat, tensordot, tile, unstack, vecdot
 from .ops.rearranging import (
     array_split,
     atleast_1d,

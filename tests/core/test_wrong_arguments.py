@@ -18,7 +18,7 @@ PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
-    *("residual", "running_mean", "running_var", "gate", "indices"),
+    *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -64,6 +64,15 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "logcumsumexp": (X[0],),
     "take": (X[0], accel.asarray(np.array([0, 2]), device="cpu")),
     "take_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu")),
+    **dict.fromkeys(("flip", "unstack", "diff", "diagonal", "trace", "diag", "rot90"), (X,)),
+    **dict.fromkeys(("concat", "stack", "hstack", "vstack", "dstack", "column_stack"), ([X, X],)),
+    **dict.fromkeys(("roll", "repeat", "tile", "pad"), (X, 1)),
+    **dict.fromkeys(("swapaxes", "moveaxis"), (X, 0, 1)),
+    **dict.fromkeys(("split", "array_split"), (X, 2)),
+    **dict.fromkeys(("sort", "argsort"), (X,)),
+    "tensordot": (X, X),
+    "vecdot": (X, X),
+    "tri": (3, 3),
 }
 """A call of each function that has a parameter which is no operand."""
 

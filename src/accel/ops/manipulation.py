@@ -2,77 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import interop
-from ..arguments import REQUIRED, integer, integers, refuse, unshown
+from ..arguments import integer, integers, refuse, unshown
 from ..array import Array, Symbol
 from ..conversion import from_numpy
-from ..dtypes import promote
 from ..errors import ArgumentError, ShapeError, shown
 from ..layout import Shape, broadcast_shapes
-from .pieces import BOXES, Segment, joined, of_segments
+from .concatenation import concat
+from .pieces import BOXES, Segment, of_segments
 from .primitive.gather import take
 from .primitive.matmul import matmul
-from .primitive.pointwise import astype, fn
+from .primitive.pointwise import fn
 from .primitive.reduce import normalize_axes
 from .primitive.reduce import sum as total
 from .views import broadcast_to, expand_dims, permute_dims, reshape, viewed
-
-
-def _adopted(op: str, arrays: Any) -> tuple[list[Array], interop.Restore]:
-    """The arrays of a sequence, in the dtype that they promote to. Raises ArgumentError, DtypeError, DeviceError."""
-    if not isinstance(arrays, (tuple, list)) or not arrays:
-        raise ArgumentError(f"{op}: arrays: expected a tuple or list of at least one array, got {shown(arrays)}")
-    adopted, restore = interop.adopt(op, **{f"arrays[{i}]": x for i, x in enumerate(arrays)})
-    common = promote(*(x.dtype for x in adopted))
-    return [astype(x, common, copy=False) for x in adopted], restore
-
-
-@unshown
-def concat(arrays: Sequence[Any], /, *, axis: int | None = 0, **others: Any) -> Any:
-    """Arrays one after the other along an axis that they have; their dtypes promote.
-
-    axis: None puts all elements, in row-major order, along one axis.
-    Raises ShapeError where other axes differ, AxisError, ArgumentError, DeviceError.
-    """
-    if others:
-        refuse("concat", others)
-    parts, restore = _adopted("concat", arrays)
-    if axis is None:
-        parts, axis = [reshape(x, (x.size,)) for x in parts], 0
-    first = parts[0].shape
-    if not first:
-        raise ShapeError("concat: arrays[0]: expected at least one axis, got shape (); use stack, or axis=None")
-    (along,) = normalize_axes("concat", integer("concat", "axis", axis), len(first))
-    for i, x in enumerate(parts):
-        if x.ndim != len(first) or any(
-            n != m for a, (n, m) in enumerate(zip(x.shape, first, strict=True)) if a != along
-        ):
-            raise ShapeError(
-                f"concat: arrays[{i}]: has shape {x.shape}, arrays[0] {first}; only axis {along} may differ"
-            )
-    return restore(joined(parts, along))
-
-
-@unshown
-def stack(arrays: Sequence[Any], /, *, axis: int = 0, **others: Any) -> Any:
-    """Arrays of one shape along a new axis; their dtypes promote. axis: where the new one is in the result.
-
-    Raises ShapeError, AxisError, ArgumentError, DeviceError.
-    """
-    if others:
-        refuse("stack", others)
-    parts, restore = _adopted("stack", arrays)
-    for i, x in enumerate(parts):
-        if x.shape != parts[0].shape:
-            raise ShapeError(f"stack: arrays[{i}]: has shape {x.shape}, arrays[0] {parts[0].shape}")
-    (along,) = normalize_axes("stack", integer("stack", "axis", axis), parts[0].ndim + 1)
-    return restore(joined([expand_dims(x, along) for x in parts], along))
 
 
 @unshown
@@ -94,41 +42,6 @@ def flip(x: Any, /, *, axis: int | tuple[int, ...] | None = None, **others: Any)
     array, restore = viewed("flip", x)
     axes = normalize_axes("flip", axis, array.ndim) if array.ndim or axis is not None else ()
     return restore(array[tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(array.ndim))])
-
-
-@unshown
-def roll(x: Any, /, shift: Any = REQUIRED, *, axis: Any = None, **others: Any) -> Any:
-    """Elements moved towards higher places along axes; those that leave the end come in at the beginning.
-
-    shift: how far, an integer, or one for each of several axes. axis: None moves the elements in row-major order, under
-    the same shape. Raises AxisError, ArgumentError.
-    """
-    if others or shift is REQUIRED:
-        refuse("roll", others, "shift")
-    (array,), restore = interop.adopt("roll", x=x)
-    if axis is None:
-        flat = _rolled(reshape(array, (array.size,)), [integer("roll", "shift", shift)])
-        return restore(reshape(flat, array.shape))
-    axes = integers("roll", "axis", axis)
-    by = integers("roll", "shift", shift)
-    if len(by) == 1:
-        by = by * len(axes)
-    elif len(axes) == 1:
-        axes = axes * len(by)
-    if len(by) != len(axes):
-        raise ArgumentError(f"roll: shift: expected one for each of {len(axes)} axes, got {len(by)}")
-    shifts = [0] * array.ndim
-    for a, n in zip(axes, by, strict=True):
-        shifts[_axes("roll", a, array)[0]] += n
-    return restore(_rolled(array, shifts))
-
-
-def _rolled(x: Array, shifts: Sequence[int]) -> Array:
-    segments = []
-    for n, shift in zip(x.shape, shifts, strict=True):
-        at = -shift % n if n else 0
-        segments.append([(at, n - at, 1), (0, at, 1)] if at else [(0, n, 1)])
-    return of_segments(x, segments)
 
 
 @unshown

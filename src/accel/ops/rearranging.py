@@ -13,8 +13,9 @@ from ..backends.base import Device
 from ..creation import device_of
 from ..dtypes import FLOAT32, as_dtype
 from ..errors import ArgumentError, AxisError, ShapeError, shown
-from .manipulation import concat, flip
-from .padding import pad
+from .composed.movement import pad
+from .concatenation import concat
+from .manipulation import flip
 from .pieces import filled, joined
 from .primitive.pointwise import copy, fn
 from .primitive.reduce import sum as total

@@ -1,19 +1,70 @@
-"""Padding, as NumPy's."""
+"""Elements moved along axes, and put around others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .. import interop
-from ..arguments import word
-from ..array import Array
-from ..dtypes import check_scalar
-from ..errors import ArgumentError, ShapeError, shown
-from ..layout import Shape
-from .pieces import Segment, boxed, filled, of_segments
+from ...arguments import integer, integers, word
+from ...array import Array
+from ...dtypes import TABLE, DType, check_scalar
+from ...errors import ArgumentError, ShapeError, shown
+from ...layout import Shape
+from .. import bounds
+from ..compose import AnyOperand, composed
+from ..pieces import Segment, boxed, filled, of_segments
+from ..primitive.reduce import normalize_axes
+from ..views import reshape
+from . import exact_movement
+
+
+def examples(name: str, dtype: DType) -> Any:
+    """Those of an op of this file."""
+    from ...testing import movement_family
+
+    return movement_family.FAMILIES[name](dtype)
+
+
+@composed(
+    reference=exact_movement.roll,
+    samples=partial(examples, "roll"),
+    namespace="",
+    widen=False,
+    dtypes=tuple(TABLE.values()),
+    bound=bounds.none,
+    bits=lambda dtype, numerics: "exact",
+)
+def roll(x: AnyOperand, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
+    """Elements moved towards higher places along axes; those that leave the end come in at the beginning.
+
+    shift: how far, an integer, or one for each of several axes. axis: None moves the elements in row-major order, under
+    the same shape. Raises AxisError, ArgumentError.
+    """
+    if axis is None:
+        return reshape(_rolled(reshape(x, (x.size,)), [integer("roll", "shift", shift)]), x.shape)
+    axes, by = integers("roll", "axis", axis), integers("roll", "shift", shift)
+    if len(by) == 1:
+        by = by * len(axes)
+    elif len(axes) == 1:
+        axes = axes * len(by)
+    if len(by) != len(axes):
+        raise ArgumentError(f"roll: shift: expected one for each of {len(axes)} axes, got {len(by)}")
+    shifts = [0] * x.ndim
+    for a, n in zip(axes, by, strict=True):
+        shifts[normalize_axes("roll", a, x.ndim)[0]] += n
+    return _rolled(x, shifts)
+
+
+def _rolled(x: Array, shifts: list[int]) -> Array:
+    segments: list[list[Segment]] = []
+    for n, shift in zip(x.shape, shifts, strict=True):
+        at = -shift % n if n else 0
+        segments.append([(at, n - at, 1), (0, at, 1)] if at else [(0, n, 1)])
+    return of_segments(x, segments)
+
 
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
@@ -21,7 +72,16 @@ Widths = list[tuple[int, int]]
 """How many elements are added before and after, by axis."""
 
 
-def pad(x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = None) -> Any:
+@composed(
+    reference=exact_movement.pad,
+    samples=partial(examples, "pad"),
+    namespace="",
+    widen=False,
+    dtypes=tuple(TABLE.values()),
+    bound=bounds.none,
+    bits=lambda dtype, numerics: "exact",
+)
+def pad(x: AnyOperand, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = None) -> Array:
     """The array with elements added before and after along each axis. The function is NumPy's, without the modes that
     compute.
 
@@ -32,26 +92,22 @@ def pad(x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: A
     Raises ArgumentError, RangeError for a constant that the dtype does not hold, and ShapeError where an axis without
     elements would be continued.
     """
-    (array,), restore = interop.adopt("pad", x=x)
-    widths = _widths(pad_width, array.ndim)
+    widths = _widths(pad_width, x.ndim)
     how = word("pad", "mode", mode, MODES)
     if how == "constant":
-        return restore(_constant(array, widths, _constants(constant_values, array)))
+        return _constant(x, widths, _constants(constant_values, x))
     if constant_values is not None:
         raise ArgumentError(f"pad: constant_values: mode {how!r} takes none, got {shown(constant_values)}")
-    for axis, (n, width) in enumerate(zip(array.shape, widths, strict=True)):
+    for axis, (n, width) in enumerate(zip(x.shape, widths, strict=True)):
         if n == 0 and any(width):
-            raise ShapeError(
-                f"pad: x: axis {axis} of shape {array.shape} has no element that mode {how!r} could repeat"
-            )
-    each = [_segments(how, n, *width) for n, width in zip(array.shape, widths, strict=True)]
-    return restore(of_segments(array, each))
+            raise ShapeError(f"pad: x: axis {axis} of shape {x.shape} has no element that mode {how!r} could repeat")
+    return of_segments(x, [_segments(how, n, *width) for n, width in zip(x.shape, widths, strict=True)])
 
 
 def _pairs(argument: str, given: Any, ndim: int, kinds: str, expected: str) -> np.ndarray:
     """Pairs by axis, of what stands for all of them. Raises ArgumentError."""
     try:
-        values = np.asarray(given.tolist() if isinstance(given, Array) else given)
+        values = np.asarray(given)
         pairs = np.broadcast_to(values, (ndim, 2))
     except ValueError:
         raise ArgumentError(
