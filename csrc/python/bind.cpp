@@ -366,30 +366,37 @@ Prepared prepare_scan(py::object kernel, py::handle kept_shape, py::handle out_s
   return prepared;
 }
 
-Prepared prepare_join(py::object kernel, py::handle shapes, py::handle offsets, py::handle out_strides,
-                      py::handle in_strides, int threads) {
-  const Join& self = kernel.cast<const Join&>();
+Join make_join(const std::string& isa, const std::string& dtype, py::handle shapes, py::handle offsets,
+               py::handle out_strides, py::handle in_strides) {
   const size_t count = py::len(shapes);
   const py::tuple boxes = to_items(shapes, count, "shapes"), starts = to_items(offsets, count, "offsets");
   const py::tuple outs = to_items(out_strides, count, "out_strides");
   const py::tuple ins = to_items(in_strides, count, "in_strides");
-  Prepared prepared;
   std::vector<JoinPart> parts;
   for (size_t i = 0; i < count; ++i) {
     const Extents shape = to_shape(boxes[i], "shapes");
     const Operand out{nullptr, to_strides(outs[i], shape.rank, "out_strides")};
     const Operand in{nullptr, to_strides(ins[i], shape.rank, "in_strides")};
+    if (shape.rank == kMaxRank) fail("shapes has too many dimensions");
     parts.push_back({shape, out, in, to_int(starts[i], "offsets")});
+  }
+  return Join(find_isa(isa), parse_dtype(dtype), std::move(parts));
+}
+
+Prepared prepare_join(py::object kernel, int threads) {
+  const Join& self = kernel.cast<const Join&>();
+  threads = to_threads(threads);
+  Prepared prepared;
+  for (const JoinPart& part : self.parts()) {
     prepared.dtypes.push_back(self.dtype());
-    prepared.empty.push_back(shape.product() == 0);
-    prepared.work += static_cast<double>(shape.product()) / 4;
+    prepared.empty.push_back(part.shape.product() == 0);
+    prepared.work += static_cast<double>(part.shape.product()) / 4;
   }
   prepared.dtypes.push_back(self.dtype());
   prepared.empty.push_back(prepared.work == 0);
-  threads = to_threads(threads);
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
-    self.run(parts, inputs, outputs[0], threads, interrupt);
+    self.run(inputs, outputs[0], threads, interrupt);
   };
   return prepared;
 }
@@ -508,12 +515,9 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   add_launch(scan, &prepare_scan, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
   py::class_<Join> join(m, "Join", "Copies of arrays, each to its own box of one.");
-  join.def(py::init([](const std::string& isa, const std::string& dtype) {
-             return Join(find_isa(isa), parse_dtype(dtype));
-           }),
-           py::arg("isa"), py::arg("dtype"));
-  add_launch(join, &prepare_join, py::arg("shapes"), py::arg("offsets"), py::arg("out_strides"), py::arg("in_strides"),
-             py::arg("threads"));
+  join.def(py::init(&make_join), py::arg("isa"), py::arg("dtype"), py::arg("shapes"), py::arg("offsets"),
+           py::arg("out_strides"), py::arg("in_strides"));
+  add_launch(join, &prepare_join, py::arg("threads"));
   py::class_<Gather> gather(m, "Gather", "Elements that index arrays select; 0 where an index is out of range.");
   gather.def(py::init<int>(), py::arg("size"));
   add_launch(gather, &prepare_gather, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),

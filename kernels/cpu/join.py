@@ -15,12 +15,12 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Prepared:
-    kernel = native().Join(isa(call.settings.cpu_isa), call.outputs[0].dtype.name)
-    launches = []
+    instructions, dtype, launches = isa(call.settings.cpu_isa), call.outputs[0].dtype.name, []
     for batch in batches(boxes(call), MOST):
         shapes, offsets = [box.shape for box in batch], [box.offset for box in batch]
         outs, ins = [box.out_strides for box in batch], [box.in_strides for box in batch]
-        run = kernel.launch(shapes, offsets, outs, ins, threads(call.settings))
+        kernel = native().Join(instructions, dtype, shapes, offsets, outs, ins)
+        run = kernel.launch(threads(call.settings))
         launches.append(Launch(run, (*(box.slot for box in batch), Slot("output")), kernel))
     return Prepared(tuple(launches))
 
