@@ -10,11 +10,14 @@ import pytest
 import accel
 from accel import dispatch, registry
 from accel.backends.base import Call
+from accel.backends.copies import of_copies
 from accel.config import config
 from accel.dtypes import TABLE
+from accel.kernels.cpu import pointwise as cpu_pointwise
 from accel.layout import layout
 from accel.ops.parameters import Join
 from accel.ops.primitive.join import evaluate, join
+from accel.plan import single
 from accel.testing.compare import place
 from accel.testing.draw import Draw
 from accel.testing.join_family import along, cut
@@ -100,3 +103,17 @@ def test_what_does_not_fill_the_output_is_refused() -> None:
     for starts in (((0,), (2,)), ((0,), (3,)), ((-1,), (1,)), ((0, 0), (2,)), ((0,),)):
         with pytest.raises(accel.ShapeError, match="do not fill"):
             join(Join((4,), starts), np.ones(2), np.ones(1 if starts == ((0,), (2,)) else 2))
+
+
+def test_the_kernel_of_a_backend_that_has_copies_only() -> None:
+    kernel = of_copies("copies.join", cpu_pointwise.KERNELS)
+    device = accel.device("cpu")
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 99, (6, 4)).astype(np.int16)
+    parts = [place(part, device) for part in (x, x[::-1], x[:0], x[:2])]
+    params, *_ = along([x, x[::-1], x[:0], x[:2]], 0).operands
+    out = layout(TABLE["int16"], params.shape, None, device)
+    call = Call("join", tuple(p.layout for p in parts), (out,), params, device, config.current())
+    assert kernel.supports(call) is None
+    made = single(device, [out], kernel.prepare(call), len(parts), None)
+    assert np.array_equal(np.asarray(made(parts, None)), np.concatenate([x, x[::-1], x[:2]]))
