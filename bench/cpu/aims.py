@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import compositions, gathers, matrix, overhead, pointwise, reductions, scans
+from . import compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans
 from .case import Case
 
 PEERS = ("numpy", "torch")
@@ -200,5 +200,9 @@ ROWS: tuple[Row, ...] = (
         "mean",
         floor=0.8,
     ),
+    Row("concat", "concat of parts, 64K and 4M results, along each axis", joins.concats, 1.2, "mean", floor=0.8),
+    Row("roll", "roll of 64K and 4M, along each axis", joins.rolls, 1.2, "mean", floor=0.8),
+    Row("flip", "a copy of a flip of 64K and 4M, along each axis", joins.flips, 1.2, "mean", floor=0.8),
+    Row("pad", "pad of 64K and 4M, with zeros and mirrored", joins.pads, 1.2, "mean", floor=0.8),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

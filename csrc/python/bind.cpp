@@ -11,6 +11,7 @@
 #include "../float_environment.hpp"
 #include "../gather.hpp"
 #include "../isa.hpp"
+#include "../join.hpp"
 #include "../matmul.hpp"
 #include "../pointwise.hpp"
 #include "../probe.hpp"
@@ -161,7 +162,7 @@ struct Prepared {
   Runner runner;
   std::vector<DType> dtypes;  // of the inputs, then of the outputs
   std::vector<bool> empty;    // whether each has no elements
-  double work;                // roughly nanoseconds
+  double work = 0;            // roughly nanoseconds
   size_t outputs = 1;
 
   py::object launch() && {
@@ -365,6 +366,41 @@ Prepared prepare_scan(py::object kernel, py::handle kept_shape, py::handle out_s
   return prepared;
 }
 
+Join make_join(const std::string& isa, const std::string& dtype, py::handle shapes, py::handle offsets,
+               py::handle out_strides, py::handle in_strides) {
+  const size_t count = py::len(shapes);
+  const py::tuple boxes = to_items(shapes, count, "shapes"), starts = to_items(offsets, count, "offsets");
+  const py::tuple outs = to_items(out_strides, count, "out_strides");
+  const py::tuple ins = to_items(in_strides, count, "in_strides");
+  std::vector<JoinPart> parts;
+  for (size_t i = 0; i < count; ++i) {
+    const Extents shape = to_shape(boxes[i], "shapes");
+    const Operand out{nullptr, to_strides(outs[i], shape.rank, "out_strides")};
+    const Operand in{nullptr, to_strides(ins[i], shape.rank, "in_strides")};
+    if (shape.rank == kMaxRank) fail("shapes has too many dimensions");
+    parts.push_back({shape, out, in, to_int(starts[i], "offsets")});
+  }
+  return Join(find_isa(isa), parse_dtype(dtype), std::move(parts));
+}
+
+Prepared prepare_join(py::object kernel, int threads) {
+  const Join& self = kernel.cast<const Join&>();
+  threads = to_threads(threads);
+  Prepared prepared;
+  for (const JoinPart& part : self.parts()) {
+    prepared.dtypes.push_back(self.dtype());
+    prepared.empty.push_back(part.shape.product() == 0);
+    prepared.work += static_cast<double>(part.shape.product()) / 4;
+  }
+  prepared.dtypes.push_back(self.dtype());
+  prepared.empty.push_back(prepared.work == 0);
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(inputs, outputs[0], threads, interrupt);
+  };
+  return prepared;
+}
+
 DType of_size(int size) {
   return size == 1 ? DType::kUint8 : size == 2 ? DType::kUint16 : size == 4 ? DType::kUint32 : DType::kUint64;
 }
@@ -478,6 +514,10 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
            py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("output"), py::arg("initial") = false);
   add_launch(scan, &prepare_scan, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
+  py::class_<Join> join(m, "Join", "Copies of arrays, each to its own box of one.");
+  join.def(py::init(&make_join), py::arg("isa"), py::arg("dtype"), py::arg("shapes"), py::arg("offsets"),
+           py::arg("out_strides"), py::arg("in_strides"));
+  add_launch(join, &prepare_join, py::arg("threads"));
   py::class_<Gather> gather(m, "Gather", "Elements that index arrays select; 0 where an index is out of range.");
   gather.def(py::init<int>(), py::arg("size"));
   add_launch(gather, &prepare_gather, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),

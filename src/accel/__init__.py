@@ -38,7 +38,30 @@ from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
-from .ops.manipulation import concat, diff, flip, moveaxis, repeat, roll, stack, tensordot, tile, unstack, vecdot
+from .ops.concatenation import concat, stack
+from .ops.manipulation import diff, flip, moveaxis, repeat, tensordot, tile, unstack, vecdot
+from .ops.rearranging import (
+    array_split,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    column_stack,
+    diag,
+    diagonal,
+    dstack,
+    fliplr,
+    flipud,
+    hstack,
+    kron,
+    outer,
+    ravel,
+    rot90,
+    split,
+    swapaxes,
+    trace,
+    tri,
+    vstack,
+)
 from .ops.views import broadcast_shapes, broadcast_to, expand_dims, matrix_transpose, permute_dims, reshape, squeeze
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS

@@ -15,6 +15,7 @@ from .arguments import word
 from .array import Array
 from .conversion import to_numpy
 from .errors import ArgumentError, shown
+from .ops import rearranging
 from .ops.primitive.pointwise import astype, clip
 from .ops.views import permute_dims, reshape, squeeze
 from .protocols import attached
@@ -103,6 +104,13 @@ for _method, _name in (
 ):
     _method.__name__ = _name
     attached(_method)
+
+
+@attached
+def swapaxes(self: Array, axis1: int, axis2: int) -> Array:
+    """A view with two axes exchanged."""
+    result: Array = rearranging.swapaxes(self, axis1, axis2)
+    return result
 
 
 @attached

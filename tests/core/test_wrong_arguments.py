@@ -72,6 +72,15 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "logcumsumexp": (X[0],),
     "take": (X[0], accel.asarray(np.array([0, 2]), device="cpu")),
     "take_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu")),
+    **dict.fromkeys(("flip", "unstack", "diff", "diagonal", "trace", "diag", "rot90"), (X,)),
+    **dict.fromkeys(("concat", "stack", "hstack", "vstack", "dstack", "column_stack"), ([X, X],)),
+    **dict.fromkeys(("roll", "repeat", "tile", "pad"), (X, 1)),
+    **dict.fromkeys(("swapaxes", "moveaxis"), (X, 0, 1)),
+    **dict.fromkeys(("split", "array_split"), (X, 2)),
+    **dict.fromkeys(("sort", "argsort"), (X,)),
+    "tensordot": (X, X),
+    "vecdot": (X, X),
+    "tri": (3, 3),
 }
 """A call of each function that has a parameter which is no operand."""
 

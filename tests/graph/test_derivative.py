@@ -3,12 +3,16 @@ functions and against torch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import accel
 from accel import dispatch
@@ -174,6 +178,11 @@ BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "views": (lambda x: (x.permute((1, 0))[:, ::-1] * 2.0)[None], [normal(3, 4)]),
     "reshapes": (lambda x: fn.exp(accel.reshape(x * x, (2, 6))), [normal(3, 4)]),
     "slices": (lambda x: fn.sigmoid(x[:, 3:]) * x[:, :3] + x[:, ::2], [normal(4, 6)]),
+    "joined": (
+        lambda x, y: accel.pad(accel.concat([x * y, accel.roll(x, 1, axis=1)]), ((1, 0), (2, 1)), "reflect") * 2.0,
+        [normal(3, 4), normal(3, 4)],
+    ),
+    "padded": (lambda x: accel.pad(x * x, 2, constant_values=5.0) * accel.pad(x, 2, "edge"), [normal(2, 3)]),
     "one row": (lambda x: x[1] * x, [normal(4, 6)]),
     "choices": (lambda x, y: fn.where(fn.less(x, y), x * y, x - y), [normal(5, 4), normal(5, 1)]),
 }
@@ -228,7 +237,9 @@ def test_dtypes(dtype):
     assert [g.dtype for g in found] == [a.dtype for a in arrays]
 
 
-@pytest.mark.parametrize("body", ["softmax", "layer_norm", "product", "shared", "reshapes", "choices"])
+@pytest.mark.parametrize(
+    "body", ["softmax", "layer_norm", "product", "shared", "reshapes", "choices", "slices", "joined"]
+)
 def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):
     """Reverse mode runs under a trace as it does on a device."""
     function, operands = BODIES[body]
@@ -253,9 +264,54 @@ def test_refusals():
     window = graph_of(lambda x: x.view((3, 3), (1, 1)) * 2.0, [x])
     with pytest.raises(ArgumentError, match="overlap"):
         backward(window, forward(window, [x]), [on_cpu(normal(3, 3))])
-    half = graph_of(lambda x: x[::2] * 2.0, [x])
-    with pytest.raises(ArgumentError, match="cannot be traced yet"):
-        graph_of(lambda x, g: backward(half, forward(half, [x]), [g])[0], [x, on_cpu(normal(4))])
+
+
+@st.composite
+def views(draw: Any) -> tuple[tuple[int, ...], Callable[[Any], Any]]:
+    """A shape, and a view of arrays of that shape, without overlap, as a function of NumPy's arrays and accel's."""
+    shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)))
+    moves: list[Callable[[Any], Any]] = []
+    x = np.zeros(shape)
+    for _ in range(draw(st.integers(1, 4))):
+        kind = draw(st.sampled_from(["slice", "flat", "turned", "diagonal", "new"]))
+        if kind == "slice" and x.ndim:
+            steps = [draw(st.sampled_from([1, 1, 2, 3, -1, -2])) for _ in x.shape]
+            starts = [draw(st.integers(0, n - 1)) for n in x.shape]
+            key = tuple(slice(a, None, s) for a, s in zip(starts, steps, strict=True))
+            moves.append(lambda v, key=key: v[key])
+        elif kind == "flat" and x.flags.c_contiguous:
+            moves.append(lambda v: v.reshape((-1,)))
+        elif kind == "turned":
+            moves.append(lambda v: v.transpose())
+        elif kind == "diagonal" and x.ndim == 2:
+            moves.append(lambda v: np.diagonal(v) if isinstance(v, np.ndarray) else accel.diagonal(v))
+        else:
+            moves.append(lambda v: v[None])
+        x = moves[-1](x)
+    return shape, lambda v: reduce(lambda seen, move: move(seen), moves, v)
+
+
+@given(views())
+def test_a_view_gives_its_elements_their_cotangents_and_others_zeros(drawn):
+    """On a device, and in a trace."""
+    shape, view = drawn
+    places = view(np.arange(math.prod(shape)).reshape(shape))
+    g = np.random.default_rng(0).standard_normal(places.shape).astype(np.float32)
+    want = np.zeros(shape, np.float32)
+    want.reshape(-1)[places.reshape(-1)] = g.reshape(-1)
+    x = on_cpu(np.ones(shape, np.float32))
+    graph = graph_of(lambda x: view(x) * 1.0, [x])
+
+    def pulled(x: Array, g: Array) -> Array:
+        (found,) = backward(graph, forward(graph, [x]), [g])
+        return found
+
+    assert np.array_equal(to_numpy(pulled(x, on_cpu(g))), want)
+    traced = graph_of(pulled, [x, on_cpu(g)])
+    again = forward(traced, [x, on_cpu(g)])
+    (read,) = traced.results
+    got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
+    assert np.array_equal(to_numpy(got), want)
 
 
 TORCH: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]] = {

@@ -14,9 +14,11 @@ import pytest
 
 import accel
 from accel.backends.base import Call
+from accel.boxes import boxes
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, matmul, pointwise, reduce, row
+from accel.kernels.opencl import build, join, matmul, pointwise, reduce, row
 from accel.layout import layout
+from accel.ops.parameters import Join
 from accel.ops.primitive.row import Rows
 from accel.scalar import Fold, Input, Program, ProgramBuilder, RowProgram, Step, count_fma, program_for
 
@@ -164,6 +166,21 @@ def test_reduce_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) 
         for i, level in enumerate(plan if axes == (1,) else plan[:1]):
             source = reduce.source(how, level, "lanes", True)
             for assembly in compile_for(target, source, tmp_path / f"lanes{axes[0]}{i}"):
+                assert spills(assembly) == 0
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize(("count", "shape"), [(2, (5000,)), (16, (70, 90)), (8, (7, 8, 9, 10))], ids=str)
+def test_join_compiles_without_spills(target: Target, count: int, shape: tuple[int, ...], tmp_path: Path) -> None:
+    cpu = accel.device("cpu")
+    for dtype in ("uint8", "int64"):
+        x = layout(TABLE[dtype], shape, tuple(range(2, 2 + len(shape))), cpu)
+        out = layout(TABLE[dtype], (*shape[:-1], count * shape[-1]), None, cpu)
+        starts = tuple((*(0,) * (len(shape) - 1), i * shape[-1]) for i in range(count))
+        made = boxes(Call("join", (x,) * count, (out,), Join(out.shape, starts), cpu, accel.config.current()))
+        for geometry in ("lanes", "loops"):
+            source = join.source(made, *join.grouped(made), x.dtype.itemsize, geometry)
+            for assembly in compile_for(target, source, tmp_path / f"{dtype}{geometry}"):
                 assert spills(assembly) == 0
 
 

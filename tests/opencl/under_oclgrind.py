@@ -88,6 +88,13 @@ def kernels(device: accel.Device) -> None:
     good = (far >= -4171) & (far < 4171)
     assert (got == np.where(good, rows[:, ::-1][:, np.where(good, far, 0)[0]], 0)).all()
     assert (np.asarray(on(x)[[5, -6], :, [[0], [6]]]) == x[[5, -6], :, [[0], [6]]]).all()
+    for axis, parts in (
+        (0, [x, x[::-1], x[:1]] * 7),
+        (2, [x, x[:, ::-1]]),
+        (1, [x.transpose(0, 2, 1)[:, :, ::-1]] * 3),
+    ):
+        assert (np.asarray(accel.concat([on(part) for part in parts], axis=axis)) == np.concatenate(parts, axis)).all()
+    assert (np.asarray(accel.pad(on(x), 2, "reflect")) == np.pad(x, 2, "reflect")).all()
     for m, n, k in ((5, 7, 270), (33, 35, 17)):
         a, b = numbers(m, k), numbers(n, k)
         assert (np.asarray(on(a) @ on(b).mT) == canonical.matmul(a, b.T)).all()

@@ -27,6 +27,17 @@ def test_memory_instructions(by_hand: Callable) -> None:
     assert (out == words + data.view(np.int8)[1::8].astype(np.int32).view(np.uint32)).all()
 
 
+def test_parameters_by_their_addresses(by_hand: Callable) -> None:
+    """As where a compiler chooses between addresses rather than between what was loaded."""
+    first, second, out = np.full(32, 5, np.uint32), np.full(32, 9, np.uint32), np.zeros(32, np.uint32)
+    choose = """mov.b32 %r1, k_1; mov.b32 %r2, k_2; setp.lt.u32 %p1, %r0, 7; selp.b32 %r3, %r1, %r2, %p1;
+        ld.param.b64 %rd1, [%r3+OFFSET]; ld.global.u32 %r4, [%rd1]; st.global.b32 [%out], %r4;"""
+    by_hand(choose.replace("OFFSET", "0"), out, first, second)
+    assert out.tolist() == [5] * 7 + [9] * 25
+    with pytest.raises(BadAccess, match="outside"):
+        by_hand(choose.replace("OFFSET", "64"), out, first, second)
+
+
 def test_asynchronous_copies_with_a_cache_policy(by_hand: Callable) -> None:
     """The policy is the last operand, with and without a number of bytes to read; the rest is zeros."""
     data = np.arange(1, 257, dtype=np.uint16).view(np.uint8)

@@ -27,8 +27,9 @@ from accel.backends.base import Call
 from accel.backends.triton_host import EmulatedDevice
 from accel.backends.triton_kernel import functions, load
 from accel.dtypes import TABLE
-from accel.kernels.triton import matmul, pointwise, reduce, row
+from accel.kernels.triton import join, matmul, pointwise, reduce, row
 from accel.layout import layout
+from accel.ops.parameters import Join
 from accel.ops.primitive.matmul import Product
 from accel.ops.primitive.reduce import Reduction
 from accel.registry import OPS
@@ -113,6 +114,18 @@ def row_case(program, rows, n):
     return prepare
 
 
+def join_case(dtype, *columns, rows=1024):
+    """Matrices of so many columns side by side."""
+
+    def prepare(device):
+        inputs = tuple(layout(TABLE[dtype], (rows, n), None, device) for n in columns)
+        out = layout(TABLE[dtype], (rows, sum(columns)), None, device)
+        starts = tuple((0, sum(columns[:i])) for i in range(len(columns)))
+        join._prepare(Call("join", inputs, (out,), Join(out.shape, starts), device, accel.config.current()))
+
+    return prepare
+
+
 def bias_gelu(accumulator, dtype):
     build = ProgramBuilder(accumulator, dtype)
     return build.finish(build.apply("gelu", build.apply("add", *build.inputs)), dtype)
@@ -163,6 +176,9 @@ EXACT = {
     "softmax, few long rows": row_case(softmax(), 4, 128256),
     "layer_norm, rows": row_case(layer_norm(), 1000, 4096),
     "layer_norm float64, long rows": row_case(layer_norm("float64"), 1000, 8192),
+    "join of any lengths": join_case("float32", *range(5, 21)),
+    "join of lines": join_case("float32", 512, 64, 256),
+    "join of lines float16": join_case("float16", 512, 64),
 }
 MATRIX_UNITS = {
     "matmul float16": matmul_case("float16", "float16", 1024, 1024, 1024, "default"),
@@ -318,7 +334,7 @@ def narrow(kernel):
 @pytest.mark.parametrize("architecture", TARGETS)
 def test_rows_are_accessed_16_bytes_at_once(architecture):
     """Elements of rows whose length is a multiple of 16; what is narrow are numbers of a whole row or block."""
-    for case in ("softmax, short rows", "softmax, rows", "softmax float16, rows"):
+    for case in ("softmax, short rows", "softmax, rows", "softmax float16, rows", "join of lines"):
         ((_, kernel),) = compiled(case, architecture)
         assert narrow(kernel) == ([], narrow(kernel)[1]), case
     for case in ("layer_norm, rows", "layer_norm float64, long rows", "softmax, few long rows"):

@@ -47,8 +47,8 @@ class InterpreterDevice(HostDevice):
 
         index = {"i32": (tl.int32, np.int32), "i64": (tl.int64, np.int64)}[what.index]
 
-        def integer(value: int) -> Any:
-            return value if value in (0, 1) else tensor(value, *index)
+        def integer(value: int, general: bool) -> Any:
+            return value if value in (0, 1) and not general else tensor(value, *index)
 
         def launch(buffers: Sequence[tuple[HostBuffer, int]]) -> None:
             left = iter(buffers)

@@ -69,7 +69,8 @@ class Specialization:
 
     function: in the device's form. arguments: by parameter name: a `Pointer`, an integer, a tuple of such things, or,
     for a parameter annotated tl.constexpr, any constant. index: ``i32`` or ``i64``, the type of the integers; 0 and 1
-    are made constants and multiples of ``multiple`` are known as such, on every device alike.
+    are made constants and multiples of ``multiple`` are known as such, on every device alike. general: parameters of
+    whose integers nothing is known, so that one kernel serves all.
     """
 
     function: Any
@@ -78,6 +79,7 @@ class Specialization:
     num_warps: int = 4
     num_stages: int = 2
     multiple: int = 16
+    general: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -88,23 +90,24 @@ class Specialization:
         """The kernel's source file."""
         return _file(self.function)
 
-    def bind(self, pointer: Callable[[Pointer], Any], integer: Callable[[int], Any]) -> list[Any]:
-        """The arguments in the order of the parameters, with pointers and integers replaced; constants as they are."""
+    def bind(self, pointer: Callable[[Pointer], Any], integer: Callable[[int, bool], Any]) -> list[Any]:
+        """The arguments in the order of the parameters, with pointers and integers replaced; constants as they are.
+        integer(value, general)."""
 
-        def replaced(value: Any) -> Any:
+        def replaced(value: Any, general: bool) -> Any:
             if isinstance(value, tuple):
-                return tuple(replaced(v) for v in value)
-            return pointer(value) if isinstance(value, Pointer) else integer(value)
+                return tuple(replaced(v, general) for v in value)
+            return pointer(value) if isinstance(value, Pointer) else integer(value, general)
 
         return [
-            self.arguments[name] if constant else replaced(self.arguments[name])
+            self.arguments[name] if constant else replaced(self.arguments[name], name in self.general)
             for name, constant in _parameters(self.function).items()
         ]
 
     def bound(self) -> Callable[[Sequence[int]], list[Any]]:
         """What gives the arguments in the order of the parameters for the addresses of all pointers, which are
         parameters or make up whole tuples. The rest is made once: this is most of what a small launch costs."""
-        made = self.bind(lambda pointer: pointer, int)
+        made = self.bind(lambda pointer: pointer, lambda value, general: int(value))
         single = [(i, 0) for i, value in enumerate(made) if isinstance(value, Pointer)]
         tuples = [(i, len(v)) for i, v in enumerate(made) if isinstance(v, tuple) and v and isinstance(v[0], Pointer)]
         places = sorted(single + tuples)
@@ -144,13 +147,15 @@ class Specialization:
         constants: dict[tuple[int, ...], Any] = {}
         attributes: dict[tuple[int, ...], Any] = {}
 
-        def described(value: Any, path: tuple[int, ...]) -> Any:
+        def described(value: Any, path: tuple[int, ...], general: bool) -> Any:
             if isinstance(value, tuple):
-                return tuple(described(v, (*path, i)) for i, v in enumerate(value))
+                return tuple(described(v, (*path, i), general) for i, v in enumerate(value))
             if isinstance(value, Pointer):
                 if aligned:
                     attributes[path] = _multiple_of(16)
                 return "*" + TYPES[value.dtype]
+            if general:
+                return self.index
             if value in (0, 1):
                 constants[path] = value
                 return "constexpr"
@@ -163,7 +168,7 @@ class Specialization:
                 constants[(position,)] = self.arguments[name]
                 signature[name] = "constexpr"
             else:
-                signature[name] = described(self.arguments[name], (position,))
+                signature[name] = described(self.arguments[name], (position,), name in self.general)
         return signature, constants, attributes
 
     def packed(self, addresses: Iterable[int]) -> list[tuple[str, int]]:
@@ -171,8 +176,8 @@ class Specialization:
         code = {"i32": "i", "i64": "q"}[self.index]
         left, result = iter(addresses), []
 
-        def integer(value: int) -> None:
-            if value not in (0, 1):
+        def integer(value: int, general: bool) -> None:
+            if general or value not in (0, 1):
                 result.append((code, value))
 
         self.bind(lambda _: result.append(("Q", next(left))), integer)

@@ -39,7 +39,8 @@ def backward(graph: Graph, values: Sequence[Array], results: Cotangents) -> list
     found: list[Array | None] = [None] * len(values)
 
     def add(read: Read, g: Array | None) -> None:
-        if g is None or read.layout.dtype.kind != "f":
+        constant = len(graph.inputs) <= read.value < graph.first
+        if g is None or constant or read.layout.dtype.kind != "f":
             return
         mine = transposed(g, read, graph.layout(read.value))
         before = found[read.value]

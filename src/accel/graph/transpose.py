@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .. import creation
-from ..array import Array, Symbol
+from ..array import Array
 from ..errors import ArgumentError
 from ..layout import Layout
-from ..ops.primitive.pointwise import COPY, copy
+from ..ops.pieces import filled, joined
+from ..ops.primitive.pointwise import COPY
 from ..ops.primitive.reduce import sum as total
 from ..ops.views import reshape, squeeze
 from .graph import Read
@@ -16,7 +16,7 @@ def transposed(g: Array, read: Read, its: Layout) -> Array:
     """The cotangent of a value of a layout from that of a read of it: elements that the view repeats are summed, others
     are put in their places, and what the view leaves out gets zeros.
 
-    Raises ArgumentError for a view whose elements overlap, and in a trace for one that leaves elements out.
+    Raises ArgumentError for a view whose elements overlap.
     """
     if read.layout.shape == its.shape and read.layout.strides == its.strides and read.offset == 0:
         return g
@@ -80,15 +80,31 @@ def _covers(g: Array, steps: list[int], its: Layout) -> bool:
 
 
 def _scattered(g: Array, steps: list[int], start: int, its: Layout) -> Array:
+    """Axes from the longest stride to the shortest, with zeros between their elements. From the inside outwards, what
+    lies between an element of an axis and the next one is filled up to the axis's stride, from both sides where the
+    first element of all can have its place like that."""
     reach = 0
     for n, step in reversed(list(zip(g.shape, steps, strict=True))):
         if step <= reach:
             raise ArgumentError("a view whose elements overlap has no derivative")
         reach += (n - 1) * step
-    if isinstance(g.buffer, Symbol):
-        raise ArgumentError(
-            "the derivative of a view that leaves elements out cannot be traced yet: it writes in place"
-        )
-    made = creation.zeros((its.size,), dtype=g.dtype, device=g.device)
-    copy(g, out=made.view(g.shape, tuple(steps), start))
-    return made.view(its.shape, its.strides)
+    row, last = g.view((*g.shape, 1), (*g.strides, 0)), 0  # the place of the last element that is no zero
+    for n, step, outer in reversed(list(zip(g.shape, steps, [its.size, *steps], strict=False))):
+        before = start % step
+        if before + last >= step or before + last + (n - 1) * step >= outer:
+            before = 0
+        start, last = start - before, last + before + (n - 1) * step
+        row = row[..., : step - before]
+        row = _filled_up(row, before, step - before - row.shape[-1])
+        row = reshape(row, (*row.shape[:-2], n * step))
+    row = row[: its.size - start]
+    return _filled_up(row, start, its.size - start - row.shape[0]).view(its.shape, its.strides)
+
+
+def _filled_up(x: Array, before: int, after: int) -> Array:
+    """x with zeros before and behind it along the last axis."""
+    if before == after == 0:
+        return x
+    shape = x.shape[:-1]
+    zeros = [filled(0, (*shape, n), x.dtype, x.device) for n in (before, after)]
+    return joined([zeros[0], x, zeros[1]], x.ndim - 1)

@@ -2,87 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from .. import dispatch, interop
-from ..arguments import REQUIRED, integer, integers, refuse, unshown
-from ..array import Array
-from ..dtypes import promote
+from .. import interop
+from ..arguments import integer, integers, refuse, unshown
+from ..array import Array, Symbol
+from ..conversion import from_numpy
 from ..errors import ArgumentError, ShapeError, shown
 from ..layout import Shape, broadcast_shapes
-from .parameters import Join
-from .primitive.join import JOIN
+from .concatenation import concat
+from .pieces import BOXES, Segment, of_segments
+from .primitive.gather import take
 from .primitive.matmul import matmul
-from .primitive.pointwise import astype, fn
+from .primitive.pointwise import fn
 from .primitive.reduce import normalize_axes
 from .primitive.reduce import sum as total
 from .views import broadcast_to, expand_dims, permute_dims, reshape, viewed
-
-
-def _adopted(op: str, arrays: Any) -> tuple[list[Array], interop.Restore]:
-    """The arrays of a sequence, in the dtype that they promote to. Raises ArgumentError, DtypeError, DeviceError."""
-    if not isinstance(arrays, (tuple, list)) or not arrays:
-        raise ArgumentError(f"{op}: arrays: expected a tuple or list of at least one array, got {shown(arrays)}")
-    adopted, restore = interop.adopt(op, **{f"arrays[{i}]": x for i, x in enumerate(arrays)})
-    common = promote(*(x.dtype for x in adopted))
-    return [astype(x, common, copy=False) for x in adopted], restore
-
-
-def _joined(parts: Sequence[Array], axis: int) -> Array:
-    """Parts of one dtype and of shapes that differ along the axis only, side by side."""
-    length, starts = 0, []
-    for x in parts:
-        starts.append(tuple(length if a == axis else 0 for a in range(x.ndim)))
-        length += x.shape[axis]
-    first = parts[0].shape
-    result: Array = dispatch.call(JOIN, parts, Join((*first[:axis], length, *first[axis + 1 :]), tuple(starts)))
-    return result
-
-
-@unshown
-def concat(arrays: Sequence[Any], /, *, axis: int | None = 0, **others: Any) -> Any:
-    """Arrays one after the other along an axis that they have; their dtypes promote.
-
-    axis: None puts all elements, in row-major order, along one axis.
-    Raises ShapeError where other axes differ, AxisError, ArgumentError, DeviceError.
-    """
-    if others:
-        refuse("concat", others)
-    parts, restore = _adopted("concat", arrays)
-    if axis is None:
-        parts, axis = [reshape(x, (x.size,)) for x in parts], 0
-    first = parts[0].shape
-    if not first:
-        raise ShapeError("concat: arrays[0]: expected at least one axis, got shape (); use stack, or axis=None")
-    (along,) = normalize_axes("concat", integer("concat", "axis", axis), len(first))
-    for i, x in enumerate(parts):
-        if x.ndim != len(first) or any(
-            n != m for a, (n, m) in enumerate(zip(x.shape, first, strict=True)) if a != along
-        ):
-            raise ShapeError(
-                f"concat: arrays[{i}]: has shape {x.shape}, arrays[0] {first}; only axis {along} may differ"
-            )
-    return restore(_joined(parts, along))
-
-
-@unshown
-def stack(arrays: Sequence[Any], /, *, axis: int = 0, **others: Any) -> Any:
-    """Arrays of one shape along a new axis; their dtypes promote. axis: where the new one is in the result.
-
-    Raises ShapeError, AxisError, ArgumentError, DeviceError.
-    """
-    if others:
-        refuse("stack", others)
-    parts, restore = _adopted("stack", arrays)
-    for i, x in enumerate(parts):
-        if x.shape != parts[0].shape:
-            raise ShapeError(f"stack: arrays[{i}]: has shape {x.shape}, arrays[0] {parts[0].shape}")
-    (along,) = normalize_axes("stack", integer("stack", "axis", axis), parts[0].ndim + 1)
-    return restore(_joined([expand_dims(x, along) for x in parts], along))
 
 
 @unshown
@@ -107,38 +45,6 @@ def flip(x: Any, /, *, axis: int | tuple[int, ...] | None = None, **others: Any)
 
 
 @unshown
-def roll(x: Any, /, shift: Any = REQUIRED, *, axis: Any = None, **others: Any) -> Any:
-    """Elements moved towards higher places along axes; those that leave the end come in at the beginning.
-
-    shift: how far, an integer, or one for each of several axes. axis: None moves the elements in row-major order, under
-    the same shape. Raises AxisError, ArgumentError.
-    """
-    if others or shift is REQUIRED:
-        refuse("roll", others, "shift")
-    (array,), restore = interop.adopt("roll", x=x)
-    if axis is None:
-        flat = _rolled(reshape(array, (array.size,)), 0, integer("roll", "shift", shift))
-        return restore(reshape(flat, array.shape))
-    axes = integers("roll", "axis", axis)
-    by = integers("roll", "shift", shift)
-    if len(by) == 1:
-        by = by * len(axes)
-    if len(by) != len(axes):
-        raise ArgumentError(f"roll: shift: expected one for each of {len(axes)} axes, got {len(by)}")
-    result = array
-    for a, n in zip(axes, by, strict=True):
-        result = _rolled(result, *_axes("roll", a, array), n)
-    return restore(result)
-
-
-def _rolled(x: Array, axis: int, shift: int) -> Array:
-    n, lead = x.shape[axis], (slice(None),) * axis
-    at = -shift % n if n else 0
-    parts = [x[(*lead, slice(at, None))], x[(*lead, slice(0, at))]]
-    return _joined([p for p in parts if p.shape[axis]] or [x], axis)
-
-
-@unshown
 def repeat(x: Any, repeats: Any, /, *, axis: int | None = None, **others: Any) -> Any:
     """Each element (slice along an axis) so many times, one after the other.
 
@@ -152,17 +58,29 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None, **others: Any) -
         array, axis = reshape(array, (array.size,)), 0
     (along,) = _axes("repeat", axis, array)
     counts = _counts(repeats, array.shape[along])
-    before, after, lead = array.shape[:along], array.shape[along + 1 :], (slice(None),) * along
+    before, after = array.shape[:along], array.shape[along + 1 :]
     if len(set(counts)) <= 1:
         times = counts[0] if counts else 1
         wide = broadcast_to(expand_dims(array, along + 1), (*before, len(counts), times, *after))
         return restore(reshape(wide, (*before, len(counts) * times, *after), copy=True))
-    parts = [
-        broadcast_to(array[(*lead, slice(i, i + 1))], (*before, times, *after))
-        for i, times in enumerate(counts)
-        if times
-    ]
-    return restore(_joined(parts, along))
+    segments = _runs(counts)
+    if len(segments) > BOXES and not isinstance(array.buffer, Symbol):
+        places = from_numpy(np.repeat(np.arange(len(counts)), counts), array.device)
+        return restore(take(array, places, axis=along))
+    each: list[list[Segment]] = [[(0, n, 1)] for n in array.shape]
+    each[along] = segments
+    return restore(of_segments(array, each))
+
+
+def _runs(counts: list[int]) -> list[Segment]:
+    """What an axis becomes whose places are repeated: those that stay single go together."""
+    found: list[Segment] = []
+    for i, times in enumerate(counts):
+        if times == 1 and found and found[-1][2] == 1 and found[-1][0] + found[-1][1] == i:
+            found[-1] = (found[-1][0], found[-1][1] + 1, 1)
+        elif times:
+            found.append((i, times, int(times == 1)))
+    return found or [(0, 0, 1)]
 
 
 def _counts(repeats: Any, n: int) -> list[int]:

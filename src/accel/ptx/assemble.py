@@ -10,6 +10,7 @@ import numpy as np
 from .formats import TYPES, Mask
 from .instructions import BUILDERS
 from .machine import Machine, Scope, Step
+from .memory import Private
 from .parse import Brace, Declaration, Function, Instruction, Label, Module, Operation, declared_params
 
 PARAM = re.compile(r"\.param\s+(.*)", re.S)
@@ -55,9 +56,9 @@ def _pack(name: str, size: int, code: str, value: Any) -> bytes:
     return packed
 
 
-def _cell(size: int, lanes: int) -> np.ndarray:
-    """The bytes of a parameter, padded so that they can be viewed as any type."""
-    return np.zeros((lanes, -(-size // 16) * 16), np.uint8)
+def _padded(size: int) -> int:
+    """Bytes of a parameter, so many that they can be viewed as any type."""
+    return -(-size // 16) * 16
 
 
 class _Assembler:
@@ -72,8 +73,13 @@ class _Assembler:
         function, scope = self.module.entry, {}
         if len(args) > len(function.params):
             raise ValueError(f"{len(args)} arguments for the {len(function.params)} parameters of {function.name}")
-        for i, (name, size) in enumerate(function.params):
-            scope[name] = _cell(size, 1)
+        starts = np.cumsum([0, *(_padded(size) for _, size in function.params)]).tolist()
+        memory = Private(starts[-1], 1, np.zeros(self.machine.lanes, np.int64))
+        memory.bytes.fill(0)
+        self.machine.memory["param"] = memory
+        for i, ((name, size), at) in enumerate(zip(function.params, starts, strict=False)):
+            self.machine.symbols[name] = at
+            scope[name] = memory.bytes[None, at : at + _padded(size)]
             if i < len(args):
                 scope[name][0, :size] = np.frombuffer(_pack(name, size, *args[i]), np.uint8)
         self.function(function, scope, None)
@@ -98,7 +104,7 @@ class _Assembler:
     def declare(self, text: str, scope: Scope) -> None:
         if m := PARAM.match(text):
             for name, size in declared_params(m[1]):
-                scope[name] = _cell(size, self.machine.lanes)
+                scope[name] = np.zeros((self.machine.lanes, _padded(size)), np.uint8)
         elif (m := REG.match(text)) and m[1] in TYPES:  # a register of another type is unknown where it is used
             self.machine.declare(m[1], (name.strip() for name in m[2].split(",")), scope)
 

@@ -132,10 +132,10 @@ class Machine:
     # Operands
 
     def value(self, operand: str, kind: str, scope: Scope) -> Array:
-        """A view of the operand's lanes as this type; constants have one element."""
+        """A view of the operand's lanes as this type; constants have one element, and so has a parameter's address."""
         t = TYPES[kind]
         row = self.special.get(operand) if operand in self.special else scope.get(operand)
-        if row is not None:
+        if row is not None and row.ndim == 1:
             if t.kind == "b" or row.itemsize == t.itemsize:
                 return row if row.dtype == t else row.view(t)
             if row.itemsize > t.itemsize:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
+from ..layout import Shape
 from ..ops.parameters import Join
 from .draw import Draw, array, shape
 from .families import Edge, Sample, Samples
@@ -24,17 +25,31 @@ def along(parts: Sequence[np.ndarray], axis: int) -> Sample:
     return Sample((Join(tuple(whole), tuple(starts)), *parts))
 
 
+def cut(its: Draw, whole: Shape) -> list[tuple[Shape, Shape]]:
+    """(start, shape) of boxes that fill a shape, in any order."""
+    found: list[tuple[Shape, Shape]] = [((0,) * len(whole), whole)]
+    for _ in range(its.integer(0, 6)):
+        start, shape = found.pop(its.integer(0, len(found) - 1))
+        axis = its.integer(0, len(shape) - 1)
+        at = its.integer(0, shape[axis])
+        for first, n in ((0, at), (at, shape[axis] - at)):
+            found.append((_with(start, axis, start[axis] + first), _with(shape, axis, n)))
+    return found
+
+
+def _with(values: Shape, axis: int, value: int) -> Shape:
+    return (*values[:axis], value, *values[axis + 1 :])
+
+
 def joins(dtype: DType) -> Samples:
-    """Parts of any layout and of several lengths along one axis, in order."""
+    """Boxes that fill an output, of operands of any layout: along one axis, or cut along any, and many."""
 
     def draw(its: Draw) -> Sample:
-        its_shape = shape(its, least=1, most=3, elements=500)
-        axis = its.integer(0, len(its_shape) - 1)
-        lengths = [its.choice((0, 1, 2, 5, 33)) for _ in range(its.integer(1, 4))]
-        parts = [array(its, dtype, tuple(n if a == axis else m for a, m in enumerate(its_shape))) for n in lengths]
-        return along(parts, axis)
+        whole = shape(its, least=1, most=4, elements=1000)
+        boxes = cut(its, whole)
+        return Sample((Join(whole, tuple(s for s, _ in boxes)), *(array(its, dtype, n) for _, n in boxes)))
 
-    def edge(axis: int, *shapes: tuple[int, ...]) -> Edge:
+    def edge(axis: int, *shapes: Shape) -> Edge:
         def make() -> Sample:
             rng = np.random.default_rng(7)
             return along([values(rng, dtype, s, "special") for s in shapes], axis)
@@ -42,4 +57,7 @@ def joins(dtype: DType) -> Samples:
         return Edge(sum(int(np.prod(s)) for s in shapes), make)
 
     many: Any = [(3,)] * 70
-    return Samples(draw, [edge(0, (1025,), (63,), (4097,)), edge(1, (33, 65), (33, 1), (33, 130)), edge(0, *many)])
+    whole_lines = [edge(0, (16,), (32,), (16,)), edge(1, (3, 16), (3, 32))]
+    return Samples(
+        draw, [edge(0, (1025,), (63,), (4097,)), edge(1, (33, 65), (33, 1), (33, 130)), edge(0, *many), *whole_lines]
+    )

@@ -7,7 +7,7 @@ import pytest
 
 from accel import composition, nn
 from accel.bench.cases.functions import operations
-from accel.bench.cpu import aims, compositions, gathers, matrix, overhead, pointwise, reductions, scans, worker
+from accel.bench.cpu import aims, compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans, worker
 from accel.bench.cpu.case import Case
 from accel.bench.cpu.data import Data
 from accel.bench.machine.limits import Limit
@@ -39,6 +39,10 @@ SMALL = [
     *(reductions.of_rows(name, (20, 50)) for name in reductions.COMPOSED),
     *(scans.along(dtype, (70, 40), axis) for dtype in ("float32", "int64") for axis in (0, 1)),
     *(gathers.along((70, 40), 9, axis) for axis in (0, 1)),
+    *(joins.parted("parts", (70, 40), 3, axis) for axis in (0, 1)),
+    *(joins.rolled((70, 40), 9, axis) for axis in (0, 1)),
+    *(joins.flipped((70, 40), axis) for axis in (0, 1)),
+    *(joins.padded(shape, 3, mode) for shape in ((70,), (7, 40)) for mode in ("constant", "reflect")),
     *(gathers.elements("int64", 500), gathers.each_row((20, 30))),
     *(case for name in compositions.MADE for case in compositions.rows_of(name, ((20, 50), (3, 5000)))),
     *compositions.quotient(3000),

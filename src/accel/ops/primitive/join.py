@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 
 def _infer(inputs: tuple[Layout, ...], params: Join) -> Inferred:
-    if sum(x.size for x in inputs) != prod(params.shape) or len(inputs) != len(params.starts):
+    inside = len(inputs) == len(params.starts) and all(
+        len(start) == x.ndim == len(params.shape)
+        and all(s >= 0 and s + n <= m for s, n, m in zip(start, x.shape, params.shape, strict=True))
+        for x, start in zip(inputs, params.starts, strict=True)
+    )
+    if not inside or sum(x.size for x in inputs) != prod(params.shape):
         raise ShapeError(f"join: shapes {[x.shape for x in inputs]} do not fill {params.shape}")
     return Inferred(((params.shape, inputs[0].dtype),), params)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..formats import TYPES, Mask, untyped
-from ..machine import Machine, Step, put
+from ..machine import ADDRESS, Machine, Step, put
 from ..memory import Addresses, BadAccess, Memory
 from ..parse import Instruction, elements
 from .table import instruction
@@ -17,7 +17,7 @@ QUALIFIERS = (
     *("L1::evict_last", "L1::evict_first", "L1::evict_normal", "L1::evict_unchanged", "L1::no_allocate"),
     *("L2::evict_last", "L2::evict_first", "L2::evict_normal", "L2::cache_hint", "L2::64B", "L2::128B", "L2::256B"),
 )
-SPACES = ("global", "shared", "shared::cta", "local", "const")
+SPACES = ("global", "shared", "shared::cta", "local", "const", "param")
 VECTORS = ("v2", "v4", "v8")
 
 
@@ -30,7 +30,8 @@ def place(machine: Machine, ins: Instruction, operand: str) -> tuple[Memory, Cal
 
 @instruction("ld")
 def load(machine: Machine, ins: Instruction) -> Step:
-    if ins.flag("param"):
+    if "param" in ins.mods and not _is_register(ins, ins.args[1]):
+        ins.flag("param")
         return _param(machine, ins, ins.args[1], ins.args[0])
     memory, address = place(machine, ins, ins.args[1])
     n, kind = int(ins.pick(VECTORS, "v1")[1:]), ins.types()[0]
@@ -64,6 +65,12 @@ def store(machine: Machine, ins: Instruction) -> Step:
             view[at + i] = a if m is None or a.size == 1 else a[m]
 
     return step
+
+
+def _is_register(ins: Instruction, cell: str) -> bool:
+    """Whether a parameter is loaded by an address in a register, which `mov` has put there."""
+    found = ADDRESS.fullmatch(cell)
+    return found is not None and getattr(ins.scope.get(found[1]), "ndim", 0) == 1
 
 
 def _param(machine: Machine, ins: Instruction, cell: str, other: str) -> Step:
