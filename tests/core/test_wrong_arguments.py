@@ -78,8 +78,6 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("swapaxes", "moveaxis"), (X, 0, 1)),
     **dict.fromkeys(("split", "array_split"), (X, 2)),
     **dict.fromkeys(("sort", "argsort"), (X,)),
-    "tensordot": (X, X),
-    "vecdot": (X, X),
     "tri": (3, 3),
 }
 """A call of each function that has a parameter which is no operand."""

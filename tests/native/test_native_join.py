@@ -1,4 +1,4 @@
-"""accel._cpu.Join: every way through boxes, on every instruction set and with threads; and arguments that do not fit."""
+"""accel._cpu.Join: every way through boxes, on every instruction set, with threads; arguments that do not fit."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_bad_arguments(cpu):
     cpu.Join("baseline", "float32", *good)
     for position, wrong in ((0, [(2, 2)]), (0, [(-1,)]), (0, [(1 << 62,)]), (1, [1 << 70]), (1, []), (2, [[1, 1]]),
                             (3, []), (0, [(1,) * 64])):  # fmt: skip
-        with pytest.raises(ValueError, match="strides|negative|large|range|there are|dimensions"):
+        with pytest.raises(ValueError, match=r"strides|negative|large|range|there are|dimensions"):
             cpu.Join("baseline", "float32", *good[:position], wrong, *good[position + 1 :])
     for position in range(4):
         with pytest.raises(TypeError):

@@ -30,10 +30,16 @@ def join(
     i = (task - start) * TASK + tl.arange(0, TASK).to(INDEX)
     if RUNS:
         base, count = tl.multiple_of(base, RUNS), tl.multiple_of(count, RUNS)
-        last = tl.multiple_of(lengths[len(lengths) - 1], RUNS)
-        lengths = multiples(lengths, RUNS) + (last,)  # noqa: RUF005
-        out_steps = multiples(out_steps, RUNS) + (1,)  # noqa: RUF005
-        in_steps = multiples(in_steps, RUNS) + (1,)  # noqa: RUF005
+        # Here and not in a function of its own: what is known of its arguments is lost where Triton inlines it.
+        known, out_known, in_known = (), (), ()
+        for a in tl.static_range(len(lengths)):
+            known = known + (tl.multiple_of(lengths[a], RUNS),)  # noqa: RUF005
+            if a == len(lengths) - 1:
+                out_known, in_known = out_known + (1,), in_known + (1,)  # noqa: RUF005
+            else:
+                out_known = out_known + (tl.multiple_of(out_steps[a], RUNS),)  # noqa: RUF005
+                in_known = in_known + (tl.multiple_of(in_steps[a], RUNS),)  # noqa: RUF005
+        lengths, out_steps, in_steps = known, out_known, in_known
     mask = i < count
     value = tl.load(source + offset_of(i, lengths, in_steps), mask=mask, other=0)
     tl.store(out + (base + offset_of(i, lengths, out_steps)), value, mask=mask)
@@ -45,13 +51,4 @@ def chosen(here, new, old):
     result = ()
     for a in tl.static_range(len(new)):
         result = result + (tl.where(here, new[a], old[a]),)  # noqa: RUF005
-    return result
-
-
-@triton.jit
-def multiples(values, RUNS: tl.constexpr):
-    """All but the last one of them, known to be multiples of RUNS."""
-    result = ()
-    for a in tl.static_range(len(values) - 1):
-        result = result + (tl.multiple_of(values[a], RUNS),)  # noqa: RUF005
     return result
