@@ -59,6 +59,8 @@ OPERANDS: dict[str, Callable[[tuple[int, ...], str], Arguments]] = {
     "threshold": _elements("normal", threshold=0.25, value=-1.0),
     "softcap": _elements("normal", cap=2.0),
     "prelu": _prelu,
+    "roll": _elements("normal", shift=7, **ALONG),
+    "pad": _elements("normal", pad_width=(1, 3)),
     **dict.fromkeys(("swiglu", "geglu", "reglu"), _elements("normal", "normal")),
     **dict.fromkeys(
         ("glu", "softmin", "var", "std", "var_mean", "vector_norm", "normalize"), _elements("normal", **ALONG)

@@ -28,6 +28,10 @@ def torch_function(torch: ModuleType, name: str, keywords: dict[str, Any]) -> Ca
     if name == "softcap":
         cap = given["cap"]
         return lambda x: cap * torch.tanh(x / cap)
+    if name == "roll":
+        return lambda x: torch.roll(x, given["shift"], given["dim"])
+    if name == "pad":
+        return lambda x: functional.pad(x, tuple(given["pad_width"]) * x.ndim)
     if name in ("var", "std"):
         return partial(getattr(torch, name), **{"correction": 0} | given)
     if name == "var_mean":

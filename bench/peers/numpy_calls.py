@@ -35,7 +35,7 @@ def function(kind: str, name: str, keywords: dict[str, Any], dtype: str) -> Call
         composed, axis = COMPOSED.get(name), keywords.get("axis", None if name == "logsumexp" else -1)
         return None if composed is None else partial(composed, axis=axis)
     if kind == "compositions":
-        return partial(getattr(np, name), **keywords) if name in ("var", "std") else None
+        return partial(getattr(np, name), **keywords) if name in SAME_IN_NUMPY else None
     if name in ("copy", "relu"):
         return np.copy if name == "copy" else _relu
     return np.clip if name == "clip" else numpy_function(name) if kind == "pointwise" else None
@@ -76,6 +76,9 @@ def _logsumexp(x: np.ndarray, axis: Any) -> np.ndarray:
 
 COMPOSED = {"softmax": _softmax, "log_softmax": _log_softmax, "logsumexp": _logsumexp}
 """What a user of NumPy writes."""
+
+SAME_IN_NUMPY = ("pad", "roll", "std", "var")
+"""Composed functions that NumPy has, under the same name and keywords."""
 
 SCANS = {
     "cumulative_sum": np.cumsum, "cumulative_prod": np.cumprod, "cumulative_max": np.maximum.accumulate,

@@ -29,6 +29,8 @@ ARGUMENTS = {
     "group_norm": ("--shape", "5x8", "num_groups=2"),
     "instance_norm_training": ("--shape", "5x4x6"),
     "batch_norm_inference": ("--shape", "5x4,4,4"),
+    "roll": ("--shape", "5x7", "shift=2"),
+    "pad": ("--shape", "5x7", "pad_width=1"),
     "prelu": ("--shape", "5x7,7"),
     "softcap": ("--shape", "5x7", "cap=30.0"),
     "threshold": ("--shape", "5x7", "threshold=0.5", "value=0.0"),

@@ -27,6 +27,8 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
         ("elu", "celu", "leaky_relu", "rrelu", "hardtanh", "relu6", "softplus", "softshrink", "hardshrink"),
         ((SHAPE,), [{}]),
     ),
+    "roll": ((SHAPE,), [{"shift": 3}, {"shift": -2, "axis": 0}]),
+    "pad": ((SHAPE,), [{"pad_width": 1}, {"pad_width": 2, "mode": "reflect"}]),
     "prelu": ((SHAPE, (802,)), [{}]),
     "threshold": ((SHAPE,), [{"threshold": 0.1, "value": 1e-39}]),
     "softcap": ((SHAPE,), [{"cap": 0.7}]),

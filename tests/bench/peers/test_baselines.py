@@ -17,7 +17,7 @@ import accel
 from accel.bench.cases import compositions, inputs
 from accel.bench.cases.case import Operand, Workload, keywords
 from accel.bench.cases.workload import op_spec, select
-from accel.bench.peers import baselines, clblast, torch_calls
+from accel.bench.peers import baselines, clblast, numpy_calls, torch_calls
 from accel.registry import OPS
 
 torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
@@ -91,7 +91,7 @@ def test_libraries_give_accels_answer_in_accels_dtype(workload: Workload):
     kept, notes = sound(workload)
     numpy = dtype != "bfloat16" or op == "astype"
     numpy &= op not in NOT_IN_NUMPY and dict(workload.keywords).get("activation") not in NOT_IN_NUMPY
-    numpy &= op not in compositions.OPERANDS or op in ("var", "std")
+    numpy &= op not in compositions.OPERANDS or op in numpy_calls.SAME_IN_NUMPY
     numpy &= op not in ("matmul", "linear") or dtype in ("float32", "float64")
     integral_round = op == "round" and dtype == "int32"
     expected = ["numpy"] * (numpy and not integral_round) + ["torch"] * (
