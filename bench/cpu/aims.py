@@ -163,6 +163,14 @@ ROWS: tuple[Row, ...] = (
     _overhead("add", "ndarray"),
     _overhead("matmul", "ndarray"),
     _overhead("linear", "ndarray"),
+    Row(
+        "overhead-views",
+        "views of a 4x4 Array: transpose, row, block, other shapes, against NumPy's and torch's",
+        overhead.views,
+        1,
+        "mean",
+        floor=0.5,
+    ),
     *map(_last_axis, ("softmax", "log_softmax", "logsumexp")),
     *map(_rows_of, ("layer_norm", "rms_norm", "cross_entropy")),
     Row(

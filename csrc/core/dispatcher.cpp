@@ -28,17 +28,15 @@ PyObject* make_array(PyObject* buffer, PyObject* offset, PyObject* layout) {
   return array;
 }
 
-namespace {
-
-enum DispatcherPart { kRecorder, kScope, kSettings, kPlans, kSlow, kDispatcherParts };
-
-/// An array's layout, borrowed; null for anything that is no array, and for one that has no memory, which no launch may
-/// be given.
 PyObject* layout_of(PyObject* array) {
   if (Py_TYPE(array) != api.array) return nullptr;
   PyObject* const buffer = slot(array, api.array_buffer);
   return buffer && Py_TYPE(buffer) == symbol_type ? nullptr : slot(array, api.array_layout);
 }
+
+namespace {
+
+enum DispatcherPart { kRecorder, kScope, kSettings, kPlans, kSlow, kDispatcherParts };
 
 /// The layout of an output that is given, None where none is, a tuple of layouts for a tuple of outputs. Null, perhaps
 /// without an exception, for anything else.

@@ -18,6 +18,10 @@ Ref current_settings(PyObject* scope, PyObject* settings);
 /// A new accel.Array; null with an exception set.
 PyObject* make_array(PyObject* buffer, PyObject* offset, PyObject* layout);
 
+/// An array's layout, borrowed; null for anything that is no array, and for one that has no memory, which no launch may
+/// be given.
+PyObject* layout_of(PyObject* array);
+
 /// A callable (spec, inputs, params=None, out=None), made of
 /// (recorder, scope, settings, plans, slow):
 ///   recorder  ContextVar: whether calls are recorded

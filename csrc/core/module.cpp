@@ -13,6 +13,7 @@
 #include "memo.hpp"
 #include "plan.hpp"
 #include "pool.hpp"
+#include "view.hpp"
 
 namespace py = pybind11;
 
@@ -93,6 +94,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
   m.attr("Plan") = checked(make_plan_type());
   m.attr("Door") = checked(make_door_type());
   m.attr("Memo") = checked(make_memo_type());
+  m.attr("View") = checked(make_view_type());
   m.attr("FloatEnvironment") = checked(make_float_environment_type());
   m.attr("_api") = py::capsule(&api, kApiName);
   m.def("register_array", &register_array, py::arg("type"), py::arg("symbol"),

@@ -14,11 +14,34 @@ from typing import Any
 from . import _core
 from .dtypes import DType
 from .errors import ArgumentError, ShapeError
-from .indexing import basic_index, has_arrays
+from .indexing import basic_index, has_arrays, integer_axes
 from .layout import Layout, Shape, layout
 from .memory import Device
+from .view_memo import remembered, remembered_index
 
 Index = int | slice | EllipsisType | None
+
+
+def _matrix_transpose(x: Array) -> Array:
+    if x.ndim < 2:
+        raise ShapeError(f"mT: expected at least two axes, got shape {x.shape}")
+    *batch, m, n = range(x.ndim)
+    return x.permute((*batch, n, m))
+
+
+def _transpose(x: Array) -> Array:
+    if x.ndim != 2:
+        raise ShapeError(f"T: expected two axes, got shape {x.shape}; use mT or permute_dims")
+    return x.mT
+
+
+def _item(x: Array, key: Any) -> Array:
+    if has_arrays(key):
+        return x.selected(key)  # type: ignore[attr-defined, no-any-return]
+    return x.view(*basic_index(key, x.shape, x.strides))
+
+
+_indexed = remembered_index(_item, integer_axes)
 
 
 class Array:
@@ -73,20 +96,8 @@ class Array:
         """Bytes of the elements, gaps not counted."""
         return self.layout.size * self.layout.dtype.itemsize
 
-    @property
-    def T(self) -> Array:
-        """The transpose of a two-dimensional array, as a view."""
-        if self.ndim != 2:
-            raise ShapeError(f"T: expected two axes, got shape {self.shape}; use mT or permute_dims")
-        return self.mT
-
-    @property
-    def mT(self) -> Array:
-        """The last two axes exchanged, as a view."""
-        if self.ndim < 2:
-            raise ShapeError(f"mT: expected at least two axes, got shape {self.shape}")
-        *batch, m, n = range(self.ndim)
-        return self.permute((*batch, n, m))
+    T = property(remembered(_transpose), doc="The transpose of a two-dimensional array, as a view.")
+    mT = property(remembered(_matrix_transpose), doc="The last two axes exchanged, as a view.")
 
     # views
 
@@ -99,10 +110,8 @@ class Array:
         return self.view(tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes))
 
     def __getitem__(self, key: Any) -> Array:
-        if has_arrays(key):
-            return self.selected(key)  # type: ignore[attr-defined, no-any-return]
-        shape, strides, offset = basic_index(key, self.shape, self.strides)
-        return self.view(shape, strides, offset)
+        view: Array = _indexed(self, key)
+        return view
 
     def __len__(self) -> int:
         if not self.shape:

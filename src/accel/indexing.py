@@ -56,6 +56,19 @@ def basic_index(key: Any, shape: Shape, strides: Shape) -> tuple[Shape, Shape, i
     return tuple(new_shape), tuple(new_strides), offset
 
 
+def integer_axes(key: Any, ndim: int) -> list[int]:
+    """The axes of a valid key's integers, in their order."""
+    items, axis, found = key if isinstance(key, tuple) else (key,), 0, []
+    for item in items:
+        if item is Ellipsis:
+            axis += ndim - sum(each is not None and each is not Ellipsis for each in items)
+        elif item is not None:
+            if not isinstance(item, slice):
+                found.append(axis)
+            axis += 1
+    return found
+
+
 def _indices(item: slice, n: int) -> tuple[int, int, int]:
     try:
         return item.indices(n)

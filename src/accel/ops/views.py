@@ -12,6 +12,7 @@ from ..devices import device as device_named
 from ..errors import ShapeError, shown
 from ..layout import Shape, broadcast_strides, reshaped, row_major
 from ..layout import broadcast_shapes as _broadcast_shapes
+from ..view_memo import remembered
 from .primitive.pointwise import COPY
 from .primitive.reduce import normalize_axes
 
@@ -40,6 +41,11 @@ def viewed(op: str, x: Any, argument: str = "x") -> tuple[Array, interop.Restore
 
 def broadcast_to(x: Any, /, shape: int | Shape) -> Any:
     """x stretched to a shape, as a view (stride 0). Raises ShapeError."""
+    return _broadcast_to(x, shape)
+
+
+@remembered
+def _broadcast_to(x: Any, shape: Any) -> Any:
     array, restore = viewed("broadcast_to", x)
     target = lengths("broadcast_to", shape)
     if _broadcast_shapes(array.shape, target, what="broadcast_to") != target:
@@ -53,6 +59,11 @@ def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
     A view of x wherever strides allow one, else a copy.
     copy: True always copies; False raises ValueError where a copy is needed. Raises ShapeError.
     """
+    return _reshape(x, shape, copy)
+
+
+@remembered
+def _reshape(x: Any, shape: Any, copy: Any) -> Any:
     copy = switch("reshape", "copy", copy, none=True)
     array, restore = viewed("reshape", x)
     items = list(integers("reshape", "shape", shape))
@@ -76,6 +87,11 @@ def reshape(x: Any, /, shape: int | Shape, *, copy: bool | None = None) -> Any:
 
 def permute_dims(x: Any, /, axes: Shape) -> Any:
     """The axes in another order, as a view. axes: a permutation of range(ndim). Raises ShapeError."""
+    return _permute_dims(x, axes)
+
+
+@remembered
+def _permute_dims(x: Any, axes: Any) -> Any:
     array, restore = viewed("permute_dims", x)
     given = integers("permute_dims", "axes", axes)
     order = [a % array.ndim if -array.ndim <= a < array.ndim else a for a in given]
@@ -95,6 +111,11 @@ def expand_dims(x: Any, /, axis: int | tuple[int, ...] = REQUIRED, **others: Any
     """New axes of length 1, as a view. axis: where they are in the result. Raises AxisError, ArgumentError."""
     if others or axis is REQUIRED:
         refuse("expand_dims", others, "axis")
+    return _expand_dims(x, axis)
+
+
+@remembered
+def _expand_dims(x: Any, axis: Any) -> Any:
     array, restore = viewed("expand_dims", x)
     given = integers("expand_dims", "axis", axis)
     ndim = array.ndim + len(given)
@@ -109,6 +130,11 @@ def squeeze(x: Any, /, axis: int | tuple[int, ...] = REQUIRED, **others: Any) ->
     """Without axes of length 1, as a view. Raises AxisError, and ShapeError for an axis of another length."""
     if others or axis is REQUIRED:
         refuse("squeeze", others, "axis")
+    return _squeeze(x, axis)
+
+
+@remembered
+def _squeeze(x: Any, axis: Any) -> Any:
     array, restore = viewed("squeeze", x)
     axes = normalize_axes("squeeze", axis, array.ndim)
     if any(array.shape[a] != 1 for a in axes):
