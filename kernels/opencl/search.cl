@@ -46,9 +46,9 @@ __kernel void search(__global long *out, const long out_at, __global const KEY *
     const KEY value = search_key(values[values_at + from]);
     INDEX low = 0, length = g.length;
     while (length > 1) {
-      const INDEX half = length / 2;
-      low += half * is_before(search_key(vector[(low + half - 1) * g.step]), value);
-      length -= half;
+      const INDEX lower = length / 2;
+      low += lower * is_before(search_key(vector[(low + lower - 1) * g.step]), value);
+      length -= lower;
     }
     if (length == 1) low += is_before(search_key(vector[low * g.step]), value);
     out[out_at + to] = low;
