@@ -16,40 +16,59 @@ constexpr int64_t kBlocks = 1 << 14;         // booleans of a task
 constexpr double kThreadBooleans = 1 << 18;  // booleans that are worth a thread
 constexpr int64_t kLocal = 1024;             // places that wait in L1
 
-/// Keys by which -0 and +0 are equal.
-template <class U>
+/// Keys by which -0 and +0 are equal, without branches: what is next to a value in a sorted vector is hard to foresee.
+template <class U, bool kFloats>
 struct SearchKeys {
-  Keys<U> keys;
+  const U sign, infinity;
 
-  explicit SearchKeys(DType dtype) : keys(dtype, false) {}
+  explicit SearchKeys(const Keys<U>& keys) : sign(keys.sign), infinity(keys.infinity) {}
 
-  U operator()(U bits) const { return keys.key(keys.infinity && bits == keys.sign ? U{0} : bits); }
+  U operator()(U bits) const {
+    if (!kFloats) return static_cast<U>(bits ^ sign);
+    const U magnitude = static_cast<U>(bits & ~sign);
+    const U negative = static_cast<U>(0 - U{bits > sign});  // all bits; of -0 none
+    const U nan = static_cast<U>(0 - U{magnitude > infinity});
+    return static_cast<U>((magnitude ^ (negative & ~sign)) | (sign & ~negative) | nan);
+  }
 };
 
-/// n <= kTogether values, whose keys are given, by halving (accel.ops.canonical.search).
 template <class U, bool kRight>
-void search(const SearchKeys<U>& key, const U* in, int64_t length, int64_t step, const U* values, int n, int64_t* low) {
-  std::fill(low, low + n, 0);
+inline bool is_before(U element, U value) {
+  return kRight ? element <= value : element < value;
+}
+
+/// n <= kTogether values, whose keys are given, by halving (accel.ops.canonical.search): with one probe for all as long
+/// as the least and the greatest go the same way.
+template <class U, bool kFloats, bool kRight>
+void search(const SearchKeys<U, kFloats>& key, const U* in, int64_t length, int64_t step, const U* values, int n,
+            int64_t* low) {
+  const auto [least, greatest] = std::minmax_element(values, values + n);
+  int64_t common = 0;
+  while (length > 1) {
+    const int64_t half = length / 2;
+    const U its = key(in[(common + half - 1) * step]);
+    const bool after = is_before<U, kRight>(its, *least);
+    if (after != is_before<U, kRight>(its, *greatest)) break;
+    common += after ? half : 0;
+    length -= half;
+  }
+  std::fill(low, low + n, common);
   while (length > 1) {
     const int64_t half = length / 2;
     const U* const probe = in + (half - 1) * step;
     for (int i = 0; i < n; ++i) {
-      const U its = key(probe[low[i] * step]);
-      low[i] += (kRight ? its <= values[i] : its < values[i]) ? half : 0;
+      low[i] += half & -int64_t{is_before<U, kRight>(key(probe[low[i] * step]), values[i])};
     }
     length -= half;
   }
   if (length == 0) return;
-  for (int i = 0; i < n; ++i) {
-    const U its = key(in[low[i] * step]);
-    low[i] += kRight ? its <= values[i] : its < values[i];
-  }
+  for (int i = 0; i < n; ++i) low[i] += is_before<U, kRight>(key(in[low[i] * step]), values[i]);
 }
 
-template <class U, bool kRight>
+template <class U, bool kFloats, bool kRight>
 void search_all(DType dtype, const SearchProblem& p, const char* in, const char* from, int64_t* out, int threads,
                 Interrupt& interrupt) {
-  const SearchKeys<U> key(dtype);
+  const SearchKeys<U, kFloats> key(Keys<U>(dtype, false));
   const U* const vector = reinterpret_cast<const U*>(in);
   const U* const values = reinterpret_cast<const U*>(from);
   Nest nest{p.shape, {p.out, p.values}};
@@ -72,7 +91,7 @@ void search_all(DType dtype, const SearchProblem& p, const char* in, const char*
       const U* const value = values + cursor.offset(1) + column * from_step;
       int64_t* const to = out + cursor.offset(0) + column * to_step;
       for (int i = 0; i < n; ++i) its[i] = key(value[i * from_step]);
-      search<U, kRight>(key, vector, p.length, p.step, its, n, low);
+      search<U, kFloats, kRight>(key, vector, p.length, p.step, its, n, low);
       for (int i = 0; i < n; ++i) to[i * to_step] = low[i];
       worker.checkpoint(int64_t{n} * probes * 4);
       at += n;
@@ -111,12 +130,18 @@ int64_t places(const uint8_t* mask, int64_t n, int64_t step, int64_t first, int6
 void Search::run(const SearchProblem& problem, const char* in, const char* values, int64_t* out, int threads,
                  Interrupt& interrupt) const {
   if (problem.shape.product() == 0) return;
-  const auto choose = [&](auto left, auto right) { return right_ ? right : left; };
+  const auto choose = [&](auto of) {
+    using U = decltype(of);
+    const bool floats = is_half(dtype_) || dtype_ == DType::kFloat32 || dtype_ == DType::kFloat64;
+    return floats   ? right_ ? search_all<U, true, true> : search_all<U, true, false>
+           : right_ ? search_all<U, false, true>
+                    : search_all<U, false, false>;
+  };
   const int size = size_of(dtype_);
-  const auto all = size == 1   ? choose(search_all<uint8_t, false>, search_all<uint8_t, true>)
-                   : size == 2 ? choose(search_all<uint16_t, false>, search_all<uint16_t, true>)
-                   : size == 4 ? choose(search_all<uint32_t, false>, search_all<uint32_t, true>)
-                               : choose(search_all<uint64_t, false>, search_all<uint64_t, true>);
+  const auto all = size == 1   ? choose(uint8_t{})
+                   : size == 2 ? choose(uint16_t{})
+                   : size == 4 ? choose(uint32_t{})
+                               : choose(uint64_t{});
   all(dtype_, problem, in, values, out, threads, interrupt);
 }
 
