@@ -79,3 +79,39 @@ def _mask_edge(n: int, number: int) -> Edge:
         return _compaction(mask[::2] if number % 2 else mask[:n], BLOCK)
 
     return Edge(n, make)
+
+
+def counts(dtype: DType) -> Samples:
+    """Arrays with many zeros, over some axes."""
+
+    def draw(its: Draw) -> Sample:
+        x = array(its, dtype, shape(its), REGIMES)
+        keywords: dict[str, Any] = {}
+        if x.ndim and its.once_in(2):
+            keywords["axis"] = tuple(its.some(range(x.ndim)))
+        if its.once_in(2):
+            keywords["keepdims"] = True
+        return Sample((x,), keywords)
+
+    def edge() -> Sample:
+        return Sample((values(np.random.default_rng(7), dtype, (67, 4099), "special"),), {"axis": 1})
+
+    return Samples(draw, [Edge(67 * 4099, edge)])
+
+
+def memberships(dtype: DType) -> Samples:
+    """Elements, and others, of which they have some."""
+
+    def draw(its: Draw) -> Sample:
+        keywords = {"invert": True} if its.once_in(3) else {}
+        x1, x2 = (array(its, dtype, shape(its, most=3, elements=300), REGIMES) for _ in range(2))
+        return Sample((x1, x2), keywords)
+
+    def edge() -> Sample:
+        rng = np.random.default_rng(7)
+        return Sample((values(rng, dtype, (1500,), "few"), values(rng, dtype, (1025,), "few")))
+
+    return Samples(draw, [Edge(1500, edge)])
+
+
+FAMILIES = {"count_nonzero": counts, "isin": memberships}
