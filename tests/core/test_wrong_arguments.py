@@ -81,6 +81,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "tensordot": (X, X),
     "vecdot": (X, X),
     "tri": (3, 3),
+    **dict.fromkeys(("cummax", "cummin", "topk"), (X, 1)),
     "count_nonzero": (X,),
     "isin": (X, X),
     "searchsorted": (X[0], X),

@@ -32,6 +32,8 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "softcap": ((SHAPE,), [{"cap": 0.7}]),
     **dict.fromkeys(("var", "std", "var_mean", "vector_norm"), ((SHAPE,), [{"axis": 0}, {"axis": 1}])),
     "count_nonzero": ((SHAPE,), [{}, {"axis": 1}]),
+    **dict.fromkeys(("cummax", "cummin"), ((SHAPE,), [{"dim": 1}])),
+    "topk": ((SHAPE,), [{"k": 3}, {"k": 2, "largest": False}]),
     "isin": ((SHAPE, (4, 7)), [{}, {"invert": True}]),
     **dict.fromkeys(("softmin", "normalize", "glu", "swiglu", "geglu", "reglu"), ((SHAPE,), [{"axis": 1}])),
     "cosine_similarity": ((SHAPE, SHAPE), [{"axis": 1}]),

@@ -23,9 +23,9 @@ from .primitive import compact, gather, join, matmul, pointwise, reduce, row, sc
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "compact", "counting", "extremes", "gate", "gather", "join", "linear", "matmul",
-    "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row",
-    "scan", "search", "softmax", "sort", "statistics",
+    "activation", "batch_norm", "class_loss", "compact", "counting", "extremes", "gate", "gather", "join", "linear",
+    "matmul", "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss",
+    "row", "scan", "search", "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 
