@@ -18,7 +18,7 @@ PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
-    *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append"),
+    *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -79,6 +79,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("split", "array_split"), (X, 2)),
     **dict.fromkeys(("sort", "argsort"), (X,)),
     "tri": (3, 3),
+    **dict.fromkeys(("cummax", "cummin", "topk"), (X, 1)),
+    "count_nonzero": (X,),
+    "isin": (X, X),
+    "searchsorted": (X[0], X),
 }
 """A call of each function that has a parameter which is no operand."""
 

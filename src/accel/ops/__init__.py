@@ -7,6 +7,8 @@ from .composed import (
     activation,
     batch_norm,
     class_loss,
+    counting,
+    extremes,
     gate,
     linear,
     movement,
@@ -17,13 +19,13 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
+from .primitive import compact, gather, join, matmul, pointwise, reduce, row, scan, search, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
-    "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
-    "sort", "statistics",
+    "activation", "batch_norm", "class_loss", "compact", "counting", "extremes", "gate", "gather", "join", "linear",
+    "matmul", "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss",
+    "row", "scan", "search", "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 

@@ -110,6 +110,31 @@ class Sort:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Parameters of the primitive ``search``, whose output is, for each element of its second input, the number of
+    elements of its first one, a vector, that come before it in the order of `accel.ops.canonical.search_keys`.
+
+    right: equal ones are counted too. In a vector that is not in order the result is what the halving of
+    docs/numerics.md finds. The vector may have no elements.
+    """
+
+    right: bool
+
+
+@dataclass(frozen=True)
+class Compact:
+    """Parameters of the primitive ``compact``, whose output is the places of the true elements of its first input, a
+    vector of booleans, ascending (int64).
+
+    block: the second input (int64) has, for each block of so many elements, how many are true before it. count: how
+    many are true. Nothing is written beyond the output, whatever the second input says.
+    """
+
+    block: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Gather:
     """Parameters of the primitive ``gather``, which reads elements of its first input where the others say.
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import interop
 from ..array import Array
-from ..conversion import from_numpy, to_numpy
+from ..conversion import from_numpy
+from ..dtypes import BOOL
 from ..errors import ArgumentError, shown
 from ..indexing import is_integer
-from ..layout import broadcast_shapes
+from ..layout import broadcast_shapes, reshaped
 from .primitive.gather import as_positions, gathered
+from .searching import mask_positions, readable
+from .views import reshape
 
 
 def selected(x: Array, key: Any) -> Array:
     """A copy of the elements. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
     that they are broadcast to take their place, else they come first."""
-    items: list[Any] = []
-    for item in key if isinstance(key, tuple) else (key,):
-        items += _as_arrays(x, item, sum(i is not None and i is not Ellipsis for i in items))
+    x, items, known = _expanded(x, key)
     consumed = sum(item is not None and item is not Ellipsis for item in items)
     if consumed > x.ndim:
         raise IndexError(f"index: {consumed} indices for shape {x.shape}")
@@ -53,13 +53,57 @@ def selected(x: Array, key: Any) -> Array:
         )
         for index in indices
     ]
-    return gathered("gather", view, spots, walks, [f"index: array {k}" for k in range(len(spots))])
+    names = [None if inside else f"index: array {k}" for k, inside in enumerate(known)]
+    return gathered("gather", view, spots, walks, names)
 
 
-def _as_arrays(x: Array, item: Any, axis: int) -> Sequence[Any]:
-    """An item of a key: int64 arrays in the place of an array, a list or a mask, which takes several axes."""
+def _expanded(x: Array, key: Any) -> tuple[Array, list[Any], list[bool]]:
+    """What is indexed, its key's items, in which positions stand for masks, and of each of the arrays among them
+    whether its positions are known to be in range."""
+    given = [_as_array(x, item) for item in (key if isinstance(key, tuple) else (key,))]
+    axes = [_axes(item) for item in given]
+    if len(given) == 1 and _is_mask(given[0]) and axes[0] <= x.ndim:
+        _check_mask(x, 0, given[0])
+        x, given[0] = _along_one_axis(x, given[0])
+    items: list[Any] = []
+    known: list[bool] = []
+    for i, item in enumerate(given):
+        if _is_mask(item):
+            behind = any(other is Ellipsis for other in given[:i])
+            _check_mask(x, x.ndim - sum(axes[i:]) if behind else sum(axes[:i]), item)
+            items += mask_positions(item)
+            known += [True] * item.ndim
+        else:
+            items.append(item)
+            known += [False] * isinstance(item, Array)
+    return x, items, known
+
+
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, Array) and item.dtype is BOOL
+
+
+def _axes(item: Any) -> int:
+    """How many axes an item of a key takes."""
+    return item.ndim if _is_mask(item) else int(item is not None and item is not Ellipsis)
+
+
+def _check_mask(x: Array, axis: int, mask: Array) -> None:
+    if axis < 0 or mask.shape != x.shape[axis : axis + mask.ndim]:
+        raise IndexError(f"index: a mask of shape {mask.shape} for axes {axis} and on of shape {x.shape}")
+
+
+def _along_one_axis(x: Array, mask: Array) -> tuple[Array, Array]:
+    """x and a mask of its first axes with these as one axis, where x's strides allow it."""
+    shape = (mask.size, *x.shape[mask.ndim :])
+    strides = reshaped(x.layout, shape) if mask.ndim > 1 else None
+    return (x, mask) if strides is None else (x.view(shape, strides), reshape(mask, (mask.size,)))
+
+
+def _as_array(x: Array, item: Any) -> Any:
+    """An item of a key: an int64 array in the place of an array or a list, or a mask."""
     if item is None or item is Ellipsis or isinstance(item, slice) or is_integer(item):
-        return [item]
+        return item
     if isinstance(item, list):
         try:
             made = np.asarray(item, np.int64) if item == [] else np.asarray(item)
@@ -73,13 +117,7 @@ def _as_arrays(x: Array, item: Any, axis: int) -> Sequence[Any]:
     (_, array), _ = interop.adopt("index", x=x, key=item)
     if not isinstance(array, Array) or array.dtype.kind not in "iub" or (array.dtype.kind == "b" and not array.ndim):
         raise ArgumentError(f"index: expected an integer array, or a boolean mask with axes, got {shown(item)}")
-    if array.dtype.kind != "b":
-        return [as_positions("index", "key", array)]
-    if array.shape != x.shape[axis : axis + array.ndim]:
-        raise IndexError(f"index: a mask of shape {array.shape} for axes {axis} and on of shape {x.shape}")
-    return mask_positions(array)
-
-
-def mask_positions(mask: Array) -> list[Array]:
-    """The positions of the True elements of a mask along each of its axes, found on the host."""
-    return [from_numpy(np.ascontiguousarray(found), mask.device) for found in np.nonzero(to_numpy(mask))]
+    if array.dtype is BOOL:
+        readable("index", array)
+        return array
+    return as_positions("index", "key", array)

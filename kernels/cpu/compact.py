@@ -1,0 +1,23 @@
+"""Places of the true elements of a vector, block by block."""
+
+from __future__ import annotations
+
+from accel.backends.base import Call, Kernel, Prepared, one_launch
+from accel.backends.cpu import native, threads
+
+
+def _supports(call: Call) -> str | None:
+    return None
+
+
+def _prepare(call: Call) -> Prepared:
+    (mask, before), (out,), params = call.inputs, call.outputs, call.params
+    kernel = native().Compact()
+    run = kernel.launch(
+        mask.size, mask.strides[0], params.block, before.strides[0], params.count, out.strides[0],
+        threads(call.settings),
+    )  # fmt: skip
+    return one_launch(call, run, kernel)
+
+
+KERNELS = (Kernel("compact", "cpu.compact", "csrc/search.hpp", _supports, _prepare),)

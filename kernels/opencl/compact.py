@@ -1,0 +1,35 @@
+"""Places of the true elements of a vector: one launch, a block to a work-group."""
+
+from __future__ import annotations
+
+from math import gcd
+
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.layout import span
+
+from . import build
+
+ITEMS = {"lanes": 128, "loops": 1}
+"""Work-items of a work-group at most, by geometry."""
+
+
+def _supports(call: Call) -> str | None:
+    return None
+
+
+def _prepare(call: Call) -> Prepared:
+    device, (mask, before), (out,), params = build.device_of(call), call.inputs, call.outputs, call.params
+    items = gcd(ITEMS[device.geometry], params.block)
+    reach = [bound for its in (mask, before, out) for bound in span(its.shape, its.strides)]
+    types = build.index_types(mask.size, *reach)
+    defined = {"INDEX": types["INDEX"], "BLOCK": params.block, "ITEMS": items}
+    code = build.assemble(("compact",), defined, "", fp64=False, correctly_rounded=True)
+    kernel = device.kernel("kernels/opencl/compact.cl", code, "compact")
+    fields = build.pack(types, mask.size, params.count, mask.strides[0], before.strides[0], out.strides[0])
+    build.set_numbers(device, kernel, 6, fields)
+    *inputs, output = slots(call)
+    groups = before.size
+    return Prepared((build.launch(device, kernel, (output, *inputs), (groups * items,), (items,)),))
+
+
+KERNELS = (Kernel("compact", "opencl.compact", "opencl/compact.cl", _supports, _prepare),)
