@@ -7,6 +7,7 @@ from .composed import (
     activation,
     batch_norm,
     class_loss,
+    factorization,
     gate,
     linear,
     movement,
@@ -17,13 +18,13 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
+from .primitive import factor, gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
-    "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
-    "sort", "statistics",
+    "activation", "batch_norm", "class_loss", "factor", "factorization", "gate", "gather", "join", "linear", "matmul",
+    "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan",
+    "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 
