@@ -12,7 +12,14 @@ from pathlib import Path
 from types import ModuleType
 
 SOURCES = Path(__file__).resolve().parent.parent / "src" / "accel"
-CONSTANTS = {"BIT_CONTRACT": "kBitContract", "KC": "kKC", "LANES": "kLanes", "BLOCK": "kBlock", "SCAN": "kScan"}
+CONSTANTS = {
+    "BIT_CONTRACT": "kBitContract",
+    "KC": "kKC",
+    "LANES": "kLanes",
+    "BLOCK": "kBlock",
+    "SCAN": "kScan",
+    "FACTOR": "kFactor",
+}
 
 
 def generate(folder: Path) -> None:

@@ -243,6 +243,21 @@ struct ScanRow {
                   int64_t done, void* state);
 };
 
+/// Factorisations of blocks of one type, of at most kFactor columns, and solutions with them.
+struct FactorRow {
+  CType type;
+  int vector;  // elements of a vector, which divides kFactor
+  /// u[k * kFactor + j] for k <= j < n, the upper half of a symmetric matrix, becomes its upper factor; the rest of
+  /// each row is overwritten.
+  void (*cholesky)(int64_t n, void* u);
+  /// Step k of n columns a[j * step + i], i < m: chooses a pivot, exchanges its row with row k, eliminates column k
+  /// below. Returns the pivot's row. step is at least m and a vector.
+  int64_t (*eliminate)(int64_t k, int64_t m, int64_t n, void* a, int64_t step);
+  /// x[i * step + c], i < n, of `vectors` vectors of columns c becomes the solution with the lower triangle
+  /// l[i * kFactor + k]; unit: as if its diagonal were 1.
+  void (*solve)(int64_t n, int64_t vectors, const void* l, bool unit, void* x, int64_t step);
+};
+
 /// What the machine reaches at most, to compare kernels with.
 struct ProbeRow {
   const char* kind;  // several rows may be of one kind: the best counts
@@ -287,6 +302,7 @@ struct KernelTable {
   Rows<FoldRow> folds[6];  // by kind
   Rows<ArgRow> args[2];
   Rows<ScanRow> scans;
+  Rows<FactorRow> factors;
   Rows<MatmulRow> matmuls;
   Rows<PackRow> packs;
   UnitKernels stored;

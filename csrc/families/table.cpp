@@ -14,6 +14,7 @@ KernelTable make_table() {
   add_folds(table);
   add_searches(table);
   add_scans(table);
+  add_factors(table);
   add_row(table);
   add_matmul(table);
   add_memory(table);

@@ -19,6 +19,7 @@ void add_casts(KernelTable& table);
 void add_folds(KernelTable& table);
 void add_searches(KernelTable& table);
 void add_scans(KernelTable& table);
+void add_factors(KernelTable& table);
 void add_row(KernelTable& table);
 void add_matmul(KernelTable& table);
 void add_memory(KernelTable& table);

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "../factor.hpp"
 #include "../float_environment.hpp"
 #include "../gather.hpp"
 #include "../isa.hpp"
@@ -20,6 +21,7 @@
 #include "../scan.hpp"
 #include "../search.hpp"
 #include "../sort.hpp"
+#include "contract.hpp"
 #include "gil.hpp"
 #include "launch.hpp"
 
@@ -483,6 +485,41 @@ Prepared prepare_compact(py::object kernel, int64_t length, int64_t step, int64_
   return prepared;
 }
 
+MatrixStrides to_matrix_strides(py::handle list, const char* what) {
+  const Extents strides = to_strides(list, 3, what);
+  return {strides[0], strides[1], strides[2]};
+}
+
+Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, py::handle out_strides,
+                        py::handle in_strides, int threads) {
+  const Factor& self = kernel.cast<const Factor&>();
+  const bool lu = self.kind() == Factor::Kind::kLu;
+  if (count < 0 || m < 0 || n < 0) fail("count, m and n must not be negative");
+  if ((lu ? n : m) > kFactor) fail("a block has at most " + std::to_string(kFactor) + " columns");
+  if (self.kind() == Factor::Kind::kCholesky && m != n) fail("expected square blocks");
+  if (m > 0 && n > 0 && count > kMaxElements / m / n) fail("the problem is too large");
+  const py::tuple ins = to_items(in_strides, self.solves() ? 2 : 1, "in_strides");
+  const py::tuple outs = to_items(out_strides, lu ? 2 : 1, "out_strides");
+  FactorProblem problem{count, m, n, to_matrix_strides(ins[0], "in"), {}, to_matrix_strides(outs[0], "out"), {}};
+  if (self.solves()) problem.b = to_matrix_strides(ins[1], "right-hand sides");
+  if (lu) problem.order = to_matrix_strides(outs[1], "order");
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype()};
+  if (self.solves()) prepared.dtypes.push_back(self.dtype());
+  prepared.dtypes.push_back(self.dtype());
+  if (lu) prepared.dtypes.push_back(DType::kInt64);
+  prepared.outputs = lu ? 2 : 1;
+  prepared.empty.assign(prepared.dtypes.size(), count == 0 || m == 0 || n == 0);
+  prepared.work =
+      static_cast<double>(count) * static_cast<double>(m) * static_cast<double>(n) * (self.solves() ? 8 : 4);
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(problem, inputs, outputs, threads, interrupt);
+  };
+  return prepared;
+}
+
 /// Adds `launch`, which makes a kernel ready for operands of fixed layouts, and `run`, which also runs it on addresses.
 template <class Class, class... Args, class... Names>
 void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... names) {
@@ -572,6 +609,13 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   compact.def(py::init<>());
   add_launch(compact, &prepare_compact, py::arg("length"), py::arg("step"), py::arg("block"), py::arg("before_step"),
              py::arg("count"), py::arg("out_step"), py::arg("threads"));
+  py::class_<Factor> factor(m, "Factor", "Factorisations of blocks, and solutions with them, in the canonical order.");
+  factor.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype) {
+               return Factor(find_isa(isa), kind, parse_dtype(dtype));
+             }),
+             py::arg("isa"), py::arg("kind"), py::arg("dtype"));
+  add_launch(factor, &prepare_factor, py::arg("count"), py::arg("m"), py::arg("n"), py::arg("out_strides"),
+             py::arg("in_strides"), py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

@@ -28,6 +28,7 @@ from .errors import (
     ConfigError,
     DeviceError,
     DtypeError,
+    LinAlgError,
     OutOfMemoryError,
     RangeError,
     ShapeError,

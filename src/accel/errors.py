@@ -1,5 +1,7 @@
 """Every error that accel raises on purpose. Each derives from `AccelError` and from the nearest built-in exception."""
 
+import numpy as np
+
 
 class AccelError(Exception):
     """Base of all errors raised by accel."""
@@ -43,6 +45,10 @@ class ArgumentError(AccelError, TypeError):
 
 class OutOfMemoryError(AccelError, MemoryError):
     """An allocation larger than the device can serve; live arrays are untouched."""
+
+
+class LinAlgError(AccelError, np.linalg.LinAlgError):
+    """A matrix that an operation of linear algebra does not serve: singular, or not positive definite."""
 
 
 class SizeError(ShapeError, OutOfMemoryError):

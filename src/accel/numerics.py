@@ -14,3 +14,7 @@ BLOCK = 4096
 
 SCAN = 16
 """Scans: elements of a group, and groups whose totals make up the next level's group."""
+
+FACTOR = 32
+"""Factorisations: columns of a block that is factored, or solved with, element by element; larger matrices are halved
+at FACTOR times a power of two."""

@@ -9,6 +9,7 @@ from .composed import (
     class_loss,
     counting,
     extremes,
+    factorization,
     gate,
     linear,
     movement,
@@ -19,14 +20,49 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import compact, gather, join, matmul, pointwise, reduce, row, scan, search, sort
+from .primitive import (
+    compact,
+    factor,
+    gather,
+    join,
+    matmul,
+    pointwise,
+    reduce,
+    row,
+    scan,
+    search,
+    sort,
+)
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "compact", "counting", "extremes", "gate", "gather", "join", "linear",
-    "matmul", "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss",
-    "row", "scan", "search", "softmax", "sort", "statistics",
-]  # fmt: skip
+    "activation",
+    "batch_norm",
+    "class_loss",
+    "compact",
+    "counting",
+    "extremes",
+    "factor",
+    "factorization",
+    "gate",
+    "gather",
+    "join",
+    "linear",
+    "matmul",
+    "movement",
+    "normalization",
+    "pointwise",
+    "probability_loss",
+    "random",
+    "reduce",
+    "regression_loss",
+    "row",
+    "scan",
+    "search",
+    "softmax",
+    "sort",
+    "statistics",
+]
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

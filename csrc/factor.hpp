@@ -1,0 +1,45 @@
+// Factorisations of many blocks: Cholesky's, LU with row exchanges, and solutions with a lower triangle.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "kernels.hpp"
+#include "threads.hpp"
+
+namespace accel {
+
+/// Strides of an operand: from matrix to matrix, along columns (from row to row), along rows.
+using MatrixStrides = std::array<int64_t, 3>;
+
+/// `count` matrices. cholesky: of m = n <= kFactor rows, to their lower factors. lu: of m rows and n <= kFactor
+/// columns, to L below the diagonal and U, and the rows' order (strides of m x 1). solve: a lower triangle of m <=
+/// kFactor rows and right-hand sides of m rows and n columns, to the solutions.
+struct FactorProblem {
+  int64_t count, m, n;
+  MatrixStrides a, b;  // b: the right-hand sides of solve
+  MatrixStrides out, order;
+};
+
+class Factor {
+ public:
+  enum class Kind { kCholesky, kLu, kSolve, kSolveUnit };
+
+  /// kind: cholesky, lu, solve or solve_unit. Throws std::invalid_argument for another, or a dtype that is not float32
+  /// or float64.
+  Factor(const KernelTable& table, const std::string& kind, DType dtype);
+
+  DType dtype() const { return dtype_; }
+  Kind kind() const { return kind_; }
+  bool solves() const { return kind_ == Kind::kSolve || kind_ == Kind::kSolveUnit; }
+
+  void run(const FactorProblem& problem, char* const* inputs, char* const* outputs, int threads,
+           Interrupt& interrupt) const;
+
+ private:
+  const DType dtype_;
+  Kind kind_;
+  const FactorRow* row_ = nullptr;
+};
+
+}  // namespace accel

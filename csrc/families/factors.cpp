@@ -1,0 +1,8 @@
+#include "kernels/factor.hpp"
+#include "table.hpp"
+
+namespace accel::ACCEL_ISA {
+
+void add_factors(KernelTable& table) { table.factors = rows(kFactors); }
+
+}  // namespace accel::ACCEL_ISA

@@ -1,0 +1,76 @@
+"""Factorisations of blocks: a work-group for each, or for some of its right-hand sides."""
+
+from __future__ import annotations
+
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.layout import span
+from accel.numerics import FACTOR
+from accel.scalar import Program, Step
+
+from . import build
+
+ITEMS = {"lanes": 256, "loops": 16}
+"""Work-items that share the rows of lu, by geometry."""
+
+COLUMNS = 64
+"""Right-hand sides of a work-group."""
+
+
+def functions(dtype: str) -> str:
+    """The text of quotient and square_root."""
+    divide = Program((dtype,) * 2, (Step("divide", dtype, (0, 1)),), dtype)
+    root = Program((dtype,), (Step("sqrt", dtype, (0,)),), dtype)
+    bits = f"#define as_bits as_{'ulong' if dtype == 'float64' else 'uint'}\n"
+    return bits + build.function(divide, "quotient") + build.function(root, "square_root")
+
+
+def definitions(call: Call, geometry: str) -> dict[str, object]:
+    """What factor.cl needs defined."""
+    kind, out = call.params.kind, call.outputs[0]
+    wide = out.dtype.itemsize == 8
+    reach = [b for x in (*call.inputs, *call.outputs) for b in span(x.shape, x.strides)]
+    return {
+        **build.index_types(*reach, *out.shape),
+        "T": build.STORAGE[out.dtype.name],
+        "BITS": "ulong" if wide else "uint",
+        "MAGNITUDE": "0x7fffffffffffffffUL" if wide else "0x7fffffffU",
+        "FACTOR": FACTOR,
+        "ITEMS": {"cholesky": FACTOR, "lu": ITEMS[geometry]}.get(kind, COLUMNS),
+        "CHOLESKY": int(kind == "cholesky"),
+        "LU": int(kind == "lu"),
+        "SOLVE": int(kind.startswith("solve")),
+        "UNIT": int(kind == "solve_unit"),
+    }
+
+
+def _supports(call: Call) -> str | None:
+    return build.device_of(call).inexact(call.settings)
+
+
+def _prepare(call: Call) -> Prepared:
+    device = build.device_of(call)
+    defined = definitions(call, device.geometry)
+    dtype = call.outputs[0].dtype.name
+    code = build.assemble(
+        ("factor",),
+        defined,
+        functions(dtype),
+        fp64=dtype == "float64",
+        correctly_rounded=device.correctly_rounded,
+    )
+    kernel = device.kernel("kernels/opencl/factor.cl", code, "factor")
+    count, m, n = call.outputs[0].shape
+    out, *order = (its.strides if its.ndim == 3 else (*its.strides, 0) for its in call.outputs)
+    a, *b = (its.strides for its in call.inputs)
+    none = (0, 0, 0)
+    fields = build.pack(defined, *out, *(order or [none])[0], *a, *(b or [none])[0])
+    items = int(str(defined["ITEMS"]))
+    tiles = -(-n // COLUMNS) if b else 1
+    numbers = (m, n, tiles) if b else (m, n) if order else (m,)
+    given = slots(call)
+    operands = (*given[len(call.inputs) :], *given[: len(call.inputs)])
+    build.set_numbers(device, kernel, 2 * len(operands), fields, *numbers)
+    return Prepared((build.launch(device, kernel, operands, (count * tiles * items,), (items,)),))
+
+
+KERNELS = (Kernel("factor", "opencl.factor", "opencl/factor.cl", _supports, _prepare),)

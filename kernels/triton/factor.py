@@ -1,0 +1,75 @@
+"""Factorisations of blocks: a program instance for each, or for some of its right-hand sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton.language as tl
+
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.backends.triton_kernel import Pointer, Specialization, prepare
+from accel.kernels.triton.device import factor as device_code
+from accel.kernels.triton.pointwise import needs_wide, power_of_two
+from accel.scalar import Program, Step
+
+ROWS = {"interpreter": 4096}
+"""Rows of a tile of lu by architecture; 64 elsewhere."""
+
+COLUMNS = {"interpreter": 1024}
+"""Right-hand sides of a program instance at most by architecture; 64 elsewhere."""
+
+
+def specialization(call: Call) -> tuple[Specialization, int]:
+    """The kernel of a call and its program instances."""
+    kind, device = call.params.kind, call.device
+    (count, m, n), dtype = call.outputs[0].shape, call.outputs[0].dtype
+    rows = min(power_of_two(m), ROWS.get(device.architecture, 64))
+    width = min(power_of_two(n), COLUMNS.get(device.architecture, 64))
+    far = needs_wide(*(((*x.shape[:-2], *(s + 4096 for s in x.shape[-2:])), x.strides) for x in call.inputs))
+    far = far or needs_wide(*(((*x.shape[:-1], x.shape[-1] + 4096), x.strides) for x in call.outputs))
+    bits = f"int{8 * dtype.itemsize}"
+    arguments: dict[str, Any] = {
+        "out": Pointer(dtype.name), "a": Pointer(dtype.name), "n": n,
+        **_strides("out", call.outputs[0].strides), **_strides("a", call.inputs[0].strides),
+        "BITS": getattr(tl, bits), "INDEX": tl.int64 if far else tl.int32,
+    }  # fmt: skip
+    programs = {"divide": Program((dtype.name,) * 2, (Step("divide", dtype.name, (0, 1)),), dtype.name)}
+    grid = count
+    if kind == "cholesky":
+        programs["root"] = Program((dtype.name,), (Step("sqrt", dtype.name, (0,)),), dtype.name)
+        arguments |= {"T": getattr(tl, dtype.name), "SIZE": power_of_two(n)}
+    elif kind == "lu":
+        order = call.outputs[1].strides
+        arguments |= {
+            "order": Pointer("int64"), "m": m, "steps": min(m, n), "order_matrix": order[0], "order_row": order[1],
+            "MAGNITUDE": (1 << 8 * dtype.itemsize - 1) - 1, "SIZE": power_of_two(n), "ROWS": rows,
+        }  # fmt: skip
+    else:
+        tiles = -(-n // width)
+        grid *= tiles
+        arguments |= {
+            "b": Pointer(dtype.name), "n": m, "columns": n, "tiles": tiles, **_strides("b", call.inputs[1].strides),
+            "UNIT": kind == "solve_unit", "T": getattr(tl, dtype.name), "SIZE": power_of_two(m), "WIDTH": width,
+        }  # fmt: skip
+    arguments |= dict(zip(("DIVIDE", "ROOT"), device.functions(programs), strict=False))
+    kernel = device.kernel(device_code.__file__, {"solve_unit": "solve"}.get(kind, kind))
+    return Specialization(kernel, arguments, "i64" if far else "i32"), grid
+
+
+def _strides(name: str, strides: tuple[int, ...]) -> dict[str, int]:
+    return dict(zip((f"{name}_matrix", f"{name}_row", f"{name}_column"), strides, strict=True))
+
+
+def _supports(call: Call) -> str | None:
+    return None
+
+
+def _prepare(call: Call) -> Prepared:
+    what, grid = specialization(call)
+    given = slots(call)
+    operands = (*given[len(call.inputs) :], *given[: len(call.inputs)])
+    sizes = [x.dtype.itemsize for x in (*call.outputs, *call.inputs)]
+    return Prepared((prepare(call.device, what, grid, operands, sizes),))
+
+
+KERNELS = (Kernel("factor", "triton.factor", "triton/device/factor.py", _supports, _prepare),)
