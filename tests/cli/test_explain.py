@@ -37,6 +37,8 @@ ARGUMENTS = {
         ("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp"),
         ("--shape", "5x7", "axis=1"),
     ),
+    "index_add": ("--shape", "5x7,4,5x4", "--dtype", "float32,int64,float32", "dim=1"),
+    "put_along_axis": ("--shape", "5x7,5x4,4", "--dtype", "float32,int64,float32"),
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
 }

@@ -17,13 +17,13 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
+from .primitive import gather, join, matmul, pointwise, reduce, row, scan, scatter, sort
 from .spec import OpSpec
 
 __all__ = [
     "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
-    "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
-    "sort", "statistics",
+    "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "scatter",
+    "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 

@@ -1,8 +1,11 @@
-"""What ``x[key]`` selects where the key has integer arrays, lists or boolean masks, by NumPy's rules."""
+"""What ``x[key]`` selects, and what ``x[key] = values`` writes to, where the key has integer arrays, lists or boolean
+masks, by NumPy's rules."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,15 +15,40 @@ from ..array import Array
 from ..conversion import from_numpy, to_numpy
 from ..errors import ArgumentError, shown
 from ..indexing import is_integer
-from ..layout import broadcast_shapes
-from .primitive.gather import as_positions, gathered
+from ..layout import Shape, broadcast_shapes
+from ..operators import check_writable
+from .parameters import Scatter
+from .primitive.gather import as_positions, check_positions, gathered
+from .primitive.pointwise import source_of
+from .primitive.scatter import in_rows, numbered, store
 
 
-def selected(x: Array, key: Any) -> Array:
-    """A copy of the elements. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
+@dataclass(frozen=True)
+class Selection:
+    """The elements that a key with arrays selects. view: the array under the key's other items. positions: int64, one
+    along each of the view's axes that arrays index, of shapes that broadcast to `shape`, whose axes stand in the result
+    from `start` on. walks: for each axis of the view the result's axis that is walked with it, or -1. apart: whether no
+    element can be selected twice."""
+
+    view: Array
+    positions: list[Array]
+    shape: Shape
+    start: int
+    walks: tuple[int, ...]
+    apart: bool
+
+    @property
+    def names(self) -> list[str]:
+        """What messages call the positions."""
+        return [f"index: array {k}" for k in range(len(self.positions))]
+
+
+def located(x: Array, key: Any) -> Selection:
+    """What a key selects. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
     that they are broadcast to take their place, else they come first."""
     items: list[Any] = []
-    for item in key if isinstance(key, tuple) else (key,):
+    given = key if isinstance(key, tuple) else (key,)
+    for item in given:
         items += _as_arrays(x, item, sum(i is not None and i is not Ellipsis for i in items))
     consumed = sum(item is not None and item is not Ellipsis for item in items)
     if consumed > x.ndim:
@@ -45,15 +73,44 @@ def selected(x: Array, key: Any) -> Array:
     more = len(shape)
     places = iter([*range(start), *range(start + more, view.ndim - len(arrays) + more)])
     walks = tuple(-1 if a in arrays else next(places) for a in range(view.ndim))
-    after = view.ndim - len(arrays) - start
+    masks = [item for item in given if getattr(getattr(item, "dtype", None), "kind", "") == "b"]
+    apart = len(masks) == 1 and len(indices) == masks[0].ndim
+    return Selection(view, indices, shape, start, walks, apart)
+
+
+def selected(x: Array, key: Any) -> Array:
+    """A copy of the elements that a key with arrays selects."""
+    its = located(x, key)
+    before = its.start + len(its.shape)
+    after = its.view.ndim - len(its.positions) - its.start
     spots = [
         index.view(
-            (*(1,) * (start + more - index.ndim), *index.shape, *(1,) * after),
-            (*(0,) * (start + more - index.ndim), *index.strides, *(0,) * after),
+            (*(1,) * (before - index.ndim), *index.shape, *(1,) * after),
+            (*(0,) * (before - index.ndim), *index.strides, *(0,) * after),
         )
-        for index in indices
+        for index in its.positions
     ]
-    return gathered("gather", view, spots, walks, [f"index: array {k}" for k in range(len(spots))])
+    return gathered("gather", its.view, spots, its.walks, its.names)
+
+
+def assign_selected(op: str, x: Array, key: Any, value: Any) -> None:
+    """Writes values, broadcast, to the elements that a key with arrays selects. Of several for one element the last
+    stays, in row-major order of the values. Nothing is written where anything is wrong."""
+    its = located(x, key)
+    check_writable(op, its.view)
+    lengths = [n for n, to in zip(its.view.shape, its.walks, strict=True) if to < 0]
+    walked = sorted((to, n) for n, to in zip(its.view.shape, its.walks, strict=True) if to >= 0)
+    rows = tuple(n for _, n in walked)
+    values = source_of(op, "value", value, its.view, (*rows[: its.start], *its.shape, *rows[its.start :]))
+    for index, name, length in zip(its.positions, its.names, lengths, strict=True):
+        check_positions(name, index, length)
+    if values.size == 0:
+        return
+    end = its.start + len(its.shape)
+    values = values.permute((*range(its.start, end), *range(its.start), *range(end, values.ndim)))
+    place = {to: 1 + i for i, (to, _) in enumerate(walked)} | {-1: -1}
+    params = Scatter(its.view.shape, tuple(place[to] for to in its.walks), apart=its.apart)
+    store(its.view, in_rows(values, prod(its.shape), rows), numbered(its.positions, tuple(lengths)), params)
 
 
 def _as_arrays(x: Array, item: Any, axis: int) -> Sequence[Any]:
