@@ -21,7 +21,7 @@ Shapes = Sequence[Sequence[int]]
 PRIMITIVES = {
     "pointwise": "pointwise", "reduce": "reductions", "mean": "reductions", "softmax": "softmax",
     "log_softmax": "softmax", "logsumexp": "softmax", "matmul": "matmul",
-    "scan": "scans", "sort": "unswept", "gather": "unswept",
+    "scan": "scans", "sort": "unswept", "gather": "unswept", "scatter": "unswept",
 }  # fmt: skip
 """The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 

@@ -19,6 +19,7 @@
 #include "../reduce.hpp"
 #include "../row.hpp"
 #include "../scan.hpp"
+#include "../scatter.hpp"
 #include "../search.hpp"
 #include "../sort.hpp"
 #include "contract.hpp"
@@ -520,6 +521,33 @@ Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, 
   return prepared;
 }
 
+Prepared prepare_scatter(py::object kernel, int64_t count, py::handle length_list, py::handle step_list,
+                         py::handle row_list, py::handle out_rows, py::handle value_rows, int64_t value_step,
+                         int64_t cell_step, int threads) {
+  const Scatter& self = kernel.cast<const Scatter&>();
+  ScatterProblem problem{count, value_step, cell_step, to_shape(length_list, "lengths"), {}, {}, {}, {}};
+  if (count < 0 || problem.lengths.rank == 0) fail("count must not be negative, and lengths must have one at least");
+  problem.steps = to_strides(step_list, problem.lengths.rank, "steps");
+  problem.rows = to_shape(row_list, "rows");
+  problem.out_rows = to_strides(out_rows, problem.rows.rank, "out_rows");
+  problem.value_rows = to_strides(value_rows, problem.rows.rank, "value_rows");
+  const int64_t columns = problem.rows.product();
+  if (count > 0 && columns > kMaxElements / count) fail("there are too many values");
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype(), DType::kInt64};
+  if (self.add()) prepared.dtypes.push_back(DType::kInt64);
+  prepared.dtypes.push_back(self.dtype());
+  prepared.empty.assign(prepared.dtypes.size(), count == 0 || columns == 0 || problem.lengths.product() == 0);
+  prepared.work = static_cast<double>(count) * static_cast<double>(columns) * 2;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    const auto numbers = [&](int i) { return reinterpret_cast<const int64_t*>(inputs[i]); };
+    self.run(problem, inputs[0], numbers(1), self.add() ? numbers(2) : nullptr, outputs[0], threads, interrupt);
+  };
+  return prepared;
+}
+
 /// Adds `launch`, which makes a kernel ready for operands of fixed layouts, and `run`, which also runs it on addresses.
 template <class Class, class... Args, class... Names>
 void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... names) {
@@ -616,6 +644,14 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
              py::arg("isa"), py::arg("kind"), py::arg("dtype"));
   add_launch(factor, &prepare_factor, py::arg("count"), py::arg("m"), py::arg("n"), py::arg("out_strides"),
              py::arg("in_strides"), py::arg("threads"));
+  py::class_<Scatter> scatter(m, "Scatter",
+                              "Rows stored, or added in the canonical order, where numbers of cells say.");
+  scatter.def(
+      py::init([](const std::string& dtype, bool add, bool apart) { return Scatter(parse_dtype(dtype), add, apart); }),
+      py::arg("dtype"), py::arg("add"), py::arg("apart"));
+  add_launch(scatter, &prepare_scatter, py::arg("count"), py::arg("lengths"), py::arg("steps"), py::arg("rows"),
+             py::arg("out_rows"), py::arg("value_rows"), py::arg("value_step"), py::arg("cell_step"),
+             py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

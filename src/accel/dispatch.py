@@ -295,7 +295,8 @@ def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
 
     def run(arrays: Sequence[Array], out: Out | None) -> Out:
         home = arrays[0].device
-        results = call(spec, [from_numpy(on_host(x), target) for x in arrays], params)
+        before = from_numpy(to_numpy(out), target, copy=True) if spec.in_place else None
+        results = call(spec, [from_numpy(on_host(x), target) for x in arrays], params, before)
         if out is None:
             return packed(from_numpy(to_numpy(x), home) for x in each(results))
         for result, its_out in zip(each(results), each(out), strict=True):

@@ -90,6 +90,10 @@ def explain_layouts(
         if parameter.kind is not parameter.POSITIONAL_ONLY or parameter.name not in keywords:
             break
         operands.append(keywords.pop(parameter.name))
+    names = spec.arguments[: len(operands)]
+    if tuple(signature.parameters)[: len(names)] != names and set(names) <= set(signature.parameters):
+        keywords |= dict(zip(names[1:], operands[1:], strict=True))  # something else stands between them
+        del operands[1:]
     try:
         signature.bind(*operands, **keywords)
     except TypeError as error:

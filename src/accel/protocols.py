@@ -23,7 +23,7 @@ from .interop import dlpack, is_scalar
 from .memory import Device
 from .operators import check_writable
 from .ops.primitive.pointwise import assign
-from .ops.selection import selected
+from .ops.selection import assign_selected, selected
 
 
 def attached(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,21 +41,23 @@ attached(selected)
 
 @attached
 def __setitem__(self: Array, key: Index | tuple[Index, ...], value: Any) -> None:
-    """Stores numbers, an array of any kind, or (nested) lists, cast to the array's dtype and broadcast to x[key].
+    """Stores numbers, an array of any kind, or (nested) lists, cast to the array's dtype and broadcast to x[key]. Where
+    a key's arrays name an element several times, the last value stays.
 
     Into integers a fraction is cut off, as astype does: what is lost is precision, as in every rounding. NaN, an
     infinity and a number outside the dtype's range would lose all they say, and raise RangeError.
     """
     if RECORDER.get() is None and _core.store(self, key, value):
         return
-    if has_arrays(key):
-        raise ArgumentError(f"{STORE}: assignment by integer arrays, lists and boolean masks is not offered yet")
-    target = self[key]
-    check_writable(STORE, target)
     if isinstance(value, np.generic) and value.dtype in BY_NUMPY:
         value = value.item()
     elif isinstance(value, (list, tuple)):
         value = asarray(value, dtype=self.dtype, device=self.device)
+    if has_arrays(key):
+        assign_selected(STORE, self, key, value)
+        return
+    target = self[key]
+    check_writable(STORE, target)
     assign(STORE, "value", value, target)
 
 

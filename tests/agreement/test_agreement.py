@@ -16,8 +16,9 @@ WIDELY, ELSEWHERE = ("cpu-avx512", "cpu-avx2", "gpu"), ("cpu-baseline", "cpu-neo
 """Targets that run composed ops in all dtypes, and in float32, without --deep; their kernels are those of the
 primitives, which every target runs."""
 
-ALIKE = ("cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp")
-"""Ops whose kernels are those of `cumulative_sum` with another operation: they run as composed ones do."""
+ALIKE = ("cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp", "put_along_axis", "index_add")
+"""Ops whose kernels are those of `cumulative_sum` with another operation, or those of `scatter` around others: they run
+as composed ones do."""
 
 
 def with_deep_only(target, spec, dtype) -> bool:

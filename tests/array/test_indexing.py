@@ -139,7 +139,7 @@ def test_refused(name):
     x = accel.asarray([1, 2, 3])
     with pytest.raises(error, match=words):
         x[key]
-    with pytest.raises((error, accel.ArgumentError), match=f"{words}|not offered yet"):
+    with pytest.raises(error, match=words):
         x[key] = 0
     assert to_numpy(x).tolist() == [1, 2, 3]
 

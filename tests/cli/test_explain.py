@@ -43,6 +43,8 @@ ARGUMENTS = {
     "topk": ("--shape", "5x7", "k=3"),
     "isin": ("--shape", "5x7,4"),
     "searchsorted": ("--shape", "7,5x7"),
+    "index_add": ("--shape", "5x7,4,5x4", "--dtype", "float32,int64,float32", "dim=1"),
+    "put_along_axis": ("--shape", "5x7,5x4,4", "--dtype", "float32,int64,float32"),
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
 }

@@ -19,6 +19,7 @@ OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
+    *("values", "index", "source"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -70,6 +71,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
     **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
     "logcumsumexp": (X[0],),
+    "index_add": (X, 1, accel.asarray(np.array([0, 2]), device="cpu"), X[:, :2]),
+    "put_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu"), X[:, :2]),
     "take": (X[0], accel.asarray(np.array([0, 2]), device="cpu")),
     "take_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu")),
     **dict.fromkeys(("flip", "unstack", "diff", "diagonal", "trace", "diag", "rot90"), (X,)),

@@ -110,12 +110,17 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         if spec.name == "gather":
             return [x, positions], [{"walks": (0, -1)}]
         return [x, positions], [{"axis": 1}]
+    if spec.primitive == "scatter":
+        x, source = elements(dtype, (3, 401), 0), elements(dtype, (3, 300), 1)
+        if spec.name == "index_add":
+            return [x, np.arange(300) % 7, source], [{"dim": 1}]
+        return [x, np.arange(900).reshape(3, 300) % 7, source], [{"axis": 1}]
     raise NotImplementedError(f"{spec.name}: no operands are written down here for its primitive, {spec.primitive}")
 
 
 def by_name(spec: Any, arrays: list[Any]) -> tuple[list[Any], dict[str, Any]]:
     """Operands in their places, and those by name before which an op may take something else."""
-    first = arrays[:1] if spec.name in COMPOSED else arrays
+    first = arrays[:1] if spec.name in COMPOSED or spec.name == "index_add" else arrays
     return first, dict(zip(spec.arguments[len(first) :], arrays[len(first) :], strict=False))
 
 

@@ -90,7 +90,8 @@ class Call:
 class Slot:
     """What one argument of a launch is. kind: ``input`` or ``output`` of the call, or ``scratch``, a piece of memory
     that is this run's own. index: which one. offset, view: of an input or output, the part that begins so many elements
-    behind its first one and lies as the layout says; None: all of it."""
+    behind its first one and lies as the layout says; of scratch, its bytes as elements of such an array. None: all of
+    it."""
 
     kind: str
     index: int = 0

@@ -30,6 +30,7 @@ from .primitive import (
     reduce,
     row,
     scan,
+    scatter,
     search,
     sort,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "regression_loss",
     "row",
     "scan",
+    "scatter",
     "search",
     "softmax",
     "sort",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..dtypes import TABLE, DType
 from ..errors import ShapeError
-from ..layout import Layout, Shape, broadcast_strides
+from ..layout import Layout, Shape, broadcast_strides, collapse
 from ..scalar import Program, RowProgram
 
 
@@ -187,3 +187,57 @@ def selection(inputs: Sequence[Layout], shape: Shape, params: Gather) -> Selecti
         tuple(x.shape[axis] for axis in indexed),
         tuple(x.strides[axis] for axis in indexed),
     )
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Parameters of the primitive ``scatter``, which stores rows of values where cells say, or adds them.
+
+    Inputs: at times the base, of the output's shape and dtype, which is what the output holds first (without one it
+    holds something already, and keeps what is not written); values (count, …) of the dtype; cells (count,), int64.
+    shape: of the output. walks: for each of its axes, the axis of the values, from 1 on and each once, that is walked
+    with it and has its length, or -1: such axes are counted in row-major order, and a cell is a number of theirs. A
+    number of no cell drops its row; nothing is written beyond the output.
+    add: the values of one cell, in ascending order of their places, are summed by rule 2 of docs/numerics.md, and the
+    sum is added to what the cell holds; for float32, float64 and integers. Else the last of them stays. apart: no cell
+    is there twice, for which the caller answers. No operand has size 0.
+    """
+
+    shape: Shape
+    walks: tuple[int, ...]
+    add: bool = False
+    apart: bool = False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A scatter in strides of few axes. lengths, steps: of the axes of the output that cells count. rows: the lengths
+    of those that are walked, with the output's and the values' steps. value_step, cell_step: from one row to the
+    next."""
+
+    count: int
+    lengths: Shape
+    steps: Shape
+    rows: Shape
+    out_rows: Shape
+    value_rows: Shape
+    value_step: int
+    cell_step: int
+
+
+def placement(inputs: Sequence[Layout], out: Layout, params: Scatter) -> Placement:
+    """Where a scatter of operands of these layouts writes."""
+    *_, values, cells = inputs
+    counted = [axis for axis, to in enumerate(params.walks) if to < 0]
+    walked = sorted((to, axis) for axis, to in enumerate(params.walks) if to >= 0)
+    lengths, (steps,) = collapse(
+        tuple(out.shape[axis] for axis in counted), [tuple(out.strides[axis] for axis in counted)]
+    )
+    rows, (out_rows, value_rows) = collapse(
+        values.shape[1:], [tuple(out.strides[axis] for _, axis in walked), values.strides[1:]]
+    )
+    (value_step, *_), (cell_step,) = values.strides, cells.strides
+    return Placement(
+        cells.size, lengths or (1,), steps or (0,), rows or (1,), out_rows or (0,), value_rows or (0,), value_step,
+        cell_step,
+    )  # fmt: skip

@@ -1,7 +1,10 @@
-"""What ``x[key]`` selects where the key has integer arrays, lists or boolean masks, by NumPy's rules."""
+"""What ``x[key]`` selects, and ``x[key] = value`` assigns, where the key has integer arrays, lists or boolean masks, by
+NumPy's rules."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,14 +15,46 @@ from ..conversion import from_numpy
 from ..dtypes import BOOL
 from ..errors import ArgumentError, shown
 from ..indexing import is_integer
-from ..layout import broadcast_shapes, reshaped
-from .primitive.gather import as_positions, gathered
+from ..layout import Shape, broadcast_shapes, reshaped
+from ..operators import check_writable
+from .parameters import Scatter
+from .primitive.gather import as_positions, check_positions, gathered
+from .primitive.pointwise import source_of
+from .primitive.scatter import in_rows, numbered, store
 from .searching import mask_positions, readable
 from .views import reshape
 
 
-def selected(x: Array, key: Any) -> Array:
-    """A copy of the elements. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
+@dataclass(frozen=True)
+class Selection:
+    """The elements that a key with arrays selects.
+
+    view: the array under the key's other items. positions: int64, one along each of the view's axes that arrays index,
+    of shapes that broadcast to `shape`, whose axes stand in the result from `start` on. walks: for each axis of the
+    view the result's axis that is walked with it, or -1. known: of each of the positions, whether they are a mask's,
+    and so in range.
+    """
+
+    view: Array
+    positions: list[Array]
+    shape: Shape
+    start: int
+    walks: tuple[int, ...]
+    known: tuple[bool, ...]
+
+    @property
+    def names(self) -> list[str | None]:
+        """What messages call the positions; None where they are known to be in range."""
+        return [None if inside else f"index: array {k}" for k, inside in enumerate(self.known)]
+
+    @property
+    def apart(self) -> bool:
+        """Whether no element can be selected twice: those that masks select are in order."""
+        return all(self.known)
+
+
+def located(x: Array, key: Any) -> Selection:
+    """What a key selects. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
     that they are broadcast to take their place, else they come first."""
     x, items, known = _expanded(x, key)
     consumed = sum(item is not None and item is not Ellipsis for item in items)
@@ -45,16 +80,43 @@ def selected(x: Array, key: Any) -> Array:
     more = len(shape)
     places = iter([*range(start), *range(start + more, view.ndim - len(arrays) + more)])
     walks = tuple(-1 if a in arrays else next(places) for a in range(view.ndim))
-    after = view.ndim - len(arrays) - start
+    return Selection(view, indices, shape, start, walks, tuple(known))
+
+
+def selected(x: Array, key: Any) -> Array:
+    """A copy of the elements that a key with arrays selects."""
+    its = located(x, key)
+    before = its.start + len(its.shape)
+    after = its.view.ndim - len(its.positions) - its.start
     spots = [
         index.view(
-            (*(1,) * (start + more - index.ndim), *index.shape, *(1,) * after),
-            (*(0,) * (start + more - index.ndim), *index.strides, *(0,) * after),
+            (*(1,) * (before - index.ndim), *index.shape, *(1,) * after),
+            (*(0,) * (before - index.ndim), *index.strides, *(0,) * after),
         )
-        for index in indices
+        for index in its.positions
     ]
-    names = [None if inside else f"index: array {k}" for k, inside in enumerate(known)]
-    return gathered("gather", view, spots, walks, names)
+    return gathered("gather", its.view, spots, its.walks, its.names)
+
+
+def assign_selected(op: str, x: Array, key: Any, value: Any) -> None:
+    """Writes values, broadcast, to the elements that a key with arrays selects. Of several for one element the last
+    stays, in row-major order of the values. Nothing is written where anything is wrong."""
+    its = located(x, key)
+    check_writable(op, its.view)
+    lengths = [n for n, to in zip(its.view.shape, its.walks, strict=True) if to < 0]
+    walked = sorted((to, n) for n, to in zip(its.view.shape, its.walks, strict=True) if to >= 0)
+    rows = tuple(n for _, n in walked)
+    values = source_of(op, "value", value, its.view, (*rows[: its.start], *its.shape, *rows[its.start :]))
+    for index, name, length in zip(its.positions, its.names, lengths, strict=True):
+        if name is not None:
+            check_positions(name, index, length)
+    if values.size == 0:
+        return
+    end = its.start + len(its.shape)
+    values = values.permute((*range(its.start, end), *range(its.start), *range(end, values.ndim)))
+    place = {to: 1 + i for i, (to, _) in enumerate(walked)} | {-1: -1}
+    params = Scatter(its.view.shape, tuple(place[to] for to in its.walks), apart=its.apart)
+    store(its.view, in_rows(values, prod(its.shape), rows), numbered(its.positions, tuple(lengths)), params)
 
 
 def _expanded(x: Array, key: Any) -> tuple[Array, list[Any], list[bool]]:

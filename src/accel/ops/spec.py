@@ -77,6 +77,7 @@ class OpSpec:
     call it.
     keeps_order: whether the result lies in memory as its operands do, where these lie alike without gaps; else it is
     row-major.
+    in_place: whether it writes to a part of an output that is always given, and leaves the rest of it as it was.
     dtypes: operand dtypes that it takes. flops, bytes: of one call, from operand layouts and outputs.
     """
 
@@ -95,6 +96,7 @@ class OpSpec:
     scalars: bool = False
     namespace: str = ""
     keeps_order: bool = False
+    in_place: bool = False
     adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | Seen | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
     decomposes: Callable[[Any], bool] = lambda params: True

@@ -94,7 +94,8 @@ def solve(x1: np.ndarray, x2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _singular(a: np.ndarray, wanted: int) -> np.ndarray:
-    zero = [(np.diagonal(eliminated(m)[1]) == 0).any() for m in a.reshape(prod(a.shape[:-2]), *a.shape[-2:])] if wanted else []
+    each_matrix = a.reshape(prod(a.shape[:-2]), *a.shape[-2:]) if wanted else ()
+    zero = [(np.diagonal(eliminated(m)[1]) == 0).any() for m in each_matrix]
     return np.asarray(np.count_nonzero(zero))
 
 

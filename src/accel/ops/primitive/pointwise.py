@@ -15,7 +15,7 @@ from ...array import Array, is_readonly
 from ...conversion import constant
 from ...dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, check_scalar, promote
 from ...errors import ArgumentError, DtypeError, ShapeError
-from ...layout import Layout, broadcast_shapes, broadcast_strides
+from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from ...scalar import FUNCTIONS, Program, ScalarFunction, program_for
 from .. import bounds, extended
 from ..derivative import program_vjp, summed
@@ -325,16 +325,33 @@ def assign(op: str, argument: str, value: Any, out: Array) -> None:
 
     Raises RangeError for a number that the dtype does not hold, ShapeError, DeviceError, ArgumentError.
     """
-    if interop.is_scalar(value):
-        check_scalar(value, out.dtype, f"{op}: {argument}")
-        source = constant(value, out.dtype, out.device)
-    else:
-        (source, _), _ = interop.adopt(op, **{argument: value, "out": out})
-    if broadcast_shapes(source.shape, out.shape, what=op) != out.shape:
-        raise ShapeError(f"{op}: {argument}: {source.shape} does not broadcast to {out.shape}")
+    source = _adopted(op, argument, value, out)
+    _check_broadcasts(op, argument, source.shape, out.shape)
     if out.size:
         stretched = source.view(out.shape, broadcast_strides(source.layout, out.shape))
         dispatch.call(PROGRAM, (stretched,), cast_program(source.dtype, out.dtype), out)
+
+
+def source_of(op: str, argument: str, value: Any, like: Array, shape: Shape) -> Array:
+    """What `assign` would write to elements of an array of which they make up this shape: in its dtype, broadcast."""
+    source = _adopted(op, argument, value, like)
+    _check_broadcasts(op, argument, source.shape, shape)
+    if source.dtype is not like.dtype:
+        source = dispatch.call(PROGRAM, (source,), cast_program(source.dtype, like.dtype))
+    return source.view(shape, broadcast_strides(source.layout, shape))
+
+
+def _adopted(op: str, argument: str, value: Any, out: Array) -> Array:
+    if interop.is_scalar(value):
+        check_scalar(value, out.dtype, f"{op}: {argument}")
+        return constant(value, out.dtype, out.device)
+    (source, _), _ = interop.adopt(op, **{argument: value, "out": out})
+    return source
+
+
+def _check_broadcasts(op: str, argument: str, source: Shape, target: Shape) -> None:
+    if broadcast_shapes(source, target, what=op) != target:
+        raise ShapeError(f"{op}: {argument}: {source} does not broadcast to {target}")
 
 
 def cast_program(source: DType, target: DType) -> Program:

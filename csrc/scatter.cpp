@@ -1,0 +1,199 @@
+#include "scatter.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace accel {
+
+namespace {
+
+constexpr int64_t kLanes = 64, kBlock = 4096;  // of rule 2
+constexpr int64_t kTile = 16;                  // elements of a row that are summed side by side
+constexpr int64_t kPart = 1 << 14;             // elements between two checkpoints
+constexpr double kGrain = 1 << 15;             // elements of a task
+constexpr double kThreadElements = 1 << 16;    // elements that are worth a thread
+
+/// Whether there is a cell of that number; `at`: the offset of its first element.
+inline bool place(const ScatterProblem& p, int64_t cell, int64_t& at) {
+  if (cell < 0) return false;
+  at = 0;
+  for (int d = p.lengths.rank - 1; d > 0; --d) {
+    const int64_t next = cell / p.lengths[d];
+    at += (cell - next * p.lengths[d]) * p.steps[d];
+    cell = next;
+  }
+  at += cell * p.steps[0];
+  return cell < p.lengths[0];
+}
+
+/// Calls body(out offset, value offset, n) for pieces of a row's elements from `begin` to `end`, along which both have
+/// the nest's inner strides.
+template <class Body>
+void along_row(const Nest& nest, int64_t begin, int64_t end, Body&& body) {
+  const int64_t inner = nest.inner(), out_step = nest.inner_stride(0), value_step = nest.inner_stride(1);
+  if (nest.rank() < 2) return body(begin * out_step, begin * value_step, end - begin);
+  RowCursor cursor(nest, begin / inner);
+  for (int64_t at = begin, column = begin % inner; at < end; column = 0) {
+    const int64_t n = std::min(end - at, inner - column);
+    body(cursor.offset(0) + column * out_step, cursor.offset(1) + column * value_step, n);
+    at += n;
+    if (at < end) cursor.next();
+  }
+}
+
+/// Tasks are parts of every row, or where no two rows meet, of the rows.
+template <class T>
+void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* values, const int64_t* cells, T* out,
+                int threads, Interrupt& interrupt) {
+  const int64_t columns = nest.shape.product(), shared = apart ? p.count : columns;
+  const double elements = static_cast<double>(p.count) * static_cast<double>(columns);
+  threads = worthwhile(elements, kThreadElements, threads);
+  const int64_t tasks = std::min(shared, tasks_of(elements, kGrain, threads)), share = (shared + tasks - 1) / tasks;
+  const int64_t out_step = nest.inner_stride(0), value_step = nest.inner_stride(1);
+  parallel_for((shared + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t first = task * share, last = std::min(shared, first + share);
+    const int64_t begin = apart ? 0 : first, end = apart ? columns : last;
+    int64_t i = apart ? first : 0;
+    const int64_t stop = apart ? last : p.count;
+    if (columns == 1 && p.lengths.rank == 1) {  // single elements, of which each is worth a few instructions
+      const uint64_t length = static_cast<uint64_t>(p.lengths[0]);
+      const int64_t step = p.steps[0];
+      while (i < stop) {
+        const int64_t until = std::min(stop, i + kPart);
+        worker.checkpoint(until - i);
+        for (; i < until; ++i) {
+          const int64_t cell = cells[i * p.cell_step];
+          if (static_cast<uint64_t>(cell) < length) out[cell * step] = values[i * p.value_step];
+        }
+      }
+      return;
+    }
+    for (; i < stop; ++i) {
+      int64_t at;
+      if (!place(p, cells[i * p.cell_step], at)) continue;
+      along_row(nest, begin, end, [&](int64_t to, int64_t from, int64_t n) {
+        T* const y = out + at + to;
+        const T* const x = values + i * p.value_step + from;
+        if (out_step == 1 && value_step == 1) {
+          std::copy_n(x, n, y);
+        } else {
+          for (int64_t c = 0; c < n; ++c) y[c * out_step] = x[c * value_step];
+        }
+      });
+      worker.checkpoint(end - begin);
+    }
+  });
+}
+
+/// Rows of one cell, of which n <= kTile elements are summed: those at `order` from place `first` on.
+template <class T>
+struct Rows {
+  const T* values;
+  const int64_t* order;
+  int64_t row_step, step, n;
+
+  /// The sum by rule 2 of `count` rows from `first` on, whose items are single rows on level 0, and blocks of the level
+  /// below on others.
+  void sum(int level, int64_t size, int64_t first, int64_t count, T* total) const {
+    T lanes[kLanes * kTile], part[kTile];
+    const int64_t items = (count + size - 1) / size;
+    for (int64_t k = 0; k < items; ++k) {
+      T* const lane = lanes + k % kLanes * n;
+      const T* from = part;
+      int64_t by = 1;
+      if (level == 0) {
+        from = values + order[first + k] * row_step;
+        by = step;
+      } else {
+        sum(level - 1, size / kBlock, first + k * size, std::min(size, count - k * size), part);
+      }
+      if (k < kLanes) {
+        for (int64_t c = 0; c < n; ++c) lane[c] = from[c * by];
+      } else {
+        for (int64_t c = 0; c < n; ++c) lane[c] = static_cast<T>(lane[c] + from[c * by]);
+      }
+    }
+    int64_t left = std::min(items, kLanes);
+    for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+      for (int64_t l = 0; l + half < left; ++l) {
+        for (int64_t c = 0; c < n; ++c) {
+          lanes[l * n + c] = static_cast<T>(lanes[l * n + c] + lanes[(l + half) * n + c]);
+        }
+      }
+      left = std::min(left, half);
+    }
+    std::copy_n(lanes, n, total);
+  }
+};
+
+/// Tasks are parts of the sorted order; each has the cells whose first row is in it.
+template <class T>
+void add_rows(const ScatterProblem& p, const Nest& nest, const T* values, const int64_t* cells, const int64_t* order,
+              T* out, int threads, Interrupt& interrupt) {
+  const int64_t columns = nest.shape.product(), out_step = nest.inner_stride(0), value_step = nest.inner_stride(1);
+  const double elements = static_cast<double>(p.count) * static_cast<double>(columns);
+  threads = worthwhile(elements, kThreadElements, threads);
+  const int64_t tasks = std::min(p.count, tasks_of(elements, kGrain, threads)), share = (p.count + tasks - 1) / tasks;
+  const auto cell_at = [&](int64_t i) { return cells[order[i] * p.cell_step]; };
+  parallel_for((p.count + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t stop = std::min(p.count, (task + 1) * share);
+    int64_t i = task * share;
+    while (i > 0 && i < stop && cell_at(i) == cell_at(i - 1)) ++i;
+    while (i < stop) {
+      const int64_t first = i, cell = cell_at(i);
+      while (++i < p.count && cell_at(i) == cell) {
+      }
+      int64_t at, size = 1;
+      if (!place(p, cell, at)) continue;
+      int level = 0;
+      for (; (i - first - 1) / size >= kBlock; ++level) size *= kBlock;
+      along_row(nest, 0, columns, [&](int64_t to, int64_t from, int64_t n) {
+        for (int64_t c = 0; c < n; c += kTile) {
+          const Rows<T> rows{values + from + c * value_step, order, p.value_step, value_step, std::min(kTile, n - c)};
+          T total[kTile];
+          rows.sum(level, size, first, i - first, total);
+          T* const y = out + at + to + c * out_step;
+          for (int64_t k = 0; k < rows.n; ++k) y[k * out_step] = static_cast<T>(y[k * out_step] + total[k]);
+        }
+      });
+      worker.checkpoint((i - first) * columns);
+    }
+  });
+}
+
+}  // namespace
+
+Scatter::Scatter(DType dtype, bool add, bool apart) : dtype_(dtype), add_(add), apart_(apart) {
+  if (add && (dtype == DType::kBool || is_half(dtype))) {
+    throw std::invalid_argument("there is no sum of " + std::string(info(dtype).name));
+  }
+}
+
+void Scatter::run(const ScatterProblem& problem, const char* values, const int64_t* cells, const int64_t* order,
+                  char* out, int threads, Interrupt& interrupt) const {
+  Nest nest{problem.rows, {problem.out_rows, problem.value_rows}};
+  if (problem.count == 0 || problem.lengths.product() == 0 || nest.shape.product() == 0) return;
+  nest.collapse();
+  const auto as = [&](auto type) {
+    using T = decltype(type);
+    const T* const from = reinterpret_cast<const T*>(values);
+    T* const to = reinterpret_cast<T*>(out);
+    if (add_) return add_rows<T>(problem, nest, from, cells, order, to, threads, interrupt);
+    store_rows<T>(problem, nest, apart_, from, cells, to, threads, interrupt);
+  };
+  if (add_ && dtype_ == DType::kFloat32) return as(float{});
+  if (add_ && dtype_ == DType::kFloat64) return as(double{});
+  switch (size_of(dtype_)) {
+    case 1:
+      return as(uint8_t{});
+    case 2:
+      return as(uint16_t{});
+    case 4:
+      return as(uint32_t{});
+    default:
+      return as(uint64_t{});
+  }
+}
+
+}  // namespace accel

@@ -1,0 +1,26 @@
+"""Rows stored, or added, where numbers of cells say: stored in sequence, added in the order of the cells."""
+
+from __future__ import annotations
+
+from accel.backends import scattering
+from accel.backends.base import Call, Launch, Slot
+from accel.backends.cpu import native, threads
+from accel.ops.parameters import placement
+
+from . import pointwise, sort
+
+
+def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
+    (out,), params = call.outputs, call.params
+    its = placement(call.inputs, out, params)
+    kernel = native().Scatter(out.dtype.name, params.add, params.apart)
+    run = kernel.launch(
+        its.count, its.lengths, its.steps, its.rows, its.out_rows, its.value_rows, its.value_step, its.cell_step,
+        threads(call.settings),
+    )  # fmt: skip
+    return Launch(run, (*operands, Slot("output")), kernel)
+
+
+KERNELS = (
+    scattering.kernel("cpu.scatter", "csrc/scatter.hpp", (*pointwise.KERNELS, *sort.KERNELS), _own, in_sequence=True),
+)

@@ -1,0 +1,73 @@
+"""Rows stored, or added, where numbers of cells say: one launch, after those that sort the cells."""
+
+from __future__ import annotations
+
+from math import prod
+
+from accel.backends import scattering
+from accel.backends.base import Call, Launch, Slot
+from accel.layout import span
+from accel.numerics import BLOCK, LANES
+from accel.ops.parameters import Placement, placement
+
+from . import build, pointwise, sort
+from .gather import STORAGE
+
+GROUP = 64
+"""Work-items of a work-group."""
+
+
+def definitions(call: Call, its: Placement, ordered: bool) -> dict[str, object]:
+    """What scatter.cl needs defined."""
+    (out,), dtype = call.outputs, call.outputs[0].dtype
+    *_, values, cells = call.inputs
+    reach = [bound for x in (out, values, cells) for bound in span(x.shape, x.strides)]
+    floats = call.params.add and dtype.kind == "f"
+    return {
+        **build.index_types(prod(its.lengths), its.count, prod(its.rows), *reach),
+        "ELEMENT": build.STORAGE[dtype.name] if floats else STORAGE[dtype.itemsize],
+        "NOTHING": ("-0.0f" if dtype.itemsize == 4 else "-0.0") if floats else "0",
+        "AXES": len(its.lengths),
+        "ROWS": len(its.rows),
+        "ADD": int(call.params.add),
+        "ORDERED": int(ordered),
+        "BLOCK": BLOCK,
+        "LANES": LANES,
+    }
+
+
+def _refusal(call: Call) -> str | None:
+    its = placement(call.inputs, call.outputs[0], call.params)
+    nbytes = 8 * (2 * len(its.lengths) + 3 * len(its.rows) + 2) + 16 * 4 + 16
+    if nbytes > build.ARGUMENT_BYTES:
+        return f"{len(its.lengths)} axes of cells and {len(its.rows)} of rows need {nbytes} bytes of arguments"
+    if its.count > BLOCK**3:
+        return f"sums of more than {BLOCK**3} rows"
+    return None
+
+
+def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
+    device, its = build.device_of(call), placement(call.inputs, call.outputs[0], call.params)
+    defined = definitions(call, its, len(operands) == 3)
+    fp64 = defined["ELEMENT"] == "double"
+    code = build.assemble(("scatter",), defined, "", fp64=fp64, correctly_rounded=device.correctly_rounded)
+    kernel = device.kernel("kernels/opencl/scatter.cl", code, "scatter")
+    fields = build.pack(
+        defined, *its.lengths, *its.steps, *its.rows, *its.out_rows, *its.value_rows, its.value_step, its.cell_step
+    )
+    columns = prod(its.rows)
+    build.set_numbers(device, kernel, 2 * (len(operands) + 1), fields, its.count, columns)
+    size = -(-its.count * columns // GROUP) * GROUP
+    return build.launch(device, kernel, (Slot("output"), *operands), (size,), (GROUP,))
+
+
+KERNELS = (
+    scattering.kernel(
+        "opencl.scatter",
+        "opencl/scatter.cl",
+        (*pointwise.KERNELS, *sort.KERNELS),
+        _own,
+        in_sequence=False,
+        refusal=_refusal,
+    ),
+)

@@ -1,0 +1,120 @@
+"""Rows of values stored, or added by rule 2 of docs/numerics.md, where numbers of cells say. Element `flat` is one of
+row flat // columns, in the order of the cells where there is one."""
+
+import triton
+import triton.language as tl
+
+from accel.kernels.triton.device.index import offset_of
+from accel.kernels.triton.device.reduce import halves
+
+
+@triton.jit
+def cell_of(cells, order, cell_step, i, there, ORDERED: tl.constexpr):
+    """The place of row i among the values, and its cell, -1 where there is none."""
+    if ORDERED:
+        place = tl.load(order + i, mask=there, other=0)
+    else:
+        place = i
+    return place, tl.load(cells + place * cell_step, mask=there, other=-1)
+
+
+@triton.jit
+def target(cell, column, lengths, steps, rows, out_rows, INDEX: tl.constexpr):
+    """The offset of an element of a cell, and whether there is such a cell."""
+    at = offset_of(column, rows, out_rows)
+    rest = cell
+    for a in tl.static_range(len(lengths) - 1):
+        at += (rest % lengths[len(lengths) - 1 - a]).to(INDEX) * steps[len(lengths) - 1 - a]
+        rest = rest // lengths[len(lengths) - 1 - a]
+    return at + rest.to(INDEX) * steps[0], (cell >= 0) & (rest < lengths[0])
+
+
+@triton.jit
+def store_rows(
+    out, values, cells, order, count, columns, lengths, steps, rows, out_rows, value_rows, value_step, cell_step,
+    ORDERED: tl.constexpr, BLOCK: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """The last row of each cell."""
+    flat = tl.program_id(0).to(INDEX) * BLOCK + tl.arange(0, BLOCK).to(INDEX)
+    i, column = flat // columns, flat % columns
+    place, cell = cell_of(cells, order, cell_step, i, i < count, ORDERED)
+    at, good = target(cell, column, lengths, steps, rows, out_rows, INDEX)
+    good = good & (i < count)
+    if ORDERED:
+        _, after = cell_of(cells, order, cell_step, i + 1, good & (i + 1 < count), ORDERED)
+        good = good & (after != cell)
+    value = tl.load(values + place.to(INDEX) * value_step + offset_of(column, rows, value_rows), mask=good, other=0)
+    tl.store(out + at, value, mask=good)
+
+
+@triton.jit
+def folded(acc, BLOCK: tl.constexpr, FOLDS: tl.constexpr):
+    """(BLOCK, lanes) -> the sum of lanes l and l + half, until one is left."""
+    for fold in tl.static_range(FOLDS):
+        low, high = halves(acc, BLOCK, 1 << (FOLDS - 1 - fold))
+        acc = low + high
+    return tl.reshape(acc, [BLOCK])
+
+
+@triton.jit
+def add_rows(
+    out, values, cells, order, count, columns, lengths, steps, rows, out_rows, value_rows, value_step, cell_step,
+    search,
+    NOTHING: tl.constexpr, ACC: tl.constexpr, LANES: tl.constexpr, FOLDS: tl.constexpr, WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """What there is, plus the sum of a cell's rows: by its first row, from which its others follow. search: steps of a
+    binary search among all rows. WIDTH: of a block of a sum."""
+    start = tl.program_id(0).to(INDEX) * BLOCK
+    flat = start + tl.arange(0, BLOCK).to(INDEX)
+    i, column = flat // columns, flat % columns
+    _, cell = cell_of(cells, order, cell_step, i, i < count, True)
+    _, before = cell_of(cells, order, cell_step, i - 1, (i > 0) & (i < count), True)
+    at, good = target(cell, column, lengths, steps, rows, out_rows, INDEX)
+    good = good & (i < count) & ((i == 0) | (before != cell))
+
+    low, high = i + 1, i * 0 + count
+    for _ in range(search):
+        probe = (low + high) // 2
+        active = good & (low < high)
+        _, found = cell_of(cells, order, cell_step, probe, active, True)
+        low = tl.where(active & (found == cell), probe + 1, low)
+        high = tl.where(active & (found != cell), probe, high)
+    n = tl.where(good, low - i, i * 0)
+
+    # all rows of this instance's cells end where those of its last one do
+    last = (start + BLOCK - 1) // columns
+    last = tl.where(last < count, last, last * 0 + count - 1)
+    edge = tl.load(cells + tl.load(order + last) * cell_step)
+    end, most = last + 1, last * 0 + count
+    for _ in range(search):
+        middle = (end + most) // 2
+        open = end < most
+        alike = tl.load(cells + tl.load(order + tl.where(open, middle, last)) * cell_step) == edge
+        end = tl.where(open & alike, middle + 1, end)
+        most = tl.where(open & (alike == 0), middle, most)
+    first = start // columns
+    ago = tl.load(cells + tl.load(order + tl.where(first > 0, first - 1, first)) * cell_step)
+    longest = tl.where((first > 0) & (ago == edge), first * 0, end - first)  # 0: of all cells rows come before
+
+    lane = tl.arange(0, LANES)[None, :].to(INDEX)
+    source = values + offset_of(column, rows, value_rows)
+    nothing = tl.full((), NOTHING, ACC)
+    of_all = tl.full([BLOCK, LANES], NOTHING, ACC)
+    for c in range(0, longest, WIDTH * WIDTH):
+        c_end = tl.where(c + WIDTH * WIDTH < longest, c + WIDTH * WIDTH, longest)
+        of_blocks = tl.full([BLOCK, LANES], NOTHING, ACC)
+        for b in range(c, c_end, WIDTH):
+            b_end = tl.where(b + WIDTH < longest, b + WIDTH, longest)
+            of_rows = tl.full([BLOCK, LANES], NOTHING, ACC)
+            for k in range(b, b_end, LANES):
+                mask = lane + k < n[:, None]
+                place = tl.load(order + i[:, None] + lane + k, mask=mask, other=0)
+                value = tl.load(source[:, None] + place.to(INDEX) * value_step, mask=mask, other=0)
+                of_rows += tl.where(mask, value, nothing)
+            made = folded(of_rows, BLOCK, FOLDS)[:, None]
+            of_blocks = tl.where(lane == b // WIDTH % LANES, of_blocks + made, of_blocks)
+        made = folded(of_blocks, BLOCK, FOLDS)[:, None]
+        of_all = tl.where(lane == c // (WIDTH * WIDTH) % LANES, of_all + made, of_all)
+    held = tl.load(out + at, mask=good, other=0)
+    tl.store(out + at, held + folded(of_all, BLOCK, FOLDS), mask=good)

@@ -1,0 +1,68 @@
+"""Rows stored, or added, where numbers of cells say, in blocks of the values' elements, after the cells are sorted."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import triton.language as tl
+
+from accel.backends import scattering
+from accel.backends.base import Call, Launch, Slot
+from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
+from accel.kernels.triton.device import scatter as device_code
+from accel.kernels.triton.pointwise import needs_wide, power_of_two
+from accel.numerics import BLOCK, LANES
+from accel.ops.parameters import placement
+
+from . import pointwise, sort
+
+ELEMENTS = {"interpreter": 1 << 16}
+"""Elements of a program instance by architecture; 1024 elsewhere. To add, a lane of a sum counts as one."""
+
+
+def _refusal(call: Call) -> str | None:
+    count = call.inputs[-1].size
+    return f"sums of more than {BLOCK**3} rows" if count > BLOCK**3 else None
+
+
+def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
+    (out,), device, params, dtype = call.outputs, call.device, call.params, call.outputs[0].dtype
+    *_, values, cells = call.inputs
+    its = placement(call.inputs, out, params)
+    columns, floats = prod(its.rows), params.add and dtype.kind == "f"
+    total = its.count * columns
+    block = min(power_of_two(total), ELEMENTS.get(device.architecture, 1024) // (LANES if params.add else 1))
+    ahead = BLOCK**2 if params.add else block  # what loops and instances go beyond the last row
+    far = needs_wide(*((x.shape, x.strides) for x in (out, values, cells)), ((total + ahead,), (1,)))
+    element = storage(dtype.name) if floats else f"uint{8 * dtype.itemsize}"
+    arguments: dict[str, Any] = {
+        "out": Pointer(element), "values": Pointer(element), "cells": Pointer("int64"), "order": Pointer("int64"),
+        "count": its.count, "columns": columns, "lengths": its.lengths, "steps": its.steps, "rows": its.rows,
+        "out_rows": its.out_rows, "value_rows": its.value_rows, "value_step": its.value_step,
+        "cell_step": its.cell_step, "BLOCK": block, "INDEX": tl.int64 if far else tl.int32,
+    }  # fmt: skip
+    if params.add:
+        arguments |= {
+            "search": its.count.bit_length(), "NOTHING": -0.0 if floats else 0, "ACC": getattr(tl, element),
+            "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "WIDTH": BLOCK,
+        }  # fmt: skip
+    else:
+        arguments["ORDERED"] = len(operands) == 3
+    name = "add_rows" if params.add else "store_rows"
+    what = Specialization(device.kernel(device_code.__file__, name), arguments, "i64" if far else "i32")
+    slots = (Slot("output"), *operands, operands[-1])[:4]  # without an order, the cells take its place
+    size = dtype.itemsize
+    return prepare(device, what, -(-total // block), slots, [size, size, 8, 8])
+
+
+KERNELS = (
+    scattering.kernel(
+        "triton.scatter",
+        "triton/device/scatter.py",
+        (*pointwise.KERNELS, *sort.KERNELS),
+        _own,
+        in_sequence=False,
+        refusal=_refusal,
+    ),
+)

@@ -1,0 +1,95 @@
+"""What a backend's scatter needs beside its own launch, from its other kernels: the base copied into the output, and
+the cells' order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ..dtypes import INT64
+from ..layout import layout
+from ..ops.parameters import Sort
+from ..ops.primitive.pointwise import cast_program
+from .base import Call, Kernel, Launch, Prepared, Slot
+
+
+@dataclass(frozen=True)
+class Part:
+    """A call of another primitive within a scatter: its input and output among the scatter's."""
+
+    call: Call
+    source: Slot
+    target: Slot
+
+
+def kernel(
+    name: str,
+    source: str,
+    others: Sequence[Kernel],
+    own: Callable[[Call, tuple[Slot, ...]], Launch],
+    *,
+    in_sequence: bool,
+    refusal: Callable[[Call], str | None] = lambda call: None,
+) -> Kernel:
+    """A backend's kernel row. others: its rows of ``pointwise`` and ``sort``. own(call, operands): its launch on
+    values, cells and, where rows meet in a cell and are added or not stored in sequence, the order of the cells.
+    refusal(call): why it does not serve a call."""
+
+    def parts(call: Call) -> list[Part]:
+        *base, _, cells = call.inputs
+        found = []
+        if call.params.add or not (call.params.apart or in_sequence):
+            order = layout(INT64, cells.shape, None, call.device)
+            sort = replace(call, op="sort", inputs=(cells,), outputs=(order,), params=Sort("indices", 0))
+            found.append(Part(sort, Slot("input", len(base) + 1), Slot("scratch", 0, 0, order)))
+        if base:
+            program = cast_program(base[0].dtype, base[0].dtype)
+            copy = replace(call, op="pointwise", inputs=tuple(base), params=program)
+            found.append(Part(copy, Slot("input"), Slot("output")))
+        return found
+
+    def chosen(part: Part) -> tuple[Kernel | None, str]:
+        refusals = []
+        for row in others:
+            if row.op == part.call.op:
+                why = row.supports(part.call)
+                if why is None:
+                    return row, ""
+                refusals.append(f"{row.name}: {why}")
+        return None, "; ".join(refusals)
+
+    def supports(call: Call) -> str | None:
+        reasons = [why for row, why in map(chosen, parts(call)) if row is None]
+        return reasons[0] if reasons else refusal(call)
+
+    def prepare(call: Call) -> Prepared:
+        base = len(call.inputs) - 2
+        operands = [Slot("input", base), Slot("input", base + 1)]
+        launches: list[Launch] = []
+        scratch: tuple[int, ...] = ()
+        for part in parts(call):
+            row, _ = chosen(part)
+            prepared = row.prepare(part.call)
+            if part.target.kind == "scratch":  # the order, which is the first piece
+                operands.append(part.target)
+                scratch = (8 * part.call.outputs[0].size,)
+            launches += _within(prepared, part, len(scratch))
+            scratch = (*scratch, *prepared.scratch)
+        return Prepared((*launches, own(call, tuple(operands))), scratch)
+
+    return Kernel("scatter", name, source, supports, prepare)
+
+
+def _within(prepared: Prepared, part: Part, first: int) -> list[Launch]:
+    """A kernel's launches as some of another one's. first: the number that its first piece of scratch gets."""
+    given = {"input": part.source, "output": part.target}
+    return [
+        replace(
+            launch,
+            operands=tuple(
+                Slot("scratch", first + s.index, s.offset, s.view) if s.kind == "scratch" else given[s.kind]
+                for s in launch.operands
+            ),
+        )
+        for launch in prepared.launches
+    ]

@@ -1,0 +1,378 @@
+"""Elements stored or added where integers say: `put_along_axis`, `index_add`, and what ``x[indices] = values``
+computes. One primitive, ``scatter``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import dispatch, interop, registry
+from ...arguments import integer, refuse, unshown
+from ...array import Array
+from ...conversion import constant, index_range
+from ...dtypes import INT64, TABLE, DType, as_dtype
+from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
+from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, reshaped, row_major
+from ...scalar.program import Program, ProgramBuilder
+from .. import bounds, canonical
+from ..parameters import Scatter
+from ..spec import Inferred, OpSpec, Output, Primitive
+from .gather import as_positions, check_positions
+from .pointwise import PROGRAM, astype, copy, source_of
+from .sort import one_axis
+
+if TYPE_CHECKING:
+    from ...graph.bound import Analysis
+    from ...graph.bounded import Bounded
+
+
+def _infer(inputs: tuple[Layout, ...], params: Scatter) -> Inferred:
+    *base, values, cells = inputs
+    walked = sorted((to, n) for n, to in zip(params.shape, params.walks, strict=True) if to >= 0)
+    if [to for to, _ in walked] != list(range(1, len(walked) + 1)) or -1 not in params.walks:
+        raise ShapeError(f"scatter: walks {params.walks} do not say where values of shape {values.shape} go")
+    if values.shape != (cells.size, *(n for _, n in walked)) or any(x.shape != params.shape for x in base):
+        shapes = ", ".join(str(x.shape) for x in inputs)
+        raise ShapeError(f"scatter: operands of shapes {shapes} do not fit an output of shape {params.shape}")
+    dtype = values.dtype
+    if cells.dtype is not INT64 or cells.ndim != 1 or any(x.dtype is not dtype for x in base):
+        raise DtypeError(f"scatter: operands of dtypes {', '.join(str(x.dtype) for x in inputs)} are of several kinds")
+    if params.add and not _adds(dtype):
+        raise DtypeError(f"scatter: there is no sum of {dtype}")
+    return Inferred(((params.shape, dtype),), params)
+
+
+def _adds(dtype: DType) -> bool:
+    return dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize >= 4)
+
+
+def scattered(op: str, base: Array, values: Array, cells: Array, params: Scatter) -> Array:
+    """The base, with values where cells say; an array of its own also where there are none."""
+    if base.size == 0 or values.size == 0:
+        result: Array = copy(base)
+    else:
+        result = dispatch.call(registry.OPS[op], (base, values, cells), params)
+    return result
+
+
+def store(out: Array, values: Array, cells: Array, params: Scatter) -> None:
+    """Writes values to an array's own memory where cells say; nothing else there is written."""
+    if out.size and values.size:
+        dispatch.call(STORE, (values, cells), params, out)
+
+
+def in_rows(values: Array, count: int, rows: Shape) -> Array:
+    """Values (…, *rows) of which the leading axes have `count` elements, as (count, *rows)."""
+    shape = (count, *rows)
+    steps = reshaped(values.layout, shape) if prod(shape) else row_major(shape)
+    return values.contiguous().view(shape, row_major(shape)) if steps is None else values.view(shape, steps)
+
+
+def numbered(positions: Sequence[Array], lengths: Shape) -> Array:
+    """The cells, a vector, that positions along axes of these lengths stand for. Positions are int64 of shapes that
+    broadcast, below 0 from the end; where one is out of range the number is that of no cell."""
+    device = positions[0].device
+    numbers = [constant(n, INT64, device) for n in (*lengths, 0, prod(lengths))]
+    made = dispatch.call(PROGRAM, (*positions, *numbers), _numbering(len(lengths))).contiguous()
+    cells: Array = made.view((made.size,), (1,))
+    return cells
+
+
+@lru_cache(maxsize=64)
+def _numbering(axes: int) -> Program:
+    """From positions, lengths, 0 and their product, which is no cell, to the number of a cell."""
+    build = ProgramBuilder(*("int64",) * (2 * axes + 2))
+    zero, none = 2 * axes, 2 * axes + 1
+    cell = good = None
+    for position, length in zip(range(axes), range(axes, 2 * axes), strict=True):
+        below = build.apply("less", position, zero)
+        its = build.apply("where", below, build.apply("add", position, length), position)
+        inside = build.apply("logical_and", build.apply("less_equal", zero, its), build.apply("less", its, length))
+        cell = its if cell is None else build.apply("add", build.apply("multiply", cell, length), its)
+        good = inside if good is None else build.apply("logical_and", good, inside)
+    return build.finish(build.apply("where", good, cell, none))
+
+
+# public functions
+
+
+def _arrays(op: str, **operands: Any) -> tuple[list[Array], interop.Restore]:
+    arrays, restore = interop.adopt(op, **operands)
+    for argument, value in zip(operands, arrays, strict=True):
+        if not isinstance(value, Array):
+            raise ArgumentError(f"{op}: {argument}: expected an array, got the scalar {shown(value)}")
+    return arrays, restore
+
+
+@unshown
+def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **others: Any) -> Any:
+    """x with values at positions along an axis, other positions for each row: what `take_along_axis` reads.
+
+    indices: of any integer dtype, with as many axes as x, broadcast against it along all axes but that one; a position
+    below 0 counts from the end. values: an array that broadcasts to the indices, or a number; cast to x's dtype. Of
+    several values for one element the last one stays. x itself is not written.
+    Raises IndexError for a position out of range before anything is computed, also DtypeError, AxisError, ShapeError,
+    ArgumentError, and RangeError for a number that the dtype does not hold.
+    """
+    op = "put_along_axis"
+    if others:
+        refuse(op, others)
+    operands = {"x": x, "indices": indices} | ({} if interop.is_scalar(values) else {"values": values})
+    (x, indices, *given), restore = _arrays(op, **operands)
+    positions = as_positions(op, "indices", indices)
+    if x.ndim != positions.ndim:
+        raise ShapeError(f"{op}: indices: expected {x.ndim} axes as x has, got shape {positions.shape}")
+    along = one_axis(op, axis, x.ndim)
+    n = x.shape[along]
+    shape = broadcast_shapes(_beside(x.shape, along, 1), _beside(positions.shape, along, 1), what=op)
+    shape = _beside(shape, along, positions.shape[along])
+    source = source_of(op, "values", given[0] if given else values, x, shape)
+    check_positions(f"{op}: indices", positions, n)
+    return restore(put(op, x, positions.view(shape, broadcast_strides(positions.layout, shape)), source, along))
+
+
+def put(op: str, x: Array, positions: Array, values: Array, axis: int, apart: bool = False) -> Array:
+    """x with values at positions along an axis, both of one shape that the other axes of x broadcast to. apart: no
+    element is there twice."""
+    spots, lengths = [positions], [x.shape[axis]]
+    for first, axes in ((True, range(axis)), (False, range(axis + 1, x.ndim))):
+        kept = tuple(x.shape[a] if a in axes else 1 for a in range(x.ndim))
+        if prod(kept) != 1:
+            at = 0 if first else len(spots)
+            spots.insert(at, index_range(prod(kept), x.device).view(kept, row_major(kept)))
+            lengths.insert(at, prod(kept))
+    cells = numbered(spots, tuple(lengths)) if x.size and values.size else positions
+    params = Scatter(x.shape, (-1,) * x.ndim, apart=apart)
+    return scattered(op, x, in_rows(values, values.size, ()), cells, params)
+
+
+@unshown
+def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> Any:
+    """x with the rows of source added along an axis, row i to the one at index[i].
+
+    index: a vector of any integer dtype; a position below 0 counts from the end. source: of x's dtype and shape, but
+    with as many rows along the axis as index has elements. The rows for one element of x are summed in ascending order
+    by the canonical rule of sums, and their sum is added once; 16-bit floats in float32. x itself is not written. For
+    floats and integers.
+    Raises IndexError for a position out of range before anything is computed, also DtypeError, AxisError, ShapeError
+    and ArgumentError. As torch.index_add.
+    """
+    op = "index_add"
+    if others:
+        refuse(op, others)
+    (x, index, source), restore = _arrays(op, x=x, index=index, source=source)
+    positions = as_positions(op, "index", index)
+    along = _dim(dim, x.ndim)
+    if positions.ndim != 1:
+        raise ShapeError(f"{op}: index: expected one axis, got shape {positions.shape}")
+    if source.shape != _beside(x.shape, along, positions.size):
+        expected = _beside(x.shape, along, positions.size)
+        raise ShapeError(f"{op}: source: expected shape {expected}, got {source.shape}")
+    if source.dtype is not x.dtype or x.dtype.kind == "b":
+        raise DtypeError(f"{op}: expected x and source of one dtype of numbers, got {x.dtype} and {source.dtype}")
+    check_positions(f"{op}: index", positions, x.shape[along])
+    return restore(add_rows(op, x, positions, source, along))
+
+
+def _dim(dim: Any, ndim: int) -> int:
+    given = integer("index_add", "dim", dim)
+    if not -ndim <= given < ndim:
+        raise AxisError(f"index_add: dim: {shown(given)} is out of range for an array with {ndim} axes")
+    return given % ndim
+
+
+def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int) -> Any:
+    """`index_add` of arrays that fit."""
+    if x.size == 0 or source.size == 0:
+        return copy(x)
+    wide, source = (astype(a, x.dtype.accumulator if x.dtype.kind == "f" else x.dtype, copy=False) for a in (x, source))
+    walks = tuple(-1 if a == axis else a + (a < axis) for a in range(x.ndim))
+    order = (axis, *(a for a in range(x.ndim) if a != axis))
+    cells = numbered([positions], (x.shape[axis],))
+    added = scattered(op, wide, source.permute(order), cells, Scatter(x.shape, walks, add=True))
+    return astype(added, x.dtype, copy=False)
+
+
+def _beside(shape: Shape, axis: int, n: int) -> Shape:
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
+def scatter(x: Any, values: Any, cells: Any, *, walks: tuple[int, ...], add: bool = False, apart: bool = False) -> Any:
+    """x with rows of values stored, or added, where cells say, by the rule of `accel.ops.parameters.Scatter`."""
+    (x, values, cells), restore = _arrays("scatter", x=x, values=values, cells=cells)
+    params = Scatter(x.shape, walks, add, apart)
+    _infer((x.layout, values.layout, cells.layout), params)
+    return restore(scattered("scatter", x, values, cells, params))
+
+
+# what the tests compare with
+
+
+def evaluate(params: Scatter, x: np.ndarray, values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """The canonical answer."""
+    made = np.array(x, order="C")
+    counted = [axis for axis, to in enumerate(params.walks) if to < 0]
+    walked = sorted((to, axis) for axis, to in enumerate(params.walks) if to >= 0)
+    view = made.transpose(*counted, *(axis for _, axis in walked))
+    lengths = view.shape[: len(counted)]
+    inside = np.flatnonzero((cells >= 0) & (cells < prod(lengths)))
+    order = inside[np.argsort(cells[inside], kind="stable")]
+    its = cells[order]
+    heads = np.flatnonzero(np.diff(its, prepend=-1))
+    ends = np.append(heads[1:], len(its))[: len(heads)].astype(int)
+    for head, end in zip(heads.tolist(), ends.tolist(), strict=True):
+        at = np.unravel_index(its[head], lengths)
+        view[at] = _sum(view[at], values[order[head:end]]) if params.add else values[order[end - 1]]
+    return made
+
+
+def _sum(held: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """What is there, plus the sum of rows by rule 2."""
+    with np.errstate(all="ignore"):
+        if rows.dtype.kind != "f":
+            return held + rows.sum(axis=0, dtype=rows.dtype)
+        return held + canonical.tree(np.moveaxis(rows, 0, -1), np.add, -0.0)
+
+
+def _canonical(
+    x: np.ndarray,
+    values: np.ndarray,
+    cells: np.ndarray,
+    walks: tuple[int, ...],
+    add: bool = False,
+    apart: bool = False,
+) -> np.ndarray:
+    return evaluate(Scatter(x.shape, walks, add, apart), x, values, cells)
+
+
+def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = -1) -> np.ndarray:
+    along = one_axis("put_along_axis", axis, x.ndim)
+    made = x.copy()
+    shape = np.broadcast_shapes(_beside(x.shape, along, 1), _beside(indices.shape, along, 1))
+    shape = _beside(shape, along, indices.shape[along])
+    key = list(np.ogrid[tuple(slice(n) for n in x.shape)])
+    key[along] = indices.astype(np.int64)
+    rows = np.asarray(values)
+    if rows.dtype != x.dtype:
+        rows = registry.OPS["astype"].canonical(rows, x.dtype)
+    made[tuple(key)] = np.broadcast_to(rows, shape)  # in sequence
+    return made
+
+
+def _row_params(x: np.ndarray, dim: int) -> tuple[Scatter, int]:
+    along = _dim(dim, x.ndim)
+    return Scatter(x.shape, tuple(-1 if a == along else a + (a < along) for a in range(x.ndim)), add=True), along
+
+
+def _canonical_add(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    params, along = _row_params(x, dim)
+    cells = np.where(index.astype(np.int64) < 0, index.astype(np.int64) + x.shape[along], index.astype(np.int64))
+    wide = as_dtype(as_dtype(x.dtype).accumulator).numpy if as_dtype(x.dtype).kind == "f" else x.dtype
+    made = evaluate(params, x.astype(wide), np.moveaxis(source.astype(wide), along, 0), cells)
+    return canonical.narrow(made, as_dtype(x.dtype))
+
+
+def _exact_add(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    if as_dtype(x.dtype).kind != "f":
+        return _canonical_add(x, dim, index, source)
+    return _in_extended(x, dim, index, source)
+
+
+def _in_extended(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    along = _dim(dim, x.ndim)
+    wide = np.float64 if x.dtype != np.longdouble else np.longdouble
+    made = np.moveaxis(x.astype(wide).astype(np.longdouble), along, 0)
+    with np.errstate(all="ignore"):
+        np.add.at(made, index.astype(np.int64), np.moveaxis(source.astype(wide).astype(np.longdouble), along, 0))
+    return np.moveaxis(made, 0, along)
+
+
+def _bound_add(exact: np.ndarray, x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Roundings of the canonical sum, and one more."""
+    dtype = as_dtype(x.dtype)
+    if dtype.kind != "f":
+        return np.zeros(np.shape(exact))
+    accumulator = as_dtype(dtype.accumulator)
+    with np.errstate(all="ignore"):
+        size = _in_extended(np.abs(x), dim, index, np.abs(source)).astype(np.float64)
+        own = bounds.gamma(bounds.tree_depth(index.size) + 1, bounds.unit_roundoff(accumulator)) * size
+        own = np.where(size < bounds.largest(accumulator) / 2, np.where(size == 0, 0.0, own), np.inf)
+    return bounds.rounded(np.asarray(exact, np.float64), own, accumulator, dtype)
+
+
+def _samples(op: str, dtype: DType) -> Any:
+    from ...testing import scatter_family
+
+    return scatter_family.scatters(op, dtype)
+
+
+PUT_ALONG_AXIS, INDEX_ADD, SCATTER = (
+    registry.register(
+        OpSpec(
+            name=function.__name__,
+            primitive="scatter",
+            summary=summary,
+            function=function,
+            infer=_infer,
+            canonical=canonical_form,
+            reference=reference,
+            bound=bound,
+            bits=bits,
+            samples=partial(_samples, function.__name__),
+            dtypes=tuple(d for d in TABLE.values() if d.kind != "b" or function is not index_add),
+            arguments=arguments,
+            namespace=namespace,
+        )
+    )
+    for function, summary, canonical_form, reference, bound, bits, arguments, namespace in (
+        (
+            put_along_axis, "An array with values at positions along an axis, other positions for each row.",
+            _canonical_put, _canonical_put, bounds.none, lambda dtype, numerics: "exact",
+            ("x", "indices", "values"), "",
+        ),
+        (
+            index_add, "An array with rows added at positions along an axis.",
+            _canonical_add, _exact_add, _bound_add, lambda dtype, numerics: "bits" if dtype.kind == "f" else "exact",
+            ("x", "index", "source"), "",
+        ),
+        (
+            scatter, "Rows stored, or added, where numbers of cells say.",
+            _canonical, _canonical, bounds.none, lambda dtype, numerics: "bits" if dtype.kind == "f" else "exact",
+            ("x", "values", "cells"), "internal",
+        ),
+    )
+)  # fmt: skip
+
+STORE = replace(SCATTER, arguments=("values", "cells"), in_place=True)
+"""The same in an array's own memory: out has to be given."""
+
+
+def _answer(params: Scatter, outputs: tuple[Output], *operands: np.ndarray) -> list[np.ndarray]:
+    return [evaluate(params, *operands)]
+
+
+def _analysed(
+    analysis: Analysis, params: Scatter, outputs: tuple[Output], x: Bounded, values: Bounded, cells: Bounded
+) -> list[Bounded]:
+    """What is stored keeps its errors. Computed cells are exact: they are integers."""
+    from ...graph.bounded import Bounded, bounded
+
+    made = evaluate(params, x.value, values.value, cells.value)
+    errors = [np.broadcast_to(each.error, each.value.shape).astype(np.float64) for each in (x, values)]
+    error = evaluate(params, *errors, cells.value)
+    if not params.add or made.dtype.kind != "f":
+        return [Bounded(made, error)]
+    wide = [np.abs(each.value.astype(np.float64)) + e for each, e in zip((x, values), errors, strict=True)]
+    size = evaluate(params, *wide, cells.value)
+    depth = bounds.tree_depth(cells.value.size) + 1
+    return [bounded(made, error + bounds.gamma(depth, bounds.unit_roundoff(outputs[0][1])) * size)]
+
+
+registry.register_primitive(
+    Primitive("scatter", _answer, _analysed, "its cotangents are gathered by cells, which is yet to be written")
+)
