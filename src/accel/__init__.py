@@ -39,7 +39,8 @@ from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
 from .ops.concatenation import concat, stack
-from .ops.manipulation import diff, flip, moveaxis, repeat, tensordot, tile, unstack, vecdot
+from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
+from .ops.matrices import tensordot, vecdot
 from .ops.rearranging import (
     array_split,
     atleast_1d,

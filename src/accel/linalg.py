@@ -1,7 +1,7 @@
 """`accel.linalg`: linear algebra, with the names of the Python array API standard's extension."""
 
 from .ops.composed.statistics import vector_norm
-from .ops.manipulation import diagonal, outer, tensordot, trace, vecdot
+from .ops.matrices import diagonal, outer, tensordot, trace, vecdot
 from .ops.primitive.matmul import matmul
 from .ops.views import matrix_transpose
 
