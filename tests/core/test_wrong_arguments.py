@@ -81,6 +81,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "tensordot": (X, X),
     "vecdot": (X, X),
     "tri": (3, 3),
+    **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin", "nanargmax", "nanargmin"), (X,)),
+    **dict.fromkeys(("nanmean", "nanvar", "nanstd"), (X,)),
 }
 """A call of each function that has a parameter which is no operand."""
 

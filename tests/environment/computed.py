@@ -32,6 +32,8 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "softcap": ((SHAPE,), [{"cap": 0.7}]),
     **dict.fromkeys(("var", "std", "var_mean", "vector_norm"), ((SHAPE,), [{"axis": 0}, {"axis": 1}])),
     **dict.fromkeys(("softmin", "normalize", "glu", "swiglu", "geglu", "reglu"), ((SHAPE,), [{"axis": 1}])),
+    **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin"), ((SHAPE,), [{"axis": 1}])),
+    **dict.fromkeys(("nanargmax", "nanargmin", "nanmean", "nanvar", "nanstd"), ((SHAPE,), [{"axis": 1}])),
     "cosine_similarity": ((SHAPE, SHAPE), [{"axis": 1}]),
     "layer_norm": ((SHAPE, (802,), (802,), SHAPE), [{"normalized_shape": (802,)}]),
     "rms_norm": ((SHAPE, (802,), SHAPE), [{"normalized_shape": (802,)}]),

@@ -9,6 +9,7 @@ from .composed import (
     class_loss,
     gate,
     linear,
+    missing,
     movement,
     normalization,
     probability_loss,
@@ -21,7 +22,7 @@ from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
+    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "missing", "movement",
     "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
     "sort", "statistics",
 ]  # fmt: skip
