@@ -26,7 +26,9 @@ PRIMITIVES = {
 """The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 
 UNSWEPT = (
-    "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "pad", "roll",
+    "allclose", "average", "corrcoef", "cov", "nanargmax", "nanargmin", "nanmax",
+    "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "pad", "ptp", "roll",
+    "trapezoid",
 )  # fmt: skip
 """Composed ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

@@ -38,6 +38,7 @@ from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
+from .ops.composed.closeness import array_equal
 from .ops.concatenation import concat, stack
 from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
 from .ops.matrices import tensordot, vecdot

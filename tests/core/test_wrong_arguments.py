@@ -19,6 +19,7 @@ OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append"),
+    *("y", "weights", "fweights", "aweights"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -83,6 +84,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "tri": (3, 3),
     **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin", "nanargmax", "nanargmin"), (X,)),
     **dict.fromkeys(("nanmean", "nanvar", "nanstd"), (X,)),
+    **dict.fromkeys(("allclose", "array_equal"), (X, X)),
+    **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
 }
 """A call of each function that has a parameter which is no operand."""
 

@@ -7,6 +7,8 @@ from .composed import (
     activation,
     batch_norm,
     class_loss,
+    closeness,
+    covariance,
     gate,
     linear,
     missing,
@@ -15,6 +17,7 @@ from .composed import (
     probability_loss,
     random,
     regression_loss,
+    sampled,
     softmax,
     statistics,
 )
@@ -22,9 +25,9 @@ from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "missing", "movement",
-    "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
-    "sort", "statistics",
+    "activation", "batch_norm", "class_loss", "closeness", "covariance", "gate", "gather", "join", "linear", "matmul",
+    "missing", "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss",
+    "row", "sampled", "scan", "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 
