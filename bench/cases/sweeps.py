@@ -26,7 +26,7 @@ PRIMITIVES = {
 """The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 
 UNSWEPT = (
-    "allclose", "average", "corrcoef", "cov", "nanargmax", "nanargmin", "nanmax",
+    "allclose", "average", "corrcoef", "cov", "median", "nanmedian", "quantile", "nanargmax", "nanargmin", "nanmax",
     "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "pad", "ptp", "roll",
     "trapezoid",
 )  # fmt: skip

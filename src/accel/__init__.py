@@ -42,6 +42,7 @@ from .ops.composed.closeness import array_equal
 from .ops.concatenation import concat, stack
 from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
 from .ops.matrices import tensordot, vecdot
+from .ops.quantiles import percentile
 from .ops.rearranging import (
     array_split,
     atleast_1d,
@@ -70,6 +71,7 @@ from .registry import OPS as _OPS
 
 from . import ending as _ending, linalg, nn, operators as _operators, protocols as _protocols, special  # isort: skip
 from . import methods as _methods, random  # isort: skip
+from .ops import quantiles as _quantiles  # isort: skip
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
@@ -78,6 +80,7 @@ newaxis = None
 globals().update({dtype.name: dtype for dtype in _DTYPES.values()})
 globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == ""})
 clip = _ops.primitive.pointwise.clip
+quantile = _quantiles.quantile
 
 __all__ = sorted(
     [name for name, value in globals().items() if not (name.startswith("_") or isinstance(value, _Module))]

@@ -85,6 +85,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin", "nanargmax", "nanargmin"), (X,)),
     **dict.fromkeys(("nanmean", "nanvar", "nanstd"), (X,)),
     **dict.fromkeys(("allclose", "array_equal"), (X, X)),
+    **dict.fromkeys(("median", "nanmedian"), (X,)),
+    **dict.fromkeys(("percentile", "quantile"), (X, 0.5)),
     **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
 }
 """A call of each function that has a parameter which is no operand."""

@@ -14,6 +14,7 @@ from .composed import (
     missing,
     movement,
     normalization,
+    order,
     probability_loss,
     random,
     regression_loss,
@@ -26,8 +27,8 @@ from .spec import OpSpec
 
 __all__ = [
     "activation", "batch_norm", "class_loss", "closeness", "covariance", "gate", "gather", "join", "linear", "matmul",
-    "missing", "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss",
-    "row", "sampled", "scan", "softmax", "sort", "statistics",
+    "missing", "movement", "normalization", "order", "pointwise", "probability_loss", "random", "reduce",
+    "regression_loss", "row", "sampled", "scan", "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 
