@@ -26,8 +26,8 @@ PRIMITIVES = {
 """The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 
 UNSWEPT = (
-    "allclose", "average", "corrcoef", "cov", "median", "nanmedian", "quantile", "nanargmax", "nanargmin", "nanmax",
-    "nanmean", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "pad", "ptp", "roll",
+    "allclose", "average", "corrcoef", "cov", "cross", "matrix_norm", "median", "nanargmax", "nanargmin", "nanmax",
+    "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "pad", "ptp", "quantile", "roll",
     "trapezoid",
 )  # fmt: skip
 """Composed ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""

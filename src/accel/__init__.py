@@ -41,7 +41,7 @@ from .numerics import BIT_CONTRACT
 from .ops.composed.closeness import array_equal
 from .ops.concatenation import concat, stack
 from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
-from .ops.matrices import tensordot, vecdot
+from .ops.matrices import cross, tensordot, vecdot
 from .ops.quantiles import percentile
 from .ops.rearranging import (
     array_split,

@@ -1,8 +1,21 @@
 """`accel.linalg`: linear algebra, with the names of the Python array API standard's extension."""
 
+from .ops.composed.matrices import cross, matrix_norm
 from .ops.composed.statistics import vector_norm
-from .ops.matrices import diagonal, outer, tensordot, trace, vecdot
+from .ops.matrices import diagonal, matrix_power, outer, tensordot, trace, vecdot
 from .ops.primitive.matmul import matmul
 from .ops.views import matrix_transpose
 
-__all__ = ["diagonal", "matmul", "matrix_transpose", "outer", "tensordot", "trace", "vecdot", "vector_norm"]
+__all__ = [
+    "cross",
+    "diagonal",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_transpose",
+    "outer",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]

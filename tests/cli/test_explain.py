@@ -22,6 +22,7 @@ ARGUMENTS = {
     "quantile": ("--shape", "5x7", "q=(0.25,0.75)", "axis=1"),
     "softmax": ("--shape", "5x7", "axis=0"),
     "sum": ("--shape", "5x7", "axis=(0,1)", "keepdims=True"),
+    "cross": ("--shape", "5x3,5x3"),
     "cross_entropy": ("--shape", "5x7,5", "--dtype", "float32,int64", "label_smoothing=0.1"),
     "nll_loss": ("--shape", "5x7,5", "--dtype", "float32,int64"),
     "gaussian_nll_loss": ("--shape", "5x7,5x7,5"),

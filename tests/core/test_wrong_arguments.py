@@ -87,6 +87,9 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("allclose", "array_equal"), (X, X)),
     **dict.fromkeys(("median", "nanmedian"), (X,)),
     **dict.fromkeys(("percentile", "quantile"), (X, 0.5)),
+    "cross": (X, X),
+    "matrix_norm": (X,),
+    "matrix_power": (X[:, :2], 2),
     **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
 }
 """A call of each function that has a parameter which is no operand."""

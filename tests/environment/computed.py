@@ -35,6 +35,8 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("average", "median", "nanmedian", "ptp", "trapezoid"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("cov", "corrcoef"), ((SHAPE,), [{}])),
+    "cross": (((267, 3), (267, 3)), [{}]),
+    "matrix_norm": ((SHAPE,), [{}, {"ord": 1}]),
     "quantile": ((SHAPE,), [{"axis": 1}]),
     "allclose": ((SHAPE, SHAPE), [{}]),
     **dict.fromkeys(("nanargmax", "nanargmin", "nanmean", "nanvar", "nanstd"), ((SHAPE,), [{"axis": 1}])),

@@ -11,6 +11,7 @@ from .composed import (
     covariance,
     gate,
     linear,
+    matrices,
     missing,
     movement,
     normalization,
@@ -27,7 +28,7 @@ from .spec import OpSpec
 
 __all__ = [
     "activation", "batch_norm", "class_loss", "closeness", "covariance", "gate", "gather", "join", "linear", "matmul",
-    "missing", "movement", "normalization", "order", "pointwise", "probability_loss", "random", "reduce",
+    "matrices", "missing", "movement", "normalization", "order", "pointwise", "probability_loss", "random", "reduce",
     "regression_loss", "row", "sampled", "scan", "softmax", "sort", "statistics",
 ]  # fmt: skip
 

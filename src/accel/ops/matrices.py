@@ -8,10 +8,13 @@ from typing import Any
 from .. import interop
 from ..arguments import integer, integers, refuse, unshown
 from ..array import Array
-from ..errors import ArgumentError, ShapeError, shown
+from ..errors import ArgumentError, DtypeError, ShapeError, UnsupportedError, shown
 from ..layout import Shape, broadcast_shapes
+from ..ranges import eye
+from .composed.matrices import cross as of_vectors
 from .manipulation import moveaxis, one_axis
 from .primitive.matmul import matmul
+from .primitive.pointwise import astype, copy
 from .primitive.reduce import sum as total
 from .rearranging import diagonals, products
 from .views import broadcast_to, expand_dims, permute_dims, reshape, viewed
@@ -101,3 +104,41 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, **others: Any) -> Any:
     right = reshape(permute_dims(b, (*second, *kept_b)), (prod(over), prod(b.shape[i] for i in kept_b)))
     shape: Shape = (*(a.shape[i] for i in kept_a), *(b.shape[i] for i in kept_b))
     return restore(reshape(matmul(left, right), shape))
+
+
+def matrix_power(x: Any, n: int, /) -> Any:
+    """Square matrices (…, m, m) multiplied by themselves n times, by repeated squaring, as `matmul` adds.
+
+    n: from 0 on, of which 0 gives the identity. 16-bit floats are multiplied as float32 and rounded once. Raises
+    ShapeError, DtypeError, ArgumentError, and UnsupportedError below 0, for which matrices would be inverted.
+    """
+    (array,), restore = interop.adopt("matrix_power", x=x)
+    times = integer("matrix_power", "n", n)
+    if array.ndim < 2 or array.shape[-1] != array.shape[-2]:
+        raise ShapeError(f"matrix_power: x: expected square matrices (…, m, m), got shape {array.shape}")
+    if array.dtype.kind not in "iuf":
+        raise DtypeError(f"matrix_power: x: takes numeric dtypes, got {array.dtype}; cast with astype")
+    if times < 0:
+        raise UnsupportedError(f"matrix_power: n: expected 0 or more, as there is no inverse yet; got {times}")
+    if times == 0:
+        one = eye(array.shape[-1], dtype=array.dtype, device=array.device)
+        return restore(copy(broadcast_to(one, array.shape)))
+    square = astype(array, array.dtype.accumulator, copy=False) if array.dtype.kind == "f" else array
+    result = None
+    while times:
+        if times & 1:
+            result = square if result is None else matmul(result, square)
+        times >>= 1
+        square = matmul(square, square) if times else square
+    return restore(copy(array) if result is array else astype(result, array.dtype, copy=False))
+
+
+def cross(x1: Any, x2: Any, /, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """The cross products of vectors of three elements, as NumPy has them: axisa and axisb are the axes of the vectors
+    in x1 and x2, axisc that in the result; axis stands for all three. Else as `linalg.cross`."""
+    (a, b), restore = interop.adopt("cross", x1=x1, x2=x2)
+    axes = (axisa, axisb, axisc) if axis is None else (axis,) * 3
+    names = ("axisa", "axisb", "axisc") if axis is None else ("axis",) * 3
+    axes = tuple(integer("cross", name, each) for name, each in zip(names, axes, strict=True))
+    a, b = (moveaxis(x, each, -1) for x, each in zip((a, b), axes, strict=False))
+    return restore(moveaxis(of_vectors(a, b), -1, axes[2]))
