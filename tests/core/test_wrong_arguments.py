@@ -90,6 +90,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "cross": (X, X),
     "matrix_norm": (X,),
     "matrix_power": (X[:, :2], 2),
+    **dict.fromkeys(("einsum", "einsum_path"), ("ij,kj", X, X)),
     **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
 }
 """A call of each function that has a parameter which is no operand."""
