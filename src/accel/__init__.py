@@ -66,6 +66,7 @@ from .ops.rearranging import (
     tri,
     vstack,
 )
+from .ops.sampled import convolve, gradient
 from .ops.views import broadcast_shapes, broadcast_to, expand_dims, matrix_transpose, permute_dims, reshape, squeeze
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
