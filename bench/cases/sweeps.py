@@ -25,6 +25,12 @@ PRIMITIVES = {
 }  # fmt: skip
 """The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 
+UNSWEPT = (
+    "allclose", "average", "corrcoef", "cov", "cross", "matrix_norm", "median", "nanargmax", "nanargmin", "nanmax",
+    "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ptp", "quantile", "trapezoid",
+)  # fmt: skip
+"""Composed ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
+
 DIVISORS = ("floor_divide", "remainder", "divide")
 """Functions whose second operand is kept from being zero: others than accel raise there."""
 
@@ -42,7 +48,7 @@ SUBSCRIPTS = {"first": 0, "last": -1, "all": None}
 
 def family(spec: OpSpec) -> str:
     """The sweep that measures an op."""
-    named = {"astype": "casts", "linear": "linear"}
+    named = {"astype": "casts", "linear": "linear", **dict.fromkeys(UNSWEPT, "unswept")}
     beside = "compositions" if spec.name in composed.OPERANDS else "others"
     return named.get(spec.name) or PRIMITIVES.get(spec.primitive, beside)
 

@@ -39,8 +39,12 @@ from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
+from .ops.composed.closeness import array_equal
 from .ops.concatenation import concat, stack
-from .ops.manipulation import diff, flip, moveaxis, repeat, tensordot, tile, unstack, vecdot
+from .ops.einsum import einsum, einsum_path
+from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
+from .ops.matrices import cross, tensordot, vecdot
+from .ops.quantiles import percentile
 from .ops.rearranging import (
     array_split,
     atleast_1d,
@@ -63,6 +67,7 @@ from .ops.rearranging import (
     tri,
     vstack,
 )
+from .ops.sampled import convolve, gradient
 from .ops.searching import nonzero
 from .ops.sets import unique_all, unique_counts, unique_inverse, unique_values
 from .ops.views import broadcast_shapes, broadcast_to, expand_dims, matrix_transpose, permute_dims, reshape, squeeze
@@ -71,6 +76,7 @@ from .registry import OPS as _OPS
 
 from . import ending as _ending, linalg, nn, operators as _operators, protocols as _protocols, special  # isort: skip
 from . import methods as _methods, random  # isort: skip
+from .ops import quantiles as _quantiles  # isort: skip
 
 __version__ = "0.1.0"
 __array_api_version__ = "2025.12"
@@ -79,6 +85,7 @@ newaxis = None
 globals().update({dtype.name: dtype for dtype in _DTYPES.values()})
 globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == ""})
 clip = _ops.primitive.pointwise.clip
+quantile = _quantiles.quantile
 
 __all__ = sorted(
     [name for name, value in globals().items() if not (name.startswith("_") or isinstance(value, _Module))]

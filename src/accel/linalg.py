@@ -2,12 +2,27 @@
 
 from .ops.composed.checked_factorization import cholesky, inv, slogdet, solve
 from .ops.composed.factorization import det
+from .ops.composed.matrices import cross, matrix_norm
 from .ops.composed.statistics import vector_norm
-from .ops.manipulation import diagonal, outer, tensordot, trace, vecdot
+from .ops.matrices import diagonal, matrix_power, outer, tensordot, trace, vecdot
 from .ops.primitive.matmul import matmul
 from .ops.views import matrix_transpose
 
 __all__ = [
-    "cholesky", "det", "diagonal", "inv", "matmul", "matrix_transpose", "outer", "slogdet", "solve", "tensordot",
-    "trace", "vecdot", "vector_norm",
-]  # fmt: skip
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_transpose",
+    "outer",
+    "slogdet",
+    "solve",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]

@@ -20,6 +20,7 @@ OPERANDS = (
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
     *("values", "index", "source"),
+    *("y", "weights", "fweights", "aweights"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -86,6 +87,18 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "count_nonzero": (X,),
     "isin": (X, X),
     "searchsorted": (X[0], X),
+    **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin", "nanargmax", "nanargmin"), (X,)),
+    **dict.fromkeys(("nanmean", "nanvar", "nanstd"), (X,)),
+    **dict.fromkeys(("allclose", "array_equal"), (X, X)),
+    **dict.fromkeys(("median", "nanmedian"), (X,)),
+    **dict.fromkeys(("percentile", "quantile"), (X, 0.5)),
+    "convolve": (PAIR, PAIR),
+    "cross": (X, X),
+    "gradient": (X,),
+    "matrix_norm": (X,),
+    "matrix_power": (X[:, :2], 2),
+    **dict.fromkeys(("einsum", "einsum_path"), ("ij,kj", X, X)),
+    **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
 }
 """A call of each function that has a parameter which is no operand."""
 

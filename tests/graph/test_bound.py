@@ -113,6 +113,14 @@ def test_sums_of_integers_have_no_error():
     assert not analysed("reduce", Reduction("sum", (0, 1)), ((), FLOAT32), x).error.any()
 
 
+def test_nothing_is_promised_of_a_zero_beside_a_product_that_overflows():
+    """0 * inf is NaN, in an order that depends on where the zero stands."""
+    for x, known in (([0.0, 2.0, 3.0], True), ([0.0, 1e30, 1e30], False)):
+        rows = Bounded.exact(np.array([x], np.float32))
+        error = Analysis().fold("prod", rows).error
+        assert (error == 0).all() if known else np.isinf(error).all()
+
+
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_products(dtype):
     a, b = RNG.standard_normal((4, 300)).astype(dtype.numpy), RNG.standard_normal((300, 5)).astype(dtype.numpy)

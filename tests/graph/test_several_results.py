@@ -198,3 +198,22 @@ def test_derivative():
     assert found[0] is None
     powers = np.exp(np.asarray(Y))
     np.testing.assert_allclose(np.asarray(found[1]), np.asarray(given[0]).sum(0) * powers, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 5, 70])
+def test_a_row_that_repeats_one_number_is_written_whole(n):
+    """An operand that is stretched along the folded axis: what is made of it and of rows' numbers has a number for each
+    element nevertheless."""
+
+    def function(x, w):
+        distance = x - accel.sum(x * w, axis=1, keepdims=True)
+        return distance, distance * w
+
+    column, weights = (np.random.default_rng(i).standard_normal(s).astype(np.float32) for i, s in ((0, (3, 1)), (1, n)))
+    operands = [accel.asarray(v, device="cpu") for v in (np.broadcast_to(column, (3, n)), weights)]
+    with accel.config(fusion="off"):
+        want = function(*operands)
+    stale = [np.full((3, n), np.nan, np.float32) for _ in range(20)]
+    del stale
+    for got, its in zip(accel.fuse(function)(*operands), want, strict=True):
+        assert np.array_equal(np.asarray(got), np.asarray(its))

@@ -46,8 +46,9 @@ def _prod(y: Elements, x: Elements, error: Elements, dtype: DType) -> Elements:
     each = np.where(y == 0, (size + error).prod(-1, keepdims=True), wide * (relative * (1 + growth) + growth))
     least = np.where(size > 0, np.minimum(size, 1), 1).prod(-1, keepdims=True)
     most = np.maximum(size + error, 1).prod(-1, keepdims=True)
-    inside = (least > 2 * bounds.smallest(dtype) / bounds.unit_roundoff(dtype)) & (most < bounds.largest(dtype) / 2)
-    nothing = ((size == 0) & (error == 0)).any(-1, keepdims=True) & np.isfinite(size + error).all(-1, keepdims=True)
+    fits = most < bounds.largest(dtype) / 2
+    inside = (least > 2 * bounds.smallest(dtype) / bounds.unit_roundoff(dtype)) & fits
+    nothing = ((size == 0) & (error == 0)).any(-1, keepdims=True) & fits
     special = (error == 0).all(-1, keepdims=True) & ~np.isfinite(size).all(-1, keepdims=True)
     special = special | (np.isnan(x) & (error == 0)).any(-1, keepdims=True)
     return np.where(nothing | special, 0.0, np.where(inside, each, np.inf))

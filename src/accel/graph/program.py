@@ -183,6 +183,30 @@ class _Emission:
         several = () if values == [len(dtypes) + len(steps) - 1] else tuple(values)
         return Program(dtypes, steps, _dtype(dtypes, steps, values[0]), several)
 
+    def _is_of_each(self, value: int) -> bool:
+        """Whether a result has a number for each element, which it may repeat."""
+        node = self._graph.node(value)
+        places = self._group.places[self._graph.giver(value)]
+        return node.spec.primitive != "reduce" and any(p in places for p in self._group.reduced or ())
+
+    def _spread(self, number: int, kinds: list[Input]) -> None:
+        """Where a result that has a number for each element would be computed once for each row, as all that it is made
+        of repeats along rows: takes one of its operands as elements. Raises Inexpressible where it has none."""
+        pending, rows = [number], []
+        while pending:
+            value = pending.pop()
+            if value < 0:
+                if kinds[~value].each:
+                    return
+                rows.append(~value)
+            elif isinstance(item := self._items[value], Step):
+                pending += item.args
+            elif isinstance(item, Index):
+                return
+        if not rows:
+            raise Inexpressible("a number for each row is repeated for each element")
+        kinds[rows[0]] = Input(kinds[rows[0]].dtype, True)
+
     def _rows(self, results: list[int], numbers: list[int]) -> Work:
         reduced = len(self._group.reduced or ())
         kept_axes = len(self._group.kept)
@@ -192,6 +216,9 @@ class _Emission:
         kinds = list(self._kinds)
         if kinds and not any(its.each for its in kinds):
             kinds[0] = Input(kinds[0].dtype, True)
+        for result, number in zip(results, numbers, strict=True):
+            if self._is_of_each(result):
+                self._spread(number, kinds)
         program = RowProgram(tuple(kinds), self._steps(), tuple(self._numbered(n) for n in numbers))
         inputs = []
         for read, its in zip(self._inputs, kinds, strict=True):

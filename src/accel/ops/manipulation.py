@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,12 @@ from ..arguments import integer, integers, refuse, unshown
 from ..array import Array, Symbol
 from ..conversion import from_numpy
 from ..errors import ArgumentError, ShapeError, shown
-from ..layout import Shape, broadcast_shapes
 from .concatenation import concat
 from .pieces import BOXES, Segment, of_segments
 from .primitive.gather import take
-from .primitive.matmul import matmul
 from .primitive.pointwise import fn
 from .primitive.reduce import normalize_axes
-from .primitive.reduce import sum as total
-from .views import broadcast_to, expand_dims, permute_dims, reshape, viewed
+from .views import broadcast_to, expand_dims, reshape, viewed
 
 
 @unshown
@@ -29,7 +25,7 @@ def unstack(x: Any, /, *, axis: int = 0, **others: Any) -> tuple[Any, ...]:
     if others:
         refuse("unstack", others)
     array, restore = viewed("unstack", x)
-    (along,) = _axes("unstack", axis, array)
+    along = one_axis("unstack", axis, array)
     lead = (slice(None),) * along
     return tuple(restore(array[(*lead, i)]) for i in range(array.shape[along]))
 
@@ -56,7 +52,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None, **others: Any) -
     (array,), restore = interop.adopt("repeat", x=x)
     if axis is None:
         array, axis = reshape(array, (array.size,)), 0
-    (along,) = _axes("repeat", axis, array)
+    along = one_axis("repeat", axis, array)
     counts = _counts(repeats, array.shape[along])
     before, after = array.shape[:along], array.shape[along + 1 :]
     if len(set(counts)) <= 1:
@@ -113,7 +109,7 @@ def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int
     """A view with these axes at other places; the other axes keep their order. Raises AxisError, ArgumentError."""
     array, restore = viewed("moveaxis", x)
     old, new = (integers("moveaxis", name, v) for name, v in (("source", source), ("destination", destination)))
-    old, new = (tuple(_axes("moveaxis", a, array)[0] for a in each) for each in (old, new))
+    old, new = (tuple(one_axis("moveaxis", a, array) for a in each) for each in (old, new))
     if len(old) != len(new) or len(set(old)) < len(old) or len(set(new)) < len(new):
         raise ArgumentError(f"moveaxis: source, destination: expected as many different axes, got {old} and {new}")
     rest = [a for a in range(array.ndim) if a not in old]
@@ -137,7 +133,7 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     given = [(name, v) for name, v in (("prepend", prepend), ("x", x), ("append", append)) if v is not None]
     adopted, restore = interop.adopt("diff", **dict(given))
     named = dict(zip((name for name, _ in given), adopted, strict=True))
-    (along,) = _axes("diff", axis, named["x"])
+    along = one_axis("diff", axis, named["x"])
     for name, part in named.items():
         want = named["x"].shape
         if part.ndim != len(want) or any(a != along and m != want[a] for a, m in enumerate(part.shape)):
@@ -149,98 +145,8 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     return restore(result)
 
 
-def _axes(op: str, axis: Any, x: Array) -> tuple[int, ...]:
-    """One axis, not negative, as a tuple. Raises AxisError, ShapeError."""
+def one_axis(op: str, axis: Any, x: Array) -> int:
+    """One axis, not negative. Raises AxisError, ShapeError."""
     if not x.ndim:
         raise ShapeError(f"{op}: x: expected at least one axis, got shape ()")
-    return normalize_axes(op, integer(op, "axis", axis), x.ndim)
-
-
-# products and views of matrices
-
-
-@unshown
-def diagonal(x: Any, /, *, offset: int = 0, **others: Any) -> Any:
-    """A view of the diagonals of matrices (…, m, n), along a last axis: x[…, i, i + offset]. Raises ShapeError."""
-    if others:
-        refuse("diagonal", others)
-    array, restore = viewed("diagonal", x)
-    if array.ndim < 2:
-        raise ShapeError(f"diagonal: x: expected (…, m, n), got shape {array.shape}")
-    by = integer("diagonal", "offset", offset)
-    m, n = array.shape[-2:]
-    size = max(0, min(m, n - by) if by >= 0 else min(m + by, n))
-    down, across = array.strides[-2:]
-    start = (by * across if by >= 0 else -by * down) if size else 0
-    return restore(array.view((*array.shape[:-2], size), (*array.strides[:-2], down + across), start))
-
-
-@unshown
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None, **others: Any) -> Any:
-    """Sums of the diagonals of matrices (…, m, n), as `sum` adds. Raises ShapeError, DtypeError."""
-    if others:
-        refuse("trace", others)
-    (array,), restore = interop.adopt("trace", x=x)
-    return restore(total(diagonal(array, offset=offset), axis=-1, dtype=dtype))
-
-
-def outer(x1: Any, x2: Any, /) -> Any:
-    """All products of elements of two vectors: x1[i] * x2[j]. Raises ShapeError, DtypeError."""
-    (a, b), restore = interop.adopt("outer", x1=x1, x2=x2)
-    for name, x in (("x1", a), ("x2", b)):
-        if x.ndim != 1:
-            raise ShapeError(f"outer: {name}: expected a vector, got shape {x.shape}")
-    return restore(fn.multiply(expand_dims(a, 1), expand_dims(b, 0)))
-
-
-@unshown
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **others: Any) -> Any:
-    """Products of vectors along an axis, which has one length in both; the other axes broadcast. As `matmul` adds.
-
-    axis: negative, or counted in operands of as many axes. Raises ShapeError, DtypeError, AxisError.
-    """
-    if others:
-        refuse("vecdot", others)
-    (a, b), restore = interop.adopt("vecdot", x1=x1, x2=x2)
-    (first,), (second,) = _axes("vecdot", axis, a), _axes("vecdot", axis, b)
-    if a.shape[first] != b.shape[second]:
-        raise ShapeError(f"vecdot: x1, x2: shapes {a.shape} and {b.shape} differ along axis {axis}")
-    a, b = moveaxis(a, first, -1), moveaxis(b, second, -1)
-    common = broadcast_shapes(a.shape, b.shape, what="vecdot")
-    a, b = (broadcast_to(x, common) for x in (a, b))
-    return restore(reshape(matmul(expand_dims(a, -2), expand_dims(b, -1)), common[:-1]))
-
-
-@unshown
-def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, **others: Any) -> Any:
-    """Sums of products over axes of both arrays, as `matmul` adds; the other axes of x1, then those of x2, remain.
-
-    axes: how many, the last of x1 and the first of x2; or a pair of tuples of axes. Raises ShapeError, AxisError,
-    ArgumentError, DtypeError.
-    """
-    if others:
-        refuse("tensordot", others)
-    (a, b), restore = interop.adopt("tensordot", x1=x1, x2=x2)
-    if isinstance(axes, (tuple, list)):
-        if len(axes) != 2:
-            raise ArgumentError(f"tensordot: axes: expected an integer or a pair of tuples, got {shown(axes)}")
-        first, second = (
-            tuple(_axes("tensordot", i, x)[0] for i in integers("tensordot", "axes", each))
-            for each, x in zip(axes, (a, b), strict=True)
-        )
-    else:
-        n = integer("tensordot", "axes", axes)
-        if not 0 <= n <= min(a.ndim, b.ndim):
-            raise ArgumentError(f"tensordot: axes: expected 0 to {min(a.ndim, b.ndim)}, got {n}")
-        first, second = tuple(range(a.ndim - n, a.ndim)), tuple(range(n))
-    if len(set(first)) < len(first) or len(set(second)) < len(second):
-        raise ArgumentError(f"tensordot: axes: an axis is there twice: {first}, {second}")
-    over = tuple(a.shape[i] for i in first)
-    if len(first) != len(second) or over != tuple(b.shape[i] for i in second):
-        raise ShapeError(f"tensordot: x1, x2: axes {first} of {a.shape} and {second} of {b.shape} have other lengths")
-    kept_a = [i for i in range(a.ndim) if i not in first]
-    kept_b = [i for i in range(b.ndim) if i not in second]
-    left = reshape(permute_dims(a, (*kept_a, *first)), (prod(a.shape[i] for i in kept_a), prod(over)))
-    right = reshape(permute_dims(b, (*second, *kept_b)), (prod(over), prod(b.shape[i] for i in kept_b)))
-    shape: Shape = (*(a.shape[i] for i in kept_a), *(b.shape[i] for i in kept_b))
-    return restore(reshape(matmul(left, right), shape))
+    return normalize_axes(op, integer(op, "axis", axis), x.ndim)[0]

@@ -180,10 +180,11 @@ def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """A view of the diagonals of two axes, x[i, i + offset], along a last axis. `linalg.diagonal` has those of the last
     two axes. Raises AxisError."""
     array, restore = viewed("diagonal", x)
-    return restore(_diagonal("diagonal", array, offset, axis1, axis2))
+    return restore(diagonals("diagonal", array, offset, axis1, axis2))
 
 
-def _diagonal(op: str, x: Array, offset: Any, axis1: Any, axis2: Any) -> Array:
+def diagonals(op: str, x: Array, offset: Any, axis1: Any, axis2: Any) -> Array:
+    """A view of the diagonals of two axes, along a last axis. Raises AxisError, ArgumentError."""
     a, b = _axis(op, "axis1", axis1, x), _axis(op, "axis2", axis2, x)
     if a == b:
         raise AxisError(f"{op}: axis1, axis2: both are axis {a}")
@@ -201,14 +202,14 @@ def _diagonal(op: str, x: Array, offset: Any, axis1: Any, axis2: Any) -> Array:
 def trace(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     """The sum of a `diagonal`, as `sum` adds. Raises AxisError, DtypeError."""
     (array,), restore = interop.adopt("trace", x=x)
-    return restore(total(_diagonal("trace", array, offset, axis1, axis2), axis=-1, dtype=dtype))
+    return restore(total(diagonals("trace", array, offset, axis1, axis2), axis=-1, dtype=dtype))
 
 
 def diag(x: Any, /, k: int = 0) -> Any:
     """The k-th diagonal of a matrix, as a view; or a new matrix of zeros with a vector there. Raises ShapeError."""
     array, restore = viewed("diag", x)
     if array.ndim == 2:
-        return restore(_diagonal("diag", array, integer("diag", "k", k), 0, 1))
+        return restore(diagonals("diag", array, integer("diag", "k", k), 0, 1))
     (array,), restore = interop.adopt("diag", x=x)
     if array.ndim != 1:
         raise ShapeError(f"diag: x: expected one or two axes, got shape {array.shape}")
@@ -243,7 +244,13 @@ def tri(
 def outer(x1: Any, x2: Any, /) -> Any:
     """All products of elements, x1[i] * x2[j], both taken in row-major order. Raises DtypeError."""
     (a, b), restore = interop.adopt("outer", x1=x1, x2=x2)
-    return restore(fn.multiply(reshape(a, (a.size, 1)), reshape(b, (1, b.size))))
+    return restore(products(reshape(a, (a.size,)), reshape(b, (b.size,))))
+
+
+def products(a: Array, b: Array) -> Array:
+    """All products of elements of two vectors."""
+    result: Array = fn.multiply(expand_dims(a, 1), expand_dims(b, 0))
+    return result
 
 
 def kron(x1: Any, x2: Any, /) -> Any:

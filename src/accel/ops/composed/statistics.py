@@ -13,14 +13,15 @@ from typing import Any
 
 from ...arguments import real, switch
 from ...array import Array
-from ...dtypes import INT64, DType
-from ...errors import ArgumentError, ShapeError
+from ...dtypes import BOOL, FLOATS, INT64, INTEGERS, DType
+from ...errors import ArgumentError, DtypeError, ShapeError
 from ...layout import Shape
-from ..compose import Operand, composed
+from ..compose import AnyOperand, Operand, composed
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, max, min, normalize_axes, sum
 from ..views import squeeze
 from . import exact_normalization as exact
+from .exact_statistics import ptp as spread
 from .softmax import softmax
 
 
@@ -37,6 +38,12 @@ def _means(dtype: DType) -> Any:
     return families.reductions("mean", dtype)
 
 
+def _ranges(dtype: DType) -> Any:
+    from ...testing import statistics_family
+
+    return statistics_family.FAMILIES["ptp"](dtype)
+
+
 @composed(reference=exact.mean, samples=_means, namespace="", widen=False)
 def mean(x: Operand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
     """Arithmetic mean over axes of a floating array: the canonical sum, divided once, rounded once. Nothing gives NaN.
@@ -46,6 +53,26 @@ def mean(x: Operand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
     axes = normalize_axes("mean", axis, x.ndim)
     total = sum(x, axis=axes, dtype=x.dtype.accumulator, keepdims=switch("mean", "keepdims", keepdims))
     return astype(total / float(product(x.shape[a] for a in axes)), x.dtype, copy=False)
+
+
+@composed(
+    reference=spread,
+    samples=_ranges,
+    namespace="",
+    widen=False,
+    dtypes=(*INTEGERS, *FLOATS),
+    bits=lambda dtype, numerics: "bits" if dtype.kind == "f" else "exact",
+)
+def ptp(x: AnyOperand, /, axis: Axes = None, *, keepdims: bool = False) -> Array:
+    """The largest element over axes (None: all) less the smallest; integers wrap. NaN propagates.
+
+    Raises ShapeError where there is nothing to choose from, DtypeError for booleans, AxisError, ArgumentError.
+    """
+    if x.dtype is BOOL:
+        raise DtypeError("ptp: x: takes integer and floating dtypes, got bool")
+    axes = normalize_axes("ptp", axis, x.ndim)
+    found = max(x, axis=axes, keepdims=True) - min(x, axis=axes, keepdims=True)
+    return found if switch("ptp", "keepdims", keepdims) else squeeze(found, axis=axes)  # type: ignore[no-any-return]
 
 
 @composed(reference=exact.var, samples=partial(examples, "statistics"), namespace="")
