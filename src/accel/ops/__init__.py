@@ -6,7 +6,9 @@ from .. import registry
 from .composed import (
     activation,
     batch_norm,
+    beta,
     class_loss,
+    elementwise,
     gate,
     linear,
     movement,
@@ -21,9 +23,9 @@ from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
-    "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
-    "sort", "statistics",
+    "activation", "batch_norm", "beta", "class_loss", "elementwise", "gate", "gather", "join", "linear", "matmul",
+    "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan",
+    "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 

@@ -27,8 +27,8 @@ def rad2deg(x: Expr) -> Expr:
 
 
 def sine_of_pi(a: Expr) -> tuple[Expr, Expr, Expr, Expr, Expr]:
-    """sine_and_cosine of pi times a's distance to the nearest half of an integer, which is exact, and the number of that
-    half as bits; for 0 <= a < 2**fraction."""
+    """sine_and_cosine of pi times a's distance to the nearest half of an integer, which is exact, and the number of
+    that half as bits; for 0 <= a < 2**fraction."""
     turned = fma(nearest_integer(a, 0.5)[0], -2.0, a)
     k, q = nearest_integer(turned, 2.0)
     return *sine_and_cosine(*times_pi(fma(k, -0.5, turned))), q

@@ -77,7 +77,7 @@ def _over(fn: Any, y: Any, x: Any) -> Any:
     return fn.where(fn.equal(x, 0.0), 0.5, y / x)
 
 
-I1E_TURN = 2.8887747903449277
+I1E_TURN = 2.781492935347947
 """Where the second derivative of I1(x) exp(-x) is zero."""
 
 FLOAT = ("float",)

@@ -1,4 +1,4 @@
-"""Makes coefficients_special.py (see minimax.py)."""
+"""Makes coefficients_special.py (see minimax.py) in a quarter of an hour."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
 """gamma, lgamma and digamma.
 
-From 4.5 (digamma: 4) on Stirling's formula, what it leaves a minimax polynomial of 1 / x**2; below, a polynomial over an
-interval of length 1, moved up or down by the recurrence; for negative arguments the reflection.
+From 4.5 (digamma: 4) on Stirling's formula, what it leaves a minimax polynomial of 1 / x**2; below, a polynomial over
+an interval of length 1, moved up or down by the recurrence; for negative arguments the reflection.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from .angle import sine_of_pi
 from .binary_format import format_of, infinity, nan
@@ -231,16 +229,16 @@ ROWS = (
         "lgamma", 1, FLOAT, lgamma, "Gives the logarithm of the magnitude of the gamma function of each element.",
         ulp=(2.0, 2.0), least=1.0,
         special=("NaN -> NaN", "+0, -0 -> +inf", "a negative integer -> +inf", "inf -> +inf"),
-        source="Stirling's formula; below 4.5 a minimax polynomial and recurrence; where the result is below 1, near its "
-        "zeros, the error is in units of 1",
+        source="Stirling's formula; below 4.5 a minimax polynomial and recurrence; where the result is below 1, near "
+        "its zeros, the error is in units of 1",
         reference=lambda mp, x: mp.log(abs(mp.gamma(x))) if abs(x) < 1e4 else mp.loggamma(x).real,
         derivative=lambda fn, g, y, x: (g * fn.digamma(x),),
     ),
     ScalarFunction(
         "digamma", 1, FLOAT, digamma, "Gives the derivative of lgamma at each element.", ulp=(2.0, 2.0), least=1.0,
         special=("NaN -> NaN", "+0 -> -inf", "-0 -> +inf", "a negative integer -> NaN", "+inf -> +inf", "-inf -> NaN"),
-        source="the logarithm and a minimax polynomial; below 4 another and recurrence; where the result is below 1, near "
-        "its zeros, the error is in units of 1",
+        source="the logarithm and a minimax polynomial; below 4 another and recurrence; where the result is below 1, "
+        "near its zeros, the error is in units of 1",
         reference=lambda mp, x: mp.digamma(x), derivative=NO_TRIGAMMA,
     ),
 )  # fmt: skip
