@@ -39,7 +39,7 @@ def points(name: str, argument: int) -> np.ndarray:
         return np.abs(x)
     if name == "log1p":
         return np.abs(x) - 0.9
-    if name in ("logit", "entr"):
+    if name in ("logit", "entr", "ndtri"):
         return np.abs(x) / 8
     if name == "xlogy" and argument == 1:
         return np.abs(x)
@@ -47,7 +47,7 @@ def points(name: str, argument: int) -> np.ndarray:
         return np.abs(x) - 0.9
     if name == "ldexp" and argument == 1:
         return np.rint(x)
-    if name in ("asin", "acos", "atanh"):
+    if name in ("asin", "acos", "atanh", "erfinv"):
         return x / 8
     if name == "acosh":
         return np.abs(x) + 1

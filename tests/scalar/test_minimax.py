@@ -11,9 +11,21 @@ from types import ModuleType
 import mpmath
 import pytest
 
-from accel.scalar import coefficients, coefficients_trigonometric, fits_trigonometric, minimax
+from accel.scalar import (
+    coefficients,
+    coefficients_special,
+    coefficients_trigonometric,
+    fits_special,
+    fits_trigonometric,
+    minimax,
+)
 
-FAMILIES = {minimax: coefficients, fits_trigonometric: coefficients_trigonometric}
+FAMILIES = {
+    minimax: coefficients,
+    fits_trigonometric: coefficients_trigonometric,
+    fits_special: coefficients_special,
+}
+SUMS = [(made, *row) for fits, made in FAMILIES.items() if hasattr(fits, "SUMS") for row in fits.SUMS]
 NAMES = [f"{row.name}-{dtype}" for fits in FAMILIES for row in fits.FITS for dtype in row.degree]
 FITS = [(row, dtype, made) for fits, made in FAMILIES.items() for row in fits.FITS for dtype in row.degree]
 
@@ -55,16 +67,25 @@ def test_short_polynomials_are_made_again() -> None:
         assert not low or tuple(low) == getattr(coefficients, name + "_LOW")[dtype]
 
 
-@pytest.mark.parametrize(("name", "value", "count"), fits_trigonometric.SUMS)
-def test_sums(name: str, value: object, count: int) -> None:
-    for dtype, terms in getattr(coefficients_trigonometric, name).items():
+@pytest.mark.parametrize(("made", "name", "value", "count"), SUMS)
+def test_sums(made: ModuleType, name: str, value: object, count: int) -> None:
+    for dtype, terms in getattr(made, name).items():
         assert terms == minimax.parts(value, dtype, count)
         rest = abs(sum(map(mpmath.mpf, terms)) / value - 1)
         assert rest < 2.0 ** (-24 * count if dtype == "float32" else -53 * count)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fits", FAMILIES, ids=lambda fits: fits.__name__)
+@pytest.mark.parametrize("row", fits_special.FITS, ids=lambda row: row.name)
+def test_float32_polynomials_are_made_again(row: minimax.Fit) -> None:
+    """Those of float64 in this file would take a quarter of an hour."""
+    high, low, _ = minimax.fit(row, "float32")
+    assert tuple(high) == getattr(coefficients_special, row.name)["float32"]
+    assert not low or tuple(low) == getattr(coefficients_special, row.name + "_LOW")["float32"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fits", [minimax, fits_trigonometric], ids=lambda fits: fits.__name__)
 def test_the_file_is_made_again(fits: ModuleType) -> None:
     made = io.StringIO()
     with contextlib.redirect_stdout(made):

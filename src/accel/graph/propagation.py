@@ -161,9 +161,27 @@ def _ldexp(y: Elements, x: Argument, n: Argument) -> Elements:
     return np.where(n[1] == 0, fn.ldexp(x[1], n[0]), np.inf)
 
 
+def _frexp_fraction(y: Elements, x: Argument) -> Elements:
+    """The argument's error over its power of two, while that is certain."""
+    low, high = (fn.frexp_exponent(end) for end in ends(x))
+    certain = (low == high) & (np.abs(x[0]) > x[1])
+    return np.where(certain, fn.ldexp(x[1], -low), np.where(x[1] > 0, 2.0, 0.0))
+
+
 def _wave(y: Elements, x: Argument) -> Elements:
     """Slopes up to 1, and values from -1 to 1."""
     return np.minimum(x[1], 1.0 + np.abs(y))
+
+
+def _between_poles(name: str) -> Rule:
+    """Steepest at an end, unless a pole, which is no positive number, may be inside."""
+
+    def rule(y: Elements, x: Argument) -> Elements:
+        low, high = ends(x)
+        inside = (low > 0) | (np.floor(low) == np.floor(high)) & (low != np.floor(low))
+        return np.where(inside, times(slope(name, y, x), x[1]), np.inf)
+
+    return rule
 
 
 def _tangent(y: Elements, x: Argument) -> Elements:
@@ -284,7 +302,11 @@ RULES: dict[str, Rule] = {
     "xlog1py": _product_with("log1p"),
     "fmod": _fmod,
     "frac": _frac,
+    "frexp_exponent": stepped(fn.frexp_exponent),
+    "frexp_fraction": _frexp_fraction,
+    "gamma": _between_poles("gamma"),
     "ldexp": _ldexp,
+    "lgamma": _between_poles("lgamma"),
     "sinc": lambda y, x: np.minimum(1.5 * x[1], 1.25),
     "sin": _wave,
     "cos": _wave,
@@ -320,7 +342,12 @@ POLES: dict[str, Callable[..., Elements]] = {
     "log10": lambda x: x == 0,
     "log1p": lambda x: x == -1,
     "atanh": lambda x: np.abs(x) == 1,
+    "digamma": lambda x: x == 0,
+    "erfinv": lambda x: np.abs(x) == 1,
+    "gamma": lambda x: x == 0,
+    "lgamma": lambda x: (x <= 0) & (x == np.floor(x)),
     "logit": lambda x: (x == 0) | (x == 1),
+    "ndtri": lambda x: (x == 0) | (x == 1),
     "entr": lambda x: x < 0,
     "xlogy": lambda a, b: b == 0,
     "xlog1py": lambda a, b: b == -1,

@@ -26,17 +26,21 @@ def rad2deg(x: Expr) -> Expr:
     return rarely(end, scaled, fma(x, high, x * low))
 
 
+def sine_of_pi(a: Expr) -> tuple[Expr, Expr, Expr, Expr, Expr]:
+    """sine_and_cosine of pi times a's distance to the nearest half of an integer, which is exact, and the number of
+    that half as bits; for 0 <= a < 2**fraction."""
+    turned = fma(nearest_integer(a, 0.5)[0], -2.0, a)
+    k, q = nearest_integer(turned, 2.0)
+    return *sine_and_cosine(*times_pi(fma(k, -0.5, turned))), q
+
+
 def sinc(x: Expr) -> Expr:
-    """sin(pi x) / (pi x): x less the nearest half of an integer is exact, and pi times it a pair, as pi x is."""
+    """sin(pi x) / (pi x), pi x a pair."""
     f = format_of(x)
     a = abs(x)
     whole = a >= 2.0**f.fraction  # all integers; an infinity too
     near = rarely(whole, const(0.0, x.dtype), a)
-    turned = fma(nearest_integer(near, 0.5)[0], -2.0, near)
-    k, q = nearest_integer(turned, 2.0)
-    rest = fma(k, -0.5, turned)
-    r, low = times_pi(rest)
-    sine, sine_low, cosine, cosine_low = sine_and_cosine(r, low)
+    sine, sine_low, cosine, cosine_low, q = sine_of_pi(near)
     n, n_low = fast_two_sum(select(odd(q), cosine, sine), select(odd(q), cosine_low, sine_low))
     d, d_low = times_pi(near)
     inverse = 1.0 / d

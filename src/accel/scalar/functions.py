@@ -7,10 +7,13 @@ from . import (
     adjacent,
     angle,
     arithmetic,
+    bessel,
     comparison,
     entropy,
+    error_function,
     exponent,
     exponential,
+    gamma,
     hyperbolic,
     integer,
     log_sum,
@@ -37,7 +40,7 @@ FAMILIES = (
         trigonometric,
         hyperbolic,
     ),
-    *(activation, rectifier, exponent, angle, entropy, random),
+    *(activation, rectifier, exponent, angle, entropy, error_function, gamma, bessel, random),
 )
 
 FUNCTIONS: dict[str, ScalarFunction] = {row.name: row for family in FAMILIES for row in family.ROWS}

@@ -292,7 +292,9 @@ def write(module: str, fits: tuple[Fit, ...], splits: tuple = (), sums: tuple = 
         for dtype in row.degree:
             high, low, error = fit(row, dtype)
             lines.append(f"    # {dtype}: {row.what}: 2**{float(mpmath.log(error, 2)):.1f}\n")
-            lines.append(f'    "{dtype}": (\n' + "".join(f"        {c!r},\n" for c in high) + "    ),\n")
+            lines.append(
+                f'    "{dtype}": (\n' + "".join(f"        {c!r},\n".replace("e+", "e") for c in high) + "    ),\n"
+            )
             if low:
                 merged.setdefault(row.name + "_LOW", []).append(f'    "{dtype}": {tuple(low)!r},\n')
     for name, lines in merged.items():
