@@ -3,6 +3,10 @@
 from typing import Any
 
 from .. import registry
+from .complex import arithmetic as complex_arithmetic
+from .complex import movement as complex_movement
+from .complex import part as complex_part
+from .complex import reduction as complex_reduction
 from .composed import (
     activation,
     batch_norm,
@@ -21,7 +25,8 @@ from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
+    "activation", "batch_norm", "class_loss", "complex_arithmetic", "complex_movement", "complex_part",
+    "complex_reduction", "gate", "gather", "join", "linear", "matmul", "movement",
     "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
     "sort", "statistics",
 ]  # fmt: skip
