@@ -11,7 +11,7 @@ from ...dtypes import promote
 from ...layout import Layout
 from ...registry import OPS
 from ..primitive.pointwise import astype, fn
-from .rule import alike, all_complex, both, rule, split
+from .rule import alike, all_complex, both, number, rule, split
 
 
 def _whole(x: Array) -> tuple[Array, Array | float]:
@@ -49,7 +49,7 @@ Then they are within its power of +-1.4, so that neither their products nor quot
 underflows is smaller than the rest by more than all of its digits."""
 
 
-def _scaled(*parts: Array) -> tuple[list[Array], Array, Array]:
+def scaled(*parts: Array) -> tuple[list[Array], Array, Array]:
     """Parts times a power of two which brings the larger one near 1; the root of that power; and the largest magnitude
     as it was."""
     size = fn.abs(parts[0])
@@ -57,21 +57,21 @@ def _scaled(*parts: Array) -> tuple[list[Array], Array, Array]:
         size = fn.maximum(size, fn.abs(other))
     high, low, root = SCALES[size.dtype.name]
     down, up = size > high, size < low
-    by = fn.where(down, 1 / root, fn.where(up, root, 1.0))
+    by = fn.where(down, number(1 / root, size), fn.where(up, number(root, size), 1.0))
     return [x * by * by for x in parts], by, size
 
 
 def quotient(a: Array, b: Array | None, c: Array, d: Array) -> tuple[Array, Array]:
     """(a + bi) / (c + di) for floating parts of one dtype: (ac + bd, bc - ad) / (cc + dd), of operands that are scaled
     by powers of two, each so that its larger part is near 1."""
-    (c1, d1), down, size = _scaled(c, d)
+    (c1, d1), down, size = scaled(c, d)
     infinite = fn.isinf(size)  # where the divisor is infinite its direction counts, and the quotient is 0
     c1, d1 = (fn.where(infinite, fn.copysign(fn.where(fn.isinf(x), 1.0, 0.0), x), s) for x, s in ((c, c1), (d, d1)))
     if b is None:
-        (a1,), up, _ = _scaled(a)
+        (a1,), up, _ = scaled(a)
         re, im = a1 * c1, fn.negative(a1 * d1)
     else:
-        (a1, b1), up, _ = _scaled(a, b)
+        (a1, b1), up, _ = scaled(a, b)
         re, im = a1 * c1 + b1 * d1, b1 * c1 - a1 * d1
     norm = c1 * c1 + d1 * d1
     back = fn.where(infinite, 0.0, down / up)
@@ -106,7 +106,7 @@ def _square(x: Array, params: None) -> Array:
     return both(re * re - im * im, product + product)
 
 
-for _name in ("negative", "positive"):
+for _name in ("negative", "positive", "round"):
     alike(OPS[_name])
 
 
@@ -121,7 +121,7 @@ def _abs(x: Array, params: None) -> Array:
 def _sign(x: Array, params: None) -> Array:
     """x / abs(x), of the number scaled by a power of two; 0 of 0."""
     re, im = split(x)
-    (a, b), _, size = _scaled(re, im)
+    (a, b), _, size = scaled(re, im)
     length, zero = fn.hypot(a, b), fn.equal(size, 0.0)
     return both(fn.where(zero, 0.0, a / length), fn.where(zero, 0.0, b / length))
 
@@ -149,4 +149,4 @@ _tested("isfinite", fn.logical_and)
 _tested("isinf", fn.logical_or)
 _tested("isnan", fn.logical_or)
 
-__all__ = ["floats", "quotient"]
+__all__ = ["floats", "quotient", "scaled"]

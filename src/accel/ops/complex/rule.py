@@ -10,6 +10,7 @@ from typing import Any
 from ... import composition, dispatch, registry
 from ...array import Array
 from ...complex_plan import Moved
+from ...conversion import constant
 from ...dtypes import promote
 from ...layout import Layout, broadcast_shapes, broadcast_strides
 from ...parts import pair, parts
@@ -31,6 +32,11 @@ def both(re: Array, im: Array) -> Array:
     re, im = (astype(x, common, copy=False) for x in (re, im))
     re, im = (x.view(shape, broadcast_strides(x.layout, shape)) for x in (re, im))
     return pair(re, im) if re.strides == im.strides else pair(copy(re), copy(im))
+
+
+def number(value: float, like: Array) -> Array:
+    """A number of an array's dtype: for what chooses between numbers, which alone would be float32."""
+    return constant(value, like.dtype, like.device)
 
 
 def zeros_beside(x: Array) -> Array:
