@@ -11,11 +11,6 @@ from standard_signatures import FFT, LINALG, MAIN
 import accel
 
 MISSING = {
-    "": {
-        "conj",
-        "imag",
-        "real",
-    },
     "linalg": {
         "cholesky",
         "det",

@@ -15,12 +15,12 @@ from ..array import Array
 from ..backends.base import Device, HostBuffer
 from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_named
-from ..dtypes import BFLOAT16, TABLE, DType
+from ..dtypes import BFLOAT16, DTYPES, DType
 from ..errors import ArgumentError, DeviceError, DtypeError
 from ..layout import Shape, layout, span
 
 _DTYPES: dict[torch.dtype, DType] = {
-    getattr(torch, name): row for name, row in TABLE.items() if hasattr(torch, name)
+    getattr(torch, name): row for name, row in DTYPES.items() if hasattr(torch, name)
 }  # before 2.3 torch has no uint16, uint32 and uint64
 _TORCH: dict[DType, torch.dtype] = {row: dtype for dtype, row in _DTYPES.items()}
 
@@ -58,7 +58,7 @@ def to_array(value: torch.Tensor, home: Device, argument: str) -> Array:
     dtype = _DTYPES.get(value.dtype)
     if dtype is None:
         hint = "; dequantize it" if value.is_quantized else ""
-        raise DtypeError(f"{argument}: {value.dtype} is not a dtype of accel; it has {', '.join(TABLE)}{hint}")
+        raise DtypeError(f"{argument}: {value.dtype} is not a dtype of accel; it has {', '.join(DTYPES)}{hint}")
     value, strides, extent, address = _plain(value, argument)
     if not value.is_cpu:
         return _gpu_array(value, dtype, device_of(value))
@@ -88,8 +88,8 @@ _OWN_FUNCTIONS = (torch.Tensor.__torch_function__.__func__, torch.nn.Parameter._
 
 def _plain(value: torch.Tensor, argument: str) -> tuple[torch.Tensor, Shape | None, int, int]:
     """The tensor if its elements are in memory as its shape and strides say; a copy where they are misaligned, or where
-    torch has yet to write or to negate them. Then its strides (None: row-major), the elements from its first to its
-    last, and the first one's address.
+    torch has yet to write, to negate or to conjugate them. Then its strides (None: row-major), the elements from its
+    first to its last, and the first one's address.
 
     Raises ArgumentError for every other tensor, and where torch would take accel's result for a constant.
     """
@@ -122,12 +122,14 @@ def _is_plain(value: torch.Tensor) -> bool:
 
 
 def _resolved(value: torch.Tensor, argument: str) -> torch.Tensor:
-    """A plain copy of a tensor whose elements torch has yet to write or to negate. Raises ArgumentError for others."""
+    """A plain copy of a tensor whose elements torch has yet to write, to negate or to conjugate. Raises ArgumentError
+    for others."""
     _check_unrecorded(argument)
     _check_dense(value, argument)
     device_of(value)  # refuses what is neither on the CPU nor on a GPU
     if value._is_zerotensor():
         value = value.clone()
+    value = value.resolve_conj() if value.is_conj() else value
     return _in_memory(value.resolve_neg() if value.is_neg() else value, argument)
 
 
@@ -204,8 +206,11 @@ def _cpu_tensor(array: Array) -> torch.Tensor:
     """An array's elements as a CPU tensor, sharing memory where torch can express it."""
     owner = getattr(array.buffer, "owner", None)
     if isinstance(owner, torch.Tensor) and min(array.strides, default=0) >= 0:  # a view of an argument
+        owner = owner.detach()
+        if owner.is_complex() and array.dtype.kind != "c":  # its real or imaginary parts
+            owner = torch.view_as_real(owner)
         start = owner.storage_offset() + array.offset
-        return torch.as_strided(owner.detach(), array.shape, array.strides, start)
+        return torch.as_strided(owner, array.shape, array.strides, start)
     view = to_numpy(array)
     if not view.flags.writeable or any(step < 0 for step in view.strides):
         view = view.copy()

@@ -16,7 +16,7 @@ from ...array import Array
 from ...dtypes import BOOL, FLOATS, INT64, INTEGERS, DType
 from ...errors import ArgumentError, DtypeError, ShapeError
 from ...layout import Shape
-from ..compose import AnyOperand, Operand, composed
+from ..compose import AnyOperand, NumericOperand, Operand, composed
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, max, min, normalize_axes, sum
 from ..views import squeeze
@@ -45,10 +45,10 @@ def _ranges(dtype: DType) -> Any:
 
 
 @composed(reference=exact.mean, samples=_means, namespace="", widen=False)
-def mean(x: Operand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
-    """Arithmetic mean over axes of a floating array: the canonical sum, divided once, rounded once. Nothing gives NaN.
+def mean(x: NumericOperand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Arithmetic mean over axes of a floating or complex array: the canonical sum, divided once, rounded once.
 
-    Raises DtypeError for other dtypes, AxisError, ArgumentError.
+    Nothing gives NaN. Raises DtypeError for other dtypes, AxisError, ArgumentError.
     """
     axes = normalize_axes("mean", axis, x.ndim)
     total = sum(x, axis=axes, dtype=x.dtype.accumulator, keepdims=switch("mean", "keepdims", keepdims))
@@ -127,17 +127,18 @@ def softmin(x: Operand, axis: int = -1, *, dtype: Any = None) -> Array:
 
 
 @composed(reference=exact.vector_norm, samples=partial(examples, "vector_norm"), namespace="linalg")
-def vector_norm(x: Operand, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
+def vector_norm(x: NumericOperand, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
     """(sum(abs(x) ** ord)) ** (1 / ord) over axes (None: all), of the vector of all their elements.
 
     ord: any number. inf and -inf: the largest and smallest abs(x); 0: how many elements are not zero; below 0, an
-    element of 0 gives 0. x: floating. float16 and bfloat16 are computed in float32 and rounded once.
+    element of 0 gives 0. x: floating or complex. float16 and bfloat16 are computed in float32 and rounded once.
     Elements are scaled, for ord 2 by a power of two, which rounds nothing, and for other orders by the largest abs(x)
     (the smallest below 0): a norm that is a finite number of the dtype neither overflows nor underflows on the way. The
     norm of nothing is 0 for ord from 0 up. Raises ShapeError for other norms of nothing, DtypeError, AxisError,
     ArgumentError.
     """
     axes = normalize_axes("vector_norm", axis, x.ndim)
+    x = fn.abs(x) if x.dtype.kind == "c" else x
     norm = length("vector_norm", x, axes, order("vector_norm", "ord", ord))
     return norm if switch("vector_norm", "keepdims", keepdims) else squeeze(norm, axis=axes)
 

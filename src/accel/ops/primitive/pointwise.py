@@ -344,7 +344,7 @@ def assign(op: str, argument: str, value: Any, out: Array) -> None:
     _check_broadcasts(op, argument, source.shape, out.shape)
     if out.size:
         stretched = source.view(out.shape, broadcast_strides(source.layout, out.shape))
-        dispatch.call(PROGRAM, (stretched,), cast_program(source.dtype, out.dtype), out)
+        dispatch.call(ASTYPE, (stretched,), out.dtype, out)
 
 
 def source_of(op: str, argument: str, value: Any, like: Array, shape: Shape) -> Array:
