@@ -79,6 +79,8 @@ class _Grouping:
     def run(self) -> list[Group]:
         for number, node in self._graph.numbered():
             self._place(number, node)
+        for group in [g for g in self._groups if g.kind == "pointwise"]:
+            self._beside(group)
         for group in [g for g in self._groups if g.kind == "matmul"]:
             self._settle(group)
         return self._ordered()
@@ -117,15 +119,17 @@ class _Grouping:
 
     def _candidates(self, value: int, node: Node) -> list[Group]:
         """The groups of the values that a node reads, the last first; then those that read an operand of the same
-        shape as it does."""
+        shape as it does. A step of operands goes to no group of rows like that: what it is needed for may fold other
+        axes (`_beside`)."""
         found: dict[int, Group] = {}
         for read in sorted(node.reads, key=lambda r: -r.value):
             if (group := self._of.get(read.value)) is not None:
                 found.setdefault(id(group), group)
         shape = space(node)
         inputs = {r.value for r in node.reads if r.value < self._graph.first and r.layout.size > 1}
+        kinds = ("pointwise", "row") if node.spec.primitive == "reduce" else ("pointwise",)
         for group in reversed(self._groups):
-            if id(group) in found or group.kind not in ("pointwise", "row"):
+            if id(group) in found or group.kind not in kinds:
                 continue
             for member in group.members:
                 its = self._graph.node(member)
@@ -261,6 +265,37 @@ class _Grouping:
         except Unfit as why:
             other.ended = other.ended or f"%{value}: {why}"
         return group
+
+    def _beside(self, steps: Group) -> None:
+        """Takes a group of steps into one of rows that reads one of its operands too, where neither needs the other."""
+        for group in reversed(self._groups):
+            if group.kind != "row" or (pairs := self._shared(group, steps)) is None:
+                continue
+            if self._needs(group, steps) or self._needs(steps, group):
+                continue
+            try:
+                self._check_size([*group.members, *steps.members], "row")
+                self._merge(group, steps, pairs)
+            except Unfit as why:
+                steps.ended = steps.ended or str(why)
+            else:
+                return
+
+    def _shared(self, group: Group, other: Group) -> dict[int, int] | None:
+        """Which axes of the second group's domain are which of the first's, as an operand shows that both read over the
+        same index space; None: there is none."""
+        known = {}
+        for m in group.members:
+            node = self._graph.node(m)
+            known.update({(r, space(node)): group.places[m] for r in node.reads if r.layout.size > 1})
+        for m in other.members:
+            node = self._graph.node(m)
+            for read in node.reads:
+                its = known.get((read, space(node))) if read.value < self._graph.first else None
+                if its is not None:
+                    pairs = zip(other.places[m], its, strict=True)
+                    return {theirs: mine for theirs, mine in pairs if theirs is not None and mine is not None}
+        return None
 
     def _pairs(self, group: Group, other: Group, value: int, node: Node) -> list[tuple[int, int]]:
         """Which axes of the second group's domain are which of the first's, as far as a node shows that has joined the
