@@ -38,6 +38,7 @@ from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
+from .ops.composed.stopping import stop_gradient
 from .ops.concatenation import concat, stack
 from .ops.manipulation import diff, flip, moveaxis, repeat, tensordot, tile, unstack, vecdot
 from .ops.rearranging import (

@@ -16,6 +16,7 @@ from .composed import (
     regression_loss,
     softmax,
     statistics,
+    stopping,
 )
 from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
@@ -23,7 +24,7 @@ from .spec import OpSpec
 __all__ = [
     "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
     "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
-    "sort", "statistics",
+    "sort", "statistics", "stopping",
 ]  # fmt: skip
 
 
