@@ -6,7 +6,7 @@ along it. So a view that slices, shifts or reverses an intermediate ends a group
 
     pointwise   nodes of one domain, no folds
     row         folds over the same axes of the domain, and steps before, between and after them
-    matmul      a product, and steps on each of its results
+    matmul      a product, steps on each of its results, and steps of what these read besides
     alone       what has no group: one node, called like any other op
 """
 
@@ -54,6 +54,11 @@ class Unfit(Exception):
 def space(node: Node) -> Shape:
     """The index space that a node runs over."""
     return node.reads[0].layout.shape if node.spec.primitive == "reduce" else node.outputs[0].shape
+
+
+def product_of(graph: Graph, group: Group) -> int:
+    """The product of a group that has one. Steps of what its own steps read may stand before it."""
+    return next(m for m in group.members if graph.node(m).spec.primitive == "matmul")
 
 
 @dataclass(frozen=True)
@@ -240,7 +245,7 @@ class _Grouping:
 
     def _check_epilogue(self, group: Group, node: Node, places: tuple[int | None, ...]) -> None:
         """Whether a step works on each result of a product where it lies."""
-        product = self._graph.node(group.members[0])
+        product = self._graph.node(product_of(self._graph, group))
         if node.outputs[0].shape != product.outputs[0].shape or any(p not in (None, a) for a, p in enumerate(places)):
             raise Unfit("a product's results have another shape")
 
@@ -250,13 +255,18 @@ class _Grouping:
         """One group of two, both of which a node reads that has joined the first; or the first, where they do not go
         together."""
         try:
-            if "matmul" in (group.kind, other.kind):
-                raise Unfit("a product stands at the head of its group")
+            if group.kind == other.kind == "matmul":
+                raise Unfit("a product's kernel has one product")
             if self._needs(other, group) or self._between(other, group):
                 raise Unfit("a third group lies between the two")
-            kind = "row" if "row" in (group.kind, other.kind) else "pointwise"
+            kind = next((k for k in ("matmul", "row") if k in (group.kind, other.kind)), "pointwise")
             self._check_size([*group.members, *other.members], kind)
             pairs = self._pairs(group, other, value, node)
+            if kind == "matmul":
+                product, side = (group, other) if group.kind == "matmul" else (other, group)
+                self._check_side(product, side, value)
+                self._merge(product, side, dict(pairs) if side is other else {mine: its for its, mine in pairs})
+                return product
             try:
                 self._merge(group, other, dict(pairs))
             except Unfit:
@@ -317,7 +327,7 @@ class _Grouping:
         reduced = self._joint_reduced(group, other, to)
         if len(set(to.values())) < len(to):
             raise Unfit("two axes of the one are one axis of the other")
-        free = [a for a in range(len(group.lengths)) if a not in to.values()]
+        free = [a for a, n in enumerate(group.lengths) if n > 1 and a not in to.values()]
         for a, n in enumerate(other.lengths):
             if a in to:
                 continue
@@ -337,11 +347,23 @@ class _Grouping:
             self._check_rows(trial, reduced, group, other)
         elif free and any(self._leaving(m, group, other) for m in other.members):
             raise Unfit("one of its values is a result")
+        if group.kind == "matmul":
+            self._check_epilogue(group, self._graph.node(trial.members[-1]), trial.places[trial.members[-1]])
+        else:
+            group.kind = "row" if reduced is not None else "pointwise"
         group.members, group.places, group.reduced = trial.members, trial.places, reduced
-        group.kind = "row" if reduced is not None else "pointwise"
         for member in other.members:
             self._enter(member, group)
         self._groups.remove(other)
+
+    def _check_side(self, product: Group, side: Group, value: int) -> None:
+        """Whether steps beside a product, of what a node reads, may be done where its results are. Raises Unfit."""
+        if side.kind == "row":
+            raise Unfit("a fold is not computed beside a product")
+        if any(self._of.get(r.value) is side for r in self._graph.node(product_of(self._graph, product)).reads):
+            raise Unfit("the product itself reads its values")
+        if any(self._leaving(m, product, side) for m in side.members if m != value):
+            raise Unfit("one of its values is a result")
 
     def _check_crossing(self, trial: Group, group: Group, other: Group) -> None:
         """Whether what nodes of one group read of the other's values lies where they are. Raises Unfit."""
@@ -424,20 +446,35 @@ class _Grouping:
     def _settle(self, group: Group) -> None:
         """Leaves a product the steps after it that have one result together; the others become a group."""
         rest: list[int] = []
+        product = product_of(self._graph, group)
         while sum(len(self._leaving(m, group)) for m in group.members) > 1:
-            rest.insert(0, group.members.pop())
+            last = max(m for m in group.members if m != product)
+            group.members.remove(last)
+            rest.insert(0, last)
             for value in self._graph.results_of(rest[0]):
                 del self._of[value]
         if rest:
             group.ended = "a product's kernel has one result"
         limit = self._limits.get("pointwise")
         most = max(1, len(rest) if limit is None else limit.most)
-        for i in range(0, len(rest), most):
-            some = rest[i : i + most]
-            made = Group("pointwise", some, group.lengths, None, {m: group.places.pop(m) for m in some})
-            self._groups.append(made)
-            for member in some:
+        pieces = [rest[i : i + most] for i in range(0, len(rest), most)]
+        left = [Group("pointwise", its, group.lengths, None, {m: group.places.pop(m) for m in its}) for its in pieces]
+        self._groups += left
+        for made in left:
+            for member in made.members:
                 self._enter(member, made)
+        for made in left:
+            self._rejoin(made)
+
+    def _rejoin(self, made: Group) -> None:
+        """Takes steps that a product has left into a group that reads their values."""
+        for user, node in self._graph.numbered():
+            group = self._of[user]
+            reads = any(self._of.get(r.value) is made for r in node.reads)
+            if reads and group is not made and group.kind in ("pointwise", "row"):
+                self._joined(group, made, user, node)
+            if made not in self._groups:
+                return
 
     def _ordered(self) -> list[Group]:
         """The groups, each after those that it needs."""
