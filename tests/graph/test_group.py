@@ -41,7 +41,7 @@ LAUNCHES = {
         (X, M, accel.ones((16, 8), dtype="float32")),
         ["matmul"],
     ),
-    "a bias with steps": (lambda x, w, b: x @ w + accel.exp(b), (X, M, W), ["matmul"]),
+    "a bias with cheap steps": (lambda x, w, b: x @ w + -accel.astype(b, "float16") * 2.0, (X, M, W), ["matmul"]),
     "two products": (lambda x, w, v: nn.silu(x @ w) * (x @ v), (X, M, M), ["matmul", "matmul"]),
     "norm of a product": (lambda x, w, b: nn.rms_norm(x @ w + b, (16,)), (X, M, W), ["matmul", "row"]),
     "norm of a gated product": (
@@ -52,7 +52,7 @@ LAUNCHES = {
     "steps of linear": (lambda x, w, y: nn.gelu(nn.linear(x, w) + y) * 2.0, (BATCH, M, BATCH), ["matmul"]),
     "silu of linear": (lambda x, w: on(nn.linear(x, w), lambda p: p * nn.sigmoid(p)), (BATCH, M), ["matmul"]),
     "gated linear": (lambda x, w, y: nn.linear(x, w) * nn.sigmoid(y), (BATCH, M, BATCH), ["matmul"]),
-    "linear scaled by rows": (lambda x, w, y: nn.linear(x, w) * accel.exp(y[..., :1]), (BATCH, M, BATCH), ["matmul"]),
+    "linear scaled by rows": (lambda x, w, y: nn.linear(x, w) * (y[..., :1] + 1.0), (BATCH, M, BATCH), ["matmul"]),
     "norm of linear": (
         lambda x, w, v: nn.rms_norm(x + nn.linear(nn.gelu(nn.linear(x, w)), v), (16,)),
         (BATCH, M, M),
@@ -81,6 +81,7 @@ APART = {
     "shifted": (lambda x: on(accel.exp(x), lambda z: z[1:] * z[:-1]), (X,), 2, "reads a part"),
     "other axes": (lambda x: (accel.sum(x, axis=0), accel.sum(x, axis=1)), (X,), 2, "folds other axes"),
     "product twice": (lambda x, w: on(x @ w, lambda p: (accel.exp(p), accel.tanh(p))), (X, M), 2, "one result"),
+    "a bias that costs": (lambda x, w, b: x @ w + accel.exp(b), (X, M, W), 2, "computed again and again"),
     "gate and result": (
         lambda x, w, y: on(nn.sigmoid(y), lambda gate: ((x @ w) * gate, gate)),
         (X, M, X),

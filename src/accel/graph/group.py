@@ -21,6 +21,9 @@ from .graph import Graph, Node, Read
 MOST = 24
 """Operands and results of a group."""
 
+ONE_INSTRUCTION = ("cast", "add", "subtract", "multiply", "negative")
+"""Functions that an epilogue computes for each element, where a number for each row or column would do."""
+
 FOLDED = ("sum", "prod", "max", "min", "any", "all")
 """Kinds of reductions that a row program has; argmax and argmin have kernels of their own."""
 
@@ -273,7 +276,8 @@ class _Grouping:
                 self._merge(other, group, {mine: its for its, mine in pairs})
                 return other
         except Unfit as why:
-            other.ended = other.ended or f"%{value}: {why}"
+            if not other.ended or other.ended.startswith(f"%{value}:"):  # why the node did not join it says less
+                other.ended = f"%{value}: {why}"
         return group
 
     def _beside(self, steps: Group) -> None:
@@ -391,9 +395,12 @@ class _Grouping:
 
     def _is_cheap(self, other: Group, covered: set[int], group: Group) -> bool:
         """Whether the steps of a smaller domain may be computed for each element of a larger one: for each row, or few
-        of them."""
+        of them; beside a product, whose results may take few multiplications, where they cost next to nothing."""
         if group.reduced is not None and covered <= set(group.kept):
             return True
+        if group.kind == "matmul":
+            steps = [step for m in other.members for step in self._graph.node(m).inferred.steps]
+            return all(step.function in ONE_INSTRUCTION for step in steps)
         return len(other.members) <= 2
 
     # dependencies
