@@ -41,6 +41,7 @@ from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
 from .ops.complex.part import conj, imag, real
 from .ops.composed.closeness import array_equal
+from .ops.composed.stopping import stop_gradient
 from .ops.concatenation import concat, stack
 from .ops.einsum import einsum, einsum_path
 from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack

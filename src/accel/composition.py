@@ -11,6 +11,7 @@ from .array import Array
 from .backends.base import Device
 from .cache import Cache
 from .config import Settings
+from .graph.arrange import arranged
 from .graph.compile import Stage, assembled, request_of
 from .graph.graph import Graph, Read
 from .graph.trace import Tracer
@@ -54,7 +55,7 @@ def trace(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozense
     finally:
         RECORDER.reset(token)
         tracer.over = True
-    return tracer.graph(each(results))
+    return arranged(tracer.graph(each(results)))
 
 
 def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into) -> Plan:

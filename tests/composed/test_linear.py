@@ -39,10 +39,27 @@ def cast(x: Any, w: Any, b: Any, s: Any, residual: Any) -> Any:
     return accel.astype(accel.where(wide > 0.0, wide, s * wide), "float16")
 
 
+def gated(x: Any, w: Any, b: Any, s: Any, residual: Any) -> Any:
+    """What stands beside the product has steps of its own, of each element, of each column and of each row."""
+    gate = accel.nn.sigmoid(residual * 2.0)
+    return (x @ w + b * 0.5) * gate * (residual[:, :1] + 1.0)
+
+
+def of_three_axes(x: Any, w: Any, b: Any, s: Any, residual: Any) -> Any:
+    """The product has two axes, what follows it has three."""
+    y = accel.nn.linear(x[:, None], w.mT, b)
+    return y * accel.nn.sigmoid(y) * s + accel.exp(residual[:, None] - 1.0)
+
+
+def of_vectors(x: Any, w: Any, b: Any, s: Any, residual: Any) -> Any:
+    """The product is a matrix of one row."""
+    return accel.tanh(x[0] @ w) * accel.exp(b) + s * s
+
+
 SHAPES = ((5, 33), (33, 70), (70,), (70,), (5, 70))
 
 
-@pytest.mark.parametrize("function", [block, projected, cast])
+@pytest.mark.parametrize("function", [block, projected, cast, gated, of_three_axes, of_vectors])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("name", DEVICES)
 def test_what_follows_a_product_is_its_epilogue(name: str, dtype: str, function: Callable[..., Any]) -> None:

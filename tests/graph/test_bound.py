@@ -131,6 +131,46 @@ def test_products(dtype):
         assert (np.abs(moved[0] @ moved[1] - result.value.astype(np.longdouble)) <= result.error).all()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "numerics", "least"),
+    [
+        ("float16", "reproducible", 0.0),
+        ("float16", "default", 0.8),
+        ("bfloat16", "default", 0.8),
+        ("float32", "fast", 0.8),
+    ],
+)
+def test_products_of_kernels_that_promise_a_bound(dtype, numerics, least):
+    """Whatever is inside a product's own bound is inside after a step that follows, and at its end not far from it:
+    matrix units may be off to the one side where the canonical order is to the other."""
+    a, b = (RNG.standard_normal(shape).astype(dtype) for shape in ((8, 300), (300, 8)))
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    with accel.config(numerics=numerics):
+        own = OPS["matmul"].bound(exact, a, b, dtype="float32")
+        result = analysed("matmul", Product(), ((8, 8), FLOAT32), *map(Bounded.exact, (a, b)))
+        scaled = Analysis().step("multiply", "float32", result, Bounded.exact(np.full((8, 8), 0.75, np.float32)))
+    ratio = 0.0
+    for sign in (-1, 1):
+        member = (exact + sign * own).astype(np.float32)
+        off = np.abs(member * np.float32(0.75) - 0.75 * exact)
+        ratio = max(ratio, float((off / scaled.error).max()))
+    assert least < ratio <= 1.001, "a thousandth for the member's own rounding"
+
+
+def test_linear_has_the_bound_of_its_product():
+    """Not twice that, in any mode, and none around what it does not compute."""
+    x, weight = (RNG.standard_normal(shape).astype(np.float16) for shape in ((4, 300), (5, 300)))
+    exact = OPS["linear"].reference(x, weight, dtype="float32")
+    for numerics in ("default", "reproducible"):
+        with accel.config(numerics=numerics):
+            mine, product = (
+                OPS["linear"].bound(exact, x, weight, dtype="float32"),
+                OPS["matmul"].bound(exact, x, weight.T, dtype="float32"),
+            )
+        assert (mine >= product * 0.999).all()
+        assert (mine <= product * 1.05).all()
+
+
 def test_either_branch_of_an_undecided_choice():
     """x > 0 for x within its error of 0: the bound covers both branches, and the choice is counted."""
     analysis = Analysis()

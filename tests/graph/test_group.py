@@ -14,6 +14,7 @@ from accel.backends.base import Kernel
 nn = accel.nn
 X, W = accel.ones((8, 16), dtype="float32"), accel.ones((16,), dtype="float32")
 M, IMAGE = accel.ones((16, 16), dtype="float32"), accel.ones((4, 6, 5), dtype="float32")
+BATCH, CUBE = accel.ones((2, 4, 16), dtype="float32"), accel.ones((16, 3, 4), dtype="float32")
 CHANNELS, CLASSES = accel.ones((6,), dtype="float32"), accel.zeros((8,), dtype="int64")
 
 LAUNCHES = {
@@ -29,6 +30,38 @@ LAUNCHES = {
     "cross_entropy of rows": (lambda x, c: nn.cross_entropy(x, c, reduction="none"), (X, CLASSES), ["row"]),
     "var": (lambda x: accel.var(x, axis=-1), (X,), ["row"]),
     "gelu of linear": (lambda x, w, b: nn.gelu(x @ w + b), (X, M, W), ["matmul"]),
+    "gated product": (lambda x, w, y: (x @ w) * nn.sigmoid(y), (X, M, X), ["matmul"]),
+    "a gate with steps before its product": (
+        lambda x, w, y, b: on(accel.exp(nn.sigmoid(y) * 2.0), lambda gate: nn.relu((x @ w + b) * gate * y)),
+        (X, M, X, W),
+        ["matmul"],
+    ),
+    "a gate that is transposed": (
+        lambda x, w, y: (x @ w) * accel.exp(y).mT,
+        (X, M, accel.ones((16, 8), dtype="float32")),
+        ["matmul"],
+    ),
+    "a bias with cheap steps": (lambda x, w, b: x @ w + -accel.astype(b, "float16") * 2.0, (X, M, W), ["matmul"]),
+    "two products": (lambda x, w, v: nn.silu(x @ w) * (x @ v), (X, M, M), ["matmul", "matmul"]),
+    "norm of a product": (lambda x, w, b: nn.rms_norm(x @ w + b, (16,)), (X, M, W), ["matmul", "row"]),
+    "norm of a gated product": (
+        lambda x, w, y: nn.rms_norm((x @ w) * nn.sigmoid(y), (16,)),
+        (X, M, X),
+        ["matmul", "row"],
+    ),
+    "steps of linear": (lambda x, w, y: nn.gelu(nn.linear(x, w) + y) * 2.0, (BATCH, M, BATCH), ["matmul"]),
+    "silu of linear": (lambda x, w: on(nn.linear(x, w), lambda p: p * nn.sigmoid(p)), (BATCH, M), ["matmul"]),
+    "gated linear": (lambda x, w, y: nn.linear(x, w) * nn.sigmoid(y), (BATCH, M, BATCH), ["matmul"]),
+    "linear scaled by rows": (lambda x, w, y: nn.linear(x, w) * (y[..., :1] + 1.0), (BATCH, M, BATCH), ["matmul"]),
+    "norm of linear": (
+        lambda x, w, v: nn.rms_norm(x + nn.linear(nn.gelu(nn.linear(x, w)), v), (16,)),
+        (BATCH, M, M),
+        ["matmul", "matmul", "row"],
+    ),
+    "softmax of linear": (lambda x, w: nn.softmax(nn.linear(x, w) * 0.3), (BATCH, M), ["matmul", "row"]),
+    "tensordot": (lambda x, w: accel.exp(accel.tensordot(x, w, axes=1)), (BATCH, CUBE), ["matmul"]),
+    "product of a vector": (lambda x, w, b: accel.tanh(x @ w) + b, (W, M, W), ["matmul"]),
+    "product of vectors": (lambda x, y: accel.exp(x @ y) * 2.0, (W, W), ["matmul"]),
     "chain": (lambda x, y: accel.exp(x * y + x) / (1 + y * y) - x, (X, X), ["pointwise"]),
 }
 
@@ -48,6 +81,27 @@ APART = {
     "shifted": (lambda x: on(accel.exp(x), lambda z: z[1:] * z[:-1]), (X,), 2, "reads a part"),
     "other axes": (lambda x: (accel.sum(x, axis=0), accel.sum(x, axis=1)), (X,), 2, "folds other axes"),
     "product twice": (lambda x, w: on(x @ w, lambda p: (accel.exp(p), accel.tanh(p))), (X, M), 2, "one result"),
+    "a bias that costs": (lambda x, w, b: x @ w + accel.exp(b), (X, M, W), 2, "computed again and again"),
+    "gate and result": (
+        lambda x, w, y: on(nn.sigmoid(y), lambda gate: ((x @ w) * gate, gate)),
+        (X, M, X),
+        2,
+        "one of its values is a result",
+    ),
+    "a product of its gate": (
+        lambda x, w: on(accel.exp(x), lambda z: z @ w + z),
+        (X, M),
+        2,
+        "the product itself reads",
+    ),
+    "a product and a softmax": (lambda x, w, y: x @ w + nn.softmax(y), (X, M, X), 2, "a fold is not computed beside"),
+    "linear twice": (lambda x, w, y: on(nn.linear(x, w), lambda p: (p, p + y)), (BATCH, M, BATCH), 2, "another shape"),
+    "linear and strides that have no two axes": (
+        lambda x, w, y: nn.linear(x, w) * nn.sigmoid(y),
+        (BATCH, M, accel.ones((4, 2, 16), dtype="float32").permute((1, 0, 2))),
+        2,
+        "under another shape",
+    ),
     "argmax": (lambda x: accel.argmax(x * 2.0, axis=1), (X,), 2, ""),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from accel import dispatch
 from accel.config import config
 from accel.conversion import is_constant
+from accel.graph.arrange import arranged
 from accel.graph.compile import Stage, stages
 from accel.graph.graph import Graph
 from accel.graph.trace import Tracer
@@ -21,4 +22,4 @@ def traced(function, *arrays) -> Graph:
 
 
 def staged(function, *arrays) -> list[Stage]:
-    return stages(traced(function, *arrays), dispatch.chooser(arrays[0].device, config.current()))
+    return stages(arranged(traced(function, *arrays)), dispatch.chooser(arrays[0].device, config.current()))

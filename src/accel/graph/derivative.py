@@ -13,6 +13,12 @@ from .graph import Graph, Node, Read
 from .transpose import transposed
 
 
+def undivided() -> frozenset[str]:
+    """The composed ops that state their own derivative: a graph that is to be derived is traced with them as nodes
+    (`Tracer.stand_alone`). Where one is not a node, its body is derived."""
+    return frozenset(name for name, spec in registry.OPS.items() if spec.vjp is not None)
+
+
 def forward(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """Every value of a graph, node by node. inputs: of the layouts that the graph was traced for."""
     values = [*inputs, *graph.constants]
@@ -62,7 +68,7 @@ def backward(graph: Graph, values: Sequence[Array], results: Cotangents) -> list
 
 def _parts(node: Node, given: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Cotangents:
     """The cotangents of a node's operands, as it reads them."""
-    rule = registry.primitive(node.spec.primitive).vjp
+    rule = node.spec.vjp or registry.primitive(node.spec.primitive).vjp
     if isinstance(rule, str):
         raise ArgumentError(f"{node.spec.name}: the primitive {node.spec.primitive} has no derivative: {rule}")
     return rule(node.inferred, given, results, operands)

@@ -6,7 +6,7 @@ along it. So a view that slices, shifts or reverses an intermediate ends a group
 
     pointwise   nodes of one domain, no folds
     row         folds over the same axes of the domain, and steps before, between and after them
-    matmul      a product, and steps on each of its results
+    matmul      a product, steps on each of its results, and steps of what these read besides
     alone       what has no group: one node, called like any other op
 """
 
@@ -20,6 +20,9 @@ from .graph import Graph, Node, Read
 
 MOST = 24
 """Operands and results of a group."""
+
+ONE_INSTRUCTION = ("cast", "add", "subtract", "multiply", "negative")
+"""Functions that an epilogue computes for each element, where a number for each row or column would do."""
 
 FOLDED = ("sum", "prod", "max", "min", "any", "all")
 """Kinds of reductions that a row program has; argmax and argmin have kernels of their own."""
@@ -56,6 +59,11 @@ def space(node: Node) -> Shape:
     return node.reads[0].layout.shape if node.spec.primitive == "reduce" else node.outputs[0].shape
 
 
+def product_of(graph: Graph, group: Group) -> int:
+    """The product of a group that has one. Steps of what its own steps read may stand before it."""
+    return next(m for m in group.members if graph.node(m).spec.primitive == "matmul")
+
+
 @dataclass(frozen=True)
 class Limit:
     """How many nodes a kind of group may have, where kernels refused more, and why they did."""
@@ -79,6 +87,8 @@ class _Grouping:
     def run(self) -> list[Group]:
         for number, node in self._graph.numbered():
             self._place(number, node)
+        for group in [g for g in self._groups if g.kind == "pointwise"]:
+            self._beside(group)
         for group in [g for g in self._groups if g.kind == "matmul"]:
             self._settle(group)
         return self._ordered()
@@ -117,15 +127,17 @@ class _Grouping:
 
     def _candidates(self, value: int, node: Node) -> list[Group]:
         """The groups of the values that a node reads, the last first; then those that read an operand of the same
-        shape as it does."""
+        shape as it does. A step of operands goes to no group of rows like that: what it is needed for may fold other
+        axes (`_beside`)."""
         found: dict[int, Group] = {}
         for read in sorted(node.reads, key=lambda r: -r.value):
             if (group := self._of.get(read.value)) is not None:
                 found.setdefault(id(group), group)
         shape = space(node)
         inputs = {r.value for r in node.reads if r.value < self._graph.first and r.layout.size > 1}
+        kinds = ("pointwise", "row") if node.spec.primitive == "reduce" else ("pointwise",)
         for group in reversed(self._groups):
-            if id(group) in found or group.kind not in ("pointwise", "row"):
+            if id(group) in found or group.kind not in kinds:
                 continue
             for member in group.members:
                 its = self._graph.node(member)
@@ -236,7 +248,7 @@ class _Grouping:
 
     def _check_epilogue(self, group: Group, node: Node, places: tuple[int | None, ...]) -> None:
         """Whether a step works on each result of a product where it lies."""
-        product = self._graph.node(group.members[0])
+        product = self._graph.node(product_of(self._graph, group))
         if node.outputs[0].shape != product.outputs[0].shape or any(p not in (None, a) for a, p in enumerate(places)):
             raise Unfit("a product's results have another shape")
 
@@ -246,21 +258,58 @@ class _Grouping:
         """One group of two, both of which a node reads that has joined the first; or the first, where they do not go
         together."""
         try:
-            if "matmul" in (group.kind, other.kind):
-                raise Unfit("a product stands at the head of its group")
+            if group.kind == other.kind == "matmul":
+                raise Unfit("a product's kernel has one product")
             if self._needs(other, group) or self._between(other, group):
                 raise Unfit("a third group lies between the two")
-            kind = "row" if "row" in (group.kind, other.kind) else "pointwise"
+            kind = next((k for k in ("matmul", "row") if k in (group.kind, other.kind)), "pointwise")
             self._check_size([*group.members, *other.members], kind)
             pairs = self._pairs(group, other, value, node)
+            if kind == "matmul":
+                product, side = (group, other) if group.kind == "matmul" else (other, group)
+                self._check_side(product, side, value)
+                self._merge(product, side, dict(pairs) if side is other else {mine: its for its, mine in pairs})
+                return product
             try:
                 self._merge(group, other, dict(pairs))
             except Unfit:
                 self._merge(other, group, {mine: its for its, mine in pairs})
                 return other
         except Unfit as why:
-            other.ended = other.ended or f"%{value}: {why}"
+            if not other.ended or other.ended.startswith(f"%{value}:"):  # why the node did not join it says less
+                other.ended = f"%{value}: {why}"
         return group
+
+    def _beside(self, steps: Group) -> None:
+        """Takes a group of steps into one of rows that reads one of its operands too, where neither needs the other."""
+        for group in reversed(self._groups):
+            if group.kind != "row" or (pairs := self._shared(group, steps)) is None:
+                continue
+            if self._needs(group, steps) or self._needs(steps, group):
+                continue
+            try:
+                self._check_size([*group.members, *steps.members], "row")
+                self._merge(group, steps, pairs)
+            except Unfit as why:
+                steps.ended = steps.ended or str(why)
+            else:
+                return
+
+    def _shared(self, group: Group, other: Group) -> dict[int, int] | None:
+        """Which axes of the second group's domain are which of the first's, as an operand shows that both read over the
+        same index space; None: there is none."""
+        known = {}
+        for m in group.members:
+            node = self._graph.node(m)
+            known.update({(r, space(node)): group.places[m] for r in node.reads if r.layout.size > 1})
+        for m in other.members:
+            node = self._graph.node(m)
+            for read in node.reads:
+                its = known.get((read, space(node))) if read.value < self._graph.first else None
+                if its is not None:
+                    pairs = zip(other.places[m], its, strict=True)
+                    return {theirs: mine for theirs, mine in pairs if theirs is not None and mine is not None}
+        return None
 
     def _pairs(self, group: Group, other: Group, value: int, node: Node) -> list[tuple[int, int]]:
         """Which axes of the second group's domain are which of the first's, as far as a node shows that has joined the
@@ -282,7 +331,7 @@ class _Grouping:
         reduced = self._joint_reduced(group, other, to)
         if len(set(to.values())) < len(to):
             raise Unfit("two axes of the one are one axis of the other")
-        free = [a for a in range(len(group.lengths)) if a not in to.values()]
+        free = [a for a, n in enumerate(group.lengths) if n > 1 and a not in to.values()]
         for a, n in enumerate(other.lengths):
             if a in to:
                 continue
@@ -302,11 +351,23 @@ class _Grouping:
             self._check_rows(trial, reduced, group, other)
         elif free and any(self._leaving(m, group, other) for m in other.members):
             raise Unfit("one of its values is a result")
+        if group.kind == "matmul":
+            self._check_epilogue(group, self._graph.node(trial.members[-1]), trial.places[trial.members[-1]])
+        else:
+            group.kind = "row" if reduced is not None else "pointwise"
         group.members, group.places, group.reduced = trial.members, trial.places, reduced
-        group.kind = "row" if reduced is not None else "pointwise"
         for member in other.members:
             self._enter(member, group)
         self._groups.remove(other)
+
+    def _check_side(self, product: Group, side: Group, value: int) -> None:
+        """Whether steps beside a product, of what a node reads, may be done where its results are. Raises Unfit."""
+        if side.kind == "row":
+            raise Unfit("a fold is not computed beside a product")
+        if any(self._of.get(r.value) is side for r in self._graph.node(product_of(self._graph, product)).reads):
+            raise Unfit("the product itself reads its values")
+        if any(self._leaving(m, product, side) for m in side.members if m != value):
+            raise Unfit("one of its values is a result")
 
     def _check_crossing(self, trial: Group, group: Group, other: Group) -> None:
         """Whether what nodes of one group read of the other's values lies where they are. Raises Unfit."""
@@ -334,9 +395,12 @@ class _Grouping:
 
     def _is_cheap(self, other: Group, covered: set[int], group: Group) -> bool:
         """Whether the steps of a smaller domain may be computed for each element of a larger one: for each row, or few
-        of them."""
+        of them; beside a product, whose results may take few multiplications, where they cost next to nothing."""
         if group.reduced is not None and covered <= set(group.kept):
             return True
+        if group.kind == "matmul":
+            steps = [step for m in other.members for step in self._graph.node(m).inferred.steps]
+            return all(step.function in ONE_INSTRUCTION for step in steps)
         return len(other.members) <= 2
 
     # dependencies
@@ -389,20 +453,35 @@ class _Grouping:
     def _settle(self, group: Group) -> None:
         """Leaves a product the steps after it that have one result together; the others become a group."""
         rest: list[int] = []
+        product = product_of(self._graph, group)
         while sum(len(self._leaving(m, group)) for m in group.members) > 1:
-            rest.insert(0, group.members.pop())
+            last = max(m for m in group.members if m != product)
+            group.members.remove(last)
+            rest.insert(0, last)
             for value in self._graph.results_of(rest[0]):
                 del self._of[value]
         if rest:
             group.ended = "a product's kernel has one result"
         limit = self._limits.get("pointwise")
         most = max(1, len(rest) if limit is None else limit.most)
-        for i in range(0, len(rest), most):
-            some = rest[i : i + most]
-            made = Group("pointwise", some, group.lengths, None, {m: group.places.pop(m) for m in some})
-            self._groups.append(made)
-            for member in some:
+        pieces = [rest[i : i + most] for i in range(0, len(rest), most)]
+        left = [Group("pointwise", its, group.lengths, None, {m: group.places.pop(m) for m in its}) for its in pieces]
+        self._groups += left
+        for made in left:
+            for member in made.members:
                 self._enter(member, made)
+        for made in left:
+            self._rejoin(made)
+
+    def _rejoin(self, made: Group) -> None:
+        """Takes steps that a product has left into a group that reads their values."""
+        for user, node in self._graph.numbered():
+            group = self._of[user]
+            reads = any(self._of.get(r.value) is made for r in node.reads)
+            if reads and group is not made and group.kind in ("pointwise", "row"):
+                self._joined(group, made, user, node)
+            if made not in self._groups:
+                return
 
     def _ordered(self) -> list[Group]:
         """The groups, each after those that it needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..layout import Layout, Shape, broadcast_strides, layout
 from ..ops.parameters import Product, Reduction, Rows, accumulator_dtype
 from ..scalar import FUNCTIONS, Fold, Index, Input, Program, RowProgram, Step
 from .graph import Graph, Node, Read
-from .group import Group, space
+from .group import Group, product_of, space
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,7 @@ class _Emission:
 
     def _strides(self, member: int, node: Node, read: Read) -> Shape:
         """How an operand is walked along the axes of the domain."""
-        places = self._group.places[member]
-        steps = broadcast_strides(read.layout, space(node))
-        at = {p: step for p, step in zip(places, steps, strict=True) if p is not None}
-        return tuple(at.get(a, 0) for a in self._axes)
+        return _steps_along(self._axes, self._group.places[member], node, read)
 
     def _counts(self, read: Read, steps: Shape) -> bool:
         """Whether an operand is each element's own number in its row."""
@@ -247,7 +245,8 @@ def _dtype(inputs: tuple[str, ...], steps: tuple[Step, ...], value: int) -> str:
 
 def _product(graph: Graph, group: Group) -> Work:
     """A product with the group's steps as its epilogue."""
-    head, *members = group.members
+    head = product_of(graph, group)
+    members = [m for m in group.members if m != head]
     node = graph.node(head)
     (output,) = node.outputs
     accumulator = accumulator_dtype(node.reads[0].layout.dtype, output.dtype)
@@ -255,7 +254,7 @@ def _product(graph: Graph, group: Group) -> Work:
     for member in members:
         for read in graph.node(member).reads:
             if read.value < graph.first or graph.giver(read.value) not in group.members:
-                extras.setdefault(_stretched(read, output), 1 + len(extras))
+                extras.setdefault(_beside(group, member, graph.node(member), read, output), 1 + len(extras))
     dtypes = (accumulator.name, *(read.layout.dtype.name for read in extras))
     steps: list[Step] = []
 
@@ -266,7 +265,9 @@ def _product(graph: Graph, group: Group) -> Work:
     values = {head: 0 if accumulator is output.dtype else add(Step("cast", output.dtype.name, (0,)))}
     for member in members:
         its = graph.node(member)
-        given = [values[r.value] if r.value in values else extras[_stretched(r, output)] for r in its.reads]
+        given = [
+            values[r.value] if r.value in values else extras[_beside(group, member, its, r, output)] for r in its.reads
+        ]
         for step in its.inferred.steps:
             given.append(add(Step(step.function, step.dtype, tuple(given[a] for a in step.args))))
         values.update(zip(graph.results_of(member), (given[v] for v in its.inferred.values), strict=True))
@@ -284,7 +285,14 @@ def _product(graph: Graph, group: Group) -> Work:
     return Work("matmul", Product(program), (*node.reads, *extras), (Read(result, last),))
 
 
-def _stretched(read: Read, output: Layout) -> Read:
+def _beside(group: Group, member: int, node: Node, read: Read, output: Layout) -> Read:
     """A further operand of a product as its kernels take it, of the results' shape."""
-    strides = broadcast_strides(read.layout, output.shape)
+    strides = _steps_along(range(output.ndim), group.places[member], node, read)
     return Read(read.value, layout(read.layout.dtype, output.shape, strides, output.device), read.offset)
+
+
+def _steps_along(axes: Iterable[int], places: tuple[int | None, ...], node: Node, read: Read) -> Shape:
+    """How a node's operand is walked along axes of the domain. places: of the node's axes."""
+    steps = broadcast_strides(read.layout, space(node))
+    at = {p: step for p, step in zip(places, steps, strict=True) if p is not None}
+    return tuple(at.get(a, 0) for a in axes)

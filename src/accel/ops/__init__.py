@@ -1,4 +1,5 @@
 """The op table: importing this package registers every spec."""
+# ruff: noqa: F401
 
 from typing import Any
 
@@ -33,6 +34,7 @@ from .composed import (
     sampled,
     softmax,
     statistics,
+    stopping,
 )
 from .primitive import (
     compact,
@@ -49,44 +51,6 @@ from .primitive import (
     sort,
 )
 from .spec import OpSpec
-
-__all__ = [
-    "activation",
-    "batch_norm",
-    "beta",
-    "class_loss",
-    "closeness",
-    "compact",
-    "counting",
-    "covariance",
-    "elementwise",
-    "extremes",
-    "factor",
-    "factorization",
-    "gate",
-    "gather",
-    "join",
-    "linear",
-    "matmul",
-    "matrices",
-    "missing",
-    "movement",
-    "normalization",
-    "order",
-    "pointwise",
-    "probability_loss",
-    "random",
-    "reduce",
-    "regression_loss",
-    "row",
-    "sampled",
-    "scan",
-    "scatter",
-    "search",
-    "softmax",
-    "sort",
-    "statistics",
-]
 
 
 def _reduce(self: OpSpec) -> tuple[Any, ...]:

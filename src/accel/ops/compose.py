@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import copysign
@@ -139,6 +139,7 @@ def composed(
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0,
     primitive: str | None = None,
     scalars: bool = False,
+    vjp: Callable[..., Mapping[str, Array | None]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a body a public function and a row of the op table.
 
@@ -147,6 +148,10 @@ def composed(
     (or to that of a parameter named dtype) after it. bound: of the error, where it does not follow from the body.
     bits, flops, scalars: as in `OpSpec`. primitive: the op of kernels that compute it as a whole, where a backend has
     one.
+    vjp(cotangents, *arguments): where the body's own derivative takes more launches or rounds worse, a body for it:
+    from the cotangent of each result (None: nothing, but not all of them) and the arguments of the op's body, the
+    cotangents of operands by their names. Operands and cotangents are widened, what it returns is rounded, as the
+    body's.
     """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,6 +166,7 @@ def composed(
             bits=bits,
             flops=flops,
             scalars=scalars,
+            vjp=None if vjp is None else partial(op.pulled, vjp),
         )
 
     return decorate
@@ -252,21 +258,39 @@ class _Composed:
         """The body on arrays, with the widening before and the rounding after it."""
         *arrays, bound = arrays_and_bound
         self.check(tuple(x.layout for x in arrays), bound)
-        keywords = bound.keywords
-        present = [p for p, there in zip(self.operands, bound.given, strict=True) if there]
-        operands = dict(zip((p.name for p in present), arrays, strict=True))
-        if self.widen:
-            operands = {name: _widened(x) for name, x in operands.items()}
-        absent = {p.name: None for p, there in zip(self.operands, bound.given, strict=True) if not there}
-        arguments = {**operands, **absent, **keywords}
-        nameless = [arguments.pop(name) for name in self.nameless]
-        result = self.body(*nameless, **arguments)
+        result = self.run(self.body, (), arrays, bound)
         if not self.widen:
             return result
         output = self.output(tuple(x.layout for x in arrays), bound)
         several = result if isinstance(result, tuple) else (result,)
         rounded = tuple(astype(x, output, copy=False) if x.dtype.kind == "f" else x for x in several)
         return rounded if isinstance(result, tuple) else rounded[0]
+
+    def run(self, body: Callable[..., Any], leading: tuple[Any, ...], arrays: Sequence[Array], bound: Bound) -> Any:
+        """A function of the op's arguments, behind others, on operands that are widened."""
+        operands = dict(zip(self.present(bound), map(_widened, arrays) if self.widen else arrays, strict=True))
+        absent = {p.name: None for p, there in zip(self.operands, bound.given, strict=True) if not there}
+        arguments = {**operands, **absent, **bound.keywords}
+        nameless = [arguments.pop(name) for name in self.nameless]
+        return body(*leading, *nameless, **arguments)
+
+    def present(self, bound: Bound) -> tuple[str, ...]:
+        """The names of the operands that a call has."""
+        return tuple(p.name for p, there in zip(self.operands, bound.given, strict=True) if there)
+
+    def pulled(
+        self,
+        vjp: Callable[..., Mapping[str, Array | None]],
+        bound: Bound,
+        cotangents: Sequence[Array | None],
+        results: Sequence[Array],
+        operands: Sequence[Array],
+    ) -> list[Array | None]:
+        """The cotangents of a call's operands by the op's own rule."""
+        given = tuple(_widened(g) if self.widen and g is not None else g for g in cotangents)
+        found = self.run(vjp, (given,), operands, bound)
+        parts = [found.get(name) for name in self.present(bound)]
+        return [None if g is None else astype(g, x.dtype, copy=False) for g, x in zip(parts, operands, strict=True)]
 
     def check(self, inputs: Sequence[Layout], bound: Bound) -> None:
         """Raises DtypeError where an operand has another kind of dtype than its parameter takes."""

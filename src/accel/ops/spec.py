@@ -75,6 +75,8 @@ class OpSpec:
     DtypeError.
     samples(dtype): its examples, drawn ones and edges (`accel.testing.families`); only tests and the conformance kit
     call it.
+    vjp(params, cotangents, results, operands): of a composed op whose derivative is not that of its body, as a
+    primitive's (`Primitive`).
     keeps_order: whether the result lies in memory as its operands do, where these lie alike without gaps; else it is
     row-major.
     in_place: whether it writes to a part of an output that is always given, and leaves the rest of it as it was.
@@ -101,6 +103,7 @@ class OpSpec:
     decompose: Callable[..., Any] | None = None
     decomposes: Callable[[Any], bool] = lambda params: True
     captures: Callable[[Any], bool] | None = None
+    vjp: Callable[..., Sequence[Any]] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0
 
     def __post_init__(self) -> None:

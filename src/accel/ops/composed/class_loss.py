@@ -17,6 +17,7 @@ from ..primitive.reduce import max, sum
 from ..views import broadcast_to, expand_dims, reshape, squeeze
 from . import exact_loss
 from .loss import REDUCTIONS, number, reduced
+from .stopping import stop_gradient
 
 IGNORED = -100
 """The default of ignore_index: no class."""
@@ -99,7 +100,7 @@ def index_of(x: Array, axis: int) -> Array:
 
 def log_partition(input: Array, axis: int) -> tuple[Array, Array, Array]:
     """x - max, log(sum(exp(x - max))) and max along an axis, which stays: log_softmax is the first less the second."""
-    peak = max(input, axis=axis, keepdims=True)
+    peak = stop_gradient(max(input, axis=axis, keepdims=True))
     shifted = input - peak
     return shifted, fn.log(sum(fn.exp(shifted), axis=axis, keepdims=True)), peak
 

@@ -16,6 +16,7 @@ from ..compose import Operand, composed
 from ..primitive.pointwise import fn
 from ..primitive.reduce import Axes, max, normalize_axes, sum
 from ..views import squeeze
+from .stopping import stop_gradient
 
 
 def one_axis(op: str, axis: Any, ndim: int) -> Shape:
@@ -80,7 +81,7 @@ def softmax(x: Operand, axis: int = -1, *, dtype: Any = None) -> Array:
     axes = one_axis("softmax", axis, x.ndim)
     if x.size == 0:
         return x
-    powers = fn.exp(x - max(x, axis=axes, keepdims=True))
+    powers = fn.exp(x - stop_gradient(max(x, axis=axes, keepdims=True)))
     return powers / sum(powers, axis=axes, keepdims=True)
 
 
@@ -93,7 +94,7 @@ def log_softmax(x: Operand, axis: int = -1, *, dtype: Any = None) -> Array:
     axes = one_axis("log_softmax", axis, x.ndim)
     if x.size == 0:
         return x
-    distance = x - max(x, axis=axes, keepdims=True)
+    distance = x - stop_gradient(max(x, axis=axes, keepdims=True))
     return distance - fn.log(sum(fn.exp(distance), axis=axes, keepdims=True))
 
 
@@ -110,7 +111,7 @@ def logsumexp(x: Operand, axis: Axes = None, keepdims: bool = False, *, dtype: A
     if x.size == 0:
         result = fn.log(sum(x, axis=axes, keepdims=True))
     else:
-        peak = max(x, axis=axes, keepdims=True)
+        peak = stop_gradient(max(x, axis=axes, keepdims=True))
         shift = fn.where(fn.isfinite(peak), peak, 0.0)
         result = fn.log(sum(fn.exp(x - shift), axis=axes, keepdims=True)) + shift
     return result if switch("logsumexp", "keepdims", keepdims) else squeeze(result, axis=axes)

@@ -23,6 +23,7 @@ from ..views import squeeze
 from . import exact_normalization as exact
 from .exact_statistics import ptp as spread
 from .softmax import softmax
+from .stopping import stop_gradient
 
 
 def examples(family: str, dtype: DType) -> Any:
@@ -177,6 +178,6 @@ def length(op: str, x: Array, axes: Shape, order: float) -> Array:
         high, down, low, up = SCALES[x.dtype.name]
         scale = fn.where(extreme > high, down, fn.where(extreme < low, up, fn.copysign(1.0, extreme)))
         return fn.sqrt(sum(fn.square(x * scale), axis=axes, keepdims=True)) / scale
-    scale = fn.where(fn.isfinite(extreme) & (extreme > 0.0), extreme, 1.0)
+    scale = stop_gradient(fn.where(fn.isfinite(extreme) & (extreme > 0.0), extreme, 1.0))
     total = sum(fn.pow(size / scale, order), axis=axes, keepdims=True)
     return fn.pow(total, 1 / order) * scale

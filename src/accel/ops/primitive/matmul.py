@@ -138,17 +138,25 @@ def bound_matmul(exact: np.ndarray, a: np.ndarray, b: np.ndarray, dtype: Any = N
     if have.kind != "f":
         return np.zeros(np.shape(exact))
     accumulator, output = as_dtype(have.accumulator), as_dtype(have if dtype is None else dtype)
-    k = left.shape[-1]
     with np.errstate(all="ignore"):
-        magnitude = shaped(np.abs(left.astype(np.float64)) @ np.abs(right.astype(np.float64)))
-        growth = bounds.gamma(bounds.dot_depth(k), bounds.unit_roundoff(accumulator))
-        if config.numerics == "fast" and have is FLOAT32:
-            growth += 2 * TF32_ROUNDOFF
-        absolute = growth * magnitude + k * bounds.smallest(accumulator)
-        if bounds.integral(left, right):  # every partial sum is exact, in any order
-            absolute = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0, absolute)
-        absolute = np.where(magnitude < bounds.largest(accumulator) / 2, absolute, np.inf)
+        own, magnitude = _own(left, right)
+        absolute = shaped(np.where(magnitude < bounds.largest(accumulator) / 2, own, np.inf))
     return bounds.rounded(np.asarray(exact, np.float64), absolute, accumulator, output)
+
+
+def _own(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far a product of floating matrices in their accumulator's dtype may be from the exact one, and the product of
+    their absolute values. Holds for the canonical order and for what `config.numerics` allows in its place."""
+    have, k = as_dtype(a.dtype), a.shape[-1]
+    accumulator = as_dtype(have.accumulator)
+    magnitude = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
+    growth = bounds.gamma(bounds.dot_depth(k), bounds.unit_roundoff(accumulator))
+    if config.numerics == "fast" and have is FLOAT32:
+        growth += 2 * TF32_ROUNDOFF
+    own = growth * magnitude + k * bounds.smallest(accumulator)
+    if bounds.integral(a, b):  # every partial sum is exact, in any order
+        own = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0.0, own)
+    return own, magnitude
 
 
 def bits(dtype: DType, numerics: str) -> str:
@@ -199,25 +207,36 @@ def _analysed(
 ) -> Sequence[Bounded]:
     ((_, output),) = outputs
     accumulator = accumulator_dtype(a.dtype, output)
-    value = canonical.matmul(a.value, b.value, accumulator)
     with np.errstate(all="ignore"):
         left, right = np.abs(a.wide()), np.abs(b.wide())
         error = left @ b.error + a.error @ (right + b.error)
-        if accumulator.kind == "f":
-            k = left.shape[-1]
-            magnitude = left @ right
-            growth = bounds.gamma(bounds.dot_depth(k), bounds.unit_roundoff(accumulator))
-            own = growth * magnitude + k * bounds.smallest(accumulator)
-            if bounds.integral(a.value, b.value):
-                own = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0.0, own)
+        if accumulator.kind != "f":
+            value = canonical.matmul(a.value, b.value, accumulator)
+        else:
+            own, magnitude = _own(a.value, b.value)
+            value, apart = _middle(a.value, b.value, accumulator, magnitude)
             exact = not (a.error.any() or b.error.any())
             fits = magnitude < bounds.largest(accumulator) / 2
             special = exact & ~np.isfinite(magnitude) & ~np.isfinite(value)
-            error = np.where(fits, error + own, np.where(special, 0.0, np.inf))
+            error = np.where(fits, error + own + apart, np.where(special, 0.0, np.inf))
     made = bounded(value, error)
     if product.epilogue is None:
         return [analysis.cast(output.name, made)]
     return analysis.program(product.epilogue, made, *extras)
+
+
+def _middle(a: np.ndarray, b: np.ndarray, accumulator: DType, magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A product that both the exact one and that of every kernel are near, and what it is off by itself: the canonical
+    one, which kernels promise; where they promise a bound alone, the exact one rounded. Around the canonical one that
+    bound would count twice, as it lies to one side of the exact product and a kernel's may lie to the other."""
+    if bits(as_dtype(a.dtype), config.numerics) != "bound":
+        return canonical.matmul(a, b, accumulator), np.zeros(magnitude.shape)
+    exact = exact_matmul(a, b)
+    value = exact.astype(accumulator.numpy)
+    adding = bounds.gamma(a.shape[-1], float(np.finfo(exact.dtype).eps) / 2) * magnitude
+    if bounds.integral(a, b):
+        adding = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0.0, adding)
+    return value, np.where(np.isfinite(exact), np.abs(value.astype(exact.dtype) - exact).astype(np.float64), 0) + adding
 
 
 def _vjp(product: Product, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Cotangents:

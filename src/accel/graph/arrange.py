@@ -1,0 +1,95 @@
+"""A graph rewritten before it is grouped, so that fewer views lie between a value and what is made of it. Nothing else
+changes: each node computes the same numbers, and a value keeps its number, its elements and their places in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from ..layout import Layout, Shape, broadcast_strides, layout, reshaped
+from .graph import Graph, Node, Read
+
+
+def arranged(graph: Graph) -> Graph:
+    """Steps on a product that is seen under another shape (linear's of more than two axes, a product of vectors), in
+    the product's own, where their other operands can be seen like that too."""
+    nodes = dict(graph.numbered())
+    for number, node in graph.numbered():
+        if node.spec.primitive == "matmul":
+            _Product(graph, number, nodes).follow()
+    return replace(graph, nodes=tuple(nodes.values()))
+
+
+class _Product:
+    """What is made of one product where it lies, as far as that has one result: what its kernel computes."""
+
+    def __init__(self, graph: Graph, number: int, nodes: dict[int, Node]) -> None:
+        self._graph, self._number, self._nodes = graph, number, nodes
+        self._shape = graph.layout(number).shape
+        self._inside = {number}
+
+    def follow(self) -> None:
+        """Gives the steps the product's shape."""
+        pending: dict[int, Node] = {}
+        for number, node in self._graph.numbered():
+            on = [r for r in node.reads if r.value in self._inside]
+            if not on:
+                continue
+            its = node.outputs[0]
+            if any(not self._is_whole(r) or r.layout.shape != its.shape for r in on):
+                return
+            made = {} if its.shape == self._shape else self._seen(number, node, self._shape)
+            if made is None or node.spec.primitive != "pointwise":
+                return
+            pending |= made
+            self._inside.update(self._graph.results_of(number))
+            if self._leaving() <= set(self._graph.results_of(number)):
+                self._nodes.update(pending)
+                pending = {}
+
+    def _leaving(self) -> set[int]:
+        return {r.value for user, r in self._graph.reads() if r.value in self._inside and user not in self._inside}
+
+    def _is_whole(self, read: Read) -> bool:
+        """Whether a read sees all of a value's memory in its order."""
+        its = read.layout
+        return not read.offset and its.contiguous and its.size == self._graph.layout(read.value).size
+
+    def _seen(self, number: int, node: Node, shape: Shape) -> dict[int, Node] | None:
+        """A step over another shape, with those that it alone needs; None where an operand has no strides for that, or
+        is computed for others too."""
+        if node.spec.primitive != "pointwise" or not all(its.contiguous for its in node.outputs):
+            return None
+        found: dict[int, Node] = {}
+        reads = []
+        for read in node.reads:
+            its = read.layout
+            if its.size > 1 or its.ndim > len(shape):
+                seen = _stretched(its, node.outputs[0].shape, shape)
+                if seen is None or not self._follows(read, seen, found):
+                    return None
+                its = seen
+            reads.append(Read(read.value, its, read.offset))
+        outputs = tuple(layout(its.dtype, shape, None, its.device) for its in node.outputs)
+        found[number] = replace(node, reads=tuple(reads), outputs=outputs)
+        return found
+
+    def _follows(self, read: Read, seen: Layout, found: dict[int, Node]) -> bool:
+        """Whether what a node reads lies as it is seen, or comes to do so: operands do, and a value that steps make of
+        operands for this node alone."""
+        if read.value < self._graph.first or read.value in self._inside:
+            return True
+        giver = self._graph.giver(read.value)
+        readers = sum(r.value in self._graph.results_of(giver) for _, r in self._graph.reads())
+        shape = tuple(n if step else 1 for n, step in zip(seen.shape, seen.strides, strict=True))
+        if readers > 1 or not self._is_whole(read) or prod(shape) != read.layout.size:
+            return False
+        made = self._seen(giver, self._nodes[giver], shape)
+        found.update(made or {})
+        return made is not None
+
+
+def _stretched(its: Layout, shape: Shape, seen: Shape) -> Layout | None:
+    """An operand that broadcasts to a shape, as one of another shape of as many elements."""
+    strides = reshaped(layout(its.dtype, shape, broadcast_strides(its, shape), its.device), seen)
+    return None if strides is None else layout(its.dtype, seen, strides, its.device)
