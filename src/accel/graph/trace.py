@@ -10,6 +10,7 @@ from typing import Any
 
 from ..array import Array, Symbol
 from ..config import config
+from ..conversion import tabulated
 from ..errors import AccelError, ArgumentError
 from ..layout import Layout, result_layout, row_major
 from ..ops.spec import OpSpec, Seen
@@ -96,7 +97,8 @@ class Tracer:
         for array, symbol in zip(self._captured, self._capturing, strict=True):
             if array.buffer is x.buffer:
                 return symbol
-        self._captured.append(x)
+        whole = tabulated(x)
+        self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
         return self._capturing[-1]
 
@@ -152,7 +154,7 @@ def passed_on(
         return call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
     if adapted is not None:
         return adapted(*inputs)
-    if spec.decompose is not None and spec.decomposes(params) and spec.name not in alone:
+    if spec.decompose is not None and spec.inlined and spec.decomposes(params) and spec.name not in alone:
         return spec.decompose(*inputs, params)
     return None
 
