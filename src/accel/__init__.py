@@ -17,7 +17,7 @@ from .creation import asarray, empty, empty_like, from_dlpack, full, full_like, 
 from .data_types import can_cast, finfo, iinfo, isdtype, result_type
 from .devices import default_device, device, devices, synchronize
 from .dispatch import FallbackWarning
-from .dtypes import TABLE as _DTYPES
+from .dtypes import DTYPES as _DTYPES
 from .dtypes import DType
 from .errors import (
     AccelError,
@@ -38,6 +38,7 @@ from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
 from .numerics import BIT_CONTRACT
+from .ops.complex.part import conj, imag, real
 from .ops.concatenation import concat, stack
 from .ops.manipulation import diff, flip, moveaxis, repeat, tensordot, tile, unstack, vecdot
 from .ops.rearranging import (

@@ -132,6 +132,25 @@ class Symbol:
         return f"elements cannot be read while a function is traced, as they are not computed yet{where}"
 
 
+class Pair(Symbol):
+    """The buffer of a complex array whose parts lie apart: as they are while a function is traced, or before a result
+    has its memory.
+
+    re, im: real arrays of one layout. scale: their strides, in those of the first array on this buffer.
+    """
+
+    __slots__ = ("im", "re", "scale")
+
+    def __init__(self, re: Array, im: Array, scale: int = 1) -> None:
+        super().__init__(getattr(re.buffer, "tracer", None) or getattr(im.buffer, "tracer", None))
+        self.re, self.im, self.scale = re, im, scale
+
+    def parts(self, x: Array) -> tuple[Array, Array]:
+        """The real and imaginary parts of an array on this buffer, as views."""
+        strides, offset = tuple(step * self.scale for step in x.strides), x.offset * self.scale
+        return self.re.view(x.shape, strides, offset), self.im.view(x.shape, strides, offset)
+
+
 _core.register_array(Array, Symbol)
 
 

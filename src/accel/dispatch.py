@@ -16,6 +16,7 @@ from . import _core, composition, devices, registry
 from .array import Array, Symbol, empty
 from .backends.base import Call, Device
 from .cache import Cache
+from .complex_plan import Moved, beside, complex_plan
 from .composition import RECORDER, stored
 from .config import Settings, config
 from .conversion import from_numpy, on_host, store, to_numpy
@@ -26,6 +27,7 @@ from .graph.program import Work
 from .layout import Layout, Shape, broadcast_strides, common_order, layout, permuted, row_major
 from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
+from .parts import is_apart, settled
 from .plan import Out, Plan, each, packed, prepare, single
 from .warn import say, warn
 
@@ -48,6 +50,8 @@ def planned(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None)
     memory, being of a trace."""
     for x in (*inputs, *each(out)):
         if isinstance(x, Array) and isinstance(x.buffer, Symbol):
+            if is_apart(x) and x.buffer.tracer is None:
+                return planned(spec, [settled(x) for x in inputs], params, out)
             raise ArgumentError(
                 f"{spec.name}: an array of a traced function cannot be computed with outside its trace; "
                 "let the function return it"
@@ -56,11 +60,14 @@ def planned(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None)
     key = (spec, settings, params, target, *layouts)
     plan = _plans.find(key)
     if plan is None:
-        adapted = spec.adapt(layouts, params)
+        serving = registry.served(spec, layouts, params)
+        adapted = serving.adapt(layouts, params)
         if adapted is None:
-            plan = _make(spec, layouts, params, target, settings)
+            plan = _make(serving, layouts, params, target, settings)
         elif isinstance(adapted, Seen):
-            plan = _plan_of_seen(spec, adapted, target, settings)
+            plan = _plan_of_seen(serving, adapted, target, settings)
+        elif isinstance(adapted, Moved):
+            plan = adapted.run
         else:
             plan = _composed(adapted)
         _plans.keep(key, plan)
@@ -169,8 +176,10 @@ def _local(
         return single(device, results, prepare(kernel, request), len(inputs), _into(spec, params)), kernel.name
     if spec.decompose is not None and spec.decomposes(params):
         if settings.fusion == "off" or seen is not None:  # then it is computed on views (`_plan_of_seen`)
-            return _composed(lambda *arrays: spec.decompose(*arrays, params)), "decomposition"
+            return _composed(lambda *arrays: _settled(spec.decompose(*arrays, params))), "decomposition"
         graph, made = staged(spec, inputs, params, device, settings)
+        if graph.pairs or any(x.dtype.kind == "c" for x in inputs):
+            return complex_plan(graph, made, inputs, device, settings, call, _overlap), "compiled"
         return composition.compiled(graph, made, device, settings, call, _into(spec, params)), "compiled"
     return _fallback(spec, params, device, reason, settings), "fallback:cpu"
 
@@ -193,7 +202,12 @@ def staged(
     """The graph of a composed op, and the steps that compute it on a device."""
     alone = frozenset(name for name, backend in settings.override if backend != device.backend)
     graph = composition.graph_of(spec, inputs, params, alone - {spec.name})
-    return graph, stages(graph, chooser(device, settings), alone)
+    choose = chooser(device, settings)
+    if (placed := beside(graph)) is not None:
+        made = stages(placed, choose, alone)
+        if all(stage.kernel is not None for stage in made):
+            return placed, made
+    return graph, stages(graph, choose, alone)
 
 
 def chooser(device: Device, settings: Settings) -> Callable[[Work], tuple[Any, str]]:
@@ -278,6 +292,10 @@ def on_views(spec: OpSpec, seen: Seen) -> Plan:
         return call(spec, views, seen.params).view(seen.shape, row_major(seen.shape))
 
     return _composed(called)
+
+
+def _settled(result: Out) -> Out:
+    return packed(map(settled, each(result)))
 
 
 def _composed(function: Callable[..., Out]) -> Plan:

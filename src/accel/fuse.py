@@ -180,7 +180,7 @@ class _Structured:
     def _infer(self, inputs: tuple[Layout, ...], params: None) -> Inferred:
         dispatch.one_device(inputs, self.spec.name)
         graph = composition.graph_of(self.spec, inputs, params)
-        return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), params)
+        return Inferred(graph.outputs, params)
 
 
 def _taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:

@@ -56,12 +56,13 @@ def plan(
 ) -> Any:
     """The plan of launches in order, each with the operands that it takes, in the order of its own.
 
-    outputs: layouts of fresh outputs, dense (given ones have the layout that the launches were prepared for). scratch:
-    bytes of each piece. into: see `Into`; None where outputs are never given, or never overlap anything.
+    outputs: layouts of fresh outputs, without negative strides (given ones have the layout that the launches were
+    prepared for). scratch: bytes of each piece. into: see `Into`; None where outputs are never given, or never overlap
+    anything.
     Its attribute ``launches`` has the `Launch`es. TypeError where an operand names what is not there.
     """
     starts, total = _pieces(scratch)
-    results = tuple((max(1, x.size * x.dtype.itemsize), x) for x in outputs)
+    results = tuple((max(1, span(x.shape, x.strides)[1] * x.dtype.itemsize), x) for x in outputs)
     steps = tuple(
         (launch.run, tuple(_template(x, starts, scratch, len(outputs), device) for x in _fitting(launch, operands)))
         for launch, operands in launches

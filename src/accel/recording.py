@@ -54,6 +54,7 @@ class Recorder:
     def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None) -> Out:
         """What `dispatch.call` does while this records."""
         layouts = tuple(x.layout for x in inputs)
+        spec = registry.served(spec, layouts, params)
         adapted = spec.adapt(layouts, params)
         if isinstance(adapted, Seen):  # the call that it becomes is recorded
             return on_views(spec, adapted)(inputs, out)

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ._core import FloatEnvironment
 from .backends.base import API_VERSION, Backend, BackendInfo, Kernel
-from .errors import AccelError, BackendUnavailableError, ConfigError
+from .dtypes import DType
+from .errors import AccelError, BackendUnavailableError, ConfigError, DtypeError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from .layout import Layout
     from .ops.spec import OpSpec, Primitive
 
 OPS: dict[str, OpSpec] = {}
@@ -24,6 +26,9 @@ OPS: dict[str, OpSpec] = {}
 
 PRIMITIVES: dict[str, Primitive] = {}
 """What ops are made of, by name."""
+
+COMPLEX: dict[str, OpSpec] = {}
+"""What takes the place of ops where numbers are complex, by their names."""
 
 _lock = threading.RLock()
 _backends: dict[str, Backend | BackendUnavailableError] = {}
@@ -43,6 +48,20 @@ def register_primitive(made: Primitive) -> Primitive:
         raise ValueError(f"there is a primitive {made.name!r} already")
     PRIMITIVES[made.name] = made
     return made
+
+
+def served(spec: OpSpec, layouts: tuple[Layout, ...], params: Any) -> OpSpec:
+    """The op that serves a call: the op itself, or its rule where numbers are complex. A composed op needs none, as
+    those that its body calls have theirs. Raises DtypeError where there is no rule."""
+    if not (any(x.dtype.kind == "c" for x in layouts) or (isinstance(params, DType) and params.kind == "c")):
+        return spec
+    found = COMPLEX.get(spec.name)
+    if found is not None:
+        return found
+    if spec.decompose is None or spec.name == "pointwise":
+        given = ", ".join(str(x.dtype) for x in layouts)
+        raise DtypeError(f"{spec.name}: takes no complex numbers, got {given}; real and imag give their parts")
+    return spec
 
 
 def primitive(name: str) -> Primitive:

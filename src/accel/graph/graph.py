@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..dtypes import DType, complex_of
 from ..errors import AccelError
-from ..layout import Layout, span
+from ..layout import Layout, Shape, span
 from ..ops.spec import OpSpec
 
 
@@ -44,13 +45,27 @@ class Graph:
     A node goes by the number of its first result.
 
     inputs: their layouts. constants: arrays without axes, or others that the function brought along; they are a part of
-    what is computed. results: what the function returns.
+    what is computed. results: what the function returns; a complex array is two, its parts, and where pairs is True
+    (of each array that it returns).
     """
 
     inputs: tuple[Layout, ...]
     constants: tuple[Any, ...]
     nodes: tuple[Node, ...]
     results: tuple[Read, ...]
+    pairs: tuple[bool, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[tuple[Shape, DType], ...]:
+        """Shape and dtype of each array that the function returns."""
+        left = iter(self.results)
+        found = []
+        for paired in self.pairs or (False,) * len(self.results):
+            its = next(left).layout
+            if paired:
+                next(left)
+            found.append((its.shape, complex_of(its.dtype) if paired else its.dtype))
+        return tuple(found)
 
     @property
     def first(self) -> int:

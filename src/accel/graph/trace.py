@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .. import registry
 from ..array import Array, Symbol
 from ..config import config
 from ..conversion import tabulated
 from ..errors import AccelError, ArgumentError
 from ..layout import Layout, result_layout, row_major
 from ..ops.spec import OpSpec, Seen
+from ..parts import half, pair, parts
 from .graph import Graph, Node, Read
 
 STANDS = "; the traced function stands at "
@@ -25,13 +27,15 @@ Recorded = tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], tuple[Layou
 
 
 class Tracer:
-    """Records the calls of one function. is_constant: says of an array from outside the function whether it is a
-    constant that a Python scalar became, and all others are refused; None: none is."""
+    """Records the calls of one function, of which a complex operand is two inputs, its parts. is_constant: says of an
+    array from outside the function whether it is a constant that a Python scalar became, and all others are refused;
+    None: none is."""
 
     def __init__(self, inputs: Sequence[Layout], is_constant: Callable[[Array], bool] | None = None) -> None:
-        self._inputs = tuple(inputs)
+        self._given = tuple(inputs)
+        self._inputs = tuple(real for x in inputs for real in ((half(x),) * 2 if x.dtype.kind == "c" else (x,)))
         self._is_constant = is_constant
-        self._symbols = [Symbol(self) for _ in inputs]
+        self._symbols = [Symbol(self) for _ in self._inputs]
         self._captured: list[Array] = []
         self._capturing: list[Symbol] = []
         self._nodes: list[Recorded] = []
@@ -44,7 +48,8 @@ class Tracer:
 
     def arguments(self) -> list[Array]:
         """The arrays that the function is called with."""
-        return [Array(symbol, 0, its) for symbol, its in zip(self._symbols, self._inputs, strict=True)]
+        left = (Array(symbol, 0, its) for symbol, its in zip(self._symbols, self._inputs, strict=True))
+        return [pair(next(left), next(left), 2) if x.dtype.kind == "c" else next(left) for x in self._given]
 
     def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
         """What `dispatch.call` does while this traces."""
@@ -104,7 +109,8 @@ class Tracer:
 
     def graph(self, results: Sequence[Array]) -> Graph:
         """The graph of what was recorded, without the nodes that no result needs."""
-        given = [(self._result(x), x.layout, x.offset) for x in results]
+        given = [(self._result(x), x.layout, x.offset) for each in results for x in _real(each)]
+        pairs = tuple(isinstance(x, Array) and x.dtype.kind == "c" for x in results)
         giving = {symbol: i for i, symbols in enumerate(self._giving) for symbol in symbols}
         needed: set[Symbol] = set()
         pending = [symbol for symbol, _, _ in given]
@@ -128,7 +134,13 @@ class Tracer:
             Node(spec, params, inferred, tuple(read(*r) for r in reads), outputs, line)
             for (spec, params, inferred, reads, outputs, line), _ in kept
         )
-        made = Graph(self._inputs, tuple(a for a, _ in constants), nodes, tuple(read(*r) for r in given))
+        made = Graph(
+            self._inputs,
+            tuple(a for a, _ in constants),
+            nodes,
+            tuple(read(*r) for r in given),
+            pairs if any(pairs) else (),
+        )
         made.check()
         return made
 
@@ -136,6 +148,11 @@ class Tracer:
         if not isinstance(x, Array):
             raise ArgumentError(f"the traced function returned a {type(x).__name__}; expected arrays")
         return self._symbol("the traced function's result", x)
+
+
+def _real(x: Any) -> tuple[Any, ...]:
+    """The parts of a complex result; another result itself."""
+    return parts(x) if isinstance(x, Array) and x.dtype.kind == "c" else (x,)
 
 
 def passed_on(
@@ -147,14 +164,17 @@ def passed_on(
 ) -> Any:
     """The result of a call that becomes others: on views of its operands, on operands that are brought to what kernels
     take, or of what a composed op calls. None for a primitive's, on operands as kernels take them. call: takes the
-    place of `dispatch.call`. alone: names of ops that count as primitives."""
-    adapted = spec.adapt(tuple(x.layout for x in inputs), params)
+    place of `dispatch.call`. alone: names of ops that count as primitives, where no operand is complex."""
+    layouts = tuple(x.layout for x in inputs)
+    spec = registry.served(spec, layouts, params)
+    adapted = spec.adapt(layouts, params)
     if isinstance(adapted, Seen):
         views = [x.view(its.shape, its.strides) for x, its in zip(inputs, adapted.layouts, strict=True)]
         return call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
     if adapted is not None:
         return adapted(*inputs)
-    if spec.decompose is not None and spec.inlined and spec.decomposes(params) and spec.name not in alone:
+    composed = spec.inlined and (spec.name not in alone or any(x.dtype.kind == "c" for x in layouts))
+    if spec.decompose is not None and spec.decomposes(params) and composed:
         return spec.decompose(*inputs, params)
     return None
 

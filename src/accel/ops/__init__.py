@@ -3,6 +3,12 @@
 from typing import Any
 
 from .. import registry
+from .complex import arithmetic as complex_arithmetic
+from .complex import elementary as complex_elementary
+from .complex import movement as complex_movement
+from .complex import part as complex_part
+from .complex import reduction as complex_reduction
+from .complex import trigonometric as complex_trigonometric
 from .composed import (
     activation,
     batch_norm,
@@ -21,7 +27,8 @@ from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "gate", "gather", "join", "linear", "matmul", "movement",
+    "activation", "batch_norm", "class_loss", "complex_arithmetic", "complex_elementary", "complex_movement",
+    "complex_part", "complex_reduction", "complex_trigonometric", "gate", "gather", "join", "linear", "matmul", "movement",
     "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
     "sort", "statistics",
 ]  # fmt: skip

@@ -41,7 +41,15 @@ Indices = Array
 AnyOperand = Array
 """Annotation of a parameter that takes an array of any dtype."""
 
-KINDS = {"Operand": ("f", "floating dtypes"), "Indices": ("iu", "integer dtypes"), "AnyOperand": ("biuf", "any dtype")}
+NumericOperand = Array
+"""Annotation of a parameter that takes an array of floating or complex numbers."""
+
+KINDS = {
+    "Operand": ("f", "floating dtypes"),
+    "NumericOperand": ("fc", "floating and complex dtypes"),
+    "Indices": ("iu", "integer dtypes"),
+    "AnyOperand": ("biufc", "any dtype"),
+}
 """By an annotation's name: the kinds of dtypes, and their name in errors."""
 
 
@@ -114,6 +122,8 @@ def typed(value: Any) -> Any:
         return tuple(map(typed, value))
     if isinstance(value, (float, np.floating)) and value == 0:
         return type(value), copysign(1.0, value)
+    if isinstance(value, complex):
+        return type(value), typed(value.real), typed(value.imag)
     return type(value)
 
 
@@ -263,8 +273,9 @@ class _Composed:
                 raise DtypeError(f"{self.name}: {p.name}: takes {words}, got {x.dtype}; cast with astype")
 
     def output(self, inputs: Sequence[Layout], bound: Bound) -> DType:
-        """The dtype of floating results: what the floating operands promote to, or the one that was asked for."""
-        common = promote(*(x.dtype for x in inputs if x.dtype.kind == "f"))
+        """The dtype of floating results: what the floating operands, and the parts of complex ones, promote to, or the
+        one that was asked for."""
+        common = promote(*(x.dtype.component for x in inputs if x.dtype.kind in "fc"))
         asked = bound.keywords.get("dtype")
         if asked is None:
             return common
@@ -279,7 +290,7 @@ class _Composed:
         """Shapes and dtypes of the results, from the trace."""
         dispatch.one_device(inputs, self.name)
         graph = composition.graph_of(self.spec, inputs, bound)
-        return Inferred(tuple((r.layout.shape, r.layout.dtype) for r in graph.results), bound)
+        return Inferred(graph.outputs, bound)
 
 
 def canonical_of(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:

@@ -57,7 +57,9 @@ class _Butterfly:
         self.constants = self.inputs[2 * radix + turns :]
 
     def program(self) -> Program:
-        given = [Number(*self.inputs[2 * k : 2 * k + 2]) for k in range(2 * self.radix - 1 if self.twiddled else self.radix)]
+        given = [
+            Number(*self.inputs[2 * k : 2 * k + 2]) for k in range(2 * self.radix - 1 if self.twiddled else self.radix)
+        ]
         x, turns = given[: self.radix], given[self.radix :]
         found = {2: self.two, 4: self.four, 8: self.eight}.get(self.radix, self.odd)(*x)
         if self.twiddled:

@@ -127,7 +127,7 @@ def _widths(given: Any, ndim: int) -> Widths:
 
 def _constants(given: Any, x: Array) -> list[list[Any]]:
     pairs: list[list[Any]] = _pairs(
-        "constant_values", 0 if given is None else given, x.ndim, "biuf", "a number"
+        "constant_values", 0 if given is None else given, x.ndim, "biufc", "a number"
     ).tolist()
     for pair in pairs:
         for value in pair:

@@ -16,7 +16,7 @@ from ...array import Array
 from ...dtypes import INT64, DType
 from ...errors import ArgumentError, ShapeError
 from ...layout import Shape
-from ..compose import Operand, composed
+from ..compose import NumericOperand, Operand, composed
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, max, min, normalize_axes, sum
 from ..views import squeeze
@@ -38,10 +38,10 @@ def _means(dtype: DType) -> Any:
 
 
 @composed(reference=exact.mean, samples=_means, namespace="", widen=False)
-def mean(x: Operand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
-    """Arithmetic mean over axes of a floating array: the canonical sum, divided once, rounded once. Nothing gives NaN.
+def mean(x: NumericOperand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
+    """Arithmetic mean over axes of a floating or complex array: the canonical sum, divided once, rounded once.
 
-    Raises DtypeError for other dtypes, AxisError, ArgumentError.
+    Nothing gives NaN. Raises DtypeError for other dtypes, AxisError, ArgumentError.
     """
     axes = normalize_axes("mean", axis, x.ndim)
     total = sum(x, axis=axes, dtype=x.dtype.accumulator, keepdims=switch("mean", "keepdims", keepdims))

@@ -335,7 +335,7 @@ def assign(op: str, argument: str, value: Any, out: Array) -> None:
         raise ShapeError(f"{op}: {argument}: {source.shape} does not broadcast to {out.shape}")
     if out.size:
         stretched = source.view(out.shape, broadcast_strides(source.layout, out.shape))
-        dispatch.call(PROGRAM, (stretched,), cast_program(source.dtype, out.dtype), out)
+        dispatch.call(ASTYPE, (stretched,), out.dtype, out)
 
 
 def cast_program(source: DType, target: DType) -> Program:

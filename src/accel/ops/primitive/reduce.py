@@ -136,7 +136,7 @@ def _sum_like(kind: str, x: Any, axis: Axes, dtype: Any, keepdims: bool) -> Any:
         return restore(_run(_OF_BOOLEANS[kind], array, axes, None, keepdims))
     if asked is not None and not accumulates(array.dtype, asked):
         array = astype(array, asked)
-        asked = None if asked.kind == "f" else asked
+        asked = None if asked.kind in "fc" else asked
     return restore(_run(kind, array, axes, asked, keepdims))
 
 
@@ -146,7 +146,7 @@ _OF_BOOLEANS = {"sum": "any", "prod": "all"}
 
 def accumulates(operand: DType, asked: DType) -> bool:
     """Whether the primitive gives this result dtype without a cast of the operand first."""
-    if operand.kind == "f":
+    if operand.kind in "fc":
         return asked.name in (operand.name, operand.accumulator)
     return asked.kind in "iu"
 

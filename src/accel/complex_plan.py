@@ -1,0 +1,114 @@
+"""Plans of calls on complex arrays: those of real kernels, which read and write the parts where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from . import composition
+from .array import Array, empty
+from .backends.base import Device
+from .composition import Run, stored
+from .config import Settings
+from .errors import DtypeError
+from .graph.compile import Stage
+from .graph.graph import Graph, Node, Read
+from .layout import Layout, layout
+from .parts import half, halves, interleaved, is_apart, joined, pair, parts, settled
+from .plan import Out, Plan, each, packed
+
+
+class Moved:
+    """A call that moves elements: on real arrays with a last axis for the two parts, or on each of the parts where
+    these lie apart.
+
+    call: `dispatch.call`. seen(arrays, view): the operands of the real call, of which view makes the complex ones real.
+    params: of the call on arrays with the further axis; those of a call on one part are the op's own.
+    """
+
+    def __init__(self, call: Run, spec: Any, params: tuple[Any, Any], seen: Callable[..., Sequence[Array]]) -> None:
+        self._call, self._spec, self._seen = call, spec, seen
+        self._own, self._params = params
+
+    def __call__(self, *arrays: Array) -> Array:
+        return self.run(arrays, None)
+
+    def run(self, arrays: Sequence[Array], out: Any) -> Array:
+        """The plan: as `accel.plan.Plan` says."""
+        if not any(is_apart(x) for x in arrays):
+            if out is not None and out.dtype.kind != "c":
+                raise DtypeError(f"{self._spec.name}: out: complex numbers do not become {out.dtype}")
+            target = None if out is None else interleaved(out)
+            made = self._call(self._spec, self._seen(arrays, interleaved, 1), self._params, target)
+            return joined(made) if out is None else out
+        if out is not None:
+            return stored(self.run([settled(x) for x in arrays], None), out, self._call)
+        re, im = (
+            self._call(self._spec, self._seen(arrays, lambda x, i=i: parts(x)[i], 0), self._own, None) for i in (0, 1)
+        )
+        return pair(re, im)
+
+
+def beside(graph: Graph) -> Graph | None:
+    """The graph with the parts of complex results one beside the other in memory, as they are in a complex array; None
+    where a result is no value of its own, or none is complex."""
+    values = [read.value for read in graph.results]
+    own = all(r.value >= graph.first and r.layout is graph.layout(r.value) and not r.offset for r in graph.results)
+    if not graph.pairs or not own or len(set(values)) < len(values):
+        return None
+    moved = {read.value for read, paired in zip(graph.results, _of_parts(graph), strict=True) if paired}
+
+    def spread(its: Layout) -> Layout:
+        return layout(its.dtype, its.shape, tuple(2 * step for step in its.strides), its.device)
+
+    def seen(read: Read) -> Read:
+        return Read(read.value, spread(read.layout), 2 * read.offset) if read.value in moved else read
+
+    nodes: list[Node] = []
+    for number, node in graph.numbered():
+        outputs = tuple(spread(x) if value in moved else x for value, x in enumerate(node.outputs, number))
+        nodes.append(replace(node, reads=tuple(map(seen, node.reads)), outputs=outputs))
+    return replace(graph, nodes=tuple(nodes), results=tuple(map(seen, graph.results)))
+
+
+def _of_parts(graph: Graph) -> Iterator[bool]:
+    """For each result whether it is a part of a complex array."""
+    for paired in graph.pairs or (False,) * len(graph.results):
+        yield from (True, True) if paired else (False,)
+
+
+def complex_plan(
+    graph: Graph,
+    made: Sequence[Stage],
+    inputs: Sequence[Layout],
+    device: Device,
+    settings: Settings,
+    call: Run,
+    overlap: Callable[[Array, Array], bool],
+) -> Plan:
+    """The plan of a graph whose operands or results are parts of complex arrays. inputs: layouts of the operands."""
+    inner = composition.compiled(graph, made, device, settings, call, lambda arrays, out: None)
+    seen = tuple(half(x) if x.dtype.kind == "c" else None for x in inputs)
+    results = graph.outputs
+
+    def given(arrays: Sequence[Array]) -> Iterator[Array]:
+        for x, its in zip(arrays, seen, strict=True):
+            if its is None:
+                yield x
+            elif is_apart(x):
+                yield from parts(settled(x))
+            else:
+                yield Array(x.buffer, 2 * x.offset, its)
+                yield Array(x.buffer, 2 * x.offset + 1, its)
+
+    def run(arrays: Sequence[Array], out: Out | None) -> Out:
+        if out is not None and any(overlap(x, y) for y in each(out) for x in (*arrays, *each(out)) if x is not y):
+            return stored(run(arrays, None), out, call)
+        if out is None and not graph.pairs:
+            return inner(list(given(arrays)), None)
+        made = each(out) or tuple(empty(shape, dtype, device) for shape, dtype in results)
+        inner(list(given(arrays)), packed(x for y in made for x in (halves(y) if y.dtype.kind == "c" else (y,))))
+        return packed(made)
+
+    return run
