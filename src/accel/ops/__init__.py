@@ -13,6 +13,7 @@ from .composed import (
     activation,
     batch_norm,
     class_loss,
+    fourier,
     gate,
     linear,
     movement,
@@ -28,9 +29,9 @@ from .spec import OpSpec
 
 __all__ = [
     "activation", "batch_norm", "class_loss", "complex_arithmetic", "complex_elementary", "complex_movement",
-    "complex_part", "complex_reduction", "complex_trigonometric", "gate", "gather", "join", "linear", "matmul", "movement",
-    "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss", "row", "scan", "softmax",
-    "sort", "statistics",
+    "complex_part", "complex_reduction", "complex_trigonometric", "fourier", "gate", "gather", "join", "linear",
+    "matmul", "movement", "normalization", "pointwise", "probability_loss", "random", "reduce", "regression_loss",
+    "row", "scan", "softmax", "sort", "statistics",
 ]  # fmt: skip
 
 

@@ -113,6 +113,12 @@ def twiddles(left: int, radix: int, dtype: DType, device: Device, first: int = 1
     return table(("twiddles", left, radix, first, dtype.name), make, device)
 
 
+def circle(n: int, dtype: DType, device: Device) -> Array:
+    """cos and sin of 2 pi k / n for k from 0 to n / 2: (2, n // 2 + 1)."""
+    count = n // 2 + 1
+    return table(("circle", n, dtype.name), lambda: np.stack([x[:count] for x in roots(n)]).astype(dtype.numpy), device)
+
+
 def _matrix_stage(x: Parts, axis: int, radix: int, scale: float) -> Parts:
     """The same for any radix: products with the matrix of cosines, and that of sines."""
     re, _ = x
@@ -182,8 +188,10 @@ def _convolved(re: Array, im: Array, axis: int, scale: float) -> Parts:
     x = transform(*x, axis, True)
     kept = (*(slice(None),) * axis, slice(0, n))
     factor = [constant(scale, dtype, device)] if scale != 1.0 else []
-    x = dispatch.call(PROGRAM, (*(p[kept] for p in x), *turn, *factor), turned(dtype.name, True, bool(factor)))
-    return x
+    found: Parts = dispatch.call(
+        PROGRAM, (*(part[kept] for part in x), *turn, *factor), turned(dtype.name, True, bool(factor))
+    )
+    return found
 
 
 def _turns(n: int) -> np.ndarray:
