@@ -95,7 +95,7 @@ def bound(reference: Any, *operands: np.ndarray, **keywords: Any) -> Any:
 
 
 def eta(n: int) -> float:
-    """Units of rounding that a transform of n points loses, at most, in norm: of a butterfly of 2^a points a sums, three
+    """Units of rounding that a transform of n points loses at most, in norm: of a butterfly of 2^a points a sums, three
     for a constant and a twiddle factor; of others as many as a sum of r products in any order; of a convolution three
     transforms, each times the largest quotient of the chirp's spectrum by its mean, and the chirps."""
     from .transform import convolution_length, factors
