@@ -7,6 +7,7 @@ block to where they belong: the bits are the same on every device, and no more m
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .arguments import integer, switch, word
 from .array import Array
 from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
 from .creation import device_of, zeros
-from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype, check_scalar
+from .dtypes import BOOL, COMPLEX64, FLOAT32, INT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .layout import broadcast_shapes
 from .memory import Device, host_bytes
@@ -26,13 +27,13 @@ from .ops.views import broadcast_to, expand_dims, viewed
 from .registry import OPS
 
 
-def _number(op: str, argument: str, value: Any) -> int | float:
-    """A Python integer or float, or an array of one of them."""
+def _number(op: str, argument: str, value: Any, kinds: tuple[type, ...] = (int, float)) -> Any:
+    """A Python integer or float, or a number of other kinds, or an array of one of them."""
     if isinstance(value, np.generic):
         value = number(value)
     elif isinstance(value, Array) and value.size == 1:
         value = value.item()
-    if not isinstance(value, (int, float)):
+    if not isinstance(value, kinds):
         raise ArgumentError(f"{op}: {argument}: expected a number, got {shown(value)}")
     return value
 
@@ -131,8 +132,8 @@ def arange(
 
 
 def linspace(
-    start: int | float,
-    stop: int | float,
+    start: int | float | complex,
+    stop: int | float | complex,
     /,
     num: int,
     *,
@@ -142,21 +143,43 @@ def linspace(
 ) -> Array:
     """num numbers, evenly spaced from start to stop, which is the last of them if endpoint; float32 by default.
 
-    Raises ArgumentError, ShapeError for a negative num, DtypeError for a dtype that is not floating, OutOfMemoryError.
+    Of complex numbers, complex64 by default, real and imaginary parts are spaced each by themselves.
+    Raises ArgumentError, ShapeError for a negative num, DtypeError for a dtype that is not floating, or not complex
+    where start or stop is, and OutOfMemoryError.
     """
-    first, last = _number("linspace", "start", start), _number("linspace", "stop", stop)
+    kinds = (int, float, complex)
+    first, last = _number("linspace", "start", start, kinds), _number("linspace", "stop", stop, kinds)
+    whole = isinstance(first, complex) or isinstance(last, complex)
     n, endpoint = integer("linspace", "num", num), switch("linspace", "endpoint", endpoint)
-    wanted = FLOAT32 if dtype is None else as_dtype(dtype)
+    wanted = (COMPLEX64 if whole else FLOAT32) if dtype is None else as_dtype(dtype)
     if n < 0:
         raise ShapeError(f"linspace: num: expected no negative number, got {shown(n)}")
-    if wanted.kind != "f":
-        raise DtypeError(f"linspace: dtype: expected a floating dtype, got {wanted}")
+    if wanted.kind not in ("c" if whole else "cf"):
+        kind = "complex" if whole else "floating"
+        raise DtypeError(f"linspace: dtype: expected a {kind} dtype, got {wanted}")
     with FloatEnvironment():
-        ends = {0: first, n - 1: last} if endpoint and n > 1 else {0: first}
-        parts = max(1, n - 1 if endpoint else n)
-        line = _Line(first, last)
-        step = (line.last - line.first) / min(parts, 2**63)  # there is no longer range
-        return from_blocks(n, wanted, device_of(device), lambda i, j: _ends(wanted, line.values(step, i, j), ends, i))
+        re = _spaced(first.real, last.real, n, endpoint, wanted.component)
+        im = _spaced(first.imag, last.imag, n, endpoint, wanted.component)
+
+        def block(i: int, j: int) -> np.ndarray:
+            if wanted.kind == "f":
+                return re(i, j)
+            made = np.empty(j - i, wanted.numpy)
+            made.real, made.imag = re(i, j), im(i, j)
+            return made
+
+        return from_blocks(n, wanted, device_of(device), block)
+
+
+def _spaced(
+    first: int | float, last: int | float, n: int, endpoint: bool, dtype: DType
+) -> Callable[[int, int], np.ndarray]:
+    """What computes the blocks of n evenly spaced real numbers."""
+    ends = {0: first, n - 1: last} if endpoint and n > 1 else {0: first}
+    parts = max(1, n - 1 if endpoint else n)
+    line = _Line(first, last)
+    step = (line.last - line.first) / min(parts, 2**63)  # there is no longer range
+    return lambda i, j: _ends(dtype, line.values(step, i, j), ends, i)
 
 
 def eye(

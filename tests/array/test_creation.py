@@ -114,7 +114,7 @@ def test_buffers():
     assert values(accel.asarray(bytearray(b"ab"))) == [97, 98]
     assert values(accel.asarray(memoryview(np.eye(2)))) == [[1, 0], [0, 1]]
     with pytest.raises(accel.DtypeError):
-        accel.asarray(memoryview(np.ones(2, complex)))
+        accel.asarray(memoryview(np.ones(2, np.longdouble)))
 
 
 class Protocol:
@@ -264,14 +264,14 @@ def test_a_range_is_never_listed():
 
 
 @pytest.mark.parametrize(
-    "obj", ["a", None, 1j, [1j], ["a"], [None], [[1], [2, 3]], {1}, {"a": 1}, object(), [object()], [10**5000, None]]
+    "obj", ["a", None, ["a"], [None], [[1], [2, 3]], {1}, {"a": 1}, object(), [object()], [10**5000, None]]
 )
 def test_what_is_no_array(obj):
     with pytest.raises(accel.ArgumentError, match="asarray: obj"):
         accel.asarray(obj)
 
 
-@pytest.mark.parametrize("dtype", ["float99", "complex64", object, str, "O", np.complex64, [("a", "f4")]])
+@pytest.mark.parametrize("dtype", ["float99", "complex32", object, str, "O", np.clongdouble, [("a", "f4")]])
 def test_dtypes_that_there_are_not(dtype):
     for make in (
         lambda: accel.asarray(1, dtype=dtype),
@@ -311,7 +311,7 @@ def test_full():
         accel.full(2, 300, dtype="int8")
     with pytest.raises(accel.DtypeError, match="is outside int64"):
         accel.full(2, 2**63)
-    for wrong in ("a", None, [1], 1j):
+    for wrong in ("a", None, [1], object()):
         with pytest.raises(accel.ArgumentError, match="full: fill_value: expected a Python scalar"):
             accel.full(2, wrong)
 

@@ -338,15 +338,8 @@ def test_misaligned_memory_is_copied_or_refused():
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
-    [(np.ones(2, complex), "complex128 is not a dtype"), (np.ones(2, np.complex64), "complex64 is not a dtype")],
+    ("field", "value"), [("lanes", 4), ("bits", 4), ("bits", 24), ("code", 3), ("code", 77), ("code", 5)]
 )
-def test_dtypes_that_accel_does_not_have(value, words):
-    with pytest.raises(accel.DtypeError, match=words):
-        accel.from_dlpack(value)
-
-
-@pytest.mark.parametrize(("field", "value"), [("lanes", 4), ("bits", 4), ("bits", 24), ("code", 3), ("code", 77)])
 def test_odd_element_types(field, value):
     source = np.arange(4.0)
 

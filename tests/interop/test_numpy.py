@@ -170,14 +170,14 @@ REFUSED = {
     "matrix": (lambda: np.matrix([[1.0]]), accel.ArgumentError, "its subclass numpy.matrix; pass numpy.asarray"),
     "subclass": (lambda: np.ones(2).view(Units), accel.ArgumentError, "its subclass .*Units"),
     "object": (lambda: np.array([None, 1]), accel.DtypeError, "dtype.'O'. is not a dtype of accel"),
-    "complex": (lambda: np.ones(2, np.complex64), accel.DtypeError, "complex64"),
+    "complex": (lambda: np.ones(2, np.clongdouble), accel.DtypeError, "is not a dtype of accel"),
     "text": (lambda: np.array(["a"]), accel.DtypeError, "U1"),
     "bytes": (lambda: np.array([b"a"]), accel.DtypeError, "S1"),
     "date": (lambda: np.array(["2020-01-01"], "datetime64[D]"), accel.DtypeError, "M8"),
     "fields": (lambda: np.zeros(2, [("a", "f4"), ("b", "i4")]), accel.DtypeError, "is not a dtype of accel"),
     "long double": (lambda: np.ones(2, np.longdouble), accel.DtypeError, "is not a dtype of accel"),
     "void scalar": (lambda: np.zeros(2, "V4")[0], accel.DtypeError, "is not a dtype of accel"),
-    "complex scalar": (lambda: np.complex64(1), accel.DtypeError, "complex64"),
+    "complex scalar": (lambda: np.clongdouble(1), accel.DtypeError, "is not a dtype of accel"),
     "float8": (lambda: np.ones(2, ml_dtypes.float8_e5m2), accel.DtypeError, "float8_e5m2"),
 }  # fmt: skip
 

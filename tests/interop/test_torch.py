@@ -197,7 +197,7 @@ REFUSED = {
     "nested": (lambda: _nested(torch.strided), accel.ArgumentError, "nested"),
     "jagged": (lambda: _nested(torch.jagged), accel.ArgumentError, "expected a dense tensor"),
     "quantized": (_quantized, accel.DtypeError, "torch.qint8 is not a dtype of accel.*dequantize"),
-    "complex": (lambda: torch.ones(3, dtype=torch.complex64), accel.DtypeError, "torch.complex64 is not a dtype"),
+    "complex": (lambda: torch.ones(3, dtype=torch.complex32), accel.DtypeError, "torch.complex32 is not a dtype"),
     "float8": (lambda: torch.ones(3).to(torch.float8_e4m3fn), accel.DtypeError, "torch.float8_e4m3fn is not a dtype"),
     "meta": (lambda: torch.ones(3, device="meta"), accel.ArgumentError, "meta device"),
     "fake": (_fake, accel.ArgumentError, "FakeTensor, which computes for itself"),

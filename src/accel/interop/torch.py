@@ -88,8 +88,8 @@ _OWN_FUNCTIONS = (torch.Tensor.__torch_function__.__func__, torch.nn.Parameter._
 
 def _plain(value: torch.Tensor, argument: str) -> tuple[torch.Tensor, Shape | None, int, int]:
     """The tensor if its elements are in memory as its shape and strides say; a copy where they are misaligned, or where
-    torch has yet to write or to negate them. Then its strides (None: row-major), the elements from its first to its
-    last, and the first one's address.
+    torch has yet to write, to negate or to conjugate them. Then its strides (None: row-major), the elements from its
+    first to its last, and the first one's address.
 
     Raises ArgumentError for every other tensor, and where torch would take accel's result for a constant.
     """
@@ -122,12 +122,14 @@ def _is_plain(value: torch.Tensor) -> bool:
 
 
 def _resolved(value: torch.Tensor, argument: str) -> torch.Tensor:
-    """A plain copy of a tensor whose elements torch has yet to write or to negate. Raises ArgumentError for others."""
+    """A plain copy of a tensor whose elements torch has yet to write, to negate or to conjugate. Raises ArgumentError
+    for others."""
     _check_unrecorded(argument)
     _check_dense(value, argument)
     device_of(value)  # refuses what is neither on the CPU nor on a GPU
     if value._is_zerotensor():
         value = value.clone()
+    value = value.resolve_conj() if value.is_conj() else value
     return _in_memory(value.resolve_neg() if value.is_neg() else value, argument)
 
 
@@ -204,8 +206,11 @@ def _cpu_tensor(array: Array) -> torch.Tensor:
     """An array's elements as a CPU tensor, sharing memory where torch can express it."""
     owner = getattr(array.buffer, "owner", None)
     if isinstance(owner, torch.Tensor) and min(array.strides, default=0) >= 0:  # a view of an argument
+        owner = owner.detach()
+        if owner.is_complex() and array.dtype.kind != "c":  # its real or imaginary parts
+            owner = torch.view_as_real(owner)
         start = owner.storage_offset() + array.offset
-        return torch.as_strided(owner.detach(), array.shape, array.strides, start)
+        return torch.as_strided(owner, array.shape, array.strides, start)
     view = to_numpy(array)
     if not view.flags.writeable or any(step < 0 for step in view.strides):
         view = view.copy()

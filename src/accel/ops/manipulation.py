@@ -13,6 +13,7 @@ from ..array import Array, Symbol
 from ..conversion import from_numpy
 from ..errors import ArgumentError, ShapeError, shown
 from ..layout import Shape, broadcast_shapes
+from .complex.part import conj
 from .concatenation import concat
 from .pieces import BOXES, Segment, of_segments
 from .primitive.gather import take
@@ -196,6 +197,7 @@ def outer(x1: Any, x2: Any, /) -> Any:
 @unshown
 def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **others: Any) -> Any:
     """Products of vectors along an axis, which has one length in both; the other axes broadcast. As `matmul` adds.
+    Complex elements of x1 are conjugated.
 
     axis: negative, or counted in operands of as many axes. Raises ShapeError, DtypeError, AxisError.
     """
@@ -205,7 +207,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **others: Any) -> Any:
     (first,), (second,) = _axes("vecdot", axis, a), _axes("vecdot", axis, b)
     if a.shape[first] != b.shape[second]:
         raise ShapeError(f"vecdot: x1, x2: shapes {a.shape} and {b.shape} differ along axis {axis}")
-    a, b = moveaxis(a, first, -1), moveaxis(b, second, -1)
+    a, b = moveaxis(conj(a) if a.dtype.kind == "c" else a, first, -1), moveaxis(b, second, -1)
     common = broadcast_shapes(a.shape, b.shape, what="vecdot")
     a, b = (broadcast_to(x, common) for x in (a, b))
     return restore(reshape(matmul(expand_dims(a, -2), expand_dims(b, -1)), common[:-1]))

@@ -1,5 +1,5 @@
-"""Exponentials, logarithms, roots and powers of complex numbers (C99, Annex G, whose special cases the array API standard
-has). Functions here take and give real and imaginary parts."""
+"""Exponentials, logarithms, roots and powers of complex numbers, with the special cases of C99, Annex G, which the
+array API standard has. Functions here take and give real and imaginary parts."""
 
 from __future__ import annotations
 

@@ -67,7 +67,9 @@ def tanh(a: Array, b: Array) -> Pair:
     below = beta * s * s + 1.0
     far = fn.sin(b) * fn.cos(b) * 4.0 * fn.exp(fn.abs(a) * -2.0)
     far = fn.where(fn.isinf(a) & ~fn.isfinite(b), fn.copysign(0.0, b), far)
-    re = fn.where(flat, fn.copysign(1.0, a), beta * fn.cosh(near) * s / below)
+    one = fn.copysign(1.0, a)
+    one = fn.where(fn.isinf(a), one, b * 0.0 + one)  # NaN where b has no sine and cosine
+    re = fn.where(flat, one, beta * fn.cosh(near) * s / below)
     im = fn.where(flat, far, t / below)
     return fn.where((a == 0.0) & ~fn.isfinite(b), a, re), fn.where(b == 0.0, b, im)
 

@@ -100,17 +100,18 @@ def softmin(x: Operand, axis: int = -1, *, dtype: Any = None) -> Array:
 
 
 @composed(reference=exact.vector_norm, samples=partial(examples, "vector_norm"), namespace="linalg")
-def vector_norm(x: Operand, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
+def vector_norm(x: NumericOperand, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
     """(sum(abs(x) ** ord)) ** (1 / ord) over axes (None: all), of the vector of all their elements.
 
     ord: any number. inf and -inf: the largest and smallest abs(x); 0: how many elements are not zero; below 0, an
-    element of 0 gives 0. x: floating. float16 and bfloat16 are computed in float32 and rounded once.
+    element of 0 gives 0. x: floating or complex. float16 and bfloat16 are computed in float32 and rounded once.
     Elements are scaled, for ord 2 by a power of two, which rounds nothing, and for other orders by the largest abs(x)
     (the smallest below 0): a norm that is a finite number of the dtype neither overflows nor underflows on the way. The
     norm of nothing is 0 for ord from 0 up. Raises ShapeError for other norms of nothing, DtypeError, AxisError,
     ArgumentError.
     """
     axes = normalize_axes("vector_norm", axis, x.ndim)
+    x = fn.abs(x) if x.dtype.kind == "c" else x
     norm = length("vector_norm", x, axes, order("vector_norm", "ord", ord))
     return norm if switch("vector_norm", "keepdims", keepdims) else squeeze(norm, axis=axes)
 
