@@ -3,10 +3,11 @@
 // The generator (pointwise.py) defines, before this text:
 //   INDEX, UINDEX    int and uint, or long and ulong where an offset or a length needs 64 bits
 //   RANK             axes after collapsing; the last one is walked by `x`, the others make up the rows
-//   OPERANDS(X)      X(i, type, step) for each input; step is UNIT, SAME or STRIDED: its walk along the last axis
+//   OPERANDS(X)      X(i, type, step, w) for each input; step is UNIT, SAME or STRIDED: its walk along the last axis;
+//                    w: the number of its strides
 //   RESULTS(X)       the same for each output
-//   VALUES           the arguments of the program: VALUE(i, type, step) of each input, &r0 and so on of each output
-//   INPUTS, OUTPUTS  number of inputs and outputs, each at least 1
+//   VALUES           the arguments of the program: VALUE(i, type, step, w) of each input, &r0 and so on of each output
+//   WALKS            how many strides there are
 //   program(...)     the scalar program, from storage types to storage types
 //   LANES            1: a work-item is a lane of a SIMD unit; neighbours take neighbouring elements. 0: it is a thread
 //                    that loops over elements (CPU devices; nothing to share, no barrier)
@@ -15,23 +16,22 @@
 
 typedef struct {
   INDEX shape[RANK];
-  INDEX out[OUTPUTS][RANK];
-  INDEX in[INPUTS][RANK];
+  INDEX walk[WALKS][RANK];
 } Geometry;
 
 #define UNIT(strides) x
 #define SAME(strides) 0
 #define STRIDED(strides) ((INDEX)x * (strides)[RANK - 1])
 
-#define ARGUMENT(i, type, step) __global const type *in##i, const long at##i,
-#define POINTER(i, type, step) __global const type* p##i = in##i + at##i;
-#define WALK(i, type, step) p##i += (INDEX)place * g.in[i][axis];
-#define VALUE(i, type, step) p##i[step(g.in[i])]
-#define OUT_ARGUMENT(i, type, step) __global type *out##i, const long out_at##i,
-#define OUT_POINTER(i, type, step) __global type* to##i = out##i + out_at##i;
-#define OUT_WALK(i, type, step) to##i += (INDEX)place * g.out[i][axis];
-#define DECLARE(i, type, step) type r##i;
-#define STORE(i, type, step) to##i[step(g.out[i])] = r##i;
+#define ARGUMENT(i, type, step, w) __global const type *in##i, const long at##i,
+#define POINTER(i, type, step, w) __global const type* p##i = in##i + at##i;
+#define WALK(i, type, step, w) p##i += (INDEX)place * g.walk[w][axis];
+#define VALUE(i, type, step, w) p##i[step(g.walk[w])]
+#define OUT_ARGUMENT(i, type, step, w) __global type *out##i, const long out_at##i,
+#define OUT_POINTER(i, type, step, w) __global type* to##i = out##i + out_at##i;
+#define OUT_WALK(i, type, step, w) to##i += (INDEX)place * g.walk[w][axis];
+#define DECLARE(i, type, step, w) type r##i;
+#define STORE(i, type, step, w) to##i[step(g.walk[w])] = r##i;
 
 #define START                                              \
   RESULTS(OUT_POINTER)                                     \

@@ -4,7 +4,7 @@ strides are arguments."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from accel.backends.base import Call, Kernel, Prepared, slots
@@ -23,15 +23,33 @@ WORK = 16384
 @dataclass(frozen=True)
 class Walk:
     """The geometry of one launch. shape: collapsed, last axis innermost. strides: of each output, then of each
-    input."""
+    input. shared: whether a kernel is given equal strides once, which another call of the program need not have."""
 
     shape: Shape
     strides: tuple[Shape, ...]
+    shared: bool = False
 
     @property
     def steps(self) -> tuple[str, ...]:
         """How each output, then each input, walks the last axis."""
         return tuple({1: "UNIT", 0: "SAME"}.get(s[-1], "STRIDED") for s in self.strides)
+
+    @property
+    def distinct(self) -> tuple[Shape, ...]:
+        """The strides that a kernel is given."""
+        return tuple(dict.fromkeys(self.strides)) if self.shared else self.strides
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The integers that hold offsets and lengths."""
+        reach = (end for s in self.strides for end in span(self.shape, s))
+        return build.index_types(prod(self.shape), *reach)
+
+    @property
+    def nbytes(self) -> int:
+        """Of a kernel's arguments."""
+        size = 8 if self.types["INDEX"] == "long" else 4
+        return size * len(self.shape) * (1 + len(self.distinct)) + 16 * len(self.strides) + 32
 
 
 def walk(shape: Shape, strides: Sequence[Shape]) -> Walk:
@@ -44,7 +62,8 @@ def walk(shape: Shape, strides: Sequence[Shape]) -> Walk:
     steps = [(0,) * fill + s for s in steps]
     if not lengths:  # one element: whatever the walk, and UNIT is what other calls compile
         steps = [(0,) * (rank - 1) + (1,)] * len(strides)
-    return Walk((1,) * fill + lengths, tuple(steps))
+    its = Walk((1,) * fill + lengths, tuple(steps))
+    return replace(its, shared=its.nbytes > build.ARGUMENT_BYTES)
 
 
 def definitions(program: Program, its_walk: Walk, geometry: str, packs_items: bool) -> dict[str, object]:
@@ -54,23 +73,23 @@ def definitions(program: Program, its_walk: Walk, geometry: str, packs_items: bo
     are simple: there the lanes geometry serves too, except that gathered elements take ten times longer than in a loop.
     """
     outputs, count = program.outputs, len(program.outputs)
-    results = [(i, build.STORAGE[d], step) for i, (d, step) in enumerate(zip(outputs, its_walk.steps, strict=False))]
-    operands = [
-        (i, build.STORAGE[d], step)
-        for i, (d, step) in enumerate(zip(program.inputs, its_walk.steps[count:], strict=True))
+    distinct = its_walk.distinct
+    numbers = [distinct.index(s) for s in its_walk.strides] if its_walk.shared else range(len(distinct))
+    described = [
+        f"{build.STORAGE[dtype]}, {step}, {number}"
+        for dtype, step, number in zip((*outputs, *program.inputs), its_walk.steps, numbers, strict=True)
     ]
-    types = build.index_types(prod(its_walk.shape), *(b for s in its_walk.strides for b in span(its_walk.shape, s)))
+    results, operands = described[:count], described[count:]
     lanes = geometry == "lanes" or (packs_items and "STRIDED" not in its_walk.steps)
     local_x, local_y = local_size(its_walk.shape, geometry)
     return {
-        **types,
+        **its_walk.types,
         "RANK": len(its_walk.shape),
-        "INPUTS": max(1, len(program.inputs)),
-        "OUTPUTS": count,
-        "RESULTS(X)": " ".join(f"X({i}, {kind}, {step})" for i, kind, step in results),
-        "OPERANDS(X)": " ".join(f"X({i}, {kind}, {step})" for i, kind, step in operands),
+        "WALKS": len(distinct),
+        "RESULTS(X)": " ".join(f"X({i}, {its})" for i, its in enumerate(results)),
+        "OPERANDS(X)": " ".join(f"X({i}, {its})" for i, its in enumerate(operands)),
         "VALUES": ", ".join(
-            [*(f"VALUE({i}, {kind}, {step})" for i, kind, step in operands), *(f"&r{i}" for i, _, _ in results)]
+            [*(f"VALUE({i}, {its})" for i, its in enumerate(operands)), *(f"&r{i}" for i in range(count))]
         ),
         "LANES": int(lanes),
         **({"LOCAL_X": local_x, "LOCAL_Y": local_y, "EACH": each(its_walk.shape, geometry)} if lanes else {}),
@@ -115,9 +134,10 @@ def _supports(call: Call) -> str | None:
     if floats and (reason := device.inexact(call.settings)):
         return reason
     its_walk = _walk_of(call)
-    nbytes = 8 * len(its_walk.shape) * (1 + len(its_walk.strides)) + 16 * len(its_walk.strides) + 32
-    if nbytes > build.ARGUMENT_BYTES:
-        return f"{len(its_walk.strides)} operands of {len(its_walk.shape)} axes need {nbytes} bytes of arguments"
+    if its_walk.nbytes > build.ARGUMENT_BYTES:
+        return (
+            f"{len(its_walk.strides)} operands of {len(its_walk.shape)} axes need {its_walk.nbytes} bytes of arguments"
+        )
     return None
 
 
@@ -128,8 +148,7 @@ def _prepare(call: Call) -> Prepared:
     kernel = device.kernel("kernels/opencl/pointwise.cl", code, "pointwise")
     defined = definitions(program, its_walk, geometry, packs)
     rows, columns = prod(its_walk.shape[:-1]), its_walk.shape[-1]
-    strides = its_walk.strides if program.inputs else (*its_walk.strides, (0,) * len(its_walk.shape))
-    fields = build.pack(defined, *its_walk.shape, *(step for s in strides for step in s))
+    fields = build.pack(defined, *its_walk.shape, *(step for s in its_walk.distinct for step in s))
     arrays = len(call.outputs) + len(program.inputs)
     if defined["LANES"]:
         local = (defined["LOCAL_X"], defined["LOCAL_Y"])

@@ -17,6 +17,9 @@ ELEMENTS = {"interpreter": 1 << 16}
 """Elements of a tile by architecture. Elsewhere 8 for a thread, of 64-bit results 2: 16 bytes are as wide as a store
 is, and float64's pow with 4 at a time needs more registers than a thread has."""
 
+MANY = 24
+"""Operands and results beyond which a thread has fewer elements, as it holds all of theirs in registers at once."""
+
 
 def power_of_two(n: int) -> int:
     """The least power of two that is not below n."""
@@ -49,7 +52,7 @@ def _prepare(call: Call) -> Prepared:
     outer = tuple(a for a in range(2, last) if a != other)
     rows, columns = shape[other], shape[last]
     wide = any(x.dtype.itemsize == 8 for x in outs)
-    elements = ELEMENTS.get(device.architecture, 256 if wide else 1024)
+    elements = ELEMENTS.get(device.architecture, (128 if wide else 256) if len(steps) > MANY else 256 if wide else 1024)
     transposes = any(s[other] == 1 for s in steps)
     width = min(power_of_two(columns), 32 if transposes else elements)
     height = min(power_of_two(rows), max(1, elements // width))

@@ -76,7 +76,7 @@ from .ops.views import broadcast_shapes, broadcast_to, expand_dims, matrix_trans
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
 
-from . import ending as _ending, linalg, nn, operators as _operators, protocols as _protocols, special  # isort: skip
+from . import ending as _ending, fft, linalg, nn, operators as _operators, protocols as _protocols, special  # isort: skip
 from . import methods as _methods, random  # isort: skip
 from .ops import quantiles as _quantiles  # isort: skip
 
@@ -91,5 +91,5 @@ quantile = _quantiles.quantile
 
 __all__ = sorted(
     [name for name, value in globals().items() if not (name.startswith("_") or isinstance(value, _Module))]
-    + ["linalg", "nn", "random", "special", "__version__", "__array_api_version__", "__array_namespace_info__"]
+    + ["fft", "linalg", "nn", "random", "special", "__version__", "__array_api_version__", "__array_namespace_info__"]
 )

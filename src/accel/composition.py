@@ -101,12 +101,24 @@ def _stepwise(graph: Graph, made: Sequence[Stage], device: Device, settings: Set
 def _step(graph: Graph, stage: Stage, device: Device, settings: Settings, call: Run) -> Callable[[list[Any]], None]:
     """What computes a stage's values from earlier ones."""
     work = stage.work
+    boxed = bool(stage.group.boxes)
+
+    def room(values: list[Any]) -> Out:
+        """Where the stage's results go: parts of joins, which the first stage that writes there allocates."""
+        for value in {read.value for read in work.outputs if values[read.value] is None}:
+            its = graph.layout(value)
+            values[value] = Array(device.allocate(max(1, its.size * its.dtype.itemsize)), 0, its)
+        return packed(_seen_as(values[read.value], read) for read in work.outputs)
+
     if stage.kernel is None:
         (member,) = stage.group.members
         node = graph.node(member)
 
         def called(values: list[Any]) -> None:
             results = each(call(node.spec, [_seen_as(values[r.value], r) for r in node.reads], node.params, None))
+            if boxed:
+                stored(packed(results), room(values), call)
+                return
             for value, x, its in zip(graph.results_of(member), results, node.outputs, strict=True):
                 if x.layout is not its:  # what was computed elsewhere lies otherwise
                     memory = device.allocate(max(1, its.size * its.dtype.itemsize))
@@ -114,13 +126,15 @@ def _step(graph: Graph, stage: Stage, device: Device, settings: Settings, call: 
                 values[value] = x
 
         return called
-    outputs = [graph.layout(read.value) for read in work.outputs]
     prepared = prepare(stage.kernel, request_of(work, device, settings))
-    plan = single(device, outputs, prepared, len(work.inputs), None)
+    plan = single(device, [read.layout for read in work.outputs], prepared, len(work.inputs), None)
 
     def launched(values: list[Any]) -> None:
-        results = each(plan([_seen_as(values[read.value], read) for read in work.inputs], None))
-        for read, result in zip(work.outputs, results, strict=True):
+        given = [_seen_as(values[read.value], read) for read in work.inputs]
+        if boxed:
+            plan(given, room(values))
+            return
+        for read, result in zip(work.outputs, each(plan(given, None)), strict=True):
             values[read.value] = result
 
     return launched

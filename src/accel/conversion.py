@@ -155,6 +155,8 @@ _constants: Cache[tuple[Any, ...], Array] = Cache(512)
 _known: Cache[int, Array] = Cache(1 << 12)
 _ranges: Cache[tuple[int, int], Array] = Cache(64)
 _counting: Cache[int, Array] = Cache(64)
+_tables: Cache[tuple[Any, ...], Array] = Cache(64)
+_tabulated: Cache[int, Array] = Cache(64)
 
 
 def constant(value: bool | int | float | complex, dtype: DType, device: Device) -> Array:
@@ -186,9 +188,30 @@ def index_range(n: int, device: Device) -> Array:
     return found
 
 
+def table(key: tuple[Any, ...], make: Callable[[], np.ndarray], device: Device) -> Array:
+    """Numbers that an algorithm brings along, read-only and kept on the device for the next use. key: says which; make:
+    computes them where they are not there yet."""
+    key = (*key, id(device))
+    found = _tables.find(key)
+    if found is None or found.device is not device:
+        found = from_numpy(make(), device, copy=True)
+        if device.host:
+            found.buffer.readonly = True
+        _tables.keep(key, found)
+    if _tabulated.find(id(found.buffer)) is not found:
+        _tabulated.keep(id(found.buffer), found)
+    return found
+
+
+def tabulated(array: Array) -> Array | None:
+    """What `table` gave, of which an array is a part; None of other arrays."""
+    found = _tabulated.find(id(array.buffer))
+    return found if found is not None and found.buffer is array.buffer else None
+
+
 def is_constant(array: Array) -> bool:
-    """Whether an array is what `constant` or `index_range` gave, under any shape."""
-    return given_number(array) is not None or is_range(array)
+    """Whether an array is what `constant`, `index_range` or `table` gave, in whole or in part and under any shape."""
+    return given_number(array) is not None or is_range(array) or tabulated(array) is not None
 
 
 def given_number(array: Array) -> bool | int | float | complex | None:

@@ -29,6 +29,7 @@ from accel.backends.triton_kernel import functions, load
 from accel.dtypes import TABLE
 from accel.kernels.triton import join, matmul, pointwise, reduce, row
 from accel.layout import layout
+from accel.ops.composed.butterfly import butterfly
 from accel.ops.parameters import Join
 from accel.ops.primitive.matmul import Product
 from accel.ops.primitive.reduce import Reduction
@@ -75,6 +76,21 @@ class Recorder:
 
     def prepare(self, what, grid):
         self.prepared.append(what)
+
+
+def butterfly_case(radix, dtype):
+    """A stage of a Fourier transform of 2^20 points: halves of arrays in, lines of 8 out."""
+
+    def prepare(device):
+        program, m = butterfly(radix, dtype, True, False), (1 << 17) // radix
+        like = TABLE[dtype]
+        steps = [(8, 1)] * (2 * radix) + [(1, 0)] * (2 * radix - 2)
+        steps += [(0, 0)] * (len(program.inputs) - len(steps))
+        inputs = tuple(layout(like, (m, 8), each, device) for each in steps)
+        outs = (layout(like, (m, 8), (8 * radix, 1), device),) * (2 * radix)
+        pointwise._prepare(Call("pointwise", inputs, outs, program, device, accel.config.current()))
+
+    return prepare
 
 
 def pointwise_case(program, shape=(1 << 20,), strides=None):
@@ -149,6 +165,9 @@ EXACT = {
     "floor_divide int64": pointwise_case(program_for("floor_divide", ("int64", "int64"))),
     "cast float64 bfloat16": pointwise_case(program_for("cast", ("float64",), "bfloat16")),
     "transposed": pointwise_case(program_for("add", ("float32", "float32")), (64, 128, 64), (1, 4096, 64)),
+    "butterfly of 8": butterfly_case(8, "float32"),
+    "butterfly of 8 float64": butterfly_case(8, "float64"),
+    "butterfly of 7": butterfly_case(7, "float32"),
     "sum rows": reduce_case("sum", "float32", "float32", (1000, 3000), 1),
     "sum columns float16": reduce_case("sum", "float16", "float16", (3000, 1000), 0),
     "prod float64": reduce_case("prod", "float64", "float64", (1000, 3000), 1),

@@ -13,6 +13,7 @@ from ..layout import Layout
 from ..plan import Into, Operand, bind, plan
 from .graph import Graph, Read, called, described
 from .group import Group, Limit, groups
+from .placing import placed
 from .program import Inexpressible, Work, work
 
 Choice = tuple[Any, str]
@@ -44,7 +45,7 @@ def _attempt(
 ) -> list[Stage] | None:
     """The steps, or None where a group of several nodes is refused: then its kind may have half as many."""
     made: list[Stage] = []
-    for group in groups(graph, alone, limits):
+    for group in placed(graph, groups(graph, alone, limits), alone):
         size = len(group.members)
         try:
             its_work = work(graph, group)
@@ -67,7 +68,8 @@ def lines(graph: Graph, made: Sequence[Stage]) -> list[str]:
     for stage in made:
         names = calls_of(graph, stage.group)
         by = "called" if stage.kernel is None else stage.kernel.name
-        written = ", ".join(described(graph.layout(r.value)) for r in stage.work.outputs)
+        values = dict.fromkeys(r.value for r in stage.work.outputs)
+        written = ", ".join(described(graph.layout(value)) for value in values)
         why = f" [{stage.why}]" if stage.why else ""
         result.append(f"{stage.work.primitive} by {by}: {names} -> {written}{why}")
     return result

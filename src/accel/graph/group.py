@@ -34,7 +34,8 @@ class Group:
 
     lengths: of the domain's axes. reduced: those that are reduced, in the order in which a row's elements are numbered;
     None: no fold. places: for each node, which axis of the domain each axis of its own index space is (None: of length
-    1). The index space of a fold is that of its operand.
+    1). The index space of a fold is that of its operand. boxes: for values that are written into a join's memory, where
+    (`accel.graph.placing`).
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Group:
     reduced: tuple[int, ...] | None = None
     places: dict[int, tuple[int | None, ...]] = field(default_factory=dict)
     ended: str = ""
+    boxes: dict[int, Read] = field(default_factory=dict)
 
     @property
     def kept(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..conversion import is_range
@@ -34,7 +34,7 @@ def work(graph: Graph, group: Group) -> Work:
     if len(group.members) == 1:
         (member,) = group.members
         node = graph.node(member)
-        written = tuple(Read(value, its) for value, its in enumerate(node.outputs, member))
+        written = tuple(written_to(graph, group, value) for value in graph.results_of(member))
         return Work(node.spec.primitive, node.inferred, node.reads, written)
     if group.kind == "matmul":
         return _product(graph, group)
@@ -46,6 +46,11 @@ def leaving(graph: Graph, group: Group) -> list[int]:
     inside = set(group.members)
     read = {r.value for user, r in graph.reads() if user not in inside}
     return [value for m in group.members for value in graph.results_of(m) if value in read]
+
+
+def written_to(graph: Graph, group: Group, value: int) -> Read:
+    """Where a group writes one of its values: to memory of its own, or to a box in a join's."""
+    return group.boxes.get(value) or Read(value, graph.layout(value))
 
 
 class _Emission:
@@ -151,7 +156,8 @@ class _Emission:
 
     def _written(self, value: int, shape: Shape) -> Read:
         """A result as its launch writes it: along the axes of the domain, all of them or those that are kept."""
-        node, its = self._graph.node(value), self._graph.layout(value)
+        node, written = self._graph.node(value), written_to(self._graph, self._group, value)
+        its = written.layout
         places = self._group.places[self._graph.giver(value)]
         if node.spec.primitive == "reduce":
             places = tuple(p for axis, p in enumerate(places) if axis not in node.inferred.axes)
@@ -159,7 +165,7 @@ class _Emission:
         axes = self._axes[: len(shape)]
         if any(a not in at for a in axes):
             raise Inexpressible(f"%{value} does not run over the whole domain")
-        return Read(value, layout(its.dtype, shape, tuple(at[a] for a in axes), its.device))
+        return replace(written, layout=layout(its.dtype, shape, tuple(at[a] for a in axes), its.device))
 
     def _numbered(self, value: int) -> int:
         return ~value if value < 0 else len(self._inputs) + value
@@ -230,7 +236,7 @@ class _Emission:
             if each and extra:
                 its_layout = written.layout
                 lay = layout(its_layout.dtype, shape, (*its_layout.strides, 1), its_layout.device)
-                written = Read(result, lay)
+                written = replace(written, layout=lay)
             outputs.append(written)
         return Work("row", Rows(program, reduced), tuple(inputs), tuple(outputs))
 

@@ -11,6 +11,7 @@ from typing import Any
 from .. import registry
 from ..array import Array, Symbol
 from ..config import config
+from ..conversion import tabulated
 from ..errors import AccelError, ArgumentError
 from ..layout import Layout, result_layout, row_major
 from ..ops.spec import OpSpec, Seen
@@ -101,7 +102,8 @@ class Tracer:
         for array, symbol in zip(self._captured, self._capturing, strict=True):
             if array.buffer is x.buffer:
                 return symbol
-        self._captured.append(x)
+        whole = tabulated(x)
+        self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
         return self._capturing[-1]
 
@@ -171,7 +173,7 @@ def passed_on(
         return call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
     if adapted is not None:
         return adapted(*inputs)
-    composed = spec.name not in alone or any(x.dtype.kind == "c" for x in layouts)
+    composed = spec.inlined and (spec.name not in alone or any(x.dtype.kind == "c" for x in layouts))
     if spec.decompose is not None and spec.decomposes(params) and composed:
         return spec.decompose(*inputs, params)
     return None

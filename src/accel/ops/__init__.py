@@ -21,6 +21,7 @@ from .composed import (
     elementwise,
     extremes,
     factorization,
+    fourier,
     gate,
     linear,
     matrices,

@@ -172,6 +172,28 @@ def composed(
     return decorate
 
 
+def unlisted(namespace: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a body a public function that is no row of the op table: one that takes or gives complex numbers, where
+    the table has ops of real ones that compute the same."""
+
+    def unnamed(*_: Any) -> Any:
+        raise NotImplementedError("what tests compare with is that of the table's ops")
+
+    def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
+        return _Composed(body, True).register(
+            namespace,
+            listed=False,
+            primitive=body.__name__,
+            reference=unnamed,
+            samples=unnamed,
+            dtypes=FLOATS,
+            bound=None,
+            bits=lambda dtype, numerics: "bits",
+        )
+
+    return decorate
+
+
 class _Composed:
     def __init__(self, body: Callable[..., Any], widen: bool) -> None:
         self.name = body.__name__
@@ -184,8 +206,11 @@ class _Composed:
         self.bounds: Cache[tuple[Any, ...], Bound] = Cache(512)
         self.memo = Memo(self.enter)
 
-    def register(self, namespace: str, *, bound: Callable[..., Any] | None, **columns: Any) -> Callable[..., Any]:
-        """The public function; its row of the op table has these columns beside those that follow from the body."""
+    def register(
+        self, namespace: str, *, bound: Callable[..., Any] | None, listed: bool = True, **columns: Any
+    ) -> Callable[..., Any]:
+        """The public function; its row of the op table, where it is listed there, has these columns beside those that
+        follow from the body."""
         function = self.public(namespace)
         spec = OpSpec(
             name=self.name,
@@ -199,7 +224,7 @@ class _Composed:
             decompose=self.decompose,
             **columns,
         )
-        self.spec = registry.register(spec)
+        self.spec = registry.register(spec) if listed else spec
         return function
 
     def public(self, namespace: str) -> Callable[..., Any]:

@@ -63,8 +63,9 @@ class OpSpec:
     ``special``.
     infer(layouts, params): shape and dtype rule; raises ShapeError or DtypeError with the operands' names.
     function: the public function. decompose(*arrays, params): the same result from other ops, or None; it is traced and
-    compiled. decomposes(params): whether it serves calls of these parameters. captures(array): whether an array that it
-    brings along is a constant; None: every one is.
+    compiled. decomposes(params): whether it serves calls of these parameters. inlined: whether a trace of what calls
+    the op takes it; else the op is a node, and it serves devices without a kernel. captures(array): whether an array
+    that it brings along is a constant; None: every one is.
     canonical(*numpy, **keywords): the bit contract's answer, computed with NumPy. reference: the exact answer, or
     float64 where that is far more precise. bound(reference, *numpy, **keywords): largest |result - reference| allowed,
     per element. Each gives a tuple where the op has several outputs.
@@ -102,6 +103,7 @@ class OpSpec:
     adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | Seen | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
     decomposes: Callable[[Any], bool] = lambda params: True
+    inlined: bool = True
     captures: Callable[[Any], bool] | None = None
     vjp: Callable[..., Sequence[Any]] | None = None
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0

@@ -150,6 +150,7 @@ PROGRAM = registry.register(
         samples=_program_samples,
         decompose=_one_by_one,
         decomposes=lambda program: bool(program.results),
+        inlined=False,
         dtypes=tuple(TABLE.values()),
         namespace="internal",
         keeps_order=True,
