@@ -483,6 +483,26 @@ Prepared prepare_compact(py::object kernel, int64_t length, int64_t step, int64_
   return prepared;
 }
 
+/// The same kernel's count of each block.
+Prepared prepare_block_counts(py::object kernel, int64_t length, int64_t step, int64_t block, int64_t out_step,
+                              int threads) {
+  const Compact& self = kernel.cast<const Compact&>();
+  if (length < 0 || length > kMaxElements) fail("length is out of range");
+  if (block < 1) fail("block must be at least 1");
+  const CompactProblem problem{length, step, block, 0, 0, out_step};
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {DType::kBool, DType::kInt64};
+  prepared.empty = {length == 0, length == 0};
+  prepared.work = static_cast<double>(length) / 8;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.count(problem, reinterpret_cast<const uint8_t*>(inputs[0]), reinterpret_cast<int64_t*>(outputs[0]), threads,
+               interrupt);
+  };
+  return prepared;
+}
+
 /// Adds `launch`, which makes a kernel ready for operands of fixed layouts, and `run`, which also runs it on addresses.
 template <class Class, class... Args, class... Names>
 void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... names) {
@@ -572,6 +592,12 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   compact.def(py::init<>());
   add_launch(compact, &prepare_compact, py::arg("length"), py::arg("step"), py::arg("block"), py::arg("before_step"),
              py::arg("count"), py::arg("out_step"), py::arg("threads"));
+  compact.def(
+      "counts",
+      [](py::object self, int64_t length, int64_t step, int64_t block, int64_t out_step, int threads) {
+        return prepare_block_counts(std::move(self), length, step, block, out_step, threads).launch();
+      },
+      py::arg("length"), py::arg("step"), py::arg("block"), py::arg("out_step"), py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

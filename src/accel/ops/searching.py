@@ -6,12 +6,11 @@ from typing import Any
 
 from .. import interop
 from ..array import Array, Symbol, empty
-from ..conversion import constant, number, on_host
+from ..conversion import number, on_host
 from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, ShapeError
-from .primitive.compact import BLOCK, compact
+from .primitive.compact import compact
 from .primitive.pointwise import astype, fn
-from .primitive.reduce import sum
 from .primitive.scan import cumulative_sum
 from .views import reshape
 
@@ -28,21 +27,11 @@ def true_places(mask: Array) -> Array:
     The elements of blocks are counted and the counts added up on the device; how many there are in all is read, which
     waits for it.
     """
-    n, whole = mask.size, mask.size // BLOCK
-    if n == 0:
+    if mask.size == 0:
         return empty((0,), INT64, mask.device)
-    if whole == 0:
-        before, total = constant(0, INT64, mask.device).view((1,), (0,)), sum(mask)
-    else:
-        (step,) = mask.strides
-        counts = sum(mask.view((whole, BLOCK), (step * BLOCK, step)), axis=1)
-        before = cumulative_sum(counts, include_initial=True)
-        total = before[whole]
-        if n > whole * BLOCK:
-            total = fn.add(total, sum(mask[whole * BLOCK :]))
-        else:
-            before = before[:whole]
-    places: Array = compact(mask, before, count=number(on_host(total)))
+    before = cumulative_sum(compact(mask), include_initial=True)
+    count = number(on_host(before[-1]))
+    places: Array = compact(mask, before[:-1], count=count)
     return places
 
 
