@@ -29,9 +29,10 @@ def true_places(mask: Array) -> Array:
     """
     if mask.size == 0:
         return empty((0,), INT64, mask.device)
-    before = cumulative_sum(compact(mask), include_initial=True)
-    count = number(on_host(before[-1]))
-    places: Array = compact(mask, before[:-1], count=count)
+    counts = compact(mask)
+    before, blocks = cumulative_sum(counts, include_initial=True), counts.size
+    count = number(on_host(before.view((), (), blocks)))
+    places: Array = compact(mask, before.view((blocks,), (1,)), count=count)
     return places
 
 
@@ -51,6 +52,8 @@ def nonzero(x: Any, /) -> tuple[Any, ...]:
 
 def mask_positions(mask: Array) -> tuple[Array, ...]:
     """The positions of the true elements of a mask along each of its axes."""
+    if mask.ndim == 1:
+        return (true_places(mask),)
     places = true_places(reshape(mask, (mask.size,)))
     found = []
     for n in mask.shape[:0:-1]:

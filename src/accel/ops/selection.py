@@ -14,14 +14,18 @@ from ..errors import ArgumentError, shown
 from ..indexing import is_integer
 from ..layout import broadcast_shapes, reshaped
 from .primitive.gather import as_positions, gathered
-from .searching import mask_positions, readable
+from .searching import mask_positions, readable, true_places
 from .views import reshape
 
 
 def selected(x: Array, key: Any) -> Array:
     """A copy of the elements. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
     that they are broadcast to take their place, else they come first."""
-    x, items, known = _expanded(x, key)
+    if type(key) is Array and key.dtype is BOOL and 0 < key.ndim <= x.ndim and key.device is x.device:
+        found = _masked(x, key)
+        if found is not None:
+            return found
+    items, known = _expanded(x, key)
     consumed = sum(item is not None and item is not Ellipsis for item in items)
     if consumed > x.ndim:
         raise IndexError(f"index: {consumed} indices for shape {x.shape}")
@@ -57,14 +61,11 @@ def selected(x: Array, key: Any) -> Array:
     return gathered("gather", view, spots, walks, names)
 
 
-def _expanded(x: Array, key: Any) -> tuple[Array, list[Any], list[bool]]:
-    """What is indexed, its key's items, in which positions stand for masks, and of each of the arrays among them
-    whether its positions are known to be in range."""
+def _expanded(x: Array, key: Any) -> tuple[list[Any], list[bool]]:
+    """A key's items, in which positions stand for masks, and of each of the arrays among them whether its positions are
+    known to be in range."""
     given = [_as_array(x, item) for item in (key if isinstance(key, tuple) else (key,))]
     axes = [_axes(item) for item in given]
-    if len(given) == 1 and _is_mask(given[0]) and axes[0] <= x.ndim:
-        _check_mask(x, 0, given[0])
-        x, given[0] = _along_one_axis(x, given[0])
     items: list[Any] = []
     known: list[bool] = []
     for i, item in enumerate(given):
@@ -76,7 +77,7 @@ def _expanded(x: Array, key: Any) -> tuple[Array, list[Any], list[bool]]:
         else:
             items.append(item)
             known += [False] * isinstance(item, Array)
-    return x, items, known
+    return items, known
 
 
 def _is_mask(item: Any) -> bool:
@@ -93,11 +94,20 @@ def _check_mask(x: Array, axis: int, mask: Array) -> None:
         raise IndexError(f"index: a mask of shape {mask.shape} for axes {axis} and on of shape {x.shape}")
 
 
-def _along_one_axis(x: Array, mask: Array) -> tuple[Array, Array]:
-    """x and a mask of its first axes with these as one axis, where x's strides allow it."""
-    shape = (mask.size, *x.shape[mask.ndim :])
-    strides = reshaped(x.layout, shape) if mask.ndim > 1 else None
-    return (x, mask) if strides is None else (x.view(shape, strides), reshape(mask, (mask.size,)))
+def _masked(x: Array, mask: Array) -> Array | None:
+    """What a mask of x's first axes selects; None where x's strides do not let these be one axis."""
+    readable("index", mask)
+    _check_mask(x, 0, mask)
+    if mask.ndim > 1:
+        shape = (mask.size, *x.shape[mask.ndim :])
+        strides = reshaped(x.layout, shape)
+        if strides is None:
+            return None
+        x, mask = x.view(shape, strides), reshape(mask, (mask.size,))
+    places, others = true_places(mask), x.ndim - 1
+    if others:
+        places = places.view((places.size, *(1,) * others), (1, *(0,) * others))
+    return gathered("gather", x, [places], (-1, *range(1, x.ndim)), [None])
 
 
 def _as_array(x: Array, item: Any) -> Any:
