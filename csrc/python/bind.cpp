@@ -561,10 +561,11 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   add_launch(row, &prepare_row, py::arg("kept_shape"), py::arg("reduced_shape"), py::arg("out_strides"),
              py::arg("in_strides"), py::arg("threads"));
   py::class_<Sort> sort(m, "Sort", "Sorted values, or the indices that sort, along one axis.");
-  sort.def(py::init([](const std::string& dtype, bool indices, bool descending) {
-             return Sort(parse_dtype(dtype), indices, descending);
+  sort.def(py::init([](const std::string& dtype, bool indices, bool descending, int64_t count) {
+             if (count < 0) fail("count must not be negative");
+             return Sort(parse_dtype(dtype), indices, descending, count);
            }),
-           py::arg("dtype"), py::arg("indices"), py::arg("descending"));
+           py::arg("dtype"), py::arg("indices"), py::arg("descending"), py::arg("count"));
   add_launch(sort, &prepare_sort, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
   py::class_<Scan> scan(m, "Scan", "sum prod max min logaddexp of all elements up to each, in the canonical order.");

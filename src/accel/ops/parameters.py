@@ -100,13 +100,15 @@ class Sort:
     """Parameters of the primitive ``sort``.
 
     kind: ``values``, of which the output has the input's dtype, or ``indices`` (int64, from 0 along the axis). axis:
-    not negative. descending: from the largest key. Keys are those of `accel.ops.canonical.sort_keys`; what has equal
-    keys stays in its order, in either direction.
+    not negative. descending: from the largest key. count: how many, the first ones of the order, the output has along
+    the axis, from 1 to all (None). Keys are those of `accel.ops.canonical.sort_keys`; what has equal keys stays in its
+    order, in either direction.
     """
 
     kind: str
     axis: int
     descending: bool = False
+    count: int | None = None
 
 
 @dataclass(frozen=True)
