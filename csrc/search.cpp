@@ -125,6 +125,34 @@ int64_t places(const uint8_t* mask, int64_t n, int64_t step, int64_t first, int6
   return k;
 }
 
+/// How many of n elements are true.
+int64_t trues(const uint8_t* mask, int64_t n, int64_t step) {
+  int64_t total = 0, i = 0;
+  if (step == 1) {
+    for (; i + 128 <= n; i += 128) {
+      uint8_t some = 0;  // of up to 255, so that bytes are added to bytes
+      for (int64_t j = i; j < i + 128; ++j) some = static_cast<uint8_t>(some + (mask[j] != 0));
+      total += some;
+    }
+  }
+  for (; i < n; ++i) total += mask[i * step] != 0;
+  return total;
+}
+
+/// body(block, its first element, how many it has, worker) for every block.
+template <class Body>
+void each_block(const CompactProblem& p, int threads, Interrupt& interrupt, Body&& body) {
+  const int64_t blocks = p.blocks();
+  threads = worthwhile(static_cast<double>(p.length), kThreadBooleans, threads);
+  const int64_t tasks = std::min(blocks, tasks_of(static_cast<double>(p.length), kBlocks, threads));
+  parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
+    for (int64_t block = blocks * task / tasks; block < blocks * (task + 1) / tasks; ++block) {
+      const int64_t first = block * p.block;
+      body(block, first, std::min(p.block, p.length - first), worker);
+    }
+  });
+}
+
 }  // namespace
 
 void Search::run(const SearchProblem& problem, const char* in, const char* values, int64_t* out, int threads,
@@ -145,25 +173,26 @@ void Search::run(const SearchProblem& problem, const char* in, const char* value
   all(dtype_, problem, in, values, out, threads, interrupt);
 }
 
+void Compact::count(const CompactProblem& p, const uint8_t* mask, int64_t* out, int threads,
+                    Interrupt& interrupt) const {
+  each_block(p, threads, interrupt, [&](int64_t block, int64_t first, int64_t n, Worker& worker) {
+    out[block * p.out_step] = trues(mask + first * p.step, n, p.step);
+    worker.checkpoint(n / 8);
+  });
+}
+
 void Compact::run(const CompactProblem& p, const uint8_t* mask, const int64_t* before, int64_t* out, int threads,
                   Interrupt& interrupt) const {
   if (p.count == 0) return;
-  const int64_t blocks = (p.length + p.block - 1) / p.block;
-  threads = worthwhile(static_cast<double>(p.length), kThreadBooleans, threads);
-  const int64_t tasks = std::min(blocks, tasks_of(static_cast<double>(p.length), kBlocks, threads));
-  parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
-    int64_t found[kLocal];
-    for (int64_t block = blocks * task / tasks; block < blocks * (task + 1) / tasks; ++block) {
-      int64_t to = before[block * p.before_step], at = block * p.block;
-      const int64_t end = std::min(p.length, at + p.block);
-      while (at < end) {
-        const int64_t n = std::min(kLocal, end - at), all = places(mask + at * p.step, n, p.step, at, found);
-        const int64_t kept = to < 0 || to > p.count ? 0 : std::min(all, p.count - to);
-        for (int64_t k = 0; k < kept; ++k) out[(to + k) * p.out_step] = found[k];
-        worker.checkpoint(n);
-        to += kept;
-        at += n;
-      }
+  each_block(p, threads, interrupt, [&](int64_t block, int64_t first, int64_t n, Worker& worker) {
+    int64_t found[kLocal], to = before[block * p.before_step];
+    for (int64_t at = first; at < first + n; at += kLocal) {
+      const int64_t some = std::min(kLocal, first + n - at);
+      const int64_t all = places(mask + at * p.step, some, p.step, at, found);
+      const int64_t kept = to < 0 || to > p.count ? 0 : std::min(all, p.count - to);
+      for (int64_t k = 0; k < kept; ++k) out[(to + k) * p.out_step] = found[k];
+      worker.checkpoint(some);
+      to += kept;
     }
   });
 }

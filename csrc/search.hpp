@@ -35,10 +35,15 @@ struct CompactProblem {
   int64_t length, step;
   int64_t block, before_step;
   int64_t count, out_step;
+
+  int64_t blocks() const { return (length + block - 1) / block; }
 };
 
 class Compact {
  public:
+  /// out: how many elements of each block are true.
+  void count(const CompactProblem& problem, const uint8_t* mask, int64_t* out, int threads, Interrupt& interrupt) const;
+
   /// before: how many elements are true before each block. Writes at most problem.count places, whatever it says.
   void run(const CompactProblem& problem, const uint8_t* mask, const int64_t* before, int64_t* out, int threads,
            Interrupt& interrupt) const;

@@ -11,7 +11,9 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kShort = 256;  // elements up to which comparisons are faster than counting digits
+constexpr int64_t kShort = 256;            // elements up to which comparisons are faster than counting digits
+constexpr int64_t kFew = 16, kPartly = 4;  // shares of a row whose first elements are found without sorting all
+constexpr int64_t kMost = 1 << 22;         // elements of such a row, which nothing interrupts
 constexpr int kDigit = 8, kDigits = 1 << kDigit;
 constexpr int64_t kPart = 1 << 14;  // elements between two questions whether to go on
 constexpr double kThreadWork = 1 << 15;
@@ -69,6 +71,20 @@ Item* sort_items(Item* items, Item* other, int64_t n, int first, int end, int64_
   return items;
 }
 
+/// Puts the first `count` of n items in order; either of the two buffers has them.
+template <class Item>
+Item* sort_first(Item* items, Item* other, int64_t n, int64_t count, int first, int end, int64_t* counts,
+                 Worker& worker) {
+  if (count * kPartly > n || n > kMost) return sort_items(items, other, n, first, end, counts, worker);
+  if (count * kFew <= n) {
+    std::partial_sort(items, items + count, items + n);
+  } else {
+    std::nth_element(items, items + count, items + n);
+    std::sort(items, items + count);  // whole items: what was moved is not in the order of the row
+  }
+  return items;
+}
+
 /// The two buffers of a row's items, which belong to the thread.
 template <class Item>
 struct Buffers {
@@ -79,20 +95,20 @@ struct Buffers {
 };
 
 template <class U>
-void sort_row(const Keys<U>& keys, int64_t n, const char* in, int64_t in_step, char* out, int64_t out_step,
-              int64_t* counts, Worker& worker) {
+void sort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, int64_t in_step, char* out,
+              int64_t out_step, int64_t* counts, Worker& worker) {
   const Buffers<U> row(n);
   const U* const x = reinterpret_cast<const U*>(in);
   U* const y = reinterpret_cast<U*>(out);
   for (int64_t i = 0; i < n; ++i) row.items[i] = keys.key(x[i * in_step]);
-  const U* const made = sort_items(row.items, row.other, n, 0, int{8 * sizeof(U)}, counts, worker);
-  for (int64_t i = 0; i < n; ++i) y[i * out_step] = keys.bits(made[i]);
+  const U* const made = sort_first(row.items, row.other, n, count, 0, int{8 * sizeof(U)}, counts, worker);
+  for (int64_t i = 0; i < count; ++i) y[i * out_step] = keys.bits(made[i]);
 }
 
 /// Keys of 32 bits at most above indices of as many.
 template <class U>
-void argsort_row(const Keys<U>& keys, int64_t n, const char* in, int64_t in_step, char* out, int64_t out_step,
-                 int64_t* counts, Worker& worker) {
+void argsort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, int64_t in_step, char* out,
+                 int64_t out_step, int64_t* counts, Worker& worker) {
   const U* const x = reinterpret_cast<const U*>(in);
   int64_t* const y = reinterpret_cast<int64_t*>(out);
   constexpr int kBits = 8 * sizeof(U);
@@ -101,19 +117,19 @@ void argsort_row(const Keys<U>& keys, int64_t n, const char* in, int64_t in_step
     for (int64_t i = 0; i < n; ++i) {
       row.items[i] = static_cast<uint64_t>(keys.key(x[i * in_step])) << 32 | static_cast<uint64_t>(i);
     }
-    const uint64_t* const made = sort_items(row.items, row.other, n, 32, 32 + kBits, counts, worker);
-    for (int64_t i = 0; i < n; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);
+    const uint64_t* const made = sort_first(row.items, row.other, n, count, 32, 32 + kBits, counts, worker);
+    for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);
     return;
   }
   const Buffers<Far> row(n);
   for (int64_t i = 0; i < n; ++i) row.items[i] = {keys.key(x[i * in_step]), static_cast<uint64_t>(i)};
-  const Far* const made = sort_items(row.items, row.other, n, 0, kBits, counts, worker);
-  for (int64_t i = 0; i < n; ++i) y[i * out_step] = static_cast<int64_t>(made[i].index);
+  const Far* const made = sort_first(row.items, row.other, n, count, 0, kBits, counts, worker);
+  for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i].index);
 }
 
 template <class U>
-void sort_rows(DType dtype, bool indices, bool descending, const SortProblem& p, const char* in, char* out, int threads,
-               Interrupt& interrupt) {
+void sort_rows(DType dtype, bool indices, bool descending, int64_t count, const SortProblem& p, const char* in,
+               char* out, int threads, Interrupt& interrupt) {
   const Keys<U> keys(dtype, descending);
   const int64_t rows = p.kept.product(), out_size = indices ? 8 : int64_t{sizeof(U)};
   const double work = static_cast<double>(rows) * static_cast<double>(p.length);
@@ -130,7 +146,8 @@ void sort_rows(DType dtype, bool indices, bool descending, const SortProblem& p,
     for (int64_t row = begin; row < end; ++row) {
       const char* const from = in + cursor.offset(0) * int64_t{sizeof(U)};
       char* const to = out + cursor.offset(1) * out_size;
-      (indices ? argsort_row<U> : sort_row<U>)(keys, p.length, from, p.in_step, to, p.out_step, counts.data(), worker);
+      (indices ? argsort_row<U> : sort_row<U>)(keys, p.length, count, from, p.in_step, to, p.out_step, counts.data(),
+                                               worker);
       worker.checkpoint(p.length);
       if (row + 1 < end) cursor.next();
     }
@@ -146,7 +163,7 @@ void Sort::run(const SortProblem& problem, const char* in, char* out, int thread
                     : size == 2 ? sort_rows<uint16_t>
                     : size == 4 ? sort_rows<uint32_t>
                                 : sort_rows<uint64_t>;
-  rows(dtype_, indices_, descending_, problem, in, out, threads, interrupt);
+  rows(dtype_, indices_, descending_, std::min(count_, problem.length), problem, in, out, threads, interrupt);
 }
 
 }  // namespace accel

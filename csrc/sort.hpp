@@ -17,8 +17,10 @@ struct SortProblem {
 
 class Sort {
  public:
-  /// indices: the output is the int64 indices that sort, else the sorted values.
-  Sort(DType dtype, bool indices, bool descending) : dtype_(dtype), indices_(indices), descending_(descending) {}
+  /// indices: the output is the int64 indices that sort, else the sorted values. count: as many of them as the output
+  /// has along the axis, the first ones.
+  Sort(DType dtype, bool indices, bool descending, int64_t count)
+      : dtype_(dtype), indices_(indices), descending_(descending), count_(count) {}
 
   DType dtype() const { return dtype_; }
   DType output() const { return indices_ ? DType::kInt64 : dtype_; }
@@ -28,6 +30,7 @@ class Sort {
  private:
   const DType dtype_;
   const bool indices_, descending_;
+  const int64_t count_;
 };
 
 }  // namespace accel

@@ -55,6 +55,8 @@ def array(operand: Operand, seed: int, stream: int) -> np.ndarray:
     for start in range(drawn, made.size, BLOCK):
         part = made[start : start + BLOCK]
         part[...] = made[: part.size]
+    if operand.values == "ascending":
+        made.sort()
     if operand.values in ("only-last", "but-last"):
         made[-1:] = operand.values == "only-last"
     shaped = made.reshape(shape)
@@ -73,7 +75,7 @@ def _mixed(x: np.ndarray) -> np.ndarray:
 
 def _draw(operand: Operand, dtype: DType) -> Callable[[np.ndarray], np.ndarray]:
     """From 64 random bits an element to elements, which are cast to the dtype when they are stored."""
-    values = operand.values
+    values = "normal" if operand.values == "ascending" else operand.values
     if values.startswith("below-") and values.removeprefix("below-").isdecimal() and dtype.kind in "iu":
         most = np.uint64(int(values.removeprefix("below-")))
         if most:

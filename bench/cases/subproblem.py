@@ -17,6 +17,7 @@ import numpy as np
 from ...layout import broadcast_shapes
 from ...ops.primitive.reduce import normalize_axes
 from ...ops.spec import OpSpec
+from . import arrangements
 from .compositions import BY_ELEMENT, BY_ROW
 from .workload import arranged, positional
 
@@ -71,6 +72,8 @@ def _part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any]
         return _along(operands, keywords)
     if spec.name in BY_ELEMENT:
         return _pointwise(operands, keywords)
+    if spec.name in arrangements.BY_ROW and keywords.get("axis", keywords.get("dim", -1)) == -1:
+        return _of_rows(operands, keywords)
     if spec.name in BY_ROW and keywords.get("axis", -1) == -1 and len(keywords.get("normalized_shape", (1,))) == 1:
         return _of_rows(operands, keywords)
     if spec.name == "group_norm":

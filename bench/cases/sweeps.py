@@ -3,7 +3,7 @@ without a word here. `suites.toml` holds their parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...dtypes import TABLE
@@ -11,6 +11,7 @@ from ...errors import ConfigError
 from ...ops.spec import OpSpec
 from ...registry import OPS
 from ...scalar import FUNCTIONS
+from . import arrangements as arranged
 from . import compositions as composed
 from .case import Operand, Workload, keywords
 from .functions import DOMAINS
@@ -21,15 +22,16 @@ Shapes = Sequence[Sequence[int]]
 PRIMITIVES = {
     "pointwise": "pointwise", "reduce": "reductions", "mean": "reductions", "softmax": "softmax",
     "log_softmax": "softmax", "logsumexp": "softmax", "matmul": "matmul",
-    "scan": "scans", "sort": "unswept", "gather": "unswept", "scatter": "unswept",
+    "scan": "scans",
 }  # fmt: skip
-"""The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
+"""The family of an op, by its primitive; ``others`` where it has none."""
 
 UNSWEPT = (
-    "allclose", "average", "corrcoef", "cov", "cross", "matrix_norm", "median", "nanargmax", "nanargmin", "nanmax",
-    "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ptp", "quantile", "trapezoid",
+    "allclose", "average", "cholesky", "corrcoef", "cov", "cross", "det", "index_add", "inv", "matrix_norm",
+    "median", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum",
+    "nanvar", "ptp", "put_along_axis", "quantile", "slogdet", "solve", "trapezoid",
 )  # fmt: skip
-"""Composed ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
+"""Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 
 DIVISORS = ("floor_divide", "remainder", "divide")
 """Functions whose second operand is kept from being zero: others than accel raise there."""
@@ -49,6 +51,7 @@ SUBSCRIPTS = {"first": 0, "last": -1, "all": None}
 def family(spec: OpSpec) -> str:
     """The sweep that measures an op."""
     named = {"astype": "casts", "linear": "linear", **dict.fromkeys(UNSWEPT, "unswept")}
+    named |= dict.fromkeys(arranged.OPERANDS, "arrangements")
     beside = "compositions" if spec.name in composed.OPERANDS else "others"
     return named.get(spec.name) or PRIMITIVES.get(spec.primitive, beside)
 
@@ -178,10 +181,26 @@ def linear(
 
 def compositions(cache: str, shapes: Shapes, dtypes: Names = None, names: Names = None) -> Iterator[Workload]:
     """Composed functions, with operands of or after a shape of two axes."""
-    for spec in ops("compositions", names):
+    yield from _made("compositions", composed.OPERANDS, cache, shapes, dtypes, names)
+
+
+def arrangements(cache: str, shapes: Shapes, dtypes: Names = None, names: Names = None) -> Iterator[Workload]:
+    """Functions that move, select, order or find elements, with operands of or after a shape of two axes."""
+    yield from _made("arrangements", arranged.OPERANDS, cache, shapes, dtypes, names)
+
+
+def _made(
+    wanted: str,
+    makers: Mapping[str, Callable[..., composed.Arguments]],
+    cache: str,
+    shapes: Shapes,
+    dtypes: Names,
+    names: Names,
+) -> Iterator[Workload]:
+    for spec in ops(wanted, names):
         for dtype in _takes(spec, dtypes):
             for shape in shapes:
-                operands, given = composed.OPERANDS[spec.name](tuple(shape), dtype)
+                operands, given = makers[spec.name](tuple(shape), dtype)
                 yield _case(_by(shape), spec.name, dtype, cache, operands, given)
 
 
@@ -195,5 +214,6 @@ def others(cache: str, shapes: Shapes, dtypes: Names = None) -> Iterator[Workloa
 
 
 FAMILIES: dict[str, Callable[..., Iterator[Workload]]] = {
-    f.__name__: f for f in (pointwise, casts, reductions, softmax, scans, matmul, linear, compositions, others)
+    f.__name__: f
+    for f in (pointwise, casts, reductions, softmax, scans, matmul, linear, compositions, arrangements, others)
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import TABLE
+from . import arrangements
 from .functions import numpy_function
 
 BLAS = ("float32", "float64")
@@ -36,6 +37,8 @@ def function(kind: str, name: str, keywords: dict[str, Any], dtype: str) -> Call
         return None if composed is None else partial(composed, axis=axis)
     if kind == "compositions":
         return partial(getattr(np, name), **keywords) if name in SAME_IN_NUMPY else None
+    if kind == "arrangements":
+        return arrangements.numpy_function(name, keywords)
     if name in ("copy", "relu"):
         return np.copy if name == "copy" else _relu
     return np.clip if name == "clip" else numpy_function(name) if kind == "pointwise" else None

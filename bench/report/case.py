@@ -32,7 +32,7 @@ FAMILIES = {
     "matrix product": ("matmul", "linear", "conv1d", "conv2d", "conv3d", "attention", "scaled_dot_product_attention"),
     "softmax or norm": ("softmax", "log_softmax", "logsumexp", "layer_norm", "rms_norm", "group_norm", "batch_norm"),
     "reduction": ("sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "mean", "var", "std", "segment_sum"),
-    "copy": ("copy", "astype", "positive", "transpose", "concat", "take", "gather", "pad"),
+    "copy": ("copy", "astype", "positive", "transpose", "concat", "take", "take_along_axis", "gather", "pad", "roll"),
 }
 """Families of ops by name, in the order of rows; a scalar function of accel is ``pointwise``, an unknown op ``other``.
 

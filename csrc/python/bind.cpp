@@ -486,6 +486,26 @@ Prepared prepare_compact(py::object kernel, int64_t length, int64_t step, int64_
   return prepared;
 }
 
+/// The same kernel's count of each block.
+Prepared prepare_block_counts(py::object kernel, int64_t length, int64_t step, int64_t block, int64_t out_step,
+                              int threads) {
+  const Compact& self = kernel.cast<const Compact&>();
+  if (length < 0 || length > kMaxElements) fail("length is out of range");
+  if (block < 1) fail("block must be at least 1");
+  const CompactProblem problem{length, step, block, 0, 0, out_step};
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {DType::kBool, DType::kInt64};
+  prepared.empty = {length == 0, length == 0};
+  prepared.work = static_cast<double>(length) / 8;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.count(problem, reinterpret_cast<const uint8_t*>(inputs[0]), reinterpret_cast<int64_t*>(outputs[0]), threads,
+               interrupt);
+  };
+  return prepared;
+}
+
 MatrixStrides to_matrix_strides(py::handle list, const char* what) {
   const Extents strides = to_strides(list, 3, what);
   return {strides[0], strides[1], strides[2]};
@@ -606,10 +626,11 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   add_launch(row, &prepare_row, py::arg("kept_shape"), py::arg("reduced_shape"), py::arg("out_strides"),
              py::arg("in_strides"), py::arg("threads"));
   py::class_<Sort> sort(m, "Sort", "Sorted values, or the indices that sort, along one axis.");
-  sort.def(py::init([](const std::string& dtype, bool indices, bool descending) {
-             return Sort(parse_dtype(dtype), indices, descending);
+  sort.def(py::init([](const std::string& dtype, bool indices, bool descending, int64_t count) {
+             if (count < 0) fail("count must not be negative");
+             return Sort(parse_dtype(dtype), indices, descending, count);
            }),
-           py::arg("dtype"), py::arg("indices"), py::arg("descending"));
+           py::arg("dtype"), py::arg("indices"), py::arg("descending"), py::arg("count"));
   add_launch(sort, &prepare_sort, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
   py::class_<Scan> scan(m, "Scan", "sum prod max min logaddexp of all elements up to each, in the canonical order.");
@@ -637,6 +658,12 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   compact.def(py::init<>());
   add_launch(compact, &prepare_compact, py::arg("length"), py::arg("step"), py::arg("block"), py::arg("before_step"),
              py::arg("count"), py::arg("out_step"), py::arg("threads"));
+  compact.def(
+      "counts",
+      [](py::object self, int64_t length, int64_t step, int64_t block, int64_t out_step, int threads) {
+        return prepare_block_counts(std::move(self), length, step, block, out_step, threads).launch();
+      },
+      py::arg("length"), py::arg("step"), py::arg("block"), py::arg("out_step"), py::arg("threads"));
   py::class_<Factor> factor(m, "Factor", "Factorisations of blocks, and solutions with them, in the canonical order.");
   factor.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype) {
                return Factor(find_isa(isa), kind, parse_dtype(dtype));

@@ -1,4 +1,4 @@
-"""Places of the true elements of a vector, block by block."""
+"""Places of the true elements of a vector, and how many there are, block by block."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Prepared:
-    (mask, before), (out,), params = call.inputs, call.outputs, call.params
-    kernel = native().Compact()
+    (mask, *known), (out,), params = call.inputs, call.outputs, call.params
+    kernel, step = native().Compact(), mask.strides[0]
+    if params.count is None:
+        run = kernel.counts(mask.size, step, params.block, out.strides[0], threads(call.settings))
+        return one_launch(call, run, kernel)
+    (before,) = known
     run = kernel.launch(
-        mask.size, mask.strides[0], params.block, before.strides[0], params.count, out.strides[0],
+        mask.size, step, params.block, before.strides[0], params.count, out.strides[0],
         threads(call.settings),
     )  # fmt: skip
     return one_launch(call, run, kernel)

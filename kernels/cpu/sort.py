@@ -11,8 +11,13 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Prepared:
-    (x,), params = call.inputs, call.params
-    kernel = native().Sort(x.dtype.name, indices=params.kind == "indices", descending=params.descending)
+    (x,), (out,), params = call.inputs, call.outputs, call.params
+    kernel = native().Sort(
+        x.dtype.name,
+        indices=params.kind == "indices",
+        descending=params.descending,
+        count=out.shape[params.axis],
+    )
     return along_axis(call, kernel, params.axis)
 
 

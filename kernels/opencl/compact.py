@@ -1,4 +1,4 @@
-"""Places of the true elements of a vector: one launch, a block to a work-group."""
+"""Places of the true elements of a vector, and how many there are: one launch, a block to a work-group."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Prepared:
-    device, (mask, before), (out,), params = build.device_of(call), call.inputs, call.outputs, call.params
+    device, (mask, *known), (out,), params = build.device_of(call), call.inputs, call.outputs, call.params
+    blocks, counts = -(-mask.size // params.block), params.count is None
     items = gcd(ITEMS[device.geometry], params.block)
-    reach = [bound for its in (mask, before, out) for bound in span(its.shape, its.strides)]
+    reach = [bound for its in (*call.inputs, out) for bound in span(its.shape, its.strides)]
     types = build.index_types(mask.size, *reach)
-    defined = {"INDEX": types["INDEX"], "BLOCK": params.block, "ITEMS": items}
+    defined = {"INDEX": types["INDEX"], "BLOCK": params.block, "ITEMS": items, "COUNTS": int(counts)}
     code = build.assemble(("compact",), defined, "", fp64=False, correctly_rounded=True)
     kernel = device.kernel("kernels/opencl/compact.cl", code, "compact")
-    fields = build.pack(types, mask.size, params.count, mask.strides[0], before.strides[0], out.strides[0])
-    build.set_numbers(device, kernel, 6, fields)
+    before_step = 0 if counts else known[0].strides[0]
+    fields = build.pack(types, mask.size, params.count or 0, mask.strides[0], before_step, out.strides[0])
+    build.set_numbers(device, kernel, 2 * len(call.inputs) + 2, fields)
     *inputs, output = slots(call)
-    groups = before.size
-    return Prepared((build.launch(device, kernel, (output, *inputs), (groups * items,), (items,)),))
+    return Prepared((build.launch(device, kernel, (output, *inputs), (blocks * items,), (items,)),))
 
 
 KERNELS = (Kernel("compact", "opencl.compact", "opencl/compact.cl", _supports, _prepare),)

@@ -5,13 +5,14 @@
 //   INDEX, UINDEX    as in pointwise.cl
 //   KEY, SIGN, INFINITE, FLIP  of sort_keys.cl, whose text comes before this one
 //   INDICES          1: indices are sorted along and are the result
-//   LAST             1: results go to the output's strides; else keys and indices to scratch, row after row
+//   LAST             1: the first `count` results go to the output's strides; else keys and indices to scratch, row
+//                    after row
 //   KEPT             number of kept axes, at least 1
 //   BLOCK, ITEMS     elements of a block, a power of two; work-items of its work-group
 //   CHUNK            elements that a work-item merges
 
 typedef struct {
-  INDEX shape[KEPT], from[KEPT], to[KEPT], from_step, to_step;
+  INDEX shape[KEPT], from[KEPT], to[KEPT], from_step, to_step, count;
 } Geometry;
 
 INDEX offset_of(UINDEX row, const INDEX *shape, const INDEX *strides) {
@@ -94,7 +95,12 @@ __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void sort(OUTPUTS, _
     }
   }
   barrier(CLK_LOCAL_MEM_FENCE);
-  for (int i = l; i < length; i += ITEMS) {
+#if LAST
+  const int written = min(length, (int)min(g.count, (INDEX)BLOCK));
+#else
+  const int written = length;
+#endif
+  for (int i = l; i < written; i += ITEMS) {
     TARGET(row, start + (ulong)i);
 #if INDICES
     PUT(keys[i], start + order[i]);
@@ -115,7 +121,12 @@ __kernel void sort(OUTPUTS, INPUTS, Geometry g, ulong n, ulong run, ulong chunks
   const ulong item = get_global_id(0);
   if (item >= rows * chunks) return;
   const UINDEX row = (UINDEX)(item / chunks);
+#if LAST
+  const ulong start = item % chunks * CHUNK, end = min((ulong)g.count, start + CHUNK);
+  if (start >= end) return;
+#else
   const ulong start = item % chunks * CHUNK, end = min(n, start + CHUNK);
+#endif
   const ulong low = start / (2 * run) * (2 * run), middle = min(n, low + run), high = min(n, low + 2 * run);
   const long base = keys_at + (long)row * (long)n;
   const ulong before = start - low, right = high - middle;

@@ -51,7 +51,7 @@ def _prepare(call: Call) -> Prepared:
     size = x.dtype.itemsize
     types = build.index_types(rows * n, *reach)
     width = 8 if types["INDEX"] == "long" else 4
-    fields = build.pack(types, *shape, *source, *target, *steps)
+    fields = build.pack(types, *shape, *source, *target, *steps, out.shape[params.axis])
     common = {
         **types,
         **key_definitions(x.dtype, params.descending),

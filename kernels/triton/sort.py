@@ -46,7 +46,7 @@ def _prepare(call: Call) -> Prepared:
     rule, wide = key_rule(x.dtype, params.descending), max(4, size)
     element, keys = f"uint{8 * size}", f"uint{8 * wide}"
     common: dict[str, Any] = {
-        "n": n, "outer": shape, "out_outer": target, "out_step": steps[1],
+        "n": n, "count": out.shape[params.axis], "outer": shape, "out_outer": target, "out_step": steps[1],
         "SIGN": rule.sign, "INFINITE": rule.infinity, "ALL": (1 << 8 * size) - 1, "FLIP": rule.flip,
         "KEY": getattr(tl, keys), "INDICES": indices, "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip

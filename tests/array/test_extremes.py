@@ -32,9 +32,9 @@ def alike(a, b) -> bool:
 
 @given(st.data(), st.booleans())
 def test_topk_is_the_beginning_of_the_order(data, largest):
-    """Rows of few different values, so that ties are everywhere, long enough for blocks of 8 elements and more."""
-    n, k = data.draw(st.integers(250, 700)), data.draw(st.integers(1, 4))
-    row = data.draw(st.lists(st.sampled_from(VALUES), min_size=1, max_size=n))
+    """Rows of few different values, so that ties are everywhere, long enough to be searched in blocks."""
+    n, k = data.draw(st.integers(4096, 6000)), data.draw(st.integers(1, 40))
+    row = data.draw(st.lists(st.sampled_from(VALUES), min_size=1, max_size=40))
     seed = data.draw(st.integers(0, 99))
     x = np.random.default_rng(seed).choice(np.array(row, np.float32), (2, n))
     a = accel.asarray(x)

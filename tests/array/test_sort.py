@@ -13,6 +13,7 @@ from accel.backends.base import Call
 from accel.dtypes import FLOAT32, INT64, TABLE
 from accel.layout import layout
 from accel.ops.parameters import Sort
+from accel.ops.primitive.sort import first_places
 
 DTYPES = [d.name for d in TABLE.values() if d.name != "bfloat16"]
 VALUES = [0.0, -0.0, 1.0, -1.0, float("inf"), -float("inf"), float("nan"), 5e-45, 3.0, 3.0]
@@ -101,3 +102,15 @@ def test_few_launches(device, kind):
 def test_bad_input(call, error, words):
     with pytest.raises(error, match=words):
         call(accel.ones((2, 3)))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "uint64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("n", [1, 255, 3000, 9000])
+def test_the_first_places(dtype, n):
+    """As many as are wanted, whatever way they are found."""
+    x = np.random.default_rng(n).integers(0, 2 if dtype == "bool" else 90, (2, n)).astype(dtype)
+    for count in sorted({1, n // 100 + 1, n // 10 + 1, n // 3 + 1, n}):
+        for descending in (False, True):
+            got = np.asarray(first_places(accel.asarray(x), count, descending))
+            want = np.asarray(accel.argsort(accel.asarray(x), descending=descending))[:, :count]
+            assert got.shape == (2, count) and np.array_equal(got, want)

@@ -45,12 +45,12 @@ def unpaired(a, b, SIZE: tl.constexpr):
 
 @triton.jit
 def sort_blocks(
-    out, places, x, n, blocks, groups, outer, x_outer, x_step, out_outer, out_step,
+    out, places, x, n, count, blocks, groups, outer, x_outer, x_step, out_outer, out_step,
     SIGN: tl.constexpr, INFINITE: tl.constexpr, ALL: tl.constexpr, FLIP: tl.constexpr, KEY: tl.constexpr,
     INDICES: tl.constexpr, LAST: tl.constexpr, SIZE: tl.constexpr, BITS: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """Sorts blocks of 2^BITS elements, of which a program instance takes SIZE elements; there are `groups` blocks in
-    all. LAST: to the output, else keys and places to scratch, row after row."""
+    all. LAST: the first `count` of a row to the output, else keys and places to scratch, row after row."""
     flat = tl.arange(0, SIZE)
     group = tl.program_id(0).to(INDEX) * (SIZE >> BITS) + (flat >> BITS).to(INDEX)
     row, block = group // blocks, group % blocks
@@ -75,6 +75,7 @@ def sort_blocks(
     place = start + (flat & ((1 << BITS) - 1)).to(INDEX)
     there = (group < groups) & (place < n)
     if LAST:
+        there = there & (place < count)
         to = offset_of(row, outer, out_outer) + place * out_step
         if INDICES:
             tl.store(out + to, (start + index).to(tl.int64), mask=there)
@@ -88,7 +89,7 @@ def sort_blocks(
 
 @triton.jit
 def merge_runs(
-    out, places, keys, order, n, run, steps, total, outer, out_outer, out_step,
+    out, places, keys, order, n, count, run, steps, total, outer, out_outer, out_step,
     SIGN: tl.constexpr, INFINITE: tl.constexpr, ALL: tl.constexpr, FLIP: tl.constexpr, KEY: tl.constexpr,
     INDICES: tl.constexpr, LAST: tl.constexpr, SIZE: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
@@ -112,6 +113,7 @@ def merge_runs(
         high = tl.where(active & (after == 0), half, high)
     place = (mine - second) * run + (i - mine * run) + low
     if LAST:
+        there = there & (place < count)
         to = offset_of(row, outer, out_outer) + place * out_step
         if INDICES:
             tl.store(out + to, tl.load(order + flat, mask=there, other=0).to(tl.int64), mask=there)

@@ -100,13 +100,15 @@ class Sort:
     """Parameters of the primitive ``sort``.
 
     kind: ``values``, of which the output has the input's dtype, or ``indices`` (int64, from 0 along the axis). axis:
-    not negative. descending: from the largest key. Keys are those of `accel.ops.canonical.sort_keys`; what has equal
-    keys stays in its order, in either direction.
+    not negative. descending: from the largest key. count: how many, the first ones of the order, the output has along
+    the axis, from 1 to all (None). Keys are those of `accel.ops.canonical.sort_keys`; what has equal keys stays in its
+    order, in either direction.
     """
 
     kind: str
     axis: int
     descending: bool = False
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,15 +125,16 @@ class Search:
 
 @dataclass(frozen=True)
 class Compact:
-    """Parameters of the primitive ``compact``, whose output is the places of the true elements of its first input, a
-    vector of booleans, ascending (int64).
+    """Parameters of the primitive ``compact``, whose first input is a vector of booleans, in blocks of so many elements
+    (the last one may be shorter). A boolean is true whose byte is not 0.
 
-    block: the second input (int64) has, for each block of so many elements, how many are true before it. count: how
-    many are true. Nothing is written beyond the output, whatever the second input says.
+    count: None, and the output is how many are true in each block (int64). Or how many are true in all: then the second
+    input (int64) has how many are true before each block, and the output is the places of the true ones, ascending
+    (int64). Nothing is written beyond the output, whatever the second input says.
     """
 
     block: int
-    count: int
+    count: int | None
 
 
 @dataclass(frozen=True)

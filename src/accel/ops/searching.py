@@ -6,12 +6,11 @@ from typing import Any
 
 from .. import interop
 from ..array import Array, Symbol, empty
-from ..conversion import constant, number, on_host
+from ..conversion import number, on_host
 from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, ShapeError
-from .primitive.compact import BLOCK, compact
+from .primitive.compact import compact
 from .primitive.pointwise import astype, fn
-from .primitive.reduce import sum
 from .primitive.scan import cumulative_sum
 from .views import reshape
 
@@ -28,21 +27,12 @@ def true_places(mask: Array) -> Array:
     The elements of blocks are counted and the counts added up on the device; how many there are in all is read, which
     waits for it.
     """
-    n, whole = mask.size, mask.size // BLOCK
-    if n == 0:
+    if mask.size == 0:
         return empty((0,), INT64, mask.device)
-    if whole == 0:
-        before, total = constant(0, INT64, mask.device).view((1,), (0,)), sum(mask)
-    else:
-        (step,) = mask.strides
-        counts = sum(mask.view((whole, BLOCK), (step * BLOCK, step)), axis=1)
-        before = cumulative_sum(counts, include_initial=True)
-        total = before[whole]
-        if n > whole * BLOCK:
-            total = fn.add(total, sum(mask[whole * BLOCK :]))
-        else:
-            before = before[:whole]
-    places: Array = compact(mask, before, count=number(on_host(total)))
+    counts = compact(mask)
+    before, blocks = cumulative_sum(counts, include_initial=True), counts.size
+    count = number(on_host(before.view((), (), blocks)))
+    places: Array = compact(mask, before.view((blocks,), (1,)), count=count)
     return places
 
 
@@ -62,6 +52,8 @@ def nonzero(x: Any, /) -> tuple[Any, ...]:
 
 def mask_positions(mask: Array) -> tuple[Array, ...]:
     """The positions of the true elements of a mask along each of its axes."""
+    if mask.ndim == 1:
+        return (true_places(mask),)
     places = true_places(reshape(mask, (mask.size,)))
     found = []
     for n in mask.shape[:0:-1]:

@@ -21,7 +21,7 @@ from .parameters import Scatter
 from .primitive.gather import as_positions, check_positions, gathered
 from .primitive.pointwise import source_of
 from .primitive.scatter import in_rows, numbered, store
-from .searching import mask_positions, readable
+from .searching import mask_positions, readable, true_places
 from .views import reshape
 
 
@@ -56,7 +56,7 @@ class Selection:
 def located(x: Array, key: Any) -> Selection:
     """What a key selects. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
     that they are broadcast to take their place, else they come first."""
-    x, items, known = _expanded(x, key)
+    items, known = _expanded(x, key)
     consumed = sum(item is not None and item is not Ellipsis for item in items)
     if consumed > x.ndim:
         raise IndexError(f"index: {consumed} indices for shape {x.shape}")
@@ -85,6 +85,9 @@ def located(x: Array, key: Any) -> Selection:
 
 def selected(x: Array, key: Any) -> Array:
     """A copy of the elements that a key with arrays selects."""
+    flat = _along_one_axis(x, key)
+    if flat is not None:
+        return _masked(*flat)
     its = located(x, key)
     before = its.start + len(its.shape)
     after = its.view.ndim - len(its.positions) - its.start
@@ -101,7 +104,7 @@ def selected(x: Array, key: Any) -> Array:
 def assign_selected(op: str, x: Array, key: Any, value: Any) -> None:
     """Writes values, broadcast, to the elements that a key with arrays selects. Of several for one element the last
     stays, in row-major order of the values. Nothing is written where anything is wrong."""
-    its = located(x, key)
+    its = located(*(_along_one_axis(x, key) or (x, key)))
     check_writable(op, its.view)
     lengths = [n for n, to in zip(its.view.shape, its.walks, strict=True) if to < 0]
     walked = sorted((to, n) for n, to in zip(its.view.shape, its.walks, strict=True) if to >= 0)
@@ -119,14 +122,11 @@ def assign_selected(op: str, x: Array, key: Any, value: Any) -> None:
     store(its.view, in_rows(values, prod(its.shape), rows), numbered(its.positions, tuple(lengths)), params)
 
 
-def _expanded(x: Array, key: Any) -> tuple[Array, list[Any], list[bool]]:
-    """What is indexed, its key's items, in which positions stand for masks, and of each of the arrays among them
-    whether its positions are known to be in range."""
+def _expanded(x: Array, key: Any) -> tuple[list[Any], list[bool]]:
+    """A key's items, in which positions stand for masks, and of each of the arrays among them whether its positions are
+    known to be in range."""
     given = [_as_array(x, item) for item in (key if isinstance(key, tuple) else (key,))]
     axes = [_axes(item) for item in given]
-    if len(given) == 1 and _is_mask(given[0]) and axes[0] <= x.ndim:
-        _check_mask(x, 0, given[0])
-        x, given[0] = _along_one_axis(x, given[0])
     items: list[Any] = []
     known: list[bool] = []
     for i, item in enumerate(given):
@@ -138,7 +138,7 @@ def _expanded(x: Array, key: Any) -> tuple[Array, list[Any], list[bool]]:
         else:
             items.append(item)
             known += [False] * isinstance(item, Array)
-    return x, items, known
+    return items, known
 
 
 def _is_mask(item: Any) -> bool:
@@ -155,11 +155,26 @@ def _check_mask(x: Array, axis: int, mask: Array) -> None:
         raise IndexError(f"index: a mask of shape {mask.shape} for axes {axis} and on of shape {x.shape}")
 
 
-def _along_one_axis(x: Array, mask: Array) -> tuple[Array, Array]:
-    """x and a mask of its first axes with these as one axis, where x's strides allow it."""
-    shape = (mask.size, *x.shape[mask.ndim :])
-    strides = reshaped(x.layout, shape) if mask.ndim > 1 else None
-    return (x, mask) if strides is None else (x.view(shape, strides), reshape(mask, (mask.size,)))
+def _along_one_axis(x: Array, key: Any) -> tuple[Array, Array] | None:
+    """x and the mask of its first axes that a key is, with these as one axis; None for other keys, and where x's
+    strides do not allow it."""
+    if type(key) is not Array or key.dtype is not BOOL or not 0 < key.ndim <= x.ndim or key.device is not x.device:
+        return None
+    readable("index", key)
+    _check_mask(x, 0, key)
+    if key.ndim == 1:
+        return x, key
+    shape = (key.size, *x.shape[key.ndim :])
+    strides = reshaped(x.layout, shape)
+    return None if strides is None else (x.view(shape, strides), reshape(key, (key.size,)))
+
+
+def _masked(x: Array, mask: Array) -> Array:
+    """What a mask of x's first axis selects."""
+    places, others = true_places(mask), x.ndim - 1
+    if others:
+        places = places.view((places.size, *(1,) * others), (1, *(0,) * others))
+    return gathered("gather", x, [places], (-1, *range(1, x.ndim)), [None])
 
 
 def _as_array(x: Array, item: Any) -> Any:

@@ -7,9 +7,8 @@ on the host.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import math
+from typing import Any, NamedTuple
 
 from .. import creation, interop, ranges
 from ..arguments import switch
@@ -17,7 +16,6 @@ from ..array import Array
 from ..conversion import on_host
 from ..dtypes import FLOAT32, FLOAT64, INT64
 from ..errors import DtypeError, LinAlgError, ShapeError
-import numpy as _n
 from .composed.jacobi import TOLERANCE, jacobi_round
 from .composed.statistics import vector_norm
 from .pieces import boxed, filled

@@ -26,7 +26,10 @@ def topk(dtype: DType) -> Samples:
             keywords["largest"] = False
         return Sample((array(its, dtype, its_shape, REGIMES),), keywords)
 
-    cases = (((1000,), 3, 0), ((4, 1025), 2, 1), ((1030, 3), 1, 0), ((2, 500), 400, 1), ((4999,), 17, 0))
+    cases = (
+        ((1000,), 3, 0), ((4, 1025), 200, 1), ((1030, 3), 1, 0), ((2, 500), 400, 1), ((4099,), 17, 0),
+        ((4999, 1), 2, 0),
+    )  # fmt: skip
     edges = [
         _edge(dtype, full, {"k": k, "dim": axis, "largest": largest}, i)
         for i, (full, k, axis) in enumerate(cases)

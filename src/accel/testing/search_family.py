@@ -57,26 +57,28 @@ def compactions() -> Samples:
 
     def draw(its: Draw) -> Sample:
         (n,) = shape(its, least=1, most=1)
-        return _compaction(array(its, BOOL, (n,)), its.choice((16, 256, BLOCK)))
+        return _compaction(array(its, BOOL, (n,)), its.choice((16, 256, BLOCK)), its.once_in(3))
 
-    return Samples(draw, [_mask_edge(n, i) for i, n in enumerate((1, 4095, 4097, 8192, 20011, 70001))])
+    sizes = (1, 4095, 4097, 8192, 20011, 70001)
+    return Samples(draw, [_mask_edge(n, i, counts) for i, n in enumerate(sizes) for counts in (False, True)])
 
 
-def _compaction(mask: np.ndarray, block: int) -> Sample:
+def _compaction(mask: np.ndarray, block: int, counts: bool) -> Sample:
+    """The places of true elements, or how many each block has."""
     padded = np.zeros(-(-mask.size // block) * block, bool)
     padded[: mask.size] = mask
     true = padded.reshape(-1, block).sum(1)
-    keywords: dict[str, Any] = {"count": int(true.sum())}
-    if block != BLOCK:
-        keywords["block"] = block
-    return Sample((mask, true.cumsum() - true), keywords)
+    keywords: dict[str, Any] = {} if block == BLOCK else {"block": block}
+    if counts:
+        return Sample((mask,), keywords)
+    return Sample((mask, true.cumsum() - true), {"count": int(true.sum()), **keywords})
 
 
-def _mask_edge(n: int, number: int) -> Edge:
+def _mask_edge(n: int, number: int, counts: bool) -> Edge:
     def make() -> Sample:
         rng = np.random.default_rng(n)
         mask = rng.random(2 * n) < (0.5, 1.0, 0.01, 0.0, 0.9, 0.3)[number]
-        return _compaction(mask[::2] if number % 2 else mask[:n], BLOCK)
+        return _compaction(mask[::2] if number % 2 else mask[:n], BLOCK, counts)
 
     return Edge(n, make)
 

@@ -56,7 +56,7 @@ UNSIGNED = ("uint16", "uint32", "uint64")
 
 NOT_IN_NUMPY = (
     "rsqrt", "sigmoid", "erf", "gelu", "gelu_tanh", "silu", "hardsigmoid", "hardswish", "logsigmoid", "mish", "selu",
-    "softsign", "tanhshrink", "frac", "xlogy", "xlog1py", "entr", "logit",
+    "softsign", "tanhshrink", "frac", "xlogy", "xlog1py", "entr", "logit", "topk", "cummax", "cummin",
 )  # fmt: skip
 NOT_IN_TORCH = ("cbrt", "exp10", "bit_count")
 

@@ -10,6 +10,7 @@ def count_nonzero(x: np.ndarray, axis: int | tuple[int, ...] | None = None, keep
 
 
 def isin(x1: np.ndarray, x2: np.ndarray, invert: bool = False) -> np.ndarray:
-    """Every element with every other."""
-    found = (x1.reshape(-1, 1) == x2.reshape(1, -1)).any(1).reshape(x1.shape)
+    """One element after the other, in a set of numbers."""
+    others = {value for value in x2.reshape(-1).tolist() if value == value}
+    found = np.array([value in others for value in x1.reshape(-1).tolist()], bool).reshape(x1.shape)
     return ~found if invert else found

@@ -1,2 +1,6 @@
-def jacobi_round(*a, **k): raise NotImplementedError
-def bound(*a, **k): raise NotImplementedError
+def jacobi_round(*a, **k):
+    raise NotImplementedError
+
+
+def bound(*a, **k):
+    raise NotImplementedError

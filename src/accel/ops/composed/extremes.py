@@ -18,9 +18,12 @@ from ..primitive.gather import take_along_axis
 from ..primitive.pointwise import fn
 from ..primitive.reduce import all, max, min
 from ..primitive.scan import cumulative_max, cumulative_min, one_axis
-from ..primitive.sort import argsort, sort
+from ..primitive.sort import first_places, sort
 from ..views import broadcast_to, reshape
 from . import exact_extremes
+
+LONG = 4096
+"""Elements of rows in which the largest ones are searched for in blocks."""
 
 
 def examples(name: str, dtype: DType) -> Any:
@@ -58,10 +61,9 @@ def topk(x: AnyOperand, k: int, dim: int = -1, largest: bool = True, sorted: boo
     rows = x.permute(order)
     places = _candidates(rows, count, largest)
     if places is None:
-        indices = argsort(rows, descending=largest)[..., :count]
+        indices = first_places(rows, count, largest)
     else:
-        among = argsort(take_along_axis(rows, places), descending=largest)[..., :count]
-        indices = take_along_axis(places, among)
+        indices = take_along_axis(places, first_places(take_along_axis(rows, places), count, largest))
     back = [order.index(a) for a in range(x.ndim)]
     return take_along_axis(rows, indices).permute(back), indices.permute(back)
 
@@ -74,7 +76,7 @@ def _candidates(rows: Array, k: int, largest: bool) -> Array | None:
     block, blocks being ascending as elements are. And those beyond the last block.
     """
     *kept, n = rows.shape
-    if rows.dtype.kind == "b" or k == 0:
+    if rows.dtype.kind == "b" or k == 0 or n < LONG:
         return None
     size = isqrt(n // k)
     blocks = n // size
@@ -82,7 +84,7 @@ def _candidates(rows: Array, k: int, largest: bool) -> Array | None:
         return None
     *outer, step = rows.strides
     first = _first(rows.view((*kept, blocks, size), (*outer, size * step, step)), largest)
-    chosen = sort(argsort(first, descending=largest)[..., :k])
+    chosen = sort(first_places(first, k, largest))
     inside = chosen[..., None] * size + index_range(size, rows.device)
     places = reshape(inside, (*kept, k * size))
     if blocks * size == n:

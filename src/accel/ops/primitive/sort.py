@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import interop, registry
+from ... import dispatch, interop, registry
 from ...arguments import refuse, switch, unshown
+from ...array import Array
 from ...dtypes import INT64, TABLE, DType
 from ...errors import ArgumentError, shown
 from ...graph.bounded import Bounded, bounded
@@ -21,8 +22,8 @@ from .reduce import normalize_axes
 if TYPE_CHECKING:
     from ...graph.bound import Analysis
 
-Params = tuple[int, bool]
-"""The axis, and whether from the largest."""
+Params = tuple[int, bool, int | None]
+"""The axis, whether from the largest, and how many; None: all."""
 
 KINDS = {"sort": "values", "argsort": "indices"}
 
@@ -35,9 +36,10 @@ def one_axis(op: str, axis: Any, ndim: int) -> int:
 
 
 def _infer(op: str, inputs: tuple[Layout, ...], params: Params) -> Inferred:
-    (x,), (axis, descending) = inputs, params
-    its = Sort(KINDS[op], one_axis(op, axis, x.ndim), descending)
-    return Inferred(((x.shape, x.dtype if its.kind == "values" else INT64),), its)
+    (x,), (axis, descending, count) = inputs, params
+    its = Sort(KINDS[op], one_axis(op, axis, x.ndim), descending, count)
+    shape = tuple(count if a == its.axis and count is not None else n for a, n in enumerate(x.shape))
+    return Inferred(((shape, x.dtype if its.kind == "values" else INT64),), its)
 
 
 def _sorted(op: str, x: Any, axis: int, descending: bool, stable: bool) -> Any:
@@ -46,7 +48,7 @@ def _sorted(op: str, x: Any, axis: int, descending: bool, stable: bool) -> Any:
     if type(axis) is not int:
         (array,), _ = interop.adopt(op, x=x)
         axis = one_axis(op, axis, array.ndim)
-    return interop.enter(registry.OPS[op], (x,), (axis, descending))
+    return interop.enter(registry.OPS[op], (x,), (axis, descending, None))
 
 
 @unshown
@@ -74,12 +76,24 @@ def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool
     return _sorted("argsort", x, axis, descending, stable)
 
 
+def first_places(x: Array, count: int, descending: bool) -> Array:
+    """The first `count` of the indices that `argsort` finds along the last axis, which has as many."""
+    result: Array = dispatch.call(ARGSORT, (x,), (x.ndim - 1, descending, count))
+    return result
+
+
 # what the tests compare with
+
+
+def ordered(params: Sort, x: np.ndarray) -> np.ndarray:
+    """The indices that sort, as many as are wanted."""
+    order = canonical.argsort(x, params.axis, params.descending)
+    return order[(*(slice(None),) * params.axis, slice(params.count))]
 
 
 def evaluate(params: Sort, x: np.ndarray) -> np.ndarray:
     """The only answer."""
-    order = canonical.argsort(x, params.axis, params.descending)
+    order = ordered(params, x)
     return order if params.kind == "indices" else np.take_along_axis(x, order, params.axis)
 
 
@@ -123,7 +137,7 @@ def _answer(params: Sort, outputs: tuple[Output], x: np.ndarray) -> list[np.ndar
 def _analysed(analysis: Analysis, params: Sort, outputs: tuple[Output], x: Bounded) -> list[Bounded]:
     """No sorted value moves by more than the largest error in its row; of indices nothing is known where any element
     may be another one."""
-    order = canonical.argsort(x.value, params.axis, params.descending)
+    order = ordered(params, x.value)
     most = np.broadcast_to(x.error.max(axis=params.axis, keepdims=True, initial=0.0), order.shape)
     if params.kind == "values":
         return [bounded(np.take_along_axis(x.value, order, params.axis), most)]
