@@ -28,12 +28,14 @@ from .errors import (
     ConfigError,
     DeviceError,
     DtypeError,
+    FileError,
     OutOfMemoryError,
     RangeError,
     ShapeError,
     UnsupportedError,
 )
 from .explain import explain
+from .files import load, save, savez, savez_compressed
 from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
