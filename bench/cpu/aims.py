@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans
+from . import compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans, searches
 from .case import Case
 
 PEERS = ("numpy", "torch")
@@ -204,5 +204,16 @@ ROWS: tuple[Row, ...] = (
     Row("roll", "roll of 64K and 4M, along each axis", joins.rolls, 1.2, "mean", floor=0.8),
     Row("flip", "a copy of a flip of 64K and 4M, along each axis", joins.flips, 1.2, "mean", floor=0.8),
     Row("pad", "pad of 64K and 4M, with zeros and mirrored", joins.pads, 1.2, "mean", floor=0.8),
+    Row(
+        "searchsorted",
+        "searchsorted of as many values, 64K and 4M, in any order and sorted",
+        searches.searches,
+        1.2,
+        "mean",
+        floor=0.8,
+    ),
+    Row("mask", "what a boolean mask selects of 64K and 4M", searches.masks, 1.2, "mean", floor=0.8),
+    Row("unique", "unique_values of 64K and 4M", searches.uniques, 1.2, "mean", floor=0.8),
+    Row("topk", "topk of 64K and 4M, few of many", searches.tops, 1.2, "mean", floor=0.8),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

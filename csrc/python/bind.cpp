@@ -18,6 +18,7 @@
 #include "../reduce.hpp"
 #include "../row.hpp"
 #include "../scan.hpp"
+#include "../search.hpp"
 #include "../sort.hpp"
 #include "gil.hpp"
 #include "launch.hpp"
@@ -442,6 +443,66 @@ Prepared prepare_gather(py::object kernel, py::handle shape_list, py::handle out
   return prepared;
 }
 
+Prepared prepare_search(py::object kernel, py::handle shape_list, py::handle out_strides, py::handle value_strides,
+                        int64_t length, int64_t step, int threads) {
+  const Search& self = kernel.cast<const Search&>();
+  SearchProblem problem{length, step, to_shape(shape_list, "shape"), {}, {}};
+  problem.out = to_strides(out_strides, problem.shape.rank, "out");
+  problem.values = to_strides(value_strides, problem.shape.rank, "values");
+  if (length < 0 || length > kMaxElements) fail("length is out of range");
+  threads = to_threads(threads);
+  const bool none = problem.shape.product() == 0;
+  Prepared prepared;
+  prepared.dtypes = {self.dtype(), self.dtype(), DType::kInt64};
+  prepared.empty = {length == 0 || none, none, none};
+  prepared.work = static_cast<double>(problem.shape.product()) * 16;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(problem, inputs[0], inputs[1], reinterpret_cast<int64_t*>(outputs[0]), threads, interrupt);
+  };
+  return prepared;
+}
+
+Prepared prepare_compact(py::object kernel, int64_t length, int64_t step, int64_t block, int64_t before_step,
+                         int64_t count, int64_t out_step, int threads) {
+  const Compact& self = kernel.cast<const Compact&>();
+  if (length < 0 || length > kMaxElements) fail("length is out of range");
+  if (block < 1) fail("block must be at least 1");
+  if (count < 0 || count > length) fail("count is out of range");
+  const CompactProblem problem{length, step, block, before_step, count, out_step};
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {DType::kBool, DType::kInt64, DType::kInt64};
+  prepared.empty = {length == 0, length == 0, count == 0};
+  prepared.work = static_cast<double>(length);
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(problem, reinterpret_cast<const uint8_t*>(inputs[0]), reinterpret_cast<const int64_t*>(inputs[1]),
+             reinterpret_cast<int64_t*>(outputs[0]), threads, interrupt);
+  };
+  return prepared;
+}
+
+/// The same kernel's count of each block.
+Prepared prepare_block_counts(py::object kernel, int64_t length, int64_t step, int64_t block, int64_t out_step,
+                              int threads) {
+  const Compact& self = kernel.cast<const Compact&>();
+  if (length < 0 || length > kMaxElements) fail("length is out of range");
+  if (block < 1) fail("block must be at least 1");
+  const CompactProblem problem{length, step, block, 0, 0, out_step};
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {DType::kBool, DType::kInt64};
+  prepared.empty = {length == 0, length == 0};
+  prepared.work = static_cast<double>(length) / 8;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.count(problem, reinterpret_cast<const uint8_t*>(inputs[0]), reinterpret_cast<int64_t*>(outputs[0]), threads,
+               interrupt);
+  };
+  return prepared;
+}
+
 /// Adds `launch`, which makes a kernel ready for operands of fixed layouts, and `run`, which also runs it on addresses.
 template <class Class, class... Args, class... Names>
 void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... names) {
@@ -522,6 +583,21 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   gather.def(py::init<int>(), py::arg("size"));
   add_launch(gather, &prepare_gather, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("index_strides"), py::arg("lengths"), py::arg("steps"), py::arg("threads"));
+  py::class_<Search> search(m, "Search", "Places of values in a sorted vector.");
+  search.def(py::init([](const std::string& dtype, bool right) { return Search(parse_dtype(dtype), right); }),
+             py::arg("dtype"), py::arg("right"));
+  add_launch(search, &prepare_search, py::arg("shape"), py::arg("out_strides"), py::arg("value_strides"),
+             py::arg("length"), py::arg("step"), py::arg("threads"));
+  py::class_<Compact> compact(m, "Compact", "Places of the true elements of a vector.");
+  compact.def(py::init<>());
+  add_launch(compact, &prepare_compact, py::arg("length"), py::arg("step"), py::arg("block"), py::arg("before_step"),
+             py::arg("count"), py::arg("out_step"), py::arg("threads"));
+  compact.def(
+      "counts",
+      [](py::object self, int64_t length, int64_t step, int64_t block, int64_t out_step, int threads) {
+        return prepare_block_counts(std::move(self), length, step, block, out_step, threads).launch();
+      },
+      py::arg("length"), py::arg("step"), py::arg("block"), py::arg("out_step"), py::arg("threads"));
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

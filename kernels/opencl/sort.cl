@@ -3,9 +3,7 @@
 //
 // The generator (sort.py) defines, before this text:
 //   INDEX, UINDEX    as in pointwise.cl
-//   KEY              unsigned integer of an element's width
-//   SIGN, INFINITE   the sign bit, or 0 for unsigned integers; the bits of a float's infinity, 0 for integers
-//   FLIP             all bits where the order descends, else 0
+//   KEY, SIGN, INFINITE, FLIP  of sort_keys.cl, whose text comes before this one
 //   INDICES          1: indices are sorted along and are the result
 //   LAST             1: results go to the output's strides; else keys and indices to scratch, row after row
 //   KEPT             number of kept axes, at least 1
@@ -24,15 +22,6 @@ INDEX offset_of(UINDEX row, const INDEX *shape, const INDEX *strides) {
     row = next;
   }
   return offset;
-}
-
-KEY key_of(KEY bits) {
-  KEY key = bits ^ (KEY)SIGN;
-#if INFINITE
-  if (bits & (KEY)SIGN) key = (KEY)~bits;
-  if ((KEY)(bits & (KEY)~(KEY)SIGN) > (KEY)INFINITE) key = (KEY) ~(KEY)0;
-#endif
-  return key ^ (KEY)FLIP;
 }
 
 KEY bits_of(KEY key) {

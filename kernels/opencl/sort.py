@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accel.backends.base import Call, Kernel, Launch, Prepared, Slot
+from accel.dtypes import DType
 from accel.layout import collapse, span
 from accel.sort_keys import key_rule
 
@@ -18,6 +19,14 @@ CHUNK = {"lanes": 16, "loops": 1024}
 """Elements that a work-item merges, by geometry; each divides 2 * BLOCK."""
 
 KEYS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
+"""OpenCL C type of a key by the bytes of an element."""
+
+
+def key_definitions(dtype: DType, descending: bool) -> dict[str, object]:
+    """What sort_keys.cl needs defined."""
+    rule, suffix = key_rule(dtype, descending), "UL" if dtype.itemsize == 8 else "U"
+    constants = {"SIGN": rule.sign, "INFINITE": rule.infinity, "FLIP": rule.flip}
+    return {"KEY": KEYS[dtype.itemsize], **{name: f"{value}{suffix}" for name, value in constants.items()}}
 
 
 def _supports(call: Call) -> str | None:
@@ -39,18 +48,21 @@ def _prepare(call: Call) -> Prepared:
     blocks, items = -(-n // block), max(1, min(ITEMS, block // 2))
     passes = (blocks - 1).bit_length()
     reach = [b for its, step in zip((source, target), steps, strict=True) for b in span((*shape, n), (*its, step))]
-    rule, size = key_rule(x.dtype, params.descending), x.dtype.itemsize
+    size = x.dtype.itemsize
     types = build.index_types(rows * n, *reach)
     width = 8 if types["INDEX"] == "long" else 4
     fields = build.pack(types, *shape, *source, *target, *steps)
-    suffix = "UL" if size == 8 else "U"
     common = {
-        **types, "KEY": KEYS[size], "SIGN": f"{rule.sign}{suffix}", "INFINITE": f"{rule.infinity}{suffix}",
-        "FLIP": f"{rule.flip}{suffix}", "INDICES": int(indices), "KEPT": len(shape),
-    }  # fmt: skip
+        **types,
+        **key_definitions(x.dtype, params.descending),
+        "INDICES": int(indices),
+        "KEPT": len(shape),
+    }
 
     def made(last: bool, more: dict[str, int], operands: list[Slot], numbers: tuple[int, ...], groups: int, each: int):
-        text = build.assemble(("sort",), {**common, "LAST": int(last), **more}, "", fp64=False, correctly_rounded=True)
+        text = build.assemble(
+            ("sort_keys", "sort"), {**common, "LAST": int(last), **more}, "", fp64=False, correctly_rounded=True
+        )
         kernel = device.kernel("kernels/opencl/sort.cl", text, "sort")
         build.set_numbers(device, kernel, 2 * len(operands), fields, *numbers)
         units = [1 if s.kind != "scratch" else width if s.index >= 2 else size for s in operands]

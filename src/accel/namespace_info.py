@@ -23,8 +23,8 @@ class NamespaceInfo:
     """What accel offers, as the standard's functions ask for it."""
 
     def capabilities(self) -> dict[str, bool | int | None]:
-        """No boolean-mask indexing and no function whose result's shape depends on elements; axes as NumPy has them."""
-        return {"boolean indexing": False, "data-dependent shapes": False, "max dimensions": MAX_DIMENSIONS}
+        """Boolean masks, and functions whose result's shape depends on elements; axes as NumPy has them."""
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": MAX_DIMENSIONS}
 
     def default_device(self) -> Device:
         """The device of host arrays, and of creation functions without one."""

@@ -194,7 +194,7 @@ def test_can_cast_knows_the_device(monkeypatch):
 
 def test_capabilities():
     assert accel.__array_namespace_info__().capabilities() == {
-        "boolean indexing": False, "data-dependent shapes": False, "max dimensions": MAX_DIMENSIONS,
+        "boolean indexing": True, "data-dependent shapes": True, "max dimensions": MAX_DIMENSIONS,
     }  # fmt: skip
 
 

@@ -39,6 +39,10 @@ ARGUMENTS = {
         ("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp"),
         ("--shape", "5x7", "axis=1"),
     ),
+    **dict.fromkeys(("cummax", "cummin"), ("--shape", "5x7", "dim=1")),
+    "topk": ("--shape", "5x7", "k=3"),
+    "isin": ("--shape", "5x7,4"),
+    "searchsorted": ("--shape", "7,5x7"),
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
 }

@@ -19,7 +19,7 @@ PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
-    *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append"),
+    *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
     *("y", "weights", "fweights", "aweights"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
@@ -96,6 +96,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "matrix_power": (X[:, :2], 2),
     **dict.fromkeys(("einsum", "einsum_path"), ("ij,kj", X, X)),
     **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
+    **dict.fromkeys(("cummax", "cummin", "topk"), (X, 1)),
+    "count_nonzero": (X,),
+    "isin": (X, X),
+    "searchsorted": (X[0], X),
 }
 """A call of each function that has a parameter which is no operand."""
 

@@ -31,6 +31,10 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "threshold": ((SHAPE,), [{"threshold": 0.1, "value": 1e-39}]),
     "softcap": ((SHAPE,), [{"cap": 0.7}]),
     **dict.fromkeys(("var", "std", "var_mean", "vector_norm"), ((SHAPE,), [{"axis": 0}, {"axis": 1}])),
+    "count_nonzero": ((SHAPE,), [{}, {"axis": 1}]),
+    **dict.fromkeys(("cummax", "cummin"), ((SHAPE,), [{"dim": 1}])),
+    "topk": ((SHAPE,), [{"k": 3}, {"k": 2, "largest": False}]),
+    "isin": ((SHAPE, (4, 7)), [{}, {"invert": True}]),
     **dict.fromkeys(("softmin", "normalize", "glu", "swiglu", "geglu", "reglu"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("average", "median", "nanmedian", "ptp", "trapezoid"), ((SHAPE,), [{"axis": 1}])),
@@ -101,6 +105,12 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         return [abs(x) if name == "running_var" else x for name, x in zip(spec.arguments, made, strict=False)], calls
     if spec.primitive in ("scan", "sort"):
         return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
+    if spec.name == "searchsorted":
+        return [np.sort(elements(dtype, (401,), 0)), elements(dtype, (3, 401), 1)], [{}, {"side": "right"}]
+    if spec.primitive == "compact":
+        mask = elements("bool", (3 * 4096,), 0)
+        counts = mask.reshape(3, 4096).sum(1)
+        return [mask, counts.cumsum() - counts], [{"count": int(counts.sum())}]
     if spec.primitive == "gather":
         x, positions = elements(dtype, (3, 401), 0), np.array([[400, -1, 7]])
         if spec.name == "gather":

@@ -88,6 +88,11 @@ def kernels(device: accel.Device) -> None:
     good = (far >= -4171) & (far < 4171)
     assert (got == np.where(good, rows[:, ::-1][:, np.where(good, far, 0)[0]], 0)).all()
     assert (np.asarray(on(x)[[5, -6], :, [[0], [6]]]) == x[[5, -6], :, [[0], [6]]]).all()
+    vector, values = np.sort(rows[0])[::2], columns[:, ::-3]
+    assert (
+        np.asarray(accel.searchsorted(on(vector), on(values), side="right")) == vector.searchsorted(values, "right")
+    ).all()
+    assert (np.asarray(on(rows[0])[on(rows[0]) > 0.5]) == rows[0][rows[0] > 0.5]).all()
     for axis, parts in (
         (0, [x, x[::-1], x[:1]] * 7),
         (2, [x, x[:, ::-1]]),

@@ -9,6 +9,8 @@ from .composed import (
     class_loss,
     closeness,
     covariance,
+    counting,
+    extremes,
     gate,
     linear,
     matrices,
@@ -23,13 +25,14 @@ from .composed import (
     softmax,
     statistics,
 )
-from .primitive import gather, join, matmul, pointwise, reduce, row, scan, sort
+from .primitive import compact, gather, join, matmul, pointwise, reduce, row, scan, search, sort
 from .spec import OpSpec
 
 __all__ = [
-    "activation", "batch_norm", "class_loss", "closeness", "covariance", "gate", "gather", "join", "linear", "matmul",
-    "matrices", "missing", "movement", "normalization", "order", "pointwise", "probability_loss", "random", "reduce",
-    "regression_loss", "row", "sampled", "scan", "softmax", "sort", "statistics",
+    "activation", "batch_norm", "class_loss", "closeness", "compact", "counting", "covariance", "extremes", "gate",
+    "gather", "join", "linear", "matmul", "matrices", "missing", "movement", "normalization", "order", "pointwise",
+    "probability_loss", "random", "reduce", "regression_loss", "row", "sampled", "scan", "search", "softmax", "sort",
+    "statistics",
 ]  # fmt: skip
 
 

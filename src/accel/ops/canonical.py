@@ -186,3 +186,28 @@ def sort_keys(x: np.ndarray, descending: bool = False) -> np.ndarray:
 def argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
     """Indices (int64) that sort along an axis, those of equal keys ascending."""
     return np.argsort(sort_keys(x, descending), axis=axis, kind="stable").astype(np.int64)
+
+
+def search_keys(x: np.ndarray) -> np.ndarray:
+    """`sort_keys` by which -0 and +0 are equal: the order of values, with every NaN behind all numbers."""
+    keys = sort_keys(x)
+    if as_dtype(x.dtype).kind != "f":
+        return keys
+    zero = keys.dtype.type(1 << (8 * keys.dtype.itemsize - 1))
+    return np.where(keys == ~zero, zero, keys)
+
+
+def search(x: np.ndarray, values: np.ndarray, right: bool) -> np.ndarray:
+    """How many elements of a vector come before each value, or are equal to it where ``right``: by halving, always
+    with the same lengths, so that the answer is one in any vector."""
+    keys, its = search_keys(x), search_keys(values)
+
+    def before(place: np.ndarray) -> np.ndarray:
+        return keys[place] <= its if right else keys[place] < its
+
+    low, length = np.zeros(values.shape, np.int64), len(x)
+    while length > 1:
+        half = length // 2
+        low += half * before(low + half - 1)
+        length -= half
+    return np.asarray(low + before(low) if length else low)

@@ -128,13 +128,15 @@ def composed(
     bits: Callable[[DType, str], str] = lambda dtype, numerics: "bits",
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0,
     primitive: str | None = None,
+    scalars: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a body a public function and a row of the op table.
 
     reference: the exact answer, independent of the body. samples(dtype): its examples. widen: whether 16-bit operands
     are widened to float32 before the body and floating results rounded to the promoted dtype of the floating operands
     (or to that of a parameter named dtype) after it. bound: of the error, where it does not follow from the body.
-    bits, flops: as in `OpSpec`. primitive: the op of kernels that compute it as a whole, where a backend has one.
+    bits, flops, scalars: as in `OpSpec`. primitive: the op of kernels that compute it as a whole, where a backend has
+    one.
     """
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,6 +150,7 @@ def composed(
             bound=bound,
             bits=bits,
             flops=flops,
+            scalars=scalars,
         )
 
     return decorate
@@ -221,7 +224,8 @@ class _Composed:
         given = tuple(not (p.optional and x is None) for p, x in pairs if p.kind)
         bound = self.bind(given, [x for p, x in pairs if not p.kind])
         result = interop.enter(self.spec, tuple(operands), bound)
-        self.memo.keep(key, self.spec, bound)
+        if not any(map(interop.is_scalar, operands)):  # which the key has, and not the arrays that go with it
+            self.memo.keep(key, self.spec, bound)
         return result
 
     def bind(self, given: tuple[bool, ...], values: Sequence[Any]) -> Bound:

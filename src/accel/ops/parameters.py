@@ -110,6 +110,32 @@ class Sort:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Parameters of the primitive ``search``, whose output is, for each element of its second input, the number of
+    elements of its first one, a vector, that come before it in the order of `accel.ops.canonical.search_keys`.
+
+    right: equal ones are counted too. In a vector that is not in order the result is what the halving of
+    docs/numerics.md finds. The vector may have no elements.
+    """
+
+    right: bool
+
+
+@dataclass(frozen=True)
+class Compact:
+    """Parameters of the primitive ``compact``, whose first input is a vector of booleans, in blocks of so many elements
+    (the last one may be shorter). A boolean is true whose byte is not 0.
+
+    count: None, and the output is how many are true in each block (int64). Or how many are true in all: then the second
+    input (int64) has how many are true before each block, and the output is the places of the true ones, ascending
+    (int64). Nothing is written beyond the output, whatever the second input says.
+    """
+
+    block: int
+    count: int | None
+
+
+@dataclass(frozen=True)
 class Gather:
     """Parameters of the primitive ``gather``, which reads elements of its first input where the others say.
 

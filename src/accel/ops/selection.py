@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import interop
 from ..array import Array
-from ..conversion import from_numpy, to_numpy
+from ..conversion import from_numpy
+from ..dtypes import BOOL
 from ..errors import ArgumentError, shown
 from ..indexing import is_integer
-from ..layout import broadcast_shapes
+from ..layout import broadcast_shapes, reshaped
 from .primitive.gather import as_positions, gathered
+from .searching import mask_positions, readable, true_places
+from .views import reshape
 
 
 def selected(x: Array, key: Any) -> Array:
     """A copy of the elements. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
     that they are broadcast to take their place, else they come first."""
-    items: list[Any] = []
-    for item in key if isinstance(key, tuple) else (key,):
-        items += _as_arrays(x, item, sum(i is not None and i is not Ellipsis for i in items))
+    if type(key) is Array and key.dtype is BOOL and 0 < key.ndim <= x.ndim and key.device is x.device:
+        found = _masked(x, key)
+        if found is not None:
+            return found
+    items, known = _expanded(x, key)
     consumed = sum(item is not None and item is not Ellipsis for item in items)
     if consumed > x.ndim:
         raise IndexError(f"index: {consumed} indices for shape {x.shape}")
@@ -53,13 +57,63 @@ def selected(x: Array, key: Any) -> Array:
         )
         for index in indices
     ]
-    return gathered("gather", view, spots, walks, [f"index: array {k}" for k in range(len(spots))])
+    names = [None if inside else f"index: array {k}" for k, inside in enumerate(known)]
+    return gathered("gather", view, spots, walks, names)
 
 
-def _as_arrays(x: Array, item: Any, axis: int) -> Sequence[Any]:
-    """An item of a key: int64 arrays in the place of an array, a list or a mask, which takes several axes."""
+def _expanded(x: Array, key: Any) -> tuple[list[Any], list[bool]]:
+    """A key's items, in which positions stand for masks, and of each of the arrays among them whether its positions are
+    known to be in range."""
+    given = [_as_array(x, item) for item in (key if isinstance(key, tuple) else (key,))]
+    axes = [_axes(item) for item in given]
+    items: list[Any] = []
+    known: list[bool] = []
+    for i, item in enumerate(given):
+        if _is_mask(item):
+            behind = any(other is Ellipsis for other in given[:i])
+            _check_mask(x, x.ndim - sum(axes[i:]) if behind else sum(axes[:i]), item)
+            items += mask_positions(item)
+            known += [True] * item.ndim
+        else:
+            items.append(item)
+            known += [False] * isinstance(item, Array)
+    return items, known
+
+
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, Array) and item.dtype is BOOL
+
+
+def _axes(item: Any) -> int:
+    """How many axes an item of a key takes."""
+    return item.ndim if _is_mask(item) else int(item is not None and item is not Ellipsis)
+
+
+def _check_mask(x: Array, axis: int, mask: Array) -> None:
+    if axis < 0 or mask.shape != x.shape[axis : axis + mask.ndim]:
+        raise IndexError(f"index: a mask of shape {mask.shape} for axes {axis} and on of shape {x.shape}")
+
+
+def _masked(x: Array, mask: Array) -> Array | None:
+    """What a mask of x's first axes selects; None where x's strides do not let these be one axis."""
+    readable("index", mask)
+    _check_mask(x, 0, mask)
+    if mask.ndim > 1:
+        shape = (mask.size, *x.shape[mask.ndim :])
+        strides = reshaped(x.layout, shape)
+        if strides is None:
+            return None
+        x, mask = x.view(shape, strides), reshape(mask, (mask.size,))
+    places, others = true_places(mask), x.ndim - 1
+    if others:
+        places = places.view((places.size, *(1,) * others), (1, *(0,) * others))
+    return gathered("gather", x, [places], (-1, *range(1, x.ndim)), [None])
+
+
+def _as_array(x: Array, item: Any) -> Any:
+    """An item of a key: an int64 array in the place of an array or a list, or a mask."""
     if item is None or item is Ellipsis or isinstance(item, slice) or is_integer(item):
-        return [item]
+        return item
     if isinstance(item, list):
         try:
             made = np.asarray(item, np.int64) if item == [] else np.asarray(item)
@@ -73,13 +127,7 @@ def _as_arrays(x: Array, item: Any, axis: int) -> Sequence[Any]:
     (_, array), _ = interop.adopt("index", x=x, key=item)
     if not isinstance(array, Array) or array.dtype.kind not in "iub" or (array.dtype.kind == "b" and not array.ndim):
         raise ArgumentError(f"index: expected an integer array, or a boolean mask with axes, got {shown(item)}")
-    if array.dtype.kind != "b":
-        return [as_positions("index", "key", array)]
-    if array.shape != x.shape[axis : axis + array.ndim]:
-        raise IndexError(f"index: a mask of shape {array.shape} for axes {axis} and on of shape {x.shape}")
-    return mask_positions(array)
-
-
-def mask_positions(mask: Array) -> list[Array]:
-    """The positions of the True elements of a mask along each of its axes, found on the host."""
-    return [from_numpy(np.ascontiguousarray(found), mask.device) for found in np.nonzero(to_numpy(mask))]
+    if array.dtype is BOOL:
+        readable("index", array)
+        return array
+    return as_positions("index", "key", array)

@@ -7,7 +7,19 @@ import pytest
 
 from accel import composition, nn
 from accel.bench.cases.functions import operations
-from accel.bench.cpu import aims, compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans, worker
+from accel.bench.cpu import (
+    aims,
+    compositions,
+    gathers,
+    joins,
+    matrix,
+    overhead,
+    pointwise,
+    reductions,
+    scans,
+    searches,
+    worker,
+)
 from accel.bench.cpu.case import Case
 from accel.bench.cpu.data import Data
 from accel.bench.machine.limits import Limit
@@ -43,6 +55,10 @@ SMALL = [
     *(joins.rolled((70, 40), 9, axis) for axis in (0, 1)),
     *(joins.flipped((70, 40), axis) for axis in (0, 1)),
     *(joins.padded(shape, 3, mode) for shape in ((70,), (7, 40)) for mode in ("constant", "reflect")),
+    *(searches.search("float32", 500, ordered) for ordered in (False, True)),
+    *(searches.mask("float32", shape, 0.5) for shape in ((500,), (50, 6))),
+    *(searches.unique(dtype, 500) for dtype in ("float32", "int8")),
+    *(searches.top("float32", shape, 3, largest) for shape in ((500,), (4, 50)) for largest in (False, True)),
     *(gathers.elements("int64", 500), gathers.each_row((20, 30))),
     *(case for name in compositions.MADE for case in compositions.rows_of(name, ((20, 50), (3, 5000)))),
     *compositions.quotient(3000),

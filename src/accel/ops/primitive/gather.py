@@ -77,13 +77,20 @@ def check_positions(what: str, positions: Array, length: int) -> None:
         raise IndexError(f"{what}: {bad} is out of range for an axis of length {length}")
 
 
-def gathered(op: str, x: Array, indices: Sequence[Array], walks: tuple[int, ...], names: Sequence[str]) -> Array:
-    """The elements of x by `Gather`'s rule, after a look at the indices, int64 arrays that have names in messages."""
+def gathered(op: str, x: Array, indices: Sequence[Array], walks: tuple[int, ...], names: Sequence[str | None]) -> Array:
+    """The elements of x by `Gather`'s rule, after a look at the indices, int64 arrays that have names in messages, or
+    None where they are known to be in range."""
     lengths = (n for n, to in zip(x.shape, walks, strict=True) if to < 0)
     for index, name, length in zip(indices, names, lengths, strict=True):
-        check_positions(name, index, length)
+        if name is not None:
+            check_positions(name, index, length)
     result: Array = dispatch.call(registry.OPS[op], (x, *indices), Gather(walks))
     return result
+
+
+def picked(x: Array, positions: Array) -> Array:
+    """Elements of a vector at int64 positions of any shape that are known to be in range."""
+    return gathered("take", x, [positions], (-1,), [None])
 
 
 def _adopted(op: str, x: Any, indices: Any) -> tuple[Array, Array, interop.Restore]:
