@@ -26,9 +26,9 @@ PRIMITIVES = {
 """The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 
 UNSWEPT = (
-    "allclose", "average", "corrcoef", "cov", "cross", "matrix_norm", "median", "nanargmax", "nanargmin", "nanmax",
-    "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "pad", "ptp", "quantile", "roll",
-    "trapezoid",
+    "allclose", "average", "corrcoef", "cov", "cross", "interp", "matrix_norm", "median", "nanargmax", "nanargmin",
+    "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "pad", "ptp", "quantile",
+    "roll", "trapezoid",
 )  # fmt: skip
 """Composed ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

@@ -43,6 +43,7 @@ from .numerics import BIT_CONTRACT
 from .ops.composed.closeness import array_equal
 from .ops.concatenation import concat, stack
 from .ops.einsum import einsum, einsum_path
+from .ops.histograms import bincount, digitize, histogram
 from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
 from .ops.matrices import cross, tensordot, vecdot
 from .ops.quantiles import percentile

@@ -20,7 +20,7 @@ OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
-    *("y", "weights", "fweights", "aweights"),
+    *("y", "weights", "fweights", "aweights", "xp", "fp", "bins"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -88,7 +88,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("allclose", "array_equal"), (X, X)),
     **dict.fromkeys(("median", "nanmedian"), (X,)),
     **dict.fromkeys(("percentile", "quantile"), (X, 0.5)),
+    "bincount": (accel.asarray(np.array([0, 2]), device="cpu"),),
     "convolve": (PAIR, PAIR),
+    "digitize": (X, PAIR),
+    "histogram": (X,),
+    "interp": (X, PAIR, PAIR),
     **dict.fromkeys(("save", "savez", "savez_compressed"), (io.BytesIO(), X)),
     "cross": (X, X),
     "gradient": (X,),

@@ -40,6 +40,7 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     **dict.fromkeys(("average", "median", "nanmedian", "ptp", "trapezoid"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("cov", "corrcoef"), ((SHAPE,), [{}])),
     "cross": (((267, 3), (267, 3)), [{}]),
+    "interp": ((SHAPE, (802,), (802,)), [{}]),
     "matrix_norm": ((SHAPE,), [{}, {"ord": 1}]),
     "quantile": ((SHAPE,), [{"axis": 1}]),
     "allclose": ((SHAPE, SHAPE), [{}]),
