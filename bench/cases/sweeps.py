@@ -27,9 +27,9 @@ PRIMITIVES = {
 """The family of an op, by its primitive; ``others`` where it has none."""
 
 UNSWEPT = (
-    "allclose", "average", "cholesky", "corrcoef", "cov", "cross", "det", "index_add", "inv", "matrix_norm",
-    "median", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum",
-    "nanvar", "ptp", "put_along_axis", "quantile", "slogdet", "solve", "trapezoid",
+    "allclose", "average", "cholesky", "corrcoef", "cov", "cross", "det", "index_add", "interp", "inv",
+    "matrix_norm", "median", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod",
+    "nanstd", "nansum", "nanvar", "ptp", "put_along_axis", "quantile", "slogdet", "solve", "trapezoid",
 )  # fmt: skip
 """Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

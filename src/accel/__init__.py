@@ -28,6 +28,7 @@ from .errors import (
     ConfigError,
     DeviceError,
     DtypeError,
+    FileError,
     LinAlgError,
     OutOfMemoryError,
     RangeError,
@@ -35,6 +36,7 @@ from .errors import (
     UnsupportedError,
 )
 from .explain import explain
+from .files import load, save, savez, savez_compressed
 from .fuse import fuse
 from .memory import Device
 from .namespace_info import __array_namespace_info__
@@ -44,6 +46,7 @@ from .ops.composed.closeness import array_equal
 from .ops.composed.stopping import stop_gradient
 from .ops.concatenation import concat, stack
 from .ops.einsum import einsum, einsum_path
+from .ops.histograms import bincount, digitize, histogram
 from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
 from .ops.matrices import cross, tensordot, vecdot
 from .ops.quantiles import percentile

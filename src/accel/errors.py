@@ -43,6 +43,10 @@ class ArgumentError(AccelError, TypeError):
     """An argument of the wrong type."""
 
 
+class FileError(AccelError, ValueError):
+    """A file whose contents are not what they should be."""
+
+
 class OutOfMemoryError(AccelError, MemoryError):
     """An allocation larger than the device can serve; live arrays are untouched."""
 

@@ -114,6 +114,21 @@ def swapaxes(self: Array, axis1: int, axis2: int) -> Array:
 
 
 @attached
+def diagonal(self: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """A view of the diagonals of two axes, along a last axis."""
+    result: Array = rearranging.diagonal(self, offset, axis1, axis2)
+    return result
+
+
+@attached
+def trace(self: Array, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Array:
+    """The sum of a diagonal, as `accel.trace` has it."""
+    _no_out("trace", out)
+    result: Array = rearranging.trace(self, offset, axis1, axis2, dtype)
+    return result
+
+
+@attached
 def ravel(self: Array) -> Array:
     """The elements in row-major order along one axis: a view where strides express it, else a copy."""
     return reshape(self, (self.size,))

@@ -34,6 +34,8 @@ CALLS = {
     "transpose((1, 0))": lambda x: x.transpose((1, 0)),
     "squeeze": lambda x: x.reshape(1, 2, 3, 1).squeeze(),
     "squeeze(0)": lambda x: x.reshape(1, 2, 3, 1).squeeze(0),
+    "diagonal": lambda x: x.diagonal(1),
+    "trace": lambda x: x.trace(-1),
     "ravel": lambda x: x.T.ravel(),
     "flatten": lambda x: x.flatten(),
     "copy": lambda x: x.T.copy(),

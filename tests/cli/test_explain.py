@@ -19,6 +19,7 @@ ARGUMENTS = {
     "linear": ("--shape", "5x7,3x7,3", "activation=gelu"),
     "clip": ("--shape", "5x7", "min=0.0", "max=1.0"),
     "astype": ("--shape", "5x7", "dtype=float16"),
+    "interp": ("--shape", "5x7,9,9"),
     "quantile": ("--shape", "5x7", "q=(0.25,0.75)", "axis=1"),
     "softmax": ("--shape", "5x7", "axis=0"),
     "sum": ("--shape", "5x7", "axis=(0,1)", "keepdims=True"),

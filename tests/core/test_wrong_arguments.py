@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,7 @@ OPERANDS = (
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
     *("values", "index", "source"),
     *("y", "weights", "fweights", "aweights"),
+    *("y", "weights", "fweights", "aweights", "xp", "fp", "bins"),
 )
 """Parameters that arrays, or scalars without axes, are right for."""
 
@@ -92,7 +94,12 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("allclose", "array_equal"), (X, X)),
     **dict.fromkeys(("median", "nanmedian"), (X,)),
     **dict.fromkeys(("percentile", "quantile"), (X, 0.5)),
+    "bincount": (accel.asarray(np.array([0, 2]), device="cpu"),),
     "convolve": (PAIR, PAIR),
+    "digitize": (X, PAIR),
+    "histogram": (X,),
+    "interp": (X, PAIR, PAIR),
+    **dict.fromkeys(("save", "savez", "savez_compressed"), (io.BytesIO(), X)),
     "cross": (X, X),
     "gradient": (X,),
     "matrix_norm": (X,),
@@ -111,6 +118,7 @@ def functions() -> dict[str, Any]:
 
 FUNCTIONS = functions()
 NO_CALL = {"can_cast", "result_type", "finfo", "iinfo", "fuse"}  # which take an array for its dtype, or a function
+NO_CALL |= {"load"}  # which reads what tests/interop/test_files.py writes
 
 
 def parameters(name: str) -> list[inspect.Parameter]:
@@ -195,4 +203,4 @@ def test_signatures_are_what_may_be_given() -> None:
     assert str(inspect.signature(accel.sum)).startswith("(x: 'Any', /, *, axis: 'Axes' = None, dtype: 'Any' = None")
     for name, function in FUNCTIONS.items():
         kinds = {p.kind for p in inspect.signature(function).parameters.values()}
-        assert inspect.Parameter.VAR_KEYWORD not in kinds or name == "explain"
+        assert inspect.Parameter.VAR_KEYWORD not in kinds or name in ("explain", "savez", "savez_compressed")

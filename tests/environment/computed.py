@@ -8,6 +8,7 @@ python computed.py ENVIRONMENT FOLDER DEVICE...
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -42,8 +43,9 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     **dict.fromkeys(("average", "median", "nanmedian", "ptp", "trapezoid"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("cov", "corrcoef"), ((SHAPE,), [{}])),
     "cross": (((267, 3), (267, 3)), [{}]),
+    "interp": ((SHAPE, (802,), (802,)), [{}]),
     "matrix_norm": ((SHAPE,), [{}, {"ord": 1}]),
-    "quantile": ((SHAPE,), [{"axis": 1}]),
+    "quantile": ((SHAPE,), [{"q": (0.1, 0.7), "axis": 1}]),
     "allclose": ((SHAPE, SHAPE), [{}]),
     **dict.fromkeys(("nanargmax", "nanargmin", "nanmean", "nanvar", "nanstd"), ((SHAPE,), [{"axis": 1}])),
     "cosine_similarity": ((SHAPE, SHAPE), [{"axis": 1}]),
@@ -128,7 +130,9 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
 
 def by_name(spec: Any, arrays: list[Any]) -> tuple[list[Any], dict[str, Any]]:
     """Operands in their places, and those by name before which an op may take something else."""
-    first = arrays[:1] if spec.name in COMPOSED or spec.name == "index_add" else arrays
+    nameless = [p.name for p in inspect.signature(spec.function).parameters.values() if p.kind is p.POSITIONAL_ONLY]
+    count = max(1, sum(name in nameless for name in spec.arguments))
+    first = arrays[:count] if spec.name in COMPOSED or spec.name == "index_add" else arrays
     return first, dict(zip(spec.arguments[len(first) :], arrays[len(first) :], strict=False))
 
 

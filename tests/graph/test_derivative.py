@@ -197,6 +197,19 @@ BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     ),
     "padded": (lambda x: accel.pad(x * x, 2, constant_values=5.0) * accel.pad(x, 2, "edge"), [normal(2, 3)]),
     "one row": (lambda x: x[1] * x, [normal(4, 6)]),
+    "covariances": (lambda x, y: accel.cov(x, y), [normal(2, 5), normal(5)]),
+    "correlations": (lambda x: accel.corrcoef(x), [normal(3, 5)]),
+    "averages": (lambda x, w: accel.average(x, 1, w * w + 1.0), [normal(3, 5), normal(5)]),
+    "integrals": (lambda y, x: accel.trapezoid(y, x), [normal(3, 5), normal(5)]),
+    "derivatives": (lambda x: accel.gradient(x, 0.5, axis=1, edge_order=2), [normal(3, 5)]),
+    "ranges": (lambda x: accel.ptp(x, 1), [normal(3, 5)]),
+    "cross products": (accel.linalg.cross, [normal(4, 3), normal(4, 3) + 1.0]),
+    "norms": (lambda x: accel.linalg.matrix_norm(x) + accel.linalg.matrix_norm(x, ord=1), [normal(3, 4)]),
+    "powers": (lambda x: accel.linalg.matrix_power(x, 3), [normal(3, 3)]),
+    "labelled axes": (
+        lambda a, b, c: accel.einsum("ijk,kl,iil->jl", a, b, c),
+        [normal(2, 3, 4), normal(4, 5), normal(2, 2, 5)],
+    ),
     "choices": (lambda x, y: fn.where(fn.less(x, y), x * y, x - y), [normal(5, 4), normal(5, 1)]),
 }
 
@@ -230,6 +243,17 @@ def test_against_central_differences(body):
 def test_ties_of_a_maximum_share_the_cotangent():
     found, given = gradients(lambda x: max(x, axis=1), [np.array([[2.0, 1.0, 2.0], [0.0, 3.0, 3.0]])])
     assert found[0].tolist() == [[given[0][0] / 2, 0, given[0][0] / 2], [0, given[0][1] / 2, given[0][1] / 2]]
+
+
+def test_what_is_left_out_has_no_share():
+    x = np.array([[1.0, np.nan, 2.0], [np.nan, np.nan, 4.0]])
+    for function, want in (
+        (lambda x: accel.nansum(x, 1), [[1, 0, 1], [0, 0, 1]]),
+        (lambda x: accel.nanmean(x, 1), [[0.5, 0, 0.5], [0, 0, 1]]),
+        (lambda x: accel.nanmax(x, 1), [[0, 0, 1], [0, 0, 1]]),
+    ):
+        (found,), (g,) = gradients(function, [x])
+        assert np.allclose(found, g[:, None] * np.array(want))
 
 
 def test_what_is_no_smooth_number_has_no_cotangent():

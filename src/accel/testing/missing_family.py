@@ -30,7 +30,7 @@ def reductions(name: str, dtype: DType) -> Samples:
     """An operand, axes, keepdims, and what else the op takes."""
 
     def draw(its: Draw) -> Sample:
-        lengths = shape(its, most=3, elements=600)
+        lengths = shape(its, most=3, elements=200)
         if name in CHOICES:
             lengths = tuple(max(1, n) for n in lengths)
         keywords: dict[str, Any] = {}

@@ -113,6 +113,28 @@ def integrals(dtype: DType) -> Samples:
     return Samples(draw, [_edge(dtype, [(3, BLOCK + 33)]), _edge(dtype, [(70, 33)], axis=0, dx=0.1)])
 
 
+def interpolations(dtype: DType) -> Samples:
+    """Places, and points in ascending order, with some at the same place, too."""
+
+    def points(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        places = np.sort(np.round(4 * rng.standard_normal(n)) / 4).astype(dtype.numpy)
+        return places, values(rng, dtype, (n,), "normal")
+
+    def draw(its: Draw) -> Sample:
+        x = array(its, dtype, shape(its, most=2, elements=200), ("integers", "normal"))
+        xp, fp = points(np.random.default_rng(its.integer(0, 999)), its.choice((1, 2, 3, 17)))
+        keywords: dict[str, Any] = {"left": -7.0} if its.once_in(2) else {}
+        if its.once_in(2):
+            keywords["right"] = 0.1
+        return Sample((x, xp, fp), keywords)
+
+    def edge() -> Sample:
+        rng = np.random.default_rng(8)
+        return Sample((values(rng, dtype, (513,), "normal"), *points(rng, 65)))
+
+    return Samples(draw, [Edge(513, edge)])
+
+
 def closeness(dtype: DType) -> Samples:
     """An operand and itself, or one with other elements in some places; tolerances."""
 
@@ -138,6 +160,7 @@ FAMILIES: dict[str, Callable[[DType], Samples]] = {
     "cov": covariances,
     "corrcoef": correlations,
     "trapezoid": integrals,
+    "interp": interpolations,
     "allclose": closeness,
 }
 """The examples of an op, by its family."""
