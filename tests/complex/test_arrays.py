@@ -1,4 +1,4 @@
-"""Complex arrays: made, converted, moved and computed with, against NumPy; their memory is shared with NumPy and torch."""
+"""Complex arrays: made, converted, moved and computed with, against NumPy; memory is shared with NumPy and torch."""
 
 from __future__ import annotations
 

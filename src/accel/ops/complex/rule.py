@@ -100,15 +100,16 @@ Operands = Callable[[Sequence[Array], View, int], Sequence[Array]]
 axes of length 1 at the end."""
 
 
-def moves(spec: OpSpec, params: Callable[[tuple[Layout, ...], Any], Any], operands: Operands) -> None:
-    """Makes an op move the parts of complex operands together. params(layouts, params): those of the call on arrays
-    with one more axis, the last."""
+def moves(spec: OpSpec, params: Callable[[tuple[Layout, ...], Any], tuple[Any, Any]], operands: Operands) -> None:
+    """Makes an op take the parts of complex operands together. params(layouts, params): those of the call on one part,
+    and of that on arrays with one more axis, the last."""
 
     def adapt(layouts: tuple[Layout, ...], given: Any) -> Any:
+        its_params = params(layouts, given)
         adapted = spec.adapt(layouts, given)
         if isinstance(adapted, Seen):
             return lambda *arrays: dispatch.on_views(spec, adapted)(arrays, None)
-        return adapted or Moved(dispatch.call, spec, (given, params(layouts, given)), operands)
+        return adapted or Moved(dispatch.call, spec, its_params, operands)
 
     serve(spec, adapt=adapt)
 
