@@ -53,7 +53,7 @@ def ops_page() -> str:
             continue
         name = "accel." + (f"{spec.namespace}." if spec.namespace else "") + spec.name
         real, half, whole = (spec.bits(d, "default") if d in spec.dtypes else "" for d in (FLOAT32, FLOAT16, INT32))
-        classes = (real, spec.bits(FLOAT32, "default") if spec.name in COMPLEX else "", half, whole)
+        classes = (real, spec.bits(FLOAT32, "default") if spec in COMPLEX else "", half, whole)
         composes = "yes" if spec.decompose is not None else ""
         lines.append(f"| `{name}` | {spec.summary} | {spec.primitive} | {composes} | {' | '.join(classes)} |")
     return "\n".join(lines) + "\n"

@@ -324,6 +324,12 @@ def test_a_fused_function_computes_complex_numbers():
     alike(made["turned"], np.array([1j, -2j], np.complex64))
     alike(made["same"], np.array([2, -1], np.float32))
     alike(made["angle"], np.array([np.pi / 2, -np.pi / 2], np.float32))
+
+    @accel.fuse
+    def exp(a):  # a name that an op has, which is another function
+        return a + 1j
+
+    alike(exp(x), x + np.complex64(1j))
     kept = []
     accel.fuse(lambda a: kept.append(a * 2.0) or a)(accel.asarray(x))
     for use in (np.asarray, lambda a: a * 2.0, accel.exp, accel.copy):

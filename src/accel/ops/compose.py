@@ -196,7 +196,7 @@ class _Composed:
         )
         self.spec = registry.register(spec)
         if any("c" in KINDS[p.kind or ""][0] for p in self.operands):
-            registry.COMPLEX[self.name] = spec  # the ops that the body calls have their rules
+            registry.COMPLEX[spec] = spec  # the ops that the body calls have their rules
         return function
 
     def public(self, namespace: str) -> Callable[..., Any]:

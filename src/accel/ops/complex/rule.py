@@ -55,7 +55,7 @@ def serve(spec: OpSpec, **columns: Any) -> OpSpec:
     itself: list[OpSpec] = []
     made = replace(spec, primitive="complex", infer=partial(_infer, itself), keeps_order=False, **columns)
     itself.append(made)
-    registry.COMPLEX[spec.name] = made
+    registry.COMPLEX[spec] = registry.COMPLEX[made] = made
     return made
 
 
