@@ -178,8 +178,20 @@ def test_what_is_refused():
         with pytest.raises(accel.DtypeError):
             call()
     assert np.asarray(r).tolist() == [1, 1, 1]
-    with pytest.raises(accel.ShapeError):
-        accel.add(x, accel.asarray(drawn(2)))
+    two = accel.asarray(drawn(2))
+    for name in ("add", "divide", "pow", "equal"):
+        with pytest.raises(accel.ShapeError, match=rf"{name}: shapes \(3,\), \(2,\) do not broadcast"):
+            getattr(accel, name)(x, two)
+    with pytest.raises(accel.ShapeError, match=r"matmul: .*\(3,\) .*\(2,\)"):
+        accel.matmul(x, two)
+    with pytest.raises(accel.ShapeError, match=r"arrays\[1\]: has shape \(1, 2\), arrays\[0\] \(1, 3\)"):
+        accel.concat([x[None], two[None]])
+    with pytest.raises(accel.AxisError, match="axis: 1 is out of range for an array with 1 axes"):
+        accel.sum(x, axis=1)
+    with pytest.raises(IndexError, match="3 is out of range for an axis of length 3"):
+        accel.take(x, accel.asarray([3]))
+    with pytest.raises(accel.UnsupportedError, match="out has"):
+        accel.dispatch.call(accel.registry.OPS["exp"], (x,), None, accel.ones(3))
 
 
 # moved

@@ -72,6 +72,7 @@ def rule(
     """
 
     def adapt(layouts: tuple[Layout, ...], params: Any) -> Any:
+        _check(spec, layouts)
         return Moved(dispatch.call, spec, (params, params), _each) if alike(layouts) else None
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,8 +82,14 @@ def rule(
     return decorate
 
 
+def _check(spec: OpSpec, layouts: tuple[Layout, ...]) -> None:
+    """Raises ShapeError, in the op's name, where operands of an elementwise op do not broadcast."""
+    if spec.primitive == "pointwise":
+        broadcast_shapes(*(x.shape for x in layouts), what=spec.name)
+
+
 def alike(spec: OpSpec) -> None:
-    """Makes an op do to parts what it does to real numbers."""
+    """Makes an op of one operand do to parts what it does to real numbers."""
     serve(spec, adapt=lambda layouts, params: Moved(dispatch.call, spec, (params, params), _each))
 
 
@@ -109,6 +116,8 @@ def moves(spec: OpSpec, params: Callable[[tuple[Layout, ...], Any], tuple[Any, A
         adapted = spec.adapt(layouts, given)
         if isinstance(adapted, Seen):
             return lambda *arrays: dispatch.on_views(spec, adapted)(arrays, None)
+        if adapted is None and spec.primitive != "pointwise":
+            spec.infer(layouts, given)  # which says what is wrong with shapes, before they are those of parts
         return adapted or Moved(dispatch.call, spec, its_params, operands)
 
     serve(spec, adapt=adapt)
