@@ -17,12 +17,10 @@ from dataclasses import dataclass, field
 
 from ..layout import Shape, broadcast_strides
 from .graph import Graph, Node, Read
+from .views import ONE_INSTRUCTION
 
 MOST = 24
 """Operands and results of a group."""
-
-ONE_INSTRUCTION = ("cast", "add", "subtract", "multiply", "negative")
-"""Functions that an epilogue computes for each element, where a number for each row or column would do."""
 
 FOLDED = ("sum", "prod", "max", "min", "any", "all")
 """Kinds of reductions that a row program has; argmax and argmin have kernels of their own."""
