@@ -14,6 +14,8 @@ from accel.backends.base import Kernel
 nn = accel.nn
 X, W = accel.ones((8, 16), dtype="float32"), accel.ones((16,), dtype="float32")
 M, IMAGE = accel.ones((16, 16), dtype="float32"), accel.ones((4, 6, 5), dtype="float32")
+HALVES, IMAGE16 = accel.ones((8, 16), dtype="float16"), accel.ones((4, 6, 5), dtype="float16")
+CHANNELS16 = accel.ones((6,), dtype="bfloat16")
 BATCH, CUBE = accel.ones((2, 4, 16), dtype="float32"), accel.ones((16, 3, 4), dtype="float32")
 CHANNELS, CLASSES = accel.ones((6,), dtype="float32"), accel.zeros((8,), dtype="int64")
 
@@ -62,6 +64,31 @@ LAUNCHES = {
     "tensordot": (lambda x, w: accel.exp(accel.tensordot(x, w, axes=1)), (BATCH, CUBE), ["matmul"]),
     "product of a vector": (lambda x, w, b: accel.tanh(x @ w) + b, (W, M, W), ["matmul"]),
     "product of vectors": (lambda x, y: accel.exp(x @ y) * 2.0, (W, W), ["matmul"]),
+    "glu": (nn.glu, (HALVES,), ["pointwise"]),
+    "glu along rows": (lambda x: nn.glu(x, axis=0), (HALVES,), ["pointwise"]),
+    "group_norm of 16 bits": (
+        lambda x, y, w, b: nn.group_norm(x, 2, w, b, residual=y),
+        (IMAGE16, IMAGE16, CHANNELS16, CHANNELS16),
+        ["row"],
+    ),
+    "group_norm of channels that lie last": (
+        lambda x, w: nn.group_norm(x, 2, w),
+        (accel.ones((4, 5, 6), dtype="float16").permute((0, 2, 1)), CHANNELS16),
+        ["row"],
+    ),
+    "a cast, turned and cut": (lambda x: accel.astype(x, "float32")[::-1, 1:] * 2.0, (HALVES,), ["pointwise"]),
+    "a cast, shifted": (
+        lambda x: on(accel.astype(x, "float64"), lambda z: z[1:] - z[:-1]),
+        (X,),
+        ["pointwise"],
+    ),
+    "halves of a chain": (lambda x: on(accel.exp(-x * 2.0), lambda z: z[4:] - z[:4]), (X,), ["pointwise"]),
+    "a cast, reshaped and folded": (
+        lambda x: accel.sum(accel.reshape(accel.astype(x, "float32"), (2, 4, 16)), axis=1),
+        (HALVES,),
+        ["row"],
+    ),
+    "a diagonal": (lambda x: accel.exp(accel.diagonal(accel.astype(x, "float64"))), (M,), ["pointwise"]),
     "chain": (lambda x, y: accel.exp(x * y + x) / (1 + y * y) - x, (X, X), ["pointwise"]),
 }
 
@@ -79,6 +106,13 @@ def on(value, function):
 APART = {
     "reversed": (lambda x: on(accel.exp(x), lambda z: z + z[::-1]), (X,), 2, "reads a part"),
     "shifted": (lambda x: on(accel.exp(x), lambda z: z[1:] * z[:-1]), (X,), 2, "reads a part"),
+    "shifted, and costs": (lambda x: on(accel.exp(x), lambda z: z[1:] - z[:-1]), (X,), 2, "reads a part"),
+    "a cast that is read as it is too": (
+        lambda x: on(accel.astype(x, "float64"), lambda z: z + z[::-1]),
+        (X,),
+        2,
+        "reads a part",
+    ),
     "other axes": (lambda x: (accel.sum(x, axis=0), accel.sum(x, axis=1)), (X,), 2, "folds other axes"),
     "product twice": (lambda x, w: on(x @ w, lambda p: (accel.exp(p), accel.tanh(p))), (X, M), 2, "one result"),
     "a bias that costs": (lambda x, w, b: x @ w + accel.exp(b), (X, M, W), 2, "computed again and again"),

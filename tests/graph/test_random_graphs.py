@@ -14,7 +14,7 @@ from reference_kernels import reference_kernels
 import accel
 from accel import dispatch
 from accel.config import config
-from accel.graph import group as grouping
+from accel.graph import fit
 from accel.graph.compile import stages
 from accel.graph.trace import Tracer
 from accel.testing.compare import differing
@@ -51,7 +51,7 @@ def test_fused_functions_give_the_bits_of_single_calls(target, data):
 
 def test_a_group_that_is_formed_wrongly_is_seen(monkeypatch):
     """The control: a view of an intermediate that is not read in place is taken as if it were."""
-    monkeypatch.setattr(grouping._Grouping, "_check_crossing", lambda *args: None)
+    monkeypatch.setattr(fit.Fit, "_check_crossing", lambda *args: None)
     with reference_kernels(), pytest.raises(AssertionError):
         for seed in range(3000):
             check(draw(Draw.seeded(seed), 16), "cpu")

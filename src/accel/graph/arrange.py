@@ -1,5 +1,5 @@
-"""A graph rewritten before it is grouped, so that fewer views lie between a value and what is made of it. Nothing else
-changes: each node computes the same numbers, and a value keeps its number, its elements and their places in memory."""
+"""A graph rewritten before it is grouped, so that fewer views lie between a value and what is made of it. No number
+changes, nor where the elements of a result are."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from math import prod
 
 from ..layout import Layout, Shape, broadcast_strides, layout, reshaped
 from .graph import Graph, Node, Read
+from .views import scalar, viewed
 
 
 def arranged(graph: Graph) -> Graph:
-    """Steps on a product that is seen under another shape (linear's of more than two axes, a product of vectors), in
-    the product's own, where their other operands can be seen like that too."""
+    """Steps on views of operands, in the place of views of what steps make of these (`views.py`). Steps on a product
+    that is seen under another shape (linear's of more than two axes, a product of vectors), in the product's own, where
+    their other operands can be seen like that too; and a last step on any value, such as the rounding of a result."""
+    graph = viewed(graph)
     nodes = dict(graph.numbered())
+    _last_steps(graph, nodes)
     for number, node in graph.numbered():
         if node.spec.primitive == "matmul":
             _Product(graph, number, nodes).follow()
@@ -51,9 +55,7 @@ class _Product:
         return {r.value for user, r in self._graph.reads() if r.value in self._inside and user not in self._inside}
 
     def _is_whole(self, read: Read) -> bool:
-        """Whether a read sees all of a value's memory in its order."""
-        its = read.layout
-        return not read.offset and its.contiguous and its.size == self._graph.layout(read.value).size
+        return _whole(read, self._graph.layout(read.value))
 
     def _seen(self, number: int, node: Node, shape: Shape) -> dict[int, Node] | None:
         """A step over another shape, with those that it alone needs; None where an operand has no strides for that, or
@@ -87,6 +89,35 @@ class _Product:
         made = self._seen(giver, self._nodes[giver], shape)
         found.update(made or {})
         return made is not None
+
+
+def _last_steps(graph: Graph, nodes: dict[int, Node]) -> None:
+    """Results that are steps of one computed value under another shape, in the value's own."""
+    needed = {read.value for user, read in graph.reads() if user >= 0}
+    for number, node in graph.numbered():
+        varying = [r for r in node.reads if r.layout.size > 1]
+        if node.spec.primitive != "pointwise" or len(varying) != 1 or varying[0].value < graph.first:
+            continue
+        (read,) = varying
+        its, outputs = graph.layout(read.value), node.outputs
+        if needed.intersection(graph.results_of(number)) or read.layout.shape == its.shape:
+            continue
+        if read.offset or read.layout.size != its.size or any(_axes(x) != _axes(read.layout) for x in outputs):
+            continue
+        nodes[number] = replace(
+            node,
+            reads=tuple(Read(read.value, its) if r is read else scalar(r) for r in node.reads),
+            outputs=tuple(layout(x.dtype, its.shape, its.strides, x.device) for x in outputs),
+        )
+
+
+def _axes(its: Layout) -> tuple[Shape, Shape]:
+    return its.shape, its.strides
+
+
+def _whole(read: Read, own: Layout) -> bool:
+    """Whether a read sees all of a value's memory in its order."""
+    return not read.offset and read.layout.contiguous and own.contiguous and read.layout.size == own.size
 
 
 def _stretched(its: Layout, shape: Shape, seen: Shape) -> Layout | None:

@@ -11,8 +11,9 @@ from ..config import Settings
 from ..errors import AccelError
 from ..layout import Layout
 from ..plan import Into, Operand, bind, plan
+from .fit import Group, Limit
 from .graph import Graph, Read, called, described
-from .group import Group, Limit, groups
+from .group import groups
 from .placing import placed
 from .program import Inexpressible, Work, work
 

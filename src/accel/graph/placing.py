@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..layout import Layout, Shape, layout
+from .fit import Group
 from .graph import Graph, Read
-from .group import Group
 
 
 def placed(graph: Graph, groups: Sequence[Group], alone: frozenset[str] = frozenset()) -> list[Group]:

@@ -10,8 +10,8 @@ from ..conversion import is_range
 from ..layout import Layout, Shape, broadcast_strides, layout
 from ..ops.parameters import Product, Reduction, Rows, accumulator_dtype
 from ..scalar import FUNCTIONS, Fold, Index, Input, Program, RowProgram, Step
+from .fit import Group, product_of, space
 from .graph import Graph, Node, Read
-from .group import Group, product_of, space
 
 
 @dataclass(frozen=True)

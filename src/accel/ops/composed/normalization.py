@@ -14,11 +14,10 @@ from functools import partial
 from ...arguments import integer, integers, real
 from ...array import Array
 from ...data_types import finfo
-from ...dtypes import promote
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Shape, broadcast_shapes
 from ..compose import Operand, composed
-from ..primitive.pointwise import astype, fn
+from ..primitive.pointwise import fn
 from ..primitive.reduce import Axes, normalize_axes, sum
 from ..views import broadcast_to, expand_dims, reshape
 from . import exact_normalization as exact
@@ -104,7 +103,7 @@ def rms_norm(
     return y if residual is None else (y, total)
 
 
-@composed(reference=exact.group_norm, samples=partial(examples, "group_norm"), widen=False)
+@composed(reference=exact.group_norm, samples=partial(examples, "group_norm"))
 def group_norm(
     x: Operand,
     num_groups: int,
@@ -129,15 +128,11 @@ def group_norm(
         raise ShapeError(f"group_norm: num_groups: {x.shape[1]} channels are not cut into {shown(count)} equal parts")
     shape = (x.shape[0], count, x.shape[1] // count, *x.shape[2:])
     behind = range(3, len(shape))
-    output = promote(*(v.dtype for v in (x, weight, bias, residual) if v is not None))
-    # cut before they are widened, so that the cuts are views of operands
-    cut = [None if v is None else expand_dims(reshape(v, shape[1:3]), (0, *behind)) for v in (weight, bias)]
-    cut += [None if v is None else reshape(v, shape) for v in (x, residual)]
-    weight, bias, parts, residual = (None if v is None else astype(v, v.dtype.accumulator, copy=False) for v in cut)
-    total = added("group_norm", parts, residual)
+    weight, bias = (None if v is None else expand_dims(reshape(v, shape[1:3]), (0, *behind)) for v in (weight, bias))
+    parts, other = (None if v is None else reshape(v, shape) for v in (x, residual))
+    total = added("group_norm", parts, other)
     y = affine(standard("group_norm", total, (2, *behind), eps), weight, bias)
-    results = [reshape(astype(v, output, copy=False), x.shape) for v in (y, total)]
-    return results[0] if residual is None else tuple(results)
+    return reshape(y, x.shape) if residual is None else (reshape(y, x.shape), reshape(total, x.shape))
 
 
 @composed(reference=exact.normalize, samples=partial(examples, "normalize"))
