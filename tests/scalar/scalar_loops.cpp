@@ -58,11 +58,12 @@ ACCEL_FUNCTIONS_2(LOOP_2)
 ACCEL_FUNCTIONS_3(LOOP_3)
 ACCEL_CASTS(LOOP_CAST)
 
-// Error of y in units in the last place of the float32s around z; infinity counts as 2**128, the float after the last.
-static inline double error_in_ulp(double y, double z) {
+// Error of y in units in the last place of the float32s around z, or around least where z is smaller; infinity counts
+// as 2**128, the float after the last.
+static inline double error_in_ulp(double y, double z, double least) {
   const double end = 0x1p128;
   const double yc = std::min(std::max(y, -end), end), zc = std::min(std::max(z, -end), end);
-  const uint64_t exponent = bitcast<uint64_t>(zc) & 0x7ff0000000000000u;
+  const uint64_t exponent = bitcast<uint64_t>(std::max(std::fabs(zc), least)) & 0x7ff0000000000000u;
   const double unit = std::min(std::max(bitcast<double>(exponent), 0x1p-126), 0x1p127) * 0x1p-23;
   const double error = std::fabs(yc - zc) / unit;
   const bool y_nan = y != y, z_nan = z != z;
@@ -71,7 +72,7 @@ static inline double error_in_ulp(double y, double z) {
 
 // Largest error of single(x) against wide(x) over floats x of the bits start, start + step, ...; at: the worst x.
 template <auto single, auto wide>
-static double sweep(uint32_t start, uint32_t step, uint64_t count, float* at) {
+static double sweep(uint32_t start, uint32_t step, uint64_t count, double least, float* at) {
   constexpr size_t kBlock = 2048;
   float x[kBlock];
   double error[kBlock];
@@ -79,7 +80,7 @@ static double sweep(uint32_t start, uint32_t step, uint64_t count, float* at) {
   for (uint64_t first = 0; first < count; first += kBlock) {
     const size_t n = std::min<uint64_t>(kBlock, count - first);
     for (size_t i = 0; i < n; ++i) x[i] = bitcast<float>(start + step * static_cast<uint32_t>(first + i));
-    for (size_t i = 0; i < n; ++i) error[i] = error_in_ulp(single(x[i]), wide(x[i]));
+    for (size_t i = 0; i < n; ++i) error[i] = error_in_ulp(single(x[i]), wide(x[i]), least);
     for (size_t i = 0; i < n; ++i) {
       if (error[i] > worst) worst = error[i], *at = x[i];
     }
@@ -88,9 +89,9 @@ static double sweep(uint32_t start, uint32_t step, uint64_t count, float* at) {
 }
 
 #define SWEEP(f, d, T, R) SWEEP_##d(f)
-#define SWEEP_float32(f)                                                                  \
-  extern "C" double sweep_##f(uint32_t start, uint32_t step, uint64_t count, float* at) { \
-    return sweep<accel_##f##_float32, accel_##f##_float64>(start, step, count, at);       \
+#define SWEEP_float32(f)                                                                                \
+  extern "C" double sweep_##f(uint32_t start, uint32_t step, uint64_t count, double least, float* at) { \
+    return sweep<accel_##f##_float32, accel_##f##_float64>(start, step, count, least, at);              \
   }
 #define SWEEP_float64(f)
 #define SWEEP_bool(f)

@@ -101,7 +101,8 @@ class Library:
         function = getattr(self._library, f"sweep_{name}")
         function.restype = ctypes.c_double
         at = ctypes.c_float()
-        worst = function(ctypes.c_uint32(start), ctypes.c_uint32(step), ctypes.c_uint64(count), ctypes.byref(at))
+        least = ctypes.c_double(FUNCTIONS[name].least)
+        worst = function(ctypes.c_uint32(start), ctypes.c_uint32(step), ctypes.c_uint64(count), least, ctypes.byref(at))
         return worst, at.value
 
     def run(self, symbol: str, result: np.dtype, *arrays: np.ndarray) -> np.ndarray:

@@ -41,12 +41,12 @@ def two_sum(a: Expr, b: Expr) -> tuple[Expr, Expr]:
 
 
 def log_pair(x: Expr) -> tuple[Expr, Expr]:
-    """log(x) as a sum of two, the second not small but in error by little, for finite x > 0."""
+    """log(x) as a pair, in error by what rounding `log_tail`, which is below 0.1, loses; for finite x > 0."""
     m, k = normalised(x)
     f = m - 1.0
     high, low = LN2[x.dtype]
     total, rest = fast_two_sum(k * high, f)
-    return total, rest + fma(k, low, log_tail(f))
+    return two_sum(total, rest + fma(k, low, log_tail(f)))
 
 
 def _stirling(a: Expr) -> Expr:
