@@ -69,23 +69,27 @@ def store(out: Array, values: Array, cells: Array, params: Scatter) -> None:
 def in_rows(values: Array, count: int, rows: Shape) -> Array:
     """Values (…, *rows) of which the leading axes have `count` elements, as (count, *rows)."""
     shape = (count, *rows)
+    if values.shape == shape:
+        return values
     steps = reshaped(values.layout, shape) if prod(shape) else row_major(shape)
     return values.contiguous().view(shape, row_major(shape)) if steps is None else values.view(shape, steps)
 
 
-def numbered(positions: Sequence[Array], lengths: Shape) -> Array:
+def cells_of(positions: Sequence[Array], lengths: Sequence[int], forward: Sequence[bool]) -> Array:
     """The cells, a vector, that positions along axes of these lengths stand for. Positions are int64 of shapes that
-    broadcast, below 0 from the end; where one is out of range the number is that of no cell."""
+    broadcast, below 0 from the end; where one is out of range the number is that of no cell. forward: of which it is
+    known that they are in range and none is below 0."""
+    if len(positions) == 1 and forward[0]:
+        return in_rows(positions[0], positions[0].size, ())
     device = positions[0].device
     numbers = [constant(n, INT64, device) for n in (*lengths, 0, prod(lengths))]
-    made = dispatch.call(PROGRAM, (*positions, *numbers), _numbering(len(lengths))).contiguous()
-    cells: Array = made.view((made.size,), (1,))
-    return cells
+    made = dispatch.call(PROGRAM, (*positions, *numbers), _numbering(len(lengths)))
+    return in_rows(made, made.size, ())
 
 
 @lru_cache(maxsize=64)
 def _numbering(axes: int) -> Program:
-    """From positions, lengths, 0 and their product, which is no cell, to the number of a cell."""
+    """From positions, lengths, 0 and the lengths' product, which is no cell, to the number of a cell."""
     build = ProgramBuilder(*("int64",) * (2 * axes + 2))
     zero, none = 2 * axes, 2 * axes + 1
     cell = good = None
@@ -132,13 +136,16 @@ def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **ot
     shape = broadcast_shapes(_beside(x.shape, along, 1), _beside(positions.shape, along, 1), what=op)
     shape = _beside(shape, along, positions.shape[along])
     source = source_of(op, "values", given[0] if given else values, x, shape)
-    check_positions(f"{op}: indices", positions, n)
-    return restore(put(op, x, positions.view(shape, broadcast_strides(positions.layout, shape)), source, along))
+    forward = check_positions(f"{op}: indices", positions, n)
+    spread = positions.view(shape, broadcast_strides(positions.layout, shape))
+    return restore(put(op, x, spread, source, along, forward))
 
 
-def put(op: str, x: Array, positions: Array, values: Array, axis: int, apart: bool = False) -> Array:
-    """x with values at positions along an axis, both of one shape that the other axes of x broadcast to. apart: no
-    element is there twice."""
+def put(
+    op: str, x: Array, positions: Array, values: Array, axis: int, forward: bool = False, apart: bool = False
+) -> Array:
+    """x with values at positions along an axis, both of one shape that the other axes of x broadcast to. forward: as in
+    `cells_of`. apart: no element is there twice."""
     spots, lengths = [positions], [x.shape[axis]]
     for first, axes in ((True, range(axis)), (False, range(axis + 1, x.ndim))):
         kept = tuple(x.shape[a] if a in axes else 1 for a in range(x.ndim))
@@ -146,7 +153,7 @@ def put(op: str, x: Array, positions: Array, values: Array, axis: int, apart: bo
             at = 0 if first else len(spots)
             spots.insert(at, index_range(prod(kept), x.device).view(kept, row_major(kept)))
             lengths.insert(at, prod(kept))
-    cells = numbered(spots, tuple(lengths)) if x.size and values.size else positions
+    cells = cells_of(spots, lengths, [forward]) if x.size and values.size else positions
     params = Scatter(x.shape, (-1,) * x.ndim, apart=apart)
     return scattered(op, x, in_rows(values, values.size, ()), cells, params)
 
@@ -175,8 +182,8 @@ def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> An
         raise ShapeError(f"{op}: source: expected shape {expected}, got {source.shape}")
     if source.dtype is not x.dtype or x.dtype.kind == "b":
         raise DtypeError(f"{op}: expected x and source of one dtype of numbers, got {x.dtype} and {source.dtype}")
-    check_positions(f"{op}: index", positions, x.shape[along])
-    return restore(add_rows(op, x, positions, source, along))
+    forward = check_positions(f"{op}: index", positions, x.shape[along])
+    return restore(add_rows(op, x, positions, source, along, forward))
 
 
 def _dim(dim: Any, ndim: int) -> int:
@@ -186,14 +193,14 @@ def _dim(dim: Any, ndim: int) -> int:
     return given % ndim
 
 
-def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int) -> Any:
+def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int, forward: bool = False) -> Any:
     """`index_add` of arrays that fit."""
     if x.size == 0 or source.size == 0:
         return copy(x)
     wide, source = (astype(a, x.dtype.accumulator if x.dtype.kind == "f" else x.dtype, copy=False) for a in (x, source))
     walks = tuple(-1 if a == axis else a + (a < axis) for a in range(x.ndim))
     order = (axis, *(a for a in range(x.ndim) if a != axis))
-    cells = numbered([positions], (x.shape[axis],))
+    cells = cells_of([positions], [x.shape[axis]], [forward])
     added = scattered(op, wide, source.permute(order), cells, Scatter(x.shape, walks, add=True))
     return astype(added, x.dtype, copy=False)
 
