@@ -17,10 +17,11 @@ from ..errors import ArgumentError, shown
 from ..indexing import is_integer
 from ..layout import Shape, broadcast_shapes
 from ..operators import check_writable
+from .cells import cells_of, in_rows
 from .parameters import Scatter
 from .primitive.gather import as_positions, check_positions, gathered
 from .primitive.pointwise import source_of
-from .primitive.scatter import cells_of, in_rows, store
+from .primitive.scatter import store
 
 
 @dataclass(frozen=True)

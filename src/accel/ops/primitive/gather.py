@@ -19,6 +19,7 @@ from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from .. import bounds
 from ..parameters import Gather
+from ..selection_derivative import gather_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .pointwise import astype, fn
 from .reduce import max as largest
@@ -244,6 +245,4 @@ def _analysed(
     return [x.seen(lambda v: select(params.walks, shape, v, *(index.value for index in indices)))]
 
 
-registry.register_primitive(
-    Primitive("gather", _answer, _analysed, "its cotangents would be added up where positions are alike (a scatter)")
-)
+registry.register_primitive(Primitive("gather", _answer, _analysed, gather_vjp))
