@@ -11,6 +11,7 @@ namespace {
 constexpr int64_t kLanes = 64, kBlock = 4096;  // of rule 2
 constexpr int64_t kTile = 16;                  // elements of a row that are summed side by side
 constexpr int64_t kPart = 1 << 14;             // elements between two checkpoints
+constexpr int64_t kPiece = 64;                 // elements of a row that one task of several moves at least
 constexpr double kGrain = 1 << 15;             // elements of a task
 constexpr double kThreadElements = 1 << 16;    // elements that are worth a thread
 
@@ -42,6 +43,15 @@ void along_row(const Nest& nest, int64_t begin, int64_t end, Body&& body) {
   }
 }
 
+template <class T>
+inline void store_elements(int64_t i, int64_t end, int64_t length, int64_t step, int64_t cell_step, int64_t value_step,
+                           const T* values, const int64_t* cells, T* out) {
+  for (; i < end; ++i) {
+    const int64_t cell = cells[i * cell_step];
+    if (static_cast<uint64_t>(cell) < static_cast<uint64_t>(length)) out[cell * step] = values[i * value_step];
+  }
+}
+
 /// Tasks are parts of every row, or where no two rows meet, of the rows.
 template <class T>
 void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* values, const int64_t* cells, T* out,
@@ -49,7 +59,9 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
   const int64_t columns = nest.shape.product(), shared = apart ? p.count : columns;
   const double elements = static_cast<double>(p.count) * static_cast<double>(columns);
   threads = worthwhile(elements, kThreadElements, threads);
-  const int64_t tasks = std::min(shared, tasks_of(elements, kGrain, threads)), share = (shared + tasks - 1) / tasks;
+  const int64_t tasks =
+      apart ? std::min(shared, tasks_of(elements, kGrain, threads)) : std::clamp<int64_t>(columns / kPiece, 1, threads);
+  const int64_t share = (shared + tasks - 1) / tasks;
   const int64_t out_step = nest.inner_stride(0), value_step = nest.inner_stride(1);
   parallel_for((shared + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t first = task * share, last = std::min(shared, first + share);
@@ -57,14 +69,14 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
     int64_t i = apart ? first : 0;
     const int64_t stop = apart ? last : p.count;
     if (columns == 1 && p.lengths.rank == 1) {  // single elements, of which each is worth a few instructions
-      const uint64_t length = static_cast<uint64_t>(p.lengths[0]);
-      const int64_t step = p.steps[0];
-      while (i < stop) {
+      const bool dense = p.steps[0] == 1 && p.cell_step == 1 && p.value_step == 1;
+      for (; i < stop; i += kPart) {
         const int64_t until = std::min(stop, i + kPart);
         worker.checkpoint(until - i);
-        for (; i < until; ++i) {
-          const int64_t cell = cells[i * p.cell_step];
-          if (static_cast<uint64_t>(cell) < length) out[cell * step] = values[i * p.value_step];
+        if (dense) {
+          store_elements<T>(i, until, p.lengths[0], 1, 1, 1, values, cells, out);
+        } else {
+          store_elements<T>(i, until, p.lengths[0], p.steps[0], p.cell_step, p.value_step, values, cells, out);
         }
       }
       return;
@@ -149,6 +161,14 @@ void add_rows(const ScatterProblem& p, const Nest& nest, const T* values, const 
       int level = 0;
       for (; (i - first - 1) / size >= kBlock; ++level) size *= kBlock;
       along_row(nest, 0, columns, [&](int64_t to, int64_t from, int64_t n) {
+        if (i - first == 1) {
+          const T* const x = values + order[first] * p.value_step + from;
+          for (int64_t c = 0; c < n; ++c) {
+            T& y = out[at + to + c * out_step];
+            y = static_cast<T>(y + x[c * value_step]);
+          }
+          return;
+        }
         for (int64_t c = 0; c < n; c += kTile) {
           const Rows<T> rows{values + from + c * value_step, order, p.value_step, value_step, std::min(kTile, n - c)};
           T total[kTile];

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans, searches
+from . import compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans, scatters, searches
 from .case import Case
 
 PEERS = ("numpy", "torch")
@@ -205,6 +205,14 @@ ROWS: tuple[Row, ...] = (
         "take of elements, rows and columns, and take_along_axis, 64K and 4M results",
         gathers.takes,
         1.2,
+        "mean",
+        floor=0.8,
+    ),
+    Row(
+        "assignment",
+        "x[i] = v with positions and masks, of elements and rows, 64K and 4M values",
+        scatters.assignments,
+        1,
         "mean",
         floor=0.8,
     ),

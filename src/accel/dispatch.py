@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import is_
 from typing import Any
 
 from . import _core, composition, devices, registry
@@ -247,13 +248,12 @@ def _into(spec: OpSpec, params: Any) -> Callable[[Sequence[Array], Out], Out | N
 
     def into(arrays: Sequence[Array], out: Out) -> Out | None:
         outputs = each(out)
-        if any(_overlap(x, y) for i, x in enumerate(outputs) for y in outputs[:i]):
+        if len(outputs) > 1 and any(_overlap(x, y) for i, x in enumerate(outputs) for y in outputs[:i]):
             return stored(call(spec, arrays, params), out, call)
         in_place = spec.primitive == "pointwise" and len(outputs) == 1
         apart = [_apart(x, outputs, in_place) for x in arrays]
-        if any(a is not b for a, b in zip(apart, arrays, strict=True)):  # copies have layouts of their own
-            return call(spec, apart, params, out)
-        return None
+        # copies have layouts of their own
+        return None if all(map(is_, apart, arrays)) else call(spec, apart, params, out)
 
     return into
 
@@ -270,7 +270,8 @@ def _apart(source: Array, outputs: Sequence[Array], in_place: bool) -> Array:
 
 def _overlap(a: Array, b: Array) -> bool:
     """Whether the buffers of two arrays share bytes."""
-    (memory, first, end), (its_memory, its_first, its_end) = (x.device.place(x.buffer) for x in (a, b))
+    memory, first, end = a.layout.device.place(a.buffer)
+    its_memory, its_first, its_end = b.layout.device.place(b.buffer)
     return memory == its_memory and its_first < end and first < its_end
 
 

@@ -166,6 +166,11 @@ def shared(x: Array, y: Array) -> tuple[Array, Array]:
     return a * a + x, sum(a, axis=0)
 
 
+def whole(*numbers: int) -> Array:
+    """Positions, as a constant of a trace."""
+    return on_cpu(np.array(numbers))
+
+
 BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "softmax": (softmax_like, [normal(3, 7)]),
     "layer_norm": (layer_norm_like, [normal(4, 5), normal(5), normal(5)]),
@@ -196,6 +201,21 @@ BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
         [normal(3, 4), normal(3, 4)],
     ),
     "padded": (lambda x: accel.pad(x * x, 2, constant_values=5.0) * accel.pad(x, 2, "edge"), [normal(2, 3)]),
+    "taken": (lambda x: accel.take(x * x, whole(2, 0, -1, 2), axis=1) * x[[1, 1, 0]], [normal(3, 4)]),
+    "taken along": (
+        lambda x: accel.take_along_axis(x, whole(2, 0, 3, 3, 1, -4).reshape((3, 2)), axis=1) * x[:, :2],
+        [normal(3, 4)],
+    ),
+    "selected": (
+        lambda x: fn.exp(x[[0, 2, 0], 1:, [[1], [-1]]]) * x[:2, :3, :3],
+        [normal(3, 4, 5)],
+    ),
+    "sorted": (lambda x: accel.sort(x * x, axis=0, descending=True) * accel.sort(x[::-1]), [normal(3, 4)]),
+    "put": (
+        lambda x, y: fn.square(accel.put_along_axis(x * x, whole(1, 1, 0, -1, 2, -2).reshape((2, 3)), y * 3.0, axis=1)),
+        [normal(2, 4), normal(2, 3)],
+    ),
+    "added": (lambda x, y: fn.square(accel.index_add(x, 1, whole(2, 0, 2), y)), [normal(2, 4, 3), normal(2, 3, 3)]),
     "one row": (lambda x: x[1] * x, [normal(4, 6)]),
     "covariances": (lambda x, y: accel.cov(x, y), [normal(2, 5), normal(5)]),
     "correlations": (lambda x: accel.corrcoef(x), [normal(3, 5)]),
@@ -275,7 +295,22 @@ def test_dtypes(dtype):
 
 
 @pytest.mark.parametrize(
-    "body", ["softmax", "layer_norm", "product", "shared", "reshapes", "choices", "slices", "joined"]
+    "body",
+    [
+        "softmax",
+        "layer_norm",
+        "product",
+        "shared",
+        "reshapes",
+        "choices",
+        "slices",
+        "joined",
+        "taken along",
+        "selected",
+        "sorted",
+        "put",
+        "added",
+    ],
 )
 def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):
     """Reverse mode runs under a trace as it does on a device."""
@@ -492,6 +527,29 @@ TORCH: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]
     )
     if hasattr(accel.nn, name)
 }
+
+
+def test_moved_elements_against_torch():
+    """Also of 16-bit floats, whose cotangents add up in float32."""
+    torch = pytest.importorskip("torch")
+    i, many = np.array([2, 0, 2, 1]), np.zeros(300, np.int64)
+    rows = np.array([[0, 2, 2], [1, 0, 1]])
+    for ours, theirs, shape in (
+        (lambda x: accel.take(x, on_cpu(i), axis=1), lambda x: torch.index_select(x, 1, torch.tensor(i)), (2, 3)),
+        (lambda x: accel.take_along_axis(x, on_cpu(rows)), lambda x: torch.gather(x, 1, torch.tensor(rows)), (2, 3)),
+        (lambda x: accel.sort(x, axis=0), lambda x: torch.sort(x, 0).values, (7, 5)),
+        (lambda x: accel.index_add(x, 0, on_cpu(i), x[[1, 0, 1, 1]]),
+         lambda x: torch.index_add(x, 0, torch.tensor(i), x[[1, 0, 1, 1]]), (3, 2)),
+        (lambda x: x[on_cpu(many)], lambda x: x[torch.tensor(many)], (2, 3)),
+    ):  # fmt: skip
+        (found,), (given,) = gradients(ours, [operand := normal(*shape)])
+        x = torch.tensor(operand, requires_grad=True)
+        theirs(x).backward(torch.tensor(given))
+        np.testing.assert_allclose(found, x.grad.numpy(), rtol=1e-12, atol=1e-14)
+    half = on_cpu(np.ones((1, 1), np.float16))
+    graph = graph_of(lambda x: x[on_cpu(np.zeros(5000, np.int64))], [half])
+    (found,) = backward(graph, forward(graph, [half]), [on_cpu(np.ones((5000, 1), np.float16))])
+    assert found.dtype is accel.float16 and found.item() == 5000, "in float16 itself it would end at 2048"
 
 
 @pytest.mark.parametrize("name", TORCH)

@@ -101,6 +101,8 @@ CASES: list[tuple[str, Callable[[int, int], int]]] = [
     ("max.u32 %r3, %r1, 77;", lambda a, b: max(a, 77)),
     ("max.relu.s32 %r3, %r1, -2;", lambda a, b: max(signed(a), -2, 0)),
     ("min.relu.s32 %r3, %r1, 77;", lambda a, b: max(0, min(signed(a), 77))),
+    ("add.u16x2 %r3, %r1, %r2;", lambda a, b: (a >> 16) + (b >> 16) << 16 | (a & 0xFFFF) + (b & 0xFFFF)),
+    ("add.s16x2 %r3, %r1, %r1;", lambda a, b: 2 * (a >> 16) << 16 | 2 * a & 0xFFFF),
     ("max.u16x2 %r3, %r1, %r2;", lambda a, b: max(a >> 16, b >> 16) << 16 | max(a & 0xFFFF, b & 0xFFFF)),
     ("min.u16x2 %r3, %r1, %r2;", lambda a, b: min(a >> 16, b >> 16) << 16 | min(a & 0xFFFF, b & 0xFFFF)),
     ("add.sat.s32 %r3, %r1, %r1;", lambda a, b: max(-(2**31), min(2**31 - 1, 2 * signed(a)))),

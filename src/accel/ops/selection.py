@@ -17,10 +17,11 @@ from ..errors import ArgumentError, shown
 from ..indexing import is_integer
 from ..layout import Shape, broadcast_shapes, reshaped
 from ..operators import check_writable
+from .cells import cells_of, in_rows
 from .parameters import Scatter
 from .primitive.gather import as_positions, check_positions, gathered
 from .primitive.pointwise import source_of
-from .primitive.scatter import in_rows, numbered, store
+from .primitive.scatter import store
 from .searching import mask_positions, readable, true_places
 from .views import reshape
 
@@ -56,6 +57,9 @@ class Selection:
 def located(x: Array, key: Any) -> Selection:
     """What a key selects. Integers beside arrays are arrays without axes; where arrays stand side by side, the axes
     that they are broadcast to take their place, else they come first."""
+    if isinstance(key, Array) and key.dtype.kind in "iu" and x.ndim and key.device is x.device:  # as most keys are
+        more = range(key.ndim, key.ndim + x.ndim - 1)
+        return Selection(x, [as_positions("index", "key", key)], key.shape, 0, (-1, *more), (False,))
     items, known = _expanded(x, key)
     consumed = sum(item is not None and item is not Ellipsis for item in items)
     if consumed > x.ndim:
@@ -110,16 +114,18 @@ def assign_selected(op: str, x: Array, key: Any, value: Any) -> None:
     walked = sorted((to, n) for n, to in zip(its.view.shape, its.walks, strict=True) if to >= 0)
     rows = tuple(n for _, n in walked)
     values = source_of(op, "value", value, its.view, (*rows[: its.start], *its.shape, *rows[its.start :]))
-    for index, name, length in zip(its.positions, its.names, lengths, strict=True):
-        if name is not None:
-            check_positions(name, index, length)
+    checked = [
+        name is None or check_positions(name, index, length)
+        for name, index, length in zip(its.names, its.positions, lengths, strict=True)
+    ]
     if values.size == 0:
         return
     end = its.start + len(its.shape)
-    values = values.permute((*range(its.start, end), *range(its.start), *range(end, values.ndim)))
+    if its.start:
+        values = values.permute((*range(its.start, end), *range(its.start), *range(end, values.ndim)))
     place = {to: 1 + i for i, (to, _) in enumerate(walked)} | {-1: -1}
     params = Scatter(its.view.shape, tuple(place[to] for to in its.walks), apart=its.apart)
-    store(its.view, in_rows(values, prod(its.shape), rows), numbered(its.positions, tuple(lengths)), params)
+    store(its.view, in_rows(values, prod(its.shape), rows), cells_of(its.positions, lengths, checked), params)
 
 
 def _expanded(x: Array, key: Any) -> tuple[list[Any], list[bool]]:

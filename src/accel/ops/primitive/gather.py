@@ -19,6 +19,7 @@ from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from .. import bounds
 from ..parameters import Gather
+from ..selection_derivative import gather_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .pointwise import astype, fn
 from .reduce import max as largest
@@ -58,23 +59,27 @@ def as_positions(op: str, argument: str, indices: Array) -> Array:
     return result
 
 
-def check_positions(what: str, positions: Array, length: int) -> None:
+def check_positions(what: str, positions: Array, length: int) -> bool:
     """Raises IndexError where a position is out of range for an axis of this length. Reads the smallest and the
-    largest, which waits for the device; not while a function is traced or explained, when there are no elements."""
+    largest, which waits for the device; not while a function is traced or explained, when there are no elements.
+    Whether none is known to be below 0."""
     recorder = RECORDER.get()
     if positions.size == 0 or isinstance(positions.buffer, Symbol) or getattr(recorder, "run", True) is False:
-        return
+        return False
     if 0 in positions.strides:  # repeated ones are looked at once
         once = tuple(n if step else 1 for n, step in zip(positions.shape, positions.strides, strict=True))
         positions = positions.view(once, positions.strides)
     if positions.device.host:
         elements = on_host(positions)
+        if elements.view(np.uint64).max() < length:  # so that those below 0 are the largest
+            return True
         low, high = int(elements.min()), int(elements.max())
     else:
         low, high = (int(on_host(bound(positions))) for bound in (smallest, largest))
     if low < -length or high >= length:
         bad = high if high >= length else low
         raise IndexError(f"{what}: {bad} is out of range for an axis of length {length}")
+    return bool(low >= 0)
 
 
 def gathered(op: str, x: Array, indices: Sequence[Array], walks: tuple[int, ...], names: Sequence[str | None]) -> Array:
@@ -247,6 +252,4 @@ def _analysed(
     return [x.seen(lambda v: select(params.walks, shape, v, *(index.value for index in indices)))]
 
 
-registry.register_primitive(
-    Primitive("gather", _answer, _analysed, "its cotangents would be added up where positions are alike (a scatter)")
-)
+registry.register_primitive(Primitive("gather", _answer, _analysed, gather_vjp))

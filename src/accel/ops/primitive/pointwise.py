@@ -351,6 +351,8 @@ def assign(op: str, argument: str, value: Any, out: Array) -> None:
 def source_of(op: str, argument: str, value: Any, like: Array, shape: Shape) -> Array:
     """What `assign` would write to elements of an array of which they make up this shape: in its dtype, broadcast."""
     source = _adopted(op, argument, value, like)
+    if source.dtype is like.dtype and source.shape == shape:
+        return source
     _check_broadcasts(op, argument, source.shape, shape)
     if source.dtype is not like.dtype:
         source = dispatch.call(PROGRAM, (source,), cast_program(source.dtype, like.dtype))

@@ -3,9 +3,8 @@ computes. One primitive, ``scatter``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,16 @@ import numpy as np
 from ... import dispatch, interop, registry
 from ...arguments import integer, refuse, unshown
 from ...array import Array
-from ...conversion import constant, index_range
 from ...dtypes import INT64, TABLE, DType, as_dtype
 from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
-from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, reshaped, row_major
-from ...scalar.program import Program, ProgramBuilder
+from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from .. import bounds, canonical
+from ..cells import cells_along, cells_of, in_rows
 from ..parameters import Scatter
+from ..selection_derivative import scatter_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .gather import as_positions, check_positions
-from .pointwise import PROGRAM, astype, copy, source_of
+from .pointwise import astype, copy, source_of
 from .sort import one_axis
 
 if TYPE_CHECKING:
@@ -66,38 +65,6 @@ def store(out: Array, values: Array, cells: Array, params: Scatter) -> None:
         dispatch.call(STORE, (values, cells), params, out)
 
 
-def in_rows(values: Array, count: int, rows: Shape) -> Array:
-    """Values (…, *rows) of which the leading axes have `count` elements, as (count, *rows)."""
-    shape = (count, *rows)
-    steps = reshaped(values.layout, shape) if prod(shape) else row_major(shape)
-    return values.contiguous().view(shape, row_major(shape)) if steps is None else values.view(shape, steps)
-
-
-def numbered(positions: Sequence[Array], lengths: Shape) -> Array:
-    """The cells, a vector, that positions along axes of these lengths stand for. Positions are int64 of shapes that
-    broadcast, below 0 from the end; where one is out of range the number is that of no cell."""
-    device = positions[0].device
-    numbers = [constant(n, INT64, device) for n in (*lengths, 0, prod(lengths))]
-    made = dispatch.call(PROGRAM, (*positions, *numbers), _numbering(len(lengths))).contiguous()
-    cells: Array = made.view((made.size,), (1,))
-    return cells
-
-
-@lru_cache(maxsize=64)
-def _numbering(axes: int) -> Program:
-    """From positions, lengths, 0 and their product, which is no cell, to the number of a cell."""
-    build = ProgramBuilder(*("int64",) * (2 * axes + 2))
-    zero, none = 2 * axes, 2 * axes + 1
-    cell = good = None
-    for position, length in zip(range(axes), range(axes, 2 * axes), strict=True):
-        below = build.apply("less", position, zero)
-        its = build.apply("where", below, build.apply("add", position, length), position)
-        inside = build.apply("logical_and", build.apply("less_equal", zero, its), build.apply("less", its, length))
-        cell = its if cell is None else build.apply("add", build.apply("multiply", cell, length), its)
-        good = inside if good is None else build.apply("logical_and", good, inside)
-    return build.finish(build.apply("where", good, cell, none))
-
-
 # public functions
 
 
@@ -132,23 +99,11 @@ def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **ot
     shape = broadcast_shapes(_beside(x.shape, along, 1), _beside(positions.shape, along, 1), what=op)
     shape = _beside(shape, along, positions.shape[along])
     source = source_of(op, "values", given[0] if given else values, x, shape)
-    check_positions(f"{op}: indices", positions, n)
-    return restore(put(op, x, positions.view(shape, broadcast_strides(positions.layout, shape)), source, along))
-
-
-def put(op: str, x: Array, positions: Array, values: Array, axis: int, apart: bool = False) -> Array:
-    """x with values at positions along an axis, both of one shape that the other axes of x broadcast to. apart: no
-    element is there twice."""
-    spots, lengths = [positions], [x.shape[axis]]
-    for first, axes in ((True, range(axis)), (False, range(axis + 1, x.ndim))):
-        kept = tuple(x.shape[a] if a in axes else 1 for a in range(x.ndim))
-        if prod(kept) != 1:
-            at = 0 if first else len(spots)
-            spots.insert(at, index_range(prod(kept), x.device).view(kept, row_major(kept)))
-            lengths.insert(at, prod(kept))
-    cells = numbered(spots, tuple(lengths)) if x.size and values.size else positions
-    params = Scatter(x.shape, (-1,) * x.ndim, apart=apart)
-    return scattered(op, x, in_rows(values, values.size, ()), cells, params)
+    forward = check_positions(f"{op}: indices", positions, n)
+    spread = positions.view(shape, broadcast_strides(positions.layout, shape))
+    params = Scatter(x.shape, (-1,) * x.ndim)
+    cells = cells_along(spread, x.shape, along, forward) if x.size and source.size else spread
+    return restore(scattered(op, x, in_rows(source, source.size, ()), cells, params))
 
 
 @unshown
@@ -175,8 +130,8 @@ def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> An
         raise ShapeError(f"{op}: source: expected shape {expected}, got {source.shape}")
     if source.dtype is not x.dtype or x.dtype.kind == "b":
         raise DtypeError(f"{op}: expected x and source of one dtype of numbers, got {x.dtype} and {source.dtype}")
-    check_positions(f"{op}: index", positions, x.shape[along])
-    return restore(add_rows(op, x, positions, source, along))
+    forward = check_positions(f"{op}: index", positions, x.shape[along])
+    return restore(add_rows(op, x, positions, source, along, forward))
 
 
 def _dim(dim: Any, ndim: int) -> int:
@@ -186,14 +141,14 @@ def _dim(dim: Any, ndim: int) -> int:
     return given % ndim
 
 
-def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int) -> Any:
+def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int, forward: bool = False) -> Any:
     """`index_add` of arrays that fit."""
     if x.size == 0 or source.size == 0:
         return copy(x)
     wide, source = (astype(a, x.dtype.accumulator if x.dtype.kind == "f" else x.dtype, copy=False) for a in (x, source))
     walks = tuple(-1 if a == axis else a + (a < axis) for a in range(x.ndim))
     order = (axis, *(a for a in range(x.ndim) if a != axis))
-    cells = numbered([positions], (x.shape[axis],))
+    cells = cells_of([positions], [x.shape[axis]], [forward])
     added = scattered(op, wide, source.permute(order), cells, Scatter(x.shape, walks, add=True))
     return astype(added, x.dtype, copy=False)
 
@@ -373,6 +328,4 @@ def _analysed(
     return [bounded(made, error + bounds.gamma(depth, bounds.unit_roundoff(outputs[0][1])) * size)]
 
 
-registry.register_primitive(
-    Primitive("scatter", _answer, _analysed, "its cotangents are gathered by cells, which is yet to be written")
-)
+registry.register_primitive(Primitive("scatter", _answer, _analysed, scatter_vjp))

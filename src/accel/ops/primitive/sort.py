@@ -16,6 +16,7 @@ from ...graph.bounded import Bounded, bounded
 from ...layout import Layout
 from .. import bounds, canonical
 from ..parameters import Sort
+from ..selection_derivative import sort_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .reduce import normalize_axes
 
@@ -144,6 +145,4 @@ def _analysed(analysis: Analysis, params: Sort, outputs: tuple[Output], x: Bound
     return [bounded(order, np.where(most > 0, np.inf, 0.0))]
 
 
-registry.register_primitive(
-    Primitive("sort", _answer, _analysed, "its cotangent goes to where each element came from, which no op does yet")
-)
+registry.register_primitive(Primitive("sort", _answer, _analysed, sort_vjp))

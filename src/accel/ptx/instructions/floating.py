@@ -57,6 +57,12 @@ PAIRS = {"u16x2": np.dtype(np.uint16), "s16x2": np.dtype(np.int16)}
 """Two 16-bit integers in one 32-bit register."""
 
 
+def pairwise(fn: Callable[..., np.ndarray], kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A function of each integer of the registers, which are one or two."""
+    part = PAIRS.get(kind, a.dtype)
+    return fn(*(np.ascontiguousarray(x).view(part) for x in (a, b))).view(a.dtype)
+
+
 @instruction("min", "max")
 def min_max(machine: Machine, ins: Instruction) -> Step:
     (kind,) = ins.types()
@@ -66,13 +72,8 @@ def min_max(machine: Machine, ins: Instruction) -> Step:
         if relu and kind not in ("s32", "s16x2"):
             raise NotImplementedError
         out, a, b, fn = machine.out(ins, kind), machine.get(ins, 1, kind), machine.get(ins, 2, kind), FOLD[op]
-        part = PAIRS.get(kind, a.dtype)
-
-        def chosen() -> np.ndarray:
-            r = fn(*(np.ascontiguousarray(x).view(part) for x in (a, b)))
-            return (np.maximum(r, 0) if relu else r).view(a.dtype)
-
-        return lambda m: put(out, chosen(), m)
+        chosen = (lambda x, y: np.maximum(fn(x, y), 0)) if relu else fn
+        return lambda m: put(out, pairwise(chosen, kind, a, b), m)
     nan, ftz, fmt = ins.flag("NaN"), ins.flag("ftz"), kind.removesuffix("x2")
     if len(ins.args) != 3:
         raise NotImplementedError

@@ -6,7 +6,7 @@ from ..formats import FLOATS, TYPES, UINT, Mask
 from ..integers import divide, multiply_high
 from ..machine import Array, Machine, Step, put
 from ..parse import Instruction
-from .floating import float_operation
+from .floating import PAIRS, float_operation, pairwise
 from .table import instruction
 
 
@@ -64,6 +64,10 @@ def _sum(machine: Machine, ins: Instruction, kind: str) -> Step:
         fn, low, high = np.subtract if minus else np.add, -1 << 31, (1 << 31) - 1
         return lambda m: put(out, np.clip(fn(a.astype(np.int64), b.astype(np.int64)), low, high).astype(np.int32), m)
     typed = TYPES[kind]
+    if kind in PAIRS:
+        if minus or keep or use:
+            raise NotImplementedError
+        return lambda m: put(out, pairwise(np.add, kind, a, b), m)
     a, b = a.view(UINT[typed.itemsize]), b.view(UINT[typed.itemsize])
     if keep or use:
         return lambda m: put(out, _with_carry(machine, a, b, m, keep, use, minus).view(typed), m)
