@@ -194,7 +194,8 @@ def table(key: tuple[Any, ...], make: Callable[[], np.ndarray], device: Device) 
     key = (*key, id(device))
     found = _tables.find(key)
     if found is None or found.device is not device:
-        found = from_numpy(make(), device, copy=True)
+        with FloatEnvironment():
+            found = from_numpy(make(), device, copy=True)
         if device.host:
             found.buffer.readonly = True
         _tables.keep(key, found)

@@ -27,22 +27,6 @@ MISSING = {
         "svd",
         "svdvals",
     },
-    "fft": {
-        "fft",
-        "fftfreq",
-        "fftn",
-        "fftshift",
-        "hfft",
-        "ifft",
-        "ifftn",
-        "ifftshift",
-        "ihfft",
-        "irfft",
-        "irfftn",
-        "rfft",
-        "rfftfreq",
-        "rfftn",
-    },
 }
 """By namespace: names of the standard that accel does not have yet."""
 

@@ -70,6 +70,9 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("elu", "celu", "leaky_relu", "rrelu", "hardtanh", "softplus", "softshrink", "hardshrink"), (X,)),
     "threshold": (X, 0.5, 0.0),
     "softcap": (X, 30.0),
+    **dict.fromkeys(("fft", "ifft", "fftn", "ifftn", "rfft", "irfft", "rfftn", "irfftn", "hfft", "ihfft"), (X,)),
+    **dict.fromkeys(("fftshift", "ifftshift"), (X,)),
+    **dict.fromkeys(("fftfreq", "rfftfreq"), (4,)),
     "glu": (PAIR,),
     **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
     **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
@@ -111,7 +114,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
 
 
 def functions() -> dict[str, Any]:
-    modules: tuple[ModuleType, ...] = (accel, accel.linalg, accel.nn, accel.special)
+    modules: tuple[ModuleType, ...] = (accel, accel.fft, accel.linalg, accel.nn, accel.special)
     found = {name: getattr(module, name) for module in modules for name in module.__all__}
     return {n: f for n, f in found.items() if callable(f) and not inspect.isclass(f) and n != "config"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod, sqrt
 
+from ..._core import FloatEnvironment
 from ...arguments import integer, integers, word
 from ...array import Array
 from ...dtypes import FLOAT32, FLOAT64
@@ -106,9 +107,10 @@ def _several(op: str, x: Array, s: Sequence[int] | None, axes: Axes) -> tuple[li
 def _factor(op: str, norm: str, n: int, inverse: bool) -> float:
     """What the results of a transform of n points are multiplied by."""
     kind = word(op, "norm", norm, ("backward", "ortho", "forward"))
-    if kind == "ortho":
-        return 1.0 / sqrt(n)
-    return 1.0 / n if (kind == "backward") == inverse else 1.0
+    with FloatEnvironment():
+        if kind == "ortho":
+            return 1.0 / sqrt(n)
+        return 1.0 / n if (kind == "backward") == inverse else 1.0
 
 
 def _pair(x: Array) -> Parts:
