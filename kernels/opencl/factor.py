@@ -47,17 +47,22 @@ def _supports(call: Call) -> str | None:
     return build.device_of(call).inexact(call.settings)
 
 
+def source(call: Call, geometry: str, correctly_rounded: bool) -> str:
+    """The whole OpenCL C."""
+    dtype = call.outputs[0].dtype.name
+    return build.assemble(
+        ("factor",),
+        definitions(call, geometry),
+        functions(dtype),
+        fp64=dtype == "float64",
+        correctly_rounded=correctly_rounded,
+    )
+
+
 def _prepare(call: Call) -> Prepared:
     device = build.device_of(call)
     defined = definitions(call, device.geometry)
-    dtype = call.outputs[0].dtype.name
-    code = build.assemble(
-        ("factor",),
-        defined,
-        functions(dtype),
-        fp64=dtype == "float64",
-        correctly_rounded=device.correctly_rounded,
-    )
+    code = source(call, device.geometry, device.correctly_rounded)
     kernel = device.kernel("kernels/opencl/factor.cl", code, "factor")
     count, m, n = call.outputs[0].shape
     out, *order = (its.strides if its.ndim == 3 else (*its.strides, 0) for its in call.outputs)

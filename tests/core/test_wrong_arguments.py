@@ -81,6 +81,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "tensordot": (X, X),
     "vecdot": (X, X),
     "tri": (3, 3),
+    "cholesky": (X @ X.mT,),
 }
 """A call of each function that has a parameter which is no operand."""
 

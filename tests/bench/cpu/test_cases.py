@@ -7,7 +7,19 @@ import pytest
 
 from accel import composition, nn
 from accel.bench.cases.functions import operations
-from accel.bench.cpu import aims, compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans, worker
+from accel.bench.cpu import (
+    aims,
+    compositions,
+    factorizations,
+    gathers,
+    joins,
+    matrix,
+    overhead,
+    pointwise,
+    reductions,
+    scans,
+    worker,
+)
 from accel.bench.cpu.case import Case
 from accel.bench.cpu.data import Data
 from accel.bench.machine.limits import Limit
@@ -43,6 +55,8 @@ SMALL = [
     *(joins.rolled((70, 40), 9, axis) for axis in (0, 1)),
     *(joins.flipped((70, 40), axis) for axis in (0, 1)),
     *(joins.padded(shape, 3, mode) for shape in ((70,), (7, 40)) for mode in ("constant", "reflect")),
+    *(factorizations.symmetric(70, dtype) for dtype in factorizations.DTYPES),
+    *(factorizations.system(70, k, "float32") for k in (1, 9)),
     *(gathers.elements("int64", 500), gathers.each_row((20, 30))),
     *(case for name in compositions.MADE for case in compositions.rows_of(name, ((20, 50), (3, 5000)))),
     *compositions.quotient(3000),

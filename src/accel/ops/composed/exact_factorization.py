@@ -94,7 +94,8 @@ def solve(x1: np.ndarray, x2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _singular(a: np.ndarray, wanted: int) -> np.ndarray:
-    zero = [(np.diagonal(eliminated(m)[1]) == 0).any() for m in a.reshape(prod(a.shape[:-2]), *a.shape[-2:])] if wanted else []
+    """How many are singular, of those that are factored at all."""
+    zero = each(lambda m: (np.diagonal(eliminated(m)[1]) == 0).any(), a) if wanted else []
     return np.asarray(np.count_nonzero(zero))
 
 
@@ -171,7 +172,7 @@ def bound_solve(reference: Any, x1: np.ndarray, x2: np.ndarray) -> Any:
 
 def _unsure(x: np.ndarray) -> np.ndarray:
     """Of how many are singular: nothing is known where the pivots' errors may make one of them 0."""
-    sure = [changed(a)[2] for a in x.reshape(prod(x.shape[:-2]), *x.shape[-2:])] if x.size else []
+    sure = each(lambda a: changed(a)[2], x) if x.size else []
     return np.asarray(0.0 if all(sure) else np.inf)
 
 
