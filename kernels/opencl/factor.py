@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.layout import span
-from accel.numerics import FACTOR
+from accel.numerics import FACTOR, LANES
 from accel.scalar import Program, Step
 
 from . import build
@@ -35,9 +35,10 @@ def definitions(call: Call, geometry: str) -> dict[str, object]:
         "BITS": "ulong" if wide else "uint",
         "MAGNITUDE": "0x7fffffffffffffffUL" if wide else "0x7fffffffU",
         "FACTOR": FACTOR,
-        "ITEMS": {"cholesky": FACTOR, "lu": ITEMS[geometry]}.get(kind, COLUMNS),
+        "ITEMS": {"cholesky": FACTOR, "lu": ITEMS[geometry], "qr": LANES}.get(kind, COLUMNS),
         "CHOLESKY": int(kind == "cholesky"),
         "LU": int(kind == "lu"),
+        "QR": int(kind == "qr"),
         "SOLVE": int(kind.startswith("solve")),
         "UNIT": int(kind == "solve_unit"),
     }
