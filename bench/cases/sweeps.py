@@ -23,6 +23,7 @@ PRIMITIVES = {
     "log_softmax": "softmax", "logsumexp": "softmax", "matmul": "matmul",
     "scan": "scans", "sort": "unswept", "gather": "unswept",
     "cholesky": "unswept", "solve": "unswept", "inv": "unswept", "det": "unswept", "slogdet": "unswept",
+    "qr": "unswept",
 }  # fmt: skip
 """The family of an op, by its primitive; ``others`` where it has none, ``unswept`` where no sweep makes operands."""
 

@@ -205,6 +205,7 @@ ROWS: tuple[Row, ...] = (
     Row("flip", "a copy of a flip of 64K and 4M, along each axis", joins.flips, 1.2, "mean", floor=0.8),
     Row("pad", "pad of 64K and 4M, with zeros and mirrored", joins.pads, 1.2, "mean", floor=0.8),
     Row("cholesky", "cholesky of 256 to 1024, float32 and float64", factorizations.choleskys, 0.7),
+    Row("qr", "qr of 256 to 1024, float32 and float64", factorizations.qrs, 0.7),
     Row("solve", "solve of 256 to 1024, one and as many right-hand sides", factorizations.solves, 0.7),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from ...linalg import cholesky, solve
+from ...linalg import cholesky, qr, solve
 from .case import Calls, Case, sampled
 from .data import Data
 
@@ -43,6 +43,31 @@ def symmetric(n: int, dtype: str) -> Case:
         return Calls(lambda: cholesky(a), peers, lambda: sampled(np.linalg.cholesky(x.astype(np.float64))), sampled)
 
     return Case(f"{n}x{n}, {dtype}", dtype, build)
+
+
+def qrs() -> list[Case]:
+    """Both factors of square matrices."""
+    return [factors(n, dtype) for dtype, n in product(DTYPES, SIZES)]
+
+
+def factors(n: int, dtype: str) -> Case:
+    """Q and R, of which R is compared up to the signs of its rows, which are a library's own choice."""
+
+    def build(data: Data) -> Calls:
+        x = _diagonal(data.array(dtype, (n, n), "unit"), n)
+        (a,) = data.accel(x)
+        peers = {"numpy": lambda: np.linalg.qr(x).R}
+        if data.torch is not None:
+            factored, tensor = data.torch.linalg.qr, data.tensor(x)
+            peers["torch"] = lambda: factored(tensor).R
+        wide = x.astype(np.float64)
+        return Calls(lambda: qr(a).R, peers, lambda: _absolute(np.linalg.qr(wide).R), _absolute)
+
+    return Case(f"{n}x{n}, {dtype}", dtype, build)
+
+
+def _absolute(x: np.ndarray) -> np.ndarray:
+    return sampled(np.abs(x))
 
 
 def system(n: int, k: int, dtype: str) -> Case:

@@ -119,6 +119,47 @@ def test_pivoting_keeps_what_elimination_would_lose():
     assert linalg.solve(x, np.array([1.0, 2.0])).tolist() == [1.0, 1.0]
 
 
+def rectangles():
+    """Matrices of any two lengths here."""
+
+    @st.composite
+    def draw(draw):
+        its = Draw(lambda low, high: draw(st.integers(low, high)))
+        shape = (*its.choice(((), (2,), (2, 3))), its.choice(SIZES), its.choice(SIZES))
+        x = np.random.default_rng(its.integer(0, 1000)).standard_normal(shape) * its.choice((1e-30, 1.0, 1e30))
+        if its.once_in(3) and x.shape[-1] > 1:
+            x[..., 1] = x[..., 0]  # no full rank
+        return laid(its, x.astype(its.choice(DTYPES)))
+
+    return given(draw())
+
+
+@rectangles()
+def test_q_is_orthogonal_and_q_r_is_the_matrix(x):
+    m, n = x.shape[-2:]
+    for mode, k in (("reduced", min(m, n)), ("complete", m)):
+        made = linalg.qr(x, mode=mode)
+        q, r = map(wide, made)
+        assert made.Q.dtype == made.R.dtype == x.dtype
+        assert q.shape == (*x.shape[:-1], k) and r.shape == (*x.shape[:-2], k, n)
+        assert (np.tril(r, -1) == 0).all()
+        assert np.abs(q.mT @ q - np.eye(k)).max(initial=0) <= 8 * max(m, n) * unit(x)
+        size = np.sqrt((wide(x) ** 2).sum(-2)).max(initial=0)
+        assert np.abs(q @ r - wide(x)).max(initial=0) <= 8 * max(m, n) * unit(x) * size
+
+
+def test_what_qr_makes_of_triangles_and_of_other_modes():
+    upper = np.triu(np.arange(1.0, 26).reshape(5, 5))
+    q, r = linalg.qr(upper)
+    assert (q == np.eye(5)).all() and (r == upper).all()
+    with pytest.raises(accel.ArgumentError, match="mode"):
+        linalg.qr(upper, mode="r")
+    with pytest.raises(accel.ShapeError, match="matrices"):
+        linalg.qr(np.ones(3))
+    with pytest.raises(accel.DtypeError, match="cast with astype"):
+        linalg.qr(upper.astype(int))
+
+
 # special matrices and shapes
 
 

@@ -34,7 +34,6 @@ MISSING = {
         "matrix_power",
         "matrix_rank",
         "pinv",
-        "qr",
         "svd",
         "svdvals",
     },

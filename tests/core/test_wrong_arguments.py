@@ -82,6 +82,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "vecdot": (X, X),
     "tri": (3, 3),
     "cholesky": (X @ X.mT,),
+    "qr": (X,),
 }
 """A call of each function that has a parameter which is no operand."""
 

@@ -43,7 +43,7 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
 }
 """Of composed ops: the operands' shapes, and the keywords of each call."""
 
-FACTORISATIONS = ("cholesky", "solve", "inv", "det", "slogdet")
+FACTORISATIONS = ("cholesky", "solve", "inv", "det", "qr", "slogdet")
 """Whose operands are square matrices with a large diagonal."""
 
 

@@ -41,6 +41,17 @@ def test_rows_change_places(cpu, isa, dtype):
         assert same(made, want[0]) and (order == want[1]).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_reflections(cpu, isa, dtype):
+    rng = np.random.default_rng(3)
+    for count, m, n in ((1, 1, 1), (2, 5, 3), (2, 64, 32), (1, 1001, 31), (5, 15, 4)):
+        x = random(rng, dtype, (count, n, m)).mT
+        made, tau = np.full((count, m, n), np.nan, dtype), np.full((count, n), np.nan, dtype)
+        run(cpu, isa, "qr", 2, made, x, order=tau)
+        want = factor.qr(np.ascontiguousarray(x))
+        assert same(made, want[0]) and same(tau, want[1])
+
+
 @pytest.mark.parametrize("unit", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_hand_sides(cpu, isa, dtype, unit):
@@ -55,7 +66,7 @@ def test_right_hand_sides(cpu, isa, dtype, unit):
 
 
 def test_what_does_not_fit(cpu):
-    for kind, dtype in (("qr", "float32"), ("lu", "int32"), ("solve", "float16"), ("lu", "nothing")):
+    for kind, dtype in (("svd", "float32"), ("lu", "int32"), ("solve", "float16"), ("lu", "nothing")):
         with pytest.raises(ValueError, match=r"unknown|take"):
             cpu.Factor("baseline", kind, dtype)
     steps = [9, 3, 1]
@@ -66,11 +77,12 @@ def test_what_does_not_fit(cpu):
         ("cholesky", (1 << 40, 1 << 5, 1 << 5), [steps], [steps, steps]),
         ("lu", (1, 3, 33), [steps, steps], [steps]),
         ("lu", (1, 3, 3), [steps], [steps]),
+        ("qr", (1, 3, 4), [steps, steps], [steps]),
         ("solve", (1, 3, 3), [steps], [steps]),
         ("solve", (1, 3, 3), [steps], [steps, [1, 2]]),
         ("solve", (1 << 30, 3, 1 << 40), [steps], [steps, steps]),
     ):
-        with pytest.raises(ValueError, match=r"columns|square|negative|large|there are|strides"):
+        with pytest.raises(ValueError, match=r"columns|rows|square|negative|large|there are|strides"):
             cpu.Factor("baseline", kind, "float32").launch(*shape, outs, ins, 1)
     with pytest.raises(ValueError, match="threads"):
         cpu.Factor("baseline", "lu", "float32").launch(1, 3, 3, [steps, steps], [steps], 0)

@@ -149,7 +149,9 @@ def test_pointwise_compiles(target: Target, case: tuple, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
-@pytest.mark.parametrize(("kind", "dtype"), [("cholesky", "float32"), ("lu", "float64"), ("solve_unit", "float64")])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("cholesky", "float32"), ("lu", "float64"), ("qr", "float32"), ("solve_unit", "float64")]
+)
 def test_factor_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) -> None:
     """Blocks of the most columns, in the GPUs' geometry, without spills."""
     if dtype == "float64" and not target.fp64:
@@ -160,7 +162,8 @@ def test_factor_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) 
         return layout(TABLE[of], shape, None, device)
 
     inputs = (made(8, 32, 32), made(8, 32, 100)) if kind.startswith("solve") else (made(8, 32, 32),)
-    outputs = (made(8, 32, 32), made(8, 32, of="int64")) if kind == "lu" else (made(*inputs[-1].shape),)
+    beside = {"lu": (made(8, 32, of="int64"),), "qr": (made(8, 32),)}
+    outputs = (made(*inputs[-1].shape), *beside.get(kind, ()))
     call = Call("factor", inputs, outputs, Factor(kind), device, accel.config.current())
     for assembly in compile_for(target, factor.source(call, "lanes", True), tmp_path / kind):
         assert spills(assembly) == 0

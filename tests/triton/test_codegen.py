@@ -132,7 +132,8 @@ def factor_case(kind, dtype, m, n):
             return layout(TABLE[of], shape, None, device)
 
         inputs = (made(8, m, m), made(8, m, n)) if kind.startswith("solve") else (made(8, m, n),)
-        outputs = (made(8, m, n), made(8, m, of="int64")) if kind == "lu" else (made(8, m, n),)
+        beside = {"lu": (made(8, m, of="int64"),), "qr": (made(8, n),)}
+        outputs = (made(8, m, n), *beside.get(kind, ()))
         factor._prepare(Call("factor", inputs, outputs, Factor(kind), device, accel.config.current()))
 
     return prepare
@@ -193,6 +194,8 @@ EXACT = {
     "cholesky float64": factor_case("cholesky", "float64", 32, 32),
     "lu float32": factor_case("lu", "float32", 1000, 32),
     "lu float64": factor_case("lu", "float64", 1000, 32),
+    "qr float32": factor_case("qr", "float32", 1000, 32),
+    "qr float64": factor_case("qr", "float64", 1000, 32),
     "solve float32": factor_case("solve", "float32", 32, 1000),
     "solve float64, unit": factor_case("solve_unit", "float64", 32, 1000),
     "join of lines float16": join_case("float16", 512, 64),

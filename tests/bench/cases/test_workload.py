@@ -138,7 +138,7 @@ def test_sweeps_refuse_what_there_is_not():
 def test_core_has_every_op_of_accel():
     public = {name for name, spec in OPS.items() if spec.namespace != "internal"}
     unswept = {name for name in public if sweeps.family(OPS[name]) == "unswept"}
-    factorisations = {"cholesky", "det", "inv", "slogdet", "solve"}
+    factorisations = {"cholesky", "det", "inv", "qr", "slogdet", "solve"}
     assert unswept == {"sort", "argsort", "take", "take_along_axis", *factorisations}
     assert public - unswept == {case.op for case in EVERY["core"]}
 

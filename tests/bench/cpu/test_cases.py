@@ -56,6 +56,7 @@ SMALL = [
     *(joins.flipped((70, 40), axis) for axis in (0, 1)),
     *(joins.padded(shape, 3, mode) for shape in ((70,), (7, 40)) for mode in ("constant", "reflect")),
     *(factorizations.symmetric(70, dtype) for dtype in factorizations.DTYPES),
+    factorizations.factors(70, "float64"),
     *(factorizations.system(70, k, "float32") for k in (1, 9)),
     *(gathers.elements("int64", 500), gathers.each_row((20, 30))),
     *(case for name in compositions.MADE for case in compositions.rows_of(name, ((20, 50), (3, 5000)))),

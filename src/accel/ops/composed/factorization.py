@@ -238,21 +238,39 @@ class Reflections:
         return eye - matmul(v, self.inverse.backward(v[:, :k].mT))
 
 
-def reflected(a: Array) -> tuple[Reflections, Array]:
+@dataclass(frozen=True)
+class Masks:
+    """Where (rows, FACTOR) is below its diagonal, and where it is on it; made once for all blocks, which see parts."""
+
+    below: Array
+    on: Array
+
+    @classmethod
+    def of(cls, rows: int, x: Array) -> Masks:
+        place = from_numpy(np.arange(rows), x.device)[:, None]
+        column = from_numpy(np.arange(FACTOR), x.device)
+        return cls(place > column, place == column)
+
+    def part(self, m: int, n: int) -> tuple[Array, Array]:
+        """The masks of (m, n)."""
+        return self.below[:m, :n], self.on[:m, :n]
+
+
+def reflected(a: Array, masks: Masks) -> tuple[Reflections, Array]:
     """Reflections that make (count, m, n), m >= n, an upper triangle, and that, (count, n, n)."""
     count, m, n = a.shape
     if n <= FACTOR:
         packed, tau = qr_block(a)
-        row = from_numpy(np.arange(m), a.device)[:, None]
-        column = row.view((n,), (1,))
-        vectors = fn.where(row > column, packed, astype(row == column, a.dtype))
-        inner, top = matmul(vectors.mT, vectors), row[:n]
-        inverse = fn.where(top < column, inner, fn.where(top == column, 1.0 / tau[:, None, :], 0.0))
-        return Reflections(vectors, Triangle(n, inverse)), fn.where(top <= column, packed[:, :n], 0.0)
+        below, on = masks.part(m, n)
+        vectors = fn.where(below, packed, astype(on, a.dtype))
+        below, on = masks.part(n, n)
+        inner = fn.where(on, 1.0 / tau[:, None, :], matmul(vectors.mT, vectors))
+        inverse = Triangle(n, fn.where(below, 0.0, inner))
+        return Reflections(vectors, inverse), fn.where(below, 0.0, packed[:, :n])
     h = halved(n)
-    left, corner = reflected(a[:, :, :h])
+    left, corner = reflected(a[:, :, :h], masks)
     rest = left.turn(a[:, :, h:])
-    right, last = reflected(rest[:, h:])
+    right, last = reflected(rest[:, h:], masks)
     beside = matmul(left.vectors[:, h:].mT, right.vectors)
     zeros = [filled(0.0, shape, a.dtype, a.device) for shape in ((count, h, n - h), (count, n - h, h))]
     vectors = boxed(a.shape, [((0, 0, 0), left.vectors), ((0, h, h), right.vectors), ((0, 0, h), zeros[0])])
@@ -454,7 +472,7 @@ def qr(x: Operand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
     largest = max(fn.abs(a), axis=(1, 2), keepdims=True)
     scale = fn.where(largest > high, down, fn.where(largest < low, up, fn.copysign(1.0, largest)))
     a = a * scale
-    made, r = reflected(a[:, :, :least])
+    made, r = reflected(a[:, :, :least], Masks.of(m, x))
     if n > least:
         r = joined([r, made.turn(a[:, :, least:])], 2)
     r = r / scale

@@ -34,6 +34,14 @@ def _last(column: np.ndarray) -> np.ndarray:
     return column.shape[-1] - 1 - right_pivot(np.ascontiguousarray(column[..., ::-1]))
 
 
+def _in_order(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A sum of products without lanes."""
+    total = np.zeros(np.broadcast_shapes(x.shape, y.shape)[:1] + np.broadcast_shapes(x.shape, y.shape)[2:], x.dtype)
+    for i in range(x.shape[1]):
+        total = factor.fma(x[:, i], y[:, i], total)
+    return total
+
+
 def _numbers_only(column: np.ndarray) -> np.ndarray:
     return right_pivot(np.where(np.isnan(column), 0, column).astype(column.dtype))
 
@@ -52,12 +60,13 @@ def _leftovers(call: Call, out: np.ndarray) -> None:
 
 right_pivot = factor.pivot
 
-BLOCKS = "cholesky_block float32, lu_block float64, solve_block float32"
+BLOCKS = "cholesky_block float32, lu_block float64, qr_block float64, solve_block float32"
 
 FAULTS = {
     "factor-unfused": fault("updates are fused", BLOCKS, _with("fma", _unfused)),
     "factor-last-pivot": fault("the first of the largest is the pivot", "lu_block float32", _with("pivot", _last)),
     "factor-skips-nan": fault("NaN is the largest pivot", "lu_block float64", _with("pivot", _numbers_only)),
+    "factor-dots-in-order": fault("lanes of the sums in QR", "qr_block float32, qr float64", _with("dot", _in_order)),
     "factor-upper": fault("Cholesky's lower triangle is read", "cholesky_block float64", _upper),
     "factor-leftovers": fault(
         "zeros above a lower factor", "cholesky_block float32, cholesky float32", spoil(_leftovers)
