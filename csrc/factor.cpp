@@ -43,24 +43,47 @@ struct Run {
     }
   }
 
-  void lu(int64_t matrix, Worker& worker) const {
-    const int64_t step = (p.m + 2 * kernels.vector - 1) / kernels.vector * kernels.vector;
+  /// The matrix by columns of `step` elements, zeros behind its rows.
+  T* columns(int64_t matrix, int64_t step) const {
     T* const a = static_cast<T*>(scratch(ScratchUse::kPackA, step * p.n * int64_t{sizeof(T)}));
-    const View<T> from(in[0], p.a, matrix), to(out[0], p.out, matrix);
-    const View<int64_t> order(out[1], p.order, matrix);
+    const View<T> from(in[0], p.a, matrix);
     for (int64_t j = 0; j < p.n; ++j) std::fill(a + j * step + p.m, a + (j + 1) * step, T{0});
     for (int64_t i = 0; i < p.m; ++i) {
       for (int64_t j = 0; j < p.n; ++j) a[j * step + i] = from(i, j);
-      order(i, 0) = i;
     }
+    return a;
+  }
+
+  void finish(int64_t matrix, const T* a, int64_t step) const {
+    const View<T> to(out[0], p.out, matrix);
+    for (int64_t i = 0; i < p.m; ++i) {
+      for (int64_t j = 0; j < p.n; ++j) to(i, j) = a[j * step + i];
+    }
+  }
+
+  void lu(int64_t matrix, Worker& worker) const {
+    const int64_t step = (p.m + 2 * kernels.vector - 1) / kernels.vector * kernels.vector;
+    T* const a = columns(matrix, step);
+    const View<int64_t> order(out[1], p.beside, matrix);
+    for (int64_t i = 0; i < p.m; ++i) order(i, 0) = i;
     for (int64_t k = 0; k < std::min(p.m, p.n); ++k) {
       const int64_t pivot = kernels.eliminate(k, p.m, p.n, a, step);
       std::swap(order(k, 0), order(pivot, 0));
       worker.checkpoint(p.m * p.n / 8);
     }
-    for (int64_t i = 0; i < p.m; ++i) {
-      for (int64_t j = 0; j < p.n; ++j) to(i, j) = a[j * step + i];
+    finish(matrix, a, step);
+  }
+
+  void qr(int64_t matrix, Worker& worker) const {
+    const int64_t step = (p.m + kLanes - 1) / kLanes * kLanes;
+    T* const a = columns(matrix, step);
+    T* const room = static_cast<T*>(scratch(ScratchUse::kPackB, step * int64_t{sizeof(T)}));
+    const View<T> tau(out[1], p.beside, matrix);
+    for (int64_t k = 0; k < p.n; ++k) {
+      kernels.reflect(k, p.m, p.n, a, step, room, &tau(k, 0));
+      worker.checkpoint(p.m * p.n / 4);
     }
+    finish(matrix, a, step);
   }
 
   void solve(int64_t matrix, int64_t begin, int64_t columns, bool unit) const {
@@ -104,6 +127,8 @@ void run_all(const FactorRow& kernels, Factor::Kind kind, const FactorProblem& p
         run.cholesky(matrix);
       } else if (kind == Factor::Kind::kLu) {
         run.lu(matrix, worker);
+      } else if (kind == Factor::Kind::kQr) {
+        run.qr(matrix, worker);
       } else {
         run.solve(matrix, begin, std::min(width, p.n - begin), kind == Factor::Kind::kSolveUnit);
       }
@@ -115,7 +140,7 @@ void run_all(const FactorRow& kernels, Factor::Kind kind, const FactorProblem& p
 }  // namespace
 
 Factor::Factor(const KernelTable& table, const std::string& kind, DType dtype) : dtype_(dtype) {
-  const char* const names[] = {"cholesky", "lu", "solve", "solve_unit"};
+  const char* const names[] = {"cholesky", "lu", "qr", "solve", "solve_unit"};
   const auto* const found = std::find(std::begin(names), std::end(names), kind);
   if (found == std::end(names)) throw std::invalid_argument("unknown factorisation " + kind);
   kind_ = static_cast<Kind>(found - names);

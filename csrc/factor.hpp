@@ -1,4 +1,4 @@
-// Factorisations of many blocks: Cholesky's, LU with row exchanges, and solutions with a lower triangle.
+// Factorisations of many blocks: Cholesky's, LU with row exchanges, QR, and solutions with a lower triangle.
 #pragma once
 
 #include <array>
@@ -13,20 +13,21 @@ namespace accel {
 using MatrixStrides = std::array<int64_t, 3>;
 
 /// `count` matrices. cholesky: of m = n <= kFactor rows, to their lower factors. lu: of m rows and n <= kFactor
-/// columns, to L below the diagonal and U, and the rows' order (strides of m x 1). solve: a lower triangle of m <=
-/// kFactor rows and right-hand sides of m rows and n columns, to the solutions.
+/// columns, to L below the diagonal and U, and the rows' order (strides of m x 1). qr: of the same shapes, m >= n, to
+/// reflections' vectors below the diagonal and R, and the reflections' factors (strides of n x 1). solve: a lower
+/// triangle of m <= kFactor rows and right-hand sides of m rows and n columns, to the solutions.
 struct FactorProblem {
   int64_t count, m, n;
-  MatrixStrides a, b;  // b: the right-hand sides of solve
-  MatrixStrides out, order;
+  MatrixStrides a, b;         // b: the right-hand sides of solve
+  MatrixStrides out, beside;  // beside: the second output
 };
 
 class Factor {
  public:
-  enum class Kind { kCholesky, kLu, kSolve, kSolveUnit };
+  enum class Kind { kCholesky, kLu, kQr, kSolve, kSolveUnit };
 
-  /// kind: cholesky, lu, solve or solve_unit. Throws std::invalid_argument for another, or a dtype that is not float32
-  /// or float64.
+  /// kind: cholesky, lu, qr, solve or solve_unit. Throws std::invalid_argument for another, or a dtype that is not
+  /// float32 or float64.
   Factor(const KernelTable& table, const std::string& kind, DType dtype);
 
   DType dtype() const { return dtype_; }

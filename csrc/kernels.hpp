@@ -253,6 +253,9 @@ struct FactorRow {
   /// Step k of n columns a[j * step + i], i < m: chooses a pivot, exchanges its row with row k, eliminates column k
   /// below. Returns the pivot's row. step is at least m and a vector.
   int64_t (*eliminate)(int64_t k, int64_t m, int64_t n, void* a, int64_t step);
+  /// Reflects column k of the same columns to zeros below row k, where its vector v is left, and the columns behind it.
+  /// tau: of I - tau v v^T. step is a multiple of kLanes, and rows beyond m are 0. room: for step elements.
+  void (*reflect)(int64_t k, int64_t m, int64_t n, void* a, int64_t step, void* room, void* tau);
   /// x[i * step + c], i < n, of `vectors` vectors of columns c becomes the solution with the lower triangle
   /// l[i * kFactor + k]; unit: as if its diagonal were 1.
   void (*solve)(int64_t n, int64_t vectors, const void* l, bool unit, void* x, int64_t step);

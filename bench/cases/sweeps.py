@@ -29,7 +29,7 @@ PRIMITIVES = {
 UNSWEPT = (
     "allclose", "average", "cholesky", "corrcoef", "cov", "cross", "det", "index_add", "interp", "inv",
     "matrix_norm", "median", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod",
-    "nanstd", "nansum", "nanvar", "ptp", "put_along_axis", "quantile", "slogdet", "solve", "trapezoid",
+    "nanstd", "nansum", "nanvar", "ptp", "put_along_axis", "qr", "quantile", "slogdet", "solve", "trapezoid",
 )  # fmt: skip
 """Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

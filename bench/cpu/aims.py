@@ -6,7 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from . import compositions, gathers, joins, matrix, overhead, pointwise, reductions, scans, scatters, searches
+from . import (
+    compositions,
+    factorizations,
+    gathers,
+    joins,
+    matrix,
+    overhead,
+    pointwise,
+    reductions,
+    scans,
+    scatters,
+    searches,
+)
 from .case import Case
 
 PEERS = ("numpy", "torch")
@@ -231,5 +243,8 @@ ROWS: tuple[Row, ...] = (
     Row("mask", "what a boolean mask selects of 64K and 4M", searches.masks, 1.2, "mean", floor=0.8),
     Row("unique", "unique_values of 64K and 4M", searches.uniques, 1.2, "mean", floor=0.8),
     Row("topk", "topk of 64K and 4M, few of many", searches.tops, 1.2, "mean", floor=0.8),
+    Row("cholesky", "cholesky of 256 to 1024, float32 and float64", factorizations.choleskys, 0.7),
+    Row("qr", "qr of 256 to 1024, float32 and float64", factorizations.qrs, 0.7),
+    Row("solve", "solve of 256 to 1024, one and as many right-hand sides", factorizations.solves, 0.7),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

@@ -10,6 +10,8 @@ namespace accel::ACCEL_ISA {
 
 static inline float root(float x) { return sqrt_f32(x); }
 static inline double root(double x) { return sqrt_f64(x); }
+static inline float fma_of(float a, float b, float c) { return fma_f32(a, b, c); }
+static inline double fma_of(double a, double b, double c) { return fma_f64(a, b, c); }
 
 template <class T>
 struct Factor {
@@ -78,6 +80,45 @@ struct Factor {
     }
   }
 
+  /// The sum of x[i] * y[i] by lanes of fma, n a multiple of kLanes.
+  static T dot(int64_t n, const T* x, const T* y) {
+    V sums[kLanes / kE] = {};
+    for (int64_t i = 0; i < n; i += kLanes) {
+#pragma GCC unroll 32
+      for (int l = 0; l < kLanes / kE; ++l) sums[l] = fma<T>(load(x + i + l * kE), load(y + i + l * kE), sums[l]);
+    }
+    T lanes[kLanes];
+    memcpy(lanes, sums, sizeof lanes);
+    for (int half = kLanes / 2; half > 0; half /= 2) {
+      for (int l = 0; l < half; ++l) lanes[l] = lanes[l] + lanes[l + half];
+    }
+    return lanes[0];
+  }
+
+  static void reflect(int64_t k, int64_t m, int64_t n, void* memory, int64_t step, void* room, void* result) {
+    T *const a = static_cast<T*>(memory), *const column = a + k * step, *const v = static_cast<T*>(room);
+    T* const tau = static_cast<T*>(result);
+    for (int64_t i = 0; i < step; ++i) v[i] = i > k ? column[i] : T{0};
+    const T sum = dot(step, v, v), head = column[k];
+    if (sum == 0) {
+      for (int64_t i = k + 1; i < m; ++i) column[i] = 0;
+      *tau = 0;
+      return;
+    }
+    const T norm = root(fma_of(head, head, sum)), top = head < 0 ? norm : -norm, divisor = head - top;
+    for (int64_t i = k + 1; i < m; ++i) column[i] = v[i] = v[i] / divisor;
+    v[k] = 1;
+    column[k] = top;
+    *tau = divisor / -top;
+    for (int64_t j = k + 1; j < n; ++j) {
+      T* const to = a + j * step;
+      const V factor = splat(-(*tau * dot(step, v, to)));
+      int64_t i = k;
+      for (; i + kE <= m; i += kE) store(to + i, fma<T>(load(v + i), factor, load(to + i)));
+      if (i < m) store_some(to + i, fma<T>(load_some(v + i, m - i), factor, load_some(to + i, m - i)), m - i);
+    }
+  }
+
   static void solve(int64_t n, int64_t vectors, const void* l, bool unit, void* x, int64_t step) {
     T* at = static_cast<T*>(x);
     const auto take = [&](auto tile, int64_t width) {
@@ -111,7 +152,7 @@ struct Factor {
     }
   }
 
-  static constexpr FactorRow row() { return {kCType<T>, kE, cholesky, eliminate, solve}; }
+  static constexpr FactorRow row() { return {kCType<T>, kE, cholesky, eliminate, reflect, solve}; }
 };
 
 static constexpr FactorRow kFactors[] = {Factor<float>::row(), Factor<double>::row()};

@@ -514,23 +514,24 @@ MatrixStrides to_matrix_strides(py::handle list, const char* what) {
 Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, py::handle out_strides,
                         py::handle in_strides, int threads) {
   const Factor& self = kernel.cast<const Factor&>();
-  const bool lu = self.kind() == Factor::Kind::kLu;
+  const bool lu = self.kind() == Factor::Kind::kLu, qr = self.kind() == Factor::Kind::kQr, both = lu || qr;
   if (count < 0 || m < 0 || n < 0) fail("count, m and n must not be negative");
-  if ((lu ? n : m) > kFactor) fail("a block has at most " + std::to_string(kFactor) + " columns");
+  if ((both ? n : m) > kFactor) fail("a block has at most " + std::to_string(kFactor) + " columns");
   if (self.kind() == Factor::Kind::kCholesky && m != n) fail("expected square blocks");
+  if (qr && m < n) fail("expected as many rows as columns");
   if (m > 0 && n > 0 && count > kMaxElements / m / n) fail("the problem is too large");
   const py::tuple ins = to_items(in_strides, self.solves() ? 2 : 1, "in_strides");
-  const py::tuple outs = to_items(out_strides, lu ? 2 : 1, "out_strides");
+  const py::tuple outs = to_items(out_strides, both ? 2 : 1, "out_strides");
   FactorProblem problem{count, m, n, to_matrix_strides(ins[0], "in"), {}, to_matrix_strides(outs[0], "out"), {}};
   if (self.solves()) problem.b = to_matrix_strides(ins[1], "right-hand sides");
-  if (lu) problem.order = to_matrix_strides(outs[1], "order");
+  if (both) problem.beside = to_matrix_strides(outs[1], "second output");
   threads = to_threads(threads);
   Prepared prepared;
   prepared.dtypes = {self.dtype()};
   if (self.solves()) prepared.dtypes.push_back(self.dtype());
   prepared.dtypes.push_back(self.dtype());
-  if (lu) prepared.dtypes.push_back(DType::kInt64);
-  prepared.outputs = lu ? 2 : 1;
+  if (both) prepared.dtypes.push_back(lu ? DType::kInt64 : self.dtype());
+  prepared.outputs = both ? 2 : 1;
   prepared.empty.assign(prepared.dtypes.size(), count == 0 || m == 0 || n == 0);
   prepared.work =
       static_cast<double>(count) * static_cast<double>(m) * static_cast<double>(n) * (self.solves() ? 8 : 4);

@@ -6,8 +6,8 @@
 //   T, BITS          type of an element; unsigned integers of its width
 //   MAGNITUDE        all bits but the sign's
 //   FACTOR           columns of a block at most
-//   ITEMS            work-items of a work-group; of CHOLESKY as many as FACTOR
-//   CHOLESKY, LU, SOLVE   one of them is 1; UNIT: as if the triangle's diagonal were 1
+//   ITEMS            work-items of a work-group; of CHOLESKY as many as FACTOR, of QR as many as there are lanes
+//   CHOLESKY, LU, QR, SOLVE   one of them is 1; UNIT: as if the triangle's diagonal were 1
 //   square_root(T), quotient(T, T)
 
 typedef struct {
@@ -93,6 +93,71 @@ __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void factor(__global
       AT(out, out, i, k) = factor;
       for (INDEX j = k + 1; j < n; ++j) AT(out, out, i, j) = fma(-factor, AT(out, out, k, j), AT(out, out, i, j));
     }
+  }
+}
+#endif
+
+#if QR
+// Sums of columns [from, to) of part over the lanes, to its first one.
+void fold(__local T part[FACTOR][ITEMS], int l, int from, int to) {
+  for (int apart = ITEMS / 2; apart > 0; apart /= 2) {
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int t = l; t < (to - from) * apart; t += ITEMS) {
+      part[from + t / apart][t % apart] += part[from + t / apart][t % apart + apart];
+    }
+  }
+  barrier(CLK_LOCAL_MEM_FENCE);
+}
+
+// Work-item l has the rows of lane l, and keeps them in the output. Rows beyond m are zeros.
+__attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void factor(__global T *out, long out_at,
+                                                                        __global T *beside, long beside_at,
+                                                                        __global const T *a, long a_at, Geometry g,
+                                                                        ulong rows, ulong columns) {
+  __local T part[FACTOR][ITEMS];
+  __local T diagonal;
+  const INDEX l = (INDEX)get_local_id(0), m = (INDEX)rows, end = (m + ITEMS - 1) / ITEMS * ITEMS;
+  const int n = (int)columns;
+  out_at += (long)get_group_id(0) * g.out[0], a_at += (long)get_group_id(0) * g.a[0];
+  beside_at += (long)get_group_id(0) * g.order[0];
+  for (INDEX i = l; i < m; i += ITEMS) {
+    for (int j = 0; j < n; ++j) AT(out, out, i, j) = AT(a, a, i, j);
+  }
+  for (int k = 0; k < n; ++k) {
+    T sum = 0;
+    for (INDEX i = l; i < end; i += ITEMS) {
+      const T v = i > k && i < m ? AT(out, out, i, k) : (T)0;
+      sum = fma(v, v, sum);
+    }
+    part[k][l] = sum;
+    if (l == k % ITEMS) diagonal = AT(out, out, k, k);
+    fold(part, (int)l, k, k + 1);
+    const T size = part[k][0], head = diagonal;
+    const T norm = square_root(fma(head, head, size)), top = head < 0 ? norm : -norm, divisor = head - top;
+    const T tau = size == 0 ? (T)0 : quotient(divisor, -top);
+    for (INDEX i = l; i < m; i += ITEMS) {
+      if (i > k) AT(out, out, i, k) = size == 0 ? (T)0 : quotient(AT(out, out, i, k), divisor);
+      if (i == k && size != 0) AT(out, out, k, k) = top;
+    }
+    if (l == 0) AT(beside, order, k, 0) = tau;
+    for (int j = k + 1; j < n; ++j) {
+      sum = 0;
+      for (INDEX i = l; i < end; i += ITEMS) {
+        const T v = i == k ? (T)1 : i > k && i < m ? AT(out, out, i, k) : (T)0;
+        sum = fma(v, i < m ? AT(out, out, i, j) : (T)0, sum);
+      }
+      part[j][l] = sum;
+    }
+    fold(part, (int)l, k + 1, n);
+    for (INDEX i = l; i < m; i += ITEMS) {
+      if (i < k || size == 0) continue;
+      const T v = i == k ? (T)1 : AT(out, out, i, k);
+      for (int j = k + 1; j < n; ++j) {
+        const T product = tau * part[j][0];
+        AT(out, out, i, j) = fma(v, -product, AT(out, out, i, j));
+      }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
   }
 }
 #endif

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.layout import span
-from accel.numerics import FACTOR
+from accel.numerics import FACTOR, LANES
 from accel.scalar import Program, Step
 
 from . import build
@@ -35,9 +35,10 @@ def definitions(call: Call, geometry: str) -> dict[str, object]:
         "BITS": "ulong" if wide else "uint",
         "MAGNITUDE": "0x7fffffffffffffffUL" if wide else "0x7fffffffU",
         "FACTOR": FACTOR,
-        "ITEMS": {"cholesky": FACTOR, "lu": ITEMS[geometry]}.get(kind, COLUMNS),
+        "ITEMS": {"cholesky": FACTOR, "lu": ITEMS[geometry], "qr": LANES}.get(kind, COLUMNS),
         "CHOLESKY": int(kind == "cholesky"),
         "LU": int(kind == "lu"),
+        "QR": int(kind == "qr"),
         "SOLVE": int(kind.startswith("solve")),
         "UNIT": int(kind == "solve_unit"),
     }
@@ -47,17 +48,22 @@ def _supports(call: Call) -> str | None:
     return build.device_of(call).inexact(call.settings)
 
 
+def source(call: Call, geometry: str, correctly_rounded: bool) -> str:
+    """The whole OpenCL C."""
+    dtype = call.outputs[0].dtype.name
+    return build.assemble(
+        ("factor",),
+        definitions(call, geometry),
+        functions(dtype),
+        fp64=dtype == "float64",
+        correctly_rounded=correctly_rounded,
+    )
+
+
 def _prepare(call: Call) -> Prepared:
     device = build.device_of(call)
     defined = definitions(call, device.geometry)
-    dtype = call.outputs[0].dtype.name
-    code = build.assemble(
-        ("factor",),
-        defined,
-        functions(dtype),
-        fp64=dtype == "float64",
-        correctly_rounded=device.correctly_rounded,
-    )
+    code = source(call, device.geometry, device.correctly_rounded)
     kernel = device.kernel("kernels/opencl/factor.cl", code, "factor")
     count, m, n = call.outputs[0].shape
     out, *order = (its.strides if its.ndim == 3 else (*its.strides, 0) for its in call.outputs)

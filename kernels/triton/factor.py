@@ -10,6 +10,7 @@ from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare
 from accel.kernels.triton.device import factor as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
+from accel.numerics import LANES
 from accel.scalar import Program, Step
 
 ROWS = {"interpreter": 4096}
@@ -35,16 +36,22 @@ def specialization(call: Call) -> tuple[Specialization, int]:
     }  # fmt: skip
     programs = {"divide": Program((dtype.name,) * 2, (Step("divide", dtype.name, (0, 1)),), dtype.name)}
     grid = count
-    if kind == "cholesky":
+    if kind in ("cholesky", "qr"):
         programs["root"] = Program((dtype.name,), (Step("sqrt", dtype.name, (0,)),), dtype.name)
         arguments |= {"T": getattr(tl, dtype.name), "SIZE": power_of_two(n)}
+    if kind == "qr":
+        tau = call.outputs[1].strides
+        arguments |= {
+            "beside": Pointer(dtype.name), "m": m, "beside_matrix": tau[0], "beside_row": tau[1], "LANES": LANES,
+            "FOLDS": LANES.bit_length() - 1,
+        }  # fmt: skip
     elif kind == "lu":
         order = call.outputs[1].strides
         arguments |= {
             "order": Pointer("int64"), "m": m, "steps": min(m, n), "order_matrix": order[0], "order_row": order[1],
             "MAGNITUDE": (1 << 8 * dtype.itemsize - 1) - 1, "SIZE": power_of_two(n), "ROWS": rows,
         }  # fmt: skip
-    else:
+    elif kind != "cholesky":
         tiles = -(-n // width)
         grid *= tiles
         arguments |= {

@@ -1,6 +1,6 @@
 """`accel.linalg`: linear algebra, with the names of the Python array API standard's extension."""
 
-from .ops.composed.checked_factorization import cholesky, inv, slogdet, solve
+from .ops.composed.checked_factorization import cholesky, inv, qr, slogdet, solve
 from .ops.composed.factorization import det
 from .ops.composed.matrices import cross, matrix_norm
 from .ops.composed.statistics import vector_norm
@@ -19,6 +19,7 @@ __all__ = [
     "matrix_power",
     "matrix_transpose",
     "outer",
+    "qr",
     "slogdet",
     "solve",
     "tensordot",

@@ -50,6 +50,8 @@ ARGUMENTS = {
     "put_along_axis": ("--shape", "5x7,5x4,4", "--dtype", "float32,int64,float32"),
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
+    **dict.fromkeys(("cholesky", "det", "inv", "slogdet"), ("--shape", "70x70")),
+    "solve": ("--shape", "70x70,70x3"),
 }
 """Arguments of the ops that take more than operands of one shape."""
 

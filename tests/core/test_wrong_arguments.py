@@ -109,6 +109,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "matrix_power": (X[:, :2], 2),
     **dict.fromkeys(("einsum", "einsum_path"), ("ij,kj", X, X)),
     **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
+    "cholesky": (X @ X.mT,),
+    "qr": (X,),
 }
 """A call of each function that has a parameter which is no operand."""
 

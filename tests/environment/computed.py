@@ -59,6 +59,9 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
 }
 """Of composed ops: the operands' shapes, and the keywords of each call."""
 
+FACTORISATIONS = ("cholesky", "solve", "inv", "det", "qr", "slogdet")
+"""Whose operands are square matrices with a large diagonal."""
+
 
 def floats(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Numbers of both signs: most about 1, some subnormal, some next to the smallest normal one. Made as integers."""
@@ -125,6 +128,10 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         if spec.name == "index_add":
             return [x, np.arange(300) % 7, source], [{"dim": 1}]
         return [x, np.arange(900).reshape(3, 300) % 7, source], [{"axis": 1}]
+    if spec.name in FACTORISATIONS:
+        x = elements(dtype, (70, 70), 0)
+        x[np.arange(70), np.arange(70)] = 2**14
+        return [x, elements(dtype, (70, 5), 1)] if spec.name == "solve" else [x], [{}]
     raise NotImplementedError(f"{spec.name}: no operands are written down here for its primitive, {spec.primitive}")
 
 

@@ -16,9 +16,9 @@ import accel
 from accel.backends.base import Call
 from accel.boxes import boxes
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, join, matmul, pointwise, reduce, row
-from accel.layout import layout
-from accel.ops.parameters import Join
+from accel.kernels.opencl import build, factor, join, matmul, pointwise, reduce, row
+from accel.layout import Layout, layout
+from accel.ops.parameters import Factor, Join
 from accel.ops.primitive.row import Rows
 from accel.scalar import Fold, Input, Program, ProgramBuilder, RowProgram, Step, count_fma, program_for
 
@@ -146,6 +146,27 @@ def test_pointwise_compiles(target: Target, case: tuple, tmp_path: Path) -> None
     walk = pointwise.walk(shape, [tuple(reversed(strides)), *(strides for _ in dtypes)])
     compile_for(target, pointwise.source(program, walk, "lanes", False, True), tmp_path / "lanes")
     compile_for(target, pointwise.source(program, walk, "loops", False, False), tmp_path / "loops")
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("cholesky", "float32"), ("lu", "float64"), ("qr", "float32"), ("solve_unit", "float64")]
+)
+def test_factor_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) -> None:
+    """Blocks of the most columns, in the GPUs' geometry, without spills."""
+    if dtype == "float64" and not target.fp64:
+        pytest.skip(f"{target.name} has no float64")
+    device = accel.device("null")
+
+    def made(*shape: int, of: str = dtype) -> Layout:
+        return layout(TABLE[of], shape, None, device)
+
+    inputs = (made(8, 32, 32), made(8, 32, 100)) if kind.startswith("solve") else (made(8, 32, 32),)
+    beside = {"lu": (made(8, 32, of="int64"),), "qr": (made(8, 32),)}
+    outputs = (made(*inputs[-1].shape), *beside.get(kind, ()))
+    call = Call("factor", inputs, outputs, Factor(kind), device, accel.config.current())
+    for assembly in compile_for(target, factor.source(call, "lanes", True), tmp_path / kind):
+        assert spills(assembly) == 0
 
 
 REDUCTIONS = (("sum", "float32"), ("sum", "float16"), ("prod", "int16"), ("max", "bfloat16"), ("argmax", "float32"),

@@ -27,10 +27,10 @@ from accel.backends.base import Call
 from accel.backends.triton_host import EmulatedDevice
 from accel.backends.triton_kernel import functions, load
 from accel.dtypes import TABLE
-from accel.kernels.triton import join, matmul, pointwise, reduce, row
+from accel.kernels.triton import factor, join, matmul, pointwise, reduce, row
 from accel.layout import layout
 from accel.ops.composed.butterfly import butterfly
-from accel.ops.parameters import Join
+from accel.ops.parameters import Factor, Join
 from accel.ops.primitive.matmul import Product
 from accel.ops.primitive.reduce import Reduction
 from accel.registry import OPS
@@ -142,6 +142,19 @@ def join_case(dtype, *columns, rows=1024):
     return prepare
 
 
+def factor_case(kind, dtype, m, n):
+    def prepare(device):
+        def made(*shape, of=dtype):
+            return layout(TABLE[of], shape, None, device)
+
+        inputs = (made(8, m, m), made(8, m, n)) if kind.startswith("solve") else (made(8, m, n),)
+        beside = {"lu": (made(8, m, of="int64"),), "qr": (made(8, n),)}
+        outputs = (made(8, m, n), *beside.get(kind, ()))
+        factor._prepare(Call("factor", inputs, outputs, Factor(kind), device, accel.config.current()))
+
+    return prepare
+
+
 def bias_gelu(accumulator, dtype):
     build = ProgramBuilder(accumulator, dtype)
     return build.finish(build.apply("gelu", build.apply("add", *build.inputs)), dtype)
@@ -196,6 +209,13 @@ EXACT = {
     "layer_norm float64, long rows": row_case(layer_norm("float64"), 1000, 8192),
     "join of any lengths": join_case("float32", *range(5, 21)),
     "join of lines": join_case("float32", 512, 64, 256),
+    "cholesky float64": factor_case("cholesky", "float64", 32, 32),
+    "lu float32": factor_case("lu", "float32", 1000, 32),
+    "lu float64": factor_case("lu", "float64", 1000, 32),
+    "qr float32": factor_case("qr", "float32", 1000, 32),
+    "qr float64": factor_case("qr", "float64", 1000, 32),
+    "solve float32": factor_case("solve", "float32", 32, 1000),
+    "solve float64, unit": factor_case("solve_unit", "float64", 32, 1000),
     "join of lines float16": join_case("float16", 512, 64),
 }
 MATRIX_UNITS = {

@@ -8,6 +8,8 @@ Factors change their sign by a multiplication by -1: Triton's minus is a subtrac
 import triton
 import triton.language as tl
 
+from accel.kernels.triton.device.reduce import halves
+
 
 @triton.jit
 def either(a, b):
@@ -108,6 +110,73 @@ def lu(
             tile = tl.where(across > k, changed, tl.where(across == k, column, tile))
             tl.debug_barrier()
             tl.store(at, tile, mask=mask)
+        tl.debug_barrier()
+
+
+@triton.jit
+def qr(
+    out, beside, a, m, n, out_matrix, out_row, out_column, beside_matrix, beside_row, a_matrix, a_row, a_column,
+    DIVIDE: tl.constexpr, ROOT: tl.constexpr, T: tl.constexpr, SIZE: tl.constexpr, LANES: tl.constexpr,
+    FOLDS: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """A program instance has a block of any number of rows, which it keeps in the output, LANES rows at a time. Rows
+    beyond m are zeros. Barriers are between what threads write there and others read."""
+    matrix = tl.program_id(0).to(INDEX)
+    out += matrix * out_matrix
+    beside += matrix * beside_matrix
+    a += matrix * a_matrix
+    lanes, j = tl.arange(0, LANES)[None, :].to(INDEX), tl.arange(0, SIZE)[:, None].to(INDEX)
+    zero, one = tl.full((), 0, T), tl.full((), 1, T)
+    for start in range(0, m, LANES):
+        i = start + lanes
+        mask = (i < m) & (j < n)
+        tl.store(
+            out + i * out_row + j * out_column, tl.load(a + i * a_row + j * a_column, mask=mask, other=0), mask=mask
+        )
+    tl.debug_barrier()
+    for k in range(n):
+        head = tl.load(out + k * out_row + k * out_column)
+        squares = tl.full([1, LANES], 0, T)
+        for start in range(0, m, LANES):
+            i = start + lanes
+            v = tl.load(out + i * out_row + k * out_column, mask=(i > k) & (i < m), other=0)
+            squares = tl.fma(v, v, squares)
+        for fold in tl.static_range(FOLDS):
+            low, high = halves(squares, 1, LANES >> (fold + 1))
+            squares = low + high
+        size = tl.reduce(tl.reshape(squares, [1]), 0, larger)
+        norm = ROOT(tl.fma(head, head, size))
+        top = tl.where(head < 0, norm, norm * -1.0)
+        divisor = head - top
+        tau = tl.where(size == 0, zero, DIVIDE(divisor, top * -1.0))
+        tl.debug_barrier()
+        for start in range(0, m, LANES):
+            i = start + lanes
+            at, mask = out + i * out_row + k * out_column, (i > k) & (i < m)
+            v = tl.load(at, mask=mask, other=0)
+            tl.store(at, tl.where(size == 0, zero, DIVIDE(v, divisor)), mask=mask)
+        tl.store(out + k * out_row + k * out_column, tl.where(size == 0, head, top))
+        tl.store(beside + k * beside_row, tau)
+        tl.debug_barrier()
+        sums = tl.full([SIZE, LANES], 0, T)
+        for start in range(0, m, LANES):
+            i = start + lanes
+            v = tl.load(out + i * out_row + k * out_column, mask=(i > k) & (i < m), other=0)
+            v = tl.where(i == k, one, v)
+            tile = tl.load(out + i * out_row + j * out_column, mask=(i < m) & (j < n), other=0)
+            sums = tl.fma(v, tile, sums)
+        for fold in tl.static_range(FOLDS):
+            low, high = halves(sums, SIZE, LANES >> (fold + 1))
+            sums = low + high
+        factor = tau * sums * -1.0
+        tl.debug_barrier()
+        for start in range(0, m, LANES):
+            i = start + lanes
+            v = tl.load(out + i * out_row + k * out_column, mask=(i > k) & (i < m), other=0)
+            v = tl.where(i == k, one, v)
+            at, mask = out + i * out_row + j * out_column, (i >= k) & (i < m) & (j > k) & (j < n) & (size != 0)
+            tile = tl.load(at, mask=mask, other=0)
+            tl.store(at, tl.fma(v, factor, tile), mask=mask)
         tl.debug_barrier()
 
 

@@ -300,8 +300,8 @@ class Fit:
 
     def leaving(self, member: int, *groups: Group) -> set[int]:
         """The values of a node that are results, or that nodes outside the groups read."""
-        own = self._graph.results_of(member)
-        return {r.value for u, r in self._graph.reads() if r.value in own and (u < 0 or self._of.get(u) not in groups)}
+        own, users = self._graph.results_of(member), self._graph.users
+        return {v for v in own if any(u < 0 or self._of.get(u) not in groups for u in users.get(v, ()))}
 
     def direct(self, group: Group) -> set[Group]:
         return {
@@ -312,13 +312,13 @@ class Fit:
         }
 
     def needs(self, group: Group, other: Group) -> bool:
-        """Whether a group needs results of another one, directly or through others."""
-        pending, seen = [group], {group}
+        """Whether a group needs results of another one, directly or through others, which have a later node."""
+        pending, seen, first = [group], {group}, min(other.members)
         while pending:
             for found in self.direct(pending.pop()):
                 if found is other:
                     return True
-                if found not in seen:
+                if found not in seen and max(found.members) > first:
                     seen.add(found)
                     pending.append(found)
         return False

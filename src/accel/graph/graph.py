@@ -120,6 +120,14 @@ class Graph:
         for read in self.results:
             yield -1, read
 
+    @cached_property
+    def users(self) -> dict[int, set[int]]:
+        """Of each value that is read: the numbers of the nodes that do, and -1 where it is a result."""
+        found: dict[int, set[int]] = {}
+        for user, read in self.reads():
+            found.setdefault(read.value, set()).add(user)
+        return found
+
     def check(self) -> None:
         """Raises AccelError where a node reads a later value, or beyond a value's memory."""
         for user, read in self.reads():

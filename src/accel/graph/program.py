@@ -43,9 +43,8 @@ def work(graph: Graph, group: Group) -> Work:
 
 def leaving(graph: Graph, group: Group) -> list[int]:
     """The group's values that others need."""
-    inside = set(group.members)
-    read = {r.value for user, r in graph.reads() if user not in inside}
-    return [value for m in group.members for value in graph.results_of(m) if value in read]
+    inside, users = set(group.members), graph.users
+    return [v for m in group.members for v in graph.results_of(m) if not users.get(v, inside) <= inside]
 
 
 def written_to(graph: Graph, group: Group, value: int) -> Read:

@@ -142,9 +142,10 @@ class Factor:
     """Parameters of the primitive ``factor``, of float32 or float64 operands (count, rows, columns), none of them 0.
 
     kind: ``cholesky``, of square blocks, of which the lower triangle is read, to their lower factors, with zeros above;
-    ``lu``, of any number of rows, to both factors in one array and the rows' order, int64 (count, rows); ``solve``, of
-    lower triangles and right-hand sides, to the solutions, or ``solve_unit``, as if the diagonals were 1. All but the
-    rows of lu and the columns of right-hand sides are at most FACTOR.
+    ``lu``, of any number of rows, to both factors in one array and the rows' order, int64 (count, rows); ``qr``, of as
+    many rows as columns or more, to the vectors of reflections below R in one array and their factors (count, columns);
+    ``solve``, of lower triangles and right-hand sides, to the solutions, or ``solve_unit``, as if the diagonals were 1.
+    All but the rows of lu and qr and the columns of right-hand sides are at most FACTOR.
     """
 
     kind: str

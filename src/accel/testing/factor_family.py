@@ -70,7 +70,8 @@ def blocks(kind: str, dtype: DType) -> Samples:
         if kind == "solve":
             b = values(rng, dtype, (count, n, m), "normal" if regime == "ordinary" else regime)
             return _triangle(rng, dtype, count, n, unit), b
-        return (_block(kind, rng, dtype, (count, m if kind == "lu" else n, n), regime),)
+        rows = {"lu": m, "qr": max(m, n)}.get(kind, n)
+        return (_block(kind, rng, dtype, (count, rows, n), regime),)
 
     def draw(its: Draw) -> Sample:
         count, n = its.choice((1, 1, 2, 5)), its.choice(SIZES)
@@ -91,7 +92,7 @@ def blocks(kind: str, dtype: DType) -> Samples:
     regimes = ("ordinary", "special", "few", "wide", "tiny", "zeros", "huge")
     edges = [edge(1, n, n, "ordinary") for n in (1, 2, 15, 16, 17, FACTOR - 1, FACTOR)]
     edges += [edge(3, 17, 17, regime) for regime in regimes]
-    if kind == "lu":
+    if kind in ("lu", "qr"):
         edges += [edge(1, 32, m, r) for m, r in ((33, "ordinary"), (257, "ordinary"), (300, "few"), (1100, "ordinary"))]
         edges += [edge(1, 17, 5, "ordinary"), edge(2, 3, 1, "ordinary")]
     if kind == "solve":
@@ -171,9 +172,32 @@ def systems(dtype: DType) -> Samples:
     return Samples(draw, [edge(*pair) for pair in (*shapes, ((3, 40, 40), (40, 5)), ((2, 1, 33, 33), (3, 33, 2)))])
 
 
+def rectangles(dtype: DType) -> Samples:
+    """Matrices with more rows than columns, and with fewer."""
+
+    def draw(its: Draw) -> Sample:
+        batch, m, n = its.choice(BATCHES), its.choice(LENGTHS), its.choice(LENGTHS)
+        x = laid(its, general(np.random.default_rng(its.integer(0, 2**32 - 1)), dtype, (*batch, m, n)))
+        return Sample((x,), {"mode": "complete"} if its.once_in(2) else {})
+
+    def edge(*its_shape: int, regime: str = "", **keywords: Any) -> Edge:
+        def make() -> Sample:
+            rng = np.random.default_rng(its_shape)
+            x = values(rng, dtype, its_shape, regime) if regime else general(rng, dtype, its_shape)
+            return Sample((x,), keywords)
+
+        return Edge(int(np.prod(its_shape)), make)
+
+    regimes = ("special", "few", "wide", "tiny", "zeros", "huge", "first", "last")
+    edges = [*(edge(7, 5, regime=regime) for regime in regimes), edge(1, 1), edge(0, 3), edge(3, 0, mode="complete")]
+    edges += [edge(FACTOR, FACTOR), edge(103, 71), edge(71, 103), edge(2, 70, 70), edge(103, 71, mode="complete")]
+    return Samples(draw, [*edges, edge(300, 3), edge(3, 300)])
+
+
 FAMILIES = {
     "cholesky": lambda dtype: of_matrices(definite, dtype, upper=True),
     "solve": systems,
+    "qr": rectangles,
     "inv": lambda dtype: of_matrices(general, dtype),
     "det": lambda dtype: of_matrices(general, dtype),
     "slogdet": lambda dtype: of_matrices(general, dtype),

@@ -10,6 +10,7 @@ from accel.bench.cases.functions import operations
 from accel.bench.cpu import (
     aims,
     compositions,
+    factorizations,
     gathers,
     joins,
     matrix,
@@ -59,6 +60,9 @@ SMALL = [
     *(searches.mask("float32", shape, 0.5) for shape in ((500,), (50, 6))),
     *(searches.unique(dtype, 500) for dtype in ("float32", "int8")),
     *(searches.top("float32", shape, 3, largest) for shape in ((500,), (4, 50)) for largest in (False, True)),
+    *(factorizations.symmetric(70, dtype) for dtype in factorizations.DTYPES),
+    factorizations.factors(70, "float64"),
+    *(factorizations.system(70, k, "float32") for k in (1, 9)),
     *(gathers.elements("int64", 500), gathers.each_row((20, 30))),
     *(case for name in compositions.MADE for case in compositions.rows_of(name, ((20, 50), (3, 5000)))),
     *compositions.quotient(3000),

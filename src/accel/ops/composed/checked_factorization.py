@@ -15,6 +15,13 @@ from ...errors import LinAlgError
 from . import factorization
 
 
+class QRResult(NamedTuple):
+    """Q: columns that are orthonormal. R: an upper triangle."""
+
+    Q: Any
+    R: Any
+
+
 class SlogdetResult(NamedTuple):
     """sign: -1, 0 or 1 each. logabsdet: the logarithm of |determinant|."""
 
@@ -50,6 +57,17 @@ def inv(x: Any, /) -> Any:
     Raises LinAlgError for singular matrices as `solve` does, ShapeError, DtypeError.
     """
     return _checked("inv", "x", "singular", factorization.inv(x))
+
+
+def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
+    """Factors of matrices x = Q R by Householder's reflections, as a named tuple (Q, R).
+
+    x: (…, m, n), float32 or float64. mode: "reduced" gives Q (…, m, k) and R (…, k, n), k the smaller of m and n;
+    "complete" gives all m columns of Q, and as many rows of R. A number on R's diagonal has the other sign than the
+    one that it was made of, so that nothing cancels, but where there was nothing but zeros below.
+    Raises ShapeError, DtypeError, ArgumentError.
+    """
+    return QRResult(*factorization.qr(x, mode=mode))
 
 
 def slogdet(x: Any, /) -> SlogdetResult:

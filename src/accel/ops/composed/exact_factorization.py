@@ -94,8 +94,8 @@ def solve(x1: np.ndarray, x2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _singular(a: np.ndarray, wanted: int) -> np.ndarray:
-    each_matrix = a.reshape(prod(a.shape[:-2]), *a.shape[-2:]) if wanted else ()
-    zero = [(np.diagonal(eliminated(m)[1]) == 0).any() for m in each_matrix]
+    """How many are singular, of those that are factored at all."""
+    zero = each(lambda m: (np.diagonal(eliminated(m)[1]) == 0).any(), a) if wanted else []
     return np.asarray(np.count_nonzero(zero))
 
 
@@ -126,6 +126,30 @@ def slogdet(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     made = each(one, x)
     return stacked([s for s, _ in made], x.shape[:-2]), stacked([v for _, v in made], x.shape[:-2])
+
+
+def reflected(a: np.ndarray, complete: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Q and R by one reflection after the other."""
+    r, m, n = _wide(a), *a.shape
+    q = np.eye(m, dtype=np.longdouble)
+    for k in range(min(m, n)):
+        v = np.where(np.arange(m) < k, 0, r[:, k])
+        if not (v[k + 1 :] != 0).any():
+            continue
+        v[k] += np.copysign(np.sqrt(np.sum(v * v)), v[k] if v[k] != 0 else 1)
+        v /= np.sqrt(np.sum(v * v) / 2)
+        r -= np.outer(v, v @ r)
+        q -= np.outer(q @ v, v)
+    keep = m if complete else min(m, n)
+    return q[:, :keep], np.triu(r)[:keep]
+
+
+def qr(x: np.ndarray, mode: str = "reduced") -> tuple[np.ndarray, np.ndarray]:
+    m, n = x.shape[-2:]
+    keep = m if mode == "complete" else min(m, n)
+    made = each(lambda a: reflected(a, mode == "complete"), x)
+    q = stacked([one for one, _ in made], (*x.shape[:-2], m, keep))
+    return q, stacked([other for _, other in made], (*x.shape[:-2], keep, n))
 
 
 # bounds
@@ -172,7 +196,7 @@ def bound_solve(reference: Any, x1: np.ndarray, x2: np.ndarray) -> Any:
 
 def _unsure(x: np.ndarray) -> np.ndarray:
     """Of how many are singular: nothing is known where the pivots' errors may make one of them 0."""
-    sure = [changed(a)[2] for a in x.reshape(prod(x.shape[:-2]), *x.shape[-2:])] if x.size else []
+    sure = each(lambda a: changed(a)[2], x) if x.size else []
     return np.asarray(0.0 if all(sure) else np.inf)
 
 
@@ -234,3 +258,30 @@ def bound_cholesky(reference: Any, x: np.ndarray, upper: bool = False) -> Any:
     exact = reference[0].mT if upper else reference[0]
     found = np.array(each(one, exact), np.float64).reshape(exact.shape)
     return (found.mT if upper else found), np.asarray(0.0 if np.isfinite(found).all() else np.inf)
+
+
+def bound_qr(reference: Any, x: np.ndarray, mode: str = "reduced") -> Any:
+    """The factors of a matrix that is off by so many reflections' errors (Higham, 19.3), normwise; those of the first
+    min(m, n) columns are as sensitive as these are ill-conditioned (Higham, 19.9)."""
+    m, n = x.shape[-2:]
+    k, dtype = min(m, n), as_dtype(x.dtype)
+    depth = bounds.dot_depth(m) + bounds.dot_depth(n) + 24
+    change = 2 * k * k**0.5 * bounds.gamma(depth, bounds.unit_roundoff(dtype))
+
+    def one(a: np.ndarray) -> tuple[float, float]:
+        finite = np.isfinite(a).all()
+        values = np.linalg.svd(a[:, :k].astype(np.float64), compute_uv=False) if finite and k else np.ones(1)
+        condition = values[0] / values[-1] if values[-1] > 0 and finite else np.inf
+        size = float(np.linalg.norm(a.astype(np.float64))) if finite else np.inf
+        off = 4 * condition * change
+        good = off < FIRST_ORDER and size < bounds.largest(dtype) / 4
+        good = good and (size == 0 or size > 2**20 * bounds.smallest(dtype) / bounds.unit_roundoff(dtype))
+        return (off, off * size) if good else (np.inf, np.inf)
+
+    made = each(one, x)
+    shape = (*x.shape[:-2], 1, 1)
+    found = [np.array([pair[i] for pair in made], np.float64).reshape(shape) for i in (0, 1)]
+    q, r = (np.broadcast_to(its, np.shape(exact)) for its, exact in zip(found, reference, strict=True))
+    if mode == "complete" and m > n:  # the columns that R does not reach are any that complete the others
+        q = np.where(np.arange(m) < n, q, np.inf)
+    return q, r

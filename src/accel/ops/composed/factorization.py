@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arguments import switch
+from ...arguments import switch, word
 from ...array import Array
 from ...conversion import constant, from_numpy
 from ...dtypes import FLOAT32, FLOAT64, INT64, DType, promote
@@ -22,14 +22,15 @@ from ...layout import Shape, broadcast_shapes
 from ...numerics import FACTOR
 from ..compose import Operand, composed
 from ..pieces import boxed, filled, joined
-from ..primitive.factor import cholesky_block, lu_block, solve_block
+from ..primitive.factor import cholesky_block, lu_block, qr_block, solve_block
 from ..primitive.gather import take_along_axis
 from ..primitive.matmul import matmul
 from ..primitive.pointwise import astype, fn
-from ..primitive.reduce import all, sum
+from ..primitive.reduce import all, max, sum
 from ..primitive.reduce import prod as product
 from ..views import broadcast_to, reshape
 from . import exact_factorization as exact
+from .statistics import SCALES
 
 WHOLE = 4 * FACTOR
 """Columns up to which both halves of a symmetric matrix are updated, though one is read: fewer launches for more
@@ -87,6 +88,14 @@ class Triangle:
         (first, last), below = self.halves, self.below
         top = first.forward(b[:, : first.n], unit)
         return joined([top, last.forward(b[:, first.n :] - matmul(below, top), unit)], 1)
+
+    def turned(self) -> Triangle:
+        """The transpose of an upper triangle."""
+        if self.block is not None:
+            return Triangle(self.n, self.block.mT)
+        (first, last), right = self.halves, self.right
+        assert right is not None
+        return Triangle(self.n, None, first.turned(), last.turned(), right.mT)
 
     def backward(self, b: Array) -> Array:
         """The solutions with the upper triangle, which is a lower one from its other end."""
@@ -205,16 +214,85 @@ def _sign(order: Array) -> Array:
     return (pairs & 1) == 1
 
 
+# QR
+
+
+@dataclass(frozen=True)
+class Reflections:
+    """The product I - V T V^T of Householder's reflections, of which V is stored, (count, m, n), a unit lower
+    trapezoid, and the inverse of T, an upper triangle: what is above the diagonal in V^T V, and 1 / tau on it (Joffrain
+    et al., Accumulating Householder transformations, revisited, 2006)."""
+
+    vectors: Array
+    inverse: Triangle
+
+    def turn(self, b: Array) -> Array:
+        """The transpose of the product, times b."""
+        return b - matmul(self.vectors, self.inverse.turned().forward(matmul(self.vectors.mT, b)))
+
+    def columns(self, k: int) -> Array:
+        """The first k columns of the product."""
+        v = self.vectors
+        place = from_numpy(np.arange(v.shape[1]), v.device)
+        eye = astype(place[:, None] == place[None, :k], v.dtype)
+        return eye - matmul(v, self.inverse.backward(v[:, :k].mT))
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Where (rows, FACTOR) is below its diagonal, and where it is on it; made once for all blocks, which see parts."""
+
+    below: Array
+    on: Array
+
+    @classmethod
+    def of(cls, rows: int, x: Array) -> Masks:
+        place = from_numpy(np.arange(rows), x.device)[:, None]
+        column = from_numpy(np.arange(FACTOR), x.device)
+        return cls(place > column, place == column)
+
+    def part(self, m: int, n: int) -> tuple[Array, Array]:
+        """The masks of (m, n)."""
+        return self.below[:m, :n], self.on[:m, :n]
+
+
+def reflected(a: Array, masks: Masks) -> tuple[Reflections, Array]:
+    """Reflections that make (count, m, n), m >= n, an upper triangle, and that, (count, n, n)."""
+    count, m, n = a.shape
+    if n <= FACTOR:
+        packed, tau = qr_block(a)
+        below, on = masks.part(m, n)
+        vectors = fn.where(below, packed, astype(on, a.dtype))
+        below, on = masks.part(n, n)
+        inner = fn.where(on, 1.0 / tau[:, None, :], matmul(vectors.mT, vectors))
+        inverse = Triangle(n, fn.where(below, 0.0, inner))
+        return Reflections(vectors, inverse), fn.where(below, 0.0, packed[:, :n])
+    h = halved(n)
+    left, corner = reflected(a[:, :, :h], masks)
+    rest = left.turn(a[:, :, h:])
+    right, last = reflected(rest[:, h:], masks)
+    beside = matmul(left.vectors[:, h:].mT, right.vectors)
+    zeros = [filled(0.0, shape, a.dtype, a.device) for shape in ((count, h, n - h), (count, n - h, h))]
+    vectors = boxed(a.shape, [((0, 0, 0), left.vectors), ((0, h, h), right.vectors), ((0, 0, h), zeros[0])])
+    parts = [((0, 0, 0), corner), ((0, 0, h), rest[:, :h]), ((0, h, h), last), ((0, h, 0), zeros[1])]
+    inverse = Triangle(n, None, left.inverse, right.inverse, None, beside)
+    return Reflections(vectors, inverse), boxed((count, n, n), parts)
+
+
 # operands
 
 
 def matrices(op: str, argument: str, x: Array) -> Array:
     """Square matrices of a dtype that is factored, as (count, n, n). Raises DtypeError, ShapeError."""
-    if x.dtype not in (FLOAT32, FLOAT64):
-        raise DtypeError(f"{op}: {argument}: takes float32 or float64, got {x.dtype}; cast with astype")
+    _check_dtype(op, argument, x)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"{op}: {argument}: expected square matrices (…, n, n), got shape {x.shape}")
     return _flat(x)
+
+
+def _check_dtype(op: str, argument: str, x: Array) -> None:
+    if x.dtype not in (FLOAT32, FLOAT64):
+        raise DtypeError(f"{op}: {argument}: takes float32 or float64, got {x.dtype}; cast with astype")
 
 
 def _flat(x: Array) -> Array:
@@ -365,3 +443,39 @@ def slogdet(x: Operand, /) -> tuple[Array, Array]:
     sign = product(fn.sign(pivots), axis=1)
     signs = fn.where(_sign(order), -sign, sign)
     return reshape(signs, batch), reshape(sum(fn.log(fn.abs(pivots)), axis=1), batch)
+
+
+@composed(
+    reference=exact.qr,
+    samples=partial(examples, "qr"),
+    namespace="linalg",
+    dtypes=(FLOAT32, FLOAT64),
+    widen=False,
+    bound=exact.bound_qr,
+    flops=_flops(8 / 3),
+)
+def qr(x: Operand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
+    """Orthogonal and upper triangular factors of matrices."""
+    how = word("qr", "mode", mode, ("reduced", "complete"))
+    _check_dtype("qr", "x", x)
+    if x.ndim < 2:
+        raise ShapeError(f"qr: x: expected matrices (…, m, n), got shape {x.shape}")
+    *batch, m, n = x.shape
+    least = min(m, n)
+    k = m if how == "complete" else least
+    if not x.size:
+        place = from_numpy(np.arange(m), x.device)
+        eye = astype(place[:, None] == place[None, :k], x.dtype)
+        return broadcast_to(eye, (*batch, m, k)), filled(0.0, (*batch, k, n), x.dtype, x.device)
+    high, down, low, up = SCALES[x.dtype.name]
+    a = _flat(x)
+    largest = max(fn.abs(a), axis=(1, 2), keepdims=True)
+    scale = fn.where(largest > high, down, fn.where(largest < low, up, fn.copysign(1.0, largest)))
+    a = a * scale
+    made, r = reflected(a[:, :, :least], Masks.of(m, x))
+    if n > least:
+        r = joined([r, made.turn(a[:, :, least:])], 2)
+    r = r / scale
+    if k > least:
+        r = joined([r, filled(0.0, (r.shape[0], k - least, n), x.dtype, x.device)], 1)
+    return reshape(made.columns(k), (*batch, m, k)), reshape(r, (*batch, k, n))

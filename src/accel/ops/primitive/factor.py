@@ -1,4 +1,4 @@
-"""Factorisations of blocks: Cholesky's, LU with row exchanges, and solutions with a lower triangle, each element by
+"""Factorisations of blocks: Cholesky's, LU with row exchanges, QR, and solutions with a lower triangle, each element by
 element. One primitive, ``factor``, of which `accel.linalg` makes those of any size."""
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from ...errors import DtypeError, ShapeError
 from ...graph.bounded import Bounded, bounded, rounding
 from ...ieee import fma32, fma64
 from ...layout import Layout
-from ...numerics import FACTOR
+from ...numerics import FACTOR, LANES
+from .. import bounds
 from ..parameters import Factor
 from ..spec import Inferred, OpSpec, Output, Primitive
 
@@ -27,13 +28,17 @@ def _infer(op: str, inputs: tuple[Layout, ...], params: Factor) -> Inferred:
     x, *rest = inputs
     if any(its.dtype not in (FLOAT32, FLOAT64) or its.dtype is not x.dtype for its in inputs):
         raise DtypeError(f"{op}: takes float32 or float64, got {', '.join(str(its.dtype) for its in inputs)}")
-    square = params.kind != "lu"
-    fits = x.ndim == 3 and x.shape[2] <= FACTOR and (not square or x.shape[1] == x.shape[2])
+    fits = x.ndim == 3 and x.shape[2] <= FACTOR
+    if fits and params.kind != "lu":
+        fits = x.shape[1] == x.shape[2] or (params.kind == "qr" and x.shape[1] > x.shape[2])
     if not fits or any(b.ndim != 3 or b.shape[:2] != x.shape[:2] for b in rest):
         raise ShapeError(f"{op}: expected blocks of {FACTOR} columns at most, got {[its.shape for its in inputs]}")
     result = rest[0] if rest else x
-    order = (((x.shape[0], x.shape[1]), INT64),) if params.kind == "lu" else ()
-    return Inferred(((result.shape, x.dtype), *order), params)
+    beside: dict[str, tuple[Output, ...]] = {
+        "lu": ((x.shape[:2], INT64),),
+        "qr": (((x.shape[0], x.shape[2]), x.dtype),),
+    }
+    return Inferred(((result.shape, x.dtype), *beside.get(params.kind, ())), params)
 
 
 def _run(op: str, kind: str, *operands: Any) -> Any:
@@ -52,6 +57,12 @@ def lu_block(x: Any) -> Any:
     """L and U of blocks (count, m, n), n <= FACTOR, with their rows in another order, and that order, int64
     (count, m)."""
     return _run("lu_block", "lu", x)
+
+
+def qr_block(x: Any) -> Any:
+    """Householder's reflections of blocks (count, m, n), n <= FACTOR, m >= n: R with their vectors below the diagonal,
+    whose first element, 1, is left out, and their factors tau (count, n)."""
+    return _run("qr_block", "qr", x)
 
 
 def solve_block(triangle: Any, b: Any, unit: bool = False) -> Any:
@@ -113,6 +124,42 @@ def lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return a, order
 
 
+def dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Sums of products along axis 1, by LANES lanes of fma that fold in halves; zeros fill up the last lanes."""
+    x, y = np.broadcast_arrays(x, y)
+    count, m, *columns = x.shape
+    rows = -(-m // LANES)
+    x, y = (np.pad(v, [(0, 0), (0, rows * LANES - m), *[(0, 0)] * len(columns)]) for v in (x, y))
+    x, y = (v.reshape(count, rows, LANES, *columns) for v in (x, y))
+    lanes = np.zeros_like(x[:, 0])
+    for row in range(rows):
+        lanes = fma(x[:, row], y[:, row], lanes)
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = lanes[:, :half] + lanes[:, half:]
+    return lanes[:, 0]
+
+
+def qr(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The canonical answer."""
+    a, tau = a.copy(), np.zeros((a.shape[0], a.shape[2]), a.dtype)
+    with np.errstate(all="ignore"):
+        for k in range(a.shape[2]):
+            v = np.where(np.arange(a.shape[1]) > k, a[:, :, k], 0).astype(a.dtype)
+            head, size = a[:, k, k], dot(v, v)
+            norm, none = np.sqrt(fma(head, head, size)), size == 0
+            top = np.where(head < 0, norm, -norm)
+            divisor = head - top
+            v = np.where(none[:, None], 0, v / divisor[:, None]).astype(a.dtype)
+            tau[:, k] = np.where(none, 0, divisor / -top)
+            a[:, k, k], a[:, k + 1 :, k] = np.where(none, head, top), v[:, k + 1 :]
+            v[:, k] = 1
+            factor = -(tau[:, k, None] * dot(v[:, :, None], a[:, :, k + 1 :]))
+            changed = fma(v[:, k:, None], factor[:, None, :], a[:, k:, k + 1 :])
+            a[:, k:, k + 1 :] = np.where(none[:, None, None], a[:, k:, k + 1 :], changed)
+    return a, tau
+
+
 def solve(triangle: np.ndarray, b: np.ndarray, unit: bool = False) -> np.ndarray:
     """The canonical answer."""
     x = b.copy()
@@ -155,6 +202,26 @@ def exact_lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return a, order
 
 
+def exact_qr(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In extended precision."""
+    a, tau = _wide(a), np.zeros((a.shape[0], a.shape[2]), np.longdouble)
+    with np.errstate(all="ignore"):
+        for k in range(a.shape[2]):
+            head, below = a[:, k, k].copy(), a[:, k + 1 :, k].copy()
+            size = (below * below).sum(axis=1)
+            top = np.where(head < 0, 1, -1) * np.sqrt(head * head + size)
+            v = np.concatenate([np.ones((len(a), 1)), below / (head - top)[:, None]], axis=1)
+            none = size == 0
+            tau[:, k] = np.where(none, 0, (head - top) / -top)
+            v[:, 1:] = np.where(none[:, None], 0, v[:, 1:])
+            a[:, k, k], a[:, k + 1 :, k] = np.where(none, head, top), v[:, 1:]
+            rest = a[:, k:, k + 1 :]
+            product = (v[:, :, None] * rest).sum(axis=1)
+            change = tau[:, k, None, None] * v[:, :, None] * product[:, None, :]
+            a[:, k:, k + 1 :] = np.where(none[:, None, None], rest, rest - change)
+    return a, tau
+
+
 def exact_solve(triangle: np.ndarray, b: np.ndarray, unit: bool = False) -> np.ndarray:
     """In extended precision."""
     x, triangle = _wide(b), _wide(triangle)
@@ -181,6 +248,7 @@ def _samples(kind: str, dtype: DType) -> Any:
 for _function, _answer_of, _reference, _arguments in (
     (cholesky_block, cholesky, exact_cholesky, ("x",)),
     (lu_block, lu, exact_lu, ("x",)),
+    (qr_block, qr, exact_qr, ("x",)),
     (solve_block, solve, exact_solve, ("triangle", "b")),
 ):
     registry.register(
@@ -206,8 +274,8 @@ for _function, _answer_of, _reference, _arguments in (
 def _answer(params: Factor, outputs: tuple[Output, ...], x: np.ndarray, *rest: np.ndarray) -> Sequence[np.ndarray]:
     if params.kind == "cholesky":
         return [cholesky(x)]
-    if params.kind == "lu":
-        return lu(x)
+    if params.kind in ("lu", "qr"):
+        return lu(x) if params.kind == "lu" else qr(x)
     return [solve(x, *rest, unit=params.kind == "solve_unit")]
 
 
@@ -215,7 +283,7 @@ class _Matrices:
     """Bounded elements that are stored into, by the steps of an analysis."""
 
     def __init__(self, analysis: Analysis, x: Bounded) -> None:
-        self._analysis = analysis
+        self.analysis = analysis
         self.value, self.error = x.value.copy(), x.error.copy()
 
     def __getitem__(self, key: Any) -> Bounded:
@@ -225,15 +293,19 @@ class _Matrices:
         self.value[key], self.error[key] = x.value, x.error
 
     def step(self, name: str, *given: Bounded) -> Bounded:
-        return self._analysis.step(name, as_dtype(self.value.dtype).name, *given)
+        return self.analysis.step(name, as_dtype(self.value.dtype).name, *given)
 
     def subtract(self, key: Any, a: Bounded, b: Bounded) -> None:
         """Takes a * b from the elements, rounded once."""
-        c = self[key]
-        value = fma(-a.value, b.value, c.value)
-        with np.errstate(all="ignore"):
-            error = c.error + np.abs(a.wide()) * b.error + a.error * (np.abs(b.wide()) + b.error)
-            self[key] = bounded(value, error + rounding(value.astype(np.float64), 0.5, c.dtype))
+        self[key] = _fma(Bounded(-a.value, a.error), b, self[key])
+
+
+def _fma(a: Bounded, b: Bounded, c: Bounded) -> Bounded:
+    """a * b + c, rounded once."""
+    value = fma(a.value, b.value, c.value)
+    with np.errstate(all="ignore"):
+        error = c.error + np.abs(a.wide()) * b.error + a.error * (np.abs(b.wide()) + b.error)
+        return bounded(value, error + rounding(value.astype(np.float64), 0.5, c.dtype))
 
 
 def _analysed(
@@ -251,6 +323,8 @@ def _analysed(
         return [Bounded(np.tril(a.value), np.tril(a.error))]
     if params.kind == "lu":
         return _analysed_lu(a, *x.value.shape)
+    if params.kind == "qr":
+        return _analysed_qr(a, *x.value.shape)
     b = _Matrices(analysis, rest[0])
     for k, rows in enumerate(below):
         if params.kind == "solve":
@@ -279,6 +353,54 @@ def _analysed_lu(a: _Matrices, count: int, m: int, n: int) -> list[Bounded]:
         right = a[:, k, k + 1 :].seen(lambda v: v[:, None, :])
         a.subtract((*below, below[1]), column.seen(lambda v: v[:, :, None]), right)
     return [a[:], Bounded(order, unsure)]
+
+
+def _dot(x: Bounded, y: Bounded) -> Bounded:
+    """`dot` of operands that broadcast."""
+    u = bounds.unit_roundoff(x.dtype)
+    depth = -(-x.value.shape[1] // LANES) + LANES.bit_length() - 1
+    value = dot(x.value, y.value)
+    with np.errstate(all="ignore"):
+        left, right = np.abs(x.wide()), np.abs(y.wide())
+        error = left * y.error + x.error * (right + y.error) + bounds.gamma(depth, u) * left * right
+        products = ((left > 0) & (right > 0)).sum(axis=1)
+        return bounded(value, error.sum(axis=1) + products * bounds.smallest(x.dtype))
+
+
+def _analysed_qr(a: _Matrices, count: int, m: int, n: int) -> list[Bounded]:
+    tau = _Matrices(a.analysis, Bounded.exact(np.zeros((count, n), a.value.dtype)))
+    for k in range(n):
+        below = np.arange(m) > k
+        v = Bounded(np.where(below, a.value[:, :, k], 0).astype(a.value.dtype), np.where(below, a.error[:, :, k], 0))
+        head, size = a[:, k, k], _dot(v, v)
+        none = size.value == 0
+        total = _fma(head, head, size)
+        norm, sign = a.step("sqrt", total), np.where(head.value < 0, 1, -1).astype(a.value.dtype)
+        unsure = ((np.abs(head.wide()) <= head.error) & (head.error > 0)) | (none & (size.error > 0))
+        top = Bounded(sign * norm.value, np.where(unsure, np.inf, norm.error))
+        divisor = a.step("subtract", head, top)
+        quotient = a.step("divide", v, divisor.seen(lambda x: x[:, None]))
+        v = Bounded(
+            np.where(none[:, None], 0, quotient.value).astype(v.value.dtype),
+            np.where(none[:, None], np.where(unsure, np.inf, 0)[:, None], quotient.error) * below,
+        )
+        share = a.step("divide", divisor, Bounded(-top.value, top.error))
+        tau[:, k] = Bounded(np.where(none, 0, share.value), np.where(none & ~unsure, 0, share.error))
+        a[:, k, k] = Bounded(np.where(none, head.value, top.value), np.where(none & ~unsure, head.error, top.error))
+        a[:, k + 1 :, k] = v.seen(lambda x, k=k: x[:, k + 1 :])
+        v.value[:, k], v.error[:, k] = 1, 0
+        if k + 1 == n:
+            break
+        rest = a[:, :, k + 1 :]
+        product = a.step("multiply", tau[:, k].seen(lambda x: x[:, None]), _dot(v.seen(lambda x: x[:, :, None]), rest))
+        factor = Bounded(-product.value, product.error).seen(lambda x: x[:, None, :])
+        changed = _fma(v.seen(lambda x, k=k: x[:, k:, None]), factor, rest.seen(lambda x, k=k: x[:, k:]))
+        kept, skip = rest.seen(lambda x, k=k: x[:, k:]), none[:, None, None]
+        a[:, k:, k + 1 :] = Bounded(
+            np.where(skip, kept.value, changed.value),
+            np.where(skip & ~unsure[:, None, None], kept.error, np.where(skip, np.inf, changed.error)),
+        )
+    return [a[:], tau[:]]
 
 
 registry.register_primitive(

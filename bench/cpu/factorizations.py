@@ -1,0 +1,86 @@
+"""Cases of factorisations."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from ...linalg import cholesky, qr, solve
+from .case import Calls, Case, sampled
+from .data import Data
+
+DTYPES = ("float32", "float64")
+SIZES = (256, 1024)
+
+
+def choleskys() -> list[Case]:
+    """Of symmetric positive definite matrices."""
+    return [symmetric(n, dtype) for dtype, n in product(DTYPES, SIZES)]
+
+
+def solves() -> list[Case]:
+    """Of one right-hand side, and of as many as there are rows."""
+    return [system(n, k, dtype) for dtype, n in product(DTYPES, SIZES) for k in (1, n)]
+
+
+def _diagonal(x: np.ndarray, n: int) -> np.ndarray:
+    """The matrix with a diagonal so large that float32 has digits left."""
+    return x + n * np.eye(n, dtype=x.dtype)
+
+
+def symmetric(n: int, dtype: str) -> Case:
+    """Cholesky's factor."""
+
+    def build(data: Data) -> Calls:
+        half = data.array(dtype, (n, n), "unit")
+        x = _diagonal((half + half.T) / 2, n)
+        (a,) = data.accel(x)
+        peers = {"numpy": lambda: np.linalg.cholesky(x)}
+        if data.torch is not None:
+            factored, tensor = data.torch.linalg.cholesky, data.tensor(x)
+            peers["torch"] = lambda: factored(tensor)
+        return Calls(lambda: cholesky(a), peers, lambda: sampled(np.linalg.cholesky(x.astype(np.float64))), sampled)
+
+    return Case(f"{n}x{n}, {dtype}", dtype, build)
+
+
+def qrs() -> list[Case]:
+    """Both factors of square matrices."""
+    return [factors(n, dtype) for dtype, n in product(DTYPES, SIZES)]
+
+
+def factors(n: int, dtype: str) -> Case:
+    """Q and R, of which R is compared up to the signs of its rows, which are a library's own choice."""
+
+    def build(data: Data) -> Calls:
+        x = _diagonal(data.array(dtype, (n, n), "unit"), n)
+        (a,) = data.accel(x)
+        peers = {"numpy": lambda: np.linalg.qr(x).R}
+        if data.torch is not None:
+            factored, tensor = data.torch.linalg.qr, data.tensor(x)
+            peers["torch"] = lambda: factored(tensor).R
+        wide = x.astype(np.float64)
+        return Calls(lambda: qr(a).R, peers, lambda: _absolute(np.linalg.qr(wide).R), _absolute)
+
+    return Case(f"{n}x{n}, {dtype}", dtype, build)
+
+
+def _absolute(x: np.ndarray) -> np.ndarray:
+    return sampled(np.abs(x))
+
+
+def system(n: int, k: int, dtype: str) -> Case:
+    """A system of n equations with k right-hand sides."""
+
+    def build(data: Data) -> Calls:
+        x, y = _diagonal(data.array(dtype, (n, n), "unit"), n)[::-1].copy(), data.array(dtype, (n, k), "unit", 1)
+        a, b = data.accel(x, y)
+        peers = {"numpy": lambda: np.linalg.solve(x, y)}
+        if data.torch is not None:
+            solved, (left, right) = data.torch.linalg.solve, data.tensors(x, y)
+            peers["torch"] = lambda: solved(left, right)
+        wide = x.astype(np.float64), y.astype(np.float64)
+        return Calls(lambda: solve(a, b), peers, lambda: sampled(np.linalg.solve(*wide)), sampled)
+
+    return Case(f"{n}x{n}, {k} right-hand sides, {dtype}", dtype, build)

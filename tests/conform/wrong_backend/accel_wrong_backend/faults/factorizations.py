@@ -1,0 +1,74 @@
+"""Rule 6: fused updates, the first of the largest as pivot, which triangle is read, zeros beside a factor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from accel.backends.base import Call
+from accel.ops.primitive import factor
+
+from .fault import Run, fault, spoil
+
+
+def _with(name: str, function: Callable[..., Any]) -> Run:
+    """The first output by the canonical form with another function in a place of it."""
+
+    def run(call: Call, inputs: Any, out: np.ndarray, right: Callable[[], None]) -> None:
+        right()
+        with patch.object(factor, name, function), np.errstate(all="ignore"):
+            out[...] = factor._answer(call.params, (), *inputs)[0]
+
+    return run
+
+
+def _unfused(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return a * b + c
+
+
+def _last(column: np.ndarray) -> np.ndarray:
+    """The last of the largest."""
+    return column.shape[-1] - 1 - right_pivot(np.ascontiguousarray(column[..., ::-1]))
+
+
+def _in_order(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A sum of products without lanes."""
+    total = np.zeros(np.broadcast_shapes(x.shape, y.shape)[:1] + np.broadcast_shapes(x.shape, y.shape)[2:], x.dtype)
+    for i in range(x.shape[1]):
+        total = factor.fma(x[:, i], y[:, i], total)
+    return total
+
+
+def _numbers_only(column: np.ndarray) -> np.ndarray:
+    return right_pivot(np.where(np.isnan(column), 0, column).astype(column.dtype))
+
+
+def _upper(call: Call, inputs: Any, out: np.ndarray, right: Callable[[], None]) -> None:
+    """The other triangle of a symmetric matrix is read."""
+    right()
+    if call.params.kind == "cholesky":
+        out[...] = factor.cholesky(inputs[0].mT)
+
+
+def _leftovers(call: Call, out: np.ndarray) -> None:
+    if call.params.kind == "cholesky":
+        out[...] += np.triu(np.ones(out.shape, out.dtype), 1)
+
+
+right_pivot = factor.pivot
+
+BLOCKS = "cholesky_block float32, lu_block float64, qr_block float64, solve_block float32"
+
+FAULTS = {
+    "factor-unfused": fault("updates are fused", BLOCKS, _with("fma", _unfused)),
+    "factor-last-pivot": fault("the first of the largest is the pivot", "lu_block float32", _with("pivot", _last)),
+    "factor-skips-nan": fault("NaN is the largest pivot", "lu_block float64", _with("pivot", _numbers_only)),
+    "factor-dots-in-order": fault("lanes of the sums in QR", "qr_block float32, qr float64", _with("dot", _in_order)),
+    "factor-upper": fault("Cholesky's lower triangle is read", "cholesky_block float64", _upper),
+    "factor-leftovers": fault(
+        "zeros above a lower factor", "cholesky_block float32, cholesky float32", spoil(_leftovers)
+    ),
+}
