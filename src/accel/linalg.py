@@ -6,6 +6,7 @@ from .ops.composed.matrices import cross, matrix_norm
 from .ops.composed.statistics import vector_norm
 from .ops.matrices import diagonal, matrix_power, outer, tensordot, trace, vecdot
 from .ops.primitive.matmul import matmul
+from .ops.spectral import eigh, eigvalsh, matrix_rank, pinv, svd, svdvals
 from .ops.views import matrix_transpose
 
 __all__ = [
@@ -13,15 +14,21 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "eigh",
+    "eigvalsh",
     "inv",
     "matmul",
     "matrix_norm",
     "matrix_power",
+    "matrix_rank",
     "matrix_transpose",
     "outer",
+    "pinv",
     "qr",
     "slogdet",
     "solve",
+    "svd",
+    "svdvals",
     "tensordot",
     "trace",
     "vecdot",

@@ -55,9 +55,8 @@ def jacobi_round(rows: Operand, worst: Operand, /, *, length: int) -> tuple[Arra
     c = 1.0 / fn.sqrt(tangent * tangent + 1.0)
     s = tangent * c
     tau = s / (c + 1.0)  # small rotations change little, and round little
-    return _moved(top - s * (bottom + tau * top), bottom + s * (top - tau * bottom), rows.shape), fn.maximum(
-        worst, cosine
-    )
+    turned = _moved(top - s * (bottom + tau * top), bottom + s * (top - tau * bottom), rows.shape)
+    return turned, fn.maximum(worst, cosine)
 
 
 def _moved(top: Array, bottom: Array, shape: tuple[int, ...]) -> Array:
