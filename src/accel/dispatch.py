@@ -325,15 +325,21 @@ def _elsewhere(spec: OpSpec, params: Any, target: Device) -> Plan:
     return run
 
 
-def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: Settings) -> Plan:
-    message = f"{spec.name} on {device}: {reason}"
-    if device.backend == "cpu" or settings.fallback == "error":
-        forbids = f"; {config.origin('fallback')}=error forbids to run it on the CPU, warn or allow would"
-        hint = "" if device.backend == "cpu" else forbids
-        raise UnsupportedError(message + hint)
-    if settings.fallback == "warn" and (spec.name, str(device), reason) not in _said:
-        _said.add((spec.name, str(device), reason))
+def report_fallback(op: str, device: Device, reason: str, settings: Settings) -> None:
+    """Says once that an op runs on the CPU instead of its device, and why. Raises UnsupportedError where it may not."""
+    message = f"{op} on {device}: {reason}"
+    if settings.fallback == "error":
+        forbids = f"{config.origin('fallback')}=error forbids to run it on the CPU, warn or allow would"
+        raise UnsupportedError(f"{message}; {forbids}")
+    if settings.fallback == "warn" and (op, str(device), reason) not in _said:
+        _said.add((op, str(device), reason))
         warn(f"{message}; it runs on the CPU (said once; see ACCEL_FALLBACK)", FallbackWarning)
+
+
+def _fallback(spec: OpSpec, params: Any, device: Device, reason: str, settings: Settings) -> Plan:
+    if device.backend == "cpu":
+        raise UnsupportedError(f"{spec.name} on {device}: {reason}")
+    report_fallback(spec.name, device, reason, settings)
     plan = _elsewhere(spec, params, devices.device("cpu"))
     others = tuple(pair for pair in settings.override if pair[0] != spec.name)
     return plan if others == settings.override else _overridden(plan, others)

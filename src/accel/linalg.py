@@ -4,6 +4,7 @@ from .ops.composed.checked_factorization import cholesky, inv, qr, slogdet, solv
 from .ops.composed.factorization import det
 from .ops.composed.matrices import cross, matrix_norm
 from .ops.composed.statistics import vector_norm
+from .ops.eigen import eig, eigvals
 from .ops.matrices import diagonal, matrix_power, outer, tensordot, trace, vecdot
 from .ops.primitive.matmul import matmul
 from .ops.spectral import eigh, eigvalsh, matrix_rank, pinv, svd, svdvals
@@ -14,7 +15,9 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "eig",
     "eigh",
+    "eigvals",
     "eigvalsh",
     "inv",
     "matmul",

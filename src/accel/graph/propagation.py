@@ -161,6 +161,13 @@ def _ldexp(y: Elements, x: Argument, n: Argument) -> Elements:
     return np.where(n[1] == 0, fn.ldexp(x[1], n[0]), np.inf)
 
 
+def _frexp_exponent(y: Elements, x: Argument) -> Elements:
+    """It rises with the magnitude, and has no least value near 0."""
+    low, high = ends(x)
+    reached = np.maximum(*(np.abs(apart(fn.frexp_exponent(end), y)) for end in (low, high)))
+    return np.where((x[1] == 0) | (np.abs(x[0]) > x[1]), reached, np.inf)
+
+
 def _frexp_fraction(y: Elements, x: Argument) -> Elements:
     """The argument's error over its power of two, while that is certain."""
     low, high = (fn.frexp_exponent(end) for end in ends(x))
@@ -302,7 +309,7 @@ RULES: dict[str, Rule] = {
     "xlog1py": _product_with("log1p"),
     "fmod": _fmod,
     "frac": _frac,
-    "frexp_exponent": stepped(fn.frexp_exponent),
+    "frexp_exponent": _frexp_exponent,
     "frexp_fraction": _frexp_fraction,
     "gamma": _between_poles("gamma"),
     "ldexp": _ldexp,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import BOOL, DType
+from ..numerics import BLOCK
 from ..ops import canonical
-from ..ops.primitive.compact import BLOCK
 from .draw import Draw, array, shape
 from .families import Edge, Sample, Samples
 from .values import values

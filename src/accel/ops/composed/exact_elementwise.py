@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ml_dtypes
@@ -33,7 +34,7 @@ def isclose(a: np.ndarray, b: np.ndarray, rtol: float = 1e-05, atol: float = 1e-
 def lcm(x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
     """Of Python's integers, wrapped."""
     a, b = (np.abs(x.astype(object)) for x in np.broadcast_arrays(x1, x2))
-    found = np.lcm(a, b) if a.size else a
+    found = np.frompyfunc(math.lcm, 2, 1)(a, b)
     dtype = np.promote_types(x1.dtype, x2.dtype)
     bits = 8 * dtype.itemsize
     wrapped = found % 2**bits
