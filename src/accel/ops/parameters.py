@@ -123,6 +123,10 @@ class Search:
     right: bool
 
 
+COMPACT_BLOCK = 4096
+"""Elements of a block of booleans, which a work-group compacts: 16 times a power of 16."""
+
+
 @dataclass(frozen=True)
 class Compact:
     """Parameters of the primitive ``compact``, whose first input is a vector of booleans, in blocks of so many elements

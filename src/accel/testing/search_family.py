@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import BOOL, DType
-from ..numerics import BLOCK
 from ..ops import canonical
+from ..ops.parameters import COMPACT_BLOCK
 from .draw import Draw, array, shape
 from .families import Edge, Sample, Samples
 from .values import values
@@ -57,7 +57,7 @@ def compactions() -> Samples:
 
     def draw(its: Draw) -> Sample:
         (n,) = shape(its, least=1, most=1)
-        return _compaction(array(its, BOOL, (n,)), its.choice((16, 256, BLOCK)), its.once_in(3))
+        return _compaction(array(its, BOOL, (n,)), its.choice((16, 256, COMPACT_BLOCK)), its.once_in(3))
 
     sizes = (1, 4095, 4097, 8192, 20011, 70001)
     return Samples(draw, [_mask_edge(n, i, counts) for i, n in enumerate(sizes) for counts in (False, True)])
@@ -68,7 +68,7 @@ def _compaction(mask: np.ndarray, block: int, counts: bool) -> Sample:
     padded = np.zeros(-(-mask.size // block) * block, bool)
     padded[: mask.size] = mask
     true = padded.reshape(-1, block).sum(1)
-    keywords: dict[str, Any] = {} if block == BLOCK else {"block": block}
+    keywords: dict[str, Any] = {} if block == COMPACT_BLOCK else {"block": block}
     if counts:
         return Sample((mask,), keywords)
     return Sample((mask, true.cumsum() - true), {"count": int(true.sum()), **keywords})
@@ -78,7 +78,7 @@ def _mask_edge(n: int, number: int, counts: bool) -> Edge:
     def make() -> Sample:
         rng = np.random.default_rng(n)
         mask = rng.random(2 * n) < (0.5, 1.0, 0.01, 0.0, 0.9, 0.3)[number]
-        return _compaction(mask[::2] if number % 2 else mask[:n], BLOCK, counts)
+        return _compaction(mask[::2] if number % 2 else mask[:n], COMPACT_BLOCK, counts)
 
     return Edge(n, make)
 

@@ -13,14 +13,11 @@ from ...errors import ArgumentError, DtypeError, ShapeError
 from ...graph.bounded import Bounded, bounded
 from ...layout import Layout
 from .. import bounds
-from ..parameters import Compact
+from ..parameters import COMPACT_BLOCK, Compact
 from ..spec import Inferred, OpSpec, Output, Primitive
 
 if TYPE_CHECKING:
     from ...graph.bound import Analysis
-
-BLOCK = 4096
-"""Elements of a block, which a work-group compacts: 16 times a power of 16."""
 
 
 def _infer(inputs: tuple[Layout, ...], params: Compact) -> Inferred:
@@ -28,6 +25,8 @@ def _infer(inputs: tuple[Layout, ...], params: Compact) -> Inferred:
     if mask.ndim != 1 or mask.dtype is not BOOL:
         raise ShapeError(f"compact: mask: expected a vector of booleans, got {mask.dtype} of shape {mask.shape}")
     blocks = -(-mask.size // params.block)
+    if len(before) != (params.count is not None):
+        raise ArgumentError("compact: before, count: expected both or none")
     if params.count is None:
         return Inferred((((blocks,), INT64),), params)
     (before,) = before
@@ -40,7 +39,7 @@ def _infer(inputs: tuple[Layout, ...], params: Compact) -> Inferred:
     return Inferred((((params.count,), INT64),), params)
 
 
-def compact(mask: Any, before: Any = None, *, count: int | None = None, block: int = BLOCK) -> Any:
+def compact(mask: Any, before: Any = None, *, count: int | None = None, block: int = COMPACT_BLOCK) -> Any:
     """How many elements of each block are true, or the places of the true ones, by the rule of
     `accel.ops.parameters.Compact`."""
     return interop.enter(COMPACT, (mask,) if before is None else (mask, before), Compact(block, count))
@@ -58,7 +57,7 @@ def evaluate(params: Compact, mask: np.ndarray) -> np.ndarray:
 
 
 def _canonical(
-    mask: np.ndarray, before: np.ndarray | None = None, *, count: int | None = None, block: int = BLOCK
+    mask: np.ndarray, before: np.ndarray | None = None, *, count: int | None = None, block: int = COMPACT_BLOCK
 ) -> np.ndarray:
     return evaluate(Compact(block, count), mask)
 
