@@ -110,6 +110,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("einsum", "einsum_path"), ("ij,kj", X, X)),
     **dict.fromkeys(("average", "corrcoef", "cov", "ptp", "trapezoid"), (X,)),
     "cholesky": (X @ X.mT,),
+    **dict.fromkeys(("matrix_rank", "pinv", "svd"), (X,)),
+    "isclose": (X, X),
+    "lerp": (X, X, 0.5),
+    "nan_to_num": (X,),
     "qr": (X,),
 }
 """A call of each function that has a parameter which is no operand."""
