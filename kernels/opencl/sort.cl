@@ -130,7 +130,8 @@ __kernel void sort(OUTPUTS, INPUTS, Geometry g, ulong n, ulong run, ulong chunks
   const ulong low = start / (2 * run) * (2 * run), middle = min(n, low + run), high = min(n, low + 2 * run);
   const long base = keys_at + (long)row * (long)n;
   const ulong before = start - low, right = high - middle;
-  ulong a = before > right ? before - right : 0, top = min(before, middle - low);
+  const long beyond = (long)before - (long)right;
+  ulong a = beyond > 0 ? (ulong)beyond : 0, top = min(before, middle - low);
   while (a < top) {  // how many of the first run are among the first `before` of both
     const ulong probe = (a + top) / 2;
     if (keys[base + (long)(low + probe)] <= keys[base + (long)(middle + (before - 1 - probe))]) {

@@ -22,12 +22,14 @@ as composed ones do."""
 
 
 def with_deep_only(target, spec, dtype) -> bool:
-    """Whether what an example would show is shown by others already: ops of the kernels of others, and scalar functions
-    of 16-bit floats, which are those of float32 between casts that every program has."""
+    """Whether what an example would show is shown by others already: ops of the kernels of others, scalar functions of
+    16-bit floats, which are those of float32 between casts that every program has, and scatter in most dtypes."""
     if target.name in WIDELY:
         return False
     if (spec.decompose is not None and spec.name not in PRIMITIVES) or spec.name in ALIKE:
         return target.name not in ELSEWHERE or dtype is not (FLOAT32 if FLOAT32 in spec.dtypes else spec.dtypes[0])
+    if spec.name == "scatter" and target.name.startswith("emulated"):
+        return dtype.name not in ("float32", "int16")  # compiled anew for every element that is added
     return spec.name in FUNCTIONS and dtype in (FLOAT16, BFLOAT16) and spec.name not in CASTING
 
 

@@ -93,6 +93,20 @@ def kernels(device: accel.Device) -> None:
         np.asarray(accel.searchsorted(on(vector), on(values), side="right")) == vector.searchsorted(values, "right")
     ).all()
     assert (np.asarray(on(rows[0])[on(rows[0]) > 0.5]) == rows[0][rows[0] > 0.5]).all()
+    y, rows_at = on(x), np.array([5, 0, -6, 5, 2, 0])
+    y[on(rows_at), ::2] = on(x[::-1, ::2])
+    want = x.copy()
+    want[rows_at, ::2] = x[::-1, ::2]
+    assert (np.asarray(y) == want).all()
+    many = np.arange(4171) % 3 - 1
+    for place in (many, many * 0):  # one sum of more than a block
+        got = np.asarray(accel.index_add(on(rows[:, :3]), 1, on(place), on(rows)))
+        assert (got == registry.OPS["index_add"].canonical(rows[:, :3], 1, place, rows)).all()
+    drop = accel.fuse(lambda x, i, v: accel.put_along_axis(x, i, v))
+    got = np.asarray(drop(on(rows), on(np.repeat(far, 2, 0)), on(rows[:, :8])))
+    want = rows.copy()
+    np.put_along_axis(want, np.repeat(far[good][None], 2, 0), rows[:, :8][:, good[0]], 1)
+    assert (got == want).all()
     for axis, parts in (
         (0, [x, x[::-1], x[:1]] * 7),
         (2, [x, x[:, ::-1]]),
