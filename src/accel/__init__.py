@@ -17,7 +17,7 @@ from .creation import asarray, empty, empty_like, from_dlpack, full, full_like, 
 from .data_types import can_cast, finfo, iinfo, isdtype, result_type
 from .devices import default_device, device, devices, synchronize
 from .dispatch import FallbackWarning
-from .dtypes import DTYPES as _DTYPES
+from .dtypes import TABLE as _DTYPES
 from .dtypes import DType
 from .errors import (
     AccelError,

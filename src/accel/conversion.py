@@ -11,12 +11,16 @@ import numpy as np
 from ._core import FloatEnvironment
 from .array import Array, Symbol, empty
 from .cache import Cache
-from .dtypes import BY_NUMPY, TABLE, UINT64, DType, as_dtype
-from .errors import ArgumentError, DtypeError
+from .dtypes import TABLE, UINT64, DType, as_dtype
+from .errors import ArgumentError
 from .layout import layout, span, stretched
 from .memory import Device, HostBuffer, address_of, host_bytes, host_memory_for
 from .scalar import program_for
 from .scalar.evaluate import evaluate
+
+BY_NUMPY = {row.numpy: row for row in TABLE.values()}
+"""The dtypes by NumPy's, in the byte order of this machine."""
+
 
 def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument: str = "array") -> Array:
     """A NumPy array's elements on a device: without a copy where the device's memory is the host's, unless copy.
@@ -152,12 +156,11 @@ _ranges: Cache[tuple[int, int], Array] = Cache(64)
 _counting: Cache[int, Array] = Cache(64)
 
 
-def constant(value: bool | int | float | complex, dtype: DType, device: Device) -> Array:
+def constant(value: bool | int | float, dtype: DType, device: Device) -> Array:
     """A Python scalar as a read-only array without axes, kept on the device for the next use. Raises DtypeError."""
     with FloatEnvironment():
-        # -0.0 equals 0.0 and NaN no key, so these go by their text, and complex numbers, which may have one of them
-        plain = value and value == value and type(value) is not complex
-        key = (value if plain else repr(value), type(value), dtype, id(device))
+        # -0.0 equals 0.0 and NaN no key, so these go by their text
+        key = (value if value and value == value else repr(value), type(value), dtype, id(device))
         found = _constants.find(key)
         if found is None or found.device is not device:
             found = from_numpy(element(value, dtype), device, copy=True)
@@ -186,7 +189,7 @@ def is_constant(array: Array) -> bool:
     return given_number(array) is not None or is_range(array)
 
 
-def given_number(array: Array) -> bool | int | float | complex | None:
+def given_number(array: Array) -> bool | int | float | None:
     """The Python scalar that `constant` made an array of; None of other arrays."""
     found = _known.find(id(array.buffer))
     return found[1] if found is not None and found[0].buffer is array.buffer else None
@@ -198,17 +201,11 @@ def is_range(array: Array) -> bool:
     return found is not None and found.buffer is array.buffer
 
 
-def element(value: bool | int | float | complex, dtype: DType) -> np.ndarray:
+def element(value: bool | int | float, dtype: DType) -> np.ndarray:
     """A Python scalar in a dtype, rounded once however many digits it has; beyond a floating dtype's range: infinite.
 
-    The value of an integer fits an integer dtype, and that of a complex number a complex one (`check_scalar`).
+    The value of an integer fits an integer dtype (`check_scalar`).
     """
-    if dtype.kind == "c":
-        made, whole = np.zeros((), dtype.numpy), isinstance(value, complex)
-        made.real = element(value.real if whole else value, dtype.component)
-        if whole:
-            made.imag = element(value.imag, dtype.component)
-        return made
     if isinstance(value, int) and not isinstance(value, bool) and dtype.kind not in "iu":
         value = bool(value) if dtype.kind == "b" else nearest(value, dtype)
     if isinstance(value, int):
@@ -240,14 +237,8 @@ def cast_on_host(source: np.ndarray, dtype: DType) -> np.ndarray:
     """
     if source.dtype == dtype.numpy:
         return source
-    if source.dtype.kind == "c" and dtype.kind not in "bc":
-        raise DtypeError(f"complex numbers do not become {dtype}; take their real parts")
-    if dtype.kind == "c" and source.dtype.kind != "c":
-        made = np.zeros(source.shape, dtype.numpy)
-        made.real = cast_on_host(source, dtype.component)
-        return made
     if (
-        dtype.kind in "bc"
+        dtype.kind == "b"
         or (dtype.kind == "f" and dtype.itemsize > 2)
         or (dtype.kind in "iu" and source.dtype.kind in "biu")
     ):

@@ -24,8 +24,8 @@ from .conversion import (
 )
 from .devices import default_device
 from .devices import device as device_named
-from .dtypes import BOOL, COMPLEX64, COMPLEX128, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
-from .errors import ArgumentError, DtypeError, shown
+from .dtypes import BOOL, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
+from .errors import ArgumentError, shown
 from .interop import dlpack
 from .interop import numpy as numpy_arrays
 from .layout import Shape
@@ -44,7 +44,7 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = Non
 
     Without a copy where memory and dtype allow it, unless copy is True; copy=False raises ValueError where one is due.
     device: by default where an array lives already, the default device for the host's memory.
-    Python floats become float32, complex numbers complex64, integers int64. A torch tensor's memory cannot be resized while it is shared.
+    Python floats become float32, integers int64. A torch tensor's memory cannot be resized while it is shared.
     Raises ArgumentError, DtypeError, DeviceError, OutOfMemoryError.
     """
     copy = switch("asarray", "copy", copy, none=True)
@@ -78,7 +78,7 @@ def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Arr
         return _from_range(obj, INT64 if wanted is None else wanted, home), True
     else:
         host, fresh = _host(obj, wanted, library)
-    if wanted is not None and home.missing(as_dtype(host.dtype, "asarray: obj").component.name) is not None:
+    if wanted is not None and home.missing(as_dtype(host.dtype, "asarray: obj").name) is not None:
         host, fresh = np.asarray(astype(from_numpy(host, device_named("cpu")), wanted)), True
     found = from_numpy(host, home, argument="asarray: obj")
     return found, fresh or getattr(found.buffer, "owner", None) is not host
@@ -90,7 +90,7 @@ def _host(obj: Any, wanted: DType | None, library: Any) -> tuple[np.ndarray, boo
         return numpy_arrays.plain(obj, "asarray: obj"), False
     if isinstance(obj, np.generic):
         return np.asarray(obj), True
-    if isinstance(obj, (bool, int, float, complex, list, tuple, range)):
+    if isinstance(obj, (bool, int, float, list, tuple, range)):
         with host_memory_for("asarray: obj"):
             return _from_python(obj, wanted), True
     try:
@@ -120,7 +120,7 @@ def _from_range(numbers: range, dtype: DType, home: Device) -> Array:
 
 def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
     """Numbers, or nested sequences of them, in the wanted dtype, else their own if they have one, else their kind's."""
-    if isinstance(obj, (bool, int, float, complex)):
+    if isinstance(obj, (bool, int, float)):
         target = natural_dtype(obj) if wanted is None else wanted
         check_scalar(obj, target, "asarray: obj")
         return element(obj, target)
@@ -137,11 +137,6 @@ def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
         if all(isinstance(n, (int, float)) for n in numbers):
             natural = FLOAT32 if any(isinstance(n, float) for n in numbers) else INT64
             return _each(numbers, asked or natural).reshape(made.shape)
-    if made.dtype.kind == "c":
-        target = asked or COMPLEX64
-        if target.kind != "c":
-            raise DtypeError(f"asarray: obj: complex numbers do not become {target}; take their real parts")
-        return cast_on_host(made, target)
     if made.dtype.kind not in "biuf":
         raise ArgumentError(f"asarray: obj: expected numbers that a dtype of accel holds, got {shown(obj)}")
     target = asked or _NATURAL[made.dtype.kind]
@@ -162,8 +157,6 @@ def _own_dtype(obj: Any, made: np.ndarray) -> DType | None:
 def _each(numbers: list[int | float], dtype: DType) -> np.ndarray:
     """Numbers among which are integers that float64 does not hold, each rounded once. Raises RangeError."""
     whole = [isinstance(n, int) for n in numbers]
-    if dtype.kind == "c":
-        return cast_on_host(_each(numbers, dtype.component), dtype)
     if dtype.kind == "f":
         floats = [nearest(n, dtype) if is_whole else n for n, is_whole in zip(numbers, whole, strict=True)]
         return cast_on_host(np.array(floats, np.float64), dtype)
@@ -188,14 +181,12 @@ def _read(obj: Any) -> Any:
     return to_numpy(library.to_array(obj, device_of("cpu"), "asarray: obj"))
 
 
-_NUMBERS = {bool, int, float, complex}
+_NUMBERS = {bool, int, float}
 _NATURAL = {"b": BOOL, "i": INT64, "u": INT64, "f": FLOAT32}
 
 
-def natural_dtype(value: bool | int | float | complex) -> DType:
+def natural_dtype(value: bool | int | float) -> DType:
     """The dtype of a Python scalar that is on its own."""
-    if isinstance(value, complex):
-        return COMPLEX64
     return BOOL if isinstance(value, bool) else INT64 if isinstance(value, int) else FLOAT32
 
 
@@ -215,14 +206,9 @@ def empty(shape: int | Shape, *, dtype: Any = None, device: str | Device | None 
 
 
 def full(
-    shape: int | Shape,
-    fill_value: bool | int | float | complex,
-    *,
-    dtype: Any = None,
-    device: str | Device | None = None,
+    shape: int | Shape, fill_value: bool | int | float, *, dtype: Any = None, device: str | Device | None = None
 ) -> Array:
-    """An array of one value; dtype by default bool, int64, float32 or complex64, as the value is a bool, int, float or
-    complex.
+    """An array of one value; dtype by default bool, int64 or float32, as the value is a bool, int or float.
 
     Raises RangeError for a number that the dtype does not hold; the fraction of a float is cut off, as by astype.
     Raises OutOfMemoryError.
@@ -233,7 +219,7 @@ def full(
 def _full(op: str, shape: Any, fill_value: Any, dtype: Any, device: str | Device | None) -> Array:
     if isinstance(fill_value, (Array, np.generic)):
         fill_value = number(fill_value) if isinstance(fill_value, np.generic) else fill_value.item()
-    if not isinstance(fill_value, (bool, int, float, complex)):
+    if not isinstance(fill_value, (bool, int, float)):
         raise ArgumentError(f"{op}: fill_value: expected a Python scalar, got {type(fill_value).__name__}")
     wanted = natural_dtype(fill_value) if dtype is None else as_dtype(dtype)
     check_scalar(fill_value, wanted, f"{op}: fill_value")
@@ -268,7 +254,7 @@ def empty_like(x: Any, /, *, dtype: Any = None, device: str | Device | None = No
 
 
 def full_like(
-    x: Any, /, fill_value: bool | int | float | complex, *, dtype: Any = None, device: str | Device | None = None
+    x: Any, /, fill_value: bool | int | float, *, dtype: Any = None, device: str | Device | None = None
 ) -> Any:
     """An array of one value, of x's shape, dtype, device and kind where dtype and device do not say otherwise."""
     return _like("full_like", x, dtype, device, fill_value)

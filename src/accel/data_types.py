@@ -23,10 +23,10 @@ KINDS: dict[str, str] = {
     "unsigned integer": "u",
     "integral": "iu",
     "real floating": "f",
-    "complex floating": "c",
-    "numeric": "iufc",
+    "complex floating": "",
+    "numeric": "iuf",
 }
-"""The standard's kinds, as letters of `DType.kind`; float16 and bfloat16 are ``real floating``."""
+"""The standard's kinds, as letters of `DType.kind`; float16 and bfloat16 are ``real floating``, no dtype is complex."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,8 @@ class IntegerInfo:
 
 
 def finfo(type: Any, /) -> FloatInfo:
-    """Limits of a floating dtype, or of an array's; of a complex one, those of its parts. Raises DtypeError for a dtype
-    that is not floating."""
-    dtype = interop.dtype_of("finfo: type", type).component
+    """Limits of a floating dtype, or of an array's. Raises DtypeError for a dtype that is not floating."""
+    dtype = interop.dtype_of("finfo: type", type)
     if dtype.kind != "f":
         raise DtypeError(f"finfo: type: expected a floating dtype, got {dtype}")
     with FloatEnvironment():
@@ -99,7 +98,7 @@ def can_cast(from_: Any, to: Any, /) -> bool:
     For an array, to must also be a dtype that its device computes in.
     """
     source, target = interop.dtype_of("can_cast: from_", from_), as_dtype(to, "can_cast: to")
-    if isinstance(from_, Array) and from_.device.missing(target.component.name) is not None:
+    if isinstance(from_, Array) and from_.device.missing(target.name) is not None:
         return False
     try:
         return promote(source, target) is target
@@ -112,8 +111,8 @@ def result_type(*arrays_and_dtypes: Any) -> DType:
 
     Raises ArgumentError where there are scalars only, DtypeError where the dtypes do not promote.
     """
-    scalars = [x for x in arrays_and_dtypes if type(x) in interop.SCALARS]
-    dtypes = [interop.dtype_of("result_type", x) for x in arrays_and_dtypes if type(x) not in interop.SCALARS]
+    scalars = [x for x in arrays_and_dtypes if type(x) in (bool, int, float)]
+    dtypes = [interop.dtype_of("result_type", x) for x in arrays_and_dtypes if type(x) not in (bool, int, float)]
     if not dtypes:
         raise ArgumentError("result_type: expected at least one array or dtype")
     common = promote(*dtypes)

@@ -17,25 +17,20 @@ class DType:
     """One dtype. Rows are singletons, which equal NumPy's dtype and scalar type of the same elements; copied and
     unpickled they are the same. No dataclass, as `dataclasses.asdict` would take a dtype that is a field to pieces.
 
-    kind: ``b`` boolean, ``i`` signed, ``u`` unsigned, ``f`` floating, ``c`` complex. itemsize: bytes.
+    kind: ``b`` boolean, ``i`` signed, ``u`` unsigned, ``f`` floating. itemsize: bytes.
     accumulator: name of the dtype that sums and dot products accumulate in.
-    component: the dtype of real and imaginary parts; of one that is not complex, itself.
     """
 
-    __slots__ = ("__weakref__", "_hash", "accumulator", "component", "itemsize", "kind", "name", "numpy")
+    __slots__ = ("__weakref__", "_hash", "accumulator", "itemsize", "kind", "name", "numpy")
 
     name: str
     kind: str
     itemsize: int
     numpy: np.dtype
     accumulator: str
-    component: DType
 
-    def __init__(
-        self, name: str, kind: str, itemsize: int, numpy: np.dtype, accumulator: str, component: DType | None = None
-    ) -> None:
-        given = (name, kind, itemsize, numpy, accumulator, component or self)
-        for attribute, value in zip(self.__annotations__, given, strict=True):
+    def __init__(self, name: str, kind: str, itemsize: int, numpy: np.dtype, accumulator: str) -> None:
+        for attribute, value in zip(self.__annotations__, (name, kind, itemsize, numpy, accumulator), strict=True):
             object.__setattr__(self, attribute, value)
         object.__setattr__(self, "_hash", hash(numpy))  # keys of plans and layouts hold dtypes
 
@@ -90,49 +85,38 @@ TABLE: dict[str, DType] = {
         _row("float64", "f"),
     )
 }
-"""The dtypes that kernels compute in."""
 
 FLOATS = tuple(row for row in TABLE.values() if row.kind == "f")
 INTEGERS = tuple(row for row in TABLE.values() if row.kind in "iu")
 BOOL, INT32, INT64, UINT64 = (TABLE[name] for name in ("bool", "int32", "int64", "uint64"))
 FLOAT16, BFLOAT16, FLOAT32, FLOAT64 = FLOATS
 
-COMPLEX64, COMPLEX128 = COMPLEX = tuple(
-    DType(name, "c", np.dtype(name).itemsize, np.dtype(name), name, part)
-    for name, part in (("complex64", FLOAT32), ("complex128", FLOAT64))
-)
-DTYPES: dict[str, DType] = TABLE | {row.name: row for row in COMPLEX}
-"""All dtypes. Complex ones are pairs of real ones, one beside the other in memory; kernels see the parts."""
-
-BY_NUMPY = {row.numpy: row for row in DTYPES.values()}
-"""The dtypes by NumPy's, in the byte order of this machine."""
-
-_BY_PYTHON = {bool: BOOL, int: INT64, float: FLOAT32, complex: COMPLEX64}
+_BY_NUMPY = {row.numpy: row for row in TABLE.values()}
+_BY_PYTHON = {bool: BOOL, int: INT64, float: FLOAT32}
 
 
 def as_dtype(value: Any, argument: str = "dtype") -> DType:
-    """The row that a DType, a name, a NumPy dtype or scalar type, a torch dtype, or bool, int, float or complex stands
-    for."""
+    """The row that a DType, a name, a NumPy dtype or scalar type, a torch dtype, or bool, int or float stands for."""
     if isinstance(value, DType):
         return value
-    if isinstance(value, str) and value in DTYPES:
-        return DTYPES[value]
+    if isinstance(value, str) and value in TABLE:
+        return TABLE[value]
     if isinstance(value, type) and value in _BY_PYTHON:
         return _BY_PYTHON[value]
     if hasattr(value, "shape") and not isinstance(value, (np.dtype, type)):
         raise ArgumentError(f"{argument}: expected a dtype, got {shown(value)}; pass its dtype")
     if type(value).__module__ == "torch":
         value = str(value).removeprefix("torch.")
-        if value in DTYPES:
-            return DTYPES[value]
+        if value in TABLE:
+            return TABLE[value]
     else:
         try:
-            row = None if value is None else BY_NUMPY.get(np.dtype(value).newbyteorder("="))
+            row = None if value is None else _BY_NUMPY.get(np.dtype(value).newbyteorder("="))
         except (TypeError, ValueError):  # NumPy's own message may not print an integer
             row = None
         if row is not None:
             return row
-    raise DtypeError(f"{argument}: {shown(value)} is not a dtype of accel; it has {', '.join(DTYPES)}")
+    raise DtypeError(f"{argument}: {shown(value)} is not a dtype of accel; it has {', '.join(TABLE)}")
 
 
 @lru_cache(maxsize=1024)
@@ -141,27 +125,16 @@ def promote(*dtypes: DType) -> DType:
 
     Within one kind, the standard's table. A boolean gives way to any number and an integer to any floating dtype.
     float16 with bfloat16 gives float32. uint64 with a signed integer raises DtypeError, as no integer dtype holds both.
-    Any number gives way to a complex dtype, of parts that hold both.
     """
-    if any(dtype.kind == "c" for dtype in dtypes):
-        return complex_of(promote(*(dtype.component for dtype in dtypes)))
     try:
         return TABLE[promote_names(*(dtype.name for dtype in dtypes))]
     except TypeError as error:
         raise DtypeError(f"{error}: no dtype holds both; cast one with astype") from None
 
 
-def complex_of(component: DType) -> DType:
-    """The complex dtype whose parts hold the numbers of a real one; complex64 for all but float64."""
-    return COMPLEX128 if component is FLOAT64 else COMPLEX64
-
-
-def scalar_dtype(value: bool | int | float | complex, dtype: DType) -> DType:
+def scalar_dtype(value: bool | int | float, dtype: DType) -> DType:
     """The dtype that a Python scalar takes beside an array of the given dtype (the scalar is weak: only its kind
-    counts). A real one beside complex numbers takes the dtype of their parts."""
-    if isinstance(value, complex):
-        return dtype if dtype.kind == "c" else complex_of(dtype)
-    dtype = dtype.component
+    counts)."""
     if isinstance(value, (bool, np.bool_)):
         return dtype
     if isinstance(value, int):
@@ -169,16 +142,11 @@ def scalar_dtype(value: bool | int | float | complex, dtype: DType) -> DType:
     return dtype if dtype.kind == "f" else FLOAT32
 
 
-def check_scalar(value: bool | int | float | complex, dtype: DType, argument: str) -> None:
+def check_scalar(value: bool | int | float, dtype: DType, argument: str) -> None:
     """Raises RangeError where an integer dtype cannot hold a Python number: one outside its range, NaN, an infinity.
 
-    A fraction is no reason: it is cut off, as astype does. Raises DtypeError for a complex number where the dtype is
-    not complex.
+    A fraction is no reason: it is cut off, as astype does.
     """
-    if isinstance(value, complex):
-        if dtype.kind != "c":
-            raise DtypeError(f"{argument}: the complex number {value} does not become {dtype}; take its real part")
-        return
     if dtype.kind not in "iu":
         return
     info = np.iinfo(dtype.numpy)

@@ -9,10 +9,10 @@ from .data_types import is_kind
 from .devices import default_device
 from .devices import device as device_named
 from .devices import devices as all_devices
-from .dtypes import COMPLEX64, DTYPES, FLOAT32, INT64, DType
+from .dtypes import FLOAT32, INT64, TABLE, DType
 from .layout import MAX_AXES
 
-CANONICAL = tuple(name for name in DTYPES if name not in ("float16", "bfloat16"))
+CANONICAL = tuple(name for name in TABLE if name not in ("float16", "bfloat16"))
 """Names of the dtypes that accel shares with the standard."""
 
 MAX_DIMENSIONS = MAX_AXES if int(np.__version__.partition(".")[0]) >= 2 else 32
@@ -34,10 +34,10 @@ class NamespaceInfo:
         """Every device that computes; the null backend's, which does not, is left out."""
         return tuple(device for device in all_devices() if device.kind != "null")
 
-    def default_dtypes(self, *, device: str | Device | None = None) -> dict[str, DType]:
-        """What Python scalars and creation functions without a dtype give on any device."""
+    def default_dtypes(self, *, device: str | Device | None = None) -> dict[str, DType | None]:
+        """What Python scalars and creation functions without a dtype give on any device. None: no dtype is complex."""
         _device(device)
-        return {"real floating": FLOAT32, "complex floating": COMPLEX64, "integral": INT64, "indexing": INT64}
+        return {"real floating": FLOAT32, "complex floating": None, "integral": INT64, "indexing": INT64}
 
     def dtypes(
         self, *, device: str | Device | None = None, kind: str | tuple[str, ...] | None = None
@@ -49,14 +49,14 @@ class NamespaceInfo:
         where = _device(device)
         kinds = kind if isinstance(kind, tuple) or kind is None else (kind,)
         return {
-            name: DTYPES[name]
+            name: TABLE[name]
             for name in CANONICAL
-            if where.missing(DTYPES[name].component.name) is None and (kinds is None or name in _of_kinds(kinds))
+            if where.missing(name) is None and (kinds is None or name in _of_kinds(kinds))
         }
 
 
 def _of_kinds(kinds: tuple[str, ...]) -> set[str]:
-    return {name for kind in kinds for name, row in DTYPES.items() if is_kind(row, kind, "dtypes: kind")}
+    return {name for kind in kinds for name, row in TABLE.items() if is_kind(row, kind, "dtypes: kind")}
 
 
 def _device(device: str | Device | None) -> Device:

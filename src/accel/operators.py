@@ -13,7 +13,7 @@ from .dtypes import promote
 from .errors import ArgumentError, DtypeError, ShapeError
 from .layout import broadcast_shapes, stretched
 
-FOREIGN = (bool, int, float, complex, np.ndarray, np.generic)
+FOREIGN = (bool, int, float, np.ndarray, np.generic)
 """Beside `Array`, what an operator takes on its other side without a look at which libraries are there."""
 
 

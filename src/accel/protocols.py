@@ -14,10 +14,9 @@ from . import _core, registry
 from ._core import FloatEnvironment
 from .array import Array, Index
 from .composition import RECORDER
-from .conversion import from_numpy, number, to_numpy
+from .conversion import BY_NUMPY, from_numpy, number, to_numpy
 from .creation import asarray
 from .devices import device as device_of
-from .dtypes import BY_NUMPY
 from .errors import AccelError, ArgumentError, DeviceError, ShapeError
 from .indexing import has_arrays
 from .interop import dlpack, is_scalar
@@ -123,7 +122,7 @@ def __dlpack_device__(self: Array) -> tuple[int, int]:
 
 
 @attached
-def item(self: Array) -> bool | int | float | complex:
+def item(self: Array) -> bool | int | float:
     """The one element as a Python scalar."""
     if self.size != 1:
         raise ShapeError(f"item: expected one element, got shape {self.shape}")
@@ -140,7 +139,7 @@ def __contains__(self: Array, value: Any) -> bool:
 
 
 def _contains(self: Array, value: Any) -> bool:
-    if is_scalar(value) and self.dtype.kind in "iu" and not isinstance(value, complex):
+    if is_scalar(value) and self.dtype.kind in "iu":
         if not math.isfinite(value) or value != math.trunc(value):
             return False
         value = math.trunc(value)  # a float would have the integers compared as floats

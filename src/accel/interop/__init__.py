@@ -31,16 +31,16 @@ from ..array import Array
 from ..backends.base import Device
 from ..cache import Cache
 from ..config import config
-from ..conversion import constant, from_numpy, number, to_numpy
+from ..conversion import BY_NUMPY, constant, from_numpy, number, to_numpy
 from ..devices import DEFAULTS, default_device
-from ..dtypes import BY_NUMPY, DType, as_dtype, check_scalar, promote, scalar_dtype
+from ..dtypes import DType, as_dtype, check_scalar, promote, scalar_dtype
 from ..errors import ArgumentError, DeviceError, DtypeError
 from . import numpy as numpy_arrays
 
 Restore = Callable[[Any], Any]
 """Of a result: an Array, or a tuple of them, each of which is restored."""
 
-SCALARS = (bool, int, float, complex)
+SCALARS = (bool, int, float)
 
 
 def unchanged(result: Any) -> Any:
@@ -227,8 +227,7 @@ def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]
             dtype = scalar_dtype(value, common)
             check_scalar(value, dtype, f"{op}: {name}")
             found = constant(value, dtype, device)
-            known = type(value) is not complex and (value or not isinstance(value, float) or not np.signbit(value))
-            if known:  # -0.0 would be found as 0.0
+            if value or not isinstance(value, float) or not np.signbit(value):  # -0.0 would be found as 0.0
                 _scalars.keep((value, type(value), common, device), found)
             value = found
         result.append(value)

@@ -20,7 +20,7 @@ from ..array import Array
 from ..backends.base import Device
 from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_named
-from ..dtypes import BFLOAT16, DTYPES
+from ..dtypes import BFLOAT16, TABLE
 from ..errors import AccelError, ArgumentError, DeviceError, DtypeError
 
 CPU, CUDA, CUDA_HOST, OPENCL, ROCM, ROCM_HOST, EXTENSION, CUDA_MANAGED = 1, 2, 3, 4, 10, 11, 12, 13
@@ -275,9 +275,9 @@ def _from_host(obj: Any, target: Device, copy: bool | None) -> Array:
     capsule = _capsule(obj, **({"copy": False} if copy is False else {}))
     tensor = tensor_in(capsule)
     dtype = f"{CODES.get(tensor.code, f'code {tensor.code} ')}{tensor.bits}"
-    if tensor.lanes != 1 or dtype.replace("bool8", "bool") not in DTYPES:
+    if tensor.lanes != 1 or dtype.replace("bool8", "bool") not in TABLE:
         lanes = f"x{tensor.lanes}" if tensor.lanes != 1 else ""
-        raise DtypeError(f"from_dlpack: x: {dtype}{lanes} is not a dtype of accel; it has {', '.join(DTYPES)}")
+        raise DtypeError(f"from_dlpack: x: {dtype}{lanes} is not a dtype of accel; it has {', '.join(TABLE)}")
     bfloat16 = tensor.code == BFLOAT
     if bfloat16:
         tensor.code = UINT

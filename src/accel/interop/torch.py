@@ -15,12 +15,12 @@ from ..array import Array
 from ..backends.base import Device, HostBuffer
 from ..conversion import from_numpy, to_numpy
 from ..devices import device as device_named
-from ..dtypes import BFLOAT16, DTYPES, DType
+from ..dtypes import BFLOAT16, TABLE, DType
 from ..errors import ArgumentError, DeviceError, DtypeError
 from ..layout import Shape, layout, span
 
 _DTYPES: dict[torch.dtype, DType] = {
-    getattr(torch, name): row for name, row in DTYPES.items() if hasattr(torch, name)
+    getattr(torch, name): row for name, row in TABLE.items() if hasattr(torch, name)
 }  # before 2.3 torch has no uint16, uint32 and uint64
 _TORCH: dict[DType, torch.dtype] = {row: dtype for dtype, row in _DTYPES.items()}
 
@@ -58,7 +58,7 @@ def to_array(value: torch.Tensor, home: Device, argument: str) -> Array:
     dtype = _DTYPES.get(value.dtype)
     if dtype is None:
         hint = "; dequantize it" if value.is_quantized else ""
-        raise DtypeError(f"{argument}: {value.dtype} is not a dtype of accel; it has {', '.join(DTYPES)}{hint}")
+        raise DtypeError(f"{argument}: {value.dtype} is not a dtype of accel; it has {', '.join(TABLE)}{hint}")
     value, strides, extent, address = _plain(value, argument)
     if not value.is_cpu:
         return _gpu_array(value, dtype, device_of(value))
