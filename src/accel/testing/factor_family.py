@@ -93,7 +93,8 @@ def blocks(kind: str, dtype: DType) -> Samples:
     edges = [edge(1, n, n, "ordinary") for n in (1, 2, 15, 16, 17, FACTOR - 1, FACTOR)]
     edges += [edge(3, 17, 17, regime) for regime in regimes]
     if kind in ("lu", "qr"):
-        edges += [edge(1, 32, m, r) for m, r in ((33, "ordinary"), (257, "ordinary"), (300, "few"), (1100, "ordinary"))]
+        rows = ((33, "ordinary"), (257, "ordinary"), (300, "few"), (1100, "ordinary"))
+        edges += [edge(1, 32, m, r) for m, r in rows[: 4 if kind == "lu" else 2]]
         edges += [edge(1, 17, 5, "ordinary"), edge(2, 3, 1, "ordinary")]
     if kind == "solve":
         edges += [edge(2, FACTOR, m, "ordinary", m % 2 == 0) for m in (1, 7, 64, 129, 300)]
