@@ -21,6 +21,7 @@ from ...scalar.evaluate import evaluate
 from .. import bounds, canonical
 from ..derivative import Cotangents
 from ..parameters import COMBINES, Scan
+from ..scan_derivative import OF_SCANS
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .pointwise import astype
 from .reduce import accumulates, normalize_axes, sum_dtype
@@ -323,18 +324,17 @@ def _analysed(analysis: Analysis, params: Scan, outputs: tuple[Output], x: Bound
 
 
 def _vjp(params: Scan, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Cotangents:
-    """Of a sum: the sums of all cotangents from each on, which are a scan from the end."""
-    (g,), (x,) = cotangents, operands
+    (g,), (y,), (x,) = cotangents, results, operands
     if g is None:
         return [None]
-    if params.kind != "sum":
-        raise ArgumentError(f"scan: the kind {params.kind} has no derivative: it is no sum")
-    along = [slice(None)] * params.axis
+    order = (*(a for a in range(x.ndim) if a != params.axis), params.axis)
+    g, y, wide = (astype(v.permute(order), x.dtype.accumulator, copy=False) for v in (g, y, x))
     if params.initial:
-        g = g[(*along, slice(1, None))]
-    turned = (*along, slice(None, None, -1))
-    wide = astype(g, x.dtype.accumulator, copy=False)
-    return [astype(cumulative_sum(wide[turned], axis=params.axis)[turned], x.dtype, copy=False)]
+        g, y = g[..., 1:], y[..., 1:]
+    if params.kind == "logaddexp" and wide.dtype is not x.dtype:  # y has been rounded
+        y = logcumsumexp(wide, axis=-1)
+    made = OF_SCANS[params.kind](g, y, wide).permute(tuple(order.index(a) for a in range(x.ndim)))
+    return [astype(made, x.dtype, copy=False)]
 
 
 registry.register_primitive(Primitive("scan", _answer, _analysed, _vjp))
