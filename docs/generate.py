@@ -11,7 +11,7 @@ from pathlib import Path
 
 from accel.config import OPTIONS
 from accel.dtypes import FLOAT16, FLOAT32, INT32
-from accel.registry import OPS
+from accel.registry import COMPLEX, OPS
 from accel.scalar import table
 
 HERE = Path(__file__).parent
@@ -42,16 +42,18 @@ def ops_page() -> str:
     lines = [
         "# Operations",
         "",
-        "Class: of the bit contract (docs/numerics.md), for float32, for float16 under `default`, and for integers.",
+        "Class: of the bit contract (docs/numerics.md), for float32 and complex64, for float16 under `default`, and",
+        "for integers. Complex numbers are computed as pairs of real ones.",
         "",
-        "| name | what | primitive | composes | float32 | float16 | integers |",
-        "|---|---|---|---|---|---|---|",
+        "| name | what | primitive | composes | float32 | complex64 | float16 | integers |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for spec in sorted(OPS.values(), key=lambda s: (s.namespace, s.name)):
         if spec.namespace == "internal":
             continue
         name = "accel." + (f"{spec.namespace}." if spec.namespace else "") + spec.name
-        classes = [spec.bits(d, "default") if d in spec.dtypes else "" for d in (FLOAT32, FLOAT16, INT32)]
+        real, half, whole = (spec.bits(d, "default") if d in spec.dtypes else "" for d in (FLOAT32, FLOAT16, INT32))
+        classes = (real, spec.bits(FLOAT32, "default") if spec in COMPLEX else "", half, whole)
         composes = "yes" if spec.decompose is not None else ""
         lines.append(f"| `{name}` | {spec.summary} | {spec.primitive} | {composes} | {' | '.join(classes)} |")
     return "\n".join(lines) + "\n"

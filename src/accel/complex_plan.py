@@ -20,11 +20,12 @@ from .plan import Out, Plan, each, packed
 
 
 class Moved:
-    """A call that moves elements: on real arrays with a last axis for the two parts, or on each of the parts where
-    these lie apart.
+    """A call that does the same to both parts of complex numbers: on real arrays with a last axis for the two, or on
+    each of them where they lie apart.
 
-    call: `dispatch.call`. seen(arrays, view): the operands of the real call, of which view makes the complex ones real.
-    params: of the call on arrays with the further axis; those of a call on one part are the op's own.
+    call: `dispatch.call`. params: of the call on one part, and of that on arrays with the further axis.
+    seen(arrays, view, more): the operands of the real call, of which view makes the complex ones real, and others get
+    so many axes of length 1 at the end.
     """
 
     def __init__(self, call: Run, spec: Any, params: tuple[Any, Any], seen: Callable[..., Sequence[Array]]) -> None:

@@ -16,6 +16,7 @@ from .array import Array
 from .conversion import to_numpy
 from .errors import ArgumentError, shown
 from .ops import rearranging
+from .ops.complex import part
 from .ops.primitive.pointwise import astype, clip
 from .ops.views import permute_dims, reshape, squeeze
 from .protocols import attached
@@ -136,6 +137,28 @@ def copy(self: Array, order: str = "C") -> Array:
 def round(self: Array) -> Array:
     """`accel.round` of the array: to whole numbers, half to even."""
     return registry.OPS["round"].function(self)
+
+
+@attached
+def conj(self: Array) -> Array:
+    """`accel.conj` of the array."""
+    result: Array = part.conj(self)
+    return result
+
+
+def _real(self: Array) -> Array:
+    """The real parts, as a view; a real array is its own."""
+    result: Array = part.real(self)
+    return result
+
+
+def _imag(self: Array) -> Array:
+    """The imaginary parts, as a view. Raises DtypeError for real arrays."""
+    result: Array = part.imag(self)
+    return result
+
+
+Array.real, Array.imag = property(_real), property(_imag)  # type: ignore[attr-defined]
 
 
 @attached

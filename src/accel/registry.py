@@ -27,8 +27,8 @@ OPS: dict[str, OpSpec] = {}
 PRIMITIVES: dict[str, Primitive] = {}
 """What ops are made of, by name."""
 
-COMPLEX: dict[str, OpSpec] = {}
-"""What takes the place of ops where numbers are complex, by their names."""
+COMPLEX: dict[OpSpec, OpSpec] = {}
+"""What takes the place of ops where numbers are complex."""
 
 _lock = threading.RLock()
 _backends: dict[str, Backend | BackendUnavailableError] = {}
@@ -55,7 +55,7 @@ def served(spec: OpSpec, layouts: tuple[Layout, ...], params: Any) -> OpSpec:
     those that its body calls have theirs. Raises DtypeError where there is no rule."""
     if not (any(x.dtype.kind == "c" for x in layouts) or (isinstance(params, DType) and params.kind == "c")):
         return spec
-    found = COMPLEX.get(spec.name)
+    found = COMPLEX.get(spec)
     if found is not None:
         return found
     if spec.decompose is None or spec.name == "pointwise":

@@ -12,7 +12,7 @@ import pytest
 
 import accel
 
-DTYPES = ("bool", "int8", "uint16", "int64", "float32", "float64")
+DTYPES = ("bool", "int8", "uint16", "int64", "float32", "float64", "complex64", "complex128")
 
 CALLS: dict[str, list[Callable[[Any, Any, Any], Any]]] = {
     "broadcast_arrays": [lambda xp, x, y: xp.broadcast_arrays(x, y[:1, :])],
@@ -94,7 +94,11 @@ def _on_the_cpu():
 
 def operands(xp: Any, dtype: str) -> tuple[Any, Any]:
     rng = np.random.default_rng(0)
-    return tuple(xp.asarray(rng.integers(0, 5, (3, 4)).astype(dtype)) for _ in range(2))
+    numbers = [rng.integers(0, 5, (3, 4)) for _ in range(4)]
+    turned = 1j if dtype.startswith("complex") else 0
+    return tuple(
+        xp.asarray((re + turned * im).astype(dtype)) for re, im in zip(numbers[::2], numbers[1::2], strict=True)
+    )
 
 
 def compare(got: Any, want: Any) -> None:

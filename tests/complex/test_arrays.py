@@ -1,4 +1,4 @@
-"""Complex arrays: made, converted, moved and computed with, against NumPy; their memory is shared with NumPy and torch."""
+"""Complex arrays: made, converted, moved and computed with, against NumPy; memory is shared with NumPy and torch."""
 
 from __future__ import annotations
 
@@ -178,8 +178,20 @@ def test_what_is_refused():
         with pytest.raises(accel.DtypeError):
             call()
     assert np.asarray(r).tolist() == [1, 1, 1]
-    with pytest.raises(accel.ShapeError):
-        accel.add(x, accel.asarray(drawn(2)))
+    two = accel.asarray(drawn(2))
+    for name in ("add", "divide", "pow", "equal"):
+        with pytest.raises(accel.ShapeError, match=rf"{name}: shapes \(3,\), \(2,\) do not broadcast"):
+            getattr(accel, name)(x, two)
+    with pytest.raises(accel.ShapeError, match=r"matmul: .*\(3,\) .*\(2,\)"):
+        accel.matmul(x, two)
+    with pytest.raises(accel.ShapeError, match=r"arrays\[1\]: has shape \(1, 2\), arrays\[0\] \(1, 3\)"):
+        accel.concat([x[None], two[None]])
+    with pytest.raises(accel.AxisError, match="axis: 1 is out of range for an array with 1 axes"):
+        accel.sum(x, axis=1)
+    with pytest.raises(IndexError, match="3 is out of range for an axis of length 3"):
+        accel.take(x, accel.asarray([3]))
+    with pytest.raises(accel.UnsupportedError, match="out has"):
+        accel.dispatch.call(accel.registry.OPS["exp"], (x,), None, accel.ones(3))
 
 
 # moved
@@ -324,6 +336,12 @@ def test_a_fused_function_computes_complex_numbers():
     alike(made["turned"], np.array([1j, -2j], np.complex64))
     alike(made["same"], np.array([2, -1], np.float32))
     alike(made["angle"], np.array([np.pi / 2, -np.pi / 2], np.float32))
+
+    @accel.fuse
+    def exp(a):  # a name that an op has, which is another function
+        return a + 1j
+
+    alike(exp(x), x + np.complex64(1j))
     kept = []
     accel.fuse(lambda a: kept.append(a * 2.0) or a)(accel.asarray(x))
     for use in (np.asarray, lambda a: a * 2.0, accel.exp, accel.copy):

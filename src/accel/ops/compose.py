@@ -39,6 +39,9 @@ Indices = Array
 """Annotation of a parameter that takes an array of integers."""
 
 AnyOperand = Array
+"""Annotation of a parameter that takes an array of any dtype but complex ones."""
+
+MovedOperand = Array
 """Annotation of a parameter that takes an array of any dtype."""
 
 NumericOperand = Array
@@ -48,7 +51,8 @@ KINDS = {
     "Operand": ("f", "floating dtypes"),
     "NumericOperand": ("fc", "floating and complex dtypes"),
     "Indices": ("iu", "integer dtypes"),
-    "AnyOperand": ("biufc", "any dtype"),
+    "AnyOperand": ("biuf", "any real dtype"),
+    "MovedOperand": ("biufc", "any dtype"),
 }
 """By an annotation's name: the kinds of dtypes, and their name in errors."""
 
@@ -216,6 +220,8 @@ class _Composed:
             **columns,
         )
         self.spec = registry.register(spec) if listed else spec
+        if any("c" in KINDS[p.kind or ""][0] for p in self.operands):
+            registry.COMPLEX[self.spec] = self.spec  # the ops that the body calls have their rules
         return function
 
     def public(self, namespace: str) -> Callable[..., Any]:

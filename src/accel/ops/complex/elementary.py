@@ -4,7 +4,7 @@ array API standard has. Functions here take and give real and imaginary parts.""
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, log, nan
+from math import inf, nan
 
 from ...array import Array
 from ...registry import OPS
@@ -16,6 +16,9 @@ Pair = tuple[Array, Array]
 
 LARGE = {"float32": (88.0, 1.6516362549940018e38), "float64": (709.0, 8.218407461554972e307)}
 """By dtype: where exp(a) may overflow although a part of exp(a + bi) does not, and the exponential of that."""
+
+PER_OCTAVE, PER_DECADE = 1.4426950408889634, 0.4342944819032518
+"""1 / log(2) and 1 / log(10)."""
 
 
 def complex_function(name: str) -> Callable[[Callable[[Array, Array], Pair]], Callable[[Array, Array], Pair]]:
@@ -89,13 +92,13 @@ def log1p(a: Array, b: Array) -> Pair:
 @complex_function("log2")
 def log2(a: Array, b: Array) -> Pair:
     re, im = log_(a, b)
-    return re * (1 / log(2)), im * (1 / log(2))
+    return re * PER_OCTAVE, im * PER_OCTAVE
 
 
 @complex_function("log10")
 def log10(a: Array, b: Array) -> Pair:
     re, im = log_(a, b)
-    return re * (1 / log(10)), im * (1 / log(10))
+    return re * PER_DECADE, im * PER_DECADE
 
 
 @complex_function("sqrt")

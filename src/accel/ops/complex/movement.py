@@ -30,21 +30,21 @@ def _first(arrays: Sequence[Array], view: View, more: int) -> list[Array]:
     return [view(x), *(wider(index, more) for index in positions)]
 
 
-def _same(layouts: tuple[Layout, ...], params: Any) -> Any:
-    return params
+def _same(layouts: tuple[Layout, ...], params: Any) -> tuple[Any, Any]:
+    return params, params
 
 
-def _join(layouts: tuple[Layout, ...], params: Join) -> Join:
-    return Join((*params.shape, 2), tuple((*start, 0) for start in params.starts))
+def _join(layouts: tuple[Layout, ...], params: Join) -> tuple[Join, Join]:
+    return params, Join((*params.shape, 2), tuple((*start, 0) for start in params.starts))
 
 
-def _gather(layouts: tuple[Layout, ...], params: Gather) -> Gather:
+def _gather(layouts: tuple[Layout, ...], params: Gather) -> tuple[Gather, Gather]:
     _, *positions = layouts
-    return Gather((*params.walks, max((x.ndim for x in positions), default=len(params.walks))))
+    return params, Gather((*params.walks, max((x.ndim for x in positions), default=len(params.walks))))
 
 
-def _axis(layouts: tuple[Layout, ...], axis: int) -> int:
-    return normalize_axes("concat", axis, layouts[0].ndim)[0]
+def _axis(layouts: tuple[Layout, ...], axis: Any) -> tuple[Any, Any]:
+    return axis, normalize_axes("concat", axis, layouts[0].ndim)[0] if type(axis) is int else axis
 
 
 moves(COPY, _same, _all)

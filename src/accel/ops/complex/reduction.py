@@ -10,7 +10,7 @@ from ...array import Array
 from ...conversion import constant
 from ...dtypes import DType, promote
 from ...errors import DtypeError
-from ...layout import Shape
+from ...layout import Layout, Shape
 from ...registry import OPS
 from ..concatenation import concat
 from ..primitive.matmul import MATMUL
@@ -18,19 +18,22 @@ from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, normalize_axes
 from ..primitive.scan import one_axis
 from ..views import broadcast_to, permute_dims, reshape
-from .rule import both, rule, split
+from .rule import both, moves, rule, split
 
 
-def _checked(op: str, x: Array, asked: DType | None) -> None:
-    if asked is not None and asked is not x.dtype:
-        raise DtypeError(f"{op}: dtype: {asked} from {x.dtype}; complex numbers keep their dtype")
+def _checked(op: str, have: DType, asked: DType | None) -> None:
+    if asked is not None and asked is not have:
+        raise DtypeError(f"{op}: dtype: {asked} from {have}; complex numbers keep their dtype")
 
 
-@rule(OPS["sum"])
-def _sum(x: Array, params: tuple[Axes, DType | None]) -> Array:
+def _sum_axes(layouts: tuple[Layout, ...], params: tuple[Axes, DType | None]) -> tuple[Any, Any]:
     axis, asked = params
-    _checked("sum", x, asked)
-    return both(*(dispatch.call(OPS["sum"], (part,), (axis, None)) for part in split(x)))
+    _checked("sum", layouts[0].dtype, asked)
+    axes = normalize_axes("sum", axis, layouts[0].ndim)
+    return (axes, None), (axes, None)
+
+
+moves(OPS["sum"], _sum_axes, lambda arrays, view, more: [view(arrays[0])])
 
 
 def _chosen(name: str) -> None:
@@ -50,7 +53,7 @@ def _prod(x: Array, params: tuple[Axes, DType | None]) -> Array:
     """The first half of the elements, in row-major order, times the second half, until one is left; the last element of
     an odd number stands aside, and these multiply the result at the end, the first to stand aside first."""
     axis, asked = params
-    _checked("prod", x, asked)
+    _checked("prod", x.dtype, asked)
     axes = normalize_axes("prod", axis, x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]
     shape: Shape = tuple(x.shape[a] for a in kept)
@@ -76,19 +79,21 @@ def _real(value: float, x: Array) -> Array:
     return constant(value, x.dtype.component, x.device)
 
 
-@rule(OPS["cumulative_sum"])
-def _cumulative_sum(x: Array, params: Any) -> Array:
+def _scan_axis(layouts: tuple[Layout, ...], params: Any) -> tuple[Any, Any]:
     axis, asked, initial = params
-    _checked("cumulative_sum", x, asked)
-    spec = OPS["cumulative_sum"]
-    return both(*(dispatch.call(spec, (part,), (axis, None, initial)) for part in split(x)))
+    _checked("cumulative_sum", layouts[0].dtype, asked)
+    its = (one_axis("cumulative_sum", axis, layouts[0].shape), None, initial)
+    return its, its
+
+
+moves(OPS["cumulative_sum"], _scan_axis, lambda arrays, view, more: [view(arrays[0])])
 
 
 @rule(OPS["cumulative_prod"])
 def _cumulative_prod(x: Array, params: Any) -> Array:
     """For d = 1, 2, 4 and so on, while they are on the axis: x[j] becomes x[j - d] times x[j]."""
     axis, asked, initial = params
-    _checked("cumulative_prod", x, asked)
+    _checked("cumulative_prod", x.dtype, asked)
     along = one_axis("cumulative_prod", axis, x.shape)
     lead, d = (slice(None),) * along, 1
     if initial:

@@ -55,7 +55,7 @@ def serve(spec: OpSpec, **columns: Any) -> OpSpec:
     itself: list[OpSpec] = []
     made = replace(spec, primitive="complex", infer=partial(_infer, itself), keeps_order=False, **columns)
     itself.append(made)
-    registry.COMPLEX[spec.name] = made
+    registry.COMPLEX[spec] = registry.COMPLEX[made] = made
     return made
 
 
@@ -72,6 +72,7 @@ def rule(
     """
 
     def adapt(layouts: tuple[Layout, ...], params: Any) -> Any:
+        _check(spec, layouts)
         return Moved(dispatch.call, spec, (params, params), _each) if alike(layouts) else None
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,8 +82,14 @@ def rule(
     return decorate
 
 
+def _check(spec: OpSpec, layouts: tuple[Layout, ...]) -> None:
+    """Raises ShapeError, in the op's name, where operands of an elementwise op do not broadcast."""
+    if spec.primitive == "pointwise":
+        broadcast_shapes(*(x.shape for x in layouts), what=spec.name)
+
+
 def alike(spec: OpSpec) -> None:
-    """Makes an op do to parts what it does to real numbers."""
+    """Makes an op of one operand do to parts what it does to real numbers."""
     serve(spec, adapt=lambda layouts, params: Moved(dispatch.call, spec, (params, params), _each))
 
 
@@ -100,15 +107,18 @@ Operands = Callable[[Sequence[Array], View, int], Sequence[Array]]
 axes of length 1 at the end."""
 
 
-def moves(spec: OpSpec, params: Callable[[tuple[Layout, ...], Any], Any], operands: Operands) -> None:
-    """Makes an op move the parts of complex operands together. params(layouts, params): those of the call on arrays
-    with one more axis, the last."""
+def moves(spec: OpSpec, params: Callable[[tuple[Layout, ...], Any], tuple[Any, Any]], operands: Operands) -> None:
+    """Makes an op take the parts of complex operands together. params(layouts, params): those of the call on one part,
+    and of that on arrays with one more axis, the last."""
 
     def adapt(layouts: tuple[Layout, ...], given: Any) -> Any:
+        its_params = params(layouts, given)
         adapted = spec.adapt(layouts, given)
         if isinstance(adapted, Seen):
             return lambda *arrays: dispatch.on_views(spec, adapted)(arrays, None)
-        return adapted or Moved(dispatch.call, spec, (given, params(layouts, given)), operands)
+        if adapted is None and spec.primitive != "pointwise":
+            spec.infer(layouts, given)  # which says what is wrong with shapes, before they are those of parts
+        return adapted or Moved(dispatch.call, spec, its_params, operands)
 
     serve(spec, adapt=adapt)
 

@@ -14,7 +14,7 @@ from ...dtypes import TABLE, DType, check_scalar
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Shape
 from .. import bounds
-from ..compose import AnyOperand, composed
+from ..compose import MovedOperand, composed
 from ..pieces import Segment, boxed, filled, of_segments
 from ..primitive.reduce import normalize_axes
 from ..views import reshape
@@ -37,7 +37,7 @@ def examples(name: str, dtype: DType) -> Any:
     bound=bounds.none,
     bits=lambda dtype, numerics: "exact",
 )
-def roll(x: AnyOperand, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
+def roll(x: MovedOperand, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
     """Elements moved towards higher places along axes; those that leave the end come in at the beginning.
 
     shift: how far, an integer, or one for each of several axes. axis: None moves the elements in row-major order, under
@@ -81,7 +81,7 @@ Widths = list[tuple[int, int]]
     bound=bounds.none,
     bits=lambda dtype, numerics: "exact",
 )
-def pad(x: AnyOperand, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = None) -> Array:
+def pad(x: MovedOperand, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = None) -> Array:
     """The array with elements added before and after along each axis. The function is NumPy's, without the modes that
     compute.
 
