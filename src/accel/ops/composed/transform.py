@@ -66,22 +66,19 @@ def transform(re: Array, im: Array, axis: int, inverse: bool = False, scale: flo
     if order is None:
         return _convolved(re, im, axis, scale)
     x = tuple(part.view(_with_runs(part.shape, axis), _with_runs(part.strides, axis, 0)) for part in (re, im))
-    for place, radix in enumerate(order):
-        last = place == len(order) - 1
-        x = (_stage if radix in RADICES else _matrix_stage)(x, axis, radix, scale if last else 1.0)
-    return tuple(part.view(re.shape, _without_runs(part, axis)) for part in x)
+    *before, last = ((radix, _stage if radix in RADICES else _matrix_stage) for radix in order)
+    for radix, stage in before:
+        x = stage(x, axis, radix, 1.0)
+    radix, stage = last
+    return stage(x, axis, radix, scale)
 
 
 # stages: of arrays with the axes (…, left, runs, …), left points of transforms that are still to be done, and runs
-# points of those that are done
+# points of those that are done; the last one's results have one axis in the place of both
 
 
 def _with_runs(values: Sequence[int], axis: int, run: int = 1) -> tuple[int, ...]:
     return (*values[: axis + 1], run, *values[axis + 1 :])
-
-
-def _without_runs(x: Array, axis: int) -> tuple[int, ...]:
-    return (*x.strides[:axis], *x.strides[axis + 1 :])
 
 
 def _stage(x: Parts, axis: int, radix: int, scale: float) -> Parts:
@@ -90,7 +87,8 @@ def _stage(x: Parts, axis: int, radix: int, scale: float) -> Parts:
     dtype, device, left = re.dtype, re.device, re.shape[axis]
     m = left // radix
     lead, after = (slice(None),) * axis, re.ndim - axis - 1
-    operands = [part[(*lead, slice(k * m, (k + 1) * m))] for k in range(radix) for part in x]
+    places = [slice(k * m, (k + 1) * m) if m > 1 else k for k in range(radix)]
+    operands = [part[(*lead, place)] for place in places for part in x]
     if m > 1:
         turns = twiddles(left, radix, dtype, device)
         operands += [
@@ -99,7 +97,7 @@ def _stage(x: Parts, axis: int, radix: int, scale: float) -> Parts:
     numbers = [*constants(radix), *([scale] if scale != 1.0 else [])]
     operands += [constant(value, dtype, device) for value in numbers]
     found = dispatch.call(PROGRAM, operands, butterfly(radix, dtype.name, m > 1, scale != 1.0))
-    return tuple(joined(found[part::2], axis + 1) for part in (0, 1))
+    return tuple(joined(found[part::2], axis + (m > 1)) for part in (0, 1))
 
 
 def twiddles(left: int, radix: int, dtype: DType, device: Device, first: int = 1) -> Array:
@@ -138,7 +136,7 @@ def _matrix_stage(x: Parts, axis: int, radix: int, scale: float) -> Parts:
         by = [turns[part].view(shape, steps) for part in (0, 1)]
         apart = dispatch.call(PROGRAM, (*apart, *by), turned(dtype.name, True))
         apart = tuple(joined([part], axis) for part in apart)  # in row-major order
-    return tuple(reshape(part, (*lead, m, radix * runs, *trail)) for part in apart)
+    return tuple(reshape(part, (*lead, *((m,) if m > 1 else ()), radix * runs, *trail)) for part in apart)
 
 
 def _matrices(radix: int, dtype: DType, device: Device) -> Array:
