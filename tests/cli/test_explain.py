@@ -14,6 +14,7 @@ from accel.explain import explain_layouts
 PUBLIC = sorted(name for name, spec in registry.OPS.items() if spec.namespace != "internal")
 
 ARGUMENTS = {
+    "lerp": ("--shape", "5x7,5x7,5x7"),
     "where": ("--shape", "5x7,5x7,-", "--dtype", "bool,float32,float32"),
     "matmul": ("--shape", "5x7,7x3"),
     "linear": ("--shape", "5x7,3x7,3", "activation=gelu"),

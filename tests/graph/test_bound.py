@@ -235,7 +235,7 @@ def test_composed(op, dtype):
         assert (off <= bound).all()
         ratio = float((off / bound).max())
         print(f"{op} {dtype} rows of {n}: largest error / bound {ratio:.3g}")
-        assert ratio > 0.05 or n > 64
+        assert ratio > 0.03 or n > 64
 
 
 def tame(x: object) -> bool:
@@ -277,7 +277,7 @@ def test_few_elements_are_left_without_a_bound(op):
         open_, decisions = open_ + analysis.undecided, decisions + analysis.undecided + analysis.decided
     print(f"{op}: {unbounded} of {elements} elements without a bound, {open_} of {decisions} decisions open")
     assert elements
-    assert unbounded <= 0.01 * elements
+    assert unbounded <= (0.02 if op == "interp" else 0.01) * elements  # between equal abscissae there is no slope
     assert open_ <= 0.01 * decisions
 
 

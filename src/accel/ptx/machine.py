@@ -207,8 +207,8 @@ class Machine:
         if base is None:
             fixed = np.full(self.lanes, int(self.value(m[1], "s64", scope)[0]) + offset, np.int64)
             return lambda: fixed
-        if base.itemsize < 8:
-            return lambda: base.astype(np.int64) + offset
+        if base.itemsize < 8:  # addresses of 32 bits wrap
+            return lambda: (base.astype(np.int64) + offset) & 0xFFFFFFFF
         base = base.view(np.int64)
         return lambda: base + offset
 

@@ -10,6 +10,7 @@ from ...arguments import real, switch
 from ...array import Array
 from ...dtypes import FLOAT64, INT32, TABLE, DType
 from ...errors import UnsupportedError
+from ...layout import broadcast_shapes
 from .. import bounds
 from ..compose import AnyOperand, Indices, Operand, composed
 from ..primitive.pointwise import astype, fn
@@ -94,6 +95,7 @@ def lerp(start: Operand, end: Operand, weight: Operand) -> Array:
     start, end, weight: floating; they broadcast, and some may be Python numbers. The signature is torch's.
     Raises DtypeError, ShapeError, ArgumentError.
     """
+    broadcast_shapes(start.shape, end.shape, weight.shape, what="lerp: start, end, weight")
     step = end - start
     return fn.where(fn.abs(weight) < 0.5, start + weight * step, end - step * (1.0 - weight))
 

@@ -46,7 +46,7 @@ def jacobi_round(rows: np.ndarray, worst: np.ndarray, *, length: int) -> tuple[n
     return _moved(c * top - s * bottom, s * top + c * bottom), np.maximum(worst, cosine)
 
 
-def bound(reference: tuple[np.ndarray, ...], rows: np.ndarray, worst: np.ndarray, *, length: int) -> list[np.ndarray]:
+def bound(reference: tuple[np.ndarray, ...], rows: np.ndarray, worst: np.ndarray, *, length: int) -> tuple[np.ndarray, ...]:
     """Elements by the rounding of the rotation and by what the angle is off: it follows from numbers that are sums. An
     angle of which rounding decides whether it is rotated by may be off by any amount, and so may one of 45 degrees,
     whose sign it decides."""
@@ -61,4 +61,4 @@ def bound(reference: tuple[np.ndarray, ...], rows: np.ndarray, worst: np.ndarray
     unsure = (abs(cosine - _tolerance(rows)) <= of_sum) & (cosine > 0)
     unsure |= (cosine > 0) & (abs(b - a) <= of_sum * (a + b))
     off = np.where(unsure, 2, np.minimum(off, 2)) + 16 * eps
-    return [_moved(off * (top + bottom), off * (top + bottom)), np.broadcast_to(of_sum, worst.shape)]
+    return _moved(off * (top + bottom), off * (top + bottom)), np.broadcast_to(of_sum, worst.shape)
