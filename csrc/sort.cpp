@@ -11,7 +11,7 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kShort = 256;            // elements up to which comparisons are faster than counting digits
+constexpr int64_t kShort = 12;  // elements for each digit up to which comparisons are faster than counting digits
 constexpr int64_t kFew = 16, kPartly = 4;  // shares of a row whose first elements are found without sorting all
 constexpr int64_t kMost = 1 << 22;         // elements of such a row, which nothing interrupts
 constexpr int kDigit = 8, kDigits = 1 << kDigit;
@@ -66,7 +66,7 @@ Item* radix_sort(Item* items, Item* other, int64_t n, int first, int end, int64_
 /// Items have no equals, or equals that cannot be told apart: any sort of few is stable.
 template <class Item>
 Item* sort_items(Item* items, Item* other, int64_t n, int first, int end, int64_t* counts, Worker& worker) {
-  if (n > kShort) return radix_sort(items, other, n, first, end, counts, worker);
+  if (n > kShort * ((end - first) / kDigit)) return radix_sort(items, other, n, first, end, counts, worker);
   std::sort(items, items + n);
   return items;
 }
