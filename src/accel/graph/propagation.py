@@ -191,6 +191,13 @@ def _between_poles(name: str) -> Rule:
     return rule
 
 
+def _digamma(y: Elements, x: Argument) -> Elements:
+    """By its values at the ends where it rises, above 0; its derivative is no function that we have."""
+    low, high = ends(x)
+    reached = np.maximum(apart(fn.digamma(high), y), apart(y, fn.digamma(low)))
+    return np.where(x[1] == 0, 0.0, np.where(low > 0, reached, np.inf))
+
+
 def _tangent(y: Elements, x: Argument) -> Elements:
     """Steepest at an end, unless a pole may be inside."""
     branch = [np.floor(end / np.pi + 0.5 + side) for end in ends(x) for side in (-(2.0**-40), 2.0**-40)]
@@ -313,6 +320,7 @@ RULES: dict[str, Rule] = {
     "frexp_fraction": _frexp_fraction,
     "gamma": _between_poles("gamma"),
     "ldexp": _ldexp,
+    "digamma": _digamma,
     "lgamma": _between_poles("lgamma"),
     "sinc": lambda y, x: np.minimum(1.5 * x[1], 1.25),
     "sin": _wave,
