@@ -31,6 +31,8 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "roll": ((SHAPE,), [{"shift": 3}, {"shift": -2, "axis": 0}]),
     "pad": ((SHAPE,), [{"pad_width": 1}, {"pad_width": 2, "mode": "reflect"}]),
     "prelu": ((SHAPE, (802,)), [{}]),
+    "pad": ((SHAPE,), [{"pad_width": 1}]),
+    "roll": ((SHAPE,), [{"shift": 3}]),
     "threshold": ((SHAPE,), [{"threshold": 0.1, "value": 1e-39}]),
     "softcap": ((SHAPE,), [{"cap": 0.7}]),
     **dict.fromkeys(("var", "std", "var_mean", "vector_norm"), ((SHAPE,), [{"axis": 0}, {"axis": 1}])),
@@ -200,6 +202,12 @@ def of_the_host() -> Iterator[tuple[str, Any]]:
     integers = accel.zeros(3, dtype="int64", device="cpu")
     yield "membership", f"{5e-324 in integers} {0 in integers} {1e-39 in x} {0.1 in accel.full(2, 0.1, device='cpu')}"
     yield "format", f"{smallest[0]:.3e} {accel.full((), 0.1, dtype='float64', device='cpu'):.20f}"
+    for n in (56, 62, 103):  # lengths of butterflies, of products and of a convolution, whose tables are computed here
+        for dtype in ("float32", "float64"):
+            wave = accel.asarray(floats(dtype, (n,), n), device="cpu")
+            yield f"fft {n} {dtype}", np.asarray(accel.fft.fft(wave, norm="ortho"))
+            yield f"irfft {n} {dtype}", np.asarray(accel.fft.irfft(wave, n=n))
+    yield "fftfreq", np.asarray(accel.fft.fftfreq(7, d=0.3, dtype="float64", device="cpu"))
     long = np.tile(floats("float32", (4096,), 5), 1 << 8)
     with accel.config(num_threads=3):
         for _ in range(3):
