@@ -277,8 +277,8 @@ def test_few_elements_are_left_without_a_bound(op):
         open_, decisions = open_ + analysis.undecided, decisions + analysis.undecided + analysis.decided
     print(f"{op}: {unbounded} of {elements} elements without a bound, {open_} of {decisions} decisions open")
     assert elements
-    assert unbounded <= (0.02 if op == "interp" else 0.01) * elements  # between equal abscissae there is no slope
-    assert open_ <= 0.01 * decisions
+    assert unbounded <= 0.01 * elements
+    assert open_ <= (0.02 if op == "interp" else 0.01) * decisions  # its values may be on the abscissae
 
 
 class Off(interpret.Judge):
