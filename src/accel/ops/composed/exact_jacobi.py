@@ -46,7 +46,9 @@ def jacobi_round(rows: np.ndarray, worst: np.ndarray, *, length: int) -> tuple[n
     return _moved(c * top - s * bottom, s * top + c * bottom), np.maximum(worst, cosine)
 
 
-def bound(reference: tuple[np.ndarray, ...], rows: np.ndarray, worst: np.ndarray, *, length: int) -> tuple[np.ndarray, ...]:
+def bound(
+    reference: tuple[np.ndarray, ...], rows: np.ndarray, worst: np.ndarray, *, length: int
+) -> tuple[np.ndarray, ...]:
     """Elements by the rounding of the rotation and by what the angle is off: it follows from numbers that are sums. An
     angle of which rounding decides whether it is rotated by may be off by any amount, and so may one of 45 degrees,
     whose sign it decides."""
