@@ -31,8 +31,6 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "roll": ((SHAPE,), [{"shift": 3}, {"shift": -2, "axis": 0}]),
     "pad": ((SHAPE,), [{"pad_width": 1}, {"pad_width": 2, "mode": "reflect"}]),
     "prelu": ((SHAPE, (802,)), [{}]),
-    "pad": ((SHAPE,), [{"pad_width": 1}]),
-    "roll": ((SHAPE,), [{"shift": 3}]),
     "threshold": ((SHAPE,), [{"threshold": 0.1, "value": 1e-39}]),
     "softcap": ((SHAPE,), [{"cap": 0.7}]),
     **dict.fromkeys(("var", "std", "var_mean", "vector_norm"), ((SHAPE,), [{"axis": 0}, {"axis": 1}])),
