@@ -23,7 +23,7 @@ from .primitive.gather import as_positions, check_positions, gathered
 from .primitive.pointwise import source_of
 from .primitive.scatter import store
 from .searching import mask_positions, readable, true_places
-from .views import reshape
+from .views import expand_dims, reshape
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,11 @@ def _check_mask(x: Array, axis: int, mask: Array) -> None:
 
 
 def _along_one_axis(x: Array, key: Any) -> tuple[Array, Array] | None:
-    """x and the mask of its first axes that a key is, with these as one axis; None for other keys, and where x's
-    strides do not allow it."""
+    """x and the mask of its first axes that a key is, with these as one axis; a boolean without axes is a mask of an
+    axis more. None for other keys, and where x's strides do not allow it."""
+    if isinstance(key, (Array, np.ndarray, np.bool_)) and key.ndim == 0 and key.dtype.kind == "b":
+        (_, key), _ = interop.adopt("index", x=x, key=np.asarray(key) if isinstance(key, np.bool_) else key)
+        x, key = expand_dims(x, axis=0), reshape(key, (1,))
     if type(key) is not Array or key.dtype is not BOOL or not 0 < key.ndim <= x.ndim or key.device is not x.device:
         return None
     readable("index", key)

@@ -1,0 +1,44 @@
+"""scikit-learn and SciPy, by their support for the array API, on accel's arrays."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import accel
+
+SCRIPT = Path(__file__).with_name("scientific.py")
+
+KNOWN = {
+    "KMeans": "takes NumPy's arrays only: it has no support for the array API in scikit-learn 1.9",
+    "roc_auc_score": "calls diff with n by position, which the array API standard has by keyword only",
+}
+"""What does not run, and why that is the library's part."""
+
+
+def first(backend: str) -> str:
+    found = [str(device) for device in accel.devices() if device.backend == backend]
+    if not found:
+        pytest.skip(f"needs a device of {backend}")
+    return found[0]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "opencl"])
+def test_they_give_numpys_results(backend):
+    """Triton's interpreter takes minutes for this, and is not run."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed: it is in the extra demo")
+    device = first(backend)
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), device],
+        capture_output=True, text=True, check=False, env={**os.environ, "ACCEL_DEVICE": device},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found.pop("control") == "gives other numbers"
+    assert {name: why for name, why in found.items() if why and name not in KNOWN} == {}
+    assert [name for name in KNOWN if not found[name]] == [], "runs now: take it off the list"
