@@ -27,9 +27,10 @@ PRIMITIVES = {
 """The family of an op, by its primitive; ``others`` where it has none."""
 
 UNSWEPT = (
-    "allclose", "average", "cholesky", "corrcoef", "cov", "cross", "det", "index_add", "interp", "inv",
-    "matrix_norm", "median", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod",
-    "nanstd", "nansum", "nanvar", "ptp", "put_along_axis", "qr", "quantile", "slogdet", "solve", "trapezoid",
+    "allclose", "average", "beta", "betaln", "cholesky", "corrcoef", "cov", "cross", "det", "frexp", "index_add",
+    "interp", "inv", "isclose", "lcm", "lerp", "matrix_norm", "median", "nan_to_num", "nanargmax", "nanargmin",
+    "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ptp", "put_along_axis",
+    "qr", "quantile", "slogdet", "solve", "trapezoid",
 )  # fmt: skip
 """Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

@@ -61,6 +61,8 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
 
 FACTORISATIONS = ("cholesky", "solve", "inv", "det", "qr", "slogdet")
 """Whose operands are square matrices with a large diagonal."""
+ELEMENTWISE = ("beta", "betaln", "frexp", "isclose", "lcm", "lerp", "nan_to_num")
+"""Composed ops whose operands have one shape and dtype."""
 
 
 def floats(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -88,7 +90,7 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         return [elements(dtype, (3, 401), 0)], [{}]
     if spec.name == "astype":
         return [elements(dtype, (3, 401), 0)], [{"dtype": to} for to in (*FRACTION, "int32", "bool")]
-    if spec.primitive == "pointwise":
+    if spec.primitive == "pointwise" or spec.name in ELEMENTWISE:
         made = [elements(dtype, (3, 401), seed) for seed in range(len(spec.arguments))]
         if spec.name == "where":
             made[0] = elements("bool", (3, 401), 9)

@@ -43,10 +43,11 @@ def test_rounds_the_float32_result_once(name: str, dtype: str) -> None:
         exact = evaluate(program_for(name, ("float64",)), x.astype(np.float64))  # accurate to 2**-40 of these units
         end = 2.0 ** (FRACTION[dtype][2] + 1)
         error = np.abs(np.clip(got.astype(np.float64), -end, end) - np.clip(exact, -end, end)) / unit(exact, dtype)
+        own = unit(np.maximum(np.abs(exact), FUNCTIONS[name].least), dtype) / unit(exact, dtype)  # 1 but near zeros
     at = np.isfinite(exact)
-    bound = 0.5 + FUNCTIONS[name].ulp[0] * 2.0 ** (FRACTION[dtype][0] - 23) + 2.0**-30
-    print(f"{name} {dtype}: worst {error[at].max():.4f} ULP, bound {bound:.4f}")
-    assert error[at].max() <= bound
+    bound = 0.5 + FUNCTIONS[name].ulp[0] * 2.0 ** (FRACTION[dtype][0] - 23) * own[at] + 2.0**-30
+    print(f"{name} {dtype}: worst {error[at].max():.4f} ULP, {(error[at] / bound).max():.4f} of the bound")
+    assert (error[at] <= bound).all()
     assert np.array_equal(np.isnan(got), np.isnan(exact))
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel.bench.cases import compositions, cost, inputs, subproblem
+from accel.bench.cases import arrangements, compositions, cost, inputs, subproblem
 from accel.bench.cases.case import Operand, Workload, keywords
 from accel.bench.cases.workload import arranged, call, contract_class, op_spec, select
 from accel.bench.measure import verify
@@ -35,8 +35,9 @@ def case(op: str, operands: list[Operand], **given) -> Workload:
 
 def small(workload: Workload) -> Workload:
     """The same call in shapes of which every element can be judged in no time, not all of which are taken."""
-    if workload.op in compositions.OPERANDS:
-        operands, given = compositions.OPERANDS[workload.op]((80, 24), workload.dtype)
+    made = compositions.OPERANDS | arrangements.OPERANDS
+    if workload.op in made:
+        operands, given = made[workload.op]((80, 24), workload.dtype)
         return replace(workload, operands=tuple(operands), keywords=keywords(given))
     if op_spec(workload).primitive == "pointwise":
         shape = tuple(min(n, 300) for n in workload.operands[0].shape[-2:])
