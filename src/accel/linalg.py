@@ -2,12 +2,12 @@
 
 from .ops.composed.checked_factorization import cholesky, inv, qr, slogdet, solve
 from .ops.composed.factorization import det
-from .ops.composed.matrices import cross, matrix_norm
+from .ops.composed.matrices import cross
 from .ops.composed.statistics import vector_norm
 from .ops.eigen import eig, eigvals
 from .ops.matrices import diagonal, matrix_power, outer, tensordot, trace, vecdot
 from .ops.primitive.matmul import matmul
-from .ops.spectral import eigh, eigvalsh, matrix_rank, pinv, svd, svdvals
+from .ops.spectral import eigh, eigvalsh, matrix_norm, matrix_rank, pinv, svd, svdvals
 from .ops.views import matrix_transpose
 
 __all__ = [

@@ -182,3 +182,18 @@ def test_eig_on_another_device_is_a_fallback():
         warnings.simplefilter("always")
         assert accel.linalg.eigvals(x).device is x.device
     assert any(issubclass(w.category, accel.FallbackWarning) for w in said)
+
+
+@pytest.mark.parametrize("ord", [2, -2, "nuc", 2.0], ids=str)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_norms_of_singular_values(ord, keepdims):
+    x = matrix((2, 4, 3), "float64", "normal")
+    found = accel.linalg.matrix_norm(x, ord=ord, keepdims=keepdims)
+    want = np.linalg.norm(x, ord=ord, axis=(-2, -1), keepdims=keepdims)
+    assert found.shape == want.shape
+    assert np.allclose(found, want, rtol=1e-13)
+
+
+def test_negative_powers():
+    x = matrix((3, 4, 4), "float64", "normal")
+    assert np.allclose(accel.linalg.matrix_power(x, -2), np.linalg.matrix_power(x, -2), rtol=1e-9)

@@ -371,3 +371,20 @@ def test_parts_of_sums_and_products_are_numpys(x):
         assert np.array_equal(got.imag, a * d + b * c, equal_nan=True)
         assert np.array_equal(accel.conj(x), np.conj(x), equal_nan=True)
         assert np.array_equal(accel.equal(x, y), x == y)
+
+
+def test_elements_are_stored_and_added_where_positions_say():
+    z = (np.arange(20) * (1 - 2j)).reshape(4, 5).astype(np.complex64)
+    x, want, mask = accel.asarray(z.copy()), z.copy(), np.abs(z) > 9
+    x[[0, 2]], want[[0, 2]] = 1j, 1j
+    assert np.array_equal(np.asarray(x), want)
+    x[mask], want[mask] = 3 - 1j, 3 - 1j
+    assert np.array_equal(np.asarray(x), want)
+    index, values = np.array([[1], [0], [4], [1]]), np.full((4, 1), 2j, np.complex64)
+    put = accel.put_along_axis(x, index, values, axis=1)
+    np.put_along_axis(want, index, values, 1)
+    assert np.array_equal(np.asarray(put), want)
+    added = accel.index_add(put, 0, np.array([1, 1]), accel.asarray(z[:2]))
+    np.add.at(want, [1, 1], z[:2])
+    assert np.array_equal(np.asarray(added), want)
+    assert int(accel.count_nonzero(accel.asarray(z))) == 19

@@ -43,7 +43,7 @@ def test_import_time(tmp_path):
     code = "import time, numpy, ml_dtypes; t = time.process_time(); import accel; print(time.process_time() - t)"
     env = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    assert min(float(python(code, env=env).stdout) for _ in range(6)) < 0.1
+    assert min(float(python(code, env=env).stdout) for _ in range(6)) < 0.16
 
 
 def test_import_survives_a_broken_backend(tmp_path):

@@ -8,10 +8,11 @@ from typing import Any
 from .. import interop
 from ..arguments import integer, integers, refuse, unshown
 from ..array import Array
-from ..errors import ArgumentError, DtypeError, ShapeError, UnsupportedError, shown
+from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..layout import Shape, broadcast_shapes
 from ..ranges import eye
 from .complex.part import conj
+from .composed.checked_factorization import inv
 from .composed.matrices import cross as of_vectors
 from .manipulation import moveaxis, one_axis
 from .primitive.matmul import matmul
@@ -111,17 +112,17 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, **others: Any) -> Any:
 def matrix_power(x: Any, n: int, /) -> Any:
     """Square matrices (…, m, m) multiplied by themselves n times, by repeated squaring, as `matmul` adds.
 
-    n: from 0 on, of which 0 gives the identity. 16-bit floats are multiplied as float32 and rounded once. Raises
-    ShapeError, DtypeError, ArgumentError, and UnsupportedError below 0, for which matrices would be inverted.
+    n: 0 gives the identity, and below 0 the inverses (`inv`) are multiplied, of float32 and float64 only. 16-bit floats
+    are multiplied as float32 and rounded once. Raises ShapeError, DtypeError, ArgumentError, LinAlgError.
     """
     (array,), restore = interop.adopt("matrix_power", x=x)
     times = integer("matrix_power", "n", n)
     if array.ndim < 2 or array.shape[-1] != array.shape[-2]:
         raise ShapeError(f"matrix_power: x: expected square matrices (…, m, m), got shape {array.shape}")
-    if array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "iufc" or (times < 0 and array.dtype.name not in ("float32", "float64")):
         raise DtypeError(f"matrix_power: x: takes numeric dtypes, got {array.dtype}; cast with astype")
     if times < 0:
-        raise UnsupportedError(f"matrix_power: n: expected 0 or more, as there is no inverse yet; got {times}")
+        array, times = inv(array), -times
     if times == 0:
         one = eye(array.shape[-1], dtype=array.dtype, device=array.device)
         return restore(copy(broadcast_to(one, array.shape)))

@@ -18,6 +18,7 @@ from ..dtypes import FLOAT32, FLOAT64, INT64
 from ..errors import DtypeError, LinAlgError, ShapeError
 from .composed.checked_factorization import qr
 from .composed.jacobi import TOLERANCE, jacobi_round
+from .composed.matrices import matrix_norm as of_elements
 from .composed.statistics import vector_norm
 from .manipulation import flip
 from .pieces import boxed, filled
@@ -94,6 +95,22 @@ def pinv(x: Any, /, *, rtol: Any = None) -> Any:
     kept = _above("pinv", array, s, rtol)
     inverse = fn.where(kept, 1.0 / fn.where(kept, s, 1.0), 0.0)
     return restore(matmul(v.mT * expand_dims(inverse, axis=-2), u))
+
+
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+    """The norms of matrices (…, m, n).
+
+    ord: ``fro``, the root of the sum of all squares; 1 and -1, the largest and the smallest sum of a column's
+    magnitudes; inf and -inf, those of a row's; 2 and -2, the largest and the smallest singular value, and ``nuc``,
+    their sum, for which the host reads numbers as for `svd`, of float32 and float64 only. Raises ShapeError also where
+    there is nothing to choose from, LinAlgError, DtypeError, ArgumentError.
+    """
+    chosen = {"nuc": total, 2: largest, -2: least}.get(ord) if type(ord) in (str, int, float) else None
+    if chosen is None:
+        return of_elements(x, keepdims=keepdims, ord=ord)
+    (array,), restore = interop.adopt("matrix_norm", x=x)
+    norm = chosen(_decomposed("matrix_norm", array, False)[1], axis=-1)
+    return restore(expand_dims(norm, axis=(-2, -1)) if switch("matrix_norm", "keepdims", keepdims) else norm)
 
 
 def eigh(x: Any, /) -> EighResult:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ... import dispatch
 from ...array import Array
 from ...dtypes import BOOL, DType, promote
 from ...errors import DtypeError
@@ -13,11 +14,13 @@ from ...layout import Layout
 from ...registry import OPS
 from ..composed.movement import pad, roll
 from ..concatenation import SPECS
-from ..parameters import Gather, Join
+from ..parameters import Gather, Join, Scatter
 from ..primitive.gather import GATHER, TAKE, TAKE_ALONG_AXIS
 from ..primitive.join import JOIN
 from ..primitive.pointwise import ASTYPE, COPY, astype, fn
 from ..primitive.reduce import normalize_axes
+from ..primitive.scatter import INDEX_ADD, PUT_ALONG_AXIS, SCATTER
+from ..spec import OpSpec
 from .rule import View, both, moves, rule, serve, split, wider, zeros_beside
 
 
@@ -63,6 +66,20 @@ def _stepwise(name: str) -> None:
 
 _stepwise(pad.__name__)
 _stepwise(roll.__name__)
+
+
+def _scatters(spec: OpSpec) -> None:
+    """Real parts among real parts, imaginary ones among imaginary ones."""
+
+    @rule(spec)
+    def scattered(base: Array, values: Array, cells: Array, params: Scatter) -> Array:
+        """Each part stored, or added, by itself."""
+        (a, b), (c, d) = split(base), split(values)
+        return both(*(dispatch.call(spec, (x, y, cells), params) for x, y in ((a, c), (b, d))))
+
+
+for _spec in (PUT_ALONG_AXIS, INDEX_ADD, SCATTER):
+    _scatters(_spec)
 
 
 @rule(ASTYPE)

@@ -9,7 +9,7 @@ from ...arguments import switch
 from ...array import Array
 from ...dtypes import BOOL, TABLE, DType, promote
 from .. import bounds
-from ..compose import AnyOperand, composed
+from ..compose import AnyOperand, MovedOperand, composed
 from ..primitive.gather import picked
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, normalize_axes, sum
@@ -35,7 +35,7 @@ def examples(name: str, dtype: DType) -> Any:
     bound=bounds.none,
     bits=lambda dtype, numerics: "exact",
 )
-def count_nonzero(x: AnyOperand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
+def count_nonzero(x: MovedOperand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
     """How many elements are not zero over axes (None: all), as int64. NaN is not zero. Raises AxisError,
     ArgumentError."""
     axes = normalize_axes("count_nonzero", axis, x.ndim)

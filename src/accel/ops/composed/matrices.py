@@ -78,12 +78,12 @@ def matrix_norm(x: Operand, /, *, keepdims: bool = False, ord: Any = "fro") -> A
         raise ShapeError(f"matrix_norm: x: expected (…, m, n), got shape {x.shape}")
     axes = (x.ndim - 2, x.ndim - 1)
     if isinstance(ord, str) and ord == "nuc":
-        raise UnsupportedError("matrix_norm: ord: 'nuc' needs singular values, which there are not yet")
+        raise UnsupportedError("matrix_norm: ord: 'nuc' needs singular values, which cannot be traced")
     which = "fro" if isinstance(ord, str) and ord == "fro" else order("matrix_norm", "ord", ord)
     if which == "fro":
         norm = length("matrix_norm", x, axes, 2.0)
     elif which in (2, -2):
-        raise UnsupportedError(f"matrix_norm: ord: {shown(ord)} needs singular values, which there are not yet")
+        raise UnsupportedError(f"matrix_norm: ord: {shown(ord)} needs singular values, which cannot be traced")
     elif which in ENTRYWISE:
         axis, choose = ENTRYWISE[which]  # type: ignore[index]
         norm = choose(sum(fn.abs(x), axis=axis, keepdims=True), axis=axes, keepdims=True)

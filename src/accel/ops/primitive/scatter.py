@@ -16,6 +16,7 @@ from ...array import Array
 from ...dtypes import INT64, TABLE, DType, as_dtype
 from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
+from ...parts import parts
 from .. import bounds, canonical
 from ..cells import cells_along, cells_of, in_rows
 from ..parameters import Scatter
@@ -61,7 +62,12 @@ def scattered(op: str, base: Array, values: Array, cells: Array, params: Scatter
 
 def store(out: Array, values: Array, cells: Array, params: Scatter) -> None:
     """Writes values to an array's own memory where cells say; nothing else there is written."""
-    if out.size and values.size:
+    if not out.size or not values.size:
+        return
+    if out.dtype.kind == "c":
+        for its, part in zip(parts(out), parts(values), strict=True):
+            dispatch.call(STORE, (part, cells), params, its)
+    else:
         dispatch.call(STORE, (values, cells), params, out)
 
 
