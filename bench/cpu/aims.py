@@ -18,6 +18,7 @@ from . import (
     scans,
     scatters,
     searches,
+    transforms,
 )
 from .case import Case
 
@@ -246,5 +247,6 @@ ROWS: tuple[Row, ...] = (
     Row("cholesky", "cholesky of 256 to 1024, float32 and float64", factorizations.choleskys, 0.7),
     Row("qr", "qr of 256 to 1024, float32 and float64", factorizations.qrs, 0.7),
     Row("solve", "solve of 256 to 1024, one and as many right-hand sides", factorizations.solves, 0.7),
+    Row("fft", "fft of 2^10 to 2^20 complex64, and of 1024x1024", transforms.transforms, 0.5),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )
