@@ -34,12 +34,12 @@ def isclose(a: np.ndarray, b: np.ndarray, rtol: float = 1e-05, atol: float = 1e-
 def lcm(x1: np.ndarray, x2: np.ndarray) -> np.ndarray:
     """Of Python's integers, wrapped."""
     a, b = (np.abs(x.astype(object)) for x in np.broadcast_arrays(x1, x2))
-    found = np.frompyfunc(math.lcm, 2, 1)(a, b)
+    found = np.asarray(np.frompyfunc(math.lcm, 2, 1)(a, b), object)
     dtype = np.promote_types(x1.dtype, x2.dtype)
     bits = 8 * dtype.itemsize
-    wrapped = found % 2**bits
+    wrapped = np.asarray(found % 2**bits, object)
     if dtype.kind == "i":
-        wrapped = np.where(wrapped >= 2 ** (bits - 1), wrapped - 2**bits, wrapped)
+        wrapped = np.where(wrapped >= 2 ** (bits - 1), np.asarray(wrapped - 2**bits, object), wrapped)
     return np.asarray(wrapped, object).astype(dtype)
 
 
