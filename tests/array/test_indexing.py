@@ -116,10 +116,8 @@ def test_a_result_is_always_an_array():
 
 
 REFUSED = {
-    "mask 0-d": (np.array(True), accel.ArgumentError, "boolean mask"),
     "floats": (np.array(1.0), accel.ArgumentError, "integer array"),
     "true": (True, accel.ArgumentError, "got bool"),
-    "numpy true": (np.True_, accel.ArgumentError, "boolean mask|got bool"),
     "float": (1.0, accel.ArgumentError, "got float"),
     "text": ("a", accel.ArgumentError, "got str"),
     "two": ((..., ...), IndexError, "at most one ellipsis"),
@@ -144,9 +142,22 @@ def test_refused(name):
     assert to_numpy(x).tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)], ids=str)
+@pytest.mark.parametrize("given", [True, False])
+def test_a_boolean_without_axes_is_a_mask_of_one_axis_more(shape, given):
+    source = np.arange(6, dtype=np.float32)[: int(np.prod(shape))].reshape(shape)
+    for key in (np.bool_(given), np.array(given), accel.asarray(given)):
+        x, want = accel.asarray(source.copy()), source.copy()
+        selected = np.asarray(x[key])
+        assert selected.shape == (int(given), *shape) and np.array_equal(selected, source[np.bool_(given)])
+        x[key] = 7
+        want[np.bool_(given)] = 7
+        assert np.array_equal(np.asarray(x), want)
+
+
 def test_arrays_of_ours_that_are_no_keys():
     x = accel.asarray([1, 2, 3])
-    for key in (accel.asarray(True), accel.asarray(1.0), accel.asarray([1.0])):
+    for key in (accel.asarray(1.0), accel.asarray([1.0])):
         with pytest.raises(accel.ArgumentError, match="expected an integer array, or a boolean mask with axes"):
             x[key]
 

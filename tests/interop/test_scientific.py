@@ -35,7 +35,7 @@ def test_they_give_numpys_results(backend):
     device = first(backend)
     run = subprocess.run(
         [sys.executable, str(SCRIPT), device],
-        capture_output=True, text=True, check=False, env={**os.environ, "ACCEL_DEVICE": device},
+        capture_output=True, encoding="utf-8", check=False, env={**os.environ, "ACCEL_DEVICE": device},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])

@@ -102,7 +102,7 @@ def test_a_device_without_reductions_moves_them(faulty_device):
     evict = cold.evictor(faulty_device, MIB)
     with accel.recording.recording(run=True) as recorder:
         evict()
-    assert [what for what, _ in recorder.calls] == [f"pointwise(float32[{MIB // 4}]) on faulty:0"]
+    assert [what for what, _ in recorder.calls] == [f"astype(float32[{MIB // 4}]) on faulty:0"]
 
 
 @pytest.mark.parametrize(("side", "number"), [(64, trial.PLACEMENTS), (512, 1)])
