@@ -29,6 +29,7 @@ from ..dtypes import FLOATS, TABLE, DType, as_dtype, promote
 from ..errors import ArgumentError, DtypeError, shown
 from ..layout import Layout
 from ..memo import Key, Memo
+from . import bounds
 from .primitive.pointwise import astype
 from .spec import Inferred, OpSpec, Output
 
@@ -143,6 +144,7 @@ def composed(
     flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0,
     primitive: str | None = None,
     scalars: bool = False,
+    exact: bool = False,
     vjp: Callable[..., Mapping[str, Array | None]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a body a public function and a row of the op table.
@@ -150,13 +152,15 @@ def composed(
     reference: the exact answer, independent of the body. samples(dtype): its examples. widen: whether 16-bit operands
     are widened to float32 before the body and floating results rounded to the promoted dtype of the floating operands
     (or to that of a parameter named dtype) after it. bound: of the error, where it does not follow from the body.
-    bits, flops, scalars: as in `OpSpec`. primitive: the op of kernels that compute it as a whole, where a backend has
-    one.
+    bits, flops, scalars: as in `OpSpec`. exact: whether nothing is rounded, which stands for widen, bound and bits.
+    primitive: the op of kernels that compute it as a whole, where a backend has one.
     vjp(cotangents, *arguments): where the body's own derivative takes more launches or rounds worse, a body for it:
     from the cotangent of each result (None: nothing, but not all of them) and the arguments of the op's body, the
     cotangents of operands by their names. Operands and cotangents are widened, what it returns is rounded, as the
     body's.
     """
+    if exact:
+        widen, bound, bits = False, bounds.none, lambda dtype, numerics: "exact"
 
     def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
         op = _Composed(body, widen)

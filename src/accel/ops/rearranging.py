@@ -18,17 +18,9 @@ from .concatenation import concat
 from .manipulation import flip
 from .pieces import filled, joined
 from .primitive.pointwise import copy, fn
+from .primitive.reduce import axis_of
 from .primitive.reduce import sum as total
 from .views import expand_dims, reshape, viewed
-
-
-def _axis(op: str, argument: str, axis: Any, x: Array) -> int:
-    """One axis, not negative. Raises AxisError, ArgumentError."""
-    given = integer(op, argument, axis)
-    if not -x.ndim <= given < x.ndim:
-        raise AxisError(f"{op}: {argument}: {given} is out of range for an array with {x.ndim} axes")
-    return given % x.ndim
-
 
 # arrays taken apart
 
@@ -48,7 +40,7 @@ def array_split(x: Any, /, indices_or_sections: int | Sequence[int], *, axis: in
 
 def _split(op: str, x: Any, given: Any, axis: int) -> list[Any]:
     array, restore = viewed(op, x)
-    along = _axis(op, "axis", axis, array)
+    along = axis_of(op, "axis", axis, array.ndim)
     n, lead = array.shape[along], (slice(None),) * along
     if isinstance(given, (tuple, list)) or getattr(given, "ndim", 0):
         places = integers(op, "indices_or_sections", given if isinstance(given, (tuple, list)) else given.tolist())
@@ -139,7 +131,7 @@ def swapaxes(x: Any, axis1: int, axis2: int, /) -> Any:
     """A view with two axes exchanged. Raises AxisError."""
     array, restore = viewed("swapaxes", x)
     order = list(range(array.ndim))
-    a, b = _axis("swapaxes", "axis1", axis1, array), _axis("swapaxes", "axis2", axis2, array)
+    a, b = axis_of("swapaxes", "axis1", axis1, array.ndim), axis_of("swapaxes", "axis2", axis2, array.ndim)
     order[a], order[b] = b, a
     return restore(array.permute(order))
 
@@ -161,7 +153,7 @@ def rot90(x: Any, /, k: int = 1, *, axes: tuple[int, int] = (0, 1)) -> Any:
     given = integers("rot90", "axes", axes)
     if len(given) != 2:
         raise ArgumentError(f"rot90: axes: expected two axes, got {shown(axes)}")
-    a, b = (_axis("rot90", "axes", axis, array) for axis in given)
+    a, b = (axis_of("rot90", "axes", axis, array.ndim) for axis in given)
     if a == b:
         raise AxisError(f"rot90: axes: {shown(axes)} names an axis twice")
     turns = integer("rot90", "k", k) % 4
@@ -185,7 +177,7 @@ def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 def diagonals(op: str, x: Array, offset: Any, axis1: Any, axis2: Any) -> Array:
     """A view of the diagonals of two axes, along a last axis. Raises AxisError, ArgumentError."""
-    a, b = _axis(op, "axis1", axis1, x), _axis(op, "axis2", axis2, x)
+    a, b = axis_of(op, "axis1", axis1, x.ndim), axis_of(op, "axis2", axis2, x.ndim)
     if a == b:
         raise AxisError(f"{op}: axis1, axis2: both are axis {a}")
     by, (m, n), (down, across) = integer(op, "offset", offset), *((v[a], v[b]) for v in (x.shape, x.strides))

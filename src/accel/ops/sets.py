@@ -10,9 +10,11 @@ from ..conversion import constant
 from ..creation import ones
 from ..dtypes import BOOL, INT64
 from .concatenation import concat
+from .parameters import Scatter
 from .primitive.gather import picked
 from .primitive.pointwise import fn
 from .primitive.scan import cumulative_sum
+from .primitive.scatter import store
 from .primitive.sort import argsort, sort
 from .searching import readable, true_places
 from .views import reshape
@@ -112,6 +114,7 @@ class _Runs:
 
     def inverse(self, order: Array, shape: tuple[int, ...]) -> Array:
         """The run of each element of the array, of that shape, that ``order`` sorts."""
-        number = fn.subtract(cumulative_sum(self.first), 1)
-        result: Array = reshape(picked(number, argsort(order)), shape)
+        number, placed = fn.subtract(cumulative_sum(self.first), 1), empty(order.shape, INT64, order.device)
+        store(placed, number, order, Scatter(order.shape, (-1,), apart=True))
+        result: Array = reshape(placed, shape)
         return result

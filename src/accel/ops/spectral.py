@@ -14,9 +14,11 @@ from .. import creation, interop, ranges
 from ..arguments import switch
 from ..array import Array
 from ..conversion import on_host
-from ..dtypes import FLOAT32, FLOAT64, INT64
-from ..errors import DtypeError, LinAlgError, ShapeError
+from ..data_types import finfo
+from ..dtypes import INT64
+from ..errors import LinAlgError, ShapeError
 from .composed.checked_factorization import qr
+from .composed.factorization import check_dtype
 from .composed.jacobi import TOLERANCE, jacobi_round
 from .composed.matrices import matrix_norm as of_elements
 from .composed.statistics import vector_norm
@@ -36,8 +38,6 @@ SWEEPS = 60
 
 RANGE = {"float32": (2.0**-30, 2.0**30), "float64": (2.0**-300, 2.0**300)}
 """Matrices whose largest |element| is outside are divided by it, so that no square overflows."""
-
-EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52}
 
 
 class SVDResult(NamedTuple):
@@ -134,8 +134,7 @@ def eigvalsh(x: Any, /) -> Any:
 def _check(op: str, x: Array) -> None:
     if x.ndim < 2:
         raise ShapeError(f"{op}: x: expected (…, m, n), got shape {x.shape}")
-    if x.dtype not in (FLOAT32, FLOAT64):
-        raise DtypeError(f"{op}: x: takes float32 and float64, got {x.dtype}; cast with astype")
+    check_dtype(op, "x", x)
 
 
 def _sides(x: Array, long: Array, short: Array) -> tuple[Array, Array]:
@@ -144,7 +143,7 @@ def _sides(x: Array, long: Array, short: Array) -> tuple[Array, Array]:
 
 
 def _above(op: str, x: Array, s: Array, rtol: Any) -> Array:
-    given = max(x.shape[-2:]) * EPSILON[x.dtype.name] if rtol is None else rtol
+    given = max(x.shape[-2:]) * finfo(x.dtype).eps if rtol is None else rtol
     if not isinstance(given, (int, float)):
         (given,), _ = interop.adopt(op, rtol=given)
         given = expand_dims(given, axis=-1)

@@ -13,6 +13,7 @@ from ..pieces import filled
 from ..primitive.pointwise import astype, copy, fn
 from ..primitive.reduce import all
 from . import exact_statistics as exact
+from .elementwise import close
 
 
 def _samples(dtype: DType) -> Any:
@@ -43,11 +44,7 @@ def allclose(
     wide = common.accumulator if common.kind == "f" else INT64 if common.kind in "bi" else UINT64
     a, b = (astype(x, wide, copy=False) for x in (x1, x2))
     if common.kind == "f":
-        distance, size = fn.abs(a - b), fn.abs(b)
-        near = fn.logical_and(fn.isfinite(b), distance <= absolute + relative * size)
-        near = fn.logical_or(near, fn.equal(a, b))
-        if equal_nan:
-            near = fn.logical_or(near, fn.logical_and(fn.isnan(a), fn.isnan(b)))
+        near = close(a, b, relative, absolute, equal_nan)
     else:
         distance = astype(astype(fn.maximum(a, b) - fn.minimum(a, b), UINT64, copy=False), FLOAT32)
         near = distance <= absolute + relative * fn.abs(astype(b, FLOAT32))

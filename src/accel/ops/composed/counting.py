@@ -8,7 +8,6 @@ from typing import Any
 from ...arguments import switch
 from ...array import Array
 from ...dtypes import BOOL, TABLE, DType, promote
-from .. import bounds
 from ..compose import AnyOperand, MovedOperand, composed
 from ..primitive.gather import picked
 from ..primitive.pointwise import astype, fn
@@ -30,10 +29,8 @@ def examples(name: str, dtype: DType) -> Any:
     reference=exact_counting.count_nonzero,
     samples=partial(examples, "count_nonzero"),
     namespace="",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def count_nonzero(x: MovedOperand, /, *, axis: Axes = None, keepdims: bool = False) -> Array:
     """How many elements are not zero over axes (None: all), as int64. NaN is not zero. Raises AxisError,
@@ -46,10 +43,8 @@ def count_nonzero(x: MovedOperand, /, *, axis: Axes = None, keepdims: bool = Fal
     reference=exact_counting.isin,
     samples=partial(examples, "isin"),
     namespace="",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
     scalars=True,
 )
 def isin(x1: AnyOperand, x2: AnyOperand, /, *, invert: bool = False) -> Array:

@@ -11,7 +11,6 @@ from ...array import Array
 from ...dtypes import FLOAT64, INT32, TABLE, DType
 from ...errors import UnsupportedError
 from ...layout import broadcast_shapes
-from .. import bounds
 from ..compose import AnyOperand, Indices, Operand, composed
 from ..primitive.pointwise import astype, fn
 from . import exact_elementwise as exact
@@ -62,9 +61,14 @@ def isclose(a: AnyOperand, b: AnyOperand, rtol: float = 1e-05, atol: float = 1e-
     same_nan = switch("isclose", "equal_nan", equal_nan)
     a, b = floating(a, b), floating(b, a)
     a, b = (astype(x, x.dtype.accumulator, copy=False) for x in (a, b))
+    return close(a, b, rtol, atol, same_nan)
+
+
+def close(a: Array, b: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
+    """`isclose` of floating arrays of one dtype, in which it is computed."""
     near = fn.less_equal(fn.abs(a - b), fn.abs(b) * rtol + atol)
-    close = fn.logical_or(fn.logical_and(near, fn.isfinite(b)), fn.equal(a, b))
-    return fn.logical_or(close, fn.logical_and(fn.isnan(a), fn.isnan(b))) if same_nan else close
+    found = fn.logical_or(fn.logical_and(near, fn.isfinite(b)), fn.equal(a, b))
+    return fn.logical_or(found, fn.logical_and(fn.isnan(a), fn.isnan(b))) if equal_nan else found
 
 
 @composed(
@@ -72,9 +76,7 @@ def isclose(a: AnyOperand, b: AnyOperand, rtol: float = 1e-05, atol: float = 1e-
     samples=partial(examples, "lcm"),
     namespace="",
     dtypes=INTEGERS,
-    widen=False,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
     scalars=True,
 )
 def lcm(x1: Indices, x2: Indices, /) -> Array:
@@ -105,9 +107,7 @@ def lerp(start: Operand, end: Operand, weight: Operand) -> Array:
     samples=partial(examples, "nan_to_num"),
     namespace="",
     dtypes=tuple(TABLE.values()),
-    widen=False,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def nan_to_num(
     x: AnyOperand, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None

@@ -11,7 +11,6 @@ from ...array import Array
 from ...conversion import index_range
 from ...dtypes import TABLE, DType
 from ...errors import ArgumentError
-from .. import bounds
 from ..compose import AnyOperand, composed
 from ..concatenation import concat
 from ..primitive.gather import take_along_axis
@@ -37,10 +36,8 @@ def examples(name: str, dtype: DType) -> Any:
     reference=exact_extremes.topk,
     samples=partial(examples, "topk"),
     namespace="",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def topk(x: AnyOperand, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> tuple[Array, Array]:
     """The k largest elements along an axis from the largest on, and their int64 indices; or the smallest ones from the
@@ -108,10 +105,8 @@ def _first(blocks: Array, largest: bool) -> Array:
     reference=exact_extremes.cummax,
     samples=partial(examples, "cummax"),
     namespace="",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def cummax(x: AnyOperand, dim: int) -> tuple[Array, Array]:
     """The largest of all elements up to each along an axis, and its int64 index: the last one of equal elements.
@@ -128,10 +123,8 @@ def cummax(x: AnyOperand, dim: int) -> tuple[Array, Array]:
     reference=exact_extremes.cummin,
     samples=partial(examples, "cummin"),
     namespace="",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def cummin(x: AnyOperand, dim: int) -> tuple[Array, Array]:
     """The smallest of all elements up to each along an axis, and its int64 index; else as `cummax`."""

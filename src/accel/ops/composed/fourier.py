@@ -14,6 +14,7 @@ from ..complex.rule import both, split
 from ..compose import NumericOperand, Operand, composed, unlisted
 from ..pieces import filled, joined
 from ..primitive.pointwise import fn
+from ..primitive.reduce import axis_of
 from . import exact_fourier
 from .real_transform import reals_of_transform, transform_of_reals
 from .transform import Parts, transform
@@ -33,7 +34,7 @@ Axes = tuple[int, ...] | None
 )
 def fourier(re: Operand, im: Operand, axis: int = -1, inverse: bool = False, scale: float = 1.0) -> Parts:
     """The discrete Fourier transform of real and imaginary parts along an axis, times a factor."""
-    return transform(re, im, _axis("fourier", "axis", axis, re), inverse, scale)
+    return transform(re, im, axis_of("fourier", "axis", axis, re.ndim), inverse, scale)
 
 
 @composed(
@@ -45,7 +46,7 @@ def fourier(re: Operand, im: Operand, axis: int = -1, inverse: bool = False, sca
 )
 def fourier_of_reals(x: Operand, axis: int = -1, scale: float = 1.0) -> Parts:
     """The first half of the discrete Fourier transform of real numbers along an axis, times a factor."""
-    return transform_of_reals(x, _axis("fourier_of_reals", "axis", axis, x), scale)
+    return transform_of_reals(x, axis_of("fourier_of_reals", "axis", axis, x.ndim), scale)
 
 
 @composed(
@@ -58,18 +59,10 @@ def fourier_of_reals(x: Operand, axis: int = -1, scale: float = 1.0) -> Parts:
 def reals_of_fourier(re: Operand, im: Operand, n: int, axis: int = -1, scale: float = 1.0) -> Array:
     """The n real numbers along an axis of which the first half of a discrete Fourier transform is given, times a
     factor."""
-    return reals_of_transform(re, im, _axis("reals_of_fourier", "axis", axis, re), n, scale)
+    return reals_of_transform(re, im, axis_of("reals_of_fourier", "axis", axis, re.ndim), n, scale)
 
 
 # arguments
-
-
-def _axis(op: str, argument: str, axis: int, x: Array) -> int:
-    """One axis, not negative. Raises AxisError, ArgumentError."""
-    given = integer(op, argument, axis)
-    if not -x.ndim <= given < x.ndim:
-        raise AxisError(f"{op}: {argument}: {shown(given)} is out of range for an array with {x.ndim} axes")
-    return given % x.ndim
 
 
 def _length(op: str, argument: str, n: int) -> int:
@@ -81,7 +74,7 @@ def _length(op: str, argument: str, n: int) -> int:
 
 def _points(op: str, x: Array, n: int | None, axis: int) -> tuple[int, int]:
     """The axis of a transform, and its length."""
-    along = _axis(op, "axis", axis, x)
+    along = axis_of(op, "axis", axis, x.ndim)
     return along, _length(op, "n", x.shape[along] if n is None else integer(op, "n", n))
 
 
@@ -94,7 +87,7 @@ def _several(op: str, x: Array, s: Sequence[int] | None, axes: Axes) -> tuple[li
             raise ShapeError(f"{op}: s: {len(asked or ())} lengths for an array with {x.ndim} axes")
         along = list(range(x.ndim - count, x.ndim))
     else:
-        along = [_axis(op, "axes", a, x) for a in integers(op, "axes", axes)]
+        along = [axis_of(op, "axes", a, x.ndim) for a in integers(op, "axes", axes)]
     if len(set(along)) < len(along):
         raise AxisError(f"{op}: axes: {axes} names an axis twice")
     if asked is not None and len(asked) != len(along):
@@ -213,7 +206,7 @@ def irfft(x: NumericOperand, /, *, n: int | None = None, axis: int = -1, norm: s
 
 
 def _to_reals(op: str, x: Parts, n: int | None, axis: int, norm: str, inverse: bool) -> Array:
-    along = _axis(op, "axis", axis, x[0])
+    along = axis_of(op, "axis", axis, x[0].ndim)
     points = _length(op, "n", 2 * (x[0].shape[along] - 1) if n is None else integer(op, "n", n))
     re, im = (_fitted(part, along, points // 2 + 1) for part in x)
     return reals_of_transform(re, im, along, points, _factor(op, norm, points, inverse))

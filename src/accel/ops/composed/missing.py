@@ -10,7 +10,6 @@ from ...array import Array
 from ...dtypes import BOOL, TABLE, DType
 from ...errors import ArgumentError, DtypeError, shown
 from ...layout import Shape
-from .. import bounds
 from ..compose import AnyOperand, Operand, composed
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, all, any, argmax, max, min, normalize_axes, prod, sum
@@ -70,10 +69,8 @@ def nanprod(x: AnyOperand, /, axis: Axes = None, dtype: Any = None, *, keepdims:
     reference=exact.nanmax,
     samples=partial(examples, "nanmax"),
     namespace="",
-    widen=False,
     dtypes=EVERY,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def nanmax(x: AnyOperand, /, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """Largest element over axes that is not NaN; NaN where all are.
@@ -87,10 +84,8 @@ def nanmax(x: AnyOperand, /, axis: Axes = None, *, keepdims: bool = False) -> Ar
     reference=exact.nanmin,
     samples=partial(examples, "nanmin"),
     namespace="",
-    widen=False,
     dtypes=EVERY,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def nanmin(x: AnyOperand, /, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """Smallest element over axes that is not NaN; NaN where all are.
@@ -104,10 +99,8 @@ def nanmin(x: AnyOperand, /, axis: Axes = None, *, keepdims: bool = False) -> Ar
     reference=exact.nanargmax,
     samples=partial(examples, "nanargmax"),
     namespace="",
-    widen=False,
     dtypes=NUMBERS,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def nanargmax(x: AnyOperand, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
     """int64 index of the first largest element along an axis, or in the flattened array (None), that is not NaN.
@@ -122,10 +115,8 @@ def nanargmax(x: AnyOperand, /, axis: int | None = None, *, keepdims: bool = Fal
     reference=exact.nanargmin,
     samples=partial(examples, "nanargmin"),
     namespace="",
-    widen=False,
     dtypes=NUMBERS,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def nanargmin(x: AnyOperand, /, axis: int | None = None, *, keepdims: bool = False) -> Array:
     """int64 index of the first smallest element along an axis, or in the flattened array (None), that is not NaN.

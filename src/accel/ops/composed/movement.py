@@ -13,7 +13,6 @@ from ...array import Array
 from ...dtypes import TABLE, DType, check_scalar
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Shape
-from .. import bounds
 from ..compose import MovedOperand, composed
 from ..pieces import Segment, boxed, filled, of_segments
 from ..primitive.reduce import normalize_axes
@@ -32,10 +31,8 @@ def examples(name: str, dtype: DType) -> Any:
     reference=exact_movement.roll,
     samples=partial(examples, "roll"),
     namespace="",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def roll(x: MovedOperand, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Array:
     """Elements moved towards higher places along axes; those that leave the end come in at the beginning.
@@ -76,10 +73,8 @@ Widths = list[tuple[int, int]]
     reference=exact_movement.pad,
     samples=partial(examples, "pad"),
     namespace="",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
 )
 def pad(x: MovedOperand, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = None) -> Array:
     """The array with elements added before and after along each axis. The function is NumPy's, without the modes that

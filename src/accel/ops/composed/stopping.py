@@ -8,7 +8,6 @@ import numpy as np
 
 from ...array import Array
 from ...dtypes import TABLE, DType
-from .. import bounds
 from ..compose import AnyOperand, composed
 from ..views import viewed
 
@@ -27,10 +26,8 @@ def _samples(dtype: DType) -> Any:
     reference=_same,
     samples=_samples,
     namespace="internal",
-    widen=False,
     dtypes=tuple(TABLE.values()),
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
+    exact=True,
     vjp=lambda cotangents, x: {},
 )
 def stopped(x: AnyOperand, /) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -123,7 +124,7 @@ def _matrix_stage(x: Parts, axis: int, radix: int, scale: float) -> Parts:
     dtype, device = re.dtype, re.device
     *lead, left, runs = re.shape[: axis + 2]
     trail, m = re.shape[axis + 2 :], re.shape[axis] // radix
-    points = tuple(reshape(part, (*lead, radix, m * runs * _size(trail))) for part in x)
+    points = tuple(reshape(part, (*lead, radix, m * runs * prod(trail))) for part in x)
     (cos, sin), (a, b) = _matrices(radix, dtype, device), points
     found = matmul(cos, a) + matmul(sin, b), matmul(cos, b) - matmul(sin, a)
     if scale != 1.0:
@@ -147,13 +148,6 @@ def _matrices(radix: int, dtype: DType, device: Device) -> Array:
         return np.stack([x[j[:, None] * j % radix] for x in roots(radix)]).astype(dtype.numpy)
 
     return table(("matrices", radix, dtype.name), make, device)
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 # lengths with large primes

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import dispatch, interop, registry
-from ...arguments import integers, refuse, switch, unshown
+from ...arguments import integer, integers, refuse, switch, unshown
 from ...array import Array
 from ...dtypes import BOOL, FLOAT64, FLOATS, INT64, INTEGERS, TABLE, UINT64, DType, as_dtype
 from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
@@ -32,6 +32,17 @@ Axes = int | tuple[int, ...] | None
 AXIS = "an integer, a tuple of them or None"
 
 
+def axis_of(op: str, argument: str, axis: Any, ndim: int) -> int:
+    """One axis, not negative. Raises AxisError, ArgumentError."""
+    return _in_range(op, argument, integer(op, argument, axis), ndim)
+
+
+def _in_range(op: str, argument: str, axis: int, ndim: int) -> int:
+    if not -ndim <= axis < ndim:
+        raise AxisError(f"{op}: {argument}: {shown(axis)} is out of range for an array with {ndim} axes")
+    return axis % ndim
+
+
 def normalize_axes(op: str, axis: Axes, ndim: int) -> Shape:
     """Ascending non-negative axes; None means all. Raises AxisError or ArgumentError."""
     if axis is None:
@@ -39,11 +50,7 @@ def normalize_axes(op: str, axis: Axes, ndim: int) -> Shape:
     items = axis if isinstance(axis, (tuple, list)) else (axis,)
     if {bool, np.bool_} & set(map(type, items)):
         raise ArgumentError(f"{op}: axis: expected {AXIS}, got {shown(axis)}")
-    found = []
-    for a in integers(op, "axis", axis, AXIS):
-        if not -ndim <= a < ndim:
-            raise AxisError(f"{op}: axis: {shown(a)} is out of range for an array with {ndim} axes")
-        found.append(a % ndim)
+    found = [_in_range(op, "axis", a, ndim) for a in integers(op, "axis", axis, AXIS)]
     if len(set(found)) < len(found):
         raise AxisError(f"{op}: axis: {axis} names an axis twice")
     return tuple(sorted(found))
