@@ -1,0 +1,63 @@
+// Factorisations of blocks.
+#include "../factor.hpp"
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "../isa.hpp"
+#include "contract.hpp"
+#include "prepared.hpp"
+
+namespace accel {
+
+namespace {
+
+MatrixStrides to_matrix_strides(py::handle list, const char* what) {
+  const Extents strides = to_strides(list, 3, what);
+  return {strides[0], strides[1], strides[2]};
+}
+
+Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, py::handle out_strides,
+                        py::handle in_strides, int threads) {
+  const Factor& self = kernel.cast<const Factor&>();
+  const bool lu = self.kind() == Factor::Kind::kLu, qr = self.kind() == Factor::Kind::kQr, both = lu || qr;
+  if (count < 0 || m < 0 || n < 0) fail("count, m and n must not be negative");
+  if ((both ? n : m) > kFactor) fail("a block has at most " + std::to_string(kFactor) + " columns");
+  if (self.kind() == Factor::Kind::kCholesky && m != n) fail("expected square blocks");
+  if (qr && m < n) fail("expected as many rows as columns");
+  if (m > 0 && n > 0 && count > kMaxElements / m / n) fail("the problem is too large");
+  const py::tuple ins = to_items(in_strides, self.solves() ? 2 : 1, "in_strides");
+  const py::tuple outs = to_items(out_strides, both ? 2 : 1, "out_strides");
+  FactorProblem problem{count, m, n, to_matrix_strides(ins[0], "in"), {}, to_matrix_strides(outs[0], "out"), {}};
+  if (self.solves()) problem.b = to_matrix_strides(ins[1], "right-hand sides");
+  if (both) problem.beside = to_matrix_strides(outs[1], "second output");
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype()};
+  if (self.solves()) prepared.dtypes.push_back(self.dtype());
+  prepared.dtypes.push_back(self.dtype());
+  if (both) prepared.dtypes.push_back(lu ? DType::kInt64 : self.dtype());
+  prepared.outputs = both ? 2 : 1;
+  prepared.empty.assign(prepared.dtypes.size(), count == 0 || m == 0 || n == 0);
+  prepared.work =
+      static_cast<double>(count) * static_cast<double>(m) * static_cast<double>(n) * (self.solves() ? 8 : 4);
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    self.run(problem, inputs, outputs, threads, interrupt);
+  };
+  return prepared;
+}
+
+}  // namespace
+
+void bind_factor(py::module_& m) {
+  py::class_<Factor> factor(m, "Factor", "Factorisations of blocks, and solutions with them, in the canonical order.");
+  factor.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype) {
+               return Factor(find_isa(isa), kind, parse_dtype(dtype));
+             }),
+             py::arg("isa"), py::arg("kind"), py::arg("dtype"));
+  add_launch(factor, &prepare_factor, py::arg("count"), py::arg("m"), py::arg("n"), py::arg("out_strides"),
+             py::arg("in_strides"), py::arg("threads"));
+}
+
+}  // namespace accel
