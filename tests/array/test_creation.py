@@ -519,7 +519,7 @@ def test_reshapes_that_need_a_copy_and_that_do_not():
 
 
 def test_views_of_torch_tensors_stay_with_them():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     x = torch.arange(24.0).reshape(4, 6)
     for device in ("cpu", "null:0"):
         with accel.config(device=device):

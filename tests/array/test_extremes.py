@@ -57,7 +57,7 @@ def test_topk_of_every_kind_of_dtype(dtype, k):
 
 
 def test_topk_as_torchs():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     x = torch.randn(7, 3000, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     x[3, 11] = float("nan")
     for keywords in ({}, {"largest": False}, {"dim": 0}):
@@ -70,7 +70,7 @@ def test_topk_as_torchs():
 
 @given(st.lists(st.sampled_from(VALUES), min_size=1, max_size=60))
 def test_running_extremes_as_torchs(elements):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     x = np.array(elements, np.float32)
     for name in ("cummax", "cummin"):
         got, want = getattr(accel, name)(accel.asarray(x), 0), getattr(torch, name)(torch.from_numpy(x), 0)
@@ -80,7 +80,7 @@ def test_running_extremes_as_torchs(elements):
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "float16", "float64"])
 def test_running_extremes_along_axes(dtype):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     x = np.random.default_rng(3).integers(0, 2 if dtype == "bool" else 9, (5, 70, 40)).astype(dtype)
     for name in ("cummax", "cummin"):
         for dim in (0, 1, -1):

@@ -58,7 +58,7 @@ def test_as_numpy(dtype, shape):
 
 
 def test_long_vectors_and_other_kinds_of_arrays():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     x = np.random.default_rng(4).integers(-9000, 9000, 70001)
     found = accel.unique_all(torch.from_numpy(x))
     assert all(isinstance(a, torch.Tensor) for a in found)

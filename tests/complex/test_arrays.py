@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as numpy_strategies
 import accel
 from accel.dtypes import DTYPES
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 
 PARTS = {np.complex64: np.float32, np.complex128: np.float64}
 

@@ -55,7 +55,7 @@ def units(got: np.ndarray, want: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_an_activation_is_torchs(name: str) -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     op, (rest, keywords) = name.partition(" ")[0], CALLS[name]
     tensors = (torch.from_numpy(r) if isinstance(r, np.ndarray) else r for r in rest)
     want = getattr(torch.nn.functional, op)(torch.from_numpy(X), *tensors, **keywords).numpy()

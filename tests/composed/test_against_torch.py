@@ -13,7 +13,7 @@ import accel
 from accel.ops.composed.statistics import examples
 from accel.registry import OPS
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 F = torch.nn.functional
 
 LANES = 64

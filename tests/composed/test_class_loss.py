@@ -12,7 +12,7 @@ from accel import registry
 from accel.nn import cross_entropy, nll_loss
 from accel.testing.compare import differing
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 
 SHAPES = [(5,), (7, 5), (3, 5, 4), (2, 5, 3, 2), (0, 5), (1, 1), (3, 4, 0)]
 REDUCTIONS = ("none", "mean", "sum")

@@ -11,7 +11,7 @@ import accel
 from accel import nn
 from accel.testing.compare import differing
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 
 REDUCTIONS = ("none", "mean", "sum")
 RNG = np.random.default_rng(0)

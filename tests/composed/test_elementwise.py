@@ -67,7 +67,7 @@ def test_lcm_takes_no_floats():
 
 
 def test_lerp_is_torchs():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     rng = np.random.default_rng(4)
     start, end, weight = (rng.normal(size=(50, 40)) for _ in range(3))
     weight[0, :3] = [0.0, 1.0, 0.5]

@@ -119,7 +119,7 @@ def test_a_call_that_raises_has_written_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", NORMS)
 def test_tensors_are_written_to(name: str) -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     for dtype in (torch.float32, torch.bfloat16):
         x, *running = (torch.from_numpy(v.copy()).to(dtype) for v in (X, MEAN, VAR))
         ours, others = [r.clone() for r in running], [r.clone() for r in running]

@@ -119,7 +119,7 @@ def test_known_transforms():
 
 @given(st.integers(1, 200))
 def test_roots_of_unity_are_rounded_once(n):
-    mpmath = pytest.importorskip("mpmath")
+    mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed: it is in the extra all")
     cos, sin = roots(n)
     with mpmath.workprec(160):
         for j in {0, 1, n // 8, n // 4, n // 3, n - 1} & set(range(n)):
@@ -180,7 +180,7 @@ def test_kinds_of_arrays():
     own = fft.fft(accel.asarray(z))
     assert isinstance(own, accel.Array)
     assert own.dtype is accel.complex64
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     found = fft.rfft(torch.ones(8, dtype=torch.float64))
     assert isinstance(found, torch.Tensor)
     assert found.dtype == torch.complex128

@@ -412,7 +412,7 @@ def test_steps_beside_a_fold_of_an_operand_go_with_what_needs_them():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_layer_norms_derivative_by_dtype(dtype):
     """Computed in float32 and rounded once, with the operands' dtypes."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     kind = accel.dtypes.as_dtype(dtype)
     operands = [normal(*shape).astype(kind.numpy) for shape in ((4, 33), (33,), (33,), (4, 33))]
     *arrays, g = map(on_cpu, operands)
@@ -451,7 +451,7 @@ def test_a_stopped_value_is_what_was_given():
     assert str(plain) == str(stopped)
     kept = graph_of(lambda x: fn.exp(accel.stop_gradient(x)), [x], undivided())
     assert len(kept.nodes) == 2, "where something is derived it is one"
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     theirs = accel.stop_gradient(torch.tensor(special))
     assert isinstance(theirs, torch.Tensor) and theirs.numpy().tobytes() == special.tobytes()
 
@@ -531,7 +531,7 @@ TORCH: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]
 
 def test_moved_elements_against_torch():
     """Also of 16-bit floats, whose cotangents add up in float32."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     i, many = np.array([2, 0, 2, 1]), np.zeros(300, np.int64)
     rows = np.array([[0, 2, 2], [1, 0, 1]])
     for ours, theirs, shape in (
@@ -554,7 +554,7 @@ def test_moved_elements_against_torch():
 
 @pytest.mark.parametrize("name", TORCH)
 def test_against_torch(name):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     function, theirs, operands = TORCH[name]
     found, given = gradients(function, operands)
     x = torch.tensor(operands[0], requires_grad=True)

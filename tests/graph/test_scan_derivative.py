@@ -32,7 +32,7 @@ def gradient(name: str, x: np.ndarray, g: np.ndarray, **given: Any) -> np.ndarra
 
 
 def of_torch(name: str, x: np.ndarray, g: np.ndarray, axis: int) -> np.ndarray:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     wide = torch.tensor(x.astype(np.float64), requires_grad=True)
     made = getattr(torch, THEIRS[name])(wide, dim=axis)
     (made if isinstance(made, torch.Tensor) else made[0]).backward(torch.tensor(g.astype(np.float64)))

@@ -54,7 +54,7 @@ def test_views_and_arrays_of_other_kinds(tmp_path: Path) -> None:
     for part in (x[::2, ::-1], x.T, accel.broadcast_to(x[:1], (4, 6)), np.asarray(x)[1:]):
         accel.save(tmp_path / "x.npy", part)
         assert np.array_equal(np.load(tmp_path / "x.npy"), np.asarray(part))
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     accel.save(tmp_path / "x.npy", torch.arange(5))
     assert np.load(tmp_path / "x.npy").tolist() == [0, 1, 2, 3, 4]
 

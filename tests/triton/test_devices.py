@@ -58,7 +58,7 @@ def test_no_gpu_has_a_reason(monkeypatch):
 
 def test_gpus_that_triton_does_not_compile_for(monkeypatch):
     """They are left out, with the reason; the others keep torch's numbers."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     names = ("gfx1030", "gfx1100:xnack-", "gfx90a")
     properties = [
         SimpleNamespace(name=f"GPU {n}", gcnArchName=n, warp_size=32, multi_processor_count=8, total_memory=1 << 30)
@@ -78,7 +78,7 @@ def test_gpus_that_triton_does_not_compile_for(monkeypatch):
 
 
 def test_no_gpu_says_what_torch_was_built_for(monkeypatch):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.version, "cuda", None)
     monkeypatch.setattr(torch.version, "hip", None)

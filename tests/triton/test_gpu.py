@@ -20,7 +20,7 @@ from accel.ops import canonical
 from accel.registry import OPS
 from accel.testing.compare import check, differing, place
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 RNG = np.random.default_rng(17)
 STREAM = 7
 
