@@ -129,6 +129,7 @@ class Row {
   void run_row_steps(const Call& call, const Stage& stage, Group& group) const;
   void finish_folds(const Call& call, const Stage& stage, Group& group) const;
   void write_rows(const Call& call, const Group& group) const;
+  bool folds_across(const Call& call) const;
   void run_groups(const Call& call, char* const* operands, int threads, int64_t tasks, Interrupt& interrupt) const;
   void run_split(const Call& call, char* const* operands, int threads, int64_t tasks, Interrupt& interrupt) const;
 

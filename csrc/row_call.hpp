@@ -34,6 +34,7 @@ struct Row::Call {
   int64_t n, blocks;
   int64_t tile;  // elements of a row in a tile
   int64_t width, segments, groups;
+  bool across;                   // every stage only folds operands, of which the rows of a group are neighbours
   std::vector<int64_t> kept_at;  // where each kept value is in a group's memory
   int64_t kept_bytes;
 

@@ -14,6 +14,8 @@ constexpr int64_t kKeptBytes = 1 << 20;   // of values that are kept from stage 
 constexpr int64_t kLineBytes = 64;        // of neighbouring rows, that are used together
 constexpr double kGrain = 1 << 17;        // elements x steps of a task
 constexpr double kThreadWork = 1 << 19;   // the same that are worth a thread
+constexpr int64_t kFewColumns = 8;        // fewer neighbouring rows are gathered
+constexpr int64_t kColumns = 1 << 11;     // neighbouring rows whose elements are folded where they are
 constexpr int64_t kFarBytes = 32 << 20;   // of an operand or a result that no cache holds
 
 }  // namespace
@@ -56,6 +58,11 @@ std::shared_ptr<const Row::Call> Row::prepare(const RowProblem& problem, int thr
     side.apart = call.nest.inner_stride(k);
     if (side.each && !side.direct && side.apart == 1) call.width = std::max(call.width, kLineBytes / side.size);
   }
+  call.across = folds_across(call);
+  if (call.across) {
+    call.width = kColumns;
+    if (threads > 1) call.width = std::min(call.width, std::max(rows / (int64_t{4} * threads) + 1, kColumns / 4));
+  }
   call.width = std::min(call.width, call.nest.inner());
   call.segments = (call.nest.inner() + call.width - 1) / call.width;
   call.groups = rows / call.nest.inner() * call.segments;
@@ -66,6 +73,22 @@ std::shared_ptr<const Row::Call> Row::prepare(const RowProblem& problem, int thr
     call.kept_bytes += whole_lines(call.width * call.n * sizes_[value]) + 192;  // skewed, as slots are
   }
   return made;
+}
+
+/// Whether every stage only folds operands, of which the elements of neighbouring rows are neighbours.
+bool Row::folds_across(const Call& call) const {
+  if (call.nest.inner() < kFewColumns) return false;
+  const auto lies_across = [&](const Stage& stage, const Item& fold) {
+    const Place& place = stage.places[fold.args[0]];
+    if (place.home != Home::kInput) return false;
+    const Side& side = call.sides[place.number];
+    return !side.direct && side.walk.rank() == 1 && side.apart == 1;
+  };
+  return std::all_of(kept_.stages.begin(), kept_.stages.end(), [&](const Stage& stage) {
+    return stage.steps.empty() && stage.stored.empty() &&
+           std::all_of(stage.folds.begin(), stage.folds.end(),
+                       [&](const Item& fold) { return lies_across(stage, fold); });
+  });
 }
 
 void Row::run(const Call& call, char* const* in, char* const* out, int threads, Interrupt& interrupt) const {

@@ -42,6 +42,7 @@ class Row::Tiles {
 
   /// Blocks [first, last) of a group's rows.
   void run(const Stage& stage, Group& group, int64_t first, int64_t last, Worker& worker) {
+    if (call_.across) return fold_columns(stage, group, first, last, worker);
     if (straight(stage, group)) {
       for (int64_t b = first, end; b < last; b = end) {
         end = std::min(last, b + kSpan);
@@ -81,7 +82,7 @@ class Row::Tiles {
 
   int64_t buffer_bytes(size_t k) const {
     const Side& side = call_.sides[k];
-    if (!side.each || side.direct) return 0;
+    if (!side.each || side.direct || call_.across) return 0;
     return whole_lines((side.apart == 0 && k < row_.inputs_.size() ? 1 : call_.width) * call_.tile * side.size) + 192;
   }
 
@@ -111,6 +112,30 @@ class Row::Tiles {
                       partials(group, f) + block * sizes_[fold.result]);
     }
     return true;
+  }
+
+  /// Blocks [first, last) of rows that are neighbours, where only operands are folded.
+  void fold_columns(const Stage& stage, const Group& group, int64_t first, int64_t last, Worker& worker) const {
+    for (int64_t b = first; b < last; ++b) {
+      const int64_t begin = b * kBlock, n = std::min<int64_t>(call_.n - begin, kBlock);
+      void* const lanes = scratch(ScratchUse::kLanes, columns_scratch(n, group.count) * 8);
+      for (size_t f = 0; f < stage.folds.size(); ++f) {
+        const Item& fold = stage.folds[f];
+        const int k = stage.places[fold.args[0]].number;
+        const Side& side = call_.sides[k];
+        const int64_t stride = side.walk.inner_stride(0);
+        const char* const from = group.rows[k] + begin * stride * side.size;
+        fold.fold->columns(n, group.count, from, stride, lanes, folded(stage, group, f, b));
+      }
+      worker.checkpoint(n * group.count * static_cast<int64_t>(stage.folds.size()) / 4);
+    }
+  }
+
+  /// Where a block's results of a stage's fold belong.
+  char* folded(const Stage& stage, const Group& group, size_t f, int64_t block) const {
+    const int value = stage.folds[f].result;
+    if (call_.blocks == 1) return group.values + row_.row_numbers_[value] * call_.value_bytes();
+    return partials(group, f) + block * group.count * sizes_[value];
   }
 
   char* partials(const Group& group, size_t fold) const {
@@ -264,9 +289,7 @@ class Row::Tiles {
       const Where& x = tile_[fold.args[0]];
       const Place& place = stage.places[fold.args[0]];
       const bool far = stage.steps.empty() && place.home == Home::kInput && call_.sides[place.number].far;
-      char* const to = call_.blocks == 1 ? group.values + row_.row_numbers_[fold.result] * call_.value_bytes()
-                                         : partials(group, f) + block * group.count * sizes_[fold.result];
-      fold.fold->rows(group.count, n, x.data, x.row / sizes_[fold.args[0]], far, to);
+      fold.fold->rows(group.count, n, x.data, x.row / sizes_[fold.args[0]], far, folded(stage, group, f, block));
     }
     worker.checkpoint(group.count * n * static_cast<int64_t>(stage.folds.size()) / 4);
     const int inputs = static_cast<int>(row_.inputs_.size());

@@ -188,6 +188,23 @@ def test_strided_operands(cpu, isa):
                 assert (memory == 7).sum() >= memory.size - target.size
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_folds_of_neighbouring_rows(cpu, isa, dtype):
+    """Nothing but folds of operands and steps on their results: rows that are neighbours are folded where they are."""
+    acc = "float64" if dtype == "float64" else "float32"
+    b = Build(dtype, dtype, f"row {acc}")
+    x, y = b.step("cast", acc, 0), b.step("cast", acc, 1)
+    total, most, product = b.fold("sum", x), b.fold("max", x), b.fold("prod", y)
+    mean = b.step("divide", acc, total, 2)
+    program = b.finish(b.step("cast", dtype, mean), most, product, total)
+    rng = np.random.default_rng(12)
+    for n, rows in ((1, 9), (65, 7), (65, 8), (300, 5000), (BLOCK, 70), (2 * BLOCK + 37, 130)):
+        x, y = (random(rng, dtype, (n, rows), 1).T for _ in range(2))
+        check(cpu, isa, program, 1, x, y, np.full(rows, n, acc))
+        check(cpu, isa, program, 1, x, np.ascontiguousarray(y), np.full(rows, n, acc))
+        check(cpu, isa, program, 1, x[::-1], y[::2].repeat(2, 0)[:rows], np.full(rows, n, acc))
+
+
 def test_several_axes(cpu, isa):
     """Reduced axes that no single stride crosses, and kept ones on both sides of them: batch, group and layer norm."""
     rng = np.random.default_rng(8)
