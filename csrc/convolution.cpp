@@ -32,6 +32,9 @@ constexpr double kTaskWork = 1 << 24;     // multiply-adds of a task at least, w
 constexpr int64_t kSumBytes = 256 << 10;  // sums of a task, in L2
 constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
+constexpr int64_t kPackChannels = 16;
+constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
+constexpr int64_t kPlaneTerms = 128;
 
 int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
 
@@ -77,6 +80,12 @@ struct Convolver {
     return true;
   }
 
+  /// Where on the spatial axes of a weight a position is.
+  int64_t of_weight(int64_t position) const {
+    const int64_t k2 = position % p.kernel[2], k1 = position / p.kernel[2] % p.kernel[1];
+    return position / p.kernel[2] / p.kernel[1] * p.weight[3] + k1 * p.weight[4] + k2 * p.weight[5];
+  }
+
   static bool finite(const T* data, int64_t n) {
     using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
     constexpr Bits kExponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ff0000000000000);
@@ -93,17 +102,16 @@ struct Convolver {
   bool pack_weight(int64_t group, int64_t panel, T* to) const {
     const int64_t first = panel * row.mr, valid = std::min<int64_t>(row.mr, p.outputs - first);
     const T* from = weight + group * p.weight[0] + first * p.weight[1];
-    T* at = to;
-    for (int64_t k0 = 0; k0 < p.kernel[0]; ++k0) {
-      for (int64_t k1 = 0; k1 < p.kernel[1]; ++k1) {
-        for (int64_t k2 = 0; k2 < p.kernel[2]; ++k2) {
-          const T* here = from + k0 * p.weight[3] + k1 * p.weight[4] + k2 * p.weight[5];
-          pack_rows(p.channels, valid, here, p.weight[1], p.weight[2], at);
-          at += p.channels * row.mr;
-        }
+    // Some channels at a time, so that the positions of a channel, which are neighbours, are read from L1.
+    for (int64_t c = 0; c < p.channels; c += kPackChannels) {
+      T* at = to + c * row.mr;
+      const int64_t some = std::min(kPackChannels, p.channels - c);
+      for (int64_t position = 0; position < positions; ++position) {
+        pack_rows(some, valid, from + of_weight(position) + c * p.weight[2], p.weight[1], p.weight[2], at);
+        at += p.channels * row.mr;
       }
     }
-    return finite(to, at - to);
+    return finite(to, terms * row.mr);
   }
 
   /// The spans of places [first, first + count) at a kernel position.
@@ -254,12 +262,13 @@ struct Convolver {
              Worker& worker) const {
     const int64_t nr = row.nr, mr = row.mr, tiles = parts_of(count, nr), ld = tiles * nr;
     const int64_t high = parts_of(rows, mr) * mr;
-    T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, high * ld * int64_t{sizeof(T)}));
+    const int64_t kept = terms > kKC ? high : mr;  // of one chunk, a panel's sums are stored before the next ones come
+    T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, kept * ld * int64_t{sizeof(T)}));
     T* const windows = static_cast<T*>(scratch(ScratchUse::kPackB, std::min<int64_t>(kKC, terms) * ld * sizeof(T)));
-    if (terms == 0) std::fill_n(sums, high * ld, T{0});
     std::vector<Span> spans;
     const T* const from = x + group * p.x[1];
-    for (int64_t start = 0; start < terms; start += kKC) {
+    int64_t start = 0;
+    do {
       const int64_t end = std::min<int64_t>(start + kKC, terms), length = end - start;
       for (int64_t tile = 0; tile < tiles; ++tile) {
         const int64_t at = tile * nr;
@@ -267,14 +276,98 @@ struct Convolver {
       }
       for (int64_t i = 0; i < rows; i += mr) {
         const T* a = factors + ((first + i) / mr * terms + start) * mr;
-        for (int64_t tile = 0; tile < tiles; ++tile) {
-          row.tile(length, std::min(mr, rows - i), a, windows + tile * nr * length, sums + i * ld + tile * nr, ld,
-                   start > 0);
+        T* const here = sums + (kept == mr ? 0 : i) * ld;
+        if (terms == 0) std::fill_n(here, mr * ld, T{0});
+        for (int64_t tile = 0; tile < tiles && length > 0; ++tile) {
+          row.tile(length, std::min(mr, rows - i), a, windows + tile * nr * length, here + tile * nr, ld, start > 0);
         }
-        worker.checkpoint(mr * ld * length / 16);
+        if (end == terms) store(group, first + i, std::min(mr, rows - i), begin, count, here, ld);
+        worker.checkpoint(mr * ld * (length + 1) / 16);
+      }
+      start = end;
+    } while (start < terms);
+  }
+
+  /// Whether a plane's rows, each with a copy for every position along it and every channel, are the factors of a
+  /// product whose rows lie at one distance:
+  ///
+  ///        copies of row y          copies of row y + 1
+  ///     [ k2 = 0 | 1 | 2 ]        [ k2 = 0 | 1 | 2 ] ...      place o1 begins at row o1 * stride, and term
+  ///                                                           k1 * 3 + k2 is the copy of that number from there on
+  bool by_planes() const {
+    return p.lengths[0] == 1 && p.kernel[0] == 1 && p.places[0] == 1 && p.low[0] == 0 && p.dilation[1] == 1 &&
+           p.spread[1] == 1 && p.spread[2] == 1 && p.channels * p.outputs <= 4 && terms > 0 && terms <= kPlaneTerms;
+  }
+
+  /// Output rows [begin, end) of a plane. factors: terms of each output.
+  void plane(int64_t entry, int64_t group, int64_t begin, int64_t end, const T* factors) const {
+    const int64_t width = p.places[2], copies = p.kernel[2] * p.channels, pitch = copies * width;
+    const int64_t high = (end - begin - 1) * p.stride[1] + p.kernel[1], first = begin * p.stride[1] - p.low[1];
+    T* const rows = static_cast<T*>(scratch(ScratchUse::kPackB, high * pitch * int64_t{sizeof(T)}));
+    T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, p.outputs * (end - begin) * width * int64_t{sizeof(T)}));
+    const T* const from = x + entry * p.x[0] + group * p.x[1];
+    const int64_t s = p.stride[2], step = s * p.x[5];
+    for (int64_t k2 = 0; k2 < p.kernel[2]; ++k2) {
+      const int64_t shift = k2 * p.dilation[2] - p.low[2], room = p.lengths[2] - shift;
+      const int64_t left = std::clamp<int64_t>(shift < 0 ? parts_of(-shift, s) : 0, 0, width);
+      const int64_t right = std::clamp<int64_t>(room > 0 ? parts_of(room, s) : 0, left, width);
+      for (int64_t c = 0; c < p.channels; ++c) {
+        for (int64_t y = 0; y < high; ++y) {
+          T* const dst = rows + y * pitch + (k2 * p.channels + c) * width;
+          if (first + y < 0 || first + y >= p.lengths[1]) {
+            std::fill_n(dst, width, T{0});
+            continue;
+          }
+          const T* src = from + c * p.x[2] + (first + y) * p.x[4] + (left * s + shift) * p.x[5];
+          for (int64_t j = 0; j < left; ++j) dst[j] = 0;
+          if (step == 1) {
+            copy(right - left, src, dst + left);
+          } else {
+            for (int64_t j = left; j < right; ++j) dst[j] = src[(j - left) * step];
+          }
+          for (int64_t j = right; j < width; ++j) dst[j] = 0;
+        }
       }
     }
-    store(group, first, rows, begin, count, sums, ld);
+    const int64_t area_here = (end - begin) * width;
+    row.batch({end - begin, p.outputs, width, terms, factors, 0, terms, 1, rows, p.stride[1] * pitch, width, sums,
+               width, area_here});
+    store(group, 0, p.outputs, entry * area + begin * width, area_here, sums, area_here);
+  }
+
+  void run_planes(int threads, Interrupt& interrupt) const {
+    const double work = static_cast<double>(p.groups) * static_cast<double>(p.outputs) * static_cast<double>(columns) *
+                        static_cast<double>(terms);
+    threads = worthwhile(work, kThreadWork / 8, threads);
+    T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, p.groups * p.outputs * terms * int64_t{sizeof(T)}));
+    T* to = factors;
+    for (int64_t group = 0; group < p.groups; ++group) {
+      for (int64_t i = 0; i < p.outputs; ++i) {
+        const T* from = weight + group * p.weight[0] + i * p.weight[1];
+        for (int64_t position = 0; position < positions; ++position) {
+          const T* here = from + of_weight(position);
+          for (int64_t c = 0; c < p.channels; ++c) *to++ = here[c * p.weight[2]];
+        }
+      }
+    }
+    const bool skips = !finite(factors, to - factors) && leaves_out();
+    const int64_t pitch = p.kernel[2] * p.channels * p.places[2] * int64_t{sizeof(T)};
+    const int64_t fit = (kPlaneBytes / pitch - p.kernel[1]) / p.stride[1] + 1;
+    const int64_t high = std::clamp<int64_t>(fit, std::min<int64_t>(4, p.places[1]), p.places[1]);
+    const int64_t blocks = parts_of(p.places[1], high), parts = p.batch * p.groups * blocks;
+    const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork / 64, threads));
+    parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
+      for (int64_t i = parts * task / tasks; i < parts * (task + 1) / tasks; ++i) {
+        const int64_t group = i / blocks % p.groups, entry = i / blocks / p.groups;
+        const int64_t begin = i % blocks * high, end = std::min(begin + high, p.places[1]);
+        if (skips) {
+          skipping(group, 0, p.outputs, entry * area + begin * p.places[2], (end - begin) * p.places[2], worker);
+        } else {
+          plane(entry, group, begin, end, factors + group * p.outputs * terms);
+        }
+        worker.checkpoint((end - begin) * p.places[2] * p.outputs * terms / 8);
+      }
+    });
   }
 
   void run(int threads, Interrupt& interrupt) const {
@@ -337,7 +430,9 @@ void Convolution::run(const ConvolutionProblem& problem, const char* x, const ch
     const auto typed = [](const char* data) { return reinterpret_cast<const T*>(data); };
     const Convolver<T> convolver{
         *row_, pack_->a, problem, typed(x), typed(weight), typed(bias), reinterpret_cast<T*>(out)};
-    if (convolver.columns > 0 && problem.groups > 0 && problem.outputs > 0) convolver.run(threads, interrupt);
+    if (convolver.columns > 0 && problem.groups > 0 && problem.outputs > 0) {
+      convolver.by_planes() ? convolver.run_planes(threads, interrupt) : convolver.run(threads, interrupt);
+    }
   };
   dtype_ == DType::kFloat32 ? with(float{}) : with(double{});
 }
