@@ -32,7 +32,7 @@ constexpr double kTaskWork = 1 << 24;     // multiply-adds of a task at least, w
 constexpr int64_t kSumBytes = 256 << 10;  // sums of a task, in L2
 constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
-constexpr int64_t kPackChannels = 16;
+constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
 constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
 constexpr int64_t kPlaneTerms = 128;
 
@@ -86,6 +86,39 @@ struct Convolver {
     return position / p.kernel[2] / p.kernel[1] * p.weight[3] + k1 * p.weight[4] + k2 * p.weight[5];
   }
 
+  /// Whether an output's weight lies channel by channel without gaps.
+  bool neighbours() const {
+    return p.weight[2] == positions && (p.kernel[2] == 1 || p.weight[5] == 1) &&
+           (p.kernel[1] == 1 || p.weight[4] == p.kernel[2]) &&
+           (p.kernel[0] == 1 || p.weight[3] == p.kernel[1] * p.kernel[2]);
+  }
+
+  /// Packs such rows: read end to end, a block of channels at a time, while the next row's is on its way.
+  void pack_neighbours(const T* from, int64_t valid, T* to) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    const int64_t mr = row.mr;
+    const int64_t block = std::clamp<int64_t>(kPackTile / positions, 1, p.channels);
+    T* const tile = static_cast<T*>(scratch(ScratchUse::kPackB, block * positions * mr * int64_t{sizeof(T)}));
+    std::fill_n(tile, block * positions * mr, T{0});
+    for (int64_t c = 0; c < p.channels; c += block) {
+      const int64_t some = std::min(block, p.channels - c);
+      for (int64_t i = 0; i < valid; ++i) {
+        const T* src = from + i * p.weight[1] + c * positions;
+        const T* const next = i + 1 < valid ? src + p.weight[1] : from + (c + block) * positions;
+        if (i + 1 < valid || c + block < p.channels) {
+          for (int64_t j = 0; j < some * positions; j += kLine) __builtin_prefetch(next + j);
+        }
+        T* at = tile + i;
+        for (int64_t j = 0; j < some; ++j, src += positions, at += mr) {
+          for (int64_t q = 0; q < positions; ++q) at[q * some * mr] = src[q];
+        }
+      }
+      for (int64_t q = 0; q < positions; ++q) {
+        std::copy_n(tile + q * some * mr, some * mr, to + (q * p.channels + c) * mr);
+      }
+    }
+  }
+
   static bool finite(const T* data, int64_t n) {
     using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
     constexpr Bits kExponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ff0000000000000);
@@ -102,13 +135,14 @@ struct Convolver {
   bool pack_weight(int64_t group, int64_t panel, T* to) const {
     const int64_t first = panel * row.mr, valid = std::min<int64_t>(row.mr, p.outputs - first);
     const T* from = weight + group * p.weight[0] + first * p.weight[1];
-    // Some channels at a time, so that the positions of a channel, which are neighbours, are read from L1.
-    for (int64_t c = 0; c < p.channels; c += kPackChannels) {
-      T* at = to + c * row.mr;
-      const int64_t some = std::min(kPackChannels, p.channels - c);
-      for (int64_t position = 0; position < positions; ++position) {
-        pack_rows(some, valid, from + of_weight(position) + c * p.weight[2], p.weight[1], p.weight[2], at);
-        at += p.channels * row.mr;
+    if (positions > 1 && neighbours()) {
+      pack_neighbours(from, valid, to);
+    } else {
+      for (int64_t k = 0; k < terms;) {
+        const int64_t position = k / p.channels, c = k % p.channels;
+        const int64_t some = std::min<int64_t>(kKC, p.channels - c);
+        pack_rows(some, valid, from + of_weight(position) + c * p.weight[2], p.weight[1], p.weight[2], to + k * row.mr);
+        k += some;
       }
     }
     return finite(to, terms * row.mr);
