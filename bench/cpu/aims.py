@@ -8,6 +8,7 @@ from functools import partial
 
 from . import (
     compositions,
+    convolutions,
     factorizations,
     gathers,
     joins,
@@ -247,6 +248,22 @@ ROWS: tuple[Row, ...] = (
     Row("cholesky", "cholesky of 256 to 1024, float32 and float64", factorizations.choleskys, 0.7),
     Row("qr", "qr of 256 to 1024, float32 and float64", factorizations.qrs, 0.7),
     Row("solve", "solve of 256 to 1024, one and as many right-hand sides", factorizations.solves, 0.7),
+    Row(
+        "conv2d",
+        "conv2d of ResNet-50's layers, 1x1 ones too, batch 1 and 8",
+        partial(convolutions.layers, (*convolutions.RESNET, *convolutions.ONE)),
+        1,
+        "mean",
+        floor=0.7,
+    ),
+    Row("conv2d-1x1", "conv2d of 1x1, batch 1 and 8", partial(convolutions.layers, convolutions.ONE), 1, "mean"),
+    Row(
+        "conv2d-depthwise",
+        "depthwise conv2d of 3x3, batch 1 and 8",
+        partial(convolutions.layers, convolutions.DEPTHWISE),
+        1,
+        "mean",
+    ),
     Row("fft", "fft of 2^10 to 2^20 complex64, and of 1024x1024", transforms.transforms, 0.5),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

@@ -65,6 +65,8 @@ def function(torch: ModuleType, kind: str, name: str, keywords: dict[str, Any]) 
         return compositions.torch_function(torch, name, keywords)
     if kind == "arrangements":
         return arrangements.torch_function(torch, name, keywords)
+    if name.startswith("conv"):
+        return partial(getattr(functional, name), **keywords)
     if name == "copy":
         return torch.clone
     return torch.clip if name == "clip" else torch_function(torch, name) if kind == "pointwise" else None

@@ -41,6 +41,7 @@ void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... 
 // Each adds its kernels' classes to the module.
 void bind_compute(py::module_& m);
 void bind_along(py::module_& m);
+void bind_convolution(py::module_& m);
 void bind_movement(py::module_& m);
 void bind_factor(py::module_& m);
 

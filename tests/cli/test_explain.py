@@ -20,6 +20,15 @@ ARGUMENTS = {
     "linear": ("--shape", "5x7,3x7,3", "activation=gelu"),
     "clip": ("--shape", "5x7", "min=0.0", "max=1.0"),
     "astype": ("--shape", "5x7", "dtype=float16"),
+    **dict.fromkeys(("conv1d", "conv_transpose1d"), ("--shape", "2x4x9,4x4x3,4", "padding=1")),
+    **dict.fromkeys(("conv2d", "conv_transpose2d"), ("--shape", "2x4x9x9,4x4x3x3,4", "stride=(2,1)")),
+    **dict.fromkeys(
+        ("conv3d", "conv_transpose3d"),
+        (
+            "--shape",
+            "2x4x5x5x5,4x4x3x3x3,4",
+        ),
+    ),
     "interp": ("--shape", "5x7,9,9"),
     "quantile": ("--shape", "5x7", "q=(0.25,0.75)", "axis=1"),
     "softmax": ("--shape", "5x7", "axis=0"),

@@ -121,6 +121,13 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         shapes, calls = COMPOSED[spec.name]
         made = [elements(dtype, shape, seed) for seed, shape in enumerate(shapes)]
         return [abs(x) if name == "running_var" else x for name, x in zip(spec.arguments, made, strict=False)], calls
+    if "conv" in spec.name:
+        axes = int(spec.name[-2]) if spec.name[-1] == "d" else 0
+        if not axes:  # the primitive
+            made = [elements(dtype, (2, 1, 5, 40), 0), elements(dtype, (1, 6, 5, 3), 1)]
+            return made, [{"low": (1,), "high": (1,)}]
+        made = [elements(dtype, (2, 4, *(7,) * axes), 0), elements(dtype, (4, 4, *(3,) * axes), 1)]
+        return [*made, elements(dtype, (4,), 2)], [{}, {"stride": 2, "padding": 1}]
     if spec.primitive in ("scan", "sort"):
         return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
     if spec.name == "searchsorted":

@@ -16,6 +16,7 @@ from .composed import (
     beta,
     class_loss,
     closeness,
+    convolution,
     counting,
     covariance,
     elementwise,

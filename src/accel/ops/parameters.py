@@ -64,6 +64,35 @@ def domain(inputs: Sequence[Layout], params: Rows) -> Shape:
     return shapes.pop()
 
 
+@dataclass(frozen=True)
+class Convolution:
+    """Parameters of the primitive ``convolution``, with a number for each of its 1 to 3 spatial axes.
+
+    Inputs, of float32 or float64: x (batch, groups, channels, *lengths), weight (groups, outputs, channels, *kernel)
+    and, where there is one, a bias (groups, outputs). Output: (batch, groups, outputs, *places). last: x is (batch,
+    *lengths, groups, channels) and the output (batch, *places, groups, outputs). Place o and kernel position k meet the
+    element p = o * stride + k * dilation - low of an axis that has spread - 1 gaps between the elements of x: element
+    p / spread of x, where that is one. Where it is none, in a gap or in the padding, there is no term. high: elements
+    of the padding behind; either padding may be negative.
+    """
+
+    stride: Shape
+    low: Shape
+    high: Shape
+    dilation: Shape
+    spread: Shape
+    last: bool = False
+
+    def places(self, lengths: Shape, kernel: Shape) -> Shape:
+        """The output's lengths; below 1 where the kernel is larger than the padded input."""
+        return tuple(
+            ((n - 1) * e + low + high - (k - 1) * d) // s + 1
+            for n, k, s, low, high, d, e in zip(
+                lengths, kernel, self.stride, self.low, self.high, self.dilation, self.spread, strict=True
+            )
+        )
+
+
 COMBINES = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "logaddexp": "logaddexp"}
 """By kind of a scan: the scalar function of two operands, the earlier one first."""
 

@@ -1,0 +1,474 @@
+// One task makes a block of outputs (rows) at a block of places (columns) of one group, chunk by chunk:
+//
+//                            places ->
+//                          +-----------+
+//                        k | windows   |  packed by the task, zeros where there is no element
+//                          +-----------+
+//            k
+//          +-----------+   +-----------+
+//  outputs | weight    |   | sums      |  added to +0, then the bias, then stored
+//          +-----------+   +-----------+
+//            packed once
+//
+// A zero is no skipped term where the weight is not finite (0 * inf), nor for a sum of -0; but the latter becomes +0 in
+// the end, and for the former there is a path that skips.
+#include "convolution.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <vector>
+
+#include "contract.hpp"
+
+namespace accel {
+
+namespace {
+
+constexpr double kThreadWork = 1 << 22;   // multiply-adds that are worth a thread
+constexpr double kTaskWork = 1 << 24;     // multiply-adds of a task at least, where there are many
+constexpr int64_t kSumBytes = 256 << 10;  // sums of a task, in L2
+constexpr int64_t kMostPanels = 8;        // of places in a task
+constexpr int64_t kRowBytes = 96 << 10;
+constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
+constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
+constexpr int64_t kPlaneTerms = 128;
+
+int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
+
+/// Neighbouring places that meet neighbouring elements, or none.
+struct Span {
+  int64_t column, length;
+  int64_t from;  // element of x that the first one meets, or kNowhere
+};
+
+constexpr int64_t kNowhere = INT64_MIN;
+
+template <class T>
+struct Convolver {
+  const MatmulRow& row;
+  const PackPanel pack_rows;
+  const ConvolutionProblem& p;
+  const T* x;
+  const T* weight;
+  const T* bias;
+  T* out;
+
+  const int64_t area = p.places[0] * p.places[1] * p.places[2];
+  const int64_t columns = p.batch * area;
+  const int64_t positions = p.kernel[0] * p.kernel[1] * p.kernel[2];
+  const int64_t terms = positions * p.channels;
+  const int64_t panels = parts_of(p.outputs, row.mr);  // of a group's rows
+
+  /// Whether some place meets no element at some kernel position.
+  bool leaves_out() const {
+    for (int a = 0; a < kSpatial; ++a) {
+      const int64_t last = (p.places[a] - 1) * p.stride[a] + (p.kernel[a] - 1) * p.dilation[a] - p.low[a];
+      if (p.low[a] > 0 || p.spread[a] > 1 || last >= p.lengths[a]) return true;
+    }
+    return false;
+  }
+
+  /// The element of axis a, times its stride, that a place meets at a kernel position; false where there is none.
+  bool meets(int a, int64_t place, int64_t k, int64_t& offset) const {
+    const int64_t at = place * p.stride[a] + k * p.dilation[a] - p.low[a];
+    const int64_t element = at / p.spread[a];
+    if (at < 0 || element * p.spread[a] != at || element >= p.lengths[a]) return false;
+    offset += element * p.x[3 + a];
+    return true;
+  }
+
+  /// Where on the spatial axes of a weight a position is.
+  int64_t of_weight(int64_t position) const {
+    const int64_t k2 = position % p.kernel[2], k1 = position / p.kernel[2] % p.kernel[1];
+    return position / p.kernel[2] / p.kernel[1] * p.weight[3] + k1 * p.weight[4] + k2 * p.weight[5];
+  }
+
+  /// Whether an output's weight lies channel by channel without gaps.
+  bool neighbours() const {
+    return p.weight[2] == positions && (p.kernel[2] == 1 || p.weight[5] == 1) &&
+           (p.kernel[1] == 1 || p.weight[4] == p.kernel[2]) &&
+           (p.kernel[0] == 1 || p.weight[3] == p.kernel[1] * p.kernel[2]);
+  }
+
+  /// Packs such rows: read end to end, a block of channels at a time, while the next row's is on its way.
+  void pack_neighbours(const T* from, int64_t valid, T* to) const {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    const int64_t mr = row.mr;
+    const int64_t block = std::clamp<int64_t>(kPackTile / positions, 1, p.channels);
+    T* const tile = static_cast<T*>(scratch(ScratchUse::kPackB, block * positions * mr * int64_t{sizeof(T)}));
+    std::fill_n(tile, block * positions * mr, T{0});
+    for (int64_t c = 0; c < p.channels; c += block) {
+      const int64_t some = std::min(block, p.channels - c);
+      for (int64_t i = 0; i < valid; ++i) {
+        const T* src = from + i * p.weight[1] + c * positions;
+        const T* const next = i + 1 < valid ? src + p.weight[1] : from + (c + block) * positions;
+        if (i + 1 < valid || c + block < p.channels) {
+          for (int64_t j = 0; j < some * positions; j += kLine) __builtin_prefetch(next + j);
+        }
+        T* at = tile + i;
+        for (int64_t j = 0; j < some; ++j, src += positions, at += mr) {
+          for (int64_t q = 0; q < positions; ++q) at[q * some * mr] = src[q];
+        }
+      }
+      for (int64_t q = 0; q < positions; ++q) {
+        std::copy_n(tile + q * some * mr, some * mr, to + (q * p.channels + c) * mr);
+      }
+    }
+  }
+
+  static bool finite(const T* data, int64_t n) {
+    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    constexpr Bits kExponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ff0000000000000);
+    Bits bad = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      Bits bits;
+      std::memcpy(&bits, data + i, sizeof(T));
+      bad |= (bits & kExponent) == kExponent;
+    }
+    return bad == 0;
+  }
+
+  /// Packs a panel of a group's weight; returns whether all of its elements are finite.
+  bool pack_weight(int64_t group, int64_t panel, T* to) const {
+    const int64_t first = panel * row.mr, valid = std::min<int64_t>(row.mr, p.outputs - first);
+    const T* from = weight + group * p.weight[0] + first * p.weight[1];
+    if (positions > 1 && neighbours()) {
+      pack_neighbours(from, valid, to);
+    } else {
+      for (int64_t k = 0; k < terms;) {
+        const int64_t position = k / p.channels, c = k % p.channels;
+        const int64_t some = std::min<int64_t>(kKC, p.channels - c);
+        pack_rows(some, valid, from + of_weight(position) + c * p.weight[2], p.weight[1], p.weight[2], to + k * row.mr);
+        k += some;
+      }
+    }
+    return finite(to, terms * row.mr);
+  }
+
+  /// The spans of places [first, first + count) at a kernel position.
+  void find_spans(int64_t first, int64_t count, const Spatial& k, std::vector<Span>& spans) const {
+    spans.clear();
+    const int64_t step = p.x[5] * p.stride[2];
+    for (int64_t done = 0; done < count;) {
+      const int64_t id = first + done, across = id % p.places[2];
+      const int64_t length = std::min(count - done, p.places[2] - across);
+      const int64_t o1 = id / p.places[2] % p.places[1], o0 = id / p.places[2] / p.places[1] % p.places[0];
+      int64_t offset = id / area * p.x[0];
+      if (!meets(0, o0, k[0], offset) || !meets(1, o1, k[1], offset)) {
+        add_span(spans, {done, length, kNowhere}, step);
+      } else if (p.spread[2] == 1) {
+        // at = o * stride + shift lies in [0, length of the axis)
+        const int64_t s = p.stride[2], shift = k[2] * p.dilation[2] - p.low[2];
+        const int64_t begin = std::clamp<int64_t>(shift < 0 ? parts_of(-shift, s) : 0, across, across + length);
+        const int64_t room = p.lengths[2] - shift;
+        const int64_t end = std::clamp<int64_t>(room > 0 ? parts_of(room, s) : 0, begin, across + length);
+        if (begin > across) add_span(spans, {done, begin - across, kNowhere}, step);
+        if (end > begin) {
+          const int64_t from = offset + (begin * s + shift) * p.x[5];
+          add_span(spans, {done + begin - across, end - begin, from}, step);
+        }
+        if (end < across + length) add_span(spans, {done + end - across, across + length - end, kNowhere}, step);
+      } else {
+        for (int64_t i = 0; i < length; ++i) {
+          int64_t from = offset;
+          if (!meets(2, across + i, k[2], from)) from = kNowhere;
+          add_span(spans, {done + i, 1, from}, step);
+        }
+      }
+      done += length;
+    }
+  }
+
+  static void add_span(std::vector<Span>& spans, const Span& next, int64_t step) {
+    if (!spans.empty()) {
+      Span& last = spans.back();
+      const bool none = last.from == kNowhere;
+      if (none == (next.from == kNowhere) && (none || last.from + last.length * step == next.from)) {
+        last.length += next.length;
+        return;
+      }
+    }
+    spans.push_back(next);
+  }
+
+  /// Packs terms [begin, end) at one panel of places, to[(k - begin) * nr + j].
+  void pack_windows(const T* from, int64_t first, int64_t count, int64_t begin, int64_t end, std::vector<Span>& spans,
+                    T* to) const {
+    const int64_t nr = row.nr, step = p.x[5] * p.stride[2];
+    for (int64_t k = begin; k < end;) {
+      const int64_t position = k / p.channels, channel = k % p.channels;
+      const int64_t some = std::min(end - k, p.channels - channel);
+      const Spatial at = {position / p.kernel[2] / p.kernel[1], position / p.kernel[2] % p.kernel[1],
+                          position % p.kernel[2]};
+      find_spans(first, count, at, spans);
+      if (count < nr) add_span(spans, {count, nr - count, kNowhere}, step);
+      for (const Span& span : spans) {
+        T* dst = to + (k - begin) * nr + span.column;
+        if (span.from == kNowhere) {
+          for (int64_t c = 0; c < some; ++c, dst += nr) std::fill_n(dst, span.length, T{0});
+          continue;
+        }
+        const T* src = from + span.from + channel * p.x[2];
+        if (step == 1) {
+          for (int64_t c = 0; c < some; ++c, dst += nr, src += p.x[2]) copy(span.length, src, dst);
+        } else {
+          for (int64_t c = 0; c < some; ++c, dst += nr, src += p.x[2]) {
+            for (int64_t j = 0; j < span.length; ++j) dst[j] = src[j * step];
+          }
+        }
+      }
+      k += some;
+    }
+  }
+
+  static void copy(int64_t n, const T* src, T* dst) {
+    constexpr int64_t kBlock = 16 / sizeof(T);
+    int64_t j = 0;
+    for (; j + kBlock <= n; j += kBlock) std::memcpy(dst + j, src + j, 16);
+    for (; j < n; ++j) dst[j] = src[j];
+  }
+
+  /// Stores sums of outputs [first, first + rows) at places [begin, begin + count).
+  void store(int64_t group, int64_t first, int64_t rows, int64_t begin, int64_t count, const T* sums,
+             int64_t ld) const {
+    T* to = out + group * p.out[1] + first * p.out[2];
+    const T* beside = bias ? bias + group * p.bias[0] + first * p.bias[1] : nullptr;
+    for (int64_t done = 0; done < count;) {
+      const int64_t id = begin + done, across = id % p.places[2];
+      const int64_t length = std::min(count - done, p.places[2] - across);
+      T* there = to + id / area * p.out[0] + id / p.places[2] / p.places[1] % p.places[0] * p.out[3] +
+                 id / p.places[2] % p.places[1] * p.out[4] + across * p.out[5];
+      if (p.out[2] == 1 && p.out[5] != 1) {
+        for (int64_t j = 0; j < length; ++j) {
+          for (int64_t i = 0; i < rows; ++i) {
+            const T sum = sums[i * ld + done + j] + T{0};
+            there[j * p.out[5] + i] = beside ? sum + beside[i * p.bias[1]] : sum;
+          }
+        }
+      } else {
+        for (int64_t i = 0; i < rows; ++i) {
+          const T* its = sums + i * ld + done;
+          T* o = there + i * p.out[2];
+          const T more = beside ? beside[i * p.bias[1]] : T{0};
+          if (p.out[5] == 1) {
+            for (int64_t j = 0; j < length; ++j) o[j] = (its[j] + T{0}) + more;
+          } else {
+            for (int64_t j = 0; j < length; ++j) o[j * p.out[5]] = (its[j] + T{0}) + more;
+          }
+        }
+      }
+      done += length;
+    }
+  }
+
+  /// The same by the definition, for outputs [first, first + rows).
+  void skipping(int64_t group, int64_t first, int64_t rows, int64_t begin, int64_t count, Worker& worker) const {
+    for (int64_t id = begin; id < begin + count; ++id) {
+      const int64_t o2 = id % p.places[2], o1 = id / p.places[2] % p.places[1];
+      const int64_t o0 = id / p.places[2] / p.places[1] % p.places[0], entry = id / area;
+      for (int64_t i = first; i < first + rows; ++i) {
+        const T* factors = weight + group * p.weight[0] + i * p.weight[1];
+        T total = 0, chunk = 0;
+        int64_t k = 0;
+        for (int64_t position = 0; position < positions; ++position) {
+          const int64_t k2 = position % p.kernel[2], k1 = position / p.kernel[2] % p.kernel[1];
+          const int64_t k0 = position / p.kernel[2] / p.kernel[1];
+          int64_t offset = entry * p.x[0] + group * p.x[1];
+          const bool there = meets(0, o0, k0, offset) && meets(1, o1, k1, offset) && meets(2, o2, k2, offset);
+          const T* here = factors + k0 * p.weight[3] + k1 * p.weight[4] + k2 * p.weight[5];
+          for (int64_t c = 0; c < p.channels; ++c) {
+            if (there) chunk = std::fma(x[offset + c * p.x[2]], here[c * p.weight[2]], chunk);
+            if (++k % kKC == 0) total += chunk, chunk = 0;
+          }
+        }
+        total += chunk;
+        if (bias) total += bias[group * p.bias[0] + i * p.bias[1]];
+        out[entry * p.out[0] + group * p.out[1] + i * p.out[2] + o0 * p.out[3] + o1 * p.out[4] + o2 * p.out[5]] = total;
+      }
+      worker.checkpoint(rows * terms * 4);
+    }
+  }
+
+  void block(int64_t group, int64_t first, int64_t rows, int64_t begin, int64_t count, const T* factors,
+             Worker& worker) const {
+    const int64_t nr = row.nr, mr = row.mr, tiles = parts_of(count, nr), ld = tiles * nr;
+    const int64_t high = parts_of(rows, mr) * mr;
+    const int64_t kept = terms > kKC ? high : mr;  // of one chunk, a panel's sums are stored before the next ones come
+    T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, kept * ld * int64_t{sizeof(T)}));
+    T* const windows = static_cast<T*>(scratch(ScratchUse::kPackB, std::min<int64_t>(kKC, terms) * ld * sizeof(T)));
+    std::vector<Span> spans;
+    const T* const from = x + group * p.x[1];
+    int64_t start = 0;
+    do {
+      const int64_t end = std::min<int64_t>(start + kKC, terms), length = end - start;
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t at = tile * nr;
+        pack_windows(from, begin + at, std::min(nr, count - at), start, end, spans, windows + at * length);
+      }
+      for (int64_t i = 0; i < rows; i += mr) {
+        const T* a = factors + ((first + i) / mr * terms + start) * mr;
+        T* const here = sums + (kept == mr ? 0 : i) * ld;
+        if (terms == 0) std::fill_n(here, mr * ld, T{0});
+        for (int64_t tile = 0; tile < tiles && length > 0; ++tile) {
+          row.tile(length, std::min(mr, rows - i), a, windows + tile * nr * length, here + tile * nr, ld, start > 0);
+        }
+        if (end == terms) store(group, first + i, std::min(mr, rows - i), begin, count, here, ld);
+        worker.checkpoint(mr * ld * (length + 1) / 16);
+      }
+      start = end;
+    } while (start < terms);
+  }
+
+  /// Whether a plane's rows, each with a copy for every position along it and every channel, are the factors of a
+  /// product whose rows lie at one distance:
+  ///
+  ///        copies of row y          copies of row y + 1
+  ///     [ k2 = 0 | 1 | 2 ]        [ k2 = 0 | 1 | 2 ] ...      place o1 begins at row o1 * stride, and term
+  ///                                                           k1 * 3 + k2 is the copy of that number from there on
+  bool by_planes() const {
+    return p.lengths[0] == 1 && p.kernel[0] == 1 && p.places[0] == 1 && p.low[0] == 0 && p.dilation[1] == 1 &&
+           p.spread[1] == 1 && p.spread[2] == 1 && p.channels * p.outputs <= 4 && terms > 0 && terms <= kPlaneTerms;
+  }
+
+  /// Output rows [begin, end) of a plane. factors: terms of each output.
+  void plane(int64_t entry, int64_t group, int64_t begin, int64_t end, const T* factors) const {
+    const int64_t width = p.places[2], copies = p.kernel[2] * p.channels, pitch = copies * width;
+    const int64_t high = (end - begin - 1) * p.stride[1] + p.kernel[1], first = begin * p.stride[1] - p.low[1];
+    T* const rows = static_cast<T*>(scratch(ScratchUse::kPackB, high * pitch * int64_t{sizeof(T)}));
+    T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, p.outputs * (end - begin) * width * int64_t{sizeof(T)}));
+    const T* const from = x + entry * p.x[0] + group * p.x[1];
+    const int64_t s = p.stride[2], step = s * p.x[5];
+    for (int64_t k2 = 0; k2 < p.kernel[2]; ++k2) {
+      const int64_t shift = k2 * p.dilation[2] - p.low[2], room = p.lengths[2] - shift;
+      const int64_t left = std::clamp<int64_t>(shift < 0 ? parts_of(-shift, s) : 0, 0, width);
+      const int64_t right = std::clamp<int64_t>(room > 0 ? parts_of(room, s) : 0, left, width);
+      for (int64_t c = 0; c < p.channels; ++c) {
+        for (int64_t y = 0; y < high; ++y) {
+          T* const dst = rows + y * pitch + (k2 * p.channels + c) * width;
+          if (first + y < 0 || first + y >= p.lengths[1]) {
+            std::fill_n(dst, width, T{0});
+            continue;
+          }
+          const T* src = from + c * p.x[2] + (first + y) * p.x[4] + (left * s + shift) * p.x[5];
+          for (int64_t j = 0; j < left; ++j) dst[j] = 0;
+          if (step == 1) {
+            copy(right - left, src, dst + left);
+          } else {
+            for (int64_t j = left; j < right; ++j) dst[j] = src[(j - left) * step];
+          }
+          for (int64_t j = right; j < width; ++j) dst[j] = 0;
+        }
+      }
+    }
+    const int64_t area_here = (end - begin) * width;
+    row.batch({end - begin, p.outputs, width, terms, factors, 0, terms, 1, rows, p.stride[1] * pitch, width, sums,
+               width, area_here});
+    store(group, 0, p.outputs, entry * area + begin * width, area_here, sums, area_here);
+  }
+
+  void run_planes(int threads, Interrupt& interrupt) const {
+    const double work = static_cast<double>(p.groups) * static_cast<double>(p.outputs) * static_cast<double>(columns) *
+                        static_cast<double>(terms);
+    threads = worthwhile(work, kThreadWork / 8, threads);
+    T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, p.groups * p.outputs * terms * int64_t{sizeof(T)}));
+    T* to = factors;
+    for (int64_t group = 0; group < p.groups; ++group) {
+      for (int64_t i = 0; i < p.outputs; ++i) {
+        const T* from = weight + group * p.weight[0] + i * p.weight[1];
+        for (int64_t position = 0; position < positions; ++position) {
+          const T* here = from + of_weight(position);
+          for (int64_t c = 0; c < p.channels; ++c) *to++ = here[c * p.weight[2]];
+        }
+      }
+    }
+    const bool skips = !finite(factors, to - factors) && leaves_out();
+    const int64_t pitch = p.kernel[2] * p.channels * p.places[2] * int64_t{sizeof(T)};
+    const int64_t fit = (kPlaneBytes / pitch - p.kernel[1]) / p.stride[1] + 1;
+    const int64_t high = std::clamp<int64_t>(fit, std::min<int64_t>(4, p.places[1]), p.places[1]);
+    const int64_t blocks = parts_of(p.places[1], high), parts = p.batch * p.groups * blocks;
+    const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork / 64, threads));
+    parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
+      for (int64_t i = parts * task / tasks; i < parts * (task + 1) / tasks; ++i) {
+        const int64_t group = i / blocks % p.groups, entry = i / blocks / p.groups;
+        const int64_t begin = i % blocks * high, end = std::min(begin + high, p.places[1]);
+        if (skips) {
+          skipping(group, 0, p.outputs, entry * area + begin * p.places[2], (end - begin) * p.places[2], worker);
+        } else {
+          plane(entry, group, begin, end, factors + group * p.outputs * terms);
+        }
+        worker.checkpoint((end - begin) * p.places[2] * p.outputs * terms / 8);
+      }
+    });
+  }
+
+  void run(int threads, Interrupt& interrupt) const {
+    const double work = static_cast<double>(p.groups) * static_cast<double>(p.outputs) * static_cast<double>(columns) *
+                        static_cast<double>(std::max<int64_t>(terms, 1));
+    threads = worthwhile(work, kThreadWork, threads);
+    const int64_t mr = row.mr, nr = row.nr, size = terms * mr, all = p.groups * panels;
+    T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, std::max<int64_t>(all * size, 1) * sizeof(T)));
+    std::atomic<bool> finite{true};
+    const int64_t packers =
+        std::min(all, tasks_of(static_cast<double>(all) * static_cast<double>(size), 1 << 16, threads));
+    parallel_for(packers, threads, interrupt, [&](int64_t task, Worker& worker) {
+      for (int64_t i = all * task / packers; i < all * (task + 1) / packers; ++i) {
+        if (!pack_weight(i / panels, i % panels, factors + i * size)) finite.store(false, std::memory_order_relaxed);
+        worker.checkpoint(size);
+      }
+    });
+    const bool skips = !finite.load() && leaves_out();
+    int64_t rows = std::min(p.outputs, std::max(mr, kRowBytes / int64_t{sizeof(T)} / nr / mr * mr));
+    int64_t width = std::clamp(kSumBytes / int64_t{sizeof(T)} / rows / nr, int64_t{2}, kMostPanels);
+    width = std::min(width, parts_of(columns, nr));
+    const auto tasks_with = [&] { return p.groups * parts_of(p.outputs, rows) * parts_of(columns, width * nr); };
+    const int64_t wanted = tasks_of(work, kTaskWork, threads);
+    while (tasks_with() < wanted && width > 2) width = (width + 1) / 2;
+    while (tasks_with() < wanted && rows > 4 * mr) rows = parts_of(rows, 2 * mr) * mr;
+    const int64_t across = parts_of(columns, width * nr), down = parts_of(p.outputs, rows);
+    const int64_t blocks = p.groups * down * across, tasks = std::min(blocks, std::max(wanted, int64_t{1}));
+    parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
+      for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
+        const int64_t group = i / across / down, first = i / across % down * rows, begin = i % across * width * nr;
+        const int64_t high = std::min(rows, p.outputs - first), wide = std::min(width * nr, columns - begin);
+        if (skips) {
+          skipping(group, first, high, begin, wide, worker);
+        } else {
+          block(group, first, high, begin, wide, factors + group * panels * size, worker);
+        }
+      }
+    });
+  }
+};
+
+}  // namespace
+
+Convolution::Convolution(const KernelTable& table, DType dtype) : dtype_(dtype) {
+  if (dtype != DType::kFloat32 && dtype != DType::kFloat64) {
+    throw std::invalid_argument("convolutions take float32 and float64");
+  }
+  for (const MatmulRow& row : table.matmuls) {
+    if (row.type == storage(dtype)) row_ = &row;
+  }
+  for (const PackRow& row : table.packs) {
+    if (row.from == dtype && row.to == storage(dtype)) pack_ = &row;
+  }
+}
+
+void Convolution::run(const ConvolutionProblem& problem, const char* x, const char* weight, const char* bias, char* out,
+                      int threads, Interrupt& interrupt) const {
+  const auto with = [&](auto zero) {
+    using T = decltype(zero);
+    const auto typed = [](const char* data) { return reinterpret_cast<const T*>(data); };
+    const Convolver<T> convolver{
+        *row_, pack_->a, problem, typed(x), typed(weight), typed(bias), reinterpret_cast<T*>(out)};
+    if (convolver.columns > 0 && problem.groups > 0 && problem.outputs > 0) {
+      convolver.by_planes() ? convolver.run_planes(threads, interrupt) : convolver.run(threads, interrupt);
+    }
+  };
+  dtype_ == DType::kFloat32 ? with(float{}) : with(double{});
+}
+
+}  // namespace accel

@@ -1,0 +1,46 @@
+// Convolutions in the canonical order: per output, fma from +0 over kernel positions, row-major, and channels, in
+// chunks of KC whose results are added in ascending order to +0; then the bias.
+#pragma once
+
+#include <array>
+
+#include "kernels.hpp"
+#include "threads.hpp"
+
+namespace accel {
+
+inline constexpr int kSpatial = 3;  // missing axes, in front, have length 1
+
+/// Per spatial axis.
+using Spatial = std::array<int64_t, kSpatial>;
+
+/// Place o and kernel position k meet element (o * stride + k * dilation - low) / spread of an axis of x, where that is
+/// one; else there is no term.
+struct ConvolutionProblem {
+  int64_t batch, groups, outputs, channels;  // outputs and channels of a group
+  Spatial lengths, kernel, places;
+  Spatial stride, low, dilation, spread;
+  std::array<int64_t, 3 + kSpatial> x;       // strides: batch, group, channel, spatial
+  std::array<int64_t, 3 + kSpatial> weight;  // group, output, channel, spatial
+  std::array<int64_t, 3 + kSpatial> out;     // batch, group, output, spatial
+  std::array<int64_t, 2> bias;               // group, output
+};
+
+class Convolution {
+ public:
+  /// Throws std::invalid_argument for a dtype that is not float32 or float64.
+  Convolution(const KernelTable& table, DType dtype);
+
+  DType dtype() const { return dtype_; }
+
+  /// bias may be null.
+  void run(const ConvolutionProblem& problem, const char* x, const char* weight, const char* bias, char* out,
+           int threads, Interrupt& interrupt) const;
+
+ private:
+  const DType dtype_;
+  const MatmulRow* row_ = nullptr;
+  const PackRow* pack_ = nullptr;
+};
+
+}  // namespace accel

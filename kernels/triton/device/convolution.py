@@ -1,0 +1,55 @@
+"""Convolutions in the canonical order (docs/numerics.md, rule 3): fma from +0 over kernel positions, row-major, and
+channels, in chunks of KC, the chunks' results added in order to +0; then the bias. What is in the padding or in a gap
+is skipped, and counted."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def convolve(
+    out, x, weight, bias, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride, low,
+    dilation, spread, x_strides, weight_strides, out_strides, bias_strides,
+    T: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """A program instance has HEIGHT outputs of one group at WIDTH places of the whole batch."""
+    pid = tl.program_id(0).to(INDEX)
+    place = pid % tiles * WIDTH + tl.arange(0, WIDTH).to(INDEX)
+    row = pid // tiles % rows * HEIGHT + tl.arange(0, HEIGHT).to(INDEX)
+    group = pid // tiles // rows
+    inside, within = place < count, row < outputs
+    o2 = place % places[2]
+    o1 = place // places[2] % places[1]
+    o0 = place // places[2] // places[1] % places[0]
+    entry = place // places[2] // places[1] // places[0]
+    x += entry * x_strides[0] + group * x_strides[1]
+    weight += group * weight_strides[0] + row * weight_strides[1]
+    total = tl.full([HEIGHT, WIDTH], 0, T)
+    for number in range(chunks):
+        part = tl.full([HEIGHT, WIDTH], 0, T)
+        for k in range(number * KC, min(number * KC + KC, terms)):
+            term = pid * 0 + k  # of type INDEX, whatever the loop counts in
+            channel, position = term % channels, term // channels
+            k2 = position % kernel[2]
+            k1 = position // kernel[2] % kernel[1]
+            k0 = position // kernel[2] // kernel[1]
+            at0 = o0 * stride[0] + k0 * dilation[0] - low[0]
+            at1 = o1 * stride[1] + k1 * dilation[1] - low[1]
+            at2 = o2 * stride[2] + k2 * dilation[2] - low[2]
+            i0, i1, i2 = at0 // spread[0], at1 // spread[1], at2 // spread[2]
+            there = inside & (at0 >= 0) & (at1 >= 0) & (at2 >= 0)
+            there = there & (i0 * spread[0] == at0) & (i1 * spread[1] == at1) & (i2 * spread[2] == at2)
+            there = there & (i0 < lengths[0]) & (i1 < lengths[1]) & (i2 < lengths[2])
+            at = channel * x_strides[2] + i0 * x_strides[3] + i1 * x_strides[4] + i2 * x_strides[5]
+            factor = channel * weight_strides[2] + k0 * weight_strides[3] + k1 * weight_strides[4]
+            left = tl.load(weight + (factor + k2 * weight_strides[5]), mask=within, other=0)
+            right = tl.load(x + at, mask=there, other=0)
+            left, right = tl.broadcast(left[:, None], right[None, :])
+            part = tl.where(there[None, :], tl.fma(left, right, part), part)
+        total = total + part
+    if len(bias) > 0:
+        its = tl.load(bias[0] + group * bias_strides[0] + row * bias_strides[1], mask=within, other=0)
+        total = total + its[:, None]
+    at = entry * out_strides[0] + group * out_strides[1] + o0 * out_strides[3] + o1 * out_strides[4]
+    at = (at + o2 * out_strides[5])[None, :] + (row * out_strides[2])[:, None]
+    tl.store(out + at, total, mask=within[:, None] & inside[None, :])

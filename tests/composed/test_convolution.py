@@ -1,0 +1,151 @@
+"""Convolutions: torch in float64 beside them, what is no term, layouts, derivatives, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import accel
+from accel import nn
+from accel.ops.parameters import Convolution
+from accel.ops.primitive.convolution import convolution, convolve
+
+RNG = np.random.default_rng(3)
+
+
+def drawn(*shape: int, dtype: str = "float64") -> np.ndarray:
+    return RNG.standard_normal(shape).astype(dtype)
+
+
+CASES = {
+    "plain": ("conv2d", (2, 3, 9, 8), (4, 3, 3, 2), {}),
+    "strided": ("conv2d", (2, 4, 9, 8), (4, 2, 3, 3), {"stride": (2, 3), "padding": (1, 2), "groups": 2}),
+    "dilated": ("conv2d", (1, 3, 9, 8), (4, 3, 3, 2), {"dilation": (2, 3), "padding": 2}),
+    "same": ("conv2d", (1, 3, 9, 8), (4, 3, 4, 2), {"padding": "same", "dilation": (1, 2)}),
+    "depthwise": ("conv2d", (2, 6, 7, 7), (6, 1, 3, 3), {"padding": 1, "groups": 6}),
+    "no batch": ("conv2d", (3, 9, 8), (4, 3, 3, 2), {"padding": 1}),
+    "line": ("conv1d", (2, 3, 40), (5, 3, 7), {"stride": 3, "padding": 3}),
+    "volume": ("conv3d", (2, 3, 5, 6, 4), (4, 3, 2, 3, 3), {"padding": (0, 1, 2), "stride": 2}),
+    "transposed": ("conv_transpose2d", (2, 4, 5, 4), (4, 3, 3, 2), {"stride": (2, 3), "padding": 1}),
+    "transposed groups": ("conv_transpose2d", (2, 4, 5, 4), (4, 3, 3, 2), {"stride": 2, "groups": 2, "dilation": 2}),
+    "transposed longer": ("conv_transpose1d", (2, 4, 5), (4, 3, 3), {"stride": 3, "output_padding": 2}),
+    "transposed cut": ("conv_transpose1d", (2, 4, 5), (4, 3, 2), {"stride": 2, "padding": 3}),
+    "transposed volume": ("conv_transpose3d", (1, 2, 3, 2, 3), (2, 3, 3, 2, 3), {"stride": 2}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_torch_in_float64(name):
+    torch = pytest.importorskip("torch")
+    op, x, weight, keywords = CASES[name]
+    outputs = weight[0] if "transpose" not in op else weight[1] * keywords.get("groups", 1)
+    operands = [drawn(*x), drawn(*weight), drawn(outputs)]
+    want = getattr(torch.nn.functional, op)(*map(torch.from_numpy, operands), **keywords).numpy()
+    got = getattr(nn, op)(*operands, **keywords)
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d"])
+def test_channels_behind_give_the_same_bits(op):
+    x, weight = drawn(2, 6, 7, 5, dtype="float32"), drawn(6, 3, 3, 3, dtype="float32")
+    first = getattr(nn, op)(x, weight, stride=2, groups=2)
+    last = getattr(nn, op)(np.ascontiguousarray(np.moveaxis(x, 1, -1)), weight, stride=2, groups=2, data_format="NHWC")
+    assert np.ascontiguousarray(np.moveaxis(last, -1, 1)).tobytes() == first.tobytes()
+
+
+def test_padding_is_no_term():
+    x = np.ones((1, 1, 4, 4), np.float32)
+    weight = np.full((1, 1, 3, 3), np.inf, np.float32)
+    assert np.isposinf(nn.conv2d(x, weight, padding=1)).all()
+    params = Convolution((1, 1), (1, 1), (1, 1), (1, 1), (1, 1))
+    control = convolve(x[:, None], weight[:, None], None, params, skipped=False)
+    assert np.isnan(control).any()
+
+
+def test_a_sum_of_minus_zero_is_zero():
+    tiny = np.full((1, 1, 3), 1e-30, np.float32)
+    got = nn.conv1d(tiny, -tiny[:, :, :1])
+    assert got.tobytes() == np.zeros((1, 1, 3), np.float32).tobytes()
+    product = accel.matmul(tiny[0].T, -tiny[0, :, :1])
+    assert np.signbit(product).all()
+
+
+def test_chunks_count():
+    x, weight = drawn(1, 300, 5, dtype="float32"), drawn(2, 300, 1, dtype="float32")
+    got = nn.conv1d(x, weight)
+    params = Convolution((1,), (0,), (0,), (1,), (1,))
+    grouped = x[:, None], weight[None]
+    assert got.tobytes() == convolve(*grouped, None, params)[:, 0].tobytes()
+    assert got.tobytes() != convolve(*grouped, None, params, kc=128)[:, 0].tobytes()
+
+
+def test_a_place_does_not_depend_on_the_batch():
+    x, weight = drawn(5, 7, 9, 11, dtype="float32"), drawn(19, 7, 3, 3, dtype="float32")
+    whole = nn.conv2d(x, weight, padding=1)
+    for i in range(5):
+        assert nn.conv2d(x[i : i + 1], weight, padding=1).tobytes() == whole[i : i + 1].tobytes()
+    part = nn.conv2d(x[:, :, 2:7], weight, padding=(0, 1))
+    assert np.ascontiguousarray(whole[:, :, 3:6]).tobytes() == part.tobytes()
+
+
+GEOMETRIES = {
+    "plain": ((9, 8), (3, 2), Convolution((1, 1), (0, 0), (0, 0), (1, 1), (1, 1))),
+    "strided": ((9, 8), (3, 2), Convolution((2, 3), (1, 0), (2, 1), (1, 2), (1, 1))),
+    "spread": ((4, 3), (3, 2), Convolution((1, 2), (2, 1), (1, 2), (2, 1), (2, 3))),
+    "last": ((5, 6), (3, 2), Convolution((2, 1), (1, 1), (1, 0), (1, 1), (1, 1), True)),
+}
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+def test_derivatives(name):
+    """Along random directions: the derivative of a bilinear function is a difference, exactly."""
+    from accel.registry import PRIMITIVES
+
+    lengths, kernel, params = GEOMETRIES[name]
+    groups, channels, outputs = 2, 3, 4
+    shape = (2, *lengths, groups, channels) if params.last else (2, groups, channels, *lengths)
+    arrays = [drawn(*shape), drawn(groups, outputs, channels, *kernel), drawn(groups, outputs)]
+    operands = [accel.asarray(x, device="cpu") for x in arrays]
+    steps = params.stride, params.low, params.high, params.dilation, params.spread, params.last
+    y = convolution(*operands, *steps)
+    g = drawn(*y.shape)
+    found = PRIMITIVES["convolution"].vjp(params, [accel.asarray(g, device="cpu")], [y], operands)
+    for i, cotangent in enumerate(found):
+        direction = drawn(*arrays[i].shape)
+        moved = [x + direction if j == i else x for j, x in enumerate(arrays)]
+        change = np.asarray(convolution(*moved, *steps)) - np.asarray(y)
+        assert cotangent.shape == arrays[i].shape
+        np.testing.assert_allclose((np.asarray(cotangent) * direction).sum(), (change * g).sum(), rtol=1e-10)
+
+
+X, W = np.ones((1, 4, 5, 5), np.float32), np.ones((6, 4, 3, 3), np.float32)
+
+REFUSED = {
+    "kernel": (lambda: nn.conv2d(X, np.ones((6, 4, 8, 3), np.float32), padding=1), accel.ShapeError,
+               r"a kernel over \(8, 3\) elements is larger than the padded input, \(7, 7\)"),
+    "channels": (lambda: nn.conv2d(X, W[:, :3]), accel.ShapeError, "4 channels of the input meet 3 of the weight"),
+    "groups": (lambda: nn.conv2d(X, W, groups=4), accel.ArgumentError, "groups: expected a divisor of the weight's 6"),
+    "no groups": (lambda: nn.conv2d(X, W, groups=0), accel.ArgumentError, "groups"),
+    "bias": (lambda: nn.conv2d(X, W, X[0, :, 0, 0]), accel.ShapeError, r"bias: expected shape \(6,\), got \(4,\)"),
+    "axes": (lambda: nn.conv2d(X[0, 0], W), accel.ShapeError, "input: expected 4 axes"),
+    "weight": (lambda: nn.conv2d(X, W[0, 0]), accel.ShapeError, "weight: expected 4 axes"),
+    "stride": (lambda: nn.conv2d(X, W, stride=0), accel.ArgumentError, "stride: expected numbers from 1"),
+    "strides": (lambda: nn.conv2d(X, W, stride=(1, 2, 3)), accel.ArgumentError, "stride: expected an integer or 2"),
+    "padding": (lambda: nn.conv2d(X, W, padding=-1), accel.ArgumentError, "padding: expected numbers from 0"),
+    "word": (lambda: nn.conv2d(X, W, padding="full"), accel.ArgumentError, "padding: expected 'same' or 'valid'"),
+    "same": (lambda: nn.conv2d(X, W, stride=2, padding="same"), accel.ArgumentError, "'same' is for a stride of 1"),
+    "dilation": (lambda: nn.conv2d(X, W, dilation=3), accel.ShapeError, "larger than the padded input"),
+    "format": (lambda: nn.conv2d(X, W, data_format="NCDHW"), accel.ArgumentError, "data_format: expected 'NCHW'"),
+    "empty": (lambda: nn.conv2d(X[:, :, :0], W), accel.ShapeError, "input: expected no axis of length 0"),
+    "dtype": (lambda: nn.conv2d(X.astype(int), W), accel.DtypeError, "input"),
+    "nothing left": (lambda: nn.conv_transpose2d(X[:, :, :1], W[:4], padding=3), accel.ShapeError, "leaves no element"),
+    "output padding": (lambda: nn.conv_transpose2d(X, W[:4], output_padding=1), accel.ArgumentError, "output_padding"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name):
+    call, error, words = REFUSED[name]
+    with pytest.raises(error, match=words):
+        call()
