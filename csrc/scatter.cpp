@@ -9,7 +9,7 @@ namespace accel {
 namespace {
 
 constexpr int64_t kLanes = 64, kBlock = 4096;  // of rule 2
-constexpr int64_t kTile = 16;                  // elements of a row that are summed side by side
+constexpr int64_t kTile = 64;                  // elements of a row that are summed side by side
 constexpr int64_t kPart = 1 << 14;             // elements between two checkpoints
 constexpr int64_t kPiece = 64;                 // elements of a row that one task of several moves at least
 constexpr double kGrain = 1 << 15;             // elements of a task
@@ -109,6 +109,7 @@ struct Rows {
   /// below on others.
   void sum(int level, int64_t size, int64_t first, int64_t count, T* total) const {
     T lanes[kLanes * kTile], part[kTile];
+    if (level == 0 && count <= kLanes && step == 1) return fold(lanes, first, count, total);
     const int64_t items = (count + size - 1) / size;
     for (int64_t k = 0; k < items; ++k) {
       T* const lane = lanes + k % kLanes * n;
@@ -126,16 +127,43 @@ struct Rows {
         for (int64_t c = 0; c < n; ++c) lane[c] = static_cast<T>(lane[c] + from[c * by]);
       }
     }
-    int64_t left = std::min(items, kLanes);
-    for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    halve(lanes, kLanes / 2, std::min(items, kLanes));
+    std::copy_n(lanes, n, total);
+  }
+
+ private:
+  /// The same of rows that have a lane each: the first halving reads them where they are.
+  void fold(T* lanes, int64_t first, int64_t count, T* total) const {
+    const int64_t* const rows = order + first;
+    if (count == 1) {
+      std::copy_n(values + rows[0] * row_step, n, total);
+      return;
+    }
+    int64_t half = kLanes / 2;
+    while (half >= count) half /= 2;
+    for (int64_t l = 0; l < half; ++l) {
+      const T* const a = values + rows[l] * row_step;
+      T* const lane = lanes + l * n;
+      if (l + half < count) {
+        const T* const b = values + rows[l + half] * row_step;
+        for (int64_t c = 0; c < n; ++c) lane[c] = static_cast<T>(a[c] + b[c]);
+      } else {
+        std::copy_n(a, n, lane);
+      }
+    }
+    halve(lanes, half / 2, half);
+    std::copy_n(lanes, n, total);
+  }
+
+  void halve(T* lanes, int64_t half, int64_t left) const {
+    for (; half > 0; half /= 2) {
       for (int64_t l = 0; l + half < left; ++l) {
-        for (int64_t c = 0; c < n; ++c) {
-          lanes[l * n + c] = static_cast<T>(lanes[l * n + c] + lanes[(l + half) * n + c]);
-        }
+        T* const a = lanes + l * n;
+        const T* const b = a + half * n;
+        for (int64_t c = 0; c < n; ++c) a[c] = static_cast<T>(a[c] + b[c]);
       }
       left = std::min(left, half);
     }
-    std::copy_n(lanes, n, total);
   }
 };
 

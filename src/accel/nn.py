@@ -5,6 +5,8 @@ from .ops.composed.batch_norm import instance_norm as _instance_norm
 from .ops.composed.checked_loss import cross_entropy as _cross_entropy
 from .ops.composed.checked_loss import nll_loss as _nll_loss
 from .ops.primitive.pointwise import gelu as _gelu
+from .ops.segments import segment_mean as _segment_mean
+from .ops.segments import segment_sum as _segment_sum
 from .registry import OPS as _OPS
 
 globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == "nn"})
@@ -15,6 +17,8 @@ globals().update(
     instance_norm=_instance_norm,
     cross_entropy=_cross_entropy,
     nll_loss=_nll_loss,
+    segment_mean=_segment_mean,
+    segment_sum=_segment_sum,
 )
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))

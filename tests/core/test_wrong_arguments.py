@@ -81,6 +81,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
     "logcumsumexp": (X[0],),
     "index_add": (X, 1, accel.asarray(np.array([0, 2]), device="cpu"), X[:, :2]),
+    "rotary_embedding": (X[:, :2], X[:, :1], X[:, :1]),
+    **dict.fromkeys(("segment_sum", "segment_mean"), (X, accel.asarray(np.array([0, 2]), device="cpu"), 3)),
     "put_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu"), X[:, :2]),
     "take": (X[0], accel.asarray(np.array([0, 2]), device="cpu")),
     "take_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu")),

@@ -49,6 +49,7 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "allclose": ((SHAPE, SHAPE), [{}]),
     **dict.fromkeys(("nanargmax", "nanargmin", "nanmean", "nanvar", "nanstd"), ((SHAPE,), [{"axis": 1}])),
     "cosine_similarity": ((SHAPE, SHAPE), [{"axis": 1}]),
+    "rotary_embedding": ((SHAPE, (802 // 2,), (802 // 2,)), [{}, {"interleaved": True}]),
     "layer_norm": ((SHAPE, (802,), (802,), SHAPE), [{"normalized_shape": (802,)}]),
     "rms_norm": ((SHAPE, (802,), SHAPE), [{"normalized_shape": (802,)}]),
     "group_norm": (((2, 6, 401), (6,), (6,), (2, 6, 401)), [{"num_groups": 3}]),
@@ -117,6 +118,8 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
             return [elements(dtype, (3, 401), 0), np.array([0, 200, 400])], [{}, {"reduction": "none"}]
         arity = len([name for name in spec.arguments if "weight" not in name])
         return [elements(dtype, (3, 401), seed) for seed in range(arity)], [{}, {"reduction": "none"}]
+    if spec.name in ("segment_sum", "segment_mean"):
+        return [elements(dtype, (300, 41), 0), np.arange(300) % 7], [{"num_segments": 8}]
     if spec.name in COMPOSED:
         shapes, calls = COMPOSED[spec.name]
         made = [elements(dtype, shape, seed) for seed, shape in enumerate(shapes)]

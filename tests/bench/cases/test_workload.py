@@ -55,7 +55,7 @@ def test_quick_has_every_family_kind_of_dtype_and_model():
     cases = EVERY["quick"]
     assert 60 <= len(cases) <= 95
     have = [spec for case in cases if (spec := op_spec(case))]
-    assert {sweeps.family(spec) for spec in have} == set(sweeps.FAMILIES) - {"others"}
+    assert {sweeps.family(spec) for spec in have} >= set(sweeps.FAMILIES) - {"others"}
     kinds = {TABLE[case.dtype] for case in cases}
     assert {dtype.kind for dtype in kinds} == {"b", "i", "u", "f"}
     assert {dtype.name for dtype in kinds if dtype.kind == "f"} == {"float16", "bfloat16", "float32", "float64"}

@@ -59,10 +59,10 @@ def as_positions(op: str, argument: str, indices: Array) -> Array:
     return result
 
 
-def check_positions(what: str, positions: Array, length: int) -> bool:
-    """Raises IndexError where a position is out of range for an axis of this length. Reads the smallest and the
-    largest, which waits for the device; not while a function is traced or explained, when there are no elements.
-    Whether none is known to be below 0."""
+def check_positions(what: str, positions: Array, length: int, least: int | None = None) -> bool:
+    """Raises IndexError where a position is out of range for an axis of this length, or below least, which is -length
+    unless given. Reads the smallest and the largest, which waits for the device; not while a function is traced or
+    explained, when there are no elements. Whether none is known to be below 0."""
     recorder = RECORDER.get()
     if positions.size == 0 or isinstance(positions.buffer, Symbol) or getattr(recorder, "run", True) is False:
         return False
@@ -76,7 +76,7 @@ def check_positions(what: str, positions: Array, length: int) -> bool:
         low, high = int(elements.min()), int(elements.max())
     else:
         low, high = (int(on_host(bound(positions))) for bound in (smallest, largest))
-    if low < -length or high >= length:
+    if low < (-length if least is None else least) or high >= length:
         bad = high if high >= length else low
         raise IndexError(f"{what}: {bad} is out of range for an axis of length {length}")
     return bool(low >= 0)

@@ -330,8 +330,9 @@ def _analysed(
         return [Bounded(made, error)]
     wide = [np.abs(each.value.astype(np.float64)) + e for each, e in zip((x, values), errors, strict=True)]
     size = evaluate(params, *wide, cells.value)
-    depth = bounds.tree_depth(cells.value.size) + 1
-    return [bounded(made, error + bounds.gamma(depth, bounds.unit_roundoff(outputs[0][1])) * size)]
+    depth, dtype = bounds.tree_depth(cells.value.size) + 1, outputs[0][1]
+    error = error + bounds.gamma(depth, bounds.unit_roundoff(dtype)) * size
+    return [bounded(made, np.where(size < bounds.largest(dtype) / 2, error, np.inf))]
 
 
 registry.register_primitive(Primitive("scatter", _answer, _analysed, scatter_vjp))
