@@ -34,7 +34,8 @@ constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
 constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
 constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
-constexpr int64_t kPlaneTerms = 128;
+constexpr int64_t kPlaneTerms = 64;
+constexpr int64_t kMostStride = 4;
 
 int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
 
@@ -49,6 +50,7 @@ constexpr int64_t kNowhere = INT64_MIN;
 template <class T>
 struct Convolver {
   const MatmulRow& row;
+  const TapRow& taps;
   const PackPanel pack_rows;
   const ConvolutionProblem& p;
   const T* x;
@@ -322,51 +324,70 @@ struct Convolver {
     } while (start < terms);
   }
 
-  /// Whether a plane's rows, each with a copy for every position along it and every channel, are the factors of a
-  /// product whose rows lie at one distance:
-  ///
-  ///        copies of row y          copies of row y + 1
-  ///     [ k2 = 0 | 1 | 2 ]        [ k2 = 0 | 1 | 2 ] ...      place o1 begins at row o1 * stride, and term
-  ///                                                           k1 * 3 + k2 is the copy of that number from there on
+  /// Whether the terms are few, and a plane is cut into few phases by the strides.
   bool by_planes() const {
-    return p.lengths[0] == 1 && p.kernel[0] == 1 && p.places[0] == 1 && p.low[0] == 0 && p.dilation[1] == 1 &&
-           p.spread[1] == 1 && p.spread[2] == 1 && p.channels * p.outputs <= 4 && terms > 0 && terms <= kPlaneTerms;
+    return p.lengths[0] == 1 && p.kernel[0] == 1 && p.places[0] == 1 && p.low[0] == 0 && p.spread[1] == 1 &&
+           p.spread[2] == 1 && p.stride[1] <= kMostStride && p.stride[2] <= kMostStride && p.outputs <= 4 &&
+           terms > 0 && terms <= kPlaneTerms;
   }
 
-  /// Output rows [begin, end) of a plane. factors: terms of each output.
-  void plane(int64_t entry, int64_t group, int64_t begin, int64_t end, const T* factors) const {
-    const int64_t width = p.places[2], copies = p.kernel[2] * p.channels, pitch = copies * width;
-    const int64_t high = (end - begin - 1) * p.stride[1] + p.kernel[1], first = begin * p.stride[1] - p.low[1];
-    T* const rows = static_cast<T*>(scratch(ScratchUse::kPackB, high * pitch * int64_t{sizeof(T)}));
-    T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, p.outputs * (end - begin) * width * int64_t{sizeof(T)}));
-    const T* const from = x + entry * p.x[0] + group * p.x[1];
-    const int64_t s = p.stride[2], step = s * p.x[5];
-    for (int64_t k2 = 0; k2 < p.kernel[2]; ++k2) {
-      const int64_t shift = k2 * p.dilation[2] - p.low[2], room = p.lengths[2] - shift;
-      const int64_t left = std::clamp<int64_t>(shift < 0 ? parts_of(-shift, s) : 0, 0, width);
-      const int64_t right = std::clamp<int64_t>(room > 0 ? parts_of(room, s) : 0, left, width);
-      for (int64_t c = 0; c < p.channels; ++c) {
-        for (int64_t y = 0; y < high; ++y) {
-          T* const dst = rows + y * pitch + (k2 * p.channels + c) * width;
-          if (first + y < 0 || first + y >= p.lengths[1]) {
-            std::fill_n(dst, width, T{0});
-            continue;
+  /// Rows of a plane with zeros around them, a part for each channel and phase of the strides:
+  ///
+  ///     row r of phase (f1, f2): elements f2, f2 + stride, f2 + 2 * stride, ... of row r * stride + f1
+  ///
+  /// Then every term of all places is one run from an offset on, with places at the pitch of the rows; what comes after
+  /// the last place of a row is not stored.
+  struct Phases {
+    int64_t pitch, rows, part, size;
+    std::vector<int64_t> offsets;  // of the terms
+
+    Phases(const ConvolutionProblem& p, int64_t high) {
+      const int64_t s1 = p.stride[1], s2 = p.stride[2];
+      pitch = p.places[2] + (p.kernel[2] - 1) * p.dilation[2] / s2;
+      rows = high + (p.kernel[1] - 1) * p.dilation[1] / s1;
+      part = rows * pitch;
+      size = part * s1 * s2 * p.channels;
+      for (int64_t k1 = 0; k1 < p.kernel[1]; ++k1) {
+        for (int64_t k2 = 0; k2 < p.kernel[2]; ++k2) {
+          const int64_t at1 = k1 * p.dilation[1], at2 = k2 * p.dilation[2];
+          for (int64_t c = 0; c < p.channels; ++c) {
+            offsets.push_back(((at1 % s1 * s2 + at2 % s2) * p.channels + c) * part + at1 / s1 * pitch + at2 / s2);
           }
-          const T* src = from + c * p.x[2] + (first + y) * p.x[4] + (left * s + shift) * p.x[5];
-          for (int64_t j = 0; j < left; ++j) dst[j] = 0;
-          if (step == 1) {
-            copy(right - left, src, dst + left);
-          } else {
-            for (int64_t j = left; j < right; ++j) dst[j] = src[(j - left) * step];
-          }
-          for (int64_t j = right; j < width; ++j) dst[j] = 0;
         }
       }
     }
-    const int64_t area_here = (end - begin) * width;
-    row.batch({end - begin, p.outputs, width, terms, factors, 0, terms, 1, rows, p.stride[1] * pitch, width, sums,
-               width, area_here});
-    store(group, 0, p.outputs, entry * area + begin * width, area_here, sums, area_here);
+  };
+
+  /// Output rows [begin, end) of a plane. factors: terms of each output. `padded` has zeros where nothing is brought.
+  void plane(int64_t entry, int64_t group, int64_t begin, int64_t end, const T* factors, const Phases& phases,
+             T* padded) const {
+    const int64_t width = p.places[2], s1 = p.stride[1], s2 = p.stride[2], high = end - begin;
+    const T* const from = x + entry * p.x[0] + group * p.x[1];
+    for (int64_t f1 = 0; f1 < std::min(s1, (p.kernel[1] - 1) * p.dilation[1] + 1); ++f1) {
+      const int64_t y = begin * s1 + f1 - p.low[1];  // of the first row
+      const int64_t top = std::clamp<int64_t>(y < 0 ? parts_of(-y, s1) : 0, 0, phases.rows);
+      const int64_t bottom =
+          std::clamp<int64_t>(p.lengths[1] > y ? parts_of(p.lengths[1] - y, s1) : 0, top, phases.rows);
+      for (int64_t f2 = 0; f2 < std::min(s2, (p.kernel[2] - 1) * p.dilation[2] + 1); ++f2) {
+        const int64_t shift = f2 - p.low[2], room = p.lengths[2] - shift;
+        const int64_t left = std::clamp<int64_t>(shift < 0 ? parts_of(-shift, s2) : 0, 0, phases.pitch);
+        const int64_t right = std::clamp<int64_t>(room > 0 ? parts_of(room, s2) : 0, left, phases.pitch);
+        if (left == right || top == bottom) continue;
+        for (int64_t c = 0; c < p.channels; ++c) {
+          T* const dst = padded + ((f1 * s2 + f2) * p.channels + c) * phases.part + top * phases.pitch + left;
+          const T* const src = from + c * p.x[2] + (y + top * s1) * p.x[4] + (left * s2 + shift) * p.x[5];
+          taps.bring(bottom - top, right - left, src, s1 * p.x[4], s2 * p.x[5], dst, phases.pitch);
+        }
+      }
+    }
+    const int64_t vectors = parts_of((high - 1) * phases.pitch + width, taps.vector);
+    T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, vectors * taps.vector * int64_t{sizeof(T)}));
+    for (int64_t i = 0; i < p.outputs; ++i) {
+      taps.chain(vectors, terms, factors + i * terms, phases.offsets.data(), padded, sums);
+      T* const to = out + entry * p.out[0] + group * p.out[1] + i * p.out[2] + begin * p.out[4];
+      taps.finish(high, width, sums, phases.pitch, bias ? bias + group * p.bias[0] + i * p.bias[1] : nullptr, to,
+                  p.out[4], p.out[5]);
+    }
   }
 
   void run_planes(int threads, Interrupt& interrupt) const {
@@ -385,19 +406,24 @@ struct Convolver {
       }
     }
     const bool skips = !finite(factors, to - factors) && leaves_out();
-    const int64_t pitch = p.kernel[2] * p.channels * p.places[2] * int64_t{sizeof(T)};
-    const int64_t fit = (kPlaneBytes / pitch - p.kernel[1]) / p.stride[1] + 1;
-    const int64_t high = std::clamp<int64_t>(fit, std::min<int64_t>(4, p.places[1]), p.places[1]);
-    const int64_t blocks = parts_of(p.places[1], high), parts = p.batch * p.groups * blocks;
+    const int64_t row_bytes = Phases(p, 1).pitch * p.stride[1] * p.stride[2] * p.channels * int64_t{sizeof(T)};
+    const int64_t high = std::clamp<int64_t>(kPlaneBytes / row_bytes, 1, p.places[1]);
+    const int64_t blocks = parts_of(p.places[1], high), planes = p.batch * p.groups, parts = planes * blocks;
     const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork / 64, threads));
+    const Phases phases(p, high);
     parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
+      const int64_t room = phases.size + 2 * taps.vector;  // the last vector reads beyond
+      T* const padded = static_cast<T*>(scratch(ScratchUse::kPackB, room * int64_t{sizeof(T)}));
+      int64_t block = -1;
       for (int64_t i = parts * task / tasks; i < parts * (task + 1) / tasks; ++i) {
-        const int64_t group = i / blocks % p.groups, entry = i / blocks / p.groups;
-        const int64_t begin = i % blocks * high, end = std::min(begin + high, p.places[1]);
+        const int64_t plane_of = i % planes, group = plane_of % p.groups, entry = plane_of / p.groups;
+        if (i / planes != block) std::fill_n(padded, room, T{0});  // planes of the same rows have the same zeros
+        block = i / planes;
+        const int64_t begin = block * high, end = std::min(begin + high, p.places[1]);
         if (skips) {
           skipping(group, 0, p.outputs, entry * area + begin * p.places[2], (end - begin) * p.places[2], worker);
         } else {
-          plane(entry, group, begin, end, factors + group * p.outputs * terms);
+          plane(entry, group, begin, end, factors + group * p.outputs * terms, phases, padded);
         }
         worker.checkpoint((end - begin) * p.places[2] * p.outputs * terms / 8);
       }
@@ -455,6 +481,7 @@ Convolution::Convolution(const KernelTable& table, DType dtype) : dtype_(dtype) 
   for (const PackRow& row : table.packs) {
     if (row.from == dtype && row.to == storage(dtype)) pack_ = &row;
   }
+  taps_ = &find_taps(table, storage(dtype));
 }
 
 void Convolution::run(const ConvolutionProblem& problem, const char* x, const char* weight, const char* bias, char* out,
@@ -462,8 +489,8 @@ void Convolution::run(const ConvolutionProblem& problem, const char* x, const ch
   const auto with = [&](auto zero) {
     using T = decltype(zero);
     const auto typed = [](const char* data) { return reinterpret_cast<const T*>(data); };
-    const Convolver<T> convolver{
-        *row_, pack_->a, problem, typed(x), typed(weight), typed(bias), reinterpret_cast<T*>(out)};
+    const Convolver<T> convolver{*row_,    *taps_,        pack_->a,    problem,
+                                 typed(x), typed(weight), typed(bias), reinterpret_cast<T*>(out)};
     if (convolver.columns > 0 && problem.groups > 0 && problem.outputs > 0) {
       convolver.by_planes() ? convolver.run_planes(threads, interrupt) : convolver.run(threads, interrupt);
     }

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "kernels.hpp"
+#include "taps.hpp"
 #include "threads.hpp"
 
 namespace accel {
@@ -41,6 +42,7 @@ class Convolution {
   const DType dtype_;
   const MatmulRow* row_ = nullptr;
   const PackRow* pack_ = nullptr;
+  const TapRow* taps_ = nullptr;
 };
 
 }  // namespace accel

@@ -1,0 +1,74 @@
+// Windows of few terms: every result is a chain of fma over elements at fixed distances.
+#pragma once
+
+#include "../taps.hpp"
+#include "vector.hpp"
+
+namespace accel::ACCEL_ISA {
+
+template <class T>
+struct Taps {
+  static constexpr int kE = kElements<T>;
+
+  template <int V>
+  ACCEL_LANES void chain_of(int64_t terms, const T* factors, const int64_t* offsets, const T* in, T* out) {
+    Vector<T> sums[V] = {};
+    for (int64_t t = 0; t < terms; ++t) {
+      const Vector<T> factor = splat(factors[t]);
+      const T* const from = in + offsets[t];
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) sums[v] = fma<T>(factor, load(from + v * kE), sums[v]);
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) store(out + v * kE, sums[v]);
+  }
+
+  static void chain(int64_t vectors, int64_t terms, const void* factors, const int64_t* offsets, const void* in,
+                    void* out) {
+    const T* const f = static_cast<const T*>(factors);
+    const T* x = static_cast<const T*>(in);
+    T* y = static_cast<T*>(out);
+    for (; vectors >= 8; vectors -= 8, x += 8 * kE, y += 8 * kE) chain_of<8>(terms, f, offsets, x, y);
+    for (; vectors >= 4; vectors -= 4, x += 4 * kE, y += 4 * kE) chain_of<4>(terms, f, offsets, x, y);
+    for (; vectors > 0; --vectors, x += kE, y += kE) chain_of<1>(terms, f, offsets, x, y);
+  }
+
+  static void bring(int64_t rows, int64_t n, const void* src, int64_t src_row, int64_t step, void* dst,
+                    int64_t dst_row) {
+    const T* x = static_cast<const T*>(src);
+    T* y = static_cast<T*>(dst);
+    const int64_t whole = n / kE * kE, rest = n - whole;
+    for (int64_t i = 0; i < rows; ++i, x += src_row, y += dst_row) {
+      if (step == 1) {
+        for (int64_t j = 0; j < whole; j += kE) store(y + j, load(x + j));
+        if (rest) store_some(y + whole, load_some(x + whole, rest), rest);
+      } else if (step == 2) {
+#pragma GCC ivdep
+        for (int64_t j = 0; j < n; ++j) y[j] = x[2 * j];
+      } else {
+        for (int64_t j = 0; j < n; ++j) y[j] = x[j * step];
+      }
+    }
+  }
+
+  static void finish(int64_t rows, int64_t n, const void* src, int64_t src_row, const void* bias, void* dst,
+                     int64_t dst_row, int64_t step) {
+    const T* x = static_cast<const T*>(src);
+    T* y = static_cast<T*>(dst);
+    const T more = bias ? *static_cast<const T*>(bias) : T(0);  // what is +0 already stays so
+    const Vector<T> zero = {}, its = splat(more);
+    const int64_t whole = n / kE * kE, rest = n - whole;
+    for (int64_t i = 0; i < rows; ++i, x += src_row, y += dst_row) {
+      if (step == 1) {
+        for (int64_t j = 0; j < whole; j += kE) store(y + j, (load(x + j) + zero) + its);
+        if (rest) store_some(y + whole, (load_some(x + whole, rest) + zero) + its, rest);
+      } else {
+        for (int64_t j = 0; j < n; ++j) y[j * step] = (x[j] + T(0)) + more;
+      }
+    }
+  }
+
+  static constexpr TapRow row() { return {kCType<T>, kE, chain, bring, finish}; }
+};
+
+}  // namespace accel::ACCEL_ISA
