@@ -35,6 +35,15 @@ def _columns(shape: tuple[int, ...], dtype: str) -> Operand:
     return Operand(shape, "int64", values=f"below-{shape[1]}")
 
 
+def _in_segments(shape: tuple[int, ...], dtype: str) -> Arguments:
+    return [_x(shape, dtype), _rows(shape, dtype)], {"num_segments": shape[0]}
+
+
+def _turned(shape: tuple[int, ...], dtype: str) -> Arguments:
+    table = (shape[0], shape[1] // 2)
+    return [Operand(each, dtype) for each in (shape, table, table)], {}
+
+
 OPERANDS: dict[str, Callable[[tuple[int, ...], str], Arguments]] = {
     **dict.fromkeys(("sort", "argsort", "count_nonzero"), _of(_x, axis=-1)),
     **dict.fromkeys(("cummax", "cummin"), _of(_x, dim=-1)),
@@ -45,6 +54,8 @@ OPERANDS: dict[str, Callable[[tuple[int, ...], str], Arguments]] = {
     "topk": _of(_x, k=10),
     "roll": _of(_x, shift=3, axis=-1),
     "pad": _of(_x, pad_width=2),
+    "rotary_embedding": _turned,
+    "segment_sum": _in_segments,
 }
 """By the op's name: makes operands and keywords of a shape of two axes and a dtype."""
 

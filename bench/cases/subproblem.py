@@ -76,6 +76,8 @@ def _part(spec: OpSpec, operands: Sequence[np.ndarray], keywords: dict[str, Any]
         return _of_rows(operands, keywords)
     if spec.name in BY_ROW and keywords.get("axis", -1) == -1 and len(keywords.get("normalized_shape", (1,))) == 1:
         return _of_rows(operands, keywords)
+    if spec.name in PARTS:
+        return PARTS[spec.name](operands, keywords)
     if spec.name == "group_norm":
         return _of_groups(operands, keywords)
     return Part(tuple(operands), keywords, _all)
@@ -210,3 +212,73 @@ def _of_groups(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part
 
     some = (y.reshape(cut)[few].reshape(-1) for y in affine)
     return Part((take(x), *some), keywords | {"num_groups": int(few.size)}, take)
+
+
+def _at(axis: int, places: np.ndarray) -> tuple[Any, ...]:
+    return (*(slice(None),) * axis, places)
+
+
+def _taken(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Some positions of a vector, and the elements that they select."""
+    x, positions = operands
+    axis = keywords.get("axis", 0) % x.ndim
+    if positions.ndim != 1:
+        return Part((x, positions), keywords, _all)
+    places = _rows(positions.size, x.size // max(1, x.shape[axis]))
+    chosen, where = np.unique(positions[places], return_inverse=True)
+    return Part((x[_at(axis, chosen)], where), keywords, lambda result: result[_at(axis, places)])
+
+
+def _segments(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Some segments, and of matrices some columns."""
+    data, numbers = operands
+    chosen = spread(keywords["num_segments"], ROWS)
+    columns = (spread(data.shape[1], 8),) if data.ndim == 2 else ()
+    rows = np.flatnonzero(np.isin(numbers, chosen))
+    some = data[np.ix_(rows, *columns)] if columns else data[rows]
+    given = keywords | {"num_segments": int(chosen.size)}
+    return Part((some, np.searchsorted(chosen, numbers[rows])), given, lambda result: result[np.ix_(chosen, *columns)])
+
+
+def _side_by_side(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Some places along the axis, other than that of the operands, that is longest."""
+    x = operands[0]
+    others = [a for a in range(x.ndim) if a != keywords.get("axis", 0) % x.ndim]
+    if not others:
+        return Part(tuple(operands), keywords, _all)
+    across = max(others, key=lambda a: x.shape[a])
+    places = _rows(x.shape[across], x.size // max(1, x.shape[across]))
+    take = partial(np.take, indices=places, axis=across)
+    return Part(tuple(map(take, operands)), keywords, take)
+
+
+def _turned(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Some places along the axis of the tables, which have one besides that of the pairs."""
+    x, *tables = operands
+    if any(table.ndim != 2 or table.shape[0] != x.shape[-2] for table in tables):
+        return Part(tuple(operands), keywords, _all)
+    places = _rows(x.shape[-2], x.size // max(1, x.shape[-2]))
+    take = partial(np.take, indices=places, axis=-2)
+    return Part((take(x), *map(take, tables)), keywords, take)
+
+
+def _transforms(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Some transforms: places along the longest axis that is not transformed, nor that of the parts."""
+    (x,) = operands
+    parts = x.shape[-1] == 2 and "s" in keywords
+    ndim = x.ndim - parts
+    axes = {a % ndim for a in keywords.get("axes", (keywords.get("axis", -1),))}
+    others = [a for a in range(ndim) if a not in axes]
+    if not others:
+        return Part((x,), keywords, _all)
+    across = max(others, key=lambda a: x.shape[a])
+    places = _rows(x.shape[across], x.size // max(1, x.shape[across]))
+    take = partial(np.take, indices=places, axis=across)
+    return Part((take(x),), keywords, take)
+
+
+PARTS: dict[str, Callable[[Sequence[np.ndarray], dict[str, Any]], Part]] = {
+    "take": _taken, "segment_sum": _segments, "concat": _side_by_side, "rotary_embedding": _turned,
+    **dict.fromkeys(("rfft", "rfft2", "irfft2"), _transforms),
+}  # fmt: skip
+"""By the op's name."""

@@ -12,6 +12,7 @@ from ...ops.spec import OpSpec
 from ...registry import OPS
 from ...scalar import FUNCTIONS
 from . import arrangements as arranged
+from . import beside
 from . import compositions as composed
 from .case import Operand, Workload, keywords
 from .functions import DOMAINS
@@ -27,10 +28,11 @@ PRIMITIVES = {
 """The family of an op, by its primitive; ``others`` where it has none."""
 
 UNSWEPT = (
-    "allclose", "average", "beta", "betaln", "cholesky", "corrcoef", "cov", "cross", "det", "frexp", "index_add",
-    "interp", "inv", "isclose", "lcm", "lerp", "matrix_norm", "median", "nan_to_num", "nanargmax", "nanargmin",
-    "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ptp", "put_along_axis",
-    "qr", "quantile", "rotary_embedding", "segment_mean", "segment_sum", "slogdet", "solve", "trapezoid",
+    "allclose", "average", "beta", "betaln", "cholesky", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "corrcoef", "cov", "cross", "det", "frexp", "index_add", "interp",
+    "inv", "isclose", "lcm", "lerp", "matrix_norm", "median", "nan_to_num", "nanargmax", "nanargmin", "nanmax",
+    "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ptp", "put_along_axis", "qr",
+    "quantile", "segment_mean", "slogdet", "solve", "trapezoid",
 )  # fmt: skip
 """Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 
@@ -52,9 +54,9 @@ SUBSCRIPTS = {"first": 0, "last": -1, "all": None}
 def family(spec: OpSpec) -> str:
     """The sweep that measures an op."""
     named = {"astype": "casts", "linear": "linear", **dict.fromkeys(UNSWEPT, "unswept")}
-    named |= dict.fromkeys(arranged.OPERANDS, "arrangements")
-    beside = "compositions" if spec.name in composed.OPERANDS else "others"
-    return named.get(spec.name) or PRIMITIVES.get(spec.primitive, beside)
+    named |= dict.fromkeys(arranged.OPERANDS, "arrangements") | dict.fromkeys(beside.SPECS, "beside")
+    others = "compositions" if spec.name in composed.OPERANDS else "others"
+    return named.get(spec.name) or PRIMITIVES.get(spec.primitive, others)
 
 
 def ops(wanted: str, names: Names = None) -> list[OpSpec]:

@@ -15,7 +15,7 @@ from ...dtypes import TABLE
 from ...errors import ArgumentError, ConfigError, UnsupportedError
 from ...ops.spec import OpSpec
 from ...registry import OPS
-from . import models, sweeps
+from . import beside, models, sweeps
 from .case import Workload
 
 FILE = Path(__file__).parents[1] / "suites.toml"
@@ -50,8 +50,8 @@ SUITES: dict[str, Suite] = _suites()
 
 
 def op_spec(workload: Workload) -> OpSpec | None:
-    """The op's row; None: accel has no such op, or one of its own insides goes by that name."""
-    spec = OPS.get(workload.op)
+    """The op's row, or what stands for one; None: accel has no such op, or one of its own insides goes by that name."""
+    spec = beside.SPECS.get(workload.op) or OPS.get(workload.op)
     return None if spec is None or spec.namespace == "internal" else spec
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 def numpy_function(name: str, keywords: dict[str, Any]) -> Callable[..., Any] | None:
     """NumPy's function of the operands of an op, or None."""
-    if name in ("topk", "cummax", "cummin"):
+    if name in ("topk", "cummax", "cummin", "rotary_embedding", "segment_sum"):
         return None
     if name == "argsort":
         return partial(np.argsort, kind="stable", **keywords)
@@ -39,5 +39,16 @@ def torch_function(torch: ModuleType, name: str, keywords: dict[str, Any]) -> Ca
         return lambda x: torch.roll(x, keywords["shift"], axis)
     if name == "pad":
         return lambda x: torch.nn.functional.pad(x, (keywords["pad_width"],) * 4)
+    if name == "segment_sum":
+        count = keywords["num_segments"]
+        return lambda x, ids: torch.zeros((count, *x.shape[1:]), dtype=x.dtype, device=x.device).index_add_(0, ids, x)
+    if name == "rotary_embedding":
+        return partial(_turned, torch)
     function: Callable[..., Any] | None = getattr(torch, name, None)
     return function
+
+
+def _turned(torch: ModuleType, x: Any, cos: Any, sin: Any) -> Any:
+    """What models of torch write."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)

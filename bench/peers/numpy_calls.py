@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import TABLE
+from ..cases import beside
 from . import arrangements
 from .functions import numpy_function
 
@@ -37,6 +38,8 @@ def function(kind: str, name: str, keywords: dict[str, Any], dtype: str) -> Call
         return None if composed is None else partial(composed, axis=axis)
     if kind == "compositions":
         return partial(getattr(np, name), **keywords) if name in SAME_IN_NUMPY else None
+    if kind == "beside":
+        return beside.numpy_function(name, keywords)
     if kind == "arrangements":
         return arrangements.numpy_function(name, keywords)
     if name in ("copy", "relu"):

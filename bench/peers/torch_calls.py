@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cases import beside
 from . import arrangements, compositions
 from .functions import torch_function
 
@@ -63,6 +64,8 @@ def function(torch: ModuleType, kind: str, name: str, keywords: dict[str, Any]) 
         return None if of_name is None else partial(_along, torch, of_name, name, keywords)
     if kind == "compositions":
         return compositions.torch_function(torch, name, keywords)
+    if kind == "beside":
+        return beside.torch_function(torch, name, keywords)
     if kind == "arrangements":
         return arrangements.torch_function(torch, name, keywords)
     if name.startswith("conv"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accel.backends.base import Call, Kernel, Prepared, one_launch
+from accel.registry import PRIMITIVES
 
 
 def _supports(call: Call) -> str | None:
@@ -14,19 +15,4 @@ def _prepare(call: Call) -> Prepared:
     return one_launch(call, lambda arrays: launches.append(call), call.op)
 
 
-KERNELS = tuple(
-    Kernel(op, f"null.{op}", "null/record.py", _supports, _prepare)
-    for op in (
-        "pointwise",
-        "row",
-        "reduce",
-        "scan",
-        "matmul",
-        "join",
-        "sort",
-        "gather",
-        "search",
-        "compact",
-        "convolution",
-    )
-)
+KERNELS = tuple(Kernel(op, f"null.{op}", "null/record.py", _supports, _prepare) for op in sorted(PRIMITIVES))

@@ -60,7 +60,8 @@ def test_quick_has_every_family_kind_of_dtype_and_model():
     assert {dtype.kind for dtype in kinds} == {"b", "i", "u", "f"}
     assert {dtype.name for dtype in kinds if dtype.kind == "f"} == {"float16", "bfloat16", "float32", "float64"}
     assert {case.model for case in cases} == {None, *MODELS}
-    assert {"attention", "conv2d", "layer_norm", "rms_norm", "rfft2", "gather", "segment_sum"} <= {c.op for c in cases}
+    of_models = {"scaled_dot_product_attention", "conv2d", "layer_norm", "rms_norm", "rfft2", "take", "segment_sum"}
+    assert of_models <= {case.op for case in cases}
     assert {case.cache for case in cases} == {"cold", "warm"}
 
 
@@ -107,7 +108,7 @@ def test_filters_keep_what_they_say(data: st.DataObject):
     ("arguments", "said"),
     [
         ({"suite": "quik"}, r"suite: unknown 'quik'; there are quick, core, models, science"),
-        ({"suite": "quick", "ops": ["matmull"]}, r"op: unknown 'matmull'; there are .*attention.*matmul"),
+        ({"suite": "quick", "ops": ["matmull"]}, r"op: unknown 'matmull'; there are .*linear.*matmul"),
         ({"suite": "quick", "models": ["llama"]}, r"model: unknown 'llama'; there are .*llama-3-8b"),
         ({"suite": "quick", "dtypes": ["fp32"]}, r"dtype: unknown 'fp32'; there are bool, .*float32"),
         ({"suite": "quick", "pattern": "("}, r"case: '\(' is no regular expression"),
@@ -119,9 +120,9 @@ def test_unknown_names_raise_and_list_the_known(arguments, said):
 
 
 def test_a_known_name_that_a_suite_has_not_gives_nothing():
-    assert select("core", ops=["attention"]) == []
+    assert select("core", ops=["concat"]) == []
     assert select("quick", pattern="no such case") == []
-    assert "attention" in known_ops() and "pointwise" not in known_ops()
+    assert "concat" in known_ops() and "pointwise" not in known_ops()
 
 
 def test_sweeps_refuse_what_there_is_not():
@@ -161,8 +162,8 @@ def test_calls_bind_keywords_also_where_parameters_have_no_name():
     cast = call(by_id["sweep/64K/to-int8 astype float32 warm"])(x)
     assert cast.dtype is TABLE["int8"]
     assert call(by_id["sweep/1000x1000/last sum float32 warm"])(x).shape == (1,)
-    with pytest.raises(UnsupportedError, match="accel has no op 'attention'"):
-        call(next(case for case in EVERY["models"] if case.op == "attention"))
+    with pytest.raises(UnsupportedError, match="accel has no op 'attend'"):
+        call(replace(EVERY["models"][0], op="attend"))
 
 
 # models
