@@ -10,6 +10,7 @@ from accel.bench.cases.functions import operations
 from accel.bench.cpu import (
     aims,
     compositions,
+    convolutions,
     factorizations,
     gathers,
     joins,
@@ -62,6 +63,8 @@ SMALL = [
     *(searches.unique(dtype, 500) for dtype in ("float32", "int8")),
     *(searches.top("float32", shape, 3, largest) for shape in ((500,), (4, 50)) for largest in (False, True)),
     *(factorizations.symmetric(70, dtype) for dtype in factorizations.DTYPES),
+    convolutions.convolved(2, convolutions.Layer(3, 9, 5)),
+    convolutions.convolved(1, convolutions.Layer(4, 9, 4, 3, 2, True)),
     factorizations.factors(70, "float64"),
     *(factorizations.system(70, k, "float32") for k in (1, 9)),
     transforms.vector(60),

@@ -1,6 +1,6 @@
 """The faults by name, one per rule and clause of the contract (docs/numerics.md and `accel.backends.base`)."""
 
-from . import factorizations, memory, pointwise, products, reductions, rows, softmax
+from . import convolutions, factorizations, memory, pointwise, products, reductions, rows, softmax
 from .fault import NONE, Fault, of
 
 FAULTS: dict[str, Fault] = {
@@ -8,6 +8,7 @@ FAULTS: dict[str, Fault] = {
     **of(products.FAULTS, "matmul"),
     **of(softmax.FAULTS, "softmax", "log_softmax", "logsumexp"),
     **of(rows.FAULTS, "row"),
+    **of(convolutions.FAULTS, "convolution"),
     **of(factorizations.FAULTS, "factor"),
     **of(pointwise.FAULTS, "pointwise"),
     **memory.FAULTS,

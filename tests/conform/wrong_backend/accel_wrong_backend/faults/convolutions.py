@@ -1,0 +1,32 @@
+"""Rule 3's convolutions: chunks that count positions and channels, and what is no term."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from accel.backends.base import Call
+from accel.numerics import KC
+from accel.ops.primitive.convolution import convolve
+
+from .fault import Run, fault
+
+BOTH = "convolution float32, convolution float64"
+
+
+def _variant(**changes: Any) -> Run:
+    """The canonical form with a change."""
+
+    def run(call: Call, inputs: Any, out: np.ndarray, right: Callable[[], None]) -> None:
+        x, weight, *bias = inputs
+        out[...] = convolve(x, weight, bias[0] if bias else None, call.params, **changes)
+
+    return run
+
+
+FAULTS = {
+    "convolution-chunk-128": fault("chunks of KC terms", BOTH, _variant(kc=KC // 2)),
+    "convolution-multiplies-padding": fault("what lies in the padding is no term", BOTH, _variant(skipped=False)),
+}
