@@ -4,6 +4,10 @@ from .ops.composed.batch_norm import batch_norm as _batch_norm
 from .ops.composed.batch_norm import instance_norm as _instance_norm
 from .ops.composed.checked_loss import cross_entropy as _cross_entropy
 from .ops.composed.checked_loss import nll_loss as _nll_loss
+from .ops.embedding import alibi_slopes as _alibi_slopes
+from .ops.embedding import cache_update as _cache_update
+from .ops.embedding import embedding as _embedding
+from .ops.embedding import one_hot as _one_hot
 from .ops.primitive.pointwise import gelu as _gelu
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_sum as _segment_sum
@@ -17,6 +21,10 @@ globals().update(
     instance_norm=_instance_norm,
     cross_entropy=_cross_entropy,
     nll_loss=_nll_loss,
+    alibi_slopes=_alibi_slopes,
+    cache_update=_cache_update,
+    embedding=_embedding,
+    one_hot=_one_hot,
     segment_mean=_segment_mean,
     segment_sum=_segment_sum,
 )

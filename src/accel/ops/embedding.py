@@ -1,0 +1,154 @@
+"""Rows of a table for integers: embeddings, and what `one_hot` writes out; the slopes of ALiBi; a cache's update. The
+functions are torch's where it has them."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from .. import interop
+from ..arguments import integer, real, switch
+from ..array import Array, Symbol
+from ..backends.base import Device
+from ..conversion import from_numpy, index_range, on_host
+from ..creation import device_of
+from ..dtypes import FLOAT32, INT64, as_dtype
+from ..errors import ArgumentError, DtypeError, ShapeError, shown
+from ..operators import check_writable
+from .composed.stopping import stop_gradient
+from .primitive.gather import as_positions, check_positions, gathered
+from .primitive.pointwise import astype, copy, fn
+from .primitive.reduce import axis_of
+from .primitive.reduce import max as largest
+
+
+def _arrays(op: str, **operands: Any) -> tuple[list[Array], interop.Restore]:
+    arrays, restore = interop.adopt(op, **operands)
+    for argument, value in zip(operands, arrays, strict=True):
+        if not isinstance(value, Array):
+            raise ArgumentError(f"{op}: {argument}: expected an array, got the scalar {shown(value)}")
+    return arrays, restore
+
+
+def embedding(
+    input: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """The rows of weight that input names, of shape (*input.shape, features).
+
+    input: of any integer dtype and shape, from 0 to the number of rows - 1. weight: (rows, features), of any dtype.
+    padding_idx: a row of which the derivative, where there is one, takes nothing; it changes no result.
+    max_norm, scale_grad_by_freq and sparse are refused: weights are not written, and no derivative is scaled or sparse.
+    Raises IndexError for a row that there is not before anything is computed, also ShapeError, DtypeError,
+    ArgumentError.
+    """
+    op = "embedding"
+    real(op, "norm_type", norm_type)
+    if max_norm is not None:
+        raise ArgumentError(f"{op}: max_norm: weights are not written here; normalize them before")
+    for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
+        if switch(op, name, value):
+            raise ArgumentError(f"{op}: {name}: only False is there")
+    (numbers, table), restore = _arrays(op, input=input, weight=weight)
+    if table.ndim != 2:
+        raise ShapeError(f"{op}: weight: expected two axes (rows, features), got shape {table.shape}")
+    positions = as_positions(op, "input", numbers)
+    check_positions(f"{op}: input", positions, table.shape[0], least=0)
+    spread = positions.view((*positions.shape, 1), (*positions.strides, 0))
+    rows = gathered("take", table, [spread], (-1, positions.ndim), [None])
+    if padding_idx is None:
+        return restore(rows)
+    padding = integer(op, "padding_idx", padding_idx)
+    if not -table.shape[0] <= padding < table.shape[0]:
+        raise ArgumentError(f"{op}: padding_idx: {padding} is no row of a weight of shape {table.shape}")
+    if isinstance(table.buffer, Symbol):  # of a trace, which alone is derived
+        here = fn.equal(spread, padding % table.shape[0])
+        rows = fn.where(here, stop_gradient(rows), rows)
+    return restore(rows)
+
+
+def one_hot(x: Any, num_classes: int = -1) -> Any:
+    """int64 of shape (*x.shape, num_classes): 1 at the place along the last axis that x says, else 0.
+
+    x: of any integer dtype, from 0 to num_classes - 1. num_classes: -1 takes one more than the largest element, for
+    which that is read. Raises IndexError for an element that is no class, DtypeError, ArgumentError.
+    """
+    op = "one_hot"
+    (array,), restore = _arrays(op, x=x)
+    positions = as_positions(op, "x", array)
+    count = integer(op, "num_classes", num_classes)
+    if count == -1:
+        if not array.size:
+            raise ArgumentError(f"{op}: num_classes: expected a number of classes for an array without elements")
+        count = int(on_host(largest(positions))) + 1
+    if count < 1:
+        raise ArgumentError(f"{op}: num_classes: expected -1 or at least 1, got {count}")
+    check_positions(f"{op}: x", positions, count, least=0)
+    spread = positions.view((*positions.shape, 1), (*positions.strides, 0))
+    return restore(astype(fn.equal(spread, index_range(count, array.device)), INT64))
+
+
+def alibi_slopes(num_heads: int, dtype: Any = FLOAT32, device: str | Device | None = None) -> Array:
+    """The slope of each head's bias by distance (Press et al. 2022, arXiv:2108.12409): 2^(-8 i / n), i from 1 to n, for
+    n heads, a power of two; for other numbers those of the next lower power of two, then every second one of twice as
+    many. Roots are taken one after the other in float64, and each slope is rounded once. Raises ArgumentError,
+    DtypeError."""
+    op = "alibi_slopes"
+    heads, its = integer(op, "num_heads", num_heads), as_dtype(dtype, f"{op}: dtype")
+    if heads < 1:
+        raise ArgumentError(f"{op}: num_heads: expected at least 1, got {heads}")
+    if its.kind != "f":
+        raise DtypeError(f"{op}: dtype: takes floating dtypes, got {its}")
+    lower = 1 << heads.bit_length() - 1
+    slopes = _slopes(lower) + _slopes(2 * lower)[::2][: heads - lower]
+    return from_numpy(np.array(slopes).astype(its.numpy), device_of(device))
+
+
+def _slopes(n: int) -> list[float]:
+    """Of a power of two: products of 1/2 and its square roots, of which all but the product's rounding are IEEE's."""
+    found = []
+    for i in range(1, n + 1):
+        whole, rest = divmod(8 * i, n)
+        slope, root, unit = 2.0**-whole, 0.5, n
+        while rest:
+            root, unit = sqrt(root), unit // 2
+            if rest >= unit:
+                slope, rest = slope * root, rest - unit
+        found.append(slope)
+    return found
+
+
+def cache_update(cache: Array, new: Any, position: int, *, axis: int = -2) -> Array:
+    """Writes new keys or values into a cache from a position along an axis on, and returns the view of all so far.
+
+    cache: an `accel.Array` of one's own, which is written: one strided copy. new: of its dtype and shape, but with as
+    many along the axis as there are new ones. Raises IndexError where they do not fit, before anything is written,
+    also ShapeError, DtypeError, AxisError, ArgumentError.
+    """
+    op = "cache_update"
+    if not isinstance(cache, Array):
+        raise ArgumentError(f"{op}: cache: expected an accel.Array, which is written, got {shown(cache)}")
+    (whole, fresh), _ = _arrays(op, cache=cache, new=new)
+    check_writable(op, whole, "cache")
+    along, start = axis_of(op, "axis", axis, whole.ndim), integer(op, "position", position)
+    shape = (*whole.shape[:along], fresh.shape[along] if fresh.ndim == whole.ndim else -1, *whole.shape[along + 1 :])
+    if fresh.shape != shape:
+        raise ShapeError(
+            f"{op}: new: has shape {fresh.shape}, which differs from the cache's, {whole.shape}, elsewhere"
+        )
+    if fresh.dtype is not whole.dtype:
+        raise DtypeError(f"{op}: new: expected the cache's dtype, {whole.dtype}, got {fresh.dtype}")
+    end = start + shape[along]
+    if start < 0 or end > whole.shape[along]:
+        raise IndexError(f"{op}: position: {start} to {end} is out of range for an axis of length {whole.shape[along]}")
+    lead = (slice(None),) * along
+    if fresh.size:
+        copy(fresh, out=whole[(*lead, slice(start, end))])
+    return whole[(*lead, slice(0, end))]
