@@ -69,6 +69,7 @@ FAMILIES = {
     "row": INTERLEAVED,
     "matmul": [],
     "factors": [],
+    "quantized": [],
     "memory": [],
     "table": [],
 }

@@ -43,5 +43,6 @@ void bind_compute(py::module_& m);
 void bind_along(py::module_& m);
 void bind_movement(py::module_& m);
 void bind_factor(py::module_& m);
+void bind_quantized(py::module_& m);
 
 }  // namespace accel

@@ -16,5 +16,17 @@ def _prepare(call: Call) -> Prepared:
 
 KERNELS = tuple(
     Kernel(op, f"null.{op}", "null/record.py", _supports, _prepare)
-    for op in ("pointwise", "row", "reduce", "scan", "matmul", "join", "sort", "gather", "search", "compact")
+    for op in (
+        "pointwise",
+        "row",
+        "reduce",
+        "scan",
+        "matmul",
+        "join",
+        "sort",
+        "gather",
+        "search",
+        "compact",
+        "quantized_matmul",
+    )
 )
