@@ -39,10 +39,14 @@ class Codes(NamedTuple):
     zeros: Any
 
 
+def _check_bits(op: str, bits: Any) -> None:
+    if type(bits) is not int or bits not in CODES:
+        raise ArgumentError(f"{op}: bits: expected 8 or 4, got {shown(bits)}")
+
+
 def _checked(op: str, bits: Any, group: Any, k: int) -> int:
     """The group's length; None is the whole row. Raises ArgumentError."""
-    if bits not in CODES or isinstance(bits, bool):
-        raise ArgumentError(f"{op}: bits: expected 8 or 4, got {shown(bits)}")
+    _check_bits(op, bits)
     if group is None:
         group = k
     if not isinstance(group, int) or isinstance(group, bool) or group < 1 or k % group:
@@ -189,8 +193,7 @@ def _given(
     """Codes, scales and zeros as arrays that fit each other; the group's length, and the number of inputs."""
     named = {"codes": codes, "scales": scales, **({} if zeros is None else {"zeros": zeros})}
     (codes, scales, *given), restore = interop.adopt(op, **named)
-    if bits not in CODES or isinstance(bits, bool):
-        raise ArgumentError(f"{op}: bits: expected 8 or 4, got {shown(bits)}")
+    _check_bits(op, bits)
     n, stored = _matrix(op, "codes", codes)
     k = stored * (8 // bits)
     for name, x, dtype in zip(named, (codes, scales, *given), (CODES[bits], FLOAT32, INT8), strict=False):
