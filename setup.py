@@ -70,6 +70,7 @@ FAMILIES = {
     "matmul": [],
     "factors": [],
     "taps": [],
+    "quantized": [],
     "memory": [],
     "table": [],
 }

@@ -15,6 +15,7 @@ from . import (
     matrix,
     overhead,
     pointwise,
+    quantized,
     reductions,
     scans,
     scatters,
@@ -26,6 +27,9 @@ from .case import Case
 PEERS = ("numpy", "torch")
 COMPILERS = ("torch", "jax")
 """Peers of what accel compiles: jax.jit where it is installed."""
+
+FLOAT_PRODUCTS = ("along", "across")
+"""accel's own product with the weights in float32, by how these lie."""
 
 SHARES = {("avx2", "fma_float32"): 0.88, ("avx2", "fma_float64"): 0.88}
 """Shares of the limit that take the place of a row's, by instruction set and kind."""
@@ -231,6 +235,20 @@ ROWS: tuple[Row, ...] = (
         floor=0.8,
     ),
     Row("concat", "concat of parts, 64K and 4M results, along each axis", joins.concats, 1.2, "mean", floor=0.8),
+    Row(
+        "linear-int8",
+        "linear of 1 to 8 rows and int8 weights, a scale for each output, beside accel's own float32 product",
+        partial(quantized.products, 8, None),
+        2.0,
+        peers=FLOAT_PRODUCTS,
+    ),
+    Row(
+        "linear-int4",
+        "linear of 1 to 8 rows and int4 weights in groups of 32, beside accel's own float32 product",
+        partial(quantized.products, 4, 32),
+        3.0,
+        peers=FLOAT_PRODUCTS,
+    ),
     Row("roll", "roll of 64K and 4M, along each axis", joins.rolls, 1.2, "mean", floor=0.8),
     Row("flip", "a copy of a flip of 64K and 4M, along each axis", joins.flips, 1.2, "mean", floor=0.8),
     Row("pad", "pad of 64K and 4M, with zeros and mirrored", joins.pads, 1.2, "mean", floor=0.8),

@@ -44,5 +44,6 @@ void bind_along(py::module_& m);
 void bind_convolution(py::module_& m);
 void bind_movement(py::module_& m);
 void bind_factor(py::module_& m);
+void bind_quantized(py::module_& m);
 
 }  // namespace accel

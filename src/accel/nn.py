@@ -8,6 +8,10 @@ from .ops.embedding import alibi_slopes as _alibi_slopes
 from .ops.embedding import cache_update as _cache_update
 from .ops.embedding import embedding as _embedding
 from .ops.embedding import one_hot as _one_hot
+from .ops.packed import PackedWeight as _PackedWeight
+from .ops.packed import dequantize as _dequantize
+from .ops.packed import linear as _linear
+from .ops.packed import quantize as _quantize
 from .ops.primitive.pointwise import gelu as _gelu
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_sum as _segment_sum
@@ -15,6 +19,7 @@ from .registry import OPS as _OPS
 
 globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == "nn"})
 globals().update(
+    PackedWeight=_PackedWeight,
     gelu=_gelu,
     tanh=_OPS["tanh"].function,
     batch_norm=_batch_norm,
@@ -27,6 +32,9 @@ globals().update(
     one_hot=_one_hot,
     segment_mean=_segment_mean,
     segment_sum=_segment_sum,
+    linear=_linear,
+    quantize=_quantize,
+    dequantize=_dequantize,
 )
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))

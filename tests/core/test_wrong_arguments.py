@@ -45,6 +45,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "linspace": (0, 1, 3),
     "linear": (X, X),
     "matmul": (X, X.T),
+    "dequantize": (X.astype(np.int8), X[:, :1]),
+    "quantize": (X,),
     "permute_dims": (X, (1, 0)),
     "reshape": (X, (3, 2)),
     "squeeze": (X[:1], 0),

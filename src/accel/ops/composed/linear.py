@@ -27,7 +27,7 @@ def _samples(dtype: DType) -> Any:
     return families.linear(dtype)
 
 
-def _exact(
+def exact_linear(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, activation: str | None = None, dtype: Any = None
 ) -> np.ndarray:
     """In float64, or extended precision for float64; NaN for an activation that NumPy has no exact answer of. Of
@@ -46,7 +46,7 @@ def _exact(
 
 
 @composed(
-    reference=_exact,
+    reference=exact_linear,
     samples=_samples,
     dtypes=(*INTEGERS, *FLOATS),
     widen=False,
@@ -101,11 +101,11 @@ def _dtypes(x: Array, weight: Array, bias: Array | None, activation: Any, dtype:
     if bias is not None and bias.shape != (weight.shape[0],):
         raise ShapeError(f"linear: bias: expected shape ({weight.shape[0]},), got {bias.shape}")
     if activation is not None:
-        _check_activation(activation, accumulator)
+        check_activation(activation, accumulator)
     return output, accumulator
 
 
-def _check_activation(activation: str, accumulator: DType) -> None:
+def check_activation(activation: str, accumulator: DType) -> None:
     row = FUNCTIONS.get(activation)
     if row is None or row.arity != 1 or row.result != "same":
         known = ", ".join(f.name for f in FUNCTIONS.values() if f.arity == 1 and f.result == "same")

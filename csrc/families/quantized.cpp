@@ -1,0 +1,15 @@
+#include "../kernels/quantized.hpp"
+
+namespace accel::ACCEL_ISA {
+
+#define ACCEL_ROWS(codes)                                                                    \
+  {quantized_multiply<codes, 1>, quantized_multiply<codes, 2>, quantized_multiply<codes, 4>, \
+   quantized_multiply<codes, 8>}
+extern const QuantizedKernels kQuantized;
+const QuantizedKernels kQuantized = {
+    {ACCEL_ROWS(Codes::kInt8), ACCEL_ROWS(Codes::kInt4), ACCEL_ROWS(Codes::kFloat)},
+    {quantized_widen<Codes::kInt8>, quantized_widen<Codes::kInt4>},
+};
+#undef ACCEL_ROWS
+
+}  // namespace accel::ACCEL_ISA

@@ -1,0 +1,138 @@
+#include "quantized.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "contract.hpp"
+#include "layout.hpp"
+
+namespace accel {
+
+namespace baseline {
+extern const QuantizedKernels kQuantized;
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const QuantizedKernels kQuantized;
+}
+namespace avx512 {
+extern const QuantizedKernels kQuantized;
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const QuantizedKernels kQuantized;
+}
+#endif
+
+namespace {
+
+constexpr int64_t kSlabRows = 512;       // of A that are multiplied by all panels before the next
+constexpr double kThreadWork = 1 << 20;  // multiply-adds that are worth a thread
+
+const QuantizedKernels& kernels_of(const std::string& isa) {
+#if defined(__x86_64__)
+  if (isa == "avx512") return avx512::kQuantized;
+  if (isa == "avx2") return avx2::kQuantized;
+#elif defined(__aarch64__)
+  if (isa == "neon") return neon::kQuantized;
+#endif
+  return baseline::kQuantized;
+}
+
+/// Rows of A from `row` on that a kernel multiplies at once, of which some may be zeros behind the last, as a power of
+/// two.
+int rows_log2(int64_t rows) { return rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0; }
+
+}  // namespace
+
+Quantized::Quantized(const KernelTable& table, int bits, DType dtype, DType output)
+    : dtype_(dtype),
+      output_(output),
+      codes_(bits == 8 ? Codes::kInt8 : Codes::kInt4),
+      kernels_(&kernels_of(table.isa)) {
+  if (bits != 8 && bits != 4) throw std::invalid_argument("weights have 8 or 4 bits, not " + std::to_string(bits));
+  for (const PackRow& row : table.packs) {
+    if (row.from == dtype && row.to == CType::kF32) widen_ = &row;
+  }
+  for (const CastRow& row : table.casts) {
+    if (std::strcmp(row.from, "float32") == 0 && std::strcmp(row.to, info(output).name) == 0) narrow_ = row.kernel;
+  }
+  const bool narrows = output == DType::kFloat16 || output == DType::kBfloat16;
+  if (!narrows) narrow_ = nullptr;
+  if (!widen_ || (output != DType::kFloat32 && !narrow_)) {
+    throw std::invalid_argument(std::string("no product of ") + info(dtype).name + " gives " + info(output).name);
+  }
+}
+
+/// Blocks of rows as the kernels read them: [k][rows of the block].
+void Quantized::prepare(const QuantizedProblem& x, const char* a, int64_t m, float* factors) const {
+  float* const row = static_cast<float*>(scratch(ScratchUse::kPackA, x.k * int64_t{sizeof(float)}));
+  for (int64_t first = 0; first < m; first += kQuantizedRows) {
+    const int64_t valid = std::min<int64_t>(kQuantizedRows, m - first), rows = int64_t{1} << rows_log2(valid);
+    float* const block = factors + first * x.k;
+    for (int64_t r = 0; r < rows; ++r) {
+      if (r >= valid) {
+        for (int64_t p = 0; p < x.k; ++p) block[p * rows + r] = 0;
+        continue;
+      }
+      widen_->row(x.k, a + (first + r) * x.a_row * size_of(dtype_), x.a_col, rows == 1 ? block : row);
+      for (int64_t p = 0; rows > 1 && p < x.k; ++p) block[p * rows + r] = row[p];
+    }
+  }
+}
+
+void Quantized::run(const QuantizedProblem& x, char* const* inputs, char* out, int threads,
+                    Interrupt& interrupt) const {
+  const int64_t panels = (x.n + kPanel - 1) / kPanel, groups = x.k / std::max<int64_t>(x.group, 1);
+  const int64_t panel_bytes = (codes_ == Codes::kInt4 ? x.k / 2 : x.k) * kPanel;
+  const int size = size_of(output_);
+  for (int64_t slab = 0; slab < x.m; slab += kSlabRows) {
+    const int64_t m = std::min(kSlabRows, x.m - slab);
+    const int64_t padded = (m + kQuantizedRows - 1) / kQuantizedRows * kQuantizedRows;
+    float* const factors = static_cast<float*>(scratch(ScratchUse::kFactors, padded * x.k * int64_t{sizeof(float)}));
+    prepare(x, inputs[0] + slab * x.a_row * size_of(dtype_), m, factors);
+    const double work = static_cast<double>(m) * static_cast<double>(x.n) * static_cast<double>(x.k);
+    const int used = worthwhile(work, kThreadWork, threads);
+    parallel_for(panels, used, interrupt, [&](int64_t panel, Worker& worker) {
+      float* const sums =
+          static_cast<float*>(scratch(ScratchUse::kTile, (padded + 1) * kPanel * int64_t{sizeof(float)}));
+      const bool widens = m > kQuantizedRows;
+      float* const weights =
+          widens ? static_cast<float*>(scratch(ScratchUse::kPackB, kKC * kPanel * int64_t{sizeof(float)})) : nullptr;
+      QuantizedChunk chunk{};
+      chunk.group = x.group;
+      chunk.scales = reinterpret_cast<const float*>(inputs[2]) + panel * groups * kPanel;
+      chunk.zeros = reinterpret_cast<const int8_t*>(inputs[3]) + panel * groups * kPanel;
+      if (x.k == 0) std::fill_n(sums, padded * kPanel, 0.0f);
+      for (int64_t begin = 0; begin < x.k; begin += kKC) {
+        chunk.begin = begin;
+        chunk.end = std::min<int64_t>(x.k, begin + kKC);
+        chunk.codes = inputs[1] + panel * panel_bytes;
+        if (widens) {
+          kernels_->widen[static_cast<int>(codes_)](chunk, weights);
+          chunk.codes = weights;
+        }
+        const int codes = static_cast<int>(widens ? Codes::kFloat : codes_);
+        for (int64_t row = 0; row < m; row += kQuantizedRows) {
+          chunk.a = factors + row * x.k;
+          chunk.c = sums + row * kPanel;
+          kernels_->multiply[codes][rows_log2(std::min<int64_t>(kQuantizedRows, m - row))](chunk);
+          worker.checkpoint((chunk.end - begin) * kPanel / 2);
+        }
+      }
+      const int64_t columns = std::min<int64_t>(kPanel, x.n - panel * kPanel);
+      char* const narrow = reinterpret_cast<char*>(sums + padded * kPanel);
+      for (int64_t row = 0; row < m; ++row) {
+        const void* from = sums + row * kPanel;
+        if (narrow_) {
+          narrow_(columns, narrow, &from);
+          from = narrow;
+        }
+        scatter(size, columns, out + ((slab + row) * x.out_row + panel * kPanel * x.out_col) * size, x.out_col, from);
+      }
+    });
+  }
+}
+
+}  // namespace accel

@@ -1,0 +1,59 @@
+"""Products with quantised weights: a work-item for each column of a panel, and a few rows."""
+
+from __future__ import annotations
+
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.layout import span
+from accel.numerics import KC
+from accel.ops.parameters import PANEL
+
+from . import build
+
+ROWS = (1, 2, 4, 8)
+"""Rows of the result that a work-item makes."""
+
+
+def definitions(call: Call) -> dict[str, object]:
+    """What quantized_matmul.cl needs defined."""
+    (x, codes, *_), (out,), params = call.inputs, call.outputs, call.params
+    m = out.shape[0]
+    reach = (*span(x.shape, x.strides), *span(out.shape, out.strides), m + ROWS[-1], params.n + PANEL, x.shape[1])
+    return {
+        **build.index_types(*reach),
+        "IN": build.STORAGE[x.dtype.name],
+        "OUT": build.STORAGE[out.dtype.name],
+        "CODE": build.STORAGE[codes.dtype.name],
+        "STEPS": 8 // params.bits,
+        "ROWS": next((rows for rows in ROWS if rows >= m), ROWS[-1]),
+        "PANEL": PANEL,
+        "KC": KC,
+    }
+
+
+def source(call: Call, correctly_rounded: bool) -> str:
+    """The whole OpenCL C."""
+    functions = build.function(build.cast(call.inputs[0].dtype.name, "float32"), "load")
+    functions += build.function(build.cast("float32", call.outputs[0].dtype.name), "finish")
+    return build.assemble(
+        ("quantized_matmul",), definitions(call), functions, fp64=False, correctly_rounded=correctly_rounded
+    )
+
+
+def _supports(call: Call) -> str | None:
+    return build.device_of(call).inexact(call.settings)
+
+
+def _prepare(call: Call) -> Prepared:
+    device, (x, *_), (out,) = build.device_of(call), call.inputs, call.outputs
+    defined = definitions(call)
+    kernel = device.kernel(
+        "kernels/opencl/quantized_matmul.cl", source(call, device.correctly_rounded), "quantized_matmul"
+    )
+    (m, n), group = out.shape, max(1, call.params.group)
+    build.set_numbers(device, kernel, 10, build.pack(defined, m, n, x.shape[1], group, *x.strides, *out.strides))
+    *inputs, output = slots(call)
+    size = (-(-n // PANEL) * PANEL, -(-m // int(str(defined["ROWS"]))))
+    return Prepared((build.launch(device, kernel, (output, *inputs), size, (PANEL, 1)),))
+
+
+KERNELS = (Kernel("quantized_matmul", "opencl.quantized_matmul", "opencl/quantized_matmul.cl", _supports, _prepare),)

@@ -1,0 +1,56 @@
+"""Products with quantised weights: a program instance for each panel and block of rows."""
+
+from __future__ import annotations
+
+from math import gcd
+
+import triton.language as tl
+
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
+from accel.kernels.triton.device import quantized_matmul as device_code
+from accel.kernels.triton.pointwise import needs_wide, power_of_two
+from accel.kernels.triton.reduce import cast
+from accel.numerics import KC
+from accel.ops.parameters import PANEL
+
+ROWS = 16
+"""Rows of a program instance at most."""
+
+RUN = 8
+"""Steps of k that are written out at most."""
+
+
+def _supports(call: Call) -> str | None:
+    return None
+
+
+def _prepare(call: Call) -> Prepared:
+    (x, codes, *rest), (out,), params, device = call.inputs, call.outputs, call.params, call.device
+    (m, n), k, group = out.shape, x.shape[1], max(1, params.group)
+    far = needs_wide(*((its.shape, its.strides) for its in (x, codes, out)))
+    height = min(ROWS, power_of_two(m))
+    tiles_m = -(-m // height)
+    widen, finish = device.functions(
+        {"widen": cast(x.dtype.name, "float32"), "finish": cast("float32", out.dtype.name)}
+    )
+    arguments = {
+        "out": Pointer(storage(out.dtype.name)), "x": Pointer(storage(x.dtype.name)),
+        "codes": Pointer(codes.dtype.name), "scales": Pointer("float32"), "zeros": Pointer("int8"),
+        "m": m, "n": n, "k": k, "chunks": max(1, -(-k // KC)), "group": group, "tiles_m": tiles_m,
+        "x_row": x.strides[0], "x_column": x.strides[1], "out_row": out.strides[0], "out_column": out.strides[1],
+        "WIDEN": widen, "FINISH": finish, "STEPS": 8 // params.bits, "RUN": gcd(group, RUN), "BM": height,
+        "PANEL": PANEL, "KC": KC, "INDEX": tl.int64 if far else tl.int32,
+    }  # fmt: skip
+    what = Specialization(
+        device.kernel(device_code.__file__, "quantized_matmul"), arguments, "i64" if far else "i32",
+        num_warps=max(1, min(4, height // 2)),
+    )  # fmt: skip
+    *inputs, output = slots(call)
+    sizes = [its.dtype.itemsize for its in (out, x, codes, *rest)]
+    return Prepared((prepare(device, what, tiles_m * -(-n // PANEL), (output, *inputs), sizes),))
+
+
+KERNELS = (
+    Kernel("quantized_matmul", "triton.quantized_matmul", "triton/device/quantized_matmul.py", _supports, _prepare),
+)
