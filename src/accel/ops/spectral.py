@@ -59,7 +59,7 @@ class EighResult(NamedTuple):
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     """Singular value decompositions x = U @ diag(S) @ Vh of matrices (…, m, n), as a named tuple (U, S, Vh).
 
-    x: float32 or float64. full_matrices: U is (…, m, m) and Vh (…, n, n); else only their first min(m, n) columns and
+    x: float32, float64 or complex; S is real. full_matrices: U is (…, m, m) and Vh (…, n, n); else only their first min(m, n) columns and
     rows are given. The same bits on every device: one-sided Jacobi (docs/numerics.md). A number is read on the host
     after each sweep, so it cannot be traced. Raises LinAlgError for NaN and infinities, ShapeError, DtypeError.
     """
@@ -103,7 +103,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
     ord: ``fro``, the root of the sum of all squares; 1 and -1, the largest and the smallest sum of a column's
     magnitudes; inf and -inf, those of a row's; 2 and -2, the largest and the smallest singular value, and ``nuc``,
-    their sum, for which the host reads numbers as for `svd`, of float32 and float64 only. Raises ShapeError also where
+    their sum, for which the host reads numbers as for `svd`, of no 16-bit floats. The norms are real. Raises ShapeError also where
     there is nothing to choose from, LinAlgError, DtypeError, ArgumentError.
     """
     chosen = {"nuc": total, 2: largest, -2: least}.get(ord) if type(ord) in (str, int, float) else None
@@ -115,9 +115,10 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 
 def eigh(x: Any, /) -> EighResult:
-    """Eigenvalues, the smallest first, and orthonormal eigenvectors, as columns, of symmetric matrices (…, n, n).
+    """Eigenvalues, the smallest first, and orthonormal eigenvectors, as columns, of symmetric or Hermitian matrices
+    (…, n, n).
 
-    x: float32 or float64, of which the lower triangle is read. A named tuple (eigenvalues, eigenvectors). Computed as
+    x: float32, float64 or complex, of which the lower triangle is read, and the real parts of the diagonal. A named tuple (eigenvalues, eigenvectors). Computed as
     the singular values of x + c I, c being the largest sum of |elements| of a row: their errors are relative to it. The
     same bits on every device. Raises LinAlgError for NaN and infinities, ShapeError, DtypeError.
     """
@@ -127,7 +128,7 @@ def eigh(x: Any, /) -> EighResult:
 
 
 def eigvalsh(x: Any, /) -> Any:
-    """Eigenvalues (…, n) of symmetric matrices, the smallest first; else as `eigh`."""
+    """Eigenvalues (…, n), real, of symmetric or Hermitian matrices, the smallest first; else as `eigh`."""
     (array,), restore = interop.adopt("eigvalsh", x=x)
     return restore(_symmetric("eigvalsh", array, False)[0])
 

@@ -18,7 +18,7 @@ from ..parameters import Factor
 from ..pieces import boxed, joined
 from ..primitive.factor import solve_block
 from ..primitive.gather import take_along_axis
-from ..primitive.pointwise import astype, fn
+from ..primitive.pointwise import fn
 from ..primitive.reduce import argmax, sum
 from ..spec import OpSpec
 from ..views import expand_dims, reshape
@@ -76,7 +76,9 @@ def exchange_step(column: NumericOperand, at: Indices, /) -> Array:
 
 
 @unlisted("internal")
-def lu_step(a: NumericOperand, column: NumericOperand, top: NumericOperand, pivot: NumericOperand, at: Indices) -> Array:
+def lu_step(
+    a: NumericOperand, column: NumericOperand, top: NumericOperand, pivot: NumericOperand, at: Indices
+) -> Array:
     """What is below the pivot over it, and the rest less the products of that and the pivot's row."""
     row, col = _places(a)
     made = fn.where(pivot != 0.0, column / pivot, column)

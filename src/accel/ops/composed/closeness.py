@@ -41,7 +41,15 @@ def allclose(
     relative, absolute = real("allclose", "rtol", rtol), real("allclose", "atol", atol)
     equal_nan = switch("allclose", "equal_nan", equal_nan)
     common = promote(x1.dtype, x2.dtype)
-    wide = common if common.kind == "c" else common.accumulator if common.kind == "f" else INT64 if common.kind in "bi" else UINT64
+    wide = (
+        common
+        if common.kind == "c"
+        else common.accumulator
+        if common.kind == "f"
+        else INT64
+        if common.kind in "bi"
+        else UINT64
+    )
     a, b = (astype(x, wide, copy=False) for x in (x1, x2))
     if common.kind in "fc":
         near = close(a, b, relative, absolute, equal_nan)

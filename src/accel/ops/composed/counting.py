@@ -52,8 +52,9 @@ def count_nonzero(x: MovedOperand, /, *, axis: Axes = None, keepdims: bool = Fal
 def isin(x1: MovedOperand, x2: MovedOperand, /, *, invert: bool = False) -> Array:
     """Whether each element of x1 is equal to some element of x2, or to none where ``invert``: booleans of x1's shape.
 
-    x1, x2: arrays of any dtypes, of which one may be a Python number. NaN equals nothing, -0 equals +0. x2 is sorted, and each
-    element of x1 searched for in it. Raises DtypeError, ArgumentError.
+    x1, x2: arrays of any dtypes, of which one may be a Python number. NaN equals nothing, -0 equals +0. x2 is sorted,
+    and each element of x1 searched for in it; complex numbers are numbered first, by sorting both. Raises DtypeError,
+    ArgumentError.
     """
     invert = switch("isin", "invert", invert)
     common = promote(x1.dtype, x2.dtype)

@@ -50,7 +50,9 @@ def floating(x: Array, other: Array) -> Array:
     bits=lambda dtype, numerics: "bits",
     scalars=True,
 )
-def isclose(a: MovedOperand, b: MovedOperand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array:
+def isclose(
+    a: MovedOperand, b: MovedOperand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Array:
     """Whether abs(a - b) <= atol + rtol abs(b) with b finite, or a == b, for each pair of elements.
 
     a, b: any dtypes; they broadcast, and one may be a Python number. 16-bit floats are compared in float32, integers in

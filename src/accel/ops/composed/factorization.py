@@ -50,7 +50,9 @@ def matrices(op: str, argument: str, x: Array) -> Array:
 
 def check_dtype(op: str, argument: str, x: Array) -> None:
     if x.dtype.component not in (FLOAT32, FLOAT64):
-        raise DtypeError(f"{op}: {argument}: takes float32, float64 or complex numbers, got {x.dtype}; cast with astype")
+        raise DtypeError(
+            f"{op}: {argument}: takes float32, float64 or complex numbers, got {x.dtype}; cast with astype"
+        )
 
 
 def _flat(x: Array) -> Array:
@@ -170,7 +172,7 @@ def inv(x: NumericOperand, /) -> tuple[Array, Array]:
 def det(x: NumericOperand, /) -> Array:
     """Determinants of matrices (…, n, n), by LU factorisation with row exchanges; 1 of matrices without elements.
 
-    x: float32 or float64. Raises ShapeError, DtypeError.
+    x: float32, float64 or complex. Raises ShapeError, DtypeError.
     """
     a = matrices("det", "x", x)
     if not x.size:
@@ -235,5 +237,6 @@ def qr(x: NumericOperand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
     return reshape(made.columns(k), (*batch, m, k)), reshape(r, (*batch, k, n))
 
 
+# complex matrices call by call: traced as a whole, each column of each block would be steps of one graph
 for _name in ("cholesky", "solve", "inv", "det", "slogdet", "qr"):
     stepwise(OPS[_name])(OPS[_name].decompose)
