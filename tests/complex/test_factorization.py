@@ -13,7 +13,7 @@ from accel import linalg
 from accel.graph.interpret import canonical
 
 DTYPES = ("complex64", "complex128")
-SIZES = (1, 2, 3, 16, 17, 33)
+SIZES = (1, 3, 16, 33)
 SHAPES = ((1, 1), (4, 1), (1, 4), (2, 7, 4), (4, 7), (18, 17), (0, 3), (2, 0, 0))
 KINDS = ("normal", "rank one less", "zero", "graded", "huge", "tiny", "real", "imaginary")
 
@@ -118,7 +118,7 @@ def test_a_real_operand_beside_a_complex_one():
     assert linalg.solve(a.real, b * np.complex128(1j)).dtype == np.complex128
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.sampled_from(SHAPES), st.sampled_from(DTYPES), st.sampled_from(KINDS), st.booleans())
 def test_qr(shape, dtype, kind, complete):
     x = drawn(shape, dtype, kind)
@@ -130,7 +130,7 @@ def test_qr(shape, dtype, kind, complete):
     assert not np.tril(r, -1).any()
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.sampled_from(SHAPES), st.sampled_from(DTYPES), st.sampled_from(KINDS), st.booleans())
 def test_svd(shape, dtype, kind, full):
     x, eps = drawn(shape, dtype, kind), np.finfo(dtype).eps
@@ -148,7 +148,7 @@ def test_svd(shape, dtype, kind, full):
     assert np.abs(made - wide(x)).max(initial=0) <= 4 * max(*shape[-2:], 4) * eps * largest
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.sampled_from([1, 2, 3, 7, 18]), st.sampled_from(DTYPES), st.sampled_from(KINDS))
 def test_eigh(n, dtype, kind):
     x = drawn((2, n, n), dtype, kind)

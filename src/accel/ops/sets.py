@@ -48,9 +48,9 @@ def unique_all(x: Any, /) -> UniqueAll:
     """The different elements of an array in ascending order, where they are, and how many there are of each.
 
     values: a vector of x's dtype. indices: of the first element of each value in row-major order. inverse_indices: of
-    x's shape, for each element the place of its value. counts: of the elements of each value. All three are int64.
-    Each NaN is a value of its own; -0 and +0 are one, which is +0. Complex numbers are ordered as in NumPy. The size is read from the device, which the call
-    waits for; so it cannot be traced. Raises ArgumentError.
+    x's shape, for each element the place of its value. counts: of the elements of each value. All three are int64. Each
+    NaN is a value of its own; -0 and +0 are one, which is +0. Complex numbers are ordered as in NumPy. The size is read
+    from the device, which the call waits for; so it cannot be traced. Raises ArgumentError.
     """
     array, elements, restore = _elements("unique_all", x)
     order = _ascending(elements)

@@ -59,9 +59,10 @@ class EighResult(NamedTuple):
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     """Singular value decompositions x = U @ diag(S) @ Vh of matrices (…, m, n), as a named tuple (U, S, Vh).
 
-    x: float32, float64 or complex; S is real. full_matrices: U is (…, m, m) and Vh (…, n, n); else only their first min(m, n) columns and
-    rows are given. The same bits on every device: one-sided Jacobi (docs/numerics.md). A number is read on the host
-    after each sweep, so it cannot be traced. Raises LinAlgError for NaN and infinities, ShapeError, DtypeError.
+    x: float32, float64 or complex; S is real. full_matrices: U is (…, m, m) and Vh (…, n, n); else only their first
+    min(m, n) columns and rows are given. The same bits on every device: one-sided Jacobi (docs/numerics.md). A number
+    is read on the host after each sweep, so it cannot be traced. Raises LinAlgError for NaN and infinities, ShapeError,
+    DtypeError.
     """
     (array,), restore = interop.adopt("svd", x=x)
     whole = switch("svd", "full_matrices", full_matrices)
@@ -103,8 +104,8 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
     ord: ``fro``, the root of the sum of all squares; 1 and -1, the largest and the smallest sum of a column's
     magnitudes; inf and -inf, those of a row's; 2 and -2, the largest and the smallest singular value, and ``nuc``,
-    their sum, for which the host reads numbers as for `svd`, of no 16-bit floats. The norms are real. Raises ShapeError also where
-    there is nothing to choose from, LinAlgError, DtypeError, ArgumentError.
+    their sum, for which the host reads numbers as for `svd`, of no 16-bit floats. The norms are real. Raises ShapeError
+    also where there is nothing to choose from, LinAlgError, DtypeError, ArgumentError.
     """
     chosen = {"nuc": total, 2: largest, -2: least}.get(ord) if type(ord) in (str, int, float) else None
     if chosen is None:
@@ -118,9 +119,10 @@ def eigh(x: Any, /) -> EighResult:
     """Eigenvalues, the smallest first, and orthonormal eigenvectors, as columns, of symmetric or Hermitian matrices
     (…, n, n).
 
-    x: float32, float64 or complex, of which the lower triangle is read, and the real parts of the diagonal. A named tuple (eigenvalues, eigenvectors). Computed as
-    the singular values of x + c I, c being the largest sum of |elements| of a row: their errors are relative to it. The
-    same bits on every device. Raises LinAlgError for NaN and infinities, ShapeError, DtypeError.
+    x: float32, float64 or complex, of which the lower triangle is read, and the real parts of the diagonal. A named
+    tuple (eigenvalues, eigenvectors). Computed as the singular values of x + c I, c being the largest sum of |elements|
+    of a row: their errors are relative to it. The same bits on every device. Raises LinAlgError for NaN and infinities,
+    ShapeError, DtypeError.
     """
     (array,), restore = interop.adopt("eigh", x=x)
     values, vectors = _symmetric("eigh", array)

@@ -23,7 +23,8 @@ class QRResult(NamedTuple):
 
 
 class SlogdetResult(NamedTuple):
-    """sign: -1, 0 or 1 each; of complex matrices, the determinant over its magnitude, or 0. logabsdet: the logarithm of |determinant|."""
+    """sign: -1, 0 or 1 each; of complex matrices, the determinant over its magnitude, or 0. logabsdet: the logarithm of
+    |determinant|."""
 
     sign: Any
     logabsdet: Any
@@ -46,14 +47,15 @@ def solve(x1: Any, x2: Any, /) -> Any:
     """Solutions x of x1 @ x = x2, by LU factorisation with row exchanges.
 
     x1: (…, n, n). x2: (n,), or (…, n, k), whose axes before the last two are broadcast against those of x1. Both
-    float32, float64 or complex. Raises LinAlgError where a pivot is exactly 0, as `cholesky` does; in a function that is traced
-    the solutions are then infinite or NaN. Raises ShapeError, DtypeError.
+    float32, float64 or complex. Raises LinAlgError where a pivot is exactly 0, as `cholesky` does; in a function that
+    is traced the solutions are then infinite or NaN. Raises ShapeError, DtypeError.
     """
     return _checked("solve", "x1", "singular", factorization.solve(x1, x2))
 
 
 def inv(x: Any, /) -> Any:
-    """Inverses of matrices (…, n, n), float32, float64 or complex: the solutions of `solve` for the columns of the identity.
+    """Inverses of matrices (…, n, n), float32, float64 or complex: the solutions of `solve` for the columns of the
+    identity.
 
     Raises LinAlgError for singular matrices as `solve` does, ShapeError, DtypeError.
     """

@@ -47,8 +47,9 @@ def halved(n: int, x: Array) -> int:
 class Triangle:
     """Both triangles of a factorisation, which share what they are stored in, or one of them.
 
-    block: of as many columns as `width` says, at most; or None: then first and last are the triangles on the diagonal, below (of a lower
-    one) and right (of an upper one) are what is beside them. order: LU's rows as they are taken from the matrix.
+    block: of as many columns as `width` says, at most; or None: then first and last are the triangles on the diagonal,
+    below (of a lower one) and right (of an upper one) are what is beside them. order: LU's rows as they are taken from
+    the matrix.
     """
 
     n: int
