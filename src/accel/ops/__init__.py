@@ -6,6 +6,7 @@ from typing import Any
 from .. import registry
 from .complex import arithmetic as complex_arithmetic
 from .complex import elementary as complex_elementary
+from .complex import factor as complex_factor
 from .complex import movement as complex_movement
 from .complex import part as complex_part
 from .complex import reduction as complex_reduction

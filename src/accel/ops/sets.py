@@ -9,6 +9,7 @@ from ..array import Array, empty
 from ..conversion import constant
 from ..creation import ones
 from ..dtypes import BOOL, INT64
+from .complex.order import ascending
 from .concatenation import concat
 from .parameters import Scatter
 from .primitive.gather import picked
@@ -47,12 +48,12 @@ def unique_all(x: Any, /) -> UniqueAll:
     """The different elements of an array in ascending order, where they are, and how many there are of each.
 
     values: a vector of x's dtype. indices: of the first element of each value in row-major order. inverse_indices: of
-    x's shape, for each element the place of its value. counts: of the elements of each value. All three are int64.
-    Each NaN is a value of its own; -0 and +0 are one, which is +0. The size is read from the device, which the call
-    waits for; so it cannot be traced. Raises ArgumentError.
+    x's shape, for each element the place of its value. counts: of the elements of each value. All three are int64. Each
+    NaN is a value of its own; -0 and +0 are one, which is +0. Complex numbers are ordered as in NumPy. The size is read
+    from the device, which the call waits for; so it cannot be traced. Raises ArgumentError.
     """
     array, elements, restore = _elements("unique_all", x)
-    order = argsort(elements)
+    order = _ascending(elements)
     run = _Runs(picked(elements, order))
     return UniqueAll(*restore((run.values(), picked(order, run.starts), run.inverse(order, array.shape), run.counts())))
 
@@ -61,7 +62,7 @@ def unique_counts(x: Any, /) -> UniqueCounts:
     """The different elements of an array in ascending order, and how many there are of each: values and counts of
     `unique_all`. Raises ArgumentError."""
     _, elements, restore = _elements("unique_counts", x)
-    run = _Runs(sort(elements))
+    run = _Runs(_sorted(elements))
     return UniqueCounts(*restore((run.values(), run.counts())))
 
 
@@ -69,7 +70,7 @@ def unique_inverse(x: Any, /) -> UniqueInverse:
     """The different elements of an array in ascending order, and the place of each element's value among them: values
     and inverse_indices of `unique_all`. Raises ArgumentError."""
     array, elements, restore = _elements("unique_inverse", x)
-    order = argsort(elements)
+    order = _ascending(elements)
     run = _Runs(picked(elements, order))
     return UniqueInverse(*restore((run.values(), run.inverse(order, array.shape))))
 
@@ -77,7 +78,7 @@ def unique_inverse(x: Any, /) -> UniqueInverse:
 def unique_values(x: Any, /) -> Any:
     """The different elements of an array in ascending order: values of `unique_all`. Raises ArgumentError."""
     _, elements, restore = _elements("unique_values", x)
-    return restore(_Runs(sort(elements)).values())
+    return restore(_Runs(_sorted(elements)).values())
 
 
 def _elements(op: str, x: Any) -> tuple[Array, Array, interop.Restore]:
@@ -85,7 +86,18 @@ def _elements(op: str, x: Any) -> tuple[Array, Array, interop.Restore]:
     (array,), restore = interop.adopt(op, x=x)
     readable(op, array)
     elements = reshape(array, (array.size,))
-    return array, fn.add(elements, 0.0) if elements.dtype.kind == "f" else elements, restore
+    return array, fn.add(elements, 0.0) if elements.dtype.kind in "fc" else elements, restore
+
+
+def _ascending(x: Array) -> Array:
+    """The places of a vector's elements in ascending order."""
+    result: Array = ascending(x) if x.dtype.kind == "c" else argsort(x)
+    return result
+
+
+def _sorted(x: Array) -> Array:
+    result: Array = picked(x, ascending(x)) if x.dtype.kind == "c" else sort(x)
+    return result
 
 
 class _Runs:

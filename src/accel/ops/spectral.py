@@ -17,6 +17,7 @@ from ..conversion import on_host
 from ..data_types import finfo
 from ..dtypes import INT64
 from ..errors import LinAlgError, ShapeError
+from .complex.part import conj, real
 from .composed.checked_factorization import qr
 from .composed.factorization import check_dtype
 from .composed.jacobi import TOLERANCE, jacobi_round
@@ -58,9 +59,10 @@ class EighResult(NamedTuple):
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     """Singular value decompositions x = U @ diag(S) @ Vh of matrices (…, m, n), as a named tuple (U, S, Vh).
 
-    x: float32 or float64. full_matrices: U is (…, m, m) and Vh (…, n, n); else only their first min(m, n) columns and
-    rows are given. The same bits on every device: one-sided Jacobi (docs/numerics.md). A number is read on the host
-    after each sweep, so it cannot be traced. Raises LinAlgError for NaN and infinities, ShapeError, DtypeError.
+    x: float32, float64 or complex; S is real. full_matrices: U is (…, m, m) and Vh (…, n, n); else only their first
+    min(m, n) columns and rows are given. The same bits on every device: one-sided Jacobi (docs/numerics.md). A number
+    is read on the host after each sweep, so it cannot be traced. Raises LinAlgError for NaN and infinities, ShapeError,
+    DtypeError.
     """
     (array,), restore = interop.adopt("svd", x=x)
     whole = switch("svd", "full_matrices", full_matrices)
@@ -94,7 +96,7 @@ def pinv(x: Any, /, *, rtol: Any = None) -> Any:
     u, v = _sides(array, long, short)
     kept = _above("pinv", array, s, rtol)
     inverse = fn.where(kept, 1.0 / fn.where(kept, s, 1.0), 0.0)
-    return restore(matmul(v.mT * expand_dims(inverse, axis=-2), u))
+    return restore(matmul(conj(v).mT * expand_dims(inverse, axis=-2), conj(u)))
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
@@ -102,8 +104,8 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
     ord: ``fro``, the root of the sum of all squares; 1 and -1, the largest and the smallest sum of a column's
     magnitudes; inf and -inf, those of a row's; 2 and -2, the largest and the smallest singular value, and ``nuc``,
-    their sum, for which the host reads numbers as for `svd`, of float32 and float64 only. Raises ShapeError also where
-    there is nothing to choose from, LinAlgError, DtypeError, ArgumentError.
+    their sum, for which the host reads numbers as for `svd`, of no 16-bit floats. The norms are real. Raises ShapeError
+    also where there is nothing to choose from, LinAlgError, DtypeError, ArgumentError.
     """
     chosen = {"nuc": total, 2: largest, -2: least}.get(ord) if type(ord) in (str, int, float) else None
     if chosen is None:
@@ -114,11 +116,13 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 
 def eigh(x: Any, /) -> EighResult:
-    """Eigenvalues, the smallest first, and orthonormal eigenvectors, as columns, of symmetric matrices (…, n, n).
+    """Eigenvalues, the smallest first, and orthonormal eigenvectors, as columns, of symmetric or Hermitian matrices
+    (…, n, n).
 
-    x: float32 or float64, of which the lower triangle is read. A named tuple (eigenvalues, eigenvectors). Computed as
-    the singular values of x + c I, c being the largest sum of |elements| of a row: their errors are relative to it. The
-    same bits on every device. Raises LinAlgError for NaN and infinities, ShapeError, DtypeError.
+    x: float32, float64 or complex, of which the lower triangle is read, and the real parts of the diagonal. A named
+    tuple (eigenvalues, eigenvectors). Computed as the singular values of x + c I, c being the largest sum of |elements|
+    of a row: their errors are relative to it. The same bits on every device. Raises LinAlgError for NaN and infinities,
+    ShapeError, DtypeError.
     """
     (array,), restore = interop.adopt("eigh", x=x)
     values, vectors = _symmetric("eigh", array)
@@ -126,7 +130,7 @@ def eigh(x: Any, /) -> EighResult:
 
 
 def eigvalsh(x: Any, /) -> Any:
-    """Eigenvalues (…, n) of symmetric matrices, the smallest first; else as `eigh`."""
+    """Eigenvalues (…, n), real, of symmetric or Hermitian matrices, the smallest first; else as `eigh`."""
     (array,), restore = interop.adopt("eigvalsh", x=x)
     return restore(_symmetric("eigvalsh", array, False)[0])
 
@@ -153,7 +157,7 @@ def _above(op: str, x: Array, s: Array, rtol: Any) -> Array:
 def _scale(x: Array) -> Array:
     """What matrices are divided by, (…, 1, 1): 1 for most."""
     peak = largest(fn.abs(x), axis=(-2, -1), keepdims=True)
-    low, high = RANGE[x.dtype.name]
+    low, high = RANGE[x.dtype.component.name]
     return fn.where(fn.logical_or(fn.logical_and(peak >= low, peak <= high), peak == 0.0), 1.0, peak)
 
 
@@ -162,16 +166,16 @@ def _symmetric(op: str, x: Array, vectors: bool = True) -> tuple[Array, Array]:
     if x.shape[-1] != x.shape[-2]:
         raise ShapeError(f"{op}: x: expected (…, n, n), got shape {x.shape}")
     if not x.size:
-        return creation.zeros(x.shape[:-1], dtype=x.dtype, device=x.device), x
-    a = ranges.tril(x)
-    a = a + ranges.tril(x, k=-1).mT
+        return creation.zeros(x.shape[:-1], dtype=x.dtype.component, device=x.device), x
+    unit = ranges.eye(x.shape[-1], dtype=x.dtype.component, device=x.device)
+    a = ranges.tril(x, k=-1) + fn.where(unit == 1.0, real(x), 0.0) if x.dtype.kind == "c" else ranges.tril(x)
+    a = a + conj(ranges.tril(x, k=-1)).mT
     scale = _scale(a)
     a = a / scale
     shift = largest(total(fn.abs(a), axis=-1, keepdims=True), axis=-2, keepdims=True)
-    unit = ranges.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     _, s, rows = _decomposed(op, a + shift * unit, vectors)
     values = flip((s - shift[..., 0]) * scale[..., 0], axis=-1)
-    return values, flip(rows, axis=-2).mT
+    return values, conj(flip(rows, axis=-2)).mT
 
 
 def _decomposed(op: str, x: Array, vectors: bool = True) -> tuple[Array, Array, Array]:
@@ -183,7 +187,10 @@ def _decomposed(op: str, x: Array, vectors: bool = True) -> tuple[Array, Array, 
     *batch, count, length = rows.shape
     if 0 in x.shape:
         shapes = ((*batch, count, length), (*batch, count), (*batch, count, count))
-        long, s, short = (creation.zeros(shape, dtype=x.dtype, device=x.device) for shape in shapes)
+        dtypes = (x.dtype, x.dtype.component, x.dtype)
+        long, s, short = (
+            creation.zeros(shape, dtype=dtype, device=x.device) for shape, dtype in zip(shapes, dtypes, strict=True)
+        )
         return long, s, short
     scale = _scale(rows)
     turned = _orthogonal(op, rows / scale, vectors)
@@ -198,7 +205,7 @@ def _decomposed(op: str, x: Array, vectors: bool = True) -> tuple[Array, Array, 
     places = broadcast_to(expand_dims(order, axis=-1), (*order.shape, turned.shape[-1]))
     turned = take_along_axis(turned, places, axis=-2)
     long = turned[..., :length] / expand_dims(fn.where(s > 0.0, s, 1.0), axis=-1)
-    return long, values, turned[..., length : length + count]
+    return long, values, conj(turned[..., length : length + count])
 
 
 def _orthogonal(op: str, rows: Array, vectors: bool) -> Array:
@@ -216,8 +223,8 @@ def _orthogonal(op: str, rows: Array, vectors: bool) -> Array:
         unit = broadcast_to(ranges.eye(2 * k, dtype=rows.dtype, device=rows.device), (*batch, 2 * k, 2 * k))
         boxes.append(((*start, 0, length), unit))
     pairs = reshape(boxed((*batch, 2 * k, width), boxes), (*batch, 2, k, width))
-    enough = TOLERANCE[rows.dtype.name] * math.sqrt(length)
-    none = creation.zeros((*batch, k, 1), dtype=rows.dtype, device=rows.device)
+    enough = TOLERANCE[rows.dtype.component.name] * math.sqrt(length)
+    none = creation.zeros((*batch, k, 1), dtype=rows.dtype.component, device=rows.device)
     for _ in range(SWEEPS):
         worst = none
         for _ in range(max(1, 2 * k - 1)):

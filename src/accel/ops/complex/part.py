@@ -44,6 +44,13 @@ def _numeric(op: str, x: Array) -> Array:
     return x
 
 
+def square(x: Array) -> Array:
+    """The squares of magnitudes."""
+    re, im = split(x)
+    result: Array = fn.square(re) if im is None else re * re + im * im
+    return result
+
+
 CONJ = replace(OPS["positive"], name="conj", function=conj)
 """Not in the op table: of real numbers nothing is computed."""
 
@@ -54,4 +61,4 @@ def _conj(x: Array, params: None) -> Array:
     return both(fn.positive(re), fn.negative(im))
 
 
-__all__ = ["conj", "imag", "real"]
+__all__ = ["conj", "imag", "real", "square"]

@@ -23,17 +23,19 @@ class QRResult(NamedTuple):
 
 
 class SlogdetResult(NamedTuple):
-    """sign: -1, 0 or 1 each. logabsdet: the logarithm of |determinant|."""
+    """sign: -1, 0 or 1 each; of complex matrices, the determinant over its magnitude, or 0. logabsdet: the logarithm of
+    |determinant|."""
 
     sign: Any
     logabsdet: Any
 
 
 def cholesky(x: Any, /, *, upper: bool = False) -> Any:
-    """Cholesky factors of symmetric positive definite matrices: L, with x = L L^T and zeros above the diagonal.
+    """Cholesky factors of symmetric or Hermitian positive definite matrices: L, with x = L L^H and zeros above the
+    diagonal.
 
-    x: (…, n, n), float32 or float64, of which the lower triangle is read. upper: the result is U, with x = U^T U, of
-    the upper triangle. Blocked, without pivoting (docs/numerics.md).
+    x: (…, n, n), float32, float64 or complex, of which the lower triangle is read, and the real parts of the diagonal.
+    upper: the result is U, with x = U^H U, of the upper triangle. Blocked, without pivoting (docs/numerics.md).
     Raises LinAlgError where a matrix is not positive definite, for which the call waits for the device; in a function
     that is traced nothing can be read, and the factor has then, from some place of its diagonal on, no number above 0.
     Raises ShapeError, DtypeError, ArgumentError.
@@ -45,14 +47,15 @@ def solve(x1: Any, x2: Any, /) -> Any:
     """Solutions x of x1 @ x = x2, by LU factorisation with row exchanges.
 
     x1: (…, n, n). x2: (n,), or (…, n, k), whose axes before the last two are broadcast against those of x1. Both
-    float32 or float64. Raises LinAlgError where a pivot is exactly 0, as `cholesky` does; in a function that is traced
-    the solutions are then infinite or NaN. Raises ShapeError, DtypeError.
+    float32, float64 or complex. Raises LinAlgError where a pivot is exactly 0, as `cholesky` does; in a function that
+    is traced the solutions are then infinite or NaN. Raises ShapeError, DtypeError.
     """
     return _checked("solve", "x1", "singular", factorization.solve(x1, x2))
 
 
 def inv(x: Any, /) -> Any:
-    """Inverses of matrices (…, n, n), float32 or float64: the solutions of `solve` for the columns of the identity.
+    """Inverses of matrices (…, n, n), float32, float64 or complex: the solutions of `solve` for the columns of the
+    identity.
 
     Raises LinAlgError for singular matrices as `solve` does, ShapeError, DtypeError.
     """
@@ -62,9 +65,10 @@ def inv(x: Any, /) -> Any:
 def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
     """Factors of matrices x = Q R by Householder's reflections, as a named tuple (Q, R).
 
-    x: (…, m, n), float32 or float64. mode: "reduced" gives Q (…, m, k) and R (…, k, n), k the smaller of m and n;
-    "complete" gives all m columns of Q, and as many rows of R. A number on R's diagonal has the other sign than the
-    one that it was made of, so that nothing cancels, but where there was nothing but zeros below.
+    x: (…, m, n), float32, float64 or complex. mode: "reduced" gives Q (…, m, k) and R (…, k, n), k the smaller of m
+    and n; "complete" gives all m columns of Q, and as many rows of R. A number on R's diagonal has the other sign than
+    the one that it was made of (of complex numbers the opposite direction, so that it need not be real), so that
+    nothing cancels, but where there was nothing but zeros below.
     Raises ShapeError, DtypeError, ArgumentError.
     """
     return QRResult(*factorization.qr(x, mode=mode))
@@ -74,7 +78,7 @@ def slogdet(x: Any, /) -> SlogdetResult:
     """Signs of the determinants of matrices (…, n, n), and logarithms of their absolute values, as a named tuple
     (sign, logabsdet); 0 and -inf of a singular matrix.
 
-    x: float32 or float64. Raises ShapeError, DtypeError.
+    x: float32, float64 or complex; logabsdet is real. Raises ShapeError, DtypeError.
     """
     return SlogdetResult(*factorization.slogdet(x))
 

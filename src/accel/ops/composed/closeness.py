@@ -8,7 +8,7 @@ from ... import interop
 from ...arguments import real, switch
 from ...array import Array
 from ...dtypes import BOOL, FLOAT32, INT64, TABLE, UINT64, DType, promote
-from ..compose import AnyOperand, composed
+from ..compose import MovedOperand, composed
 from ..pieces import filled
 from ..primitive.pointwise import astype, copy, fn
 from ..primitive.reduce import all
@@ -30,7 +30,7 @@ def _samples(dtype: DType) -> Any:
     dtypes=tuple(TABLE.values()),
 )
 def allclose(
-    x1: AnyOperand, x2: AnyOperand, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+    x1: MovedOperand, x2: MovedOperand, /, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Array:
     """Whether all elements are close: abs(x1 - x2) <= atol + rtol * abs(x2), or equal, as infinities may be.
 
@@ -41,9 +41,17 @@ def allclose(
     relative, absolute = real("allclose", "rtol", rtol), real("allclose", "atol", atol)
     equal_nan = switch("allclose", "equal_nan", equal_nan)
     common = promote(x1.dtype, x2.dtype)
-    wide = common.accumulator if common.kind == "f" else INT64 if common.kind in "bi" else UINT64
+    wide = (
+        common
+        if common.kind == "c"
+        else common.accumulator
+        if common.kind == "f"
+        else INT64
+        if common.kind in "bi"
+        else UINT64
+    )
     a, b = (astype(x, wide, copy=False) for x in (x1, x2))
-    if common.kind == "f":
+    if common.kind in "fc":
         near = close(a, b, relative, absolute, equal_nan)
     else:
         distance = astype(astype(fn.maximum(a, b) - fn.minimum(a, b), UINT64, copy=False), FLOAT32)
@@ -63,6 +71,6 @@ def array_equal(x1: Any, x2: Any, /, equal_nan: bool = False) -> Any:
     if a.shape != b.shape:
         return restore(copy(filled(False, (), BOOL, a.device)))
     same = fn.equal(a, b)
-    if equal_nan and a.dtype.kind == b.dtype.kind == "f":
+    if equal_nan and a.dtype.kind in "fc" and b.dtype.kind in "fc":
         same = fn.logical_or(same, fn.logical_and(fn.isnan(a), fn.isnan(b)))
     return restore(all(same))

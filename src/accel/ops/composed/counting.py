@@ -8,7 +8,9 @@ from typing import Any
 from ...arguments import switch
 from ...array import Array
 from ...dtypes import BOOL, TABLE, DType, promote
-from ..compose import AnyOperand, MovedOperand, composed
+from ..complex.order import numbered
+from ..compose import MovedOperand, composed
+from ..concatenation import concat
 from ..primitive.gather import picked
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import Axes, normalize_axes, sum
@@ -47,11 +49,12 @@ def count_nonzero(x: MovedOperand, /, *, axis: Axes = None, keepdims: bool = Fal
     exact=True,
     scalars=True,
 )
-def isin(x1: AnyOperand, x2: AnyOperand, /, *, invert: bool = False) -> Array:
+def isin(x1: MovedOperand, x2: MovedOperand, /, *, invert: bool = False) -> Array:
     """Whether each element of x1 is equal to some element of x2, or to none where ``invert``: booleans of x1's shape.
 
-    x1, x2: arrays, of which one may be a Python number. NaN equals nothing, -0 equals +0. x2 is sorted, and each
-    element of x1 searched for in it. Raises DtypeError, ArgumentError.
+    x1, x2: arrays of any dtypes, of which one may be a Python number. NaN equals nothing, -0 equals +0. x2 is sorted,
+    and each element of x1 searched for in it; complex numbers are numbered first, by sorting both. Raises DtypeError,
+    ArgumentError.
     """
     invert = switch("isin", "invert", invert)
     common = promote(x1.dtype, x2.dtype)
@@ -59,6 +62,9 @@ def isin(x1: AnyOperand, x2: AnyOperand, /, *, invert: bool = False) -> Array:
     if x2.size == 0:
         same = x1 == x1
         return fn.logical_or(same, True) if invert else fn.logical_and(same, False)
+    if common.kind == "c":
+        both = numbered(concat([reshape(x1, (x1.size,)), reshape(x2, (x2.size,))]))
+        x1, x2 = reshape(both[: x1.size], x1.shape), both[x1.size :]
     values = sort(reshape(x2, (x2.size,)))
     found = picked(values, fn.minimum(searchsorted(values, x1), x2.size - 1))
     return found != x1 if invert else found == x1

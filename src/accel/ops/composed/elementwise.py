@@ -8,10 +8,10 @@ from typing import Any
 
 from ...arguments import real, switch
 from ...array import Array
-from ...dtypes import FLOAT64, INT32, TABLE, DType
+from ...dtypes import FLOAT64, INT32, TABLE, DType, promote
 from ...errors import UnsupportedError
 from ...layout import broadcast_shapes
-from ..compose import AnyOperand, Indices, Operand, composed
+from ..compose import AnyOperand, Indices, MovedOperand, Operand, composed
 from ..primitive.pointwise import astype, fn
 from . import exact_elementwise as exact
 
@@ -35,10 +35,10 @@ def frexp(x: Operand, /) -> tuple[Array, Array]:
 
 
 def floating(x: Array, other: Array) -> Array:
-    """Integers and booleans in the other operand's floating dtype, or in float64."""
-    if x.dtype.kind == "f":
+    """Integers and booleans in the other operand's floating dtype, that of its parts, or in float64."""
+    if x.dtype.kind in "fc":
         return x
-    return astype(x, other.dtype if other.dtype.kind == "f" else FLOAT64)
+    return astype(x, other.dtype.component if other.dtype.kind in "fc" else FLOAT64)
 
 
 @composed(
@@ -50,7 +50,9 @@ def floating(x: Array, other: Array) -> Array:
     bits=lambda dtype, numerics: "bits",
     scalars=True,
 )
-def isclose(a: AnyOperand, b: AnyOperand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Array:
+def isclose(
+    a: MovedOperand, b: MovedOperand, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Array:
     """Whether abs(a - b) <= atol + rtol abs(b) with b finite, or a == b, for each pair of elements.
 
     a, b: any dtypes; they broadcast, and one may be a Python number. 16-bit floats are compared in float32, integers in
@@ -60,12 +62,14 @@ def isclose(a: AnyOperand, b: AnyOperand, rtol: float = 1e-05, atol: float = 1e-
     rtol, atol = real("isclose", "rtol", rtol), real("isclose", "atol", atol)
     same_nan = switch("isclose", "equal_nan", equal_nan)
     a, b = floating(a, b), floating(b, a)
-    a, b = (astype(x, x.dtype.accumulator, copy=False) for x in (a, b))
+    common = promote(a.dtype, b.dtype)
+    wide = common if common.kind == "c" else common.accumulator
+    a, b = (astype(x, wide, copy=False) for x in (a, b))
     return close(a, b, rtol, atol, same_nan)
 
 
 def close(a: Array, b: Array, rtol: float, atol: float, equal_nan: bool) -> Array:
-    """`isclose` of floating arrays of one dtype, in which it is computed."""
+    """`isclose` of floating or complex arrays of one dtype, in which it is computed."""
     near = fn.less_equal(fn.abs(a - b), fn.abs(b) * rtol + atol)
     found = fn.logical_or(fn.logical_and(near, fn.isfinite(b)), fn.equal(a, b))
     return fn.logical_or(found, fn.logical_and(fn.isnan(a), fn.isnan(b))) if equal_nan else found

@@ -16,7 +16,10 @@ from ...conversion import constant, index_range
 from ...dtypes import FLOAT32, FLOAT64, INT64, DType, promote
 from ...errors import DtypeError, ShapeError
 from ...layout import broadcast_shapes
-from ..compose import Operand, composed
+from ...registry import OPS
+from ..complex.factor import stepwise
+from ..complex.part import real
+from ..compose import NumericOperand, composed
 from ..pieces import filled, joined
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import all, max, sum
@@ -46,8 +49,10 @@ def matrices(op: str, argument: str, x: Array) -> Array:
 
 
 def check_dtype(op: str, argument: str, x: Array) -> None:
-    if x.dtype not in (FLOAT32, FLOAT64):
-        raise DtypeError(f"{op}: {argument}: takes float32 or float64, got {x.dtype}; cast with astype")
+    if x.dtype.component not in (FLOAT32, FLOAT64):
+        raise DtypeError(
+            f"{op}: {argument}: takes float32, float64 or complex numbers, got {x.dtype}; cast with astype"
+        )
 
 
 def _flat(x: Array) -> Array:
@@ -84,13 +89,13 @@ def _flops(times: float) -> Any:
     bound=exact.bound_cholesky,
     flops=_flops(1 / 3),
 )
-def cholesky(x: Operand, /, *, upper: bool = False) -> tuple[Array, Array]:
+def cholesky(x: NumericOperand, /, *, upper: bool = False) -> tuple[Array, Array]:
     """Cholesky factors of symmetric positive definite matrices."""
     a, turned = matrices("cholesky", "x", x), switch("cholesky", "upper", upper)
     if not x.size:
         return x, _none(x)
     lower = factored_symmetric(a.mT if turned else a, a.shape[1]).lower()
-    good = all(diagonal(lower) > 0.0, axis=1)
+    good = all(real(diagonal(lower)) > 0.0, axis=1)
     result: Array = reshape(lower, x.shape)
     return result.mT if turned else result, _count(~good)
 
@@ -104,7 +109,7 @@ def cholesky(x: Operand, /, *, upper: bool = False) -> tuple[Array, Array]:
     bound=exact.bound_solve,
     flops=_flops(2 / 3),
 )
-def solve(x1: Operand, x2: Operand, /) -> tuple[Array, Array]:
+def solve(x1: NumericOperand, x2: NumericOperand, /) -> tuple[Array, Array]:
     """Solutions of systems of linear equations."""
     common = promote(x1.dtype, x2.dtype)
     x1, x2 = (astype(x, common, copy=False) for x in (x1, x2))
@@ -144,7 +149,7 @@ def _vector(x: Array, given: Array) -> Array:
     bound=exact.bound_inv,
     flops=_flops(2),
 )
-def inv(x: Operand, /) -> tuple[Array, Array]:
+def inv(x: NumericOperand, /) -> tuple[Array, Array]:
     """Inverses of matrices."""
     a = matrices("inv", "x", x)
     if not x.size:
@@ -164,10 +169,10 @@ def inv(x: Operand, /) -> tuple[Array, Array]:
     bound=exact.bound_det,
     flops=_flops(2 / 3),
 )
-def det(x: Operand, /) -> Array:
+def det(x: NumericOperand, /) -> Array:
     """Determinants of matrices (…, n, n), by LU factorisation with row exchanges; 1 of matrices without elements.
 
-    x: float32 or float64. Raises ShapeError, DtypeError.
+    x: float32, float64 or complex. Raises ShapeError, DtypeError.
     """
     a = matrices("det", "x", x)
     if not x.size:
@@ -186,11 +191,11 @@ def det(x: Operand, /) -> Array:
     bound=exact.bound_slogdet,
     flops=_flops(2 / 3),
 )
-def slogdet(x: Operand, /) -> tuple[Array, Array]:
+def slogdet(x: NumericOperand, /) -> tuple[Array, Array]:
     """Signs of determinants, and logarithms of their absolute values."""
     a, batch = matrices("slogdet", "x", x), x.shape[:-2]
     if not x.size:
-        return product(x, axis=(-2, -1)), sum(x, axis=(-2, -1))
+        return product(x, axis=(-2, -1)), sum(real(x), axis=(-2, -1))
     triangle, _, order = factored(a)
     pivots = _pivots(triangle)
     sign = product(fn.sign(pivots), axis=1)
@@ -207,7 +212,7 @@ def slogdet(x: Operand, /) -> tuple[Array, Array]:
     bound=exact.bound_qr,
     flops=_flops(8 / 3),
 )
-def qr(x: Operand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
+def qr(x: NumericOperand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
     """Orthogonal and upper triangular factors of matrices."""
     how = word("qr", "mode", mode, ("reduced", "complete"))
     check_dtype("qr", "x", x)
@@ -218,7 +223,7 @@ def qr(x: Operand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
     k = m if how == "complete" else least
     if not x.size:
         return broadcast_to(identity(m, k, x), (*batch, m, k)), filled(0.0, (*batch, k, n), x.dtype, x.device)
-    high, down, low, up = SCALES[x.dtype.name]
+    high, down, low, up = SCALES[x.dtype.component.name]
     a = _flat(x)
     largest = max(fn.abs(a), axis=(1, 2), keepdims=True)
     scale = fn.where(largest > high, down, fn.where(largest < low, up, fn.copysign(1.0, largest)))
@@ -230,3 +235,8 @@ def qr(x: Operand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
     if k > least:
         r = joined([r, filled(0.0, (r.shape[0], k - least, n), x.dtype, x.device)], 1)
     return reshape(made.columns(k), (*batch, m, k)), reshape(r, (*batch, k, n))
+
+
+# complex matrices call by call: traced as a whole, each column of each block would be steps of one graph
+for _name in ("cholesky", "solve", "inv", "det", "slogdet", "qr"):
+    stepwise(OPS[_name])(OPS[_name].decompose)

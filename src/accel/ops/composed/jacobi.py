@@ -10,7 +10,8 @@ from typing import Any
 
 from ...array import Array
 from ...dtypes import FLOAT32, FLOAT64, DType
-from ..compose import Operand, composed
+from ..complex.part import conj, square
+from ..compose import NumericOperand, Operand, composed
 from ..pieces import boxed
 from ..primitive.pointwise import fn
 from ..primitive.reduce import sum
@@ -36,22 +37,28 @@ def examples(dtype: DType) -> Any:
     widen=False,
     dtypes=(FLOAT32, FLOAT64),
 )
-def jacobi_round(rows: Operand, worst: Operand, /, *, length: int) -> tuple[Array, Array]:
+def jacobi_round(rows: NumericOperand, worst: Operand, /, *, length: int) -> tuple[Array, Array]:
     """Rows (…, 2, k, n) with each pair of rows [0, i] and [1, i] rotated so that their first ``length`` elements are
     orthogonal, and moved to where the next round finds other pairs; 2 k - 1 rounds meet all.
 
-    worst: (…, k, 1). The second result is the largest of it and of the cosines of the angles that the pairs had.
+    worst: (…, k, 1), real. Complex rows are orthogonal where the products of one and the conjugate of the other are 0.
+    The second result is the largest of it and of the cosines of the angles that the pairs had.
     """
     top, bottom = (rows[..., i, :, :] for i in (0, 1))
     of_top, of_bottom = top[..., :length], bottom[..., :length]
-    a, b = (sum(fn.square(x), axis=-1, keepdims=True) for x in (of_top, of_bottom))
-    g = sum(of_top * of_bottom, axis=-1, keepdims=True)
-    size = fn.sqrt(a) * fn.sqrt(b)
-    cosine = fn.where(size > 0.0, fn.abs(g) / size, fn.abs(g))
+    a, b = (sum(square(x), axis=-1, keepdims=True) for x in (of_top, of_bottom))
+    product = sum(of_top * conj(of_bottom), axis=-1, keepdims=True)
+    size, g = fn.sqrt(a) * fn.sqrt(b), fn.abs(product)
+    cosine = fn.where(size > 0.0, g / size, g)
+    enough = TOLERANCE[rows.dtype.component.name]
+    if rows.dtype.kind == "c":  # the lower rows are turned first, so that the products are real
+        bottom = bottom * fn.where(cosine > enough, fn.sign(product), 1.0)
+    else:
+        g = product
     apart = (b - a) / (g + g)
     tangent = 1.0 / (fn.abs(apart) + fn.sqrt(apart * apart + 1.0))
     tangent = fn.where(apart < 0.0, -tangent, tangent)
-    tangent = fn.where(cosine > TOLERANCE[rows.dtype.name], tangent, 0.0)
+    tangent = fn.where(cosine > enough, tangent, 0.0)
     c = 1.0 / fn.sqrt(tangent * tangent + 1.0)
     s = tangent * c
     tau = s / (c + 1.0)  # small rotations change little, and round little

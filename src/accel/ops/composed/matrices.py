@@ -11,7 +11,7 @@ from ...array import Array
 from ...dtypes import FLOATS, INTEGERS, DType, promote
 from ...errors import ArgumentError, DtypeError, ShapeError, UnsupportedError, shown
 from ...layout import broadcast_shapes
-from ..compose import AnyOperand, Operand, composed
+from ..compose import MovedOperand, NumericOperand, composed
 from ..concatenation import stack
 from ..manipulation import one_axis
 from ..primitive.pointwise import astype, fn
@@ -36,7 +36,7 @@ def examples(name: str, dtype: DType) -> Any:
     dtypes=(*INTEGERS, *FLOATS),
     bits=lambda dtype, numerics: "bits" if dtype.kind == "f" else "exact",
 )
-def cross(x1: AnyOperand, x2: AnyOperand, /, *, axis: int = -1) -> Array:
+def cross(x1: MovedOperand, x2: MovedOperand, /, *, axis: int = -1) -> Array:
     """The cross products of vectors of three elements along an axis; the other axes broadcast.
 
     axis: negative, or counted in operands of as many axes. Integers wrap; 16-bit floats are computed in float32 and
@@ -66,7 +66,7 @@ ENTRYWISE = {1: (-2, max), -1: (-2, min), inf: (-1, max), -inf: (-1, min)}
 
 
 @composed(reference=exact.matrix_norm, samples=partial(examples, "matrix_norm"), namespace="linalg")
-def matrix_norm(x: Operand, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
+def matrix_norm(x: NumericOperand, /, *, keepdims: bool = False, ord: Any = "fro") -> Array:
     """The norms of matrices (…, m, n).
 
     ord: ``fro``, the root of the sum of all squares, scaled as `vector_norm` does; 1 and -1, the largest and the
@@ -77,6 +77,7 @@ def matrix_norm(x: Operand, /, *, keepdims: bool = False, ord: Any = "fro") -> A
     if x.ndim < 2:
         raise ShapeError(f"matrix_norm: x: expected (…, m, n), got shape {x.shape}")
     axes = (x.ndim - 2, x.ndim - 1)
+    x = fn.abs(x) if x.dtype.kind == "c" else x
     if isinstance(ord, str) and ord == "nuc":
         raise UnsupportedError("matrix_norm: ord: 'nuc' needs singular values, which cannot be traced")
     which = "fro" if isinstance(ord, str) and ord == "fro" else order("matrix_norm", "ord", ord)

@@ -1,5 +1,5 @@
 """Triangles of matrices of any size: Cholesky's, LU's and QR's, and the solutions with them. A matrix is halved until a
-block of FACTOR columns remains, which is the primitive ``factor``'s; what is between are products.
+block of few columns remains, which is the primitive ``factor``'s; what is between are products.
 
 All arrays are (count, rows, columns).
 """
@@ -13,6 +13,7 @@ from ...conversion import index_range
 from ...dtypes import INT64
 from ...layout import Shape
 from ...numerics import FACTOR
+from ..complex.part import conj
 from ..pieces import boxed, filled, joined
 from ..primitive.factor import cholesky_block, lu_block, qr_block, solve_block
 from ..primitive.gather import take_along_axis
@@ -28,9 +29,15 @@ GATHERED = 8
 """Blocks along a side that a triangle is put together of at once, as a launch has only so many operands."""
 
 
-def halved(n: int) -> int:
-    """Columns of the first of two parts: FACTOR times the largest power of two that leaves some for the other."""
-    first = FACTOR
+def width(x: Array) -> int:
+    """Columns of a block: FACTOR of real numbers."""
+    return FACTOR // 2 if x.dtype.kind == "c" else FACTOR
+
+
+def halved(n: int, x: Array) -> int:
+    """Columns of the first of two parts: those of a block times the largest power of two that leaves some for the
+    other. x: the matrix, or a part of it."""
+    first = width(x)
     while 2 * first < n:
         first *= 2
     return first
@@ -40,8 +47,9 @@ def halved(n: int) -> int:
 class Triangle:
     """Both triangles of a factorisation, which share what they are stored in, or one of them.
 
-    block: of FACTOR columns at most; or None: then first and last are the triangles on the diagonal, below (of a lower
-    one) and right (of an upper one) are what is beside them. order: LU's rows as they are taken from the matrix.
+    block: of as many columns as `width` says, at most; or None: then first and last are the triangles on the diagonal,
+    below (of a lower one) and right (of an upper one) are what is beside them. order: LU's rows as they are taken from
+    the matrix.
     """
 
     n: int
@@ -71,12 +79,12 @@ class Triangle:
         return joined([top, last.forward(b[:, first.n :] - matmul(below, top), unit)], 1)
 
     def turned(self) -> Triangle:
-        """The transpose of an upper triangle."""
+        """The adjoint of an upper triangle."""
         if self.block is not None:
-            return Triangle(self.n, self.block.mT)
+            return Triangle(self.n, adjoint(self.block))
         (first, last), right = self.halves, self.right
         assert right is not None
-        return Triangle(self.n, None, first.turned(), last.turned(), right.mT)
+        return Triangle(self.n, None, first.turned(), last.turned(), adjoint(right))
 
     def backward(self, b: Array) -> Array:
         """The solutions with the upper triangle, which is a lower one from its other end."""
@@ -125,6 +133,12 @@ def identity(m: int, n: int, like: Array) -> Array:
     return result
 
 
+def adjoint(x: Array) -> Array:
+    """The transposes of matrices, conjugated: a view where numbers are real."""
+    result: Array = conj(x)
+    return result.mT
+
+
 def diagonal(x: Array) -> Array:
     """(count, n) of (count, n, n), as a view."""
     return x.view(x.shape[:2], (x.strides[0], x.strides[1] + x.strides[2]))
@@ -140,28 +154,28 @@ Symmetric = Array | tuple["Symmetric", Array, "Symmetric"]
 def _parts(a: Symmetric) -> tuple[Symmetric, Array, Symmetric]:
     if isinstance(a, tuple):
         return a
-    h = halved(a.shape[1])
+    h = halved(a.shape[1], a)
     return a[:, :h, :h], a[:, h:, :h], a[:, h:, h:]
 
 
 def _less_square(a: Symmetric, rows: Array) -> Symmetric:
-    """a - rows @ rows.T."""
+    """a - rows @ rows^H."""
     if isinstance(a, Array) and a.shape[1] <= WHOLE:
-        return a - matmul(rows, rows.mT)
+        return a - matmul(rows, adjoint(rows))
     first, below, last = _parts(a)
-    h = halved(rows.shape[1])
+    h = halved(rows.shape[1], rows)
     top, bottom = rows[:, :h], rows[:, h:]
-    return _less_square(first, top), below - matmul(bottom, top.mT), _less_square(last, bottom)
+    return _less_square(first, top), below - matmul(bottom, adjoint(top)), _less_square(last, bottom)
 
 
 def factored_symmetric(a: Symmetric, n: int) -> Triangle:
     """The lower Cholesky factor."""
-    if n <= FACTOR:
+    if isinstance(a, Array) and n <= width(a):
         return Triangle(n, cholesky_block(a))
-    h = halved(n)
     top, beside, bottom = _parts(a)
+    h = beside.shape[2]
     first = factored_symmetric(top, h)
-    below = first.forward(beside.mT).mT
+    below = adjoint(first.forward(adjoint(beside)))
     return Triangle(n, None, first, factored_symmetric(_less_square(bottom, below), n - h), below)
 
 
@@ -178,10 +192,10 @@ def taken(x: Array, order: Array) -> Array:
 def factored(a: Array) -> tuple[Triangle, Array | None, Array]:
     """L and U of (count, m, n), m >= n, what of L is below row n, and the order of the rows, int64 (count, m)."""
     m, n = a.shape[1:]
-    if n <= FACTOR:
+    if n <= width(a):
         block, order = lu_block(a)
         return Triangle(n, block[:, :n]), block[:, n:] if m > n else None, order
-    h = halved(n)
+    h = halved(n, a)
     first, under, order = factored(a[:, :, :h])
     assert under is not None
     rest = taken(a[:, :, h:], order)
@@ -207,21 +221,21 @@ def is_odd(order: Array) -> Array:
 
 @dataclass(frozen=True)
 class Reflections:
-    """The product I - V T V^T of Householder's reflections, of which V is stored, (count, m, n), a unit lower
-    trapezoid, and the inverse of T, an upper triangle: what is above the diagonal in V^T V, and 1 / tau on it (Joffrain
+    """The product I - V T V^H of Householder's reflections, of which V is stored, (count, m, n), a unit lower
+    trapezoid, and the inverse of T, an upper triangle: what is above the diagonal in V^H V, and 1 / tau on it (Joffrain
     et al., Accumulating Householder transformations, revisited, 2006)."""
 
     vectors: Array
     inverse: Triangle
 
     def turn(self, b: Array) -> Array:
-        """The transpose of the product, times b."""
-        return b - matmul(self.vectors, self.inverse.turned().forward(matmul(self.vectors.mT, b)))
+        """The adjoint of the product, times b."""
+        return b - matmul(self.vectors, self.inverse.turned().forward(matmul(adjoint(self.vectors), b)))
 
     def columns(self, k: int) -> Array:
         """The first k columns of the product."""
         v = self.vectors
-        return identity(v.shape[1], k, v) - matmul(v, self.inverse.backward(v[:, :k].mT))
+        return identity(v.shape[1], k, v) - matmul(v, self.inverse.backward(adjoint(v[:, :k])))
 
 
 @dataclass(frozen=True)
@@ -244,19 +258,19 @@ class Masks:
 def reflected(a: Array, masks: Masks) -> tuple[Reflections, Array]:
     """Reflections that make (count, m, n), m >= n, an upper triangle, and that, (count, n, n)."""
     count, m, n = a.shape
-    if n <= FACTOR:
+    if n <= width(a):
         packed, tau = qr_block(a)
         below, on = masks.part(m, n)
         vectors = fn.where(below, packed, astype(on, a.dtype))
         below, on = masks.part(n, n)
-        inner = fn.where(on, 1.0 / tau[:, None, :], matmul(vectors.mT, vectors))
+        inner = fn.where(on, 1.0 / tau[:, None, :], matmul(adjoint(vectors), vectors))
         inverse = Triangle(n, fn.where(below, 0.0, inner))
         return Reflections(vectors, inverse), fn.where(below, 0.0, packed[:, :n])
-    h = halved(n)
+    h = halved(n, a)
     left, corner = reflected(a[:, :, :h], masks)
     rest = left.turn(a[:, :, h:])
     right, last = reflected(rest[:, h:], masks)
-    beside = matmul(left.vectors[:, h:].mT, right.vectors)
+    beside = matmul(adjoint(left.vectors[:, h:]), right.vectors)
     zeros = [filled(0.0, shape, a.dtype, a.device) for shape in ((count, h, n - h), (count, n - h, h))]
     vectors = boxed(a.shape, [((0, 0, 0), left.vectors), ((0, h, h), right.vectors), ((0, 0, h), zeros[0])])
     parts = [((0, 0, 0), corner), ((0, 0, h), rest[:, :h]), ((0, h, h), last), ((0, h, 0), zeros[1])]
