@@ -29,6 +29,7 @@ from .composed import (
     movement,
     normalization,
     order,
+    pooling,
     probability_loss,
     random,
     regression_loss,
