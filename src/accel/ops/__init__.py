@@ -12,6 +12,7 @@ from .complex import reduction as complex_reduction
 from .complex import trigonometric as complex_trigonometric
 from .composed import (
     activation,
+    adaptive,
     batch_norm,
     beta,
     class_loss,

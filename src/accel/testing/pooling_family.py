@@ -53,3 +53,33 @@ def _pool(axes: int, maxima: bool, dtype: DType) -> Samples:
 FAMILIES = {
     f"{kind}_pool{axes}d": partial(_pool, axes, kind == "max") for kind in ("max", "avg") for axes in (1, 2, 3)
 }
+
+
+def _adaptive(axes: int, maxima: bool, dtype: DType) -> Samples:
+    """Operands of any layout, and any numbers of windows."""
+
+    def draw(its: Draw) -> Sample:
+        lengths = tuple(its.integer(1, 9) for _ in range(axes))
+        lead = (its.integer(0, 3), its.integer(1, 3))[its.integer(0, 1) :]
+        sizes = tuple(its.choice((None, 1, n, its.integer(1, 9))) for n in lengths)
+        keywords: dict[str, Any] = {"output_size": sizes}
+        if maxima:
+            keywords["return_indices"] = its.once_in(2)
+        return Sample((array(its, dtype, (*lead, *lengths)),), keywords)
+
+    def edge(length: int, size: int, regime: str) -> Edge:
+        def make() -> Sample:
+            x = values(np.random.default_rng(7), dtype, (2, 3, *(length,) * axes), regime)
+            return Sample((x,), {"output_size": size})
+
+        return Edge(6 * length**axes, make)
+
+    length, size = {1: (70, 16), 2: (21, 5), 3: (9, 4)}[axes]
+    return Samples(draw, [edge(length, size, "special"), edge(length, 1, "normal"), edge(length - 1, 2, "normal")])
+
+
+FAMILIES |= {
+    f"adaptive_{kind}_pool{axes}d": partial(_adaptive, axes, kind == "max")
+    for kind in ("max", "avg")
+    for axes in (1, 2, 3)
+}

@@ -101,3 +101,42 @@ def _mean(axes: int) -> Any:
 
 max_pool1d, max_pool2d, max_pool3d = map(_maximum, (1, 2, 3))
 avg_pool1d, avg_pool2d, avg_pool3d = map(_mean, (1, 2, 3))
+
+
+def _adaptive(axes: int, of: Any) -> Any:
+    """Pools of windows that cover axes evenly."""
+
+    def pool(x: np.ndarray, output_size: Any, return_indices: bool = False) -> Any:
+        lengths = x.shape[-axes:]
+        given = output_size if isinstance(output_size, tuple) else (output_size,) * axes
+        sizes = tuple(n if m is None else m for m, n in zip(given * (axes if len(given) == 1 else 1), lengths, strict=True))
+        rows = wide(x)
+        values, indices = np.zeros((*x.shape[:-axes], *sizes), rows.dtype), np.zeros((*x.shape[:-axes], *sizes), np.int64)
+        for at in product(*map(range, sizes)):
+            box = [
+                np.arange(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, lengths, sizes, strict=True)
+            ]
+            its = rows[(..., *np.ix_(*box))].reshape(*x.shape[:-axes], -1)
+            with np.errstate(all="ignore"):
+                values[(..., *at)] = of(its)
+            flat = np.ravel_multi_index(np.meshgrid(*box, indexing="ij"), lengths).reshape(-1)
+            indices[(..., *at)] = flat[its.argmax(-1)]
+        if of is not _largest:
+            return values
+        return (values.astype(x.dtype), indices) if return_indices else values.astype(x.dtype)
+
+    return pool
+
+
+def _largest(its: np.ndarray) -> np.ndarray:
+    found = its.max(-1)
+    zero = (found == 0) & ((its == 0) & ~np.signbit(its)).any(-1)
+    return np.where(zero, np.zeros((), its.dtype), found)
+
+
+def _average(its: np.ndarray) -> np.ndarray:
+    return its.sum(-1) / its.dtype.type(its.shape[-1])
+
+
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (_adaptive(axes, _largest) for axes in (1, 2, 3))
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_adaptive(axes, _average) for axes in (1, 2, 3))

@@ -19,7 +19,8 @@ from ..pieces import boxed, filled
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import max, sum
 from . import exact_pooling as exact
-from .windows import TAPS, Box, Taps, Windows, boxes, of_boxes, padded, pooling, taps, whole
+from .selected import first_largest
+from .windows import BOXES, TAPS, Box, Taps, Windows, boxes, of_boxes, padded, pooling, taps, whole
 
 SEGMENTS = 5
 """Runs of windows of equal elements along an axis that are computed one by one at most. With more, it is padded."""
@@ -154,6 +155,9 @@ def with_indices(x: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
     """The largest elements of windows, and the places of the first of them."""
     lead = x.ndim - len(windows)
     shape = (*x.shape[:lead], *(w.count for w in windows))
+    there = all(b > a for w in windows for a, b in map(w.present, range(w.count)))
+    if there and (prod(len(w.runs()) for w in windows) > BOXES or prod(w.taps for w in windows) > TAPS):
+        return first_largest(x, [_repeated(w) for w in windows])
     found: list[tuple[list[Any], list[Any]]] = []
     for box, present in boxes(windows):
         start = (*(0,) * lead, *(first for first, _ in box))
@@ -168,6 +172,14 @@ def with_indices(x: Array, windows: Sequence[Windows]) -> tuple[Array, Array]:
         return found[0][0][1], found[0][1][1]
     values, places = (boxed(shape, [pair[part] for pair in found]) for part in (0, 1))
     return values, places
+
+
+def _repeated(w: Windows) -> np.ndarray:
+    """The places of windows' elements, of which the axis has one each; where it has not all, the nearest ones."""
+    first, end = (np.array(each)[:, None] for each in zip(*map(w.present, range(w.count)), strict=True))
+    taps = np.clip(np.arange(w.taps), first, end - 1)
+    places: np.ndarray = np.arange(w.count)[:, None] * w.stride - w.before + taps * w.dilation
+    return places
 
 
 def _first_largest(its: Taps, windows: Sequence[Windows], box: Box) -> tuple[Array, Array]:
