@@ -34,6 +34,7 @@ from .composed import (
     probability_loss,
     random,
     regression_loss,
+    resampling,
     sampled,
     softmax,
     statistics,
