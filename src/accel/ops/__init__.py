@@ -30,6 +30,7 @@ from .composed import (
     movement,
     normalization,
     order,
+    patches,
     pooling,
     probability_loss,
     random,

@@ -50,9 +50,7 @@ def _pool(axes: int, maxima: bool, dtype: DType) -> Samples:
     return Samples(draw, edges)
 
 
-FAMILIES = {
-    f"{kind}_pool{axes}d": partial(_pool, axes, kind == "max") for kind in ("max", "avg") for axes in (1, 2, 3)
-}
+FAMILIES = {f"{kind}_pool{axes}d": partial(_pool, axes, kind == "max") for kind in ("max", "avg") for axes in (1, 2, 3)}
 
 
 def _adaptive(axes: int, maxima: bool, dtype: DType) -> Samples:

@@ -14,7 +14,9 @@ def wide(x: np.ndarray) -> np.ndarray:
 
 
 def _each(value: Any, axes: int) -> tuple[int, ...]:
-    return tuple(value) * axes if np.size(value) == 1 and np.ndim(value) else tuple(np.broadcast_to(value, axes).tolist())
+    return (
+        tuple(value) * axes if np.size(value) == 1 and np.ndim(value) else tuple(np.broadcast_to(value, axes).tolist())
+    )
 
 
 def _count(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
@@ -109,13 +111,16 @@ def _adaptive(axes: int, of: Any) -> Any:
     def pool(x: np.ndarray, output_size: Any, return_indices: bool = False) -> Any:
         lengths = x.shape[-axes:]
         given = output_size if isinstance(output_size, tuple) else (output_size,) * axes
-        sizes = tuple(n if m is None else m for m, n in zip(given * (axes if len(given) == 1 else 1), lengths, strict=True))
+        sizes = tuple(
+            n if m is None else m for m, n in zip(given * (axes if len(given) == 1 else 1), lengths, strict=True)
+        )
         rows = wide(x)
-        values, indices = np.zeros((*x.shape[:-axes], *sizes), rows.dtype), np.zeros((*x.shape[:-axes], *sizes), np.int64)
+        values, indices = (
+            np.zeros((*x.shape[:-axes], *sizes), rows.dtype),
+            np.zeros((*x.shape[:-axes], *sizes), np.int64),
+        )
         for at in product(*map(range, sizes)):
-            box = [
-                np.arange(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, lengths, sizes, strict=True)
-            ]
+            box = [np.arange(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, lengths, sizes, strict=True)]
             its = rows[(..., *np.ix_(*box))].reshape(*x.shape[:-axes], -1)
             with np.errstate(all="ignore"):
                 values[(..., *at)] = of(its)

@@ -39,9 +39,7 @@ def examples(name: str, dtype: DType) -> Any:
     return resampling_family.FAMILIES[name](dtype)
 
 
-@composed(
-    reference=exact.interpolate, samples=partial(examples, "interpolate"), dtypes=FLOATS, widen=False
-)
+@composed(reference=exact.interpolate, samples=partial(examples, "interpolate"), dtypes=FLOATS, widen=False)
 def interpolate(
     x: Operand,
     size: Any = None,
@@ -115,8 +113,10 @@ def _sizes(op: str, lengths: Shape, size: Any, scale_factor: Any) -> tuple[Shape
 def _nearest(x: Array, sizes: Shape, steps: list[float | None], shift: float) -> Array:
     lengths = x.shape[2:]
     found = [nearest(n, m, step, shift) for n, m, step in zip(lengths, sizes, steps, strict=True)]
-    repeats = [m // n if (p == np.arange(m) // max(m // n, 1)).all() and m % n == 0 else 0
-               for n, m, p in zip(lengths, sizes, found, strict=True)]
+    repeats = [
+        m // n if (p == np.arange(m) // max(m // n, 1)).all() and m % n == 0 else 0
+        for n, m, p in zip(lengths, sizes, found, strict=True)
+    ]
     for axis, (times, places) in enumerate(zip(repeats, found, strict=True), 2):
         if not times:
             x = take(x, _positions(places, x), axis=axis)
@@ -141,9 +141,7 @@ def nearest(n: int, m: int, step: float | None, shift: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def taps(
-    n: int, m: int, step: float | None, cubic: bool, corners: bool, smooth: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def taps(n: int, m: int, step: float | None, cubic: bool, corners: bool, smooth: bool) -> tuple[np.ndarray, np.ndarray]:
     """Places and float64 weights (elements, samples) of what each sample is the sum of."""
     i = np.arange(m, dtype=np.float64)
     if corners:
