@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def _adaptive(axes: int, of: Any) -> Any:
         )
         for at in product(*map(range, sizes)):
             box = [np.arange(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, lengths, sizes, strict=True)]
-            its = rows[(..., *np.ix_(*box))].reshape(*x.shape[:-axes], -1)
+            its = rows[(..., *np.ix_(*box))].reshape(*x.shape[:-axes], prod(map(len, box)))
             with np.errstate(all="ignore"):
                 values[(..., *at)] = of(its)
             flat = np.ravel_multi_index(np.meshgrid(*box, indexing="ij"), lengths).reshape(-1)

@@ -11,7 +11,7 @@ import numpy as np
 from ...arguments import integer, integers, word
 from ...array import Array
 from ...conversion import constant, table
-from ...dtypes import FLOATS, TABLE, DType
+from ...dtypes import FLOATS, TABLE, DType, check_scalar
 from ...errors import ArgumentError, ShapeError, shown
 from ..compose import MovedOperand, Operand, composed
 from ..pieces import filled
@@ -80,7 +80,7 @@ def pixel_unshuffle(x: MovedOperand, downscale_factor: int) -> Array:
 
 @_moves("channel_shuffle")
 def channel_shuffle(x: MovedOperand, groups: int) -> Array:
-    """Channels of groups one after the other: of (n, channels, …), channel g m + i of m to a group becomes i groups + g.
+    """Channels of (n, channels, …) taken from each group in turn: of m to a group, channel g m + i becomes i groups + g.
 
     Source: Zhang et al. 2017, arXiv:1707.01083. Raises ShapeError, ArgumentError.
     """
@@ -109,6 +109,8 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: float | None = None) ->
     if value is not None and how != "constant":
         raise ArgumentError(f"pad: value: mode {how!r} takes none, got {shown(value)}")
     array, restore = viewed("pad", x)
+    if value is not None:
+        check_scalar(value, array.dtype, "pad: value")
     if len(widths) % 2 or len(widths) > 2 * array.ndim:
         raise ArgumentError(f"pad: pad: expected pairs for at most {array.ndim} axes, got {shown(pad)}")
     pairs = [(0, 0)] * (array.ndim - len(widths) // 2) + list(zip(widths[-2::-2], widths[::-2], strict=True))

@@ -190,7 +190,7 @@ def _along(x: Array, axis: int, places: np.ndarray, weights: np.ndarray) -> Arra
     """Sums of weight times element by rule 2, absent elements skipped."""
     (count, m), behind = places.shape, x.ndim - axis - 1
     if not count * m * prod(x.shape):
-        return reshape(x, x.shape[:axis] + (m,) + x.shape[axis + 1 :])
+        return reshape(x, (*x.shape[:axis], m, *x.shape[axis + 1 :]))
     rounded = weights.astype(x.dtype.numpy)
     key = ("weights", x.dtype.name, weights.shape, weights.tobytes())
     factors = table(key, lambda: rounded, x.device)
