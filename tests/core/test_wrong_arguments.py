@@ -80,7 +80,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "interpolate": (IMAGE[..., None], 2),
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), (SPACES[2], 2)),
     "unfold": (SPACES[2], 2),
-    "fold": (SPACES[2][:, :, 0], (2, 2), 2, 1, 0, 1),
+    "fold": (SPACES[2][:, :, 0], (2, 3), 2),
     **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
     **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
     "logcumsumexp": (X[0],),

@@ -80,7 +80,7 @@ def pixel_unshuffle(x: MovedOperand, downscale_factor: int) -> Array:
 
 @_moves("channel_shuffle")
 def channel_shuffle(x: MovedOperand, groups: int) -> Array:
-    """Channels of (n, channels, …) taken from each group in turn: of m to a group, channel g m + i becomes i groups + g.
+    """Channels of (n, channels, …) from each group in turn: of m to a group, channel g m + i becomes i groups + g.
 
     Source: Zhang et al. 2017, arXiv:1707.01083. Raises ShapeError, ArgumentError.
     """
