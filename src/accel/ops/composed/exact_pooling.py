@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from math import prod
+from math import fsum, prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,18 @@ import numpy as np
 def wide(x: np.ndarray) -> np.ndarray:
     """Floats in which an exact answer is computed."""
     return x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
+
+
+def total(rows: np.ndarray) -> np.ndarray:
+    """Sums along the last axis, with no partial sum rounded where all is finite."""
+    flat = rows.reshape(prod(rows.shape[:-1]), rows.shape[-1])
+    found = np.empty(len(flat), rows.dtype)
+    for i, row in enumerate(flat):
+        try:
+            found[i] = fsum(row)
+        except (ValueError, OverflowError):
+            found[i] = row.sum()
+    return found.reshape(rows.shape[:-1])
 
 
 def _each(value: Any, axes: int) -> tuple[int, ...]:
@@ -95,8 +107,10 @@ def _mean(axes: int) -> Any:
                 ends = [n + pad if count_include_pad else n for n, pad in zip(lengths, p, strict=True)]
                 count = np.prod([int((its < end).sum()) for its, end in zip(counted, ends, strict=True)])
                 its = rows[(..., *np.ix_(*inside))]
-                total = its.sum(tuple(range(-axes, 0)))
-                result[(..., *at)] = total / rows.dtype.type(count if divisor_override is None else divisor_override)
+                flat = its.reshape(*lead, prod(map(len, inside)))
+                result[(..., *at)] = total(flat) / rows.dtype.type(
+                    count if divisor_override is None else divisor_override
+                )
         return result
 
     return pool
@@ -141,7 +155,7 @@ def _largest(its: np.ndarray) -> np.ndarray:
 
 
 def _average(its: np.ndarray) -> np.ndarray:
-    return its.sum(-1) / its.dtype.type(its.shape[-1])
+    return total(its) / its.dtype.type(its.shape[-1])
 
 
 adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (_adaptive(axes, _largest) for axes in (1, 2, 3))

@@ -7,41 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from .exact_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, wide
+from .exact_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, total, wide
 
 
-def _cubic(d: float, a: float) -> float:
-    if d < 1:
-        return (a + 2) * d**3 - (a + 3) * d**2 + 1
-    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
+def _weights(n: int, m: int, apart: float | None, mode: str, corners: bool, smooth: bool, dtype: Any) -> np.ndarray:
+    """(m, n): what each sample takes of each element. The weights of smooth modes are the op's own tables, as the
+    rounded ones are part of its definition; tests hold them against torch's."""
+    from .resampling import taps
 
-
-def _weights(n: int, m: int, apart: float | None, mode: str, corners: bool, smooth: bool) -> np.ndarray:
-    """(m, n): what each sample takes of each element."""
     matrix = np.zeros((m, n))
-    cubic = mode == "bicubic"
-    step = n / m if apart is None else apart
-    if corners:
-        step = (n - 1) / (m - 1) if m > 1 else 0.0
-    for i in range(m):
-        if mode.startswith("nearest"):
-            half = 1 if mode == "nearest-exact" else 0
+    if mode.startswith("nearest"):
+        half = 1 if mode == "nearest-exact" else 0
+        for i in range(m):
             place = (2 * i + half) * n // (2 * m) if apart is None else floor((i + half / 2) * apart)
             matrix[i, min(place, n - 1)] = 1
-        elif smooth:
-            scale, centre = max(step, 1.0), step * (i + 0.5)
-            reach = scale * (2 if cubic else 1)
-            places = range(max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), n))
-            distances = [abs(j - centre + 0.5) / scale for j in places]
-            its = np.array([_cubic(d, -0.5) if cubic else max(0.0, 1 - d) for d in distances])
-            matrix[i, list(places)] = its / its.sum()
-        else:
-            at = i * step if corners else (i + 0.5) * step - 0.5
-            at = at if cubic else min(max(at, 0.0), n - 1.0)
-            base = floor(at)
-            for j in range(base - 1, base + 3):
-                d = abs(at - j)
-                matrix[i, min(max(j, 0), n - 1)] += _cubic(d, -0.75) if cubic else max(0.0, 1 - d)
+        return matrix
+    places, weights = taps(n, m, apart, mode == "bicubic", corners, smooth)
+    for its, by in zip(places, weights.astype(dtype), strict=True):
+        matrix[np.arange(m), its] += by
     return matrix
 
 
@@ -61,9 +44,10 @@ def interpolate(
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[axes - 1](x, sizes)  # type: ignore[no-any-return]
     result = x if mode.startswith("nearest") else wide(x)
-    for axis in range(2, x.ndim):
+    for axis in range(2, x.ndim)[::-1]:
         apart = 1 / given[axis - 2] if scale_factor is not None and not recompute_scale_factor else None
-        matrix = _weights(x.shape[axis], sizes[axis - 2], apart, mode, bool(align_corners), antialias)
+        held = np.float64 if x.dtype == np.float64 else np.float32
+        matrix = _weights(x.shape[axis], sizes[axis - 2], apart, mode, bool(align_corners), antialias, held)
         rows = np.moveaxis(result, axis, -1)
         made = np.zeros((*rows.shape[:-1], len(matrix)), rows.dtype)
         with np.errstate(all="ignore"):
@@ -72,6 +56,6 @@ def interpolate(
                 if mode.startswith("nearest"):
                     made[..., i] = rows[..., places[0]]
                 else:
-                    made[..., i] = (rows[..., places] * its[places]).sum(-1)
+                    made[..., i] = total(rows[..., places] * its[places].astype(rows.dtype))
         result = np.moveaxis(made, -1, axis)
     return result
