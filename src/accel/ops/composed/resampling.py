@@ -18,7 +18,7 @@ from ...dtypes import FLOATS, DType
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Shape
 from ..compose import Operand, composed
-from ..primitive.gather import take
+from ..primitive.gather import gathered
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import sum
 from ..views import reshape
@@ -119,7 +119,7 @@ def _nearest(x: Array, sizes: Shape, steps: list[float | None], shift: float) ->
     ]
     for axis, (times, places) in enumerate(zip(repeats, found, strict=True), 2):
         if not times:
-            x = take(x, _positions(places, x), axis=axis)
+            x = _taken(x, places, axis)
     shape, strides, whole = list(x.shape[:2]), list(x.strides[:2]), list(x.shape[:2])
     for n, step, times in zip(x.shape[2:], x.strides[2:], repeats, strict=True):
         shape += [n, max(times, 1)]
@@ -128,8 +128,15 @@ def _nearest(x: Array, sizes: Shape, steps: list[float | None], shift: float) ->
     return reshape(x.view(tuple(shape), tuple(strides)), tuple(whole), copy=True)
 
 
-def _positions(places: np.ndarray, x: Array) -> Array:
-    return table(("positions", places.shape, places.tobytes()), lambda: places.astype(np.int64), x.device)
+def _taken(x: Array, places: np.ndarray, axis: int) -> Array:
+    """Elements at places along an axis, which are in range; the places' axes take the axis' place."""
+    behind, more = x.ndim - axis - 1, places.ndim
+    positions = table(("positions", places.shape, places.tobytes()), lambda: places.astype(np.int64), x.device)
+    index = positions.view(
+        (*(1,) * axis, *places.shape, *(1,) * behind), (*(0,) * axis, *positions.strides, *(0,) * behind)
+    )
+    walks = (*range(axis), -1, *range(axis + more, axis + more + behind))
+    return gathered("take", x, [index], walks, [None])
 
 
 @lru_cache(maxsize=64)
@@ -194,7 +201,7 @@ def _along(x: Array, axis: int, places: np.ndarray, weights: np.ndarray) -> Arra
     rounded = weights.astype(x.dtype.numpy)
     key = ("weights", x.dtype.name, weights.shape, weights.tobytes())
     factors = table(key, lambda: rounded, x.device)
-    taken = take(x, _positions(places, x), axis=axis)
+    taken = _taken(x, places, axis)
     lead = (slice(None),) * axis
     if count > TAPS:
         shape, strides = (count, m, *(1,) * behind), (m, 1, *(0,) * behind)
