@@ -12,6 +12,7 @@ from .ops.packed import PackedWeight as _PackedWeight
 from .ops.packed import dequantize as _dequantize
 from .ops.packed import linear as _linear
 from .ops.packed import quantize as _quantize
+from .ops.composed.patches import pad as _pad
 from .ops.primitive.pointwise import gelu as _gelu
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_sum as _segment_sum
@@ -35,6 +36,7 @@ globals().update(
     linear=_linear,
     quantize=_quantize,
     dequantize=_dequantize,
+    pad=_pad,
 )
 
 __all__ = sorted(name for name in globals() if not name.startswith("_"))

@@ -44,6 +44,22 @@ ARGUMENTS = {
     "batch_norm_inference": ("--shape", "5x4,4,4"),
     "roll": ("--shape", "5x7", "shift=2"),
     "pad": ("--shape", "5x7", "pad_width=1"),
+    **{
+        f"{kind}_pool{axes}d": ("--shape", "2x4" + "x6" * axes, "kernel_size=2")
+        for kind in ("max", "avg")
+        for axes in (1, 2, 3)
+    },
+    **{
+        f"adaptive_{kind}_pool{axes}d": ("--shape", "2x4" + "x6" * axes, "output_size=4")
+        for kind in ("max", "avg")
+        for axes in (1, 2, 3)
+    },
+    "interpolate": ("--shape", "2x4x6x6", "scale_factor=2", "mode=bilinear"),
+    "pixel_shuffle": ("--shape", "2x4x6x6", "upscale_factor=2"),
+    "pixel_unshuffle": ("--shape", "2x4x6x6", "downscale_factor=2"),
+    "channel_shuffle": ("--shape", "2x4x6x6", "groups=2"),
+    "unfold": ("--shape", "2x4x6x6", "kernel_size=3"),
+    "fold": ("--shape", "2x36x16", "output_size=(6,6)", "kernel_size=3"),
     "prelu": ("--shape", "5x7,7"),
     "softcap": ("--shape", "5x7", "cap=30.0"),
     "threshold": ("--shape", "5x7", "threshold=0.5", "value=0.0"),

@@ -15,6 +15,8 @@ from accel.errors import LINE
 
 X = accel.asarray(np.arange(6, dtype=np.float32).reshape(2, 3), device="cpu")
 IMAGE = accel.asarray(np.arange(12, dtype=np.float32).reshape(2, 2, 3), device="cpu")
+POOLS = ("max", "avg", "adaptive_max", "adaptive_avg")
+SPACES = {n: accel.asarray(np.ones((2, 4, *(2,) * n), np.float32), device="cpu") for n in (1, 2, 3)}
 PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
@@ -79,6 +81,11 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("fftshift", "ifftshift"), (X,)),
     **dict.fromkeys(("fftfreq", "rfftfreq"), (4,)),
     "glu": (PAIR,),
+    **{f"{kind}_pool{axes}d": (SPACES[axes], 2) for kind in POOLS for axes in (1, 2, 3)},
+    "interpolate": (IMAGE[..., None], 2),
+    **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), (SPACES[2], 2)),
+    "unfold": (SPACES[2], 2),
+    "fold": (SPACES[2][:, :, 0], (2, 3), 2),
     **dict.fromkeys(("swiglu", "geglu", "reglu"), (X, X)),
     **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
     "logcumsumexp": (X[0],),
@@ -94,7 +101,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "take_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu")),
     **dict.fromkeys(("flip", "unstack", "diff", "diagonal", "trace", "diag", "rot90"), (X,)),
     **dict.fromkeys(("concat", "stack", "hstack", "vstack", "dstack", "column_stack"), ([X, X],)),
-    **dict.fromkeys(("roll", "repeat", "tile", "pad"), (X, 1)),
+    **dict.fromkeys(("roll", "repeat", "tile"), (X, 1)),
+    "pad": (X, (1, 1)),
     **dict.fromkeys(("swapaxes", "moveaxis"), (X, 0, 1)),
     **dict.fromkeys(("split", "array_split"), (X, 2)),
     **dict.fromkeys(("sort", "argsort"), (X,)),

@@ -30,6 +30,22 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     ),
     "roll": ((SHAPE,), [{"shift": 3}, {"shift": -2, "axis": 0}]),
     "pad": ((SHAPE,), [{"pad_width": 1}, {"pad_width": 2, "mode": "reflect"}]),
+    **{
+        f"{kind}_pool{axes}d": (((2, 3, *(90, 13, 9)[axes - 1 : axes] * axes),), [{"kernel_size": 3, "padding": 1}])
+        for kind in ("max", "avg")
+        for axes in (1, 2, 3)
+    },
+    **{
+        f"adaptive_{kind}_pool{axes}d": (((2, 3, *(90, 13, 9)[axes - 1 : axes] * axes),), [{"output_size": 4}])
+        for kind in ("max", "avg")
+        for axes in (1, 2, 3)
+    },
+    "interpolate": (((2, 3, 13, 9),), [{"size": 16, "mode": "bilinear"}, {"scale_factor": 1.5, "mode": "bicubic"}]),
+    "pixel_shuffle": (((2, 8, 6, 6),), [{"upscale_factor": 2}]),
+    "pixel_unshuffle": (((2, 8, 6, 6),), [{"downscale_factor": 2}]),
+    "channel_shuffle": (((2, 8, 6, 6),), [{"groups": 2}]),
+    "unfold": (((2, 8, 6, 6),), [{"kernel_size": 3}]),
+    "fold": (((2, 36, 16),), [{"output_size": (6, 6), "kernel_size": 3}]),
     "prelu": ((SHAPE, (802,)), [{}]),
     "threshold": ((SHAPE,), [{"threshold": 0.1, "value": 1e-39}]),
     "softcap": ((SHAPE,), [{"cap": 0.7}]),

@@ -13,6 +13,7 @@ from .complex import reduction as complex_reduction
 from .complex import trigonometric as complex_trigonometric
 from .composed import (
     activation,
+    adaptive,
     batch_norm,
     beta,
     class_loss,
@@ -32,9 +33,12 @@ from .composed import (
     normalization,
     order,
     packed_linear,
+    patches,
+    pooling,
     probability_loss,
     random,
     regression_loss,
+    resampling,
     rotary,
     sampled,
     segments,
