@@ -4,6 +4,7 @@ from .ops.composed.batch_norm import batch_norm as _batch_norm
 from .ops.composed.batch_norm import instance_norm as _instance_norm
 from .ops.composed.checked_loss import cross_entropy as _cross_entropy
 from .ops.composed.checked_loss import nll_loss as _nll_loss
+from .ops.composed.patches import pad as _pad
 from .ops.embedding import alibi_slopes as _alibi_slopes
 from .ops.embedding import cache_update as _cache_update
 from .ops.embedding import embedding as _embedding
@@ -12,7 +13,6 @@ from .ops.packed import PackedWeight as _PackedWeight
 from .ops.packed import dequantize as _dequantize
 from .ops.packed import linear as _linear
 from .ops.packed import quantize as _quantize
-from .ops.composed.patches import pad as _pad
 from .ops.primitive.pointwise import gelu as _gelu
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_sum as _segment_sum
