@@ -34,6 +34,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   bind_compute(m);
   bind_along(m);
   bind_movement(m);
+  bind_attention(m);
   bind_factor(m);
   m.def(
       "probe",

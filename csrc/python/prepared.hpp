@@ -42,6 +42,7 @@ void add_launch(Class& type, Prepared (*prepare)(py::object, Args...), Names... 
 void bind_compute(py::module_& m);
 void bind_along(py::module_& m);
 void bind_movement(py::module_& m);
+void bind_attention(py::module_& m);
 void bind_factor(py::module_& m);
 
 }  // namespace accel

@@ -12,6 +12,7 @@ from .complex import reduction as complex_reduction
 from .complex import trigonometric as complex_trigonometric
 from .composed import (
     activation,
+    attention,
     batch_norm,
     beta,
     class_loss,
@@ -37,6 +38,7 @@ from .composed import (
     statistics,
     stopping,
 )
+from .primitive import attention as attention_primitive
 from .primitive import (
     compact,
     factor,
