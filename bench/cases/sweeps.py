@@ -30,7 +30,7 @@ UNSWEPT = (
     "allclose", "average", "beta", "betaln", "cholesky", "corrcoef", "cov", "cross", "det", "frexp", "index_add",
     "interp", "inv", "isclose", "lcm", "lerp", "matrix_norm", "median", "nan_to_num", "nanargmax", "nanargmin",
     "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar", "ptp", "put_along_axis",
-    "qr", "quantile", "slogdet", "solve", "trapezoid",
+    "qr", "quantile", "scaled_dot_product_attention", "slogdet", "solve", "trapezoid",
 )  # fmt: skip
 """Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

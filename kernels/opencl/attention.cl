@@ -14,7 +14,7 @@ typedef struct {
   INDEX out[4], query[4], key[4], value[4], mask[4];  // strides of the batch, the head, the row and the column
   INDEX sink, slope, start, length;                   // from head to head, from sequence to sequence
   INDEX heads, shared, queries, keys;                 // shared: heads of queries to a head of keys
-  INDEX d, dv;                                        // elements of a key and of a value
+  INDEX d, dv, lanes;  // elements of a key and of a value; LANES, which a compiler that knew it would unroll for
   INDEX from_end, before, after;                      // before, after: -1 where a query sees all
 } Geometry;
 
@@ -48,7 +48,7 @@ __kernel void attention(__global STORED *out, long out_at, __global const STORED
   const UINDEX id = (UINDEX)get_global_id(0);
   const INDEX row = (INDEX)(id % (UINDEX)g.queries), h = (INDEX)(id / (UINDEX)g.queries % (UINDEX)g.heads),
               b = (INDEX)(id / (UINDEX)g.queries / (UINDEX)g.heads), its = h / g.shared;
-  const int d = (int)g.d, dv = (int)g.dv;
+  const int d = (int)g.d, dv = (int)g.dv, lanes = (int)g.lanes;
   INDEX start = 0, length = g.keys;
 #if STARTS
   start = (INDEX)clamp(starts[starts_at + (long)b * g.start], 0L, (long)g.keys);
@@ -84,7 +84,7 @@ __kernel void attention(__global STORED *out, long out_at, __global const STORED
       const int z = (int)min(min(high, end) - at, (INDEX)LANES);
       if (a >= z) continue;
       T top = its_most;
-      for (int l = 0; l < LANES; ++l) {
+      for (int l = 0; l < lanes; ++l) {
         T s = NOTHING;
         if (l >= a && l < z) {
           __global const STORED *k = key + (long)(at + l) * g.key[2];
@@ -110,11 +110,11 @@ __kernel void attention(__global STORED *out, long out_at, __global const STORED
       }
       if (top == NOTHING) continue;
       const T factor = exponential(its_most - top);
-      for (int l = 0; l < LANES; ++l) {
+      for (int l = 0; l < lanes; ++l) {
         p[l] = p[l] == NOTHING ? -(T)0 : exponential(p[l] - top);  // -0: not seen
         lane[l] = p[l];
       }
-      for (int apart = LANES / 2; apart > 0; apart /= 2) {
+      for (int apart = lanes / 2; apart > 0; apart /= 2) {
         for (int l = 0; l < apart; ++l) lane[l] = lane[l] + lane[l + apart];
       }
       its_total = fma(its_total, factor, lane[0]);

@@ -79,7 +79,7 @@ def _prepare(call: Call) -> Prepared:
     fields = build.pack(
         defined, *out.strides, *query.strides, *key.strides, *value.strides, *steps.get("mask", (0,) * 4),
         *(steps.get(name, (0,))[0] for name in ATTENTION_OPERANDS[1:]), heads, heads // key.shape[1], queries,
-        key.shape[2], query.shape[3], value.shape[3], int(params.from_end), *sides,
+        key.shape[2], query.shape[3], value.shape[3], LANES, int(params.from_end), *sides,
     )  # fmt: skip
     numbers = np.array([params.scale, params.softcap], TABLE[query.dtype.accumulator].numpy)
     *inputs, output = slots(call)

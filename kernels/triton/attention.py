@@ -21,6 +21,10 @@ ROWS = {"interpreter": 64}
 """Queries of a tile by architecture; 16 elsewhere."""
 
 
+STEPS = ("starts", "lengths", "sinks", "slopes")
+"""Operands whose strides the kernel takes, in this order."""
+
+
 def _function(name: str, dtype: str, arity: int = 1) -> Program:
     return Program((dtype,) * arity, (Step(name, dtype, tuple(range(arity))),), dtype)
 
@@ -51,7 +55,7 @@ def specialization(call: Call) -> tuple[Specialization, int]:
         "heads": query.shape[1], "shared": query.shape[1] // key.shape[1], "tiles": tiles,
         "out_strides": out.strides, "query_strides": query.strides, "key_strides": key.strides,
         "value_strides": value.strides, "mask_strides": named["mask"].strides if mask is not None else (0,) * 4,
-        "steps": tuple(named[name].strides[0] if name in named else 0 for name in ("starts", "lengths", "sinks", "slopes")),
+        "steps": tuple(named[name].strides[0] if name in named else 0 for name in STEPS),
         "before": params.before or 0, "after": params.after or 0,
         **dict(zip(("WIDEN", "NARROW", "LOAD_MASK", "DIVIDE", "EXP", "TANH"), functions, strict=True)),
         "MASK": 0 if mask is None else 1 if mask.kind == "b" else 2,

@@ -61,6 +61,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("batch_norm", "batch_norm_inference"), (IMAGE, PAIR, PAIR)),
     **dict.fromkeys(("batch_norm_training", "instance_norm", "instance_norm_training"), (IMAGE,)),
     "group_norm": (IMAGE, 2),
+    "scaled_dot_product_attention": (X, X, X),
     "cosine_similarity": (X, X),
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "kl_div"), (X, X)),
     **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits"), (X, X)),

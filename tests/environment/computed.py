@@ -17,6 +17,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from accel.ops.parameters import Attention
+
 FRACTION = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 NUMPY = {name: np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in FRACTION}
 FEW = ("multiply", "log", "equal", "sum", "matmul")
@@ -121,6 +123,11 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         shapes, calls = COMPOSED[spec.name]
         made = [elements(dtype, shape, seed) for seed, shape in enumerate(shapes)]
         return [abs(x) if name == "running_var" else x for name, x in zip(spec.arguments, made, strict=False)], calls
+    if spec.name in ("attention", "scaled_dot_product_attention"):
+        made = [elements(dtype, (1, 2, 70, 16), seed) for seed in range(3)]
+        if spec.name == "attention":
+            return made, [{"params": Attention(0.25)}, {"params": Attention(0.25, softcap=2.0, after=0)}]
+        return made, [{}, {"is_causal": True}]
     if spec.primitive in ("scan", "sort"):
         return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
     if spec.name == "searchsorted":

@@ -57,9 +57,9 @@ def scaled_dot_product_attention(
     """softmax(scale * query @ key.T + what follows from the other arguments) @ value, in memory that grows with the
     length alone.
 
-    query: (…, heads, queries, d). key: (…, heads, keys, d). value: (…, heads, keys, dv), of one floating dtype; d and dv
-    are 1 to 256. The axes before the last two broadcast, or there are none. enable_gqa: the number of query's heads may
-    be a multiple of the others', which have then as many of query's, one after the other, to a head. attn_mask: what
+    query: (…, heads, queries, d). key: (…, heads, keys, d). value: (…, heads, keys, dv), of one floating dtype; d and
+    dv are 1 to 256. The axes before the last two broadcast, or there are none. enable_gqa: the number of query's heads
+    may be a multiple of the others', which have then as many of query's, one after the other, to a head. attn_mask: it
     broadcasts to (…, heads, queries, keys): bool, True where a query sees a key, or floating, added to the scores.
     dropout_p: 0, as there is no dropout yet. scale: 1 / sqrt(d) by default.
     is_causal: a query sees no key behind its own place. causal_alignment: the first query is at the place of the
