@@ -17,8 +17,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from accel.ops.parameters import Attention
-
 FRACTION = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 NUMPY = {name: np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name) for name in FRACTION}
 FEW = ("multiply", "log", "equal", "sum", "matmul")
@@ -124,6 +122,8 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         made = [elements(dtype, shape, seed) for seed, shape in enumerate(shapes)]
         return [abs(x) if name == "running_var" else x for name, x in zip(spec.arguments, made, strict=False)], calls
     if spec.name in ("attention", "scaled_dot_product_attention"):
+        from accel.ops.parameters import Attention  # accel is imported in the environment
+
         made = [elements(dtype, (1, 2, 70, 16), seed) for seed in range(3)]
         if spec.name == "attention":
             return made, [{"params": Attention(0.25)}, {"params": Attention(0.25, softcap=2.0, after=0)}]
