@@ -40,14 +40,15 @@ def on(device: accel.Device, *operands: np.ndarray, **keywords: object) -> np.nd
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_decoding_with_a_cache_gives_the_last_row_of_the_whole_sequence(device, dtype):
-    q, k, v = three(1, 2, LENGTH, 8, dtype=dtype)
-    some = LENGTH if device.backend == "cpu" else 2  # queries of the whole sequence, the last ones
+    length = LANES + 9 if device.backend == "triton" else LENGTH  # of a chunk alone where keys are slow
+    q, k, v = three(1, 2, length, 8, dtype=dtype)
+    some = length if device.backend == "cpu" else 2  # queries of the whole sequence, the last ones
     rows = {"is_causal": True, "causal_alignment": "lower_right"}
     whole = on(device, q[:, :, -some:], k, v, **rows)[:, :, -1:]
-    room = [np.full((1, 2, LENGTH + 100, 8), np.nan, dtype) for _ in range(2)]
+    room = [np.full((1, 2, length + 100, 8), np.nan, dtype) for _ in range(2)]
     for cache, x in zip(room, (k, v), strict=True):
-        cache[:, :, 37 : 37 + LENGTH] = x
-    where = {"key_starts": np.array([37]), "key_lengths": np.array([LENGTH])}
+        cache[:, :, 37 : 37 + length] = x
+    where = {"key_starts": np.array([37]), "key_lengths": np.array([length])}
     assert whole.tobytes() == on(device, q[:, :, -1:], k, v).tobytes()
     last = on(device, q[:, :, -1:], *room, **rows, **where)
     assert whole.tobytes() == last.tobytes()
@@ -66,7 +67,7 @@ def test_blocks_that_begin_elsewhere_would_be_seen():
 
 
 def test_a_sequence_is_computed_alone(device):
-    q, k, v = three(3, 4, 21, 16)
+    q, k, v = three(3, 4, 11, 16)
     together = on(device, q, k, v, is_causal=True, window_size=(9, 0))
     for b in (0, 2):
         for h in (0, 3):
