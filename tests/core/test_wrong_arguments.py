@@ -20,6 +20,7 @@ OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
     *("residual", "running_mean", "running_var", "input", "target", "var", "input1", "input2", "pos_weight"),
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
+    *("sinks", "alibi_slopes", "key_starts", "key_lengths"),
     *("values", "index", "source", "rtol"),
     *("y", "weights", "fweights", "aweights"),
     *("y", "weights", "fweights", "aweights", "xp", "fp", "bins"),
