@@ -68,6 +68,7 @@ FAMILIES = {
     "scans": [],
     "row": INTERLEAVED,
     "matmul": [],
+    "attention": [],
     "factors": [],
     "taps": [],
     "quantized": [],

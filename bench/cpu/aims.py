@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from . import (
+    attention,
     compositions,
     convolutions,
     factorizations,
@@ -294,5 +295,9 @@ ROWS: tuple[Row, ...] = (
         "mean",
     ),
     Row("fft", "fft of 2^10 to 2^20 complex64, and of 1024x1024", transforms.transforms, 0.5),
+    Row(
+        "attention", "causal attention of 128 to 4096, 16 heads of 64 and 128", attention.causal, 1.2, "mean", floor=0.9
+    ),
+    Row("decode", "attention of one query, a cache of 4096, 32 heads to 8", attention.decodes, 1.5, "mean", floor=0.9),
     Row("new-layout", "a composed function's call on a new layout: 3 ms", compositions.unseen, 1, limit=1, peers=()),
 )

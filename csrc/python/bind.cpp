@@ -35,6 +35,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   bind_along(m);
   bind_movement(m);
   bind_convolution(m);
+  bind_attention(m);
   bind_factor(m);
   bind_quantized(m);
   m.def(

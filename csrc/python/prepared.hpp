@@ -43,6 +43,7 @@ void bind_compute(py::module_& m);
 void bind_along(py::module_& m);
 void bind_convolution(py::module_& m);
 void bind_movement(py::module_& m);
+void bind_attention(py::module_& m);
 void bind_factor(py::module_& m);
 void bind_quantized(py::module_& m);
 

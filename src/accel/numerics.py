@@ -18,3 +18,10 @@ SCAN = 16
 FACTOR = 32
 """Factorisations: columns of a block that is factored, or solved with, element by element; larger matrices are halved
 at FACTOR times a power of two."""
+
+ATTENTION = 512
+"""Attention: keys of a chunk, whose maximum, sum and accumulator are joined to those of the chunks before it; in a
+chunk, LANES keys at a time."""
+
+HEAD = 256
+"""Attention: elements of a head's vectors at most, so that a score is one chunk of a product."""

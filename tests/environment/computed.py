@@ -147,6 +147,13 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
             return made, [{"low": (1,), "high": (1,)}]
         made = [elements(dtype, (2, 4, *(7,) * axes), 0), elements(dtype, (4, 4, *(3,) * axes), 1)]
         return [*made, elements(dtype, (4,), 2)], [{}, {"stride": 2, "padding": 1}]
+    if spec.name in ("attention", "scaled_dot_product_attention"):
+        from accel.ops.parameters import Attention  # accel is imported in the environment
+
+        made = [elements(dtype, (1, 2, 70, 16), seed) for seed in range(3)]
+        if spec.name == "attention":
+            return made, [{"params": Attention(0.25)}, {"params": Attention(0.25, softcap=2.0, after=0)}]
+        return made, [{}, {"is_causal": True}]
     if spec.primitive in ("scan", "sort"):
         return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
     if spec.name == "searchsorted":

@@ -14,6 +14,7 @@ from .complex import trigonometric as complex_trigonometric
 from .composed import (
     activation,
     adaptive,
+    attention,
     batch_norm,
     beta,
     class_loss,
@@ -46,6 +47,7 @@ from .composed import (
     statistics,
     stopping,
 )
+from .primitive import attention as attention_primitive
 from .primitive import (
     compact,
     factor,

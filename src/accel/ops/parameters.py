@@ -185,6 +185,33 @@ class Factor:
 
 
 @dataclass(frozen=True)
+class Attention:
+    """Parameters of the primitive ``attention`` (docs/numerics.md, rule 8).
+
+    Inputs: query (batch, heads, queries, d), key (batch, its heads, keys, d) and value (batch, its heads, keys, dv) of
+    one floating dtype; heads is a multiple of the keys' heads, and that many of them, which follow one another, share
+    one. Then those that `given` names, in this order: ``mask`` (batch, heads, queries, keys), bool or floating;
+    ``sinks`` and ``slopes`` (heads,), of the accumulator's dtype; ``starts`` and ``lengths`` (batch,), int64: the
+    sequence's first key and how many it has, which are cut to what there is. Output: (batch, heads, queries, dv). No
+    length is 0, d and dv are at most HEAD; strides may be 0.
+    scale, softcap (0: none): numbers that the accumulator's dtype holds. from_end: whether the last query is at the
+    sequence's last place, else the first at its first. before, after: how far behind and ahead of its own place a query
+    sees; None: all.
+    """
+
+    scale: float
+    softcap: float = 0.0
+    from_end: bool = False
+    before: int | None = None
+    after: int | None = None
+    given: tuple[str, ...] = ()
+
+
+ATTENTION_OPERANDS = ("mask", "sinks", "slopes", "starts", "lengths")
+"""What an attention may have beside query, key and value."""
+
+
+@dataclass(frozen=True)
 class Gather:
     """Parameters of the primitive ``gather``, which reads elements of its first input where the others say.
 

@@ -9,6 +9,7 @@ from accel import composition, nn
 from accel.bench.cases.functions import operations
 from accel.bench.cpu import (
     aims,
+    attention,
     compositions,
     convolutions,
     factorizations,
@@ -53,6 +54,8 @@ SMALL = [
         for axis in (None, 0, 1, 2)
     ),
     *(reductions.of_rows(name, (20, 50)) for name in reductions.COMPOSED),
+    attention.prefill(2, 70, 16),
+    attention.decode(4, 2, 70, 16),
     *(scans.along(dtype, (70, 40), axis) for dtype in ("float32", "int64") for axis in (0, 1)),
     *(gathers.along((70, 40), 9, axis) for axis in (0, 1)),
     *(joins.parted("parts", (70, 40), 3, axis) for axis in (0, 1)),

@@ -1,0 +1,91 @@
+"""Attention: a work-item for each query of a sequence and head."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.dtypes import TABLE
+from accel.layout import span
+from accel.numerics import ATTENTION, LANES
+from accel.ops.parameters import ATTENTION_OPERANDS
+from accel.scalar import Program, Step
+
+from . import build
+
+ITEMS = {"lanes": 64, "loops": 1}
+"""Work-items of a work-group by geometry."""
+
+
+WIDTH = 64
+"""Elements of keys and values by which the arrays of a work-item grow."""
+
+
+def _function(name: str, dtype: str, arity: int = 1) -> Program:
+    return Program((dtype,) * arity, (Step(name, dtype, tuple(range(arity))),), dtype)
+
+
+def source(call: Call, geometry: str, correctly_rounded: bool) -> tuple[str, dict[str, object]]:
+    """The whole OpenCL C, and what it has defined."""
+    query, _, value, *others = call.inputs
+    params, dtype = call.params, query.dtype
+    wide = TABLE[dtype.accumulator]
+    named = dict(zip(params.given, others, strict=True))
+    reach = [b for x in (*call.inputs, *call.outputs) for b in span(x.shape, x.strides)]
+    mask = named["mask"].dtype if "mask" in named else None
+    lengths = (*query.shape, value.shape[2], query.size)
+    defined: dict[str, object] = {
+        **build.index_types(*reach, *lengths, *(n for n in (params.before, params.after) if n is not None)),
+        "STORED": build.STORAGE[dtype.name],
+        "T": build.STORAGE[wide.name],
+        "D": -(-query.shape[3] // WIDTH) * WIDTH,
+        "DV": -(-value.shape[3] // WIDTH) * WIDTH,
+        "LANES": LANES,
+        "CHUNK": ATTENTION,
+        "MASK": 0 if mask is None else 1 if mask.kind == "b" else 2,
+        "MASKED": build.STORAGE[mask.name] if mask is not None else "uchar",
+        "CAPPED": int(params.softcap != 0),
+        **{name.upper(): int(name in named) for name in ATTENTION_OPERANDS[1:]},
+    }
+    functions = [
+        build.function(build.cast(dtype.name, wide.name), "load"),
+        build.function(build.cast(wide.name, dtype.name), "narrow"),
+        build.function(_function("divide", wide.name, 2), "quotient"),
+        build.function(_function("exp", wide.name), "exponential"),
+    ]
+    if params.softcap:
+        functions.append(build.function(_function("tanh", wide.name), "hyperbolic"))
+    if mask is not None and mask.kind == "f":
+        functions.append(build.function(build.cast(mask.name, wide.name), "load_mask"))
+    code = build.assemble(
+        ("attention",), defined, "".join(functions), fp64=wide.name == "float64", correctly_rounded=correctly_rounded
+    )
+    return code, defined
+
+
+def _supports(call: Call) -> str | None:
+    return build.device_of(call).inexact(call.settings)
+
+
+def _prepare(call: Call) -> Prepared:
+    device, params = build.device_of(call), call.params
+    code, defined = source(call, device.geometry, device.correctly_rounded)
+    kernel = device.kernel("kernels/opencl/attention.cl", code, "attention")
+    query, key, value, *others = call.inputs
+    (out,) = call.outputs
+    steps = dict(zip(params.given, (x.strides for x in others), strict=True))
+    batch, heads, queries, _ = query.shape
+    sides = (-1 if side is None else side for side in (params.before, params.after))
+    fields = build.pack(
+        defined, *out.strides, *query.strides, *key.strides, *value.strides, *steps.get("mask", (0,) * 4),
+        *(steps.get(name, (0,))[0] for name in ATTENTION_OPERANDS[1:]), heads, heads // key.shape[1], queries,
+        key.shape[2], query.shape[3], value.shape[3], LANES, int(params.from_end), *sides,
+    )  # fmt: skip
+    numbers = np.array([params.scale, params.softcap], TABLE[query.dtype.accumulator].numpy)
+    *inputs, output = slots(call)
+    operands, rows, items = (output, *inputs), batch * heads * queries, ITEMS[device.geometry]
+    build.set_numbers(device, kernel, 2 * len(operands), fields, numbers, rows)
+    return Prepared((build.launch(device, kernel, operands, (-(-rows // items) * items,), (items,)),))
+
+
+KERNELS = (Kernel("attention", "opencl.attention", "opencl/attention.cl", _supports, _prepare),)

@@ -1,0 +1,230 @@
+"""Attention by an online softmax: one primitive, ``attention``, behind `accel.nn.scaled_dot_product_attention`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ... import dispatch, interop, registry
+from ...dtypes import BOOL, FLOATS, INT64, TABLE, DType, as_dtype
+from ...errors import DtypeError, ShapeError
+from ...ieee import fma32, fma64
+from ...layout import Layout
+from ...numerics import ATTENTION, HEAD, LANES
+from ...scalar import Program, Step
+from ...scalar.evaluate import evaluate
+from .. import canonical
+from ..composed import exact_attention
+from ..parameters import ATTENTION_OPERANDS, Attention
+from ..spec import Inferred, OpSpec, Output, Primitive
+
+
+def _infer(inputs: tuple[Layout, ...], params: Attention) -> Inferred:
+    query, key, value, *others = inputs
+    dtype, accumulator = query.dtype, TABLE[query.dtype.accumulator]
+    if dtype.kind != "f" or key.dtype is not dtype or value.dtype is not dtype:
+        raise DtypeError(f"attention: takes one floating dtype, got {query.dtype}, {key.dtype} and {value.dtype}")
+    if any(x.ndim != 4 for x in (query, key, value)):
+        raise ShapeError(f"attention: expected 4 axes, got {query.shape}, {key.shape} and {value.shape}")
+    batch, heads, queries, d = query.shape
+    _, shared, keys, dv = value.shape
+    fits = key.shape == (batch, shared, keys, d) and value.shape[0] == batch and shared and heads % shared == 0
+    if not fits or not 0 < d <= HEAD or not dv <= HEAD or len(others) != len(params.given):
+        raise ShapeError(f"attention: operands of shapes {[x.shape for x in inputs]}")
+    wanted = {
+        "mask": ((batch, heads, queries, keys), (BOOL, dtype, accumulator)),
+        "sinks": ((heads,), (accumulator,)),
+        "slopes": ((heads,), (accumulator,)),
+        "starts": ((batch,), (INT64,)),
+        "lengths": ((batch,), (INT64,)),
+    }
+    for name, x in zip(params.given, others, strict=True):
+        shape, dtypes = wanted[name]
+        if x.shape != shape or x.dtype not in dtypes:
+            raise ShapeError(f"attention: {name}: expected shape {shape}, got {x.dtype} of shape {x.shape}")
+    return Inferred((((batch, heads, queries, dv), dtype),), params)
+
+
+def attention(query: Any, key: Any, value: Any, *others: Any, params: Attention) -> Any:
+    """What `accel.ops.parameters.Attention` says, of operands of 4 axes."""
+    named = dict(zip(("query", "key", "value", *params.given), (query, key, value, *others), strict=True))
+    arrays, restore = interop.adopt("attention", **named)
+    return restore(dispatch.call(registry.OPS["attention"], arrays, params))
+
+
+# what the tests compare with
+
+
+def function(name: str, dtype: str, *operands: np.ndarray) -> np.ndarray:
+    """A scalar function by rule 1."""
+    step = Step(name, dtype, tuple(range(len(operands))))
+    result: np.ndarray = evaluate(Program((dtype,) * len(operands), (step,), dtype), *operands)
+    return result
+
+
+def scores(
+    query: np.ndarray, key: np.ndarray, keys: np.ndarray, distance: np.ndarray, params: Attention, **others: Any
+) -> np.ndarray:
+    """Of the queries and keys of one sequence, in the accumulator's dtype: -inf where a query does not see a key.
+    keys: their places in memory; distance: from each query's place to each key's."""
+    dtype = as_dtype(query.dtype)
+    s = canonical.accumulate(query, np.swapaxes(key, -1, -2)) * query.dtype.type(params.scale)
+    if params.softcap:
+        cap = np.full((), params.softcap, query.dtype)
+        s = function("tanh", dtype.name, s / cap) * cap
+    if "slopes" in others:
+        fma = fma64 if query.dtype == np.float64 else fma32
+        far = -np.abs(distance).astype(query.dtype)
+        s = fma(*np.broadcast_arrays(others["slopes"][:, None, None], far, s))
+    if "mask" in others:
+        mask = others["mask"][..., keys]
+        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask.astype(s.dtype)
+    seen = np.ones(distance.shape, bool)
+    if params.before is not None:
+        seen &= distance >= -params.before
+    if params.after is not None:
+        seen &= distance <= params.after
+    return np.where(seen, s, -np.inf).astype(query.dtype)
+
+
+def sequence(params: Attention, b: int, keys: int, **others: Any) -> tuple[int, int]:
+    """The first key of a sequence, and how many it has, cut to what there is."""
+    start = min(max(int(others["starts"][b]), 0), keys) if "starts" in others else 0
+    length = min(max(int(others["lengths"][b]), 0), keys - start) if "lengths" in others else keys - start
+    return start, length
+
+
+State = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of every row: the maximum of its scores, the sum, the accumulator."""
+
+
+def _rows(shape: tuple[int, ...], dtype: Any) -> State:
+    return np.full(shape[:-1], -np.inf, dtype), np.zeros(shape[:-1], dtype), np.zeros(shape, dtype)
+
+
+def _chosen(which: np.ndarray, new: State, old: State) -> State:
+    m, total = (np.where(which, x, y) for x, y in zip(new[:2], old[:2], strict=True))
+    return m, total, np.where(which[..., None], new[2], old[2])
+
+
+def canonical_attention(
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    *others: np.ndarray,
+    params: Attention,
+    chunk: int = ATTENTION,
+    block: int = LANES,
+) -> np.ndarray:
+    """The canonical answer. chunk, block: others than the contract's, for the controls of tests."""
+    named = dict(zip(params.given, others, strict=True))
+    dtype = as_dtype(query.dtype)
+    accumulator = TABLE[dtype.accumulator]
+    fma = fma64 if accumulator.itemsize == 8 else fma32
+
+    def fused(*operands: np.ndarray) -> np.ndarray:
+        return fma(*np.broadcast_arrays(*operands))
+
+    def exp(x: np.ndarray) -> np.ndarray:
+        return function("exp", accumulator.name, x)
+
+    wide = [x.astype(accumulator.numpy) for x in (query, key, value)]
+    out = np.zeros((*query.shape[:3], value.shape[-1]), accumulator.numpy)
+    shared = query.shape[1] // key.shape[1]
+    queries, keys = query.shape[2], key.shape[2]
+    for b in range(query.shape[0]):
+        q, k, v = wide[0][b], *(np.repeat(x[b], shared, axis=0) for x in wide[1:])
+        mine = {n: x[b] if n == "mask" else x for n, x in named.items()}
+        start, length = sequence(params, b, keys, **named)
+        place = np.arange(queries) + (length - queries if params.from_end else 0)
+        rows = _rows(out[b].shape, out.dtype)
+        with np.errstate(all="ignore"):
+            for first in range(0, length, chunk):
+                part = _rows(out[b].shape, out.dtype)
+                for at in range(first, min(first + chunk, length), block):
+                    j = np.arange(at, min(at + block, first + chunk, length))
+                    s = scores(q, k[:, start + j], start + j, j - place[:, None], params, **mine)
+                    m, total, acc = part
+                    top = np.maximum(m, s.max(axis=-1))
+                    there = s != -np.inf
+                    p = np.where(there, exp(s - top[..., None]), 0).astype(s.dtype)
+                    factor = exp(m - top)
+                    lanes = np.zeros((*s.shape[:-1], block), s.dtype)
+                    lanes[..., : len(j)] = p
+                    while lanes.shape[-1] > 1:
+                        lanes = lanes[..., : lanes.shape[-1] // 2] + lanes[..., lanes.shape[-1] // 2 :]
+                    total = fused(total, factor, lanes[..., 0])
+                    acc = acc * factor[..., None]
+                    for i, row in enumerate(start + j):
+                        more = fused(p[..., i, None], v[:, None, row], acc)
+                        acc = np.where(there[..., i, None], more, acc)
+                    part = _chosen(there.any(axis=-1), (top, total, acc), part)
+                rows = _joined(rows, part, exp, fused)
+            m, total, acc = rows
+            if "sinks" in mine:
+                sink = np.broadcast_to(mine["sinks"][:, None], m.shape)
+                top = np.maximum(m, sink)
+                factor = exp(m - top)
+                more = (top, fused(total, factor, exp(sink - top)), acc * factor[..., None])
+                m, total, acc = _chosen(sink != -np.inf, more, (m, total, acc))
+            result = acc / total[..., None]
+            out[b] = np.where((m == -np.inf)[..., None] | (result == 0), 0, result)
+    return canonical.narrow(out, dtype)
+
+
+def _joined(rows: State, part: State, exp: Any, fused: Any) -> State:
+    """The state after a chunk."""
+    (m, total, acc), (its, its_total, its_acc) = rows, part
+    top = np.maximum(m, its)
+    old, new = exp(m - top), exp(its - top)
+    joined = (
+        top, fused(total, old, its_total * new), fused(acc, old[..., None], its_acc * new[..., None]),
+    )  # fmt: skip
+    return _chosen(its != -np.inf, joined, rows)
+
+
+def _samples(dtype: DType) -> Any:
+    from ...testing import attention_family
+
+    return attention_family.primitive(dtype)
+
+
+def _flops(inputs: tuple[Layout, ...], outputs: Sequence[Output]) -> int:
+    query, key, value, *_ = inputs
+    return 2 * query.size * key.shape[2] + 2 * query.size // query.shape[-1] * key.shape[2] * value.shape[-1]
+
+
+registry.register(
+    OpSpec(
+        name="attention",
+        primitive="attention",
+        summary="Attention of operands of 4 axes",
+        function=attention,
+        infer=_infer,
+        canonical=canonical_attention,
+        reference=exact_attention.attention,
+        bound=exact_attention.bound,
+        bits=lambda dtype, numerics: "bits",
+        samples=_samples,
+        dtypes=FLOATS,
+        arguments=("query", "key", "value", *ATTENTION_OPERANDS),
+        namespace="internal",
+        flops=_flops,
+    )
+)
+
+
+def _answer(params: Attention, outputs: tuple[Output, ...], *operands: np.ndarray) -> list[np.ndarray]:
+    return [canonical_attention(*operands, params=params)]
+
+
+registry.register_primitive(
+    Primitive(
+        "attention",
+        _answer,
+        "its bound is derived as a whole, in accel.ops.composed.exact_attention",
+        "its derivative is not written yet; compose it of matmul and softmax where it is needed",
+    )
+)
