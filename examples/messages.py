@@ -1,6 +1,6 @@
-"""Message passing on a graph, as GraphCast's processor does it: edges read their two nodes, nodes the sum of their edges.
+"""Message passing as in GraphCast's processor: an edge reads its two nodes, a node the sum of its edges.
 
-Source: Lam et al. 2022, arXiv:2212.12794, section 3 of the supplement. GraphCast has no names at Hugging Face; those
+Source: Lam et al. 2022, arXiv:2212.12794. GraphCast has no names at Hugging Face; those
 here are this file's.
 """
 

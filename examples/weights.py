@@ -1,4 +1,4 @@
-"""Weights and configurations from files, as Hugging Face lays them out, and the command-line options of the examples."""
+"""Weights and configurations from files as Hugging Face lays them out, and the options of the examples' commands."""
 
 from __future__ import annotations
 
@@ -72,6 +72,8 @@ def configuration(kind: type, path: str | None) -> Any:
         return kind()
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError("expected an object")
         return kind(**{field.name: found[field.name] for field in fields(kind) if field.name in found})
     except (ValueError, TypeError) as error:
         raise accel.FileError(f"{path}: not the configuration of a model: {error}") from None

@@ -29,6 +29,16 @@ class Config:
     rope_theta: float = 10000.0
     tie_word_embeddings: bool = False
 
+    def __post_init__(self) -> None:
+        heads = self.num_attention_heads
+        for name, whole, parts in (
+            ("num_attention_heads", self.hidden_size, heads),
+            ("num_key_value_heads", heads, self.num_key_value_heads),
+            ("hidden_size / num_attention_heads", self.hidden_size // max(heads, 1), 2),
+        ):
+            if parts < 1 or whole % parts:
+                raise accel.ArgumentError(f"{name}: expected {parts} to divide {whole}")
+
     @property
     def head_dim(self) -> int:
         return self.hidden_size // self.num_attention_heads
