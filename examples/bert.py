@@ -108,7 +108,7 @@ def sentences(hidden: Array, there: Array) -> Array:
 @click.option("--prefix", default="", help='Of the names in the file: "bert." where it has a head too.')
 def main(device: str | None, weights: str | None, config: str | None, seed: int, prefix: str) -> None:
     """Embeds two random rows of tokens, one of them padded; prints how near they are, and the SHA-256 of the states."""
-    its = configuration(Config, config)
+    its = configuration(Config, config, hidden_act="gelu", position_embedding_type="absolute")
     ignored = ("embeddings.position_ids",)
     theirs = load(weights, shapes(its), device, prefix, ignored) if weights else seeded(shapes(its), seed, device)
     n = min(12, its.max_position_embeddings)

@@ -33,7 +33,9 @@ def main(
     draw_seed: int,
 ) -> None:
     """Prints the tokens that follow a prompt, and the SHA-256 of their scores."""
-    its = configuration(Config, config)
+    its = configuration(
+        Config, config, hidden_act="silu", rope_scaling=None, rope_parameters=None, attention_bias=False, mlp_bias=False
+    )
     try:
         begin = [int(word) for word in prompt.split()]
     except ValueError:

@@ -64,7 +64,7 @@ def forward(config: Config, weights: dict[str, Array], x: Array) -> tuple[Array,
 @click.option("--tokens", type=click.IntRange(1), default=16, show_default=True, help="How many.")
 def main(device: str | None, weights: str | None, config: str | None, seed: int, prefix: str, tokens: int) -> None:
     """Prints where random tokens are sent, and the SHA-256 of what the experts make of them."""
-    its = configuration(Config, config)
+    its = configuration(Config, config, hidden_act="silu")
     theirs = load(weights, shapes(its), device, prefix) if weights else seeded(shapes(its), seed, device)
     x = accel.random.default_rng(seed + 1, device).normal(0.0, 1.0, (tokens, its.hidden_size))
     with accel.config(numerics="reproducible"):

@@ -105,7 +105,7 @@ def forward(config: Config, weights: dict[str, Array], images: Array) -> Array:
 @click.option("--images", "count", type=click.IntRange(1), default=2, show_default=True, help="How many.")
 def main(device: str | None, weights: str | None, config: str | None, seed: int, count: int) -> None:
     """Prints the labels of random images, and the SHA-256 of their scores."""
-    its = configuration(Config, config)
+    its = configuration(Config, config, hidden_act="gelu", qkv_bias=True)
     theirs = load(weights, shapes(its), device) if weights else seeded(shapes(its), seed, device)
     shape = (count, its.num_channels, its.image_size, its.image_size)
     images = accel.random.default_rng(seed + 1, device).normal(0.0, 1.0, shape)

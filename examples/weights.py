@@ -66,17 +66,25 @@ def _listed(problem: str, names: Iterable[str], most: int = 5) -> str:
     return f"{problem} tensors: {', '.join(names[:most])}{more}"
 
 
-def configuration(kind: type, path: str | None) -> Any:
-    """A model's configuration: of the fields of a config.json that it has, or its defaults (None)."""
+def configuration(kind: type, path: str | None, **fixed: Any) -> Any:
+    """A model's configuration: the fields of a config.json, which must have them all, or the defaults (path None).
+
+    fixed: what other fields must be where they are there, because the model here is no other. Raises FileError.
+    """
     if path is None:
         return kind()
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise ValueError("expected an object")
-        return kind(**{field.name: found[field.name] for field in fields(kind) if field.name in found})
+        for name, want in fixed.items():
+            if found.get(name, want) != want:
+                raise ValueError(f"{name}: this model is for {want!r} alone, got {accel.errors.shown(found[name])}")
+        if missing := [field.name for field in fields(kind) if field.name not in found]:
+            raise ValueError(f"missing fields: {', '.join(missing)}")
+        return kind(**{field.name: found[field.name] for field in fields(kind)})
     except (ValueError, TypeError) as error:
-        raise accel.FileError(f"{path}: not the configuration of a model: {error}") from None
+        raise accel.FileError(f"{path}: not a configuration of this model: {error}") from None
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:

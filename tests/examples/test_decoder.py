@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import float64 as exact
 import numpy as np
 import pytest
@@ -113,7 +116,9 @@ def test_the_command_reads_a_folder(tmp_path):
     names = sorted(weights)
     for i, part in enumerate((names[:5], names[5:])):
         save_file({name: weights[name] for name in part}, tmp_path / f"model-{i}.safetensors")
-    (tmp_path / "config.json").write_text('{"hidden_size": 64, "model_type": "llama"}', encoding="utf-8")
+    (tmp_path / "config.json").write_text(
+        json.dumps({**dataclasses.asdict(config), "rope_scaling": None, "model_type": "llama"}), encoding="utf-8"
+    )
     run, given = CliRunner(), ["--device", "cpu", "--count", "3"]
     seeded_output = run.invoke(main, given)
     assert seeded_output.exit_code == 0, seeded_output.output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 
 import ml_dtypes
@@ -10,6 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import accel
+from examples.bert import Config
 from examples.weights import configuration, load, seeded
 
 SHAPES = {"a.weight": (3, 4), "a.bias": (3,), "b.running_var": (5,)}
@@ -86,15 +89,22 @@ def test_files_that_are_not_whole(tmp_path):
 
 
 def test_a_configuration_that_is_none(tmp_path):
-    from examples.bert import Config
-
     path = tmp_path / "config.json"
-    for text in ("{", "[1]", '"x"'):
+    whole = {**dataclasses.asdict(Config()), "hidden_act": "gelu", "other": 1}
+    partial = {name: value for name, value in whole.items() if name != "layer_norm_eps"}
+    for text, message in (
+        ("{", ""),
+        ("[1]", "expected an object"),
+        (json.dumps(partial), "missing fields: layer_norm_eps"),
+        (json.dumps(whole | {"hidden_act": "relu"}), "hidden_act: this model is for 'gelu' alone, got 'relu'"),
+        (json.dumps(whole | {"hidden_size": "8"}), ""),
+        (json.dumps(whole | {"num_attention_heads": 3}), "num_attention_heads: expected a divisor of 64, got 3"),
+    ):
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(accel.FileError, match=r"config\.json: not the configuration of a model"):
-            configuration(Config, str(path))
-    path.write_text('{"hidden_size": 8, "num_attention_heads": 2, "other": 1}', encoding="utf-8")
-    assert configuration(Config, str(path)).hidden_size == 8
+        with pytest.raises(accel.FileError, match=rf"config\.json: not a configuration of this model: .*{message}"):
+            configuration(Config, str(path), hidden_act="gelu")
+    path.write_text(json.dumps(whole | {"hidden_size": 8}), encoding="utf-8")
+    assert configuration(Config, str(path), hidden_act="gelu") == Config(hidden_size=8)
 
 
 def test_seeded_weights_are_these_everywhere():
