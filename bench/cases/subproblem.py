@@ -277,8 +277,20 @@ def _transforms(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Par
     return Part((take(x),), keywords, take)
 
 
+def _attention(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """The first queries of the heads that share the first head of keys, of the first sequence."""
+    query, key, value = operands
+    heads = query.shape[1] // key.shape[1]
+
+    def first(result: np.ndarray) -> np.ndarray:
+        return result[:1, :heads, :FEWEST]
+
+    return Part((first(query), key[:1, :1], value[:1, :1]), keywords, first)
+
+
 PARTS: dict[str, Callable[[Sequence[np.ndarray], dict[str, Any]], Part]] = {
     "take": _taken, "segment_sum": _segments, "concat": _side_by_side, "rotary_embedding": _turned,
+    "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("rfft", "rfft2", "irfft2"), _transforms),
 }  # fmt: skip
 """By the op's name."""

@@ -68,7 +68,7 @@ def function(torch: ModuleType, kind: str, name: str, keywords: dict[str, Any]) 
         return beside.torch_function(torch, name, keywords)
     if kind == "arrangements":
         return arrangements.torch_function(torch, name, keywords)
-    if name.startswith("conv"):
+    if name.startswith("conv") or name == "scaled_dot_product_attention":
         return partial(getattr(functional, name), **keywords)
     if name == "copy":
         return torch.clone

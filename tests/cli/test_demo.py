@@ -169,7 +169,7 @@ def test_one_bit_of_one_device_fails_the_demo(here, tmp_path, monkeypatch):
         return perturbed(result) if device is other else result
 
     monkeypatch.setitem(compare.JOBS, "digits", classify)
-    for job in ("china", "flower"):
+    for job in ("china", "flower", "text"):
         monkeypatch.delitem(compare.JOBS, job)
     code, out, _ = here("demo", "--device", "cpu", "--device", str(other), "--output", str(tmp_path))
     assert code == 1
@@ -215,7 +215,7 @@ def test_a_device_that_fails_stops_no_other(monkeypatch, here, tmp_path):
     def fail(device: accel.Device) -> Result:
         raise accel.OutOfMemoryError("cpu: 5 bytes were asked for; the device has 4 bytes")
 
-    for job in ("china", "flower"):
+    for job in ("china", "flower", "text"):
         monkeypatch.delitem(compare.JOBS, job)
     monkeypatch.setitem(compare.JOBS, "broken", fail)
     code, out, _ = here("demo", "--device", "cpu", "--output", str(tmp_path))

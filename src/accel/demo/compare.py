@@ -13,13 +13,14 @@ import numpy as np
 from .. import dispatch
 from ..backends.base import Device
 from ..config import config
-from . import data, digits, photograph
+from . import data, digits, photograph, text
 from .result import Result
 
 JOBS: dict[str, Callable[[Device], Result]] = {
     "digits": digits.classify,
     "china": partial(photograph.compress, "china"),
     "flower": partial(photograph.compress, "flower"),
+    "text": text.write,
 }
 """What runs on each device."""
 

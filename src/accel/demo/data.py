@@ -27,6 +27,16 @@ def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return images[:at], labels[:at], images[at:], labels[at:]
 
 
+@lru_cache(maxsize=1)
+def description() -> bytes:
+    """What the data set's writers say of the digits."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise AccelError(f"{EXTRA}: {remedy('demo')} ({error})") from None
+    return load_digits().DESCR.encode()
+
+
 @lru_cache(maxsize=2)
 def photograph(name: str) -> np.ndarray:
     """The photograph ``china`` or ``flower`` as uint8, shape (427, 640, 3)."""
@@ -41,6 +51,7 @@ def photograph(name: str) -> np.ndarray:
 def load() -> None:
     """Reads all of it, so that no device's time includes reading. Raises AccelError where a package is missing."""
     digits()
+    description()
     for name in ("china", "flower"):
         photograph(name)
 

@@ -43,7 +43,11 @@ def small(workload: Workload) -> Workload:
         shape = tuple(min(n, 300) for n in workload.operands[0].shape[-2:])
         fit = [replace(x, shape=shape[len(shape) - len(x.shape) :]) for x in workload.operands]
         return replace(workload, operands=tuple(fit))
-    return replace(workload, operands=tuple(replace(x, shape=_shrunk(x.shape)) for x in workload.operands))
+    shrunk = [replace(x, shape=_shrunk(x.shape)) for x in workload.operands]
+    if workload.op == "scaled_dot_product_attention":  # whole groups of the heads of queries
+        batch, heads, _, features = shrunk[1].shape
+        shrunk[0] = replace(shrunk[0], shape=(batch, 4 * heads, shrunk[0].shape[2], features))
+    return replace(workload, operands=tuple(shrunk))
 
 
 def _shrunk(shape: tuple[int, ...]) -> tuple[int, ...]:

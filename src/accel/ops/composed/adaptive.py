@@ -19,7 +19,7 @@ from ..primitive.pointwise import astype
 from . import exact_pooling as exact
 from .pooling import Results, counts, maxima, means, with_indices
 from .selected import averages, first_largest, largest
-from .windows import Windows, spatial
+from .windows import Windows, spatial, worded
 
 TEXT = """The {what} of each of output_size windows of the last {axes}, which cover {them} evenly.
 
@@ -29,7 +29,10 @@ TEXT = """The {what} of each of output_size windows of the last {axes}, which co
     Raises ShapeError, DtypeError, ArgumentError.
     """
 
-LARGEST = "NaN propagates. return_indices: whether the int64 places of the largest elements, as those of max_pool{axes}d, are a\n    second result."  # noqa: E501
+LARGEST = (
+    "NaN propagates. return_indices: whether the int64 places of the largest elements, as those of max_pool{axes}d, "
+    "are a second result."
+)
 MEAN = "The sum by the canonical rule is divided once; float16 and bfloat16 are computed in float32."
 
 
@@ -115,7 +118,7 @@ def _public(body: Any, op: str, axes: int, what: str, more: str, **columns: Any)
     name, them = {1: ("axis", "it"), 2: ("two axes", "them"), 3: ("three axes", "them")}[axes]
     lengths = {1: "length", 2: "height, width", 3: "depth, height, width"}[axes]
     body.__name__ = op
-    body.__doc__ = TEXT.format(what=what, axes=name, them=them, lengths=lengths, more=more)
+    body.__doc__ = worded(TEXT, what=what, axes=name, them=them, lengths=lengths, more=more)
     return composed(reference=getattr(exact, op), samples=partial(examples, op), dtypes=FLOATS, **columns)(body)
 
 

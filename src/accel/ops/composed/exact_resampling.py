@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from .exact_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, total, wide
+from .taps import taps
 
 
 def _weights(n: int, m: int, apart: float | None, mode: str, corners: bool, smooth: bool, dtype: Any) -> np.ndarray:
     """(m, n): what each sample takes of each element. The weights of smooth modes are the op's own tables, as the
     rounded ones are part of its definition; tests hold them against torch's."""
-    from .resampling import taps
-
     matrix = np.zeros((m, n))
     if mode.startswith("nearest"):
         half = 1 if mode == "nearest-exact" else 0

@@ -20,7 +20,7 @@ from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import max, sum
 from . import exact_pooling as exact
 from .selected import first_largest
-from .windows import BOXES, TAPS, Box, Taps, Windows, boxes, of_boxes, padded, pooling, taps, whole
+from .windows import BOXES, TAPS, Box, Taps, Windows, boxes, of_boxes, padded, pooling, taps, whole, worded
 
 SEGMENTS = 5
 """Runs of windows of equal elements along an axis that are computed one by one at most. With more, it is padded."""
@@ -116,7 +116,7 @@ def _means(axes: int) -> Any:
 def _public(body: Any, op: str, text: str, axes: int, divisor: str = "", **columns: Any) -> Any:
     name, lengths = WORDS[axes]
     body.__name__ = op
-    body.__doc__ = text.format(axes=name, lengths=lengths, divisor=divisor)
+    body.__doc__ = worded(text, axes=name, lengths=lengths, divisor=divisor)
     return composed(reference=getattr(exact, op), samples=partial(examples, op), dtypes=FLOATS, **columns)(body)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
+from textwrap import fill
 from typing import Any
 
 from ...arguments import integers
@@ -19,6 +20,14 @@ BOXES = 9
 
 TAPS = 16
 """Elements of a window that are steps on as many views at most. Of more elements there is a fold."""
+
+
+def worded(text: str, **names: str) -> str:
+    """A docstring with these names in it, wrapped."""
+    summary, _, rest = text.format(**names).partition("\n\n")
+    parts = " ".join(rest.split()).replace(" Raises ", "\nRaises ").splitlines()
+    wrapped = (fill(part, 116, initial_indent=" " * 4, subsequent_indent=" " * 4) for part in parts)
+    return "\n".join((summary, "", *wrapped, " " * 4))
 
 
 @dataclass(frozen=True)
