@@ -12,7 +12,6 @@ import click
 
 import accel
 from accel import Array, nn
-from accel.nn import scaled_dot_product_attention
 
 from .weights import Shapes, configuration, load, options, seeded, sha256
 
@@ -89,7 +88,7 @@ def forward(
             .swapaxes(1, 2)
             for name in ("query", "key", "value")
         )
-        y = scaled_dot_product_attention(query, key, value, there[:, None, None, :])
+        y = nn.scaled_dot_product_attention(query, key, value, there[:, None, None, :])
         y = nn.linear(y.swapaxes(1, 2).reshape(batch, n, -1), *of(f"{layer}.attention.output.dense"))
         x = norm(x + y, f"{layer}.attention.output.LayerNorm")
         y = nn.linear(x, *of(f"{layer}.intermediate.dense"), activation="gelu")

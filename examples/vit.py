@@ -12,7 +12,6 @@ import click
 
 import accel
 from accel import Array, nn
-from accel.nn import scaled_dot_product_attention
 
 from .weights import Shapes, configuration, load, options, seeded, sha256
 
@@ -93,7 +92,7 @@ def forward(config: Config, weights: dict[str, Array], images: Array) -> Array:
             .swapaxes(1, 2)
             for name in ("query", "key", "value")
         )
-        y = scaled_dot_product_attention(query, key, value).swapaxes(1, 2).reshape(*x.shape)
+        y = nn.scaled_dot_product_attention(query, key, value).swapaxes(1, 2).reshape(*x.shape)
         x = x + nn.linear(y, *of(f"{layer}.attention.output.dense"))
         y = nn.linear(norm(x, f"{layer}.layernorm_after"), *of(f"{layer}.intermediate.dense"), activation="gelu")
         x = x + nn.linear(y, *of(f"{layer}.output.dense"))

@@ -1,4 +1,4 @@
-"""Where the examples run: one device of each kind, tiny models, the bits that all of them must give."""
+"""Where the examples run: tiny models on one device of each kind, and the bits that all of them must give."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ import accel
 
 sys.path += [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
-DEVICES = ("cpu", "opencl:intel", "opencl:pocl", "triton:interpreter")
+OTHERS = {
+    "baseline": ("cpu", {"cpu_isa": "baseline"}),
+    "intel": ("opencl:intel", {}),
+    "pocl": ("opencl:pocl", {}),
+    "interpreter": ("triton:interpreter", {}),
+}
+"""What the CPU's best instruction set is compared with: a device, and settings."""
 
 
-@pytest.fixture
-def same_bits() -> Callable[[Callable[[accel.Device], tuple[accel.Array, ...]]], list[np.ndarray]]:
-    """Runs a function of a device on all that there are, in reproducible mode, and compares the bytes of its results.
+@pytest.fixture(params=OTHERS)
+def same_bits(request: pytest.FixtureRequest) -> Callable[..., list[np.ndarray]]:
+    """Runs a function of a device on the CPU and on another device, in reproducible mode, and compares the bytes of its
+    results. Returns the CPU's. Skips with the reason where the other device is not to be had."""
+    name, settings = OTHERS[request.param]
+    try:
+        other = accel.device(name)
+    except accel.AccelError as error:
+        pytest.skip(f"{request.param}: {error}")
 
-    Returns the CPU's. Skips where the CPU would be compared with nothing.
-    """
+    def results(
+        function: Callable[..., tuple[accel.Array, ...]], device: accel.Device, **given: str
+    ) -> list[np.ndarray]:
+        with accel.config(numerics="reproducible", fallback="error", **given):
+            return [np.asarray(x) for x in function(device)]
 
-    def run(function: Callable[[accel.Device], tuple[accel.Array, ...]]) -> list[np.ndarray]:
-        results = {}
-        for name in DEVICES:
-            try:
-                device = accel.device(name)
-            except accel.AccelError:
-                continue
-            with accel.config(numerics="reproducible", fallback="error"):
-                results[name] = [np.asarray(x) for x in function(device)]
-        if len(results) == 1:
-            pytest.skip("no second device: the extras opencl-cpu and triton bring some")
-        want = results["cpu"]
-        with accel.config(numerics="reproducible", cpu_isa="baseline"):
-            results["cpu, baseline"] = [np.asarray(x) for x in function(accel.device("cpu"))]
-        for name, got in results.items():
-            assert [x.tobytes() for x in got] == [x.tobytes() for x in want], f"{name} differs from cpu"
+    def run(function: Callable[..., tuple[accel.Array, ...]]) -> list[np.ndarray]:
+        want, got = results(function, accel.device("cpu")), results(function, other, **settings)
+        assert [x.tobytes() for x in got] == [x.tobytes() for x in want], f"{request.param} differs from the CPU"
         return want
 
     return run

@@ -56,6 +56,7 @@ def test_scores_of_a_prompt_and_with_the_cache(same_bits, near):
         return whole, accel.concat(parts, axis=1)
 
     whole, parts = same_bits(run)
+    assert whole.tobytes() == parts.tobytes(), "a prompt at once and piece by piece: the same bits"
     w = exact.wide(seeded(decoder.shapes(CONFIG), 1, "cpu"))
     for made in (whole, parts):
         near(made, logits(w, TOKENS), logits(w, TOKENS, 500.0))

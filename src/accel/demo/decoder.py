@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import accel
 from accel import Array, nn
 
-from ..nn import scaled_dot_product_attention
 from .seeded import Shapes
 
 
@@ -85,13 +84,6 @@ class Cache:
         return [kept[:, :, :end] for kept in self.layers[layer]]
 
 
-def rotate(x: Array, cos: Array, sin: Array) -> Array:
-    """The pairs (x[i], x[i + d/2]) of each head, turned by their angles."""
-    half = x.shape[-1] // 2
-    a, b = x[..., :half], x[..., half:]
-    return accel.concat([a * cos - b * sin, b * cos + a * sin], axis=-1)
-
-
 def logits(config: Config, weights: dict[str, Array], tokens: Array, cache: Cache) -> Array:
     """Scores (batch, n, vocabulary) of what follows each token of tokens (batch, n), which come behind the cache's.
 
@@ -104,7 +96,7 @@ def logits(config: Config, weights: dict[str, Array], tokens: Array, cache: Cach
     angles = places[:, None] * config.rope_theta ** (pairs * (-1 / config.head_dim))
     cos, sin = (accel.astype(f(angles), table.dtype) for f in (accel.cos, accel.sin))
 
-    x = accel.take(table, tokens, axis=0)
+    x = nn.embedding(tokens, table)
     for i in range(config.num_hidden_layers):
         layer = {k.removeprefix(f"model.layers.{i}."): w for k, w in weights.items() if f".layers.{i}." in k}
 
@@ -113,9 +105,14 @@ def logits(config: Config, weights: dict[str, Array], tokens: Array, cache: Cach
             nn.linear(y, layer[f"self_attn.{name}_proj.weight"]).reshape(batch, n, -1, config.head_dim).swapaxes(1, 2)
             for name in "qkv"
         )
-        key, value = cache.extend(i, rotate(key, cos, sin), value)
-        mixed = scaled_dot_product_attention(
-            rotate(query, cos, sin), key, value, is_causal=True, enable_gqa=True, causal_alignment="lower_right"
+        key, value = cache.extend(i, nn.rotary_embedding(key, cos, sin), value)
+        mixed = nn.scaled_dot_product_attention(
+            nn.rotary_embedding(query, cos, sin),
+            key,
+            value,
+            is_causal=True,
+            enable_gqa=True,
+            causal_alignment="lower_right",
         )
         mixed = mixed.swapaxes(1, 2).reshape(batch, n, config.hidden_size)
         x = x + nn.linear(mixed, layer["self_attn.o_proj.weight"])
