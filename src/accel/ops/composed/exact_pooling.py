@@ -19,8 +19,11 @@ def total(rows: np.ndarray) -> np.ndarray:
     flat = rows.reshape(prod(rows.shape[:-1]), rows.shape[-1])
     found = np.empty(len(flat), rows.dtype)
     for i, row in enumerate(flat):
+        high = row.astype(np.float64)
+        parts = [*high, *(row - high).astype(np.float64)]
         try:
-            found[i] = fsum(row)
+            near = fsum(parts)
+            found[i] = rows.dtype.type(near) + rows.dtype.type(fsum([*parts, -near]))
         except (ValueError, OverflowError):
             found[i] = row.sum()
     return found.reshape(rows.shape[:-1])

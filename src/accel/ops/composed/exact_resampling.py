@@ -14,7 +14,7 @@ from .taps import taps
 def _weights(n: int, m: int, apart: float | None, mode: str, corners: bool, smooth: bool, dtype: Any) -> np.ndarray:
     """(m, n): what each sample takes of each element. The weights of smooth modes are the op's own tables, as the
     rounded ones are part of its definition; tests hold them against torch's."""
-    matrix = np.zeros((m, n))
+    matrix = np.zeros((m, n), np.longdouble)
     if mode.startswith("nearest"):
         half = 1 if mode == "nearest-exact" else 0
         for i in range(m):
