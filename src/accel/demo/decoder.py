@@ -96,13 +96,17 @@ def logits(config: Config, weights: dict[str, Array], tokens: Array, cache: Cach
     angles = places[:, None] * config.rope_theta ** (pairs * (-1 / config.head_dim))
     cos, sin = (accel.astype(f(angles), table.dtype) for f in (accel.cos, accel.sin))
 
+    def norm(x: Array, name: str) -> Array:
+        return nn.rms_norm(x, (config.hidden_size,), weights[f"{name}.weight"], config.rms_norm_eps)
+
     x = nn.embedding(tokens, table)
     for i in range(config.num_hidden_layers):
-        layer = {k.removeprefix(f"model.layers.{i}."): w for k, w in weights.items() if f".layers.{i}." in k}
-
-        y = nn.rms_norm(x, (config.hidden_size,), layer["input_layernorm.weight"], config.rms_norm_eps)
+        layer = f"model.layers.{i}"
+        y = norm(x, f"{layer}.input_layernorm")
         query, key, value = (
-            nn.linear(y, layer[f"self_attn.{name}_proj.weight"]).reshape(batch, n, -1, config.head_dim).swapaxes(1, 2)
+            nn.linear(y, weights[f"{layer}.self_attn.{name}_proj.weight"])
+            .reshape(batch, n, -1, config.head_dim)
+            .swapaxes(1, 2)
             for name in "qkv"
         )
         key, value = cache.extend(i, nn.rotary_embedding(key, cos, sin), value)
@@ -115,13 +119,13 @@ def logits(config: Config, weights: dict[str, Array], tokens: Array, cache: Cach
             causal_alignment="lower_right",
         )
         mixed = mixed.swapaxes(1, 2).reshape(batch, n, config.hidden_size)
-        x = x + nn.linear(mixed, layer["self_attn.o_proj.weight"])
+        x = x + nn.linear(mixed, weights[f"{layer}.self_attn.o_proj.weight"])
 
-        y = nn.rms_norm(x, (config.hidden_size,), layer["post_attention_layernorm.weight"], config.rms_norm_eps)
-        y = nn.swiglu(nn.linear(y, layer["mlp.up_proj.weight"]), nn.linear(y, layer["mlp.gate_proj.weight"]))
-        x = x + nn.linear(y, layer["mlp.down_proj.weight"])
+        y = norm(x, f"{layer}.post_attention_layernorm")
+        up, gate = (nn.linear(y, weights[f"{layer}.mlp.{name}_proj.weight"]) for name in ("up", "gate"))
+        x = x + nn.linear(nn.swiglu(up, gate), weights[f"{layer}.mlp.down_proj.weight"])
     cache.length += n
-    x = nn.rms_norm(x, (config.hidden_size,), weights["model.norm.weight"], config.rms_norm_eps)
+    x = norm(x, "model.norm")
     return nn.linear(x, table if config.tie_word_embeddings else weights["lm_head.weight"])
 
 
