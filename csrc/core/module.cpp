@@ -10,6 +10,7 @@
 #include "elements.hpp"
 #include "ending.hpp"
 #include "environment.hpp"
+#include "gpu_launch.hpp"
 #include "memo.hpp"
 #include "plan.hpp"
 #include "pool.hpp"
@@ -92,6 +93,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
   m.attr("HostBuffer") = buffer;
   m.attr("Dispatcher") = checked(make_dispatcher_type());
   m.attr("Plan") = checked(make_plan_type());
+  m.attr("GpuLaunch") = checked(make_gpu_launch_type());
   m.attr("Door") = checked(make_door_type());
   m.attr("Memo") = checked(make_memo_type());
   m.attr("View") = checked(make_view_type());

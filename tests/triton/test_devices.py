@@ -156,7 +156,7 @@ def test_compile_error(tmp_path):
     device = accel.device("triton:emulated-sm_80")
     what = Specialization(device.kernel(str(source), "broken"), {"out": Pointer("float32"), "n": 5, "INDEX": None})
     with pytest.raises(accel.CompileError, match="power of 2") as caught:
-        device.prepare(what, 1)
+        device.prepare(what, 1, (4,))
     assert str(source) in str(caught.value)
     assert "broken for cuda 80" in str(caught.value)
 

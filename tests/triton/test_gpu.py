@@ -7,13 +7,19 @@ the very arguments that Triton's launcher would get.
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import accel
-from accel import ptx
+from accel import _core, ptx
 from accel.backends import triton_gpu
+from accel.backends.triton_driver import Driver
 from accel.conversion import from_numpy, to_numpy
 from accel.kernels.triton import matmul
 from accel.ops import canonical
@@ -25,27 +31,59 @@ RNG = np.random.default_rng(17)
 STREAM = 7
 
 
-class StandIn:
-    """A CompiledKernel without a GPU: kernel[grid](*arguments, stream=…), arguments as the kernel's source has them."""
+class Config(ctypes.Structure):
+    """CUlaunchConfig of cuda.h."""
 
-    def __init__(self, kernel):
-        self.kernel, self.launches = kernel, 0
+    _fields_ = (
+        ("grid", ctypes.c_uint * 3),
+        ("block", ctypes.c_uint * 3),
+        ("shared", ctypes.c_uint),
+        ("stream", ctypes.c_void_p),
+        ("attributes", ctypes.POINTER(ctypes.c_int * 18)),
+        ("count", ctypes.c_uint),
+    )
+
+
+class StandIn:
+    """A CompiledKernel without a GPU, which the stand-in of a driver and of Triton's launcher run in the emulator."""
+
+    def __init__(self, kernel, function):
+        self.kernel, self.function, self.launches, self.by_triton = kernel, function, 0, 0
+        self.metadata, self.run = kernel.metadata, None
+
+    def emulate(self, grid, packed):
+        asm, its = self.kernel.asm["ptx"], self.metadata
+        ptx.run(asm, grid, packed, its.num_warps, its.shared, ctas_at_once=16)
+        self.launches += 1
+
+    @property
+    def types(self):
+        """Of the parameters that the compiled kernel has."""
+        return list(_flat(self.kernel.src.signature.values()))
 
     def __getitem__(self, grid):
+        """Triton's own launcher: kernel[grid](*arguments, stream=…), arguments as the kernel's source has them."""
         assert len(grid) == 3
 
         def run(*arguments, stream):
             assert stream == STREAM
             signature = list(self.kernel.src.signature.values())
             assert len(arguments) == len(signature)
-            packed = list(_packed(signature, arguments))
-            ptx.run(
-                self.kernel.asm["ptx"], grid, packed, self.kernel.metadata.num_warps, self.kernel.metadata.shared,
-                ctas_at_once=16,
-            )  # fmt: skip
-            self.launches += 1
+            self.by_triton += 1
+            self.emulate(grid, list(_packed(signature, arguments)))
 
         return run
+
+
+CODES = {"i32": ("i", ctypes.c_int32), "i64": ("q", ctypes.c_int64)}
+
+
+def _flat(types):
+    for kind in types:
+        if isinstance(kind, tuple):
+            yield from _flat(kind)
+        elif kind != "constexpr":
+            yield kind
 
 
 def _packed(types, values):
@@ -53,17 +91,66 @@ def _packed(types, values):
         if isinstance(kind, tuple):
             yield from _packed(kind, value)
         elif kind != "constexpr":
-            yield "Q" if kind.startswith("*") else {"i32": "i", "i64": "q"}[kind], value
+            yield "Q" if kind.startswith("*") else CODES[kind][0], value
+
+
+class DriverStandIn:
+    """cuLaunchKernelEx without a GPU, or hipModuleLaunchKernel: reads what the launch hands over, and emulates it.
+
+    functions: kernels by handle. answers: codes that the next launches give. seen: the (grid, block, shared bytes,
+    stream, attributes) of each launch.
+    """
+
+    def __init__(self):
+        self.functions, self.answers, self.seen = {}, [], []
+        number, pointer, parameters = ctypes.c_uint, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p)
+        self.cuda = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Config), pointer, parameters, pointer)(self._cuda)
+        self.hip = ctypes.CFUNCTYPE(ctypes.c_int, pointer, *[number] * 7, pointer, parameters, pointer)(self._hip)
+
+    def driver(self, rocm):
+        entry = ctypes.cast(self.hip if rocm else self.cuda, ctypes.c_void_p).value
+        words = {2: "out of memory"}
+        return Driver(not rocm, entry, lambda code: f"error {code}: {words.get(code, 'an illegal address')}")
+
+    def _cuda(self, config, function, parameters, extra):
+        its = config.contents
+        attributes = [list(its.attributes[i]) for i in range(its.count)]
+        return self._launch(list(its.grid), list(its.block), its.shared, its.stream, attributes, function, parameters)
+
+    def _hip(self, function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra):
+        return self._launch([gx, gy, gz], [bx, by, bz], shared, stream, None, function, parameters)
+
+    def _launch(self, grid, block, shared, stream, attributes, function, parameters):
+        self.seen.append((grid, block, shared, stream, attributes))
+        if self.answers:
+            return self.answers.pop()
+        kernel, packed = self.functions[function], []
+        for i, kind in enumerate(kernel.types):
+            code, type_ = CODES.get(kind, ("Q", ctypes.c_uint64))
+            packed.append((code, ctypes.cast(parameters[i], ctypes.POINTER(type_)).contents.value))
+        for i in range(2):  # Triton's pieces of scratch
+            assert ctypes.cast(parameters[len(packed) + i], ctypes.POINTER(ctypes.c_uint64)).contents.value == 0
+        kernel.emulate(tuple(grid), packed)
+        return 0
 
 
 @pytest.fixture
 def gpu(monkeypatch):
     from triton.backends.compiler import GPUTarget
 
+    current, the_driver = [0], DriverStandIn()
+
+    @contextlib.contextmanager
+    def on(index):
+        before, current[0] = current[0], index
+        yield
+        current[0] = before
+
     monkeypatch.setattr(triton_gpu, "target_of", lambda index: GPUTarget("cuda", 80, 32))
-    monkeypatch.setattr(torch.cuda, "device", lambda index: contextlib.nullcontext())
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "device", on)
+    monkeypatch.setattr(triton_gpu, "current_device", lambda: lambda: current[0])
     monkeypatch.setattr(triton_gpu, "current_stream", lambda: lambda index: STREAM)
+    monkeypatch.setattr(triton_gpu, "driver", the_driver.driver)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda index: None)
     device = triton_gpu.GpuDevice("triton", "triton:0", "gpu", "a stand-in")
     device.torch_device = "cpu"
@@ -71,10 +158,13 @@ def gpu(monkeypatch):
 
     def compiled(what, aligned=True):
         kernel = real(what, aligned)
-        return made.setdefault(id(kernel), StandIn(kernel))
+        if id(kernel) not in made:
+            handle = len(made) + 1
+            made[id(kernel)] = the_driver.functions[handle] = StandIn(kernel, handle)
+        return made[id(kernel)]
 
     monkeypatch.setattr(device, "compiled", compiled)
-    device.made = made
+    device.made, device.driver, device.current = made, the_driver, current
     return device
 
 
@@ -160,10 +250,10 @@ def test_out_of_memory(gpu, monkeypatch, cache, place, kind):
     x = from_numpy(np.arange(6, dtype=np.float32), gpu)
     accel.add(x, x)  # compiles
     owner, name, call = {
-        "allocate": (torch, "empty", lambda: gpu.allocate(5000)),
+        "allocate": (torch, "UntypedStorage", lambda: gpu.allocate(5000)),
         "copy_in": (torch.Tensor, "copy_", lambda: gpu.copy_in(x.buffer, 0, np.zeros(4, np.uint8))),
         "copy_out": (torch.Tensor, "copy_", lambda: to_numpy(x)),
-        "launch": (torch.cuda, "current_device", lambda: accel.add(x, x)),
+        "launch": (triton_gpu, "_hooked", lambda: accel.add(x, x)),
     }[place]
     real, refusals = getattr(owner, name), []
 
@@ -183,11 +273,148 @@ def test_out_of_memory(gpu, monkeypatch, cache, place, kind):
     assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
 
 
+def test_what_the_driver_is_given(gpu):
+    """One plan, whose kernel has a form for addresses that are multiples of 16 and one for all others."""
+    x = from_numpy(RNG.standard_normal(5001).astype(np.float32), gpu)
+    want = 2 * to_numpy(x)
+    for view, expected in ((x[:-1], want[:-1]), (x[1:], want[1:]), (x[:-1], want[:-1])):
+        assert to_numpy(accel.add(view, view)).tolist() == expected.tolist()
+    first, _, again = gpu.driver.seen
+    assert first == again
+    grid, block, shared, stream, attributes = first
+    assert grid[0] >= 1 and grid[1:] == [1, 1] and block[0] % 32 == 0 and block[1:] == [1, 1]
+    assert (shared, stream, attributes) == (0, STREAM, [])
+    assert [kernel.launches for kernel in gpu.made.values()] == [2, 1]
+    known = [sum("divisibility" in str(x) for x in kernel.kernel.src.attrs.values()) for kernel in gpu.made.values()]
+    assert known[0] > known[1]
+    assert not any(kernel.by_triton for kernel in gpu.made.values())
+
+
+def test_another_gpu_is_current(gpu):
+    x = from_numpy(np.arange(6, dtype=np.float32), gpu)
+    gpu.current[0] = 3
+    assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
+    assert gpu.current == [3]
+
+
+def test_a_profiler_is_told(gpu):
+    """Hooks are Triton's own launcher's work."""
+    import triton
+
+    x = from_numpy(np.arange(6, dtype=np.float32), gpu)
+    hooks = triton.knobs.runtime.launch_enter_hook
+    hooks.add(print)
+    try:
+        assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
+    finally:
+        hooks.remove(print)
+    assert [kernel.by_triton for kernel in gpu.made.values()] == [1]
+    accel.add(x, x)
+    assert [(kernel.by_triton, kernel.launches) for kernel in gpu.made.values()] == [(1, 2)]
+
+
+def test_an_error_of_the_driver(gpu, cache):
+    """Memory that ran out is asked for again; any other error is told in the driver's words, and the next call runs."""
+    x = from_numpy(np.arange(6, dtype=np.float32), gpu)
+    gpu.driver.answers[:] = [2]
+    assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
+    assert len(cache) == 1
+    gpu.driver.answers[:] = [2, 2]
+    with pytest.raises(accel.OutOfMemoryError, match=r"triton:0: memory ran out; 1000 of the device's 4000 bytes"):
+        accel.add(x, x)
+    gpu.driver.answers[:] = [700]
+    with pytest.raises(RuntimeError, match="error 700: an illegal address"):
+        accel.add(x, x)
+    assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
+
+
+def launch_of(stand_in, rocm=False, load=lambda aligned: (1, 0), **given):
+    found = stand_in.driver(rocm)
+    every = {"grid": 5, "block": 64, "sizes": (), "ctas": 1, "cooperative": False, "dependent": False}
+    every |= {"parameters": ()} | given
+    return _core.GpuLaunch(cuda=found.cuda, entry=found.entry, describe=found.describe, load=load, **every)
+
+
+@pytest.mark.parametrize(
+    ("given", "shared", "attributes"),
+    [
+        ({"cooperative": True}, 0, {2: [1]}),
+        ({"dependent": True}, 1000, {6: [1]}),
+        ({"ctas": 4}, 0, {4: [4, 1, 1], 5: [1]}),
+        ({}, 229 * 1024, {18: [3]}),
+        (
+            {"ctas": 2, "cooperative": True, "dependent": True},
+            230 * 1024,
+            {18: [3], 6: [1], 2: [1], 4: [2, 1, 1], 5: [1]},
+        ),
+    ],
+)
+def test_attributes_of_cuda(given, shared, attributes):
+    stand_in = DriverStandIn()
+    stand_in.answers[:] = [1]
+    with pytest.raises(RuntimeError, match="error 1"):
+        launch_of(stand_in, load=lambda aligned: (1, shared), **given)((), STREAM)
+    ((grid, block, bytes_, stream, seen),) = stand_in.seen
+    assert (grid, block, bytes_, stream) == ([5 * given.get("ctas", 1), 1, 1], [64, 1, 1], shared, STREAM)
+    assert {id_: value[: len(attributes[id_])] for id_, _, *value in seen} == attributes
+
+
+def test_hip():
+    stand_in = DriverStandIn()
+    stand_in.answers[:] = [2, 0]
+    launch = launch_of(stand_in, rocm=True, load=lambda aligned: (1, 96))
+    launch((), 0)
+    with pytest.raises(RuntimeError, match="error 2: out of memory"):
+        launch([], STREAM)
+    assert stand_in.seen == [([5, 1, 1], [64, 1, 1], 96, None, None), ([5, 1, 1], [64, 1, 1], 96, STREAM, None)]
+
+
+@pytest.mark.parametrize(
+    ("error", "match", "call"),
+    [
+        (TypeError, "expected 1 arrays, got 0", lambda s: launch_of(s, sizes=(4,), parameters=(None,))((), 0)),
+        (TypeError, "accel.Array, got int", lambda s: launch_of(s, sizes=(4,), parameters=(None,))((3,), 0)),
+        (TypeError, "expected a tuple or list, got int", lambda s: launch_of(s)(3, 0)),
+        (TypeError, "positional arguments", lambda s: launch_of(s)(())),
+        (TypeError, "1 addresses and 0 sizes", lambda s: launch_of(s, parameters=(None,))),
+        (ValueError, "more than 0", lambda s: launch_of(s, grid=0)),
+        (ValueError, "no function", lambda s: launch_of(s, load=lambda aligned: (0, 0))((), 0)),
+        (TypeError, "load", lambda s: launch_of(s, load=lambda aligned: None)((), 0)),
+        (ZeroDivisionError, "zero", lambda s: launch_of(s, load=lambda aligned: 1 // 0)((), 0)),
+        (OverflowError, "int", lambda s: launch_of(s)((), -1)),
+        (OverflowError, "int", lambda s: launch_of(s, parameters=(1 << 70,))),
+    ],
+)  # fmt: skip
+def test_a_launch_that_is_described_wrongly(error, match, call):
+    stand_in = DriverStandIn()
+    with pytest.raises(error, match=match):
+        call(stand_in)
+    assert not stand_in.seen
+
+
+def test_many_parameters_and_numbers():
+    """More than fit on the stack, and integers of both widths as they come."""
+    stand_in, got = DriverStandIn(), []
+    count = 50
+
+    def read(grid, block, shared, stream, attributes, function, parameters):
+        got[:] = [ctypes.cast(parameters[i], ctypes.POINTER(ctypes.c_int64)).contents.value for i in range(count + 2)]
+        return 0
+
+    stand_in._launch = read
+    arrays = [accel.asarray(np.arange(4.0), device="cpu")[i % 3 :] for i in range(count // 2)]
+    values = [-1, 1 << 40, 7, -(1 << 62), 3] * 5
+    parameters = tuple(x for value in values for x in (None, value))
+    launch_of(stand_in, sizes=(8,) * len(arrays), parameters=parameters)(arrays, STREAM)
+    wanted = [x for array, value in zip(arrays, values, strict=True) for x in (np.asarray(array).ctypes.data, value)]
+    assert got == [*wanted, 0, 0]
+
+
 def test_other_errors_of_torch_are_left_alone(gpu, monkeypatch, cache):
     def refuse(*arguments, **keywords):
         raise RuntimeError("CUDA error: invalid argument")
 
-    monkeypatch.setattr(torch, "empty", refuse)
+    monkeypatch.setattr(torch, "UntypedStorage", refuse)
     with pytest.raises(RuntimeError, match="invalid argument") as caught:
         gpu.allocate(5000)
     assert not isinstance(caught.value, accel.AccelError)
@@ -208,3 +435,11 @@ def test_real_memory():
     with pytest.raises(accel.OutOfMemoryError):
         device.allocate(2 * device.memory)
     assert not differing(to_numpy(array), 2 * x).any()
+
+
+def test_the_cost_is_measured():
+    """launch_cost.py prints a row for each call; what the rows say is for people to read."""
+    script = Path(__file__).with_name("launch_cost.py")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^ *\d+\.\d\d us  \w", done.stdout, re.MULTILINE)) == 5, done.stdout

@@ -8,17 +8,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+import triton
 
+from .._core import GpuLaunch
+from ..array import Array
 from ..cache import Cache
 from ..errors import OutOfMemoryError
 from ..memory import Device, driver_call, host_bytes
 from ..scalar import Program
-from .triton_kernel import COMPILED, Specialization, functions, load
+from .triton_driver import driver
+from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, load
 
 Result = TypeVar("Result")
 
-Launch = Callable[[Sequence[tuple["TorchBuffer", int]]], None]
-"""launch((buffer, byte offset) of every pointer, in the order of the parameters)"""
+OnStream = Callable[[Sequence[Array], int], None]
+"""launch(the array behind every pointer, in the order of the parameters; a stream's handle)"""
 
 
 class TorchBuffer:
@@ -62,7 +66,7 @@ class GpuDevice(Device):
 
     def __post_init__(self) -> None:
         self.index = int(self.name.partition(":")[2])
-        self.torch_device = f"cuda:{self.index}"
+        self.torch_device = torch.device("cuda", self.index)
         self.target = target_of(self.index)
         arch = self.target.arch
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
@@ -71,7 +75,7 @@ class GpuDevice(Device):
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
         def obtain() -> TorchBuffer:
-            return TorchBuffer(torch.empty(nbytes, dtype=torch.uint8, device=self.torch_device).untyped_storage())
+            return TorchBuffer(torch.UntypedStorage(nbytes, device=self.torch_device))
 
         try:
             return obtain()
@@ -135,32 +139,83 @@ class GpuDevice(Device):
             self._compiled.keep(key, found)
         return found
 
-    def prepare(self, what: Specialization, grid: int) -> Launch:
-        """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""
-        self.compiled(what)
-        index, bound, stream_of, starts = self.index, what.bound(), current_stream(), {}
+    def prepare(self, what: Specialization, grid: int, sizes: Sequence[int]) -> Start:
+        """The launch of a number of program instances of a kernel on arrays, whose elements have these sizes in bytes;
+        compiles it. Raises CompileError."""
+        kernel = self.compiled(what)
+        index, device_of, stream_of = self.index, current_device(), current_stream()
+        by_triton = self._by_triton(what, grid, sizes)
+        launch = self._by_driver(what, kernel, grid, sizes) if _is_plain(kernel) else None
+        if launch is None:
+            launch = by_triton
+        hooks = triton.knobs.runtime
 
-        def start(addresses: Sequence[int]) -> None:
+        def elsewhere(arrays: Sequence[Array]) -> None:
+            with torch.cuda.device(index):
+                (by_triton if _hooked(hooks) else launch)(arrays, stream_of(index))
+
+        def run(arrays: Sequence[Array]) -> None:
+            try:
+                if device_of() == index and not _hooked(hooks):
+                    launch(arrays, stream_of(index))
+                else:
+                    elsewhere(arrays)
+            except RuntimeError as error:  # the first launch loads the kernel
+                self.again(error, lambda: elsewhere(arrays))
+
+        return run
+
+    def _by_driver(self, what: Specialization, kernel: Any, grid: int, sizes: Sequence[int]) -> OnStream | None:
+        """The launch through the driver's own function; None where its library was not found."""
+        found = driver(torch.version.hip is not None)
+        if found is None:
+            return None
+        loaded: dict[bool, Any] = {}  # a compiled kernel unloads its module with itself
+
+        def load(aligned: bool) -> tuple[int, int]:
+            form = loaded[aligned] = self.compiled(what, aligned)
+            form.run  # noqa: B018  loads the module
+            return form.function, form.metadata.shared
+
+        its = kernel.metadata
+        return GpuLaunch(
+            cuda=found.cuda,
+            entry=found.entry,
+            describe=found.describe,
+            load=load,
+            grid=grid,
+            block=its.warp_size * its.num_warps,
+            sizes=tuple(sizes),
+            ctas=getattr(its, "num_ctas", 1),
+            cooperative=its.launch_cooperative_grid,
+            dependent=getattr(its, "launch_pdl", False),
+            parameters=what.parameters(),
+        )
+
+    def _by_triton(self, what: Specialization, grid: int, sizes: Sequence[int]) -> OnStream:
+        """The launch through Triton's own launcher: it calls hooks and allocates scratch that kernels ask for."""
+        bound, starts = what.bound(), {}
+
+        def launch(arrays: Sequence[Array], stream: int) -> None:
+            addresses = addresses_of(arrays, sizes)
             aligned = all(address % 16 == 0 for address in addresses)
             if aligned not in starts:
                 starts[aligned] = self.compiled(what, aligned)[grid, 1, 1]
-            starts[aligned](*bound(addresses), stream=stream_of(index))
-
-        def run(addresses: Sequence[int]) -> None:
-            if torch.cuda.current_device() == index:
-                start(addresses)
-            else:
-                with torch.cuda.device(index):
-                    start(addresses)
-
-        def launch(buffers: Sequence[tuple[TorchBuffer, int]]) -> None:
-            addresses = [buffer.address + offset for buffer, offset in buffers]
-            try:
-                run(addresses)
-            except RuntimeError as error:  # the first launch loads the kernel
-                self.again(error, lambda: run(addresses))
+            starts[aligned](*bound(addresses), stream=stream)
 
         return launch
+
+
+def _is_plain(kernel: Any) -> bool:
+    """Whether a compiled kernel asks for nothing at its launch but what `GpuLaunch` gives."""
+    its = kernel.metadata
+    more = its.global_scratch_size or its.profile_scratch_size or getattr(its, "instrumentation_mode", "")
+    return not more and (its.target.backend == "cuda" or not (its.launch_cooperative_grid or its.num_ctas > 1))
+
+
+def _hooked(runtime: Any) -> bool:
+    """Whether something, such as a profiler, wants to be told of every launch."""
+    return bool(runtime.launch_enter_hook.calls or runtime.launch_exit_hook.calls)
 
 
 def out_of_memory(error: RuntimeError) -> bool:
@@ -175,6 +230,11 @@ def current_stream() -> Callable[[int], int]:
     from triton.runtime import driver
 
     return driver.active.get_current_stream
+
+
+def current_device() -> Callable[[], int]:
+    """What gives the number of torch's current GPU."""
+    return getattr(torch._C, "_cuda_getDevice", torch.cuda.current_device)
 
 
 def target_of(index: int) -> Any:

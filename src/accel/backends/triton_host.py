@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .._core import FloatEnvironment
+from ..array import Array
 from ..cache import Cache
 from ..ieee import fma32, fma64
 from ..scalar import Program
-from .base import HostBuffer, HostDevice
-from .triton_kernel import COMPILED, Specialization, functions, interpreting, load
-
-Launch = Callable[[Sequence[tuple[HostBuffer, int]]], None]
-"""launch((buffer, byte offset) of every pointer, in the order of the parameters)"""
+from .base import HostDevice
+from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, interpreting, load
 
 
 class InterpreterDevice(HostDevice):
@@ -37,7 +35,7 @@ class InterpreterDevice(HostDevice):
         """Scalar programs, in this device's form, as functions that kernels take for arguments."""
         return functions(programs, True)
 
-    def prepare(self, what: Specialization, grid: int) -> Launch:
+    def prepare(self, what: Specialization, grid: int, sizes: Sequence[int]) -> Start:
         """The launch of a number of program instances of a kernel."""
         import triton.language as tl
         from triton.runtime.interpreter import TensorHandle
@@ -50,12 +48,11 @@ class InterpreterDevice(HostDevice):
         def integer(value: int, general: bool) -> Any:
             return value if value in (0, 1) and not general else tensor(value, *index)
 
-        def launch(buffers: Sequence[tuple[HostBuffer, int]]) -> None:
-            left = iter(buffers)
+        def launch(arrays: Sequence[Array]) -> None:
+            left = iter(addresses_of(arrays, sizes))
 
             def pointer(parameter: Any) -> Any:
-                buffer, offset = next(left)
-                return tensor(buffer.address + offset, tl.pointer_type(getattr(tl, parameter.dtype)), np.uint64)
+                return tensor(next(left), tl.pointer_type(getattr(tl, parameter.dtype)), np.uint64)
 
             with (
                 interpreting(what.function, reduce, create_dot=dot, create_splat=splat) as builder,
@@ -160,14 +157,14 @@ class EmulatedDevice(HostDevice):
             self._compiled.keep(key, found)
         return found
 
-    def prepare(self, what: Specialization, grid: int) -> Launch:
+    def prepare(self, what: Specialization, grid: int, sizes: Sequence[int]) -> Start:
         """The launch of a number of program instances of a kernel; compiles it. Raises CompileError."""
         from .. import ptx
 
         self.compiled(what)
 
-        def launch(buffers: Sequence[tuple[HostBuffer, int]]) -> None:
-            addresses = [buffer.address + offset for buffer, offset in buffers]
+        def launch(arrays: Sequence[Array]) -> None:
+            addresses = addresses_of(arrays, sizes)
             kernel = self.compiled(what, aligned=all(address % 16 == 0 for address in addresses))
             warps = kernel.metadata.num_warps
             result = ptx.run(
@@ -176,7 +173,7 @@ class EmulatedDevice(HostDevice):
                 what.packed(addresses),
                 warps,
                 kernel.metadata.shared,
-                allowed=_united([(buffer.address, buffer.nbytes) for buffer, _ in buffers]),
+                allowed=_united([(x.buffer.address, x.buffer.nbytes) for x in arrays]),
                 ctas_at_once=max(1, self.LANES // (32 * warps)),
             )
             with self._lock:

@@ -42,6 +42,9 @@ TYPES = {
 WIDE = 1 << 31
 """Element offsets from here on need 64-bit arithmetic."""
 
+Start = Callable[[Sequence[Array]], None]
+"""start(the array behind every pointer, in the order of the parameters): queues a launch"""
+
 COMPILED = 256
 """Compiled kernels that a device keeps at least; plans hold those that they launch, and Triton's own cache has all."""
 
@@ -171,17 +174,21 @@ class Specialization:
                 signature[name] = described(self.arguments[name], (position,), name in self.general)
         return signature, constants, attributes
 
-    def packed(self, addresses: Iterable[int]) -> list[tuple[str, int]]:
-        """(struct code, value) of the parameters that the compiled kernel has."""
-        code = {"i32": "i", "i64": "q"}[self.index]
-        left, result = iter(addresses), []
+    def parameters(self) -> tuple[int | None, ...]:
+        """The parameters that the compiled kernel has: integers, and None for a pointer."""
+        result: list[int | None] = []
 
         def integer(value: int, general: bool) -> None:
             if general or value not in (0, 1):
-                result.append((code, value))
+                result.append(int(value))
 
-        self.bind(lambda _: result.append(("Q", next(left))), integer)
-        return result
+        self.bind(lambda _: result.append(None), integer)
+        return tuple(result)
+
+    def packed(self, addresses: Iterable[int]) -> list[tuple[str, int]]:
+        """(struct code, value) of those parameters."""
+        code, left = {"i32": "i", "i64": "q"}[self.index], iter(addresses)
+        return [("Q", next(left)) if value is None else (code, value) for value in self.parameters()]
 
     def key(self) -> tuple[Any, ...]:
         """Equal for what compiles to the same code."""
@@ -192,12 +199,12 @@ class Specialization:
 def prepare(device: Any, what: Specialization, grid: int, operands: tuple[Slot, ...], sizes: Sequence[int]) -> Launch:
     """The launch of a number of program instances on a device of the backend; compiles it. operands: of the pointers,
     in the order of the parameters. sizes: bytes of an element of each, 1 for scratch. Raises CompileError."""
-    run = device.prepare(what, grid)
+    return Launch(device.prepare(what, grid, sizes), operands, what, (grid,))
 
-    def launch(arrays: Sequence[Array]) -> None:
-        run([(x.buffer, x.offset * size) for x, size in zip(arrays, sizes, strict=True)])
 
-    return Launch(launch, operands, what, (grid,))
+def addresses_of(arrays: Sequence[Array], sizes: Sequence[int]) -> list[int]:
+    """Where the arrays' first elements are; sizes: of an element of each, in bytes."""
+    return [x.buffer.address + x.offset * size for x, size in zip(arrays, sizes, strict=True)]
 
 
 def _words(error: BaseException) -> str:

@@ -1,0 +1,325 @@
+#include "gpu_launch.hpp"
+
+#include <structmember.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "callable.hpp"
+#include "dispatcher.hpp"
+
+namespace accel::core {
+
+namespace {
+
+// The driver's binary interfaces, as cuda.h (12.0 and later) and hip_runtime_api.h have them. Nothing of either driver
+// is linked, and its headers are not needed: the addresses of functions come from the library that torch has loaded.
+
+struct CudaAttribute {
+  int id;
+  int padding;
+  union {
+    int number;
+    struct {
+      unsigned x, y, z;
+    } cluster;
+    char size[64];
+  };
+};
+static_assert(sizeof(CudaAttribute) == 72);
+
+enum : int {
+  kCooperative = 2,
+  kClusterDimension = 4,
+  kClusterSchedulingPolicyPreference = 5,
+  kProgrammaticStreamSerialization = 6,
+  kSharedMemoryMode = 18,
+};
+constexpr int kSpread = 1;                         // of the scheduling policies of clusters
+constexpr int kAllowOversized = 3;                 // of the modes of shared memory
+constexpr long kLargestPlainShared = 228L * 1024;  // bytes that need no such mode
+
+struct CudaConfig {
+  unsigned grid[3], block[3], shared;
+  void* stream;
+  CudaAttribute* attributes;
+  unsigned count;
+};
+
+using CudaLaunch = int (*)(const CudaConfig*, void* function, void** parameters, void** extra);
+using HipLaunch = int (*)(void* function, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned shared,
+                          void* stream, void** parameters, void** extra);
+
+/// A compiled form of a kernel: one is for addresses that are all multiples of 16, one for all others.
+struct Form {
+  std::atomic<void*> function{nullptr};
+  unsigned shared = 0;  // bytes of dynamic shared memory
+};
+
+struct Kernel {
+  void* entry = nullptr;  // the driver's function
+  bool cuda = true;
+  Ref describe, load;  // describe(code): the driver's words; load(aligned): (function, shared)
+  unsigned grid = 0, block = 0, ctas = 1;
+  bool cooperative = false, dependent = false;
+  std::vector<uint64_t> values;   // of all parameters, 0 where an address comes, and of Triton's two pieces of scratch
+  std::vector<size_t> pointers;   // which parameters are addresses
+  std::vector<Py_ssize_t> sizes;  // bytes of an element of each operand
+  Form forms[2];
+};
+
+struct Launch {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  Kernel* kernel;  // owned
+};
+
+Launch& as_launch(PyObject* object) { return *reinterpret_cast<Launch*>(object); }
+
+PyObject* address_name = nullptr;  // "address"
+
+/// Where an array's first element is on the device. False with an exception set.
+bool address_of(PyObject* array, Py_ssize_t size, uint64_t& address) {
+  if (Py_TYPE(array) != api.array) {
+    PyErr_Format(PyExc_TypeError, "GpuLaunch: expected an accel.Array, got %s", Py_TYPE(array)->tp_name);
+    return false;
+  }
+  PyObject* const buffer = slot(array, api.array_buffer);
+  PyObject* const first = slot(array, api.array_offset);
+  const Ref start(buffer && first ? PyObject_GetAttr(buffer, address_name) : nullptr);
+  if (!start) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "GpuLaunch: an array without a buffer");
+    return false;
+  }
+  const unsigned long long base = PyLong_AsUnsignedLongLong(start.get());
+  const Py_ssize_t offset = PyLong_AsSsize_t(first);
+  address = base + static_cast<uint64_t>(offset * size);
+  return !PyErr_Occurred();
+}
+
+/// Compiles and loads a form. False with an exception set.
+bool load(Kernel& kernel, bool aligned) {
+  const Ref loaded(PyObject_CallOneArg(kernel.load.get(), aligned ? Py_True : Py_False));
+  unsigned long long function;
+  unsigned shared;
+  if (!loaded) return false;
+  if (!PyTuple_Check(loaded.get())) {
+    PyErr_Format(PyExc_TypeError, "GpuLaunch: load: expected a tuple, got %s", Py_TYPE(loaded.get())->tp_name);
+    return false;
+  }
+  if (!PyArg_ParseTuple(loaded.get(), "KI:load", &function, &shared)) return false;
+  if (!function) {
+    PyErr_SetString(PyExc_ValueError, "GpuLaunch: load gave no function");
+    return false;
+  }
+  Form& form = kernel.forms[aligned];
+  if (form.function.load(std::memory_order_acquire)) return true;  // another thread was faster
+  form.shared = shared;
+  form.function.store(reinterpret_cast<void*>(function), std::memory_order_release);
+  return true;
+}
+
+int run_cuda(const Kernel& kernel, const Form& form, void* stream, void** parameters) {
+  CudaAttribute attributes[5];
+  std::memset(attributes, 0, sizeof attributes);
+  unsigned count = 0;
+  const auto add = [&](int id, int number) {
+    attributes[count].id = id;
+    attributes[count++].number = number;
+  };
+  if (form.shared > kLargestPlainShared) add(kSharedMemoryMode, kAllowOversized);
+  if (kernel.dependent) add(kProgrammaticStreamSerialization, 1);
+  if (kernel.cooperative) add(kCooperative, 1);
+  if (kernel.ctas > 1) {
+    attributes[count].id = kClusterDimension;
+    attributes[count++].cluster = {kernel.ctas, 1, 1};
+    add(kClusterSchedulingPolicyPreference, kSpread);
+  }
+  const CudaConfig config{
+      {kernel.grid * kernel.ctas, 1, 1}, {kernel.block, 1, 1}, form.shared, stream, attributes, count};
+  void* const function = form.function.load(std::memory_order_relaxed);
+  return reinterpret_cast<CudaLaunch>(kernel.entry)(&config, function, parameters, nullptr);
+}
+
+int run_hip(const Kernel& kernel, const Form& form, void* stream, void** parameters) {
+  void* const function = form.function.load(std::memory_order_relaxed);
+  return reinterpret_cast<HipLaunch>(kernel.entry)(function, kernel.grid, 1, 1, kernel.block, 1, 1, form.shared, stream,
+                                                   parameters, nullptr);
+}
+
+/// Parameters on the caller's stack, as several threads may be in one launch; a kernel of more has them on the heap.
+constexpr size_t kFew = 32;
+
+/// False with an exception set.
+bool launch(Kernel& kernel, PyObject* arrays, void* stream) {
+  const Py_ssize_t count = PySequence_Fast_GET_SIZE(arrays);
+  if (count != static_cast<Py_ssize_t>(kernel.pointers.size())) {
+    PyErr_Format(PyExc_TypeError, "GpuLaunch: expected %zu arrays, got %zd", kernel.pointers.size(), count);
+    return false;
+  }
+  uint64_t few_values[kFew];
+  void* few_places[kFew];
+  const size_t all = kernel.values.size();
+  std::vector<uint64_t> more_values(all > kFew ? all : 0);
+  std::vector<void*> more_places(all > kFew ? all : 0);
+  uint64_t* const values = all > kFew ? more_values.data() : few_values;
+  void** const places = all > kFew ? more_places.data() : few_places;
+  for (size_t i = 0; i < all; ++i) {
+    values[i] = kernel.values[i];
+    places[i] = &values[i];
+  }
+  PyObject* const* const given = PySequence_Fast_ITEMS(arrays);
+  uint64_t bits = 0;
+  for (size_t i = 0; i < kernel.pointers.size(); ++i) {
+    uint64_t& address = values[kernel.pointers[i]];
+    if (!address_of(given[i], kernel.sizes[i], address)) return false;
+    bits |= address;
+  }
+  const bool aligned = bits % 16 == 0;
+  Form& form = kernel.forms[aligned];
+  if (!form.function.load(std::memory_order_acquire) && !load(kernel, aligned)) return false;
+  int code = 0;
+  Py_BEGIN_ALLOW_THREADS;  // a driver waits where its queue is full
+  code = kernel.cuda ? run_cuda(kernel, form, stream, places) : run_hip(kernel, form, stream, places);
+  Py_END_ALLOW_THREADS;
+  if (code == 0) return true;
+  const Ref number(PyLong_FromLong(code));
+  const Ref words(number ? PyObject_CallOneArg(kernel.describe.get(), number.get()) : nullptr);
+  if (words) PyErr_SetObject(PyExc_RuntimeError, words.get());
+  return false;
+}
+
+PyObject* run(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
+  PyObject* given[2];  // arrays, stream
+  if (!unpack("GpuLaunch", args, flagged, keywords, 2, 2, given)) return nullptr;
+  if (!PyTuple_CheckExact(given[0]) && !PyList_CheckExact(given[0])) {
+    return PyErr_Format(PyExc_TypeError, "GpuLaunch: arrays: expected a tuple or list, got %s",
+                        Py_TYPE(given[0])->tp_name);
+  }
+  const unsigned long long stream = PyLong_AsUnsignedLongLong(given[1]);
+  if (PyErr_Occurred()) return nullptr;
+  try {
+    return launch(*as_launch(object).kernel, given[0], reinterpret_cast<void*>(stream)) ? Py_NewRef(Py_None) : nullptr;
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  }
+}
+
+/// False with an exception set.
+bool take_parameters(Kernel& kernel, PyObject* parameters, PyObject* sizes) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(parameters); ++i) {
+    PyObject* const value = PyTuple_GET_ITEM(parameters, i);
+    if (value == Py_None) kernel.pointers.push_back(kernel.values.size());
+    // 32-bit integers are read from the first half of theirs: x86-64 and AArch64 store the low one first
+    kernel.values.push_back(value == Py_None ? 0 : static_cast<uint64_t>(PyLong_AsLongLong(value)));
+    if (PyErr_Occurred()) return false;
+  }
+  kernel.values.insert(kernel.values.end(), 2, 0);
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(sizes); ++i) {
+    kernel.sizes.push_back(PyLong_AsSsize_t(PyTuple_GET_ITEM(sizes, i)));
+    if (PyErr_Occurred()) return false;
+  }
+  if (kernel.sizes.size() == kernel.pointers.size()) return true;
+  PyErr_Format(PyExc_TypeError, "GpuLaunch: %zu addresses and %zu sizes", kernel.pointers.size(), kernel.sizes.size());
+  return false;
+}
+
+PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
+  static const char* names[] = {"cuda",  "entry", "describe",    "load",      "grid",       "block",
+                                "sizes", "ctas",  "cooperative", "dependent", "parameters", nullptr};
+  int cuda, cooperative, dependent;
+  unsigned long long entry;
+  PyObject *describe, *load, *sizes, *parameters;
+  unsigned grid, block, ctas;
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "$pKOOIIO!IppO!:GpuLaunch", const_cast<char**>(names), &cuda, &entry,
+                                   &describe, &load, &grid, &block, &PyTuple_Type, &sizes, &ctas, &cooperative,
+                                   &dependent, &PyTuple_Type, &parameters)) {
+    return nullptr;
+  }
+  if (!entry || !grid || !block || !ctas) {
+    return PyErr_Format(PyExc_ValueError, "GpuLaunch: entry, grid, block and ctas: expected more than 0");
+  }
+  try {
+    auto kernel = std::make_unique<Kernel>();
+    kernel->cuda = cuda;
+    kernel->entry = reinterpret_cast<void*>(entry);
+    kernel->describe = Ref::borrowed(describe);
+    kernel->load = Ref::borrowed(load);
+    kernel->grid = grid, kernel->block = block, kernel->ctas = ctas;
+    kernel->cooperative = cooperative, kernel->dependent = dependent;
+    if (!take_parameters(*kernel, parameters, sizes)) return nullptr;
+    PyObject* const self = type->tp_alloc(type, 0);
+    if (!self) return nullptr;
+    as_launch(self).vectorcall = run;
+    as_launch(self).kernel = kernel.release();
+    return self;
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  }
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  const Kernel* const kernel = as_launch(self).kernel;
+  if (!kernel) return 0;
+  Py_VISIT(kernel->describe.get());
+  Py_VISIT(kernel->load.get());
+  return 0;
+}
+
+/// Of a cycle: what keeps a launch alive while it runs is no part of one.
+int clear(PyObject* self) {
+  Kernel* const kernel = as_launch(self).kernel;
+  as_launch(self).kernel = nullptr;
+  as_launch(self).vectorcall = nullptr;
+  delete kernel;
+  return 0;
+}
+
+void deallocate(PyObject* self) {
+  PyTypeObject* const type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Launch, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+
+constexpr char kDoc[] =
+    "GpuLaunch(*, cuda, entry, describe, load, grid, block, sizes, ctas, cooperative, dependent, parameters)\n\n"
+    "A kernel's launch through CUDA's cuLaunchKernelEx or HIP's hipModuleLaunchKernel, called with arrays and a stream."
+    "\n\nentry: the address of that function. describe(code): what an error's code means. load(aligned): the driver's "
+    "function and its bytes of shared memory, where all addresses are multiples of 16, or not. sizes: bytes of an "
+    "element of each array. ctas: of a cluster. parameters: integers, None where the next array's address comes. "
+    "Raises RuntimeError for an error of the driver.";
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(construct)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(clear)},
+    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char*>(kDoc)},
+    {0, nullptr},
+};
+
+PyType_Spec spec = {"accel._core.GpuLaunch", sizeof(Launch), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+                    slots};
+
+}  // namespace
+
+PyTypeObject* make_gpu_launch_type() {
+  if (!address_name && !(address_name = PyUnicode_InternFromString("address"))) return nullptr;
+  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+}
+
+}  // namespace accel::core
