@@ -12,6 +12,7 @@ from types import ModuleType as _Module
 with _core.FloatEnvironment():  # literals get their values when a module is compiled, which this is the first to do
     from . import ops as _ops
 from .array import Array
+from .autodiff import checkpoint, grad, jvp, value_and_grad, vjp
 from .config import config
 from .creation import asarray, empty, empty_like, from_dlpack, full, full_like, ones, ones_like, zeros, zeros_like
 from .data_types import can_cast, finfo, iinfo, isdtype, result_type

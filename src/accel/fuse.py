@@ -35,6 +35,9 @@ Place = tuple[Any, Any] | None
 Leaf = tuple[Place, Any]
 """An array and its place."""
 
+Rule = Callable[..., Sequence[Array | None]]
+"""rule(structured, params, cotangents, results, operands), as `OpSpec.vjp`, of a `Structured`."""
+
 ENDLESS = "{} is a list or dict that contains itself, or is nested deeper than Python's recursion goes"
 
 
@@ -56,43 +59,44 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     if not callable(function):
         raise ArgumentError(f"fuse: function: expected a callable, got {shown(function)}")
-    return functools.update_wrapper(_Fused(function), function, updated=())  # a callable object keeps what it has
+    return functools.update_wrapper(Fused(function), function, updated=())  # a callable object keeps what it has
 
 
-class _Fused:
-    """What `fuse` makes of a function. Each structure of its arguments is an op of its own."""
+class Fused:
+    """What `fuse` makes of a function. Each structure of its arguments is an op of its own. rule: the derivative that
+    is stated for it, by which it is one node of a graph; None: what it calls are the nodes."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., Any], rule: Rule | None = None) -> None:
+        self._function, self._rule = function, rule
         self._name = getattr(function, "__name__", type(function).__name__)
-        self._ops: Cache[Any, _Structured] = Cache(256)
+        self._ops: Cache[Any, Structured] = Cache(256)
         self._memo = Memo(self._positional)
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         if not keywords:
             return self._memo.call(*args)
         found: list[Leaf] = []
-        return self._op(args, keywords, found).call(_values(found))
+        return self._op(args, keywords, found).call(values_of(found))
 
     def _positional(self, key: Key, *args: Any) -> Any:
         """A call with arguments that are new, or in tuples, lists or dicts. key: what they are known by."""
         found: list[Leaf] = []
         op = self._op(args, {}, found)
-        result = op.call(_values(found))
+        result = op.call(values_of(found))
         self._memo.keep(key, op.spec, None, op.finish)
         return result
 
-    def _op(self, args: tuple[Any, ...], keywords: dict[str, Any], found: list[Leaf]) -> _Structured:
+    def _op(self, args: tuple[Any, ...], keywords: dict[str, Any], found: list[Leaf]) -> Structured:
         """The op of a call's arguments, whose arrays go into `found`."""
         try:
-            structure = _taken_apart((args, keywords), self._name, None, found)
+            structure = taken_apart((args, keywords), self._name, None, found)
             op = self._ops.find(structure)
         except RecursionError:
             raise ArgumentError(f"{self._name}: {ENDLESS.format('an argument')}") from None
         if not found:
             raise ArgumentError(f"{self._name}: expected at least one array among the arguments of a fused function")
         if op is None:
-            op = _Structured(self._function, self._name, structure, _names(found))
+            op = Structured(self._function, self._name, structure, names_of(found), rule=self._rule)
             self._ops.keep(structure, op)
         return op
 
@@ -106,10 +110,18 @@ class _Fused:
         return self if instance is None else functools.partial(self, instance)
 
 
-class _Structured:
-    """The function for arguments of one structure."""
+class Structured:
+    """The function for arguments of one structure. captures: see `OpSpec`. rule: see `Fused`."""
 
-    def __init__(self, function: Callable[..., Any], name: str, structure: Any, names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: str,
+        structure: Any,
+        names: tuple[str, ...],
+        captures: Callable[[Array], bool] = is_constant,
+        rule: Rule | None = None,
+    ) -> None:
         self._function, self._structure = function, structure
         self._results: Any = None
         """The structure of the results that all traces gave so far; VARIES where there are several."""
@@ -130,7 +142,9 @@ class _Structured:
             arguments=names,
             namespace="internal",
             decompose=self._run,
-            captures=is_constant,
+            captures=captures,
+            inlined=rule is None,
+            vjp=None if rule is None else functools.partial(rule, self),
         )
 
     def call(self, arrays: tuple[Any, ...]) -> Any:
@@ -139,14 +153,17 @@ class _Structured:
 
     def finish(self, results: Any, arrays: tuple[Any, ...]) -> Any:
         """What the function returns, of the op's results."""
-        structure = self._of_layouts(arrays) if self._results is VARIES else self._results
+        structure = self._of_arrays(arrays) if self._results is VARIES else self._results
         several = results if isinstance(results, tuple) else (results,)
-        return several[0] if structure is LEAF else _put_together(structure, iter(several))
+        return several[0] if structure is LEAF else put_together(structure, iter(several))
 
-    def _of_layouts(self, arrays: tuple[Any, ...]) -> Any:
+    def _of_arrays(self, arrays: tuple[Any, ...]) -> Any:
         """The structure of the results, where it is another for other layouts."""
         names = dict(zip(self.spec.arguments, arrays, strict=True))
-        layouts = tuple(x.layout for x in interop.adopt(self.spec.name, **names)[0])
+        return self.of_layouts(tuple(x.layout for x in interop.adopt(self.spec.name, **names)[0]))
+
+    def of_layouts(self, layouts: tuple[Layout, ...]) -> Any:
+        """The structure of the results for arrays of these layouts."""
         structure = self._by_layouts.find(layouts)
         if structure is None:
             composition.trace(self.spec, layouts, None)
@@ -156,10 +173,10 @@ class _Structured:
     def _run(self, *arrays_and_params: Any) -> tuple[Array, ...]:
         """The function on the arrays of a call; its results, of whatever structure, as a tuple."""
         arrays = arrays_and_params[:-1]
-        args, keywords = _put_together(self._structure, iter(arrays))
+        args, keywords = put_together(self._structure, iter(arrays))
         result, given = self._function(*args, **keywords), []
         try:
-            structure = _taken_apart(result, self.spec.name, (None, "the result"), given)
+            structure = taken_apart(result, self.spec.name, (None, "the result"), given)
         except RecursionError:
             raise ArgumentError(f"{self.spec.name}: {ENDLESS.format('the result')}") from None
         if not given:
@@ -169,13 +186,13 @@ class _Structured:
         for place, x in given:
             if not isinstance(x, Array):
                 raise ArgumentError(
-                    f"{self.spec.name}: {_named(place)} is a {type(x).__module__}.{type(x).__qualname__}; a fused "
+                    f"{self.spec.name}: {named(place)} is a {type(x).__module__}.{type(x).__qualname__}; a fused "
                     "function computes with accel's functions only"
                 )
         self._by_layouts.keep(tuple(x.layout for x in arrays), structure)
         with self._lock:
             self._results = structure if self._results in (None, structure) else VARIES
-        return _values(given)
+        return values_of(given)
 
     def _infer(self, inputs: tuple[Layout, ...], params: None) -> Inferred:
         dispatch.one_device(inputs, self.spec.name)
@@ -183,44 +200,44 @@ class _Structured:
         return Inferred(graph.outputs, params)
 
 
-def _taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:
+def taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:
     """A structure with LEAF for each array, which goes into `found`; equal structures are of values that have the same
     types and signs too. Raises ArgumentError."""
     kind = type(value)
     if kind is tuple or kind is list:
-        return kind, tuple([_taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
+        return kind, tuple([taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
     if kind is dict:
-        return kind, tuple([(k, typed(k), _taken_apart(v, op, (place, k), found)) for k, v in value.items()])
+        return kind, tuple([(k, typed(k), taken_apart(v, op, (place, k), found)) for k, v in value.items()])
     if interop.is_array(value) and not isinstance(value, np.generic):
         found.append((place, value))
         return LEAF
     if isinstance(value, (tuple, list)):
-        return _kind(value), tuple([_taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
+        return _kind(value), tuple([taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
     if isinstance(value, dict):
-        return _taken_apart(dict(value), op, place, found)
+        return taken_apart(dict(value), op, place, found)
     try:
         hash(value)
     except TypeError:
         raise ArgumentError(
-            f"{op}: {_named(place)}: got a {kind.__qualname__}, which is neither an array, a tuple, list or "
+            f"{op}: {named(place)}: got a {kind.__qualname__}, which is neither an array, a tuple, list or "
             "dict of them, nor a value that is compared"
         ) from None
     return VALUE, value, typed(value)
 
 
-def _values(found: list[Leaf]) -> tuple[Any, ...]:
+def values_of(found: list[Leaf]) -> tuple[Any, ...]:
     """The arrays, in order."""
     return tuple([value for _, value in found])
 
 
-def _names(found: list[Leaf]) -> tuple[str, ...]:
+def names_of(found: list[Leaf]) -> tuple[str, ...]:
     """A name for each array; keys that look alike make no two of them one."""
-    names = [_named(place) for place, _ in found]
+    names = [named(place) for place, _ in found]
     alike = len(set(names)) < len(names)
     return tuple([f"{name} (array {i})" for i, name in enumerate(names)] if alike else names)
 
 
-def _named(place: Place) -> str:
+def named(place: Place) -> str:
     """A place in words: ``argument 0[2]['weight']``."""
     keys = []
     while place is not None:
@@ -242,7 +259,7 @@ def _kind(value: Sequence[Any]) -> Any:
     return type(value) if hasattr(value, "_fields") else tuple
 
 
-def _put_together(structure: Any, arrays: Iterator[Any]) -> Any:
+def put_together(structure: Any, arrays: Iterator[Any]) -> Any:
     """The structure with the arrays in their places."""
     if structure is LEAF:
         return next(arrays)
@@ -250,6 +267,6 @@ def _put_together(structure: Any, arrays: Iterator[Any]) -> Any:
         return structure[1]
     kind, parts = structure
     if kind is dict:
-        return {key: _put_together(part, arrays) for key, _, part in parts}
-    made = [_put_together(part, arrays) for part in parts]
+        return {key: put_together(part, arrays) for key, _, part in parts}
+    made = [put_together(part, arrays) for part in parts]
     return kind(*made) if hasattr(kind, "_fields") else kind(made)

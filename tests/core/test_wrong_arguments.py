@@ -148,7 +148,8 @@ def functions() -> dict[str, Any]:
 
 
 FUNCTIONS = functions()
-NO_CALL = {"can_cast", "result_type", "finfo", "iinfo", "fuse"}  # which take an array for its dtype, or a function
+NO_CALL = {"can_cast", "result_type", "finfo", "iinfo"}  # which take an array for its dtype
+NO_CALL |= {"fuse", "grad", "value_and_grad", "vjp", "jvp", "checkpoint"}  # which take a function
 NO_CALL |= {"load"}  # which reads what tests/interop/test_files.py writes
 
 

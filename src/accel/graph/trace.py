@@ -91,10 +91,11 @@ class Tracer:
     def _symbol(self, what: str, x: Array) -> Symbol:
         """The value that an array stands for; an array of the outside becomes a constant."""
         if isinstance(x.buffer, Symbol):
-            if x.buffer.tracer is not self:
+            if x.buffer.tracer is self:
+                return x.buffer
+            if self._is_constant is None or not self._is_constant(x):
                 raise ArgumentError(f"{what}: an array of another trace, which is over, cannot be computed with")
-            return x.buffer
-        if self._is_constant is not None and not self._is_constant(x):
+        elif self._is_constant is not None and not self._is_constant(x):
             raise ArgumentError(
                 f"{what}: an array of shape {x.shape} comes from outside the traced function; pass it as an "
                 "argument, since what a trace has captured would never change again"
@@ -102,7 +103,7 @@ class Tracer:
         for array, symbol in zip(self._captured, self._capturing, strict=True):
             if array.buffer is x.buffer:
                 return symbol
-        whole = tabulated(x)
+        whole = None if isinstance(x.buffer, Symbol) else tabulated(x)
         self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
         return self._capturing[-1]
