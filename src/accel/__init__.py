@@ -81,7 +81,7 @@ from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, tri
 from .registry import OPS as _OPS
 
 from . import ending as _ending, fft, linalg, nn, operators as _operators, protocols as _protocols, special  # isort: skip
-from . import methods as _methods, random  # isort: skip
+from . import methods as _methods, optim, random  # isort: skip
 from .ops import quantiles as _quantiles  # isort: skip
 
 __version__ = "0.1.0"
@@ -95,5 +95,15 @@ quantile = _quantiles.quantile
 
 __all__ = sorted(
     [name for name, value in globals().items() if not (name.startswith("_") or isinstance(value, _Module))]
-    + ["fft", "linalg", "nn", "random", "special", "__version__", "__array_api_version__", "__array_namespace_info__"]
+    + [
+        "fft",
+        "linalg",
+        "nn",
+        "optim",
+        "random",
+        "special",
+        "__version__",
+        "__array_api_version__",
+        "__array_namespace_info__",
+    ]
 )

@@ -7,15 +7,18 @@ the same bits on every device. Reverse mode: Griewank and Walther 2008, Evaluati
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from . import composition, registry
 from .array import Array, Symbol
 from .conversion import constant, is_constant
+from .dtypes import DType
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .fuse import LEAF, Fused, Leaf, Structured, fuse, named, names_of, put_together, taken_apart, values_of
 from .graph.derivative import backward, forward, seen, undivided
+from .layout import Shape
+from .memory import Device
 from .parts import pair, parts
 
 
@@ -105,7 +108,7 @@ def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
 def _pullback(function: Callable[..., Any]) -> Callable[..., Any]:
     def pullback(cotangent: Any, primals: tuple[Any, ...]) -> Any:
         pulled = _Pulled(function, primals, {})
-        return _part(primals, pulled.back(_fitting("vjp", "cotangent", pulled.result, cotangent)))
+        return _part(primals, pulled.back(fitting("vjp", "cotangent", pulled.result, cotangent)))
 
     return fuse(_like(pullback, function))
 
@@ -131,14 +134,14 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
 def _push(function: Callable[..., Any]) -> Callable[..., Any]:
     def push(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
         pulled = _Pulled(function, primals, {})
-        given = _fitting("jvp", "tangents", primals, tangents)
+        given = fitting("jvp", "tangents", primals, tangents)
 
         def linear(cotangents: tuple[Array, ...]) -> tuple[Array, ...]:
             # the cotangents that are None are of arrays with no tangent
             back = _Pulled(function, primals, {}).back(_put_back(cotangents, pulled.results))
-            return tuple(g for g in (back[id(x)] for x in _arrays(primals)) if g is not None)
+            return tuple(g for g in (back[id(x)] for x in arrays_in(primals)) if g is not None)
 
-        smooth = tuple(_filled(0.0, y) for y in pulled.results if _is_smooth(y))
+        smooth = tuple(_zeros(y) for y in pulled.results if _is_smooth(y))
         transposed = _Pulled(linear, (smooth,), {})
         back = transposed.back([g for g in given if g is not None])
         along = _put_back([back[id(z)] for z in smooth], pulled.results)
@@ -201,7 +204,7 @@ class _Pulled:
         found = iter(backward(self._graph, self._values, split))
         made: dict[int, Array | None] = {}
         for x in self._inputs:
-            its = [_filled(0.0, part) if (g := next(found)) is None else g for part in _parts(x)]
+            its = [_zeros(part) if (g := next(found)) is None else g for part in _parts(x)]
             made[id(x)] = _whole(its) if _is_smooth(x) else None
         return made
 
@@ -230,10 +233,13 @@ def _whole(its: Sequence[Array]) -> Array:
     return pair(re, im)
 
 
-def _filled(value: float, like: Array) -> Array:
-    """An array of one number, of another's shape and dtype."""
-    one = constant(value, like.dtype, like.device)
-    return registry.OPS["copy"].function(one.view(like.shape, (0,) * like.ndim))
+def filled(value: float, shape: Shape, dtype: DType, device: Device) -> Array:
+    """An array of one number."""
+    return registry.OPS["copy"].function(constant(value, dtype, device).view(shape, (0,) * len(shape)))
+
+
+def _zeros(like: Array) -> Array:
+    return filled(0.0, like.shape, like.dtype, like.device)
 
 
 def _put_back(smooth: Sequence[Array], results: Sequence[Array]) -> list[Array | None]:
@@ -242,22 +248,26 @@ def _put_back(smooth: Sequence[Array], results: Sequence[Array]) -> list[Array |
     return [next(left) if _is_smooth(y) else None for y in results]
 
 
-def _arrays(value: Any) -> list[Array]:
+def arrays_in(value: Any) -> list[Array]:
+    """The arrays of a value: of tuples, lists and dicts, nested."""
     found: list[Leaf] = []
     taken_apart(value, "", (None, ""), found)
     return list(values_of(found))
 
 
+def with_arrays(value: Any, arrays: Iterable[Array | None]) -> Any:
+    """The structure of a value, with other arrays in the places of its own."""
+    return put_together(taken_apart(value, "", (None, ""), []), iter(arrays))
+
+
 def _part(value: Any, back: dict[int, Array | None]) -> Any:
     """The structure of a value, with what its arrays were pulled back to."""
-    found: list[Leaf] = []
-    structure = taken_apart(value, "", (None, ""), found)
-    return put_together(structure, iter([back[id(x)] for _, x in found]))
+    return with_arrays(value, [back[id(x)] for x in arrays_in(value)])
 
 
 def _floating(op: str, argument: Any, back: dict[int, Array | None]) -> Any:
     """The same, of an argument that a gradient is taken by. Raises ArgumentError where it is not smooth."""
-    for x in (found := _arrays(argument)):
+    for x in (found := arrays_in(argument)):
         if not _is_smooth(x):
             raise ArgumentError(f"{op}: a gradient is taken by floating and complex arrays, got one of {x.dtype}")
     if not found:
@@ -265,7 +275,7 @@ def _floating(op: str, argument: Any, back: dict[int, Array | None]) -> Any:
     return _part(argument, back)
 
 
-def _fitting(op: str, argument: str, value: Any, given: Any) -> list[Array | None]:
+def fitting(op: str, argument: str, value: Any, given: Any) -> list[Array | None]:
     """The arrays of what is given for a value, of the same structure, shapes and dtypes; None for what is not smooth.
     Raises ArgumentError, ShapeError or DtypeError."""
     leaves: list[Leaf] = []

@@ -9,6 +9,7 @@ import pytest
 from tracing import staged, traced
 
 import accel
+from accel.autodiff import filled
 from accel.dtypes import TABLE
 from accel.errors import AccelError
 from accel.graph.graph import Read
@@ -83,3 +84,14 @@ def test_numbers_are_uniforms_and_no_part_of_a_program(function):
     assert params(2.0) == params(3.0)
     (other,) = staged(lambda x: accel.tanh(x) * 2.0, X)
     assert params(2.0) != other.work.params
+
+
+def test_a_constant_is_met_without_elements_first():
+    """The number stays whole, whatever the first array on it looks like."""
+
+    @accel.fuse
+    def zeros(x, y):
+        return tuple(filled(0.5, z.shape, z.dtype, z.device) for z in (x, y))
+
+    made = zeros(np.ones((0, 3)), np.ones((2, 3)))
+    assert made[0].shape == (0, 3) and made[1].tolist() == [[0.5] * 3] * 2

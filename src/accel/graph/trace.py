@@ -11,7 +11,7 @@ from typing import Any
 from .. import registry
 from ..array import Array, Symbol
 from ..config import config
-from ..conversion import tabulated
+from ..conversion import given_number, tabulated
 from ..errors import AccelError, ArgumentError
 from ..layout import Layout, result_layout, row_major
 from ..ops.spec import OpSpec, Seen
@@ -104,6 +104,8 @@ class Tracer:
             if array.buffer is x.buffer:
                 return symbol
         whole = None if isinstance(x.buffer, Symbol) else tabulated(x)
+        if whole is None and given_number(x) is not None:
+            whole = x.view((), ())  # the first one met may have no elements
         self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
         return self._capturing[-1]
