@@ -16,7 +16,7 @@ LONG, SHORT = 100, 40
 
 def public() -> Iterator[tuple[str, str]]:
     """(name, docstring) of every public function, class, method and property."""
-    for module in (accel, accel.fft, accel.linalg, accel.nn, accel.special):
+    for module in (accel, accel.fft, accel.linalg, accel.nn, accel.optim, accel.random, accel.special):
         yield module.__name__, inspect.getdoc(module) or ""
         for name in module.__all__:
             value = getattr(module, name)
@@ -72,7 +72,7 @@ def test_there_are_many() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [accel.fft, accel.linalg, accel.nn, accel.special], ids=lambda module: module.__name__
+    "module", [accel.fft, accel.linalg, accel.nn, accel.optim, accel.special], ids=lambda module: module.__name__
 )
 def test_a_namespace_lists_its_functions_only(module: ModuleType) -> None:
     assert [name for name in dir(module) if not name.startswith("_")] == sorted(module.__all__)

@@ -1,0 +1,239 @@
+"""What `accel.optim` has: optimizers whose step is a compiled function of structures of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .array import Array
+from .autodiff import arrays_in, filled, fitting, with_arrays
+from .conversion import constant
+from .dtypes import FLOAT32, TABLE, DType
+from .errors import ArgumentError, DtypeError, ShapeError, shown
+from .fuse import fuse
+from .interop import is_array
+from .registry import OPS
+
+
+class _Functions:
+    def __getattr__(self, name: str) -> Any:
+        return OPS[name].function
+
+
+fn = _Functions()
+
+
+@dataclass(frozen=True)
+class _Optimizer:
+    """What all of them share. A subclass states its numbers, MOMENTS and `step`."""
+
+    learning_rate: float = 1e-3
+
+    MOMENTS: ClassVar[tuple[str, ...]] = ()
+    """Names of what the state has one of for each parameter."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "betas":
+                if not isinstance(value, tuple) or len(value) != 2:
+                    raise ArgumentError(f"{name}: betas: expected two numbers, got {shown(value)}")
+                for beta in value:
+                    _check(name, "betas", beta, 1.0)
+            elif field.name != "nesterov":
+                _check(name, field.name, value, 1.0 if field.name == "momentum" else float("inf"))
+
+    def init(self, parameters: Any) -> dict[str, Any]:
+        """The state before the first step: a dict of ``step``, which counts steps, a float32 array without axes, and
+        of what the optimizer keeps for each parameter, structures like the parameters', in float32 for 16-bit ones.
+
+        Raises ArgumentError where parameters have no arrays, DtypeError where one is not floating.
+        """
+        return self._init(parameters)
+
+    def update(
+        self, parameters: Any, gradient: Any, state: dict[str, Any], learning_rate: Any = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """The parameters and the state after one step. What is given stays as it is.
+
+        gradient: with the parameters' structure, shapes and dtypes. state: what `init` or the step before gave.
+        learning_rate: a number, or an array without axes, with which another value is not traced anew; None: the
+        optimizer's own.
+        Raises ArgumentError, ShapeError or DtypeError where they do not fit the parameters.
+        """
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        if not is_array(rate) or isinstance(rate, np.generic):
+            _check(f"{type(self).__name__}.update", "learning_rate", rate)
+            rate = float(rate)
+        return self._update(parameters, gradient, state, rate)
+
+    @cached_property
+    def _init(self) -> Any:
+        def init(parameters: Any) -> dict[str, Any]:
+            arrays = _checked(f"{type(self).__name__}.init", parameters)
+            state: dict[str, Any] = {"step": filled(0.0, (), FLOAT32, arrays[0].device)}
+            for name in self.MOMENTS:
+                zeros = [filled(0.0, x.shape, _wide(x.dtype), x.device) for x in arrays]
+                state[name] = with_arrays(parameters, zeros)
+            return state
+
+        return fuse(init)
+
+    @cached_property
+    def _update(self) -> Any:
+        def update(parameters: Any, gradient: Any, state: Any, learning_rate: Any) -> tuple[Any, dict[str, Any]]:
+            op = f"{type(self).__name__}.update"
+            arrays = _checked(op, parameters)
+            slopes = fitting(op, "gradient", parameters, gradient)
+            wide = with_arrays(parameters, [fn.astype(x, _wide(x.dtype), copy=False) for x in arrays])
+            if not isinstance(state, dict) or set(state) != {"step", *self.MOMENTS}:
+                raise ArgumentError(f"{op}: state: expected what {type(self).__name__}.init gives")
+            fitting(op, "state['step']", filled(0.0, (), FLOAT32, arrays[0].device), state["step"])
+            moments = [fitting(op, f"state[{name!r}]", wide, state[name]) for name in self.MOMENTS]
+            if isinstance(learning_rate, Array) and learning_rate.shape != ():
+                raise ShapeError(
+                    f"{op}: learning_rate: expected a number or an array without axes, got shape {learning_rate.shape}"
+                )
+            number = not isinstance(learning_rate, Array)
+            t = state["step"] + 1.0
+            made: list[Array] = []
+            kept: dict[str, list[Array]] = {name: [] for name in self.MOMENTS}
+            for x, p, g, *its in zip(arrays, arrays_in(wide), slopes, *moments, strict=True):
+                dtype = p.dtype
+                rate = constant(learning_rate, dtype, p.device) if number else fn.astype(learning_rate, dtype)
+                count = fn.astype(t, dtype, copy=False)
+                new, mine = self.step(p, fn.astype(g, dtype, copy=False), its, rate, count)
+                made.append(fn.astype(new, x.dtype, copy=False))
+                for moment, name in zip(mine, self.MOMENTS, strict=True):
+                    kept[name].append(moment)
+            after = {name: with_arrays(parameters, each) for name, each in kept.items()}
+            return with_arrays(parameters, made), {"step": t, **after}
+
+        return fuse(update)
+
+    def step(self, p: Array, g: Array, moments: Any, rate: Array, t: Array) -> tuple[Array, tuple[Array, ...]]:
+        """A parameter and its moments after step number t. All are of one dtype, float32 or float64."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class SGD(_Optimizer):
+    """Gradient descent, with momentum (Sutskever et al. 2013), by Nesterov's rule or without it.
+
+    weight_decay: of it times the parameter is added to the gradient.
+    """
+
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+
+    MOMENTS: ClassVar[tuple[str, ...]] = ("momentum",)
+
+    def step(self, p: Array, g: Array, moments: Any, rate: Array, t: Array) -> tuple[Array, tuple[Array, ...]]:
+        g = g + self.weight_decay * p if self.weight_decay else g
+        velocity = self.momentum * moments[0] + g
+        return p - rate * (g + self.momentum * velocity if self.nesterov else velocity), (velocity,)
+
+
+@dataclass(frozen=True)
+class Adam(_Optimizer):
+    """Steps by moments of the gradient (Kingma and Ba 2014, arXiv:1412.6980).
+
+    weight_decay: of it times the parameter is added to the gradient.
+    """
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    MOMENTS: ClassVar[tuple[str, ...]] = ("mean", "square")
+
+    def step(self, p: Array, g: Array, moments: Any, rate: Array, t: Array) -> tuple[Array, tuple[Array, ...]]:
+        g = g + self.weight_decay * p if self.weight_decay else g
+        return self._moved(p, g, moments, rate, t)
+
+    def _moved(self, p: Array, g: Array, moments: Any, rate: Array, t: Array) -> tuple[Array, tuple[Array, ...]]:
+        first, second = self.betas
+        mean = first * moments[0] + (1 - first) * g
+        square = second * moments[1] + (1 - second) * (g * g)
+        size = fn.sqrt(square / (1.0 - fn.pow(second, t))) + self.eps
+        return p - rate * (mean / (1.0 - fn.pow(first, t))) / size, (mean, square)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam whose weight decay takes a share of the parameter itself (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
+
+    weight_decay: float = 1e-2
+
+    def step(self, p: Array, g: Array, moments: Any, rate: Array, t: Array) -> tuple[Array, tuple[Array, ...]]:
+        return self._moved(p * (1.0 - rate * self.weight_decay), g, moments, rate, t)
+
+
+@dataclass(frozen=True)
+class Lion(_Optimizer):
+    """Steps of one size, by the sign of a moment (Chen et al. 2023, arXiv:2302.06675)."""
+
+    learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+
+    MOMENTS: ClassVar[tuple[str, ...]] = ("mean",)
+
+    def step(self, p: Array, g: Array, moments: Any, rate: Array, t: Array) -> tuple[Array, tuple[Array, ...]]:
+        first, second = self.betas
+        direction = fn.sign(first * moments[0] + (1 - first) * g)
+        p = p * (1.0 - rate * self.weight_decay) if self.weight_decay else p
+        return p - rate * direction, (second * moments[0] + (1 - second) * g,)
+
+
+def clip_by_global_norm(gradient: Any, max_norm: float) -> tuple[Any, Any]:
+    """The gradient, scaled so that the Euclidean norm of all of it together is at most max_norm; and that norm before.
+
+    Where it is smaller nothing changes. The scale is max_norm / (norm + 1e-6), as torch's. The norm is computed in the
+    arrays' accumulators (float32 or float64).
+    Raises ArgumentError where there are no arrays or max_norm is no finite number from 0, DtypeError where an array is
+    not floating.
+    """
+    _check("clip_by_global_norm", "max_norm", max_norm)
+    return _clip(gradient, float(max_norm))
+
+
+@fuse
+def _clip(gradient: Any, max_norm: float) -> tuple[Any, Any]:
+    arrays = _checked("clip_by_global_norm", gradient)
+    wide = [fn.astype(x, _wide(x.dtype), copy=False) for x in arrays]
+    squares = [fn.sum(x * x) for x in wide]
+    total = squares[0]
+    for square in squares[1:]:
+        total = total + square
+    norm = fn.sqrt(total)
+    scale = fn.minimum(max_norm / (norm + 1e-6), 1.0)
+    made = [fn.astype(x * scale, y.dtype, copy=False) for x, y in zip(wide, arrays, strict=True)]
+    return with_arrays(gradient, made), norm
+
+
+def _check(op: str, argument: str, value: Any, below: float = float("inf")) -> None:
+    """Raises ArgumentError where a value is no finite number from 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)) or not 0 <= value < below:
+        to = "" if below == float("inf") else f" to below {below}"
+        raise ArgumentError(f"{op}: {argument}: expected a number from 0{to}, got {shown(value)}")
+
+
+def _wide(dtype: DType) -> DType:
+    return TABLE[dtype.accumulator]
+
+
+def _checked(op: str, parameters: Any) -> list[Array]:
+    """The arrays of parameters. Raises ArgumentError, DtypeError."""
+    arrays = arrays_in(parameters)
+    if not arrays:
+        raise ArgumentError(f"{op}: expected floating arrays, got {shown(parameters)}")
+    for x in arrays:
+        if x.dtype.kind != "f":
+            raise DtypeError(f"{op}: expected floating arrays, got one of {x.dtype}")
+    return arrays
