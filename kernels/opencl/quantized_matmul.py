@@ -41,7 +41,13 @@ def small_float(codes: str) -> dict[str, object]:
     its = FLOATS.get(codes)
     if its is None:
         return {"FLOAT": 0}
-    return {"FLOAT": 1, "SIGN": f"{its.sign}u", "MANTISSA": its.mantissa, "BIAS": its.bias, "SPECIAL": f"{its.top + 1}u"}
+    return {
+        "FLOAT": 1,
+        "SIGN": f"{its.sign}u",
+        "MANTISSA": its.mantissa,
+        "BIAS": its.bias,
+        "SPECIAL": f"{its.top + 1}u",
+    }
 
 
 EXPONENT = """
@@ -72,7 +78,9 @@ def _prepare(call: Call) -> Prepared:
         "kernels/opencl/quantized_matmul.cl", source(call, device.correctly_rounded), "quantized_matmul"
     )
     (m, n), group = out.shape, max(1, call.params.group)
-    build.set_numbers(device, kernel, 2 * len(call.inputs) + 2, build.pack(defined, m, n, x.shape[1], group, *x.strides, *out.strides))
+    build.set_numbers(
+        device, kernel, 2 * len(call.inputs) + 2, build.pack(defined, m, n, x.shape[1], group, *x.strides, *out.strides)
+    )
     *inputs, output = slots(call)
     size = (-(-n // PANEL) * PANEL, -(-m // int(str(defined["ROWS"]))))
     return Prepared((build.launch(device, kernel, (output, *inputs), size, (PANEL, 1)),))

@@ -119,7 +119,9 @@ def unpacked(op: str, data: Any, shape: Any, kind: Any) -> Arrays:
     raw = _bytes(op, data)
     rows = k // block.elements
     if raw.size != n * rows * block.bytes:
-        raise ShapeError(f"{op}: data: a {kind} weight of {n} by {k} has {n * rows * block.bytes} bytes, got {raw.size}")
+        raise ShapeError(
+            f"{op}: data: a {kind} weight of {n} by {k} has {n * rows * block.bytes} bytes, got {raw.size}"
+        )
     return block.apart(raw.reshape(n, rows, block.bytes))
 
 
