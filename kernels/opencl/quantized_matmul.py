@@ -27,7 +27,7 @@ def definitions(call: Call) -> dict[str, object]:
         **small_float(its.codes),
         "SCALE": build.STORAGE[scales.dtype.name],
         "SUPER": SUPER // max(1, params.group) if its.super else 0,
-        **{"MINOR": build.STORAGE[array.dtype.name] for array in minors},
+        **({"MINOR": build.STORAGE[minors[0].dtype.name]} if minors else {}),
         "EACH": 2 if its.minors == "minima" else 1,
         "ZERO": its.zero,
         "ROWS": next((rows for rows in ROWS if rows >= m), ROWS[-1]),

@@ -17,6 +17,7 @@ import numpy as np
 
 from .array import Array
 from .errors import FileError
+from .layout import Shape
 from .memory import Device
 from .ops.gguf_blocks import BLOCKS
 from .ops.packed import PackedWeight
@@ -51,7 +52,7 @@ class Tensor:
     file: Path
     name: str
     kind: str
-    shape: tuple[int, ...]
+    shape: Shape
     begin: int
     nbytes: int
 
@@ -80,7 +81,7 @@ class Tensor:
         result: Array = reshape(whole, self.shape)
         return result
 
-    def _packed(self, shape: tuple[int, ...], device: str | Device | None) -> PackedWeight:
+    def _packed(self, shape: Shape, device: str | Device | None) -> PackedWeight:
         if self.kind not in BLOCKS:
             self._fail(f"is of {self.kind}; those that are read are {', '.join(BLOCKS)}")
         return PackedWeight.from_gguf(self.data(), shape, self.kind, device=device)
@@ -159,7 +160,7 @@ class _Reader:
             return np.frombuffer(self._take(count * numbers.itemsize), numbers)
         return [self._of(inner, depth + 1) for _ in range(count)]
 
-    def _entry(self) -> tuple[tuple[int, ...], int, int]:
+    def _entry(self) -> tuple[Shape, int, int]:
         """Shape, type and offset of a tensor."""
         axes = self._number("<I")
         if axes > AXES:
@@ -167,9 +168,7 @@ class _Reader:
         shape = tuple(self._number("<Q") for _ in range(axes))[::-1]
         return shape, self._number("<I"), self._number("<Q")
 
-    def _tensor(
-        self, name: str, start: int, alignment: int, shape: tuple[int, ...], number: int, offset: int
-    ) -> Tensor:
+    def _tensor(self, name: str, start: int, alignment: int, shape: Shape, number: int, offset: int) -> Tensor:
         self.what, kind = f"tensor {name}", KINDS.get(number, f"type {number}")
         if offset % alignment:
             self._fail(f"begins at byte {offset} of the data: expected a multiple of {alignment}")

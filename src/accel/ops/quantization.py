@@ -33,8 +33,8 @@ EXPONENT_BIAS = 127
 
 
 class Codes(NamedTuple):
-    """A quantised weight (out, in): codes (out, in) int8, or uint8 that holds float8; or (out, in / 2) uint8, of 4 bits.
-    scales (out, in / group) float32, or uint8 exponents of MX; (1, 1) where one is for all. zeros, of the scales' shape
+    """A quantised weight (out, in): codes (out, in) int8, or uint8 that holds float8, or (out, in / 2) uint8 that holds
+    two of 4 bits; scales (out, in / group) float32, or uint8 exponents of MX; (1, 1) where one is for all; zeros, of the scales' shape
     and int8, or None where there are none."""
 
     codes: Any
@@ -219,8 +219,8 @@ def given(op: str, codes: Any, scales: Any, zeros: Any, bits: Any, format: Any) 
 
 
 def dequantize(codes: Any, scales: Any, zeros: Any = None, *, bits: int = 8, format: str | None = None) -> Any:
-    """The weight (out, in), float32, of what `quantize` gives: integers are (code - zero) * scale, floats are the code's
-    value times the scale, rounded once.
+    """The weight (out, in), float32, of what `quantize` gives: (code - zero) * scale, of floats the code's value times
+    the scale, rounded once.
 
     Raises ShapeError, DtypeError, ArgumentError.
     """

@@ -1,4 +1,4 @@
-"""How the weights of a linear layer may be stored: what codes stand for, and what scales them (docs/quantization.md)."""
+"""How the weights of a linear layer are stored: what codes stand for, and what scales them (docs/quantization.md)."""
 
 from __future__ import annotations
 
