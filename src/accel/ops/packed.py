@@ -25,8 +25,8 @@ class PackedWeight:
     """The weight of a linear layer, made once, which `linear` takes in a weight's place.
 
     Of a float array (out, in) as it is, or of quantised ones: by `quantized` from a float array, by `of_codes` from
-    codes, scales and zeros, by `from_gguf` from the blocks of a file. It lives on its arrays' device, and is not changed
-    any more.
+    codes, scales and zeros, by `from_gguf` from the blocks of a file. It lives on its arrays' device, and is not
+    changed any more.
     """
 
     __slots__ = ("_arrays", "bits", "dtype", "format", "group", "shape")
