@@ -34,8 +34,8 @@ EXPONENT_BIAS = 127
 
 class Codes(NamedTuple):
     """A quantised weight (out, in): codes (out, in) int8, or uint8 that holds float8, or (out, in / 2) uint8 that holds
-    two of 4 bits; scales (out, in / group) float32, or uint8 exponents of MX; (1, 1) where one is for all; zeros, of the
-    scales' shape and int8, or None where there are none."""
+    two of 4 bits; scales (out, in / group) float32, or uint8 exponents of MX; (1, 1) where one is for all; zeros, of
+    the scales' shape and int8, or None where there are none."""
 
     codes: Any
     scales: Any
