@@ -98,11 +98,12 @@ void Quantized::prepare(const QuantizedProblem& x, const char* a, int64_t m, flo
   }
 }
 
-/// Sets the chunk's scales, and shifts, to those of its groups.
+/// Sets the chunk's first group, and scales and shifts to those of its groups.
 void Quantized::scale(const QuantizedProblem& x, char* const* inputs, int64_t panel, QuantizedChunk& chunk) const {
   const WeightFormat& its = *format_;
   const int64_t groups = x.k / x.group, first = chunk.begin / x.group, last = (chunk.end - 1) / x.group + 1;
   const bool super = its.per_super > 0;
+  chunk.stop = (first + 1) * x.group;
   const int64_t each = its.scales == Scales::kMinima ? 2 : 1;
   const int64_t scale_rows = super ? x.k / kSuper * each : groups;
   const int64_t scale_bytes = its.scales <= Scales::kZeros ? 4 : its.scales == Scales::kExponent ? 1 : 2;
@@ -111,13 +112,16 @@ void Quantized::scale(const QuantizedProblem& x, char* const* inputs, int64_t pa
     chunk.scales = reinterpret_cast<const float*>(scales) + first * kPanel;
     return;
   }
-  const int64_t count = last - first;
-  float* const room = static_cast<float*>(scratch(ScratchUse::kRows, 2 * count * kPanel * int64_t{sizeof(float)}));
-  ScaleRows rows{its.scales, first, count, its.per_super, scales, nullptr, its.zero};
+  const int64_t size = (last - first) * kPanel;
+  float* const room = static_cast<float*>(scratch(ScratchUse::kRows, 2 * size * int64_t{sizeof(float)}));
+  ScaleRows rows{its.scales, first, last - first, its.per_super, scales, nullptr};
   if (super || its.scales == Scales::kZeros) rows.minors = inputs[3] + panel * groups * each * kPanel;
-  kernels_->scale(rows, room, room + count * kPanel);
+  kernels_->scale(rows, room, room + size);
+  const bool shifts = its.scales == Scales::kZeros || its.scales == Scales::kMinima;
+  if (!shifts) std::fill_n(room + size, kPanel, its.zero);
   chunk.scales = its.scales == Scales::kZeros ? reinterpret_cast<const float*>(scales) + first * kPanel : room;
-  chunk.shifts = room + count * kPanel;
+  chunk.shifts = room + size;
+  chunk.shift_step = shifts ? kPanel : 0;
 }
 
 void Quantized::run(const QuantizedProblem& x, char* const* inputs, char* out, int threads,

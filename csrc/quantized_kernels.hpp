@@ -29,23 +29,26 @@ struct ScaleRows {
   int64_t first, count, per;  // per: groups of a super-block
   const void* scales;
   const void* minors;  // from the panel's first on
-  float zero;          // of groups whose zeros are not stored
 };
 
 /// Steps [begin, end) of k, at most KC from a multiple of KC on, of one panel.
 struct QuantizedChunk {
   int64_t begin, end, group;  // group: steps that share a scale; of 4-bit codes even
+  int64_t stop;               // where the first group ends, which may be behind the chunk's end
   const void* codes;
   const float* scales;  // of the group of `begin`, then of the next ones
-  const float* shifts;  // likewise: zeros, or minima less than 0; of float codes not read
+  const float* shifts;  // likewise, shift_step apart: zeros, or minima less than 0; of float codes not read
+  int64_t shift_step;   // kPanel, or 0 where all are the same
   const float* a;       // [k][rows]
   float* c;             // [rows][kPanel]: the chunk's sums are added, or stored where begin is 0
 };
 
 struct QuantizedKernels {
-  void (*multiply[8][4])(const QuantizedChunk& chunk);                 // by codes, and rows: 1, 2, 4, 8
-  void (*widen[7])(const QuantizedChunk& chunk, float* weights);       // weights[end - begin][kPanel]
-  void (*scale)(const ScaleRows& rows, float* scales, float* shifts);  // [count][kPanel]; scales not of float32 ones
+  void (*multiply[8][4])(const QuantizedChunk& chunk);            // by codes, and rows: 1, 2, 4, 8
+  void (*widen[7])(const QuantizedChunk& chunk, float* weights);  // weights[end - begin][kPanel]
+  void (*scale)(const ScaleRows& rows, float* scales,
+                float* shifts);  // [count][kPanel]; of float32 scales only shifts, of formats without zeros and minima
+                                 // only scales
 };
 
 }  // namespace accel
