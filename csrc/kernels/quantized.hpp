@@ -111,6 +111,7 @@ struct PanelColumns {
   static constexpr bool kHalves = kCodes == Codes::kInt4 || kCodes == Codes::kUint4 || kCodes == Codes::kE2m1;
   static constexpr bool kFloats = kCodes == Codes::kE4m3 || kCodes == Codes::kE5m2 || kCodes == Codes::kE2m1;
   static constexpr bool kMinima = kCodes == Codes::kUint8 || kCodes == Codes::kUint4;
+  static constexpr bool kWhole = kCodes == Codes::kFloat;
   static constexpr int kE = kElements<float>, kSteps = kHalves ? 2 : 1;
   static constexpr float kUnits = 8388608;  // floats from here on are whole: their low bits count units
   const QuantizedChunk& x;
@@ -120,7 +121,7 @@ struct PanelColumns {
   /// Returns whether scales have the factor of units already, which those near infinity do not take.
   ACCEL_LANES bool begin(PanelColumns& self, int64_t group) {
     bool scaled = true;
-    if constexpr (kCodes != Codes::kFloat) {
+    if constexpr (!kWhole) {
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         const int64_t place = group * kPanel + self.at + v * kE;
@@ -158,7 +159,7 @@ struct PanelColumns {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const int64_t column = self.at + v * kE;
-      if constexpr (kCodes == Codes::kFloat) {
+      if constexpr (kWhole) {
         weights[0][v] = load(static_cast<const float*>(self.x.codes) + (k - self.x.begin) * kPanel + column);
       } else {
         const char* const p = static_cast<const char*>(self.x.codes) + k / kSteps * kPanel + column;
@@ -234,9 +235,13 @@ static constexpr int quantized_vectors() {
 template <bool kScaled, int kRows, class Columns, int kVectors>
 ACCEL_LANES void add_products(const Columns& columns, const float* a, int64_t k, int64_t stop,
                               Vector<float> (&sums)[kRows][kVectors]) {
-  constexpr int kSteps = Columns::kSteps;
+  constexpr int kSteps = Columns::kSteps, kAhead = 32;  // bytes of a column that codes are asked for ahead
   for (; k < stop; k += kSteps) {
     Vector<float> weights[kSteps][kVectors];
+    if constexpr (!Columns::kWhole) {  // a page's end stops what the CPU fetches ahead by itself
+      const uintptr_t next = reinterpret_cast<uintptr_t>(columns.x.codes) + (k / kSteps + kAhead) * kPanel;
+      __builtin_prefetch(reinterpret_cast<const void*>(next), 0, 3);
+    }
     Columns::template read<kScaled>(columns, k, weights);
 #pragma GCC unroll 2
     for (int s = 0; s < kSteps; ++s) {
