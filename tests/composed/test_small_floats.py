@@ -127,6 +127,20 @@ def test_infinite_codes_and_nan_reach_the_result(name: str, rows: int) -> None:
     assert np.isnan(values).any()
 
 
+@pytest.mark.parametrize("rows", [1, 8, 9])
+def test_scales_near_infinity_are_scales(rows: int) -> None:
+    scales = np.float32(2.0) ** np.float32([[112], [118], [119], [120], [127]])
+    codes = np.tile(np.arange(0, 120, dtype=np.uint8), (5, 1))  # up to 256
+    packed = nn.PackedWeight.of_codes(codes, scales, format="e4m3fn")
+    with np.errstate(over="ignore"):
+        want = (code_values("e4m3fn")[codes] * scales).T
+    for i in range(0, 120, rows):
+        x = np.eye(120, dtype=np.float32)[i : i + rows]
+        finite = np.isfinite(want).all(0)
+        assert np.array_equal(nn.linear(x, packed)[:, finite], want[i : i + rows, finite])
+    assert finite.tolist() == [True] * 4 + [False]
+
+
 WRONG = (
     (lambda w: nn.quantize(w, format="e3m4"), ArgumentError, "format.*e4m3fn.*mxfp4"),
     (lambda w: nn.quantize(w, format="Q4_0"), ArgumentError, "format"),
