@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ... import asarray, matmul
-from ...nn import PackedWeight, dequantize, linear, quantize
+from ...nn import PackedWeight, linear
+from ...ops.gguf_blocks import BLOCKS as GGUF
 from .case import Calls, Case
 from .data import Data
 
@@ -18,20 +19,39 @@ LAYERS = ((4096, 4096), (14336, 4096), (4096, 14336))
 
 ROWS = (1, 2, 4, 8)
 
+FLOATS = ("e4m3fn", "e5m2", "mxfp8_e4m3", "mxfp4")
 
-def products(bits: int, group: int | None) -> list[Case]:
+BLOCKS = ("Q4_0", "Q8_0", "Q4_K", "Q5_K", "Q6_K")
+
+
+def products(name: str, group: int | None) -> list[Case]:
     """Every layer by every number of rows."""
-    return [layer(n, k, m, bits, group) for n, k in LAYERS for m in ROWS]
+    return [layer(n, k, m, name, group) for n, k in LAYERS for m in ROWS]
 
 
-def layer(n: int, k: int, m: int, bits: int, group: int | None) -> Case:
-    """(m, k) by a weight of n outputs."""
+def decoded() -> list[Case]:
+    """One row by a layer in each format of small floats and of files."""
+    n, k = LAYERS[0]
+    return [layer(n, k, 1, name) for name in (*FLOATS, *BLOCKS)]
+
+
+def _packed(data: Data, name: str, n: int, k: int, group: int | None) -> PackedWeight:
+    if name not in BLOCKS:
+        return PackedWeight.quantized(data.array("float32", (n, k)), format=name, group=group)
+    block = GGUF[name]
+    raw = np.random.default_rng(0).integers(0, 256, (n, k // block.elements, block.bytes), np.uint8)
+    halves = {"Q6_K": slice(208, 210), "Q4_K": slice(0, 4), "Q5_K": slice(0, 4)}.get(name, slice(0, 2))
+    raw[..., halves] = np.array([0.001, 0.002], "<f2").view(np.uint8)[: halves.stop - halves.start]
+    return PackedWeight.from_gguf(raw, (n, k), name)
+
+
+def layer(n: int, k: int, m: int, name: str, group: int | None = None) -> Case:
+    """(m, k) by a weight of n outputs in a format."""
 
     def build(data: Data) -> Calls:
-        x, w = data.array("float32", (m, k)), data.array("float32", (n, k))
-        codes = quantize(w, bits=bits, group=group)
-        packed = PackedWeight.of_codes(*codes, bits=bits)
-        wide = dequantize(*codes, bits=bits)
+        x = data.array("float32", (m, k))
+        packed = _packed(data, name, n, k, group)
+        wide = np.asarray(packed.dequantize())
         rows, along, across = asarray(x), asarray(wide), asarray(np.ascontiguousarray(wide.T))
         peers: dict[str, Callable[[], Any]] = {
             "along": lambda: matmul(rows, along.mT),
@@ -44,4 +64,4 @@ def layer(n: int, k: int, m: int, bits: int, group: int | None) -> Case:
 
         return Calls(lambda: linear(rows, packed), peers, expected, lambda y: y[:, some])
 
-    return Case(f"{m}x{k}x{n}", "float32", build)
+    return Case(f"{m}x{k}x{n}" if name in ("int8", "int4") else f"{name} {m}x{k}x{n}", "float32", build)

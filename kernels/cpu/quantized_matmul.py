@@ -12,7 +12,7 @@ def _supports(call: Call) -> str | None:
 
 def _prepare(call: Call) -> Prepared:
     (x, *_), (out,), params = call.inputs, call.outputs, call.params
-    kernel = native().Quantized(isa(call.settings.cpu_isa), params.bits, x.dtype.name, out.dtype.name)
+    kernel = native().Quantized(isa(call.settings.cpu_isa), params.format, x.dtype.name, out.dtype.name)
     m, n = out.shape
     run = kernel.launch(m, n, x.shape[1], params.group, out.strides, x.strides, threads(call.settings))
     return one_launch(call, run, kernel)

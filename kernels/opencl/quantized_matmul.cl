@@ -4,6 +4,11 @@
 //   INDEX, UINDEX    as in pointwise.cl
 //   IN, OUT          storage of x and of the result; float load(IN), OUT finish(float)
 //   CODE, STEPS      storage of codes, and steps of k that one holds: 1, or 2 of 4 bits each
+//   FLOAT            whether codes are floats, of these constants of WeightFormat's small floats: SIGN (its bit), MANTISSA
+//                    (bits), BIAS, SPECIAL (the magnitude of the first that is not finite)
+//   SCALE, SUPER     storage of scales, and groups of a super-block, or 0; float load_scale(SCALE)
+//   MINOR, EACH      storage of minors, if there are any; rows of scales and of minors for each group: 2 with minima
+//   ZERO             of integers whose zeros are not stored
 //   ROWS             of the result that a work-item makes
 //   PANEL, KC        columns of a panel, and steps of a chunk
 // Weights lie in panels (docs/quantization.md): neighbouring work-items read neighbouring bytes.
@@ -14,16 +19,38 @@ typedef struct {
   INDEX out[2];
 } Geometry;
 
+#if FLOAT
+float weight_of(uint code) {
+  const uint magnitude = code & (SIGN - 1), shifted = magnitude << (23 - MANTISSA);
+  uint bits = shifted + ((uint)(127 - BIAS) << 23);
+  // The bits of a subnormal number are those of a normal one without its leading 1.
+  if (magnitude < 1u << MANTISSA) {
+    bits = as_uint(as_float(shifted + ((uint)(128 - BIAS) << 23)) - as_float((uint)(128 - BIAS) << 23));
+  }
+  if (magnitude >= SPECIAL) bits = shifted | 0x7f800000u;
+  return as_float(bits | ((code & SIGN) ? 0x80000000u : 0u));
+}
+#endif
+
 __attribute__((reqd_work_group_size(PANEL, 1, 1))) __kernel void quantized_matmul(
     __global OUT *out, const long at, __global const IN *x, const long x_at, __global const CODE *codes,
-    const long codes_at, __global const float *scales, const long scales_at, __global const char *zeros,
-    const long zeros_at, const Geometry g) {
+    const long codes_at, __global const SCALE *scales, const long scales_at,
+#ifdef MINOR
+    __global const MINOR *minors, const long minors_at,
+#endif
+    const Geometry g) {
   const size_t panel = get_group_id(0), lane = get_local_id(0);
   const INDEX column = (INDEX)(panel * PANEL + lane), first = (INDEX)get_group_id(1) * ROWS;
   const size_t groups = (size_t)(g.k / g.group);
   codes += codes_at + panel * (size_t)(g.k / STEPS) * PANEL + lane;
+#if SUPER
+  scales += scales_at + panel * (groups / SUPER * EACH) * PANEL + lane;
+#else
   scales += scales_at + panel * groups * PANEL + lane;
-  zeros += zeros_at + panel * groups * PANEL + lane;
+#endif
+#ifdef MINOR
+  minors += minors_at + panel * groups * EACH * PANEL + lane;
+#endif
   float total[ROWS];
   __global const IN *from[ROWS];
 #pragma unroll
@@ -39,14 +66,32 @@ __attribute__((reqd_work_group_size(PANEL, 1, 1))) __kernel void quantized_matmu
     INDEX step = start;
     while (step < end) {
       const INDEX its_group = step / g.group, stop = min(end, (its_group + 1) * g.group);
-      const float scale = scales[(size_t)its_group * PANEL];
-      const int zero = zeros[(size_t)its_group * PANEL];
+#if SUPER
+      const size_t major = (size_t)(its_group / SUPER) * EACH * PANEL, minor = (size_t)its_group * EACH * PANEL;
+      const float scale = load_scale(scales[major]) * minors[minor];
+#if EACH == 2
+      const float minimum = load_scale(scales[major + PANEL]) * minors[minor + PANEL];
+#endif
+#else
+      const float scale = load_scale(scales[(size_t)its_group * PANEL]);
+#endif
+#if defined(MINOR) && !SUPER
+      const int zero = minors[(size_t)its_group * PANEL];
+#else
+      const int zero = ZERO;
+#endif
       for (; step < stop; step += STEPS) {
         const int code = codes[(size_t)(step / STEPS) * PANEL];
 #pragma unroll
         for (int s = 0; s < STEPS; ++s) {
           const int whole = STEPS == 1 ? code : s ? code >> 4 : code & 15;
+#if FLOAT
+          const float weight = weight_of((uint)whole) * scale;
+#elif EACH == 2
+          const float weight = fma((float)whole, scale, -minimum);
+#else
           const float weight = (float)(whole - zero) * scale;
+#endif
 #pragma unroll
           for (int r = 0; r < ROWS; ++r) chunk[r] = fma(load(from[r][(step + s) * g.x[1]]), weight, chunk[r]);
         }

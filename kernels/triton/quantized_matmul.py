@@ -10,9 +10,9 @@ from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.kernels.triton.device import quantized_matmul as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
-from accel.kernels.triton.reduce import cast
+from accel.kernels.triton.reduce import cast, same
 from accel.numerics import KC
-from accel.ops.parameters import PANEL
+from accel.ops.weight_formats import FLOATS, PANEL, SUPER
 
 ROWS = 16
 """Rows of a program instance at most."""
@@ -26,20 +26,31 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Prepared:
-    (x, codes, *rest), (out,), params, device = call.inputs, call.outputs, call.params, call.device
+    (x, codes, scales, *minors), (out,), params, device = call.inputs, call.outputs, call.params, call.device
+    its, small = params.its, FLOATS.get(params.its.codes)
     (m, n), k, group = out.shape, x.shape[1], max(1, params.group)
     far = needs_wide(*((its.shape, its.strides) for its in (x, codes, out)))
     height = min(ROWS, power_of_two(m))
     tiles_m = -(-m // height)
-    widen, finish = device.functions(
-        {"widen": cast(x.dtype.name, "float32"), "finish": cast("float32", out.dtype.name)}
+    exponents = scales.dtype.name == "uint8"
+    widen, finish, scale = device.functions(
+        {
+            "widen": cast(x.dtype.name, "float32"),
+            "finish": cast("float32", out.dtype.name),
+            "scale": same("uint8") if exponents else cast(scales.dtype.name, "float32"),
+        }
     )
     arguments = {
         "out": Pointer(storage(out.dtype.name)), "x": Pointer(storage(x.dtype.name)),
-        "codes": Pointer(codes.dtype.name), "scales": Pointer("float32"), "zeros": Pointer("int8"),
+        "codes": Pointer(codes.dtype.name), "scales": Pointer(storage(scales.dtype.name)),
+        "minors": tuple(Pointer(array.dtype.name) for array in minors),
         "m": m, "n": n, "k": k, "chunks": max(1, -(-k // KC)), "group": group, "tiles_m": tiles_m,
         "x_row": x.strides[0], "x_column": x.strides[1], "out_row": out.strides[0], "out_column": out.strides[1],
-        "WIDEN": widen, "FINISH": finish, "STEPS": 8 // params.bits, "RUN": gcd(group, RUN), "BM": height,
+        "WIDEN": widen, "FINISH": finish, "SCALE": scale, "EXPONENTS": exponents, "STEPS": its.steps,
+        "FLOAT": small is not None, "SIGN": small.sign if small else 0, "MANTISSA": small.mantissa if small else 0,
+        "BIAS": small.bias if small else 0, "SPECIAL": small.top + 1 if small else 0,
+        "SUPER": SUPER // group if its.super else 0, "EACH": 2 if its.minors == "minima" else 1,
+        "ZEROS": its.minors == "zeros", "ZERO": its.zero, "RUN": gcd(group, RUN), "BM": height,
         "PANEL": PANEL, "KC": KC, "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
     what = Specialization(
@@ -47,7 +58,7 @@ def _prepare(call: Call) -> Prepared:
         num_warps=max(1, min(4, height // 2)),
     )  # fmt: skip
     *inputs, output = slots(call)
-    sizes = [its.dtype.itemsize for its in (out, x, codes, *rest)]
+    sizes = [its.dtype.itemsize for its in (out, *call.inputs)]
     return Prepared((prepare(device, what, tiles_m * -(-n // PANEL), (output, *inputs), sizes),))
 
 

@@ -10,10 +10,10 @@ from .ops.embedding import cache_update as _cache_update
 from .ops.embedding import embedding as _embedding
 from .ops.embedding import one_hot as _one_hot
 from .ops.packed import PackedWeight as _PackedWeight
-from .ops.packed import dequantize as _dequantize
 from .ops.packed import linear as _linear
-from .ops.packed import quantize as _quantize
 from .ops.primitive.pointwise import gelu as _gelu
+from .ops.quantization import dequantize as _dequantize
+from .ops.quantization import quantize as _quantize
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_sum as _segment_sum
 from .registry import OPS as _OPS

@@ -6,13 +6,46 @@ import triton.language as tl
 
 
 @triton.jit
+def weight_of(code, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr):
+    """The float32 of a small float's code, int32: the bits of a subnormal number are those of a normal one without its
+    leading 1. Magnitudes from SPECIAL on are infinity and NaN."""
+    magnitude = code & (SIGN - 1)
+    shifted = magnitude << (23 - MANTISSA)
+    one = (128 - BIAS) << 23
+    small = (shifted + one).to(tl.float32, bitcast=True) - tl.full(code.shape, one, tl.int32).to(
+        tl.float32, bitcast=True
+    )
+    bits = shifted + ((127 - BIAS) << 23)
+    bits = tl.where(magnitude < (1 << MANTISSA), small.to(tl.int32, bitcast=True), bits)
+    bits = tl.where(magnitude >= SPECIAL, shifted | 0x7F800000, bits)
+    wide = bits.to(tl.float32, bitcast=True)
+    return tl.where((code & SIGN) != 0, -wide, wide)
+
+
+@triton.jit
+def scale_at(p, SCALE: tl.constexpr, EXPONENTS: tl.constexpr):
+    """The scale behind a pointer, float32."""
+    x = tl.load(p)
+    if EXPONENTS:
+        bits = x.to(tl.int32)
+        bits = tl.where(bits == 0, 0x00400000, tl.where(bits == 255, 0x7FC00000, bits << 23))
+        return bits.to(tl.float32, bitcast=True)
+    else:
+        return SCALE(x)
+
+
+@triton.jit
 def quantized_matmul(
-    out, x, codes, scales, zeros, m, n, k, chunks, group, tiles_m, x_row, x_column, out_row, out_column,
-    WIDEN: tl.constexpr, FINISH: tl.constexpr, STEPS: tl.constexpr, RUN: tl.constexpr, BM: tl.constexpr,
-    PANEL: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
+    out, x, codes, scales, minors, m, n, k, chunks, group, tiles_m, x_row, x_column, out_row, out_column,
+    WIDEN: tl.constexpr, FINISH: tl.constexpr, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, STEPS: tl.constexpr,
+    FLOAT: tl.constexpr, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr,
+    SUPER: tl.constexpr, EACH: tl.constexpr, ZEROS: tl.constexpr, ZERO: tl.constexpr, RUN: tl.constexpr,
+    BM: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """out = FINISH(x @ weights), a panel and BM rows of it. STEPS: of k in a byte of codes. RUN: steps that share a
-    scale, whatever the first, if they begin at a multiple of RUN; it divides k."""
+    scale, whatever the first, if they begin at a multiple of RUN; it divides k. FLOAT: whether codes are floats, of the
+    next four. SUPER: groups of a super-block, or 0. EACH: rows of scales and of minors, the second of minima. ZEROS:
+    whether minors are zeros; else these are ZERO."""
     pid = tl.program_id(0).to(INDEX)
     panel = pid // tiles_m
     rows = pid % tiles_m * BM + tl.arange(0, BM).to(INDEX)
@@ -20,14 +53,27 @@ def quantized_matmul(
     there = rows < m
     x_rows = x + rows * x_row
     codes = codes + panel * (k // STEPS) * PANEL + lanes
-    over = panel * (k // group) * PANEL + lanes
+    groups = k // group
+    if SUPER > 0:
+        scales = scales + panel * (groups // SUPER * EACH) * PANEL + lanes
+    else:
+        scales = scales + panel * groups * PANEL + lanes
+    over = panel * groups * EACH * PANEL + lanes
     total = tl.full([BM, PANEL], -0.0, tl.float32)
     for chunk in range(chunks):
         part = tl.full([BM, PANEL], 0, tl.float32)
         for start in range(chunk * KC, min(chunk * KC + KC, k), RUN):
-            place = over + start // group * PANEL
-            scale = tl.load(scales + place)
-            zero = tl.load(zeros + place).to(tl.int32)
+            its = start // group
+            if SUPER > 0:
+                major = scales + its // SUPER * EACH * PANEL
+                minor = minors[0] + over + its * EACH * PANEL
+                scale = scale_at(major, SCALE, EXPONENTS) * tl.load(minor).to(tl.float32)
+                if EACH == 2:
+                    minimum = -(scale_at(major + PANEL, SCALE, EXPONENTS) * tl.load(minor + PANEL).to(tl.float32))
+            else:
+                scale = scale_at(scales + its * PANEL, SCALE, EXPONENTS)
+            if ZEROS:
+                zero = tl.load(minors[0] + over + its * PANEL).to(tl.int32)
             for step in tl.static_range(0, RUN, STEPS):
                 code = tl.load(codes + (start + step) // STEPS * PANEL).to(tl.int32)
                 for s in tl.static_range(STEPS):
@@ -37,7 +83,14 @@ def quantized_matmul(
                         whole = code & 15
                     else:
                         whole = code >> 4
-                    weight = (whole - zero).to(tl.float32) * scale
+                    if FLOAT:
+                        weight = weight_of(whole, SIGN, MANTISSA, BIAS, SPECIAL) * scale
+                    elif EACH == 2:
+                        weight = tl.fma(whole.to(tl.float32), scale, minimum)
+                    elif ZEROS:
+                        weight = (whole - zero).to(tl.float32) * scale
+                    else:
+                        weight = (whole - ZERO).to(tl.float32) * scale
                     left = WIDEN(tl.load(x_rows + (start + step + s) * x_column, mask=there, other=0))
                     left, right = tl.broadcast(left[:, None], weight[None, :])
                     part = tl.fma(left, right, part)

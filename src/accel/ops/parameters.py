@@ -9,6 +9,7 @@ from ..dtypes import TABLE, DType
 from ..errors import ShapeError
 from ..layout import Layout, Shape, broadcast_strides, collapse
 from ..scalar import Program, RowProgram
+from .weight_formats import FORMATS, Format
 
 
 @dataclass(frozen=True)
@@ -253,33 +254,30 @@ def selection(inputs: Sequence[Layout], shape: Shape, params: Gather) -> Selecti
     )
 
 
-PANEL = 64
-"""Columns of a panel of quantised weights."""
-
-
 @dataclass(frozen=True)
 class Quantized:
     """Parameters of the primitive ``quantized_matmul``: a product of its first input, (m, k) of float32 or a 16-bit
-    float, and weights that the others hold, row-major (docs/quantization.md).
+    float, and weights that the others hold, row-major: codes, scales, and the format's minors if it has any
+    (docs/quantization.md).
 
-    bits: of a weight, 8 or 4. n: columns of the weights, which lie in panels of PANEL, the last one filled up; nothing
-    behind n is computed with. group: steps of k that share a scale; it divides k, and for 4 bits it is even.
-    Codes: (panels, k, PANEL) int8, or (panels, k / 2, PANEL) uint8, whose low half is the even step's, of 0 to 15.
-    Scales: (panels, k / group, PANEL) float32. Zeros: the same of int8. output: the dtype, the first input's or
-    float32.
+    format: a name of weight_formats.FORMATS. n: columns of the weights, which lie in panels of PANEL, the last one
+    filled up; nothing behind n is computed with. group: steps of k that share a scale. output: the dtype, the first
+    input's or float32.
     """
 
-    bits: int
+    format: str
     n: int
     group: int
     output: str
 
-    def shapes(self, k: int) -> tuple[Shape, Shape, Shape]:
-        """Of codes, scales and zeros."""
-        panels = -(-self.n // PANEL)
-        steps = k if self.bits == 8 else k // 2
-        over = (panels, k // max(1, self.group), PANEL)
-        return (panels, steps, PANEL), over, over
+    @property
+    def its(self) -> Format:
+        """The format."""
+        return FORMATS[self.format]
+
+    def shapes(self, k: int) -> tuple[Shape, ...]:
+        """Of codes, scales, and minors."""
+        return self.its.shapes(self.n, k, self.group)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ SMALL = [
     *(scans.along(dtype, (70, 40), axis) for dtype in ("float32", "int64") for axis in (0, 1)),
     *(gathers.along((70, 40), 9, axis) for axis in (0, 1)),
     *(joins.parted("parts", (70, 40), 3, axis) for axis in (0, 1)),
-    *(quantized.layer(70, 64, 3, bits, 32) for bits in (8, 4)),
+    *(quantized.layer(70, 256, 3, name) for name in ("int8", "int4", *quantized.FLOATS, *quantized.BLOCKS)),
     *(joins.rolled((70, 40), 9, axis) for axis in (0, 1)),
     *(joins.flipped((70, 40), axis) for axis in (0, 1)),
     *(joins.padded(shape, 3, mode) for shape in ((70,), (7, 40)) for mode in ("constant", "reflect")),

@@ -1,4 +1,4 @@
-"""linear with a weight of 8 or 4 bits: its product, a bias and an activation."""
+"""linear with a quantised weight: its product, a bias and an activation."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ def _exact(
     x: np.ndarray,
     codes: np.ndarray,
     scales: np.ndarray,
-    zeros: np.ndarray,
+    minors: np.ndarray | None = None,
     bias: np.ndarray | None = None,
     *,
-    bits: int,
+    format: str,
     outputs: int,
     group: int,
     activation: str | None = None,
     dtype: Any = None,
 ) -> np.ndarray:
     """That of linear with the weights in float32."""
-    weights = dequantized(Quantized(bits, outputs, group, "float32"), x.shape[-1], codes, scales, zeros)
+    held = (codes, scales) if minors is None else (codes, scales, minors)
+    weights = dequantized(Quantized(format, outputs, group, "float32"), x.shape[-1], *held)
     return exact_linear(x.astype(np.float32), weights.T, bias, activation)
 
 
@@ -49,10 +50,10 @@ def packed_linear(
     x: AnyOperand,
     codes: AnyOperand,
     scales: AnyOperand,
-    zeros: AnyOperand,
+    minors: AnyOperand | None = None,
     bias: AnyOperand | None = None,
     *,
-    bits: int,
+    format: str,
     outputs: int,
     group: int,
     activation: str | None = None,
@@ -60,7 +61,7 @@ def packed_linear(
 ) -> Array:
     """activation(x @ weights + bias), with one rounding at the end.
 
-    x: (…, in). codes, scales, zeros, bits, group: as in `Quantized`. outputs: columns of the weights.
+    x: (…, in). codes, scales, minors, format, group: as in `Quantized`. outputs: columns of the weights.
     """
     op = "linear"
     if x.ndim == 0:
@@ -73,9 +74,10 @@ def packed_linear(
     if activation is not None:
         check_activation(activation, FLOAT32)
     plain = bias is None and activation is None
-    params = Quantized(bits, outputs, group, output.name if plain else "float32")
+    held = (codes, scales) if minors is None else (codes, scales, minors)
+    params = Quantized(format, outputs, group, output.name if plain else "float32")
     rows = reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
-    result: Array = dispatch.call(QUANTIZED_MATMUL, (rows, codes, scales, zeros), params)
+    result: Array = dispatch.call(QUANTIZED_MATMUL, (rows, *held), params)
     if bias is not None:
         result = result + bias
     if activation is not None:
