@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,7 @@ def weights(b: int, query: np.ndarray, key: np.ndarray, value: np.ndarray, param
     """Of a sequence."""
     wide = np.longdouble if as_dtype(query.dtype) is FLOAT64 else np.float64
     queries, keys, shared = query.shape[2], key.shape[2], query.shape[1] // key.shape[1]
-    start, length = 0, keys
-    if "starts" in others:
-        start = min(max(int(others["starts"][b]), 0), keys)
-        length = keys - start
-    if "lengths" in others:
-        length = min(max(int(others["lengths"][b]), 0), keys - start)
+    start, length = _extent(b, keys, others)
     q, k, v = query[b].astype(wide), *(np.repeat(x[b].astype(wide), shared, axis=0) for x in (key, value))
     k, v = k[:, start : start + length], v[:, start : start + length]
     distance = np.arange(length) - np.arange(queries)[:, None] - (length - queries if params.from_end else 0)
@@ -72,6 +68,12 @@ def weights(b: int, query: np.ndarray, key: np.ndarray, value: np.ndarray, param
     return Weights(s, top, p, v, products, sizes)
 
 
+def _extent(b: int, keys: int, others: dict[str, Any]) -> tuple[int, int]:
+    """A sequence's first key, and how many it has."""
+    start = min(max(int(others["starts"][b]), 0), keys) if "starts" in others else 0
+    return start, min(max(int(others["lengths"][b]), 0), keys - start) if "lengths" in others else keys - start
+
+
 def _sequences(query: np.ndarray, key: np.ndarray, value: np.ndarray, *others: np.ndarray, params: Attention) -> Any:
     named = dict(zip(params.given, others, strict=True))
     return [weights(b, query, key, value, params, **named) for b in range(query.shape[0])]
@@ -96,34 +98,63 @@ def _sum(p: np.ndarray, v: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 
 def bound(reference: np.ndarray, *operands: np.ndarray, params: Attention) -> np.ndarray:
-    """Each score has an error E; each weight then a relative one of exp(2 E) - 1, of what the exponentials' arguments
+    """Of what is lost, and of one rounding."""
+    accumulator = TABLE[as_dtype(operands[0].dtype).accumulator]
+    absolute = losses(*operands, params=params)
+    return bounds.rounded(np.asarray(reference, np.float64), absolute, accumulator, as_dtype(operands[0].dtype))
+
+
+def losses(*operands: np.ndarray, params: Attention, errors: Sequence[np.ndarray] | None = None) -> np.ndarray:
+    """Largest error before the last rounding, of operands that have errors themselves where some are given.
+
+    Each score has an error E; each weight then a relative one of exp(2 E) - 1, of what the exponentials' arguments
     lose (they add up to the range of the scores, thrice), of the exponentials and products by which it reaches the end,
     and of one addition for each key of a chunk, block and chunk."""
-    query = operands[0]
-    dtype = as_dtype(query.dtype)
-    accumulator = TABLE[dtype.accumulator]
+    query, key, value = operands[:3]
+    accumulator = TABLE[as_dtype(query.dtype).accumulator]
     u, least, most = bounds.unit_roundoff(accumulator), bounds.smallest(accumulator), bounds.largest(accumulator)
     depth = bounds.gamma(query.shape[-1], u)
-    absolute = np.zeros(np.shape(reference))
+    absolute = np.zeros((*query.shape[:3], value.shape[-1]))
     with np.errstate(all="ignore"):
         for b, its in enumerate(_sequences(*operands, params=params)):
             seen = its.scores != -np.inf
             n = its.scores.shape[-1]
             error = depth * its.products + query.shape[-1] * least * abs(params.scale) + 16 * u * its.sizes
+            sizes = np.where(np.isfinite(its.values), np.abs(its.values), 0).astype(np.float64)
+            of_v = np.zeros_like(sizes)
+            if errors is not None:
+                start, length = _extent(b, key.shape[2], dict(zip(params.given, operands[3:], strict=True)))
+                part = slice(start, start + length)
+                shared = query.shape[1] // key.shape[1]
+                k = np.abs(np.repeat(key[b, :, part].astype(np.float64), shared, axis=0))
+                of_k, of_v = (np.repeat(x[b, :, part], shared, axis=0) for x in errors[1:3])
+                of_q, q = errors[0][b], np.abs(query[b].astype(np.float64))
+                error = error + abs(params.scale) * (q @ of_k.mT + of_q @ (k + of_k).mT)
+                for name, x in zip(params.given, errors[3:], strict=True):
+                    if name == "mask":
+                        error = error + np.where(x[b, :, :, part] > 0, _of_mask(operands[3], x[b, :, :, part]), 0)
+                    elif x.any():
+                        error = np.full_like(error, np.inf)  # of vectors, which are given as they are
             error = np.where(seen, error, 0).max(axis=-1, initial=0)
             spread = np.where(seen, np.abs(its.scores), 0).max(axis=-1, initial=0) + np.where(
                 np.isfinite(its.top), np.abs(its.top), 0
             )
             steps = -(-n // LANES) + -(-n // ATTENTION) + 4
             relative = 2 * error + u * (6 * spread + 6 * steps + min(n, ATTENTION) + 64)
-            sizes = np.where(np.isfinite(its.values), np.abs(its.values), 0).astype(np.float64)
             largest = sizes.max(axis=(-2, -1), initial=0)[:, None]
             lost = 8 * (n + 4) * least * (1 + (n + 1) * largest)
-            own = np.expm1(2 * relative)[..., None] * (its.weights.astype(np.float64) @ sizes) + lost[..., None]
+            shares = its.weights.astype(np.float64)
+            own = np.expm1(2 * relative)[..., None] * (shares @ sizes) + lost[..., None]
+            own = own + np.exp(2 * relative)[..., None] * (shares @ of_v)
             size = np.where(seen, its.products + its.sizes, 0).max(axis=-1, initial=0)
             fits = (size < most / 4) & ((n + 1) * largest < most / 4)
             absolute[b] = np.where(fits[..., None], own.astype(np.float64), np.inf)
-    return bounds.rounded(np.asarray(reference, np.float64), absolute, accumulator, dtype)
+    return absolute
+
+
+def _of_mask(mask: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """What errors of a mask's elements do to scores: where it is of bool, nothing is known."""
+    return np.full(error.shape, np.inf) if mask.dtype == bool else error
 
 
 def _plain(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ... import dispatch, interop, registry
 from ...dtypes import BOOL, FLOATS, INT64, TABLE, DType, as_dtype
 from ...errors import DtypeError, ShapeError
+from ...graph.bounded import Bounded, bounded
 from ...ieee import fma32, fma64
 from ...layout import Layout
 from ...numerics import ATTENTION, HEAD, LANES
@@ -19,6 +20,9 @@ from .. import canonical
 from ..composed import exact_attention
 from ..parameters import ATTENTION_OPERANDS, Attention
 from ..spec import Inferred, OpSpec, Output, Primitive
+
+if TYPE_CHECKING:
+    from ...graph.bound import Analysis
 
 
 def _infer(inputs: tuple[Layout, ...], params: Attention) -> Inferred:
@@ -220,11 +224,22 @@ def _answer(params: Attention, outputs: tuple[Output, ...], *operands: np.ndarra
     return [canonical_attention(*operands, params=params)]
 
 
+def _analysed(
+    analysis: Analysis, params: Attention, outputs: tuple[Output, ...], *operands: Bounded
+) -> Sequence[Bounded]:
+    """The error of the exact function of the operands, by `exact_attention.losses`, and one rounding."""
+    values, dtype = [x.value for x in operands], operands[0].dtype
+    accumulator = TABLE[dtype.accumulator]
+    wide = canonical_attention(*(x.astype(accumulator.numpy) for x in values[:3]), *values[3:], params=params)
+    error = exact_attention.losses(*values, params=params, errors=[x.error for x in operands])
+    return [analysis.cast(dtype.name, bounded(wide, error))]
+
+
 registry.register_primitive(
     Primitive(
         "attention",
         _answer,
-        "its bound is derived as a whole, in accel.ops.composed.exact_attention",
+        _analysed,
         "its derivative is not written yet; compose it of matmul and softmax where it is needed",
     )
 )
