@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import dispatch, interop, registry
-from ...dtypes import BOOL, FLOATS, INT64, TABLE, DType, as_dtype
+from ...dtypes import BOOL, FLOATS, INT64, TABLE, UINT64, DType, as_dtype
 from ...errors import DtypeError, ShapeError
 from ...graph.bounded import Bounded, bounded
 from ...ieee import fma32, fma64
@@ -18,7 +18,7 @@ from ...scalar import Program, Step
 from ...scalar.evaluate import evaluate
 from .. import canonical
 from ..composed import exact_attention
-from ..parameters import ATTENTION_OPERANDS, Attention
+from ..parameters import ATTENTION_OPERANDS, Attention, attention_sizes
 from ..spec import Inferred, OpSpec, Output, Primitive
 
 if TYPE_CHECKING:
@@ -33,16 +33,24 @@ def _infer(inputs: tuple[Layout, ...], params: Attention) -> Inferred:
     if any(x.ndim != 4 for x in (query, key, value)):
         raise ShapeError(f"attention: expected 4 axes, got {query.shape}, {key.shape} and {value.shape}")
     batch, heads, queries, d = query.shape
-    _, shared, keys, dv = value.shape
-    fits = key.shape == (batch, shared, keys, d) and value.shape[0] == batch and shared and heads % shared == 0
+    first, shared, length, dv = value.shape
+    packed, paged = "offsets" in params.given, "pages" in params.given
+    fits = key.shape == (first, shared, length, d) and (paged or first == batch) and shared and heads % shared == 0
+    fits = fits and not (packed and (batch != 1 or "mask" in params.given))
+    places = [x for n, x in zip(params.given, others, strict=False) if n in ("offsets", "pages")]
+    fits = fits and [x.ndim for x in places] == [1] * packed + [2] * paged
     if not fits or not 0 < d <= HEAD or not dv <= HEAD or len(others) != len(params.given):
         raise ShapeError(f"attention: operands of shapes {[x.shape for x in inputs]}")
+    its = attention_sizes(inputs, params)
     wanted = {
-        "mask": ((batch, heads, queries, keys), (BOOL, dtype, accumulator)),
+        "mask": ((batch, heads, queries, its.keys), (BOOL, dtype, accumulator)),
         "sinks": ((heads,), (accumulator,)),
         "slopes": ((heads,), (accumulator,)),
-        "starts": ((batch,), (INT64,)),
-        "lengths": ((batch,), (INT64,)),
+        "starts": ((its.sequences,), (INT64,)),
+        "lengths": ((its.sequences,), (INT64,)),
+        "offsets": ((its.sequences + 1,), (INT64,)),
+        "pages": ((its.sequences, its.keys // max(1, its.page)), (INT64,)),
+        "dropout": ((its.sequences, heads), (UINT64,)),
     }
     for name, x in zip(params.given, others, strict=True):
         shape, dtypes = wanted[name]
@@ -123,8 +131,13 @@ def canonical_attention(
     block: int = LANES,
 ) -> np.ndarray:
     """The canonical answer. chunk, block: others than the contract's, for the controls of tests."""
-    named = dict(zip(params.given, others, strict=True))
     dtype = as_dtype(query.dtype)
+    if {"offsets", "pages"} & set(params.given):
+        out = np.zeros((*query.shape[:3], value.shape[-1]), query.dtype)
+        for rows, mine, its in exact_attention.apart(query, key, value, *others, params=params):
+            out[rows] = canonical_attention(*mine, params=its, chunk=chunk, block=block)
+        return out
+    named = dict(zip(params.given, others, strict=True))
     accumulator = TABLE[dtype.accumulator]
     fma = fma64 if accumulator.itemsize == 8 else fma32
 
@@ -140,7 +153,7 @@ def canonical_attention(
     queries, keys = query.shape[2], key.shape[2]
     for b in range(query.shape[0]):
         q, k, v = wide[0][b], *(np.repeat(x[b], shared, axis=0) for x in wide[1:])
-        mine = {n: x[b] if n == "mask" else x for n, x in named.items()}
+        mine = {n: x[b] if n in ("mask", "dropout") else x for n, x in named.items()}
         start, length = sequence(params, b, keys, **named)
         place = np.arange(queries) + (length - queries if params.from_end else 0)
         rows = _rows(out[b].shape, out.dtype)
@@ -161,9 +174,12 @@ def canonical_attention(
                         lanes = lanes[..., : lanes.shape[-1] // 2] + lanes[..., lanes.shape[-1] // 2 :]
                     total = fused(total, factor, lanes[..., 0])
                     acc = acc * factor[..., None]
+                    used = there
+                    if "dropout" in mine:
+                        used = there & ~exact_attention.dropped(mine["dropout"], place, j, params)
                     for i, row in enumerate(start + j):
                         more = fused(p[..., i, None], v[:, None, row], acc)
-                        acc = np.where(there[..., i, None], more, acc)
+                        acc = np.where(used[..., i, None], more, acc)
                     part = _chosen(there.any(axis=-1), (top, total, acc), part)
                 rows = _joined(rows, part, exp, fused)
             m, total, acc = rows
@@ -174,6 +190,8 @@ def canonical_attention(
                 more = (top, fused(total, factor, exp(sink - top)), acc * factor[..., None])
                 m, total, acc = _chosen(sink != -np.inf, more, (m, total, acc))
             result = acc / total[..., None]
+            if "dropout" in mine:
+                result = result * result.dtype.type(params.kept)
             out[b] = np.where((m == -np.inf)[..., None] | (result == 0), 0, result)
     return canonical.narrow(out, dtype)
 
@@ -196,8 +214,11 @@ def _samples(dtype: DType) -> Any:
 
 
 def _flops(inputs: tuple[Layout, ...], outputs: Sequence[Output]) -> int:
-    query, key, value, *_ = inputs
-    return 2 * query.size * key.shape[2] + 2 * query.size // query.shape[-1] * key.shape[2] * value.shape[-1]
+    query, key, value, *others = inputs
+    keys = key.shape[2]
+    if len(query.shape) == 4 and key.shape[0] != query.shape[0] and others:  # pages
+        keys *= others[-1].shape[-1]
+    return 2 * query.size * keys + 2 * query.size // query.shape[-1] * keys * value.shape[-1]
 
 
 registry.register(
