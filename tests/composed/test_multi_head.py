@@ -71,6 +71,17 @@ def test_a_query_that_sees_no_key_gets_zeros_of_the_heads():
     assert not result.any() and not weights.any()
 
 
+def test_dropout_changes_no_weight_and_follows_from_its_key():
+    given: dict[str, Any] = {**WEIGHTS, "need_weights": True}
+    want, weights = nn.multi_head_attention(*three(), HEADS, **given)
+    one, same, two = (
+        nn.multi_head_attention(*three(), HEADS, **given, dropout_p=0.3, dropout_key=np.array(key, np.uint64))
+        for key in ((0, 1), (0, 1), (0, 2))
+    )
+    assert one[1].tobytes() == weights.tobytes() and one[0].tobytes() == same[0].tobytes()
+    assert (one[0] != want).any() and (one[0] != two[0]).any()
+
+
 @pytest.mark.parametrize("name", ["opencl:intel", "triton:interpreter"])
 def test_devices_agree(name):
     try:

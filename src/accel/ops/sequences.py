@@ -104,8 +104,11 @@ def scaled_dot_product_attention_varlen(
 def _check(q: Array, k: Array, v: Array, paged: bool, shared: bool) -> None:
     """Raises ShapeError, DtypeError."""
     shapes = f"query has shape {q.shape}, key {k.shape} and value {v.shape}"
-    if q.dtype.kind != "f" or k.dtype is not q.dtype or v.dtype is not q.dtype:
-        raise DtypeError(f"{NAME}: takes one floating dtype, got {q.dtype}, {k.dtype} and {v.dtype}; cast with astype")
+    for name, x in (("query", q), ("key", k), ("value", v)):
+        if x.dtype.kind != "f":
+            raise DtypeError(f"{NAME}: {name}: takes floating dtypes, got {x.dtype}; cast with astype")
+        if x.dtype is not q.dtype:
+            raise DtypeError(f"{NAME}: {name}: query is {q.dtype}, got {x.dtype}; cast with astype")
     axes = 4 if paged else 3
     if q.ndim != 3 or k.ndim != axes or v.ndim != axes or k.shape[:-1] != v.shape[:-1]:
         raise ShapeError(f"{NAME}: expected 3 axes of query, {axes} of key and value, alike but for the last: {shapes}")

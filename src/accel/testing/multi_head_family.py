@@ -67,5 +67,7 @@ def _sample(
             keywords[name] = numbers > 0 if its.once_in(2) else numbers.astype(dtype.numpy)
     for name in ("add_zero_attn", "is_causal", "need_weights"):
         keywords |= {name: True} if its.once_in(3) else {}
+    if its.once_in(4):
+        keywords |= {"dropout_p": its.choice((0.2, 1.0)), "dropout_key": rng.integers(0, 9, 2, np.uint64)}
     keywords |= {"average_attn_weights": False} if its.once_in(2) else {}
     return Sample(tuple(operands), keywords)

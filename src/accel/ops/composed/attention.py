@@ -77,7 +77,7 @@ def scaled_dot_product_attention(
     A query that sees no key gets zeros. What is not seen, or has the score -inf, is skipped, and may be NaN. A result
     does not depend on other queries, heads and sequences, nor on where its keys begin in memory (docs/numerics.md, rule
     8), so that of the last query with a cache has the bits of the whole sequence's last row. Computed in float32 for
-    16-bit floats, and rounded once.
+    16-bit floats, and rounded once. Its derivative has the scores of 512 queries of every head in memory at once.
     Algorithm: online softmax (Milakov and Gimelshein 2018) by blocks of keys, as in Dao et al. 2022.
     Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """

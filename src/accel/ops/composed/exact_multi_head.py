@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import FLOAT64, as_dtype
+from ..parameters import Attention
+from .exact_attention import dropped
+from .exact_random import words
 
 
 def multi_head_attention(
@@ -30,6 +33,8 @@ def multi_head_attention(
     is_causal: bool = False,
     need_weights: bool = False,
     average_attn_weights: bool = True,
+    dropout_p: float = 0.0,
+    dropout_key: np.ndarray | None = None,
 ) -> Any:
     """By its definition: all scores of a head, their softmax, its product with the values."""
     wide = np.longdouble if as_dtype(query.dtype) is FLOAT64 else np.float64
@@ -64,7 +69,13 @@ def multi_head_attention(
         p = np.exp(s - np.maximum(s.max(axis=-1, keepdims=True, initial=-np.inf), np.finfo(wide).min))
         total = p.sum(axis=-1, keepdims=True)
         p = p / np.where(total == 0, 1, total)
-    mixed = np.moveaxis(p @ heads(v), -3, -2).reshape(*batch, queries, q.shape[-1])
+    used = p
+    if dropout_key is not None and dropout_p:
+        params, rows, columns = Attention(1.0, dropout=dropout_p), np.arange(queries), np.arange(p.shape[-1])
+        every = words(dropout_key, (int(np.prod(batch)), num_heads))
+        chance = np.stack([dropped(each, rows, columns, params) for each in every]).reshape(p.shape)
+        used = np.where(chance, 0, p * wide(params.kept))
+    mixed = np.moveaxis(used @ heads(v), -3, -2).reshape(*batch, queries, q.shape[-1])
     result = mixed if out_proj_weight is None else mixed @ widened(out_proj_weight).T
     if out_proj_bias is not None:
         result = result + widened(out_proj_bias)

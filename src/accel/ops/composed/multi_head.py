@@ -13,7 +13,7 @@ from ...dtypes import BOOL, DType
 from ...errors import ArgumentError, DtypeError, ShapeError
 from ...layout import Shape
 from ...layout import broadcast_shapes as common_shape
-from ..compose import AnyOperand, Operand, composed
+from ..compose import AnyOperand, Indices, Operand, composed
 from ..pieces import filled, joined
 from ..primitive.matmul import matmul
 from ..primitive.pointwise import astype, fn
@@ -56,6 +56,8 @@ def multi_head_attention(
     is_causal: bool = False,
     need_weights: bool = False,
     average_attn_weights: bool = True,
+    dropout_p: float = 0.0,
+    dropout_key: Indices | None = None,
 ) -> Any:
     """Attention of each head's part of projected queries, keys and values, and a projection of all heads' results.
 
@@ -71,7 +73,8 @@ def multi_head_attention(
     A query that sees no key gets zeros of every head. Results: (…, queries, out), and with need_weights a pair of it
     and the weights, (…, queries, keys), the mean of the heads', or, without average_attn_weights, (…, num_heads,
     queries, keys), with a column more for each key that was added; they take memory for all scores, and change no bit
-    of the first result. 16-bit operands are computed in float32, and results rounded once.
+    of the first result. dropout_p, dropout_key: as in scaled_dot_product_attention; weights that are given are those
+    before it. 16-bit operands are computed in float32, and results rounded once.
     Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
     heads = integer(NAME, "num_heads", num_heads)
@@ -115,7 +118,7 @@ def multi_head_attention(
             mask = joined([mask, more], mask.ndim - 1)
     q, k, v = (_heads(x, heads) for x in (q, k, v))
     sinks = filled(0.0, (heads,), q.dtype, query.device) if zero else None
-    mixed = scaled_dot_product_attention(q, k, v, mask, is_causal=causal, sinks=sinks)
+    mixed = scaled_dot_product_attention(q, k, v, mask, dropout_p, causal, sinks=sinks, dropout_key=dropout_key)
     axes = tuple(range(len(batch)))
     n = len(batch)
     together = reshape(mixed.permute((*axes, n + 1, n, n + 2)), (*batch, queries, e))

@@ -17,6 +17,7 @@ from ...numerics import ATTENTION, HEAD, LANES
 from ...scalar import Program, Step
 from ...scalar.evaluate import evaluate
 from .. import canonical
+from ..attention_derivative import attention_vjp
 from ..composed import exact_attention
 from ..parameters import ATTENTION_OPERANDS, Attention, attention_sizes
 from ..spec import Inferred, OpSpec, Output, Primitive
@@ -261,6 +262,6 @@ registry.register_primitive(
         "attention",
         _answer,
         _analysed,
-        "its derivative is not written yet; compose it of matmul and softmax where it is needed",
+        attention_vjp,
     )
 )
