@@ -125,6 +125,10 @@ def test_offsets_and_pages_are_arguments_of_a_fused_function():
         return varlen(q * 2.0, k, v, a, b, enable_gqa=True, block_table=t)
 
     assert np.asarray(body(q, keys, values, OF_Q, OF_K, table)).tobytes() == alone(q * 2, k, v).tobytes()
+    rng = np.random.default_rng(0)
+    for most in (30, 2**40):  # nothing beyond the operands is read or written, whatever they are
+        wrong = [rng.integers(-most, most, x.shape) for x in (OF_Q, OF_K, table)]
+        assert np.asarray(body(q, keys, values, *wrong)).shape == (*q.shape[:2], v.shape[-1])
 
 
 @pytest.mark.parametrize(

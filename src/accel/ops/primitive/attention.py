@@ -216,9 +216,8 @@ def _samples(dtype: DType) -> Any:
 
 def _flops(inputs: tuple[Layout, ...], outputs: Sequence[Output]) -> int:
     query, key, value, *others = inputs
-    keys = key.shape[2]
-    if len(query.shape) == 4 and key.shape[0] != query.shape[0] and others:  # pages
-        keys *= others[-1].shape[-1]
+    columns = [x.shape[1] for x in others if x.dtype is INT64 and x.ndim == 2]  # of a table of pages
+    keys = key.shape[2] * (columns[0] if columns else 1)
     return 2 * query.size * keys + 2 * query.size // query.shape[-1] * keys * value.shape[-1]
 
 
