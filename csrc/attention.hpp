@@ -13,10 +13,13 @@ class Attention {
 
   DType dtype() const { return dtype_; }
 
-  /// Inputs: query, key, value, then those of mask, sinks, slopes, starts and lengths that there are (`given`). The
-  /// problem's dtype is this one's.
-  void run(const AttentionProblem& problem, const bool (&given)[5], const int64_t (&steps)[2], char* const* inputs,
-           char* const* outputs, int threads, Interrupt& interrupt) const;
+  /// What there may be beside query, key and value, in this order.
+  enum Operand { kMask, kSinks, kSlopes, kStarts, kLengths, kOffsets, kPages, kDropout, kOperands };
+
+  /// Inputs: query, key, value, then the others that there are (`given`). steps: of the integers, from sequence to
+  /// sequence and, of pages, from page to page. The problem's dtype is this one's.
+  void run(const AttentionProblem& problem, const bool (&given)[kOperands], const int64_t (&steps)[kOperands][2],
+           char* const* inputs, char* const* outputs, int threads, Interrupt& interrupt) const;
 
  private:
   const DType dtype_;

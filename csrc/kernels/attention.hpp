@@ -129,15 +129,34 @@ struct Attention {
     }
   }
 
+  /// The same of n keys or values of a sequence in pages, from key `at` on.
+  static void copy_pages(const AttentionPart& part, const char* first, const int64_t (&strides)[4], int64_t at,
+                         int64_t n, int64_t columns, T* to, int64_t step) {
+    const AttentionProblem& p = *part.problem;
+    for (int64_t i = 0; i < n;) {
+      const int64_t place = part.start + at + i, within = place % p.page;
+      const int64_t left = p.page - within, rows = left < n - i ? left : n - i;
+      int64_t page = part.table[place / p.page * part.step];
+      page = page < 0 ? 0 : page >= p.pages ? p.pages - 1 : page;
+      const char* const from = first + (page * strides[0] + within * strides[2]) * size_of(p.dtype);
+      copy(p.dtype, from, rows, columns, strides[2], strides[3], to + i * step, step);
+      i += rows;
+    }
+  }
+
   /// keys[p * kKeys + l] of n keys, zeros behind them.
   static void pack_keys(const AttentionPart& part, int64_t at, int64_t n, const Room& room) {
     const AttentionProblem& p = *part.problem;
-    const bool half = is_half(p.dtype);
-    const char* const from = part.key + at * p.key[2] * size_of(p.dtype);
-    if (half) copy(p.dtype, from, n, p.d, p.key[2], p.key[3], room.wide, p.d);
-    const Bits* const source = half ? reinterpret_cast<const Bits*>(room.wide) : reinterpret_cast<const Bits*>(from);
+    const bool copied = is_half(p.dtype) || part.table;
+    const char* const from = part.table ? nullptr : part.key + at * p.key[2] * size_of(p.dtype);
+    if (part.table) {
+      copy_pages(part, part.key, p.key, at, n, p.d, room.wide, p.d);
+    } else if (copied) {
+      copy(p.dtype, from, n, p.d, p.key[2], p.key[3], room.wide, p.d);
+    }
+    const Bits* const source = copied ? reinterpret_cast<const Bits*>(room.wide) : reinterpret_cast<const Bits*>(from);
     Bits* const to = reinterpret_cast<Bits*>(room.keys);
-    for_units<Native<Bits>, kKeys>(p.d, n, source, half ? p.d : p.key[2], half ? 1 : p.key[3],
+    for_units<Native<Bits>, kKeys>(p.d, n, source, copied ? p.d : p.key[2], copied ? 1 : p.key[3],
                                    [&](int64_t u, int64_t lane, Vector<Bits> unit)
                                        __attribute__((always_inline)) { store(to + u * kKeys + lane, unit); });
   }
@@ -240,9 +259,9 @@ struct Attention {
     int64_t head, query, place, low, high;
     Row(const AttentionPart& part, int64_t r) {
       const AttentionProblem& p = *part.problem;
-      head = (part.row + r) / p.queries;
-      query = (part.row + r) % p.queries;
-      place = query + (p.from_end ? part.length - p.queries : 0);
+      head = (part.row + r) / part.queries;
+      query = (part.row + r) % part.queries;
+      place = query + (p.from_end ? part.length - part.queries : 0);
       low = p.before < 0 || place <= p.before ? 0 : place - p.before;
       high = p.after < 0 || part.length - place <= p.after ? part.length : place + p.after + 1;
     }
@@ -312,6 +331,16 @@ struct Attention {
     return factor;
   }
 
+  /// Makes the probabilities [a, z) that chance drops -0: by a random number of the places of the query and the key.
+  static void drop(const AttentionPart& part, const Row& its, int64_t at, int64_t a, int64_t z, T* s) {
+    const AttentionProblem& p = *part.problem;
+    const uint64_t key = part.dropout[its.head * p.dropout[1]], high = static_cast<uint64_t>(its.place) << 32;
+    for (int64_t l = a; l < z; ++l) {
+      const uint64_t word = accel_philox_uint64(high | static_cast<uint32_t>(at + l), 0, key);
+      if (static_cast<uint32_t>(word) >> 8 < p.dropped) s[l] = T(-0.0);
+    }
+  }
+
   static void run(const AttentionPart& part, void* memory, void* states) {
     const AttentionProblem& p = *part.problem;
     const Room room(p, static_cast<char*>(memory));
@@ -330,7 +359,7 @@ struct Attention {
     }
     low = low < part.begin ? part.begin : low;
     high = high > part.end ? part.end : high;
-    const bool direct = !is_half(p.dtype) && p.value[3] == 1 && p.dv == columns;
+    const bool direct = !is_half(p.dtype) && p.value[3] == 1 && p.dv == columns && !part.table;
     for (int64_t chunk = part.begin; chunk < part.end; chunk += p.chunk) {
       const int64_t chunk_end = chunk + p.chunk < part.end ? chunk + p.chunk : part.end;
       if (chunk >= high || chunk_end <= low) continue;
@@ -340,13 +369,18 @@ struct Attention {
         const int64_t n = chunk_end - at < kKeys ? chunk_end - at : kKeys;
         if (at >= high || at + n <= low) continue;
         pack_keys(part, at, n, room);
-        const char* const from = part.value + at * p.value[2] * itemsize;
-        const T* values = reinterpret_cast<const T*>(from);
-        int64_t row = p.value[2];
-        if (!direct) {
-          copy(p.dtype, from, n, p.dv, p.value[2], p.value[3], room.values, columns);
-          values = room.values;
-          row = columns;
+        const T* values = room.values;
+        int64_t row = columns;
+        if (part.table) {
+          copy_pages(part, part.value, p.value, at, n, p.dv, room.values, columns);
+        } else {
+          const char* const from = part.value + at * p.value[2] * itemsize;
+          if (direct) {
+            values = reinterpret_cast<const T*>(from);
+            row = p.value[2];
+          } else {
+            copy(p.dtype, from, n, p.dv, p.value[2], p.value[3], room.values, columns);
+          }
         }
         const bool plain = finite(n, columns, values, row);
         for (int64_t r = 0; r < part.rows; r += kM) {
@@ -400,6 +434,7 @@ struct Attention {
       const int64_t a = from[i] < to[i] ? from[i] : 0, z = from[i] < to[i] ? to[i] : 0;
       refine(part, Row(part, r + i), at, a, z, s + i * kKeys);
       room.factors[r + i] = soften(s + i * kKeys, room.maxima + r + i, room.sums + r + i);
+      if (part.dropout) drop(part, Row(part, r + i), at, a, z, s + i * kKeys);
     }
     T* const acc = room.chunk + r * columns;
     const T* const factors = room.factors + r;
@@ -465,9 +500,10 @@ struct Attention {
         }
       }
       const bool none = row[0] == -infinity();
-      const V total = splat(row[1]);
+      const V total = splat(row[1]), kept = splat(number(p.kept));
       for (int64_t c = 0; c < columns; c += kE) {
-        const V x = load(acc + c) / total;
+        V x = load(acc + c) / total;
+        if (part.dropout) x = x * kept;
         store(acc + c, none ? V{} : (x == T{0} ? V{} : x));
       }
       char* const out = part.out + (its.head * p.out[1] + its.query * p.out[2]) * size_of(p.dtype);

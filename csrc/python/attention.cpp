@@ -16,14 +16,18 @@ namespace accel {
 
 namespace {
 
-/// shape: batch, heads, heads of keys, queries, keys, d, dv. strides: of query, key, value and out, then of every
-/// operand that `given` names. before, after: -1 where a query sees all.
-Prepared prepare_attention(py::object kernel, py::handle shape, const std::vector<std::string>& given,
-                           py::handle strides, const std::string& mask_dtype, double scale, double softcap,
-                           bool from_end, int64_t before, int64_t after, int64_t chunk, int threads) {
+/// shape: batch, heads, heads of keys, queries, keys, d, dv. pages: how many, and keys of one, or zeros. strides: of
+/// query, key, value and out, then of every operand that `given` names. before, after: -1 where a query sees all.
+/// dropped: of 2^24, how many probabilities; kept: what the others are multiplied by.
+Prepared prepare_attention(py::object kernel, py::handle shape, std::pair<int64_t, int64_t> pages,
+                           const std::vector<std::string>& given, py::handle strides, const std::string& mask_dtype,
+                           double scale, double softcap, bool from_end, int64_t before, int64_t after, uint32_t dropped,
+                           double kept, int64_t chunk, int threads) {
   const Attention& self = kernel.cast<const Attention&>();
   const Extents lengths = to_strides(shape, 7, "shape");
-  const std::array<const char*, 5> names = {"mask", "sinks", "slopes", "starts", "lengths"};
+  constexpr int kCount = Attention::kOperands;
+  const std::array<const char*, kCount> names = {"mask",    "sinks",   "slopes", "starts",
+                                                 "lengths", "offsets", "pages",  "dropout"};
   AttentionProblem p{};
   p.dtype = self.dtype();
   p.mask_dtype = parse_dtype(mask_dtype);
@@ -38,9 +42,11 @@ Prepared prepare_attention(py::object kernel, py::handle shape, const std::vecto
   if (before < -1 || after < -1) fail("before and after must be at least -1");
   const DType type = p.dtype == DType::kFloat64 ? DType::kFloat64 : DType::kFloat32;
   if (p.mask_dtype != DType::kBool && p.mask_dtype != p.dtype && p.mask_dtype != type) fail("mask_dtype does not fit");
-  for (const int64_t n : {p.batch, p.heads, p.queries, p.keys}) {
+  p.pages = pages.first, p.page = pages.second;
+  for (const int64_t n : {p.batch, p.heads, p.queries, p.keys, p.pages, p.page}) {
     if (n > kMaxElements) fail("the problem is too large");
   }
+  p.dropped = dropped, p.kept = kept;
   p.scale = scale, p.softcap = softcap, p.from_end = from_end, p.before = before, p.after = after, p.chunk = chunk;
   const py::tuple all = to_items(strides, 4 + given.size(), "strides");
   const auto four = [&](size_t i, int64_t (&to)[4], const char* what) {
@@ -48,8 +54,8 @@ Prepared prepare_attention(py::object kernel, py::handle shape, const std::vecto
     for (int axis = 0; axis < 4; ++axis) to[axis] = its[axis];
   };
   four(0, p.query, "query"), four(1, p.key, "key"), four(2, p.value, "value"), four(3, p.out, "out");
-  std::array<bool, 5> there{};
-  std::array<int64_t, 2> steps{};
+  std::array<bool, kCount> there{};
+  std::array<std::array<int64_t, 2>, kCount> steps{};
   Prepared prepared;
   prepared.dtypes = {p.dtype, p.dtype, p.dtype};
   for (size_t i = 0, last = 0; i < given.size(); ++i) {
@@ -63,10 +69,15 @@ Prepared prepare_attention(py::object kernel, py::handle shape, const std::vecto
       prepared.dtypes.push_back(p.mask_dtype);
       continue;
     }
-    const int64_t step = to_strides(all[4 + i], 1, names[which])[0];
-    (which == 1 ? p.sink : which == 2 ? p.slope : steps[which - 3]) = step;
-    prepared.dtypes.push_back(which > 2 ? DType::kInt64 : type);
+    const int axes = which == Attention::kPages || which == Attention::kDropout ? 2 : 1;
+    const Extents its = to_strides(all[4 + i], axes, names[which]);
+    steps[which] = {its[0], its[axes - 1]};
+    const bool integers = which >= Attention::kStarts;
+    prepared.dtypes.push_back(which == Attention::kDropout ? DType::kUint64 : integers ? DType::kInt64 : type);
   }
+  p.sink = steps[Attention::kSinks][0], p.slope = steps[Attention::kSlopes][0];
+  p.dropout[0] = steps[Attention::kDropout][0], p.dropout[1] = steps[Attention::kDropout][1];
+  if (there[Attention::kPages] && (p.pages <= 0 || p.page <= 0 || p.keys % p.page)) fail("pages do not fit");
   prepared.dtypes.push_back(p.dtype);
   prepared.empty.assign(prepared.dtypes.size(), false);
   prepared.work = static_cast<double>(p.batch * p.heads) * static_cast<double>(p.queries) *
@@ -74,8 +85,9 @@ Prepared prepare_attention(py::object kernel, py::handle shape, const std::vecto
   threads = to_threads(threads);
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
-    const bool flags[5] = {there[0], there[1], there[2], there[3], there[4]};
-    const int64_t apart[2] = {steps[0], steps[1]};
+    bool flags[kCount];
+    int64_t apart[kCount][2];
+    for (int i = 0; i < kCount; ++i) flags[i] = there[i], apart[i][0] = steps[i][0], apart[i][1] = steps[i][1];
     self.run(p, flags, apart, inputs, outputs, threads, interrupt);
   };
   return prepared;
@@ -89,9 +101,9 @@ void bind_attention(py::module_& m) {
                   return Attention(find_isa(isa), parse_dtype(dtype));
                 }),
                 py::arg("isa"), py::arg("dtype"));
-  add_launch(attention, &prepare_attention, py::arg("shape"), py::arg("given"), py::arg("strides"),
+  add_launch(attention, &prepare_attention, py::arg("shape"), py::arg("pages"), py::arg("given"), py::arg("strides"),
              py::arg("mask_dtype"), py::arg("scale"), py::arg("softcap"), py::arg("from_end"), py::arg("before"),
-             py::arg("after"), py::arg("chunk"), py::arg("threads"));
+             py::arg("after"), py::arg("dropped"), py::arg("kept"), py::arg("chunk"), py::arg("threads"));
 }
 
 }  // namespace accel

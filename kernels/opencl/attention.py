@@ -8,7 +8,7 @@ from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.dtypes import TABLE
 from accel.layout import span
 from accel.numerics import ATTENTION, LANES
-from accel.ops.parameters import ATTENTION_OPERANDS
+from accel.ops.parameters import ATTENTION_OPERANDS, attention_sizes, attention_strides
 from accel.scalar import Program, Step
 
 from . import build
@@ -33,7 +33,8 @@ def source(call: Call, geometry: str, correctly_rounded: bool) -> tuple[str, dic
     named = dict(zip(params.given, others, strict=True))
     reach = [b for x in (*call.inputs, *call.outputs) for b in span(x.shape, x.strides)]
     mask = named["mask"].dtype if "mask" in named else None
-    lengths = (*query.shape, value.shape[2], query.size)
+    its = attention_sizes(call.inputs, params)
+    lengths = (*query.shape, its.keys, query.size, its.sequences, *(2**24,) * ("dropout" in named))
     defined: dict[str, object] = {
         **build.index_types(*reach, *lengths, *(n for n in (params.before, params.after) if n is not None)),
         "STORED": build.STORAGE[dtype.name],
@@ -55,6 +56,8 @@ def source(call: Call, geometry: str, correctly_rounded: bool) -> tuple[str, dic
     ]
     if params.softcap:
         functions.append(build.function(_function("tanh", wide.name), "hyperbolic"))
+    if "dropout" in named:
+        functions.append(build.function(_function("philox", "uint64", 3), "random"))
     if mask is not None and mask.kind == "f":
         functions.append(build.function(build.cast(mask.name, wide.name), "load_mask"))
     code = build.assemble(
@@ -71,19 +74,20 @@ def _prepare(call: Call) -> Prepared:
     device, params = build.device_of(call), call.params
     code, defined = source(call, device.geometry, device.correctly_rounded)
     kernel = device.kernel("kernels/opencl/attention.cl", code, "attention")
-    query, key, value, *others = call.inputs
+    query, _, _, *others = call.inputs
     (out,) = call.outputs
     steps = dict(zip(params.given, (x.strides for x in others), strict=True))
-    batch, heads, queries, _ = query.shape
+    its, (q, k, v, o) = attention_sizes(call.inputs, params), attention_strides(call.inputs, out, params)
     sides = (-1 if side is None else side for side in (params.before, params.after))
     fields = build.pack(
-        defined, *out.strides, *query.strides, *key.strides, *value.strides, *steps.get("mask", (0,) * 4),
-        *(steps.get(name, (0,))[0] for name in ATTENTION_OPERANDS[1:]), heads, heads // key.shape[1], queries,
-        key.shape[2], query.shape[3], value.shape[3], LANES, int(params.from_end), *sides,
+        defined, *o, *q, *k, *v, *steps.get("mask", (0,) * 4),
+        *(steps.get(name, (0,))[0] for name in ATTENTION_OPERANDS[1:6]), *steps.get("pages", (0, 0)),
+        *steps.get("dropout", (0, 0)), its.sequences, its.heads, its.heads // its.shared, its.queries, its.keys,
+        its.pages, its.page, params.dropped, its.d, its.dv, LANES, int(params.from_end), *sides,
     )  # fmt: skip
-    numbers = np.array([params.scale, params.softcap], TABLE[query.dtype.accumulator].numpy)
+    numbers = np.array([params.scale, params.softcap, params.kept], TABLE[query.dtype.accumulator].numpy)
     *inputs, output = slots(call)
-    operands, rows, items = (output, *inputs), batch * heads * queries, ITEMS[device.geometry]
+    operands, rows, items = (output, *inputs), query.size // query.shape[3], ITEMS[device.geometry]
     build.set_numbers(device, kernel, 2 * len(operands), fields, numbers, rows)
     return Prepared((build.launch(device, kernel, operands, (-(-rows // items) * items,), (items,)),))
 

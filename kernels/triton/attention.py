@@ -14,15 +14,15 @@ from accel.kernels.triton.device import attention as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
 from accel.numerics import ATTENTION, LANES
-from accel.ops.parameters import ATTENTION_OPERANDS
+from accel.ops.parameters import ATTENTION_OPERANDS, attention_sizes, attention_strides
 from accel.scalar import Program, Step
 
 ROWS = {"interpreter": 64}
 """Queries of a tile by architecture; 16 elsewhere."""
 
 
-STEPS = ("starts", "lengths", "sinks", "slopes")
-"""Operands whose strides the kernel takes, in this order."""
+STEPS = {"starts": 1, "lengths": 1, "sinks": 1, "slopes": 1, "offsets": 1, "pages": 2, "dropout": 2}
+"""Operands whose strides the kernel takes, in this order, and how many each has."""
 
 
 def _function(name: str, dtype: str, arity: int = 1) -> Program:
@@ -31,7 +31,7 @@ def _function(name: str, dtype: str, arity: int = 1) -> Program:
 
 def specialization(call: Call) -> tuple[Specialization, int]:
     """The kernel of a call and its program instances."""
-    (query, key, value, *others), (out,), params, device = call.inputs, call.outputs, call.params, call.device
+    (query, _, value, *others), (out,), params, device = call.inputs, call.outputs, call.params, call.device
     dtype, wide = query.dtype.name, TABLE[query.dtype.accumulator]
     named = dict(zip(params.given, others, strict=True))
     place = {name: i for i, name in enumerate(params.given)}
@@ -46,30 +46,34 @@ def specialization(call: Call) -> tuple[Specialization, int]:
         "divide": _function("divide", wide.name, 2),
         "exp": _function("exp", wide.name),
         "tanh": _function("tanh", wide.name),
+        "philox": _function("philox", "uint64", 3),
     }
     functions = device.functions(programs)
+    its, (q, k, v, o) = attention_sizes(call.inputs, params), attention_strides(call.inputs, out, params)
     arguments: dict[str, Any] = {
         "out": Pointer(storage(dtype)), "query": Pointer(storage(dtype)), "key": Pointer(storage(dtype)),
         "value": Pointer(storage(dtype)), "others": tuple(Pointer(storage(x.dtype.name)) for x in others),
-        "queries": query.shape[2], "keys": key.shape[2], "d": query.shape[3], "dv": value.shape[3],
-        "heads": query.shape[1], "shared": query.shape[1] // key.shape[1], "tiles": tiles,
-        "out_strides": out.strides, "query_strides": query.strides, "key_strides": key.strides,
-        "value_strides": value.strides, "mask_strides": named["mask"].strides if mask is not None else (0,) * 4,
-        "steps": tuple(named[name].strides[0] if name in named else 0 for name in STEPS),
+        "queries": its.queries, "keys": its.keys, "d": its.d, "dv": its.dv, "heads": its.heads,
+        "shared": its.heads // its.shared, "tiles": tiles, "sequences": its.sequences, "pages": its.pages,
+        "page": its.page, "dropped": params.dropped, "out_strides": o, "query_strides": q, "key_strides": k,
+        "value_strides": v, "mask_strides": named["mask"].strides if mask is not None else (0,) * 4,
+        "steps": tuple(
+            step for name, n in STEPS.items() for step in (named[name].strides if name in named else (0,) * n)
+        ),
         "before": params.before or 0, "after": params.after or 0,
-        **dict(zip(("WIDEN", "NARROW", "LOAD_MASK", "DIVIDE", "EXP", "TANH"), functions, strict=True)),
+        **dict(zip(("WIDEN", "NARROW", "LOAD_MASK", "DIVIDE", "EXP", "TANH", "RANDOM"), functions, strict=True)),
         "MASK": 0 if mask is None else 1 if mask.kind == "b" else 2,
         **{name.upper(): place.get(name, -1) for name in ATTENTION_OPERANDS[1:]},
         "FROM_END": params.from_end, "BEFORE": params.before is not None, "AFTER": params.after is not None,
-        "SCALE": params.scale, "CAP": params.softcap, "NOTHING": -inf, "T": getattr(tl, wide.name),
+        "SCALE": params.scale, "CAP": params.softcap, "KEPT": params.kept, "NOTHING": -inf, "T": getattr(tl, wide.name),
         "BITS": getattr(tl, f"int{8 * wide.itemsize}"), "ROWS": rows, "WIDTH": power_of_two(value.shape[3]),
         "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "CHUNK": ATTENTION, "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
-    general = frozenset({"queries", "keys", "before", "after"})
+    general = frozenset({"queries", "keys", "before", "after", "sequences", "pages", "page", "dropped"})
     what = Specialization(
         device.kernel(device_code.__file__, "attention"), arguments, "i64" if far else "i32", general=general
     )
-    return what, query.shape[0] * query.shape[1] * tiles
+    return what, its.sequences * its.heads * tiles
 
 
 def _supports(call: Call) -> str | None:

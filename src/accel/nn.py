@@ -16,6 +16,7 @@ from .ops.quantization import dequantize as _dequantize
 from .ops.quantization import quantize as _quantize
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_sum as _segment_sum
+from .ops.sequences import scaled_dot_product_attention_varlen as _scaled_dot_product_attention_varlen
 from .registry import OPS as _OPS
 
 globals().update({spec.name: spec.function for spec in _OPS.values() if spec.namespace == "nn"})
@@ -31,6 +32,7 @@ globals().update(
     cache_update=_cache_update,
     embedding=_embedding,
     one_hot=_one_hot,
+    scaled_dot_product_attention_varlen=_scaled_dot_product_attention_varlen,
     segment_mean=_segment_mean,
     segment_sum=_segment_sum,
     linear=_linear,

@@ -42,6 +42,7 @@ ARGUMENTS = {
     "group_norm": ("--shape", "5x8", "num_groups=2"),
     "instance_norm_training": ("--shape", "5x4x6"),
     "batch_norm_inference": ("--shape", "5x4,4,4"),
+    "multi_head_attention": ("--shape", "2x5x8,2x7x8,2x7x8,24x8,24,8x8,8", "num_heads=2"),
     "scaled_dot_product_attention": ("--shape", "2x5x8,2x7x8,2x7x3", "is_causal=True"),
     "roll": ("--shape", "5x7", "shift=2"),
     "pad": ("--shape", "5x7", "pad_width=1"),

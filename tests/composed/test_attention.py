@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -97,6 +100,52 @@ def test_queries_that_see_nothing_get_zeros(device):
     assert (on(device, q, k[:, :, :0], v[:, :, :0]) == 0).all()
 
 
+@pytest.mark.parametrize("p", [0.25, 0.7])
+def test_as_many_weights_are_dropped_as_asked_and_places_say_which(p):
+    """Of values that are the identity's rows a result is the weights."""
+    q, k, _ = three(2, 3, 60, 4)
+    identity = np.broadcast_to(np.eye(60, dtype=np.float32), (2, 3, 60, 60))
+    rows = {"is_causal": True, "causal_alignment": "lower_right"}
+    weights = on(accel.device("cpu"), q, k, identity, **rows)
+    chance = {"dropout_p": p, "dropout_key": np.array([0, 3], np.uint64)}
+    left = on(accel.device("cpu"), q, k, identity, **rows, **chance)
+    seen = weights != 0
+    assert abs((left == 0)[seen].mean() - p) < 5 * np.sqrt(p * (1 - p) / seen.sum())
+    assert np.allclose(left[left != 0], weights[left != 0] / (1 - p), rtol=1e-6)
+    few = on(accel.device("cpu"), q[:1, :, -5:], k[:1], identity[:1], **rows, **chance)
+    assert few.tobytes() == left[:1, :, -5:].tobytes(), "the last queries alone, and the first sequence alone"
+    every = on(accel.device("cpu"), q, k, identity, **rows, dropout_p=1.0, dropout_key=chance["dropout_key"])
+    assert not every.any()
+
+
+MEMORY = """
+import resource
+import accel
+from accel import nn
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+cpu = accel.device("cpu")
+x = accel.random.default_rng(0, "cpu").normal(size=(1, 16384, 16))
+few = x[:, :64]
+nn.scaled_dot_product_attention(few, few, few, is_causal=True)
+before = peak()
+nn.scaled_dot_product_attention(x, x, x, is_causal=True)
+linear = peak() - before
+few = x[:, :8192]
+nn.softmax(accel.matmul(few, few.mT))
+print(linear, peak() - before)
+"""
+
+
+def test_memory_grows_with_the_length_alone():
+    """Of 16384 queries and keys all scores would be 1024 MiB. The control: those of half as many are seen."""
+    found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    linear, control = map(int, found.stdout.split())
+    assert linear < 40 < 200 < control
+
+
 @pytest.mark.parametrize(
     "keywords",
     [{}, {"is_causal": True}, {"scale": 0.3}, {"enable_gqa": True}, {"attn_mask": "bool"}, {"attn_mask": "float"}],
@@ -128,7 +177,9 @@ def test_torch_gives_as_much(keywords):
         (accel.ShapeError, "key_lengths", {"key_lengths": np.array([1, 2])}),
         (accel.DtypeError, "attn_mask", {"attn_mask": np.ones((5, 5), int)}),
         (accel.DtypeError, "value", {"value": np.ones((1, 4, 5, 8), np.float16)}),
-        (accel.ArgumentError, "dropout_p", {"dropout_p": 0.5}),
+        (accel.ArgumentError, "dropout_p", {"dropout_p": 1.5}),
+        (accel.ArgumentError, "dropout_key", {"dropout_p": 0.5}),
+        (accel.DtypeError, "dropout_key", {"dropout_key": np.array([1, 2])}),
         (accel.ArgumentError, "window_size", {"window_size": (-2, 0)}),
         (accel.ArgumentError, "window_size", {"window_size": 3}),
         (accel.ArgumentError, "causal_alignment", {"causal_alignment": "centre"}),

@@ -65,6 +65,10 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "allclose": ((SHAPE, SHAPE), [{}]),
     **dict.fromkeys(("nanargmax", "nanargmin", "nanmean", "nanvar", "nanstd"), ((SHAPE,), [{"axis": 1}])),
     "cosine_similarity": ((SHAPE, SHAPE), [{"axis": 1}]),
+    "multi_head_attention": (
+        ((2, 9, 24), (2, 70, 24), (2, 70, 24), (72, 24), (72,), (24, 24), (24,)),
+        [{"num_heads": 3}],
+    ),
     "rotary_embedding": ((SHAPE, (802 // 2,), (802 // 2,)), [{}, {"interleaved": True}]),
     "layer_norm": ((SHAPE, (802,), (802,), SHAPE), [{"normalized_shape": (802,)}]),
     "rms_norm": ((SHAPE, (802,), SHAPE), [{"normalized_shape": (802,)}]),

@@ -19,7 +19,7 @@ def larger(a, b):
 
 @triton.jit
 def score(
-    query, key, there, keys, beyond, d, query_column, key_row, key_column, distance, mask, mask_column, slope,
+    query, key, there, keys, beyond, d, query_column, key_column, distance, mask, mask_column, slope,
     WIDEN: tl.constexpr, LOAD_MASK: tl.constexpr, DIVIDE: tl.constexpr, TANH: tl.constexpr, MASK: tl.constexpr,
     SLOPES: tl.constexpr, SCALE: tl.constexpr, CAP: tl.constexpr, NOTHING: tl.constexpr, T: tl.constexpr,
     ROWS: tl.constexpr, LANES: tl.constexpr,
@@ -47,17 +47,30 @@ def score(
 
 
 @triton.jit
+def apart(place, there, table, step, pages, page, first, row, PAGES: tl.constexpr):
+    """How far keys, or one, are from the first one of a head. place: in the sequence, or the page; first, row: strides
+    of pages and keys."""
+    if PAGES:
+        number = tl.load(table + place // page * step, mask=there, other=0)
+        number = tl.where(number < 0, number * 0, number)
+        number = tl.where(number >= pages, number * 0 + (pages - 1), number).to(place.dtype)
+        return number * first + place % page * row
+    return place * row
+
+
+@triton.jit
 def attention(
-    out, query, key, value, others, queries, keys, d, dv, heads, shared, tiles, out_strides, query_strides,
-    key_strides, value_strides, mask_strides, steps, before, after,
+    out, query, key, value, others, queries, keys, d, dv, heads, shared, tiles, sequences, pages, page, dropped,
+    out_strides, query_strides, key_strides, value_strides, mask_strides, steps, before, after,
     WIDEN: tl.constexpr, NARROW: tl.constexpr, LOAD_MASK: tl.constexpr, DIVIDE: tl.constexpr, EXP: tl.constexpr,
     TANH: tl.constexpr, MASK: tl.constexpr, SINKS: tl.constexpr, SLOPES: tl.constexpr, STARTS: tl.constexpr,
-    LENGTHS: tl.constexpr, FROM_END: tl.constexpr, BEFORE: tl.constexpr, AFTER: tl.constexpr, SCALE: tl.constexpr,
-    CAP: tl.constexpr, NOTHING: tl.constexpr, T: tl.constexpr, BITS: tl.constexpr, ROWS: tl.constexpr,
+    LENGTHS: tl.constexpr, OFFSETS: tl.constexpr, PAGES: tl.constexpr, DROPOUT: tl.constexpr, RANDOM: tl.constexpr,
+    FROM_END: tl.constexpr, BEFORE: tl.constexpr, AFTER: tl.constexpr, SCALE: tl.constexpr, CAP: tl.constexpr,
+    KEPT: tl.constexpr, NOTHING: tl.constexpr, T: tl.constexpr, BITS: tl.constexpr, ROWS: tl.constexpr,
     WIDTH: tl.constexpr, LANES: tl.constexpr, FOLDS: tl.constexpr, CHUNK: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
-    """SINKS, SLOPES, STARTS, LENGTHS: places among the other operands, of which a mask is the first; -1: none. steps:
-    their strides. BEFORE, AFTER: whether the window ends there."""
+    """SINKS, SLOPES, STARTS, LENGTHS, OFFSETS, PAGES, DROPOUT: places among the other operands, of which a mask is the
+    first; -1: none. steps: their strides. BEFORE, AFTER: whether the window ends there."""
     group = tl.program_id(0).to(INDEX)
     tile, group = group % tiles, group // tiles
     h, b = group % heads, group // heads
@@ -71,6 +84,15 @@ def attention(
         count = tl.load(others[LENGTHS] + b * steps[1])
         count = tl.where(count < 0, count * 0, count)
         length = tl.where(count > length, count * 0 + length, count).to(INDEX)
+    first = start * 0
+    if OFFSETS >= 0:  # queries: from here on those of this sequence
+        begins = tl.load(others[OFFSETS] + b * steps[4])
+        ends = tl.load(others[OFFSETS] + (b + 1) * steps[4])
+        begins = tl.where((b == 0) | (begins < 0), begins * 0, begins)
+        begins = tl.where(begins > queries, begins * 0 + queries, begins)
+        ends = tl.where((b == sequences - 1) | (ends > queries), ends * 0 + queries, ends)
+        ends = tl.where(ends < begins, begins, ends)
+        first, queries = begins.to(INDEX), (ends - begins).to(INDEX)
     origin = start * 0
     if FROM_END:
         origin = length - queries
@@ -86,11 +108,21 @@ def attention(
         low = tl.where(earliest > before, earliest - before, low)
     if AFTER:
         high = tl.where(latest + after < length, latest + after, length)
+    high = tl.where(tile * ROWS < queries, high, origin * 0)
     lanes, column = tl.arange(0, LANES).to(INDEX), tl.arange(0, WIDTH).to(INDEX)
     its = h // shared
-    query += b * query_strides[0] + h * query_strides[1] + row * query_strides[2]
-    key += b * key_strides[0] + its * key_strides[1] + start * key_strides[2]
-    value += b * value_strides[0] + its * value_strides[1] + start * value_strides[2] + column * value_strides[3]
+    query += b * query_strides[0] + h * query_strides[1] + (first + row) * query_strides[2]
+    key += its * key_strides[1]
+    value += its * value_strides[1] + column * value_strides[3]
+    table, lead, chance = query, start, tl.full((), 0, tl.uint64)
+    if PAGES >= 0:
+        table = others[PAGES] + b * steps[5]
+    else:
+        key += b * key_strides[0] + start * key_strides[2]
+        value += b * value_strides[0] + start * value_strides[2]
+        lead = start * 0
+    if DROPOUT >= 0:
+        chance = tl.load(others[DROPOUT] + b * steps[7] + h * steps[8])
     mask = query
     if MASK:
         mask = others[0] + (b * mask_strides[0] + h * mask_strides[1] + row[:, None] * mask_strides[2])
@@ -110,9 +142,10 @@ def attention(
             k = at + lanes
             beyond = k < length
             distance = k[None, :] - place[:, None]
+            far = apart(lead + k, beyond, table, steps[6], pages, page, key_strides[0], key_strides[2], PAGES >= 0)
             s = score(
-                query, key + k * key_strides[2], there, k, beyond, d, query_strides[3], key_strides[2], key_strides[3],
-                distance, mask, mask_strides[3], slope, WIDEN, LOAD_MASK, DIVIDE, TANH, MASK, SLOPES >= 0, SCALE, CAP,
+                query, key + far, there, k, beyond, d, query_strides[3], key_strides[3], distance, mask,
+                mask_strides[3], slope, WIDEN, LOAD_MASK, DIVIDE, TANH, MASK, SLOPES >= 0, SCALE, CAP,
                 NOTHING, T, ROWS, LANES,
             )  # fmt: skip
             seen = there[:, None] & beyond[None, :]
@@ -126,6 +159,11 @@ def attention(
             p = tl.where(s == nothing, minus, EXP(s - shift[:, None]))
             factor = tl.where(top == its_most, nil + 1.0, EXP(its_most - shift))
             bits = p.to(BITS, bitcast=True)
+            if DROPOUT >= 0:
+                places = place.to(tl.uint64)[:, None] << 32 | k.to(tl.uint64)[None, :]
+                other = tl.full([ROWS, LANES], 0, tl.uint64)
+                word = RANDOM(places, other, other + chance).to(tl.uint32)
+                bits = tl.where(word >> 8 < dropped, minus.to(BITS, bitcast=True), bits)
             for fold in tl.static_range(FOLDS):
                 left, right = halves(p, ROWS, LANES >> (fold + 1))
                 p = left + right
@@ -134,7 +172,11 @@ def attention(
             part = part * factor[:, None]
             for j in range(tl.where(at + LANES < end, LANES, end - at)):
                 mine = tl.reduce(tl.where(lanes[None, :] == j, bits, tl.full((), 0, BITS)), 1, either)
-                v = WIDEN(tl.load(value + (at + j) * value_strides[2], mask=column < dv, other=0))
+                step = apart(
+                    lead + at + j, at + j < length, table, steps[6], pages, page, value_strides[0], value_strides[2],
+                    PAGES >= 0,
+                )  # fmt: skip
+                v = WIDEN(tl.load(value + step, mask=column < dv, other=0))
                 more = tl.fma(mine.to(T, bitcast=True)[:, None], v[None, :], part)
                 part = tl.where((mine >= 0)[:, None], more, part)
         top = larger(most, its_most)
@@ -152,6 +194,13 @@ def attention(
         acc = acc * factor[:, None]
         most = top
     result = DIVIDE(acc, tl.broadcast_to(total[:, None], [ROWS, WIDTH]))
+    if DROPOUT >= 0:
+        result = result * tl.full((), KEPT, T)
     result = tl.where((most == nothing)[:, None] | (result == 0), nil, result)
-    out += b * out_strides[0] + h * out_strides[1] + row[:, None] * out_strides[2] + column[None, :] * out_strides[3]
+    out += (
+        b * out_strides[0]
+        + h * out_strides[1]
+        + (first + row)[:, None] * out_strides[2]
+        + column[None, :] * out_strides[3]
+    )
     tl.store(out, NARROW(result), mask=there[:, None] & (column < dv)[None, :])

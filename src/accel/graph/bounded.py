@@ -79,7 +79,8 @@ def rounding_of(number: bool | int | float, value: np.ndarray) -> np.ndarray:
             short = y == y.astype(np.float32)
         return np.where(short | ~np.isfinite(y), 0.0, rounding(y, 0.5, dtype))
     exact = np.float64(number)
-    return np.where(y == exact, 0.0, np.where(np.isnan(exact), 0.0, np.abs(y - exact)))
+    with np.errstate(invalid="ignore"):  # of infinities
+        return np.where(y == exact, 0.0, np.where(np.isnan(exact), 0.0, np.abs(y - exact)))
 
 
 def _sum_is(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

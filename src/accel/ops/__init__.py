@@ -31,6 +31,7 @@ from .composed import (
     matrices,
     missing,
     movement,
+    multi_head,
     normalization,
     order,
     packed_linear,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from ..dtypes import TABLE, DType
 from ..errors import ShapeError
@@ -195,6 +196,15 @@ class Attention:
     ``sinks`` and ``slopes`` (heads,), of the accumulator's dtype; ``starts`` and ``lengths`` (batch,), int64: the
     sequence's first key and how many it has, which are cut to what there is. Output: (batch, heads, queries, dv). No
     length is 0, d and dv are at most HEAD; strides may be 0.
+    With ``offsets`` (sequences + 1,), int64, queries, keys and values of all sequences are one after the other, and
+    their batch is 1: sequence b has the queries from offsets[b] to offsets[b + 1] - 1, the first one those from 0 on,
+    the last one those to the end; offsets are to ascend, and nothing beyond the operands is read where they do not.
+    Vectors of the batch then have a number for each sequence, and there is no mask.
+    With ``pages`` (batch or sequences, columns), int64, the first axis of key and value counts pages of as many keys as
+    their third axis is long: a sequence's keys are those of its pages, one after the other. A page that there is not
+    stands for the next one that there is.
+    ``dropout`` (batch or sequences, heads), uint64: keys of random bits, by which weights are dropped with a
+    probability of dropout, rounded up to a multiple of 2^-24.
     scale, softcap (0: none): numbers that the accumulator's dtype holds. from_end: whether the last query is at the
     sequence's last place, else the first at its first. before, after: how far behind and ahead of its own place a query
     sees; None: all.
@@ -206,10 +216,61 @@ class Attention:
     before: int | None = None
     after: int | None = None
     given: tuple[str, ...] = ()
+    dropout: float = 0.0
+
+    @property
+    def dropped(self) -> int:
+        """Of 2^24 weights, how many are dropped."""
+        return ceil(self.dropout * 2**24)
+
+    @property
+    def kept(self) -> float:
+        """What a sum of the others is multiplied by, before it is rounded to the accumulator's dtype."""
+        return 1 / (1 - self.dropout) if self.dropout < 1 else 1.0
 
 
-ATTENTION_OPERANDS = ("mask", "sinks", "slopes", "starts", "lengths")
+ATTENTION_OPERANDS = ("mask", "sinks", "slopes", "starts", "lengths", "offsets", "pages", "dropout")
 """What an attention may have beside query, key and value."""
+
+
+@dataclass(frozen=True)
+class AttentionSizes:
+    """Sizes of an attention: sequences, heads of queries and of keys, queries (of all sequences where they are packed),
+    keys that a sequence may have, elements of a key and of a value, pages and keys of a page (0: there are none)."""
+
+    sequences: int
+    heads: int
+    shared: int
+    queries: int
+    keys: int
+    d: int
+    dv: int
+    pages: int
+    page: int
+
+
+def attention_sizes(inputs: Sequence[Layout], params: Attention) -> AttentionSizes:
+    """Of operands that fit together."""
+    query, key, value, *others = inputs
+    named = dict(zip(params.given, others, strict=True))
+    batch, heads, queries, d = query.shape
+    sequences = named["offsets"].shape[0] - 1 if "offsets" in named else batch
+    pages, page, keys = 0, 0, key.shape[2]
+    if "pages" in named:
+        pages, page = key.shape[0], key.shape[2]
+        keys = page * named["pages"].shape[1]
+    return AttentionSizes(sequences, heads, key.shape[1], queries, keys, d, value.shape[3], pages, page)
+
+
+def attention_strides(inputs: Sequence[Layout], out: Layout, params: Attention) -> tuple[Shape, ...]:
+    """Strides of query, key, value and out as kernels go through them: from sequence to sequence (0 where they are
+    packed) or page to page, from head to head, row and column."""
+    query, key, value = inputs[:3]
+    packed, paged = "offsets" in params.given, "pages" in params.given
+    return tuple(
+        (0, *x.strides[1:]) if packed and not (paged and (x is key or x is value)) else x.strides
+        for x in (query, key, value, out)
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..dtypes import BOOL, TABLE, DType
 from ..numerics import ATTENTION, LANES
-from ..ops.parameters import Attention
+from ..ops.parameters import ATTENTION_OPERANDS, Attention
 from .draw import Draw
 from .factor_family import laid
 from .families import Edge, Sample, Samples
@@ -42,6 +42,10 @@ def _others(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], name
             made["mask"] = _mask(rng, its, shape, name)
         elif name in ("sinks", "slopes"):
             made[name] = (rng.standard_normal(heads) if name == "sinks" else rng.random(heads)).astype(accumulator)
+        elif name == "offsets":
+            made[name] = np.sort(np.append(rng.integers(0, shape[2] + 1, batch - 1), (0, shape[2])))
+        elif name == "dropout":
+            made[name] = rng.integers(0, 1 << 64, (batch, heads), np.uint64)
         elif name == "starts":
             made[name] = rng.integers(-1, max(1, keys // 2), batch)
         else:
@@ -50,10 +54,14 @@ def _others(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], name
 
 
 def _three(
-    rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], heads: int, d: int, dv: int, regime: str
-) -> list[np.ndarray]:
+    rng: np.random.Generator, dtype: DType, shape: tuple[int, ...], heads: int, d: int, dv: int, regime: str,
+    packed: bool, pages: tuple[int, int] | None,
+) -> list[np.ndarray]:  # fmt: skip
     batch, _, queries, keys = shape
-    shapes = ((batch, shape[1], queries, d), (batch, heads, keys, d), (batch, heads, keys, dv))
+    if packed:
+        batch = 1
+    several, length = (batch, keys) if pages is None else pages
+    shapes = ((batch, shape[1], queries, d), (several, heads, length, d), (several, heads, length, dv))
     if regime == "unseen":  # keys and values beyond what a sequence has are no numbers
         made = [values(rng, dtype, s, "normal") for s in shapes]
         for x in made[1:]:
@@ -68,17 +76,25 @@ def _primitive(
 ) -> Sample:  # fmt: skip
     rng = np.random.default_rng(seed)
     shape = (batch, heads[0], *lengths)
-    three = _three(rng, dtype, shape, heads[1], *widths, regime)
-    others = _others(rng, dtype, shape, names)
+    pages, table = None, None
+    if "pages" in names:
+        page = int(rng.choice((1, 3, 16, 70)))
+        columns = -(-lengths[1] // page)
+        pages, shape = (columns + 2, page), (*shape[:3], columns * page)
+        table = rng.integers(-1, columns + 3, (batch, columns))  # some of which there are not
+    three = _three(rng, dtype, shape, heads[1], *widths, regime, "offsets" in names, pages)
+    others = _others(rng, dtype, shape, tuple(n for n in names if n != "pages"))
+    if table is not None:
+        others["pages"] = table
     if regime == "unseen":
         others["lengths"] = np.full(batch, lengths[1] // 2)
-    order = tuple(n for n in ("mask", "sinks", "slopes", "starts", "lengths") if n in others)
+    order = tuple(n for n in ATTENTION_OPERANDS if n in others)
     options.setdefault("scale", 0.25)
     operands = [*(x if lay is None else laid(lay, x) for x in three), *(others[n] for n in order)]
     return Sample(tuple(operands), {"params": Attention(given=order, **options)})
 
 
-NAMES = ("bool", "dtype", "accumulator", "sinks", "slopes", "starts", "lengths")
+NAMES = ("bool", "dtype", "accumulator", "sinks", "slopes", "starts", "lengths", "offsets", "pages", "dropout")
 
 
 def primitive(dtype: DType) -> Samples:
@@ -86,7 +102,7 @@ def primitive(dtype: DType) -> Samples:
 
     def draw(its: Draw) -> Sample:
         names = list(its.some(NAMES[3:]))
-        if its.once_in(2):
+        if its.once_in(2) and "offsets" not in names:
             names.append(its.choice(NAMES[:3]))
         options: dict[str, Any] = {"from_end": its.once_in(2)}
         if its.once_in(3):
@@ -95,6 +111,8 @@ def primitive(dtype: DType) -> Samples:
             options["after"] = its.choice((0, 0, 3))
         if its.once_in(4):
             options["softcap"] = 1.5
+        if "dropout" in names:
+            options["dropout"] = its.choice((0.1, 0.5, 0.0, 1.0))
         lengths = its.choice((1, 2, 7, 17)), its.choice((1, 3, LANES - 1, LANES, LANES + 1, 3 * LANES + 2))
         return _primitive(
             its.integer(0, 2**32 - 1), dtype, its.choice((1, 2)), its.choice(HEADS), lengths,
@@ -114,6 +132,9 @@ def primitive(dtype: DType) -> Samples:
         edge(1, (1, 1), (LANES + 6, LANES + 6), (64, 64), after=0),
         edge(2, (2, 1), (5, far), (5, 3), "normal", ("slopes",), from_end=True, after=0, before=70, softcap=2.0),
         edge(1, (1, 1), (3, 40), (256, 256), "normal", ("bool",)),
+        edge(3, (2, 1), (9, 70), (5, 3), "normal", ("offsets", "starts", "lengths"), from_end=True, after=0),
+        edge(2, (2, 1), (3, far), (5, 3), "normal", ("lengths", "pages"), from_end=True, after=0),
+        edge(2, (2, 2), (LANES + 6, LANES + 6), (4, 4), "normal", ("dropout",), dropout=0.3),
         edge(1, (1, 1), (3, 130), (16, 16), "unseen"),
         edge(1, (1, 1), (3, 130), (16, 16), "special", ("bool", "sinks")),
         edge(1, (1, 1), (3, 70), (16, 16), "huge"),
@@ -154,6 +175,8 @@ def public(dtype: DType) -> Samples:
             keywords["key_lengths"] = rng.integers(0, keys + 1, batch).astype(its.choice((np.int32, np.int64)))
         if its.once_in(4):
             keywords["key_starts"] = rng.integers(0, keys + 1, batch[-1:])
+        if its.once_in(4):
+            keywords |= {"dropout_p": its.choice((0.0, 0.2, 0.5, 1.0)), "dropout_key": rng.integers(0, 9, 2, np.uint64)}
         operands: list[Any] = [laid(its, values(rng, dtype, s, "normal")) for s in shapes]
         if its.once_in(3):
             shape = its.choice(((queries, keys), (1, keys), (*every, queries, keys)))

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ... import dispatch, interop, registry
-from ...dtypes import BOOL, FLOATS, INT64, TABLE, DType, as_dtype
+from ...dtypes import BOOL, FLOATS, INT64, TABLE, UINT64, DType, as_dtype
 from ...errors import DtypeError, ShapeError
+from ...graph.bounded import Bounded, bounded
 from ...ieee import fma32, fma64
 from ...layout import Layout
 from ...numerics import ATTENTION, HEAD, LANES
 from ...scalar import Program, Step
 from ...scalar.evaluate import evaluate
 from .. import canonical
+from ..attention_derivative import attention_vjp
 from ..composed import exact_attention
-from ..parameters import ATTENTION_OPERANDS, Attention
+from ..parameters import ATTENTION_OPERANDS, Attention, attention_sizes
 from ..spec import Inferred, OpSpec, Output, Primitive
+
+if TYPE_CHECKING:
+    from ...graph.bound import Analysis
 
 
 def _infer(inputs: tuple[Layout, ...], params: Attention) -> Inferred:
@@ -29,16 +34,24 @@ def _infer(inputs: tuple[Layout, ...], params: Attention) -> Inferred:
     if any(x.ndim != 4 for x in (query, key, value)):
         raise ShapeError(f"attention: expected 4 axes, got {query.shape}, {key.shape} and {value.shape}")
     batch, heads, queries, d = query.shape
-    _, shared, keys, dv = value.shape
-    fits = key.shape == (batch, shared, keys, d) and value.shape[0] == batch and shared and heads % shared == 0
+    first, shared, length, dv = value.shape
+    packed, paged = "offsets" in params.given, "pages" in params.given
+    fits = key.shape == (first, shared, length, d) and (paged or first == batch) and shared and heads % shared == 0
+    fits = fits and not (packed and (batch != 1 or "mask" in params.given))
+    places = [x for n, x in zip(params.given, others, strict=False) if n in ("offsets", "pages")]
+    fits = fits and [x.ndim for x in places] == [1] * packed + [2] * paged
     if not fits or not 0 < d <= HEAD or not dv <= HEAD or len(others) != len(params.given):
         raise ShapeError(f"attention: operands of shapes {[x.shape for x in inputs]}")
+    its = attention_sizes(inputs, params)
     wanted = {
-        "mask": ((batch, heads, queries, keys), (BOOL, dtype, accumulator)),
+        "mask": ((batch, heads, queries, its.keys), (BOOL, dtype, accumulator)),
         "sinks": ((heads,), (accumulator,)),
         "slopes": ((heads,), (accumulator,)),
-        "starts": ((batch,), (INT64,)),
-        "lengths": ((batch,), (INT64,)),
+        "starts": ((its.sequences,), (INT64,)),
+        "lengths": ((its.sequences,), (INT64,)),
+        "offsets": ((its.sequences + 1,), (INT64,)),
+        "pages": ((its.sequences, its.keys // max(1, its.page)), (INT64,)),
+        "dropout": ((its.sequences, heads), (UINT64,)),
     }
     for name, x in zip(params.given, others, strict=True):
         shape, dtypes = wanted[name]
@@ -119,8 +132,13 @@ def canonical_attention(
     block: int = LANES,
 ) -> np.ndarray:
     """The canonical answer. chunk, block: others than the contract's, for the controls of tests."""
-    named = dict(zip(params.given, others, strict=True))
     dtype = as_dtype(query.dtype)
+    if {"offsets", "pages"} & set(params.given):
+        out = np.zeros((*query.shape[:3], value.shape[-1]), query.dtype)
+        for rows, mine, its in exact_attention.apart(query, key, value, *others, params=params):
+            out[rows] = canonical_attention(*mine, params=its, chunk=chunk, block=block)
+        return out
+    named = dict(zip(params.given, others, strict=True))
     accumulator = TABLE[dtype.accumulator]
     fma = fma64 if accumulator.itemsize == 8 else fma32
 
@@ -136,7 +154,7 @@ def canonical_attention(
     queries, keys = query.shape[2], key.shape[2]
     for b in range(query.shape[0]):
         q, k, v = wide[0][b], *(np.repeat(x[b], shared, axis=0) for x in wide[1:])
-        mine = {n: x[b] if n == "mask" else x for n, x in named.items()}
+        mine = {n: x[b] if n in ("mask", "dropout") else x for n, x in named.items()}
         start, length = sequence(params, b, keys, **named)
         place = np.arange(queries) + (length - queries if params.from_end else 0)
         rows = _rows(out[b].shape, out.dtype)
@@ -157,9 +175,12 @@ def canonical_attention(
                         lanes = lanes[..., : lanes.shape[-1] // 2] + lanes[..., lanes.shape[-1] // 2 :]
                     total = fused(total, factor, lanes[..., 0])
                     acc = acc * factor[..., None]
+                    used = there
+                    if "dropout" in mine:
+                        used = there & ~exact_attention.dropped(mine["dropout"], place, j, params)
                     for i, row in enumerate(start + j):
                         more = fused(p[..., i, None], v[:, None, row], acc)
-                        acc = np.where(there[..., i, None], more, acc)
+                        acc = np.where(used[..., i, None], more, acc)
                     part = _chosen(there.any(axis=-1), (top, total, acc), part)
                 rows = _joined(rows, part, exp, fused)
             m, total, acc = rows
@@ -170,6 +191,8 @@ def canonical_attention(
                 more = (top, fused(total, factor, exp(sink - top)), acc * factor[..., None])
                 m, total, acc = _chosen(sink != -np.inf, more, (m, total, acc))
             result = acc / total[..., None]
+            if "dropout" in mine:
+                result = result * result.dtype.type(params.kept)
             out[b] = np.where((m == -np.inf)[..., None] | (result == 0), 0, result)
     return canonical.narrow(out, dtype)
 
@@ -192,8 +215,10 @@ def _samples(dtype: DType) -> Any:
 
 
 def _flops(inputs: tuple[Layout, ...], outputs: Sequence[Output]) -> int:
-    query, key, value, *_ = inputs
-    return 2 * query.size * key.shape[2] + 2 * query.size // query.shape[-1] * key.shape[2] * value.shape[-1]
+    query, key, value, *others = inputs
+    columns = [x.shape[1] for x in others if x.dtype is INT64 and x.ndim == 2]  # of a table of pages
+    keys = key.shape[2] * (columns[0] if columns else 1)
+    return 2 * query.size * keys + 2 * query.size // query.shape[-1] * keys * value.shape[-1]
 
 
 registry.register(
@@ -220,11 +245,22 @@ def _answer(params: Attention, outputs: tuple[Output, ...], *operands: np.ndarra
     return [canonical_attention(*operands, params=params)]
 
 
+def _analysed(
+    analysis: Analysis, params: Attention, outputs: tuple[Output, ...], *operands: Bounded
+) -> Sequence[Bounded]:
+    """The error of the exact function of the operands, by `exact_attention.losses`, and one rounding."""
+    values, dtype = [x.value for x in operands], operands[0].dtype
+    accumulator = TABLE[dtype.accumulator]
+    wide = canonical_attention(*(x.astype(accumulator.numpy) for x in values[:3]), *values[3:], params=params)
+    error = exact_attention.losses(*values, params=params, errors=[x.error for x in operands])
+    return [analysis.cast(dtype.name, bounded(wide, error))]
+
+
 registry.register_primitive(
     Primitive(
         "attention",
         _answer,
-        "its bound is derived as a whole, in accel.ops.composed.exact_attention",
-        "its derivative is not written yet; compose it of matmul and softmax where it is needed",
+        _analysed,
+        attention_vjp,
     )
 )
