@@ -5,6 +5,12 @@ from .ops.composed.batch_norm import instance_norm as _instance_norm
 from .ops.composed.checked_loss import cross_entropy as _cross_entropy
 from .ops.composed.checked_loss import nll_loss as _nll_loss
 from .ops.composed.patches import pad as _pad
+from .ops.dropout import alpha_dropout as _alpha_dropout
+from .ops.dropout import dropout as _dropout
+from .ops.dropout import dropout1d as _dropout1d
+from .ops.dropout import dropout2d as _dropout2d
+from .ops.dropout import dropout3d as _dropout3d
+from .ops.dropout import feature_alpha_dropout as _feature_alpha_dropout
 from .ops.embedding import alibi_slopes as _alibi_slopes
 from .ops.embedding import cache_update as _cache_update
 from .ops.embedding import embedding as _embedding
@@ -28,6 +34,12 @@ globals().update(
     cross_entropy=_cross_entropy,
     nll_loss=_nll_loss,
     alibi_slopes=_alibi_slopes,
+    alpha_dropout=_alpha_dropout,
+    dropout=_dropout,
+    dropout1d=_dropout1d,
+    dropout2d=_dropout2d,
+    dropout3d=_dropout3d,
+    feature_alpha_dropout=_feature_alpha_dropout,
     cache_update=_cache_update,
     embedding=_embedding,
     one_hot=_one_hot,

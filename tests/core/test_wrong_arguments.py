@@ -94,6 +94,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "logcumsumexp": (X[0],),
     "index_add": (X, 1, accel.asarray(np.array([0, 2]), device="cpu"), X[:, :2]),
     "alibi_slopes": (4,),
+    **dict.fromkeys(("dropout", "alpha_dropout", "feature_alpha_dropout"), (X, 0.0)),
+    **{f"dropout{axes}d": (SPACES[axes], 0.0) for axes in (1, 2, 3)},
     "cache_update": (X, X[:1], 0),
     "embedding": (accel.asarray(np.array([0, 1]), device="cpu"), X),
     "one_hot": (accel.asarray(np.array([0, 1]), device="cpu"), 3),

@@ -171,6 +171,8 @@ def whole(*numbers: int) -> Array:
     return on_cpu(np.array(numbers))
 
 
+WORDS = on_cpu(np.array([1, 2], np.uint64))
+
 BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "softmax": (softmax_like, [normal(3, 7)]),
     "layer_norm": (layer_norm_like, [normal(4, 5), normal(5), normal(5)]),
@@ -216,6 +218,10 @@ BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
         [normal(2, 4), normal(2, 3)],
     ),
     "added": (lambda x, y: fn.square(accel.index_add(x, 1, whole(2, 0, 2), y)), [normal(2, 4, 3), normal(2, 3, 3)]),
+    "dropped out": (
+        lambda x: accel.nn.dropout(x * x, 0.4, key=3) + accel.nn.alpha_dropout(x, 0.4, key=WORDS),
+        [normal(4, 5)],
+    ),
     "one row": (lambda x: x[1] * x, [normal(4, 6)]),
     "covariances": (lambda x, y: accel.cov(x, y), [normal(2, 5), normal(5)]),
     "correlations": (lambda x: accel.corrcoef(x), [normal(3, 5)]),
@@ -310,6 +316,7 @@ def test_dtypes(dtype):
         "sorted",
         "put",
         "added",
+        "dropped out",
     ],
 )
 def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):

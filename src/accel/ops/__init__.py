@@ -22,6 +22,7 @@ from .composed import (
     convolution,
     counting,
     covariance,
+    dropout,
     elementwise,
     extremes,
     factorization,
