@@ -46,10 +46,12 @@ def _dropped(op: str, x: Any, p: Any, training: Any, key: Any, ndims: Shape = ()
         raise DtypeError(f"{op}: x: takes floating dtypes, got {array.dtype}; cast with astype")
     if ndims and array.ndim not in ndims:
         raise ShapeError(f"{op}: x: expected {' or '.join(map(str, ndims))} axes, got shape {array.shape}")
-    if not on or rate == 0.0:
+    idle = not on or rate == 0.0
+    state = None if idle and key is None else _state(op, key, array)
+    if idle:
         return restore(array)
     axes = array.ndim if not ndims else 1 if len(ndims) == 2 and array.ndim == ndims[0] else 2
-    return restore(random_dropout(array, _state(op, key, array), rate, axes, alpha))
+    return restore(random_dropout(array, state, rate, axes, alpha))
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, *, key: Any = None) -> Any:
