@@ -1,5 +1,5 @@
-"""Elements stored or added where integers say: `put_along_axis`, `index_add`, and what ``x[indices] = values``
-computes. One primitive, ``scatter``."""
+"""Elements stored, or combined with what is there, where integers say: `put_along_axis`, `index_add`, and what
+``x[indices] = values`` computes. One primitive, ``scatter``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from ...parts import parts
 from .. import bounds, canonical
 from ..cells import cells_along, cells_of, in_rows
-from ..parameters import Scatter
+from ..parameters import SCATTER_FOLDS, SCATTER_KINDS, Scatter
 from ..selection_derivative import scatter_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .gather import as_positions, check_positions
@@ -42,12 +42,14 @@ def _infer(inputs: tuple[Layout, ...], params: Scatter) -> Inferred:
     dtype = values.dtype
     if cells.dtype is not INT64 or cells.ndim != 1 or any(x.dtype is not dtype for x in base):
         raise DtypeError(f"scatter: operands of dtypes {', '.join(str(x.dtype) for x in inputs)} are of several kinds")
-    if params.add and not _adds(dtype):
-        raise DtypeError(f"scatter: there is no sum of {dtype}")
+    if params.kind not in SCATTER_KINDS:
+        raise ArgumentError(f"scatter: kind: expected one of {', '.join(SCATTER_KINDS)}, got {shown(params.kind)}")
+    if params.folds and not _folds(dtype):
+        raise DtypeError(f"scatter: there is no sum or product of {dtype}")
     return Inferred(((params.shape, dtype),), params)
 
 
-def _adds(dtype: DType) -> bool:
+def _folds(dtype: DType) -> bool:
     return dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize >= 4)
 
 
@@ -155,7 +157,7 @@ def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int, forw
     walks = tuple(-1 if a == axis else a + (a < axis) for a in range(x.ndim))
     order = (axis, *(a for a in range(x.ndim) if a != axis))
     cells = cells_of([positions], [x.shape[axis]], [forward])
-    added = scattered(op, wide, source.permute(order), cells, Scatter(x.shape, walks, add=True))
+    added = scattered(op, wide, source.permute(order), cells, Scatter(x.shape, walks, "add"))
     return astype(added, x.dtype, copy=False)
 
 
@@ -163,10 +165,10 @@ def _beside(shape: Shape, axis: int, n: int) -> Shape:
     return (*shape[:axis], n, *shape[axis + 1 :])
 
 
-def scatter(x: Any, values: Any, cells: Any, *, walks: tuple[int, ...], add: bool = False, apart: bool = False) -> Any:
-    """x with rows of values stored, or added, where cells say, by the rule of `accel.ops.parameters.Scatter`."""
+def scatter(x: Any, values: Any, cells: Any, *, walks: tuple[int, ...], kind: str = "set", apart: bool = False) -> Any:
+    """x with rows of values stored, or combined, where cells say, by the rule of `accel.ops.parameters.Scatter`."""
     (x, values, cells), restore = _arrays("scatter", x=x, values=values, cells=cells)
-    params = Scatter(x.shape, walks, add, apart)
+    params = Scatter(x.shape, walks, kind, apart)
     _infer((x.layout, values.layout, cells.layout), params)
     return restore(scattered("scatter", x, values, cells, params))
 
@@ -188,16 +190,21 @@ def evaluate(params: Scatter, x: np.ndarray, values: np.ndarray, cells: np.ndarr
     ends = np.append(heads[1:], len(its))[: len(heads)].astype(int)
     for head, end in zip(heads.tolist(), ends.tolist(), strict=True):
         at = np.unravel_index(its[head], lengths)
-        view[at] = _sum(view[at], values[order[head:end]]) if params.add else values[order[end - 1]]
+        view[at] = _combined(params.kind, view[at], values[order[head:end]])
     return made
 
 
-def _sum(held: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """What is there, plus the sum of rows by rule 2."""
+def _combined(kind: str, held: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """What is there, with the rows of one cell."""
+    if kind == "set":
+        return rows[-1]
+    if kind in ("max", "min"):
+        return canonical.reduce(kind, np.concatenate([held[None], rows]), (0,), as_dtype(rows.dtype))
+    combine = getattr(np, kind)
     with np.errstate(all="ignore"):
-        if rows.dtype.kind != "f":
-            return held + rows.sum(axis=0, dtype=rows.dtype)
-        return held + canonical.tree(np.moveaxis(rows, 0, -1), np.add, -0.0)
+        if as_dtype(rows.dtype).kind != "f":
+            return combine(held, combine.reduce(rows, axis=0, dtype=rows.dtype))
+        return combine(held, canonical.tree(np.moveaxis(rows, 0, -1), combine, SCATTER_FOLDS[kind]))
 
 
 def _canonical(
@@ -205,10 +212,10 @@ def _canonical(
     values: np.ndarray,
     cells: np.ndarray,
     walks: tuple[int, ...],
-    add: bool = False,
+    kind: str = "set",
     apart: bool = False,
 ) -> np.ndarray:
-    return evaluate(Scatter(x.shape, walks, add, apart), x, values, cells)
+    return evaluate(Scatter(x.shape, walks, kind, apart), x, values, cells)
 
 
 def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = -1) -> np.ndarray:
@@ -227,7 +234,7 @@ def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = 
 
 def _row_params(x: np.ndarray, dim: int) -> tuple[Scatter, int]:
     along = _dim(dim, x.ndim)
-    return Scatter(x.shape, tuple(-1 if a == along else a + (a < along) for a in range(x.ndim)), add=True), along
+    return Scatter(x.shape, tuple(-1 if a == along else a + (a < along) for a in range(x.ndim)), "add"), along
 
 
 def _canonical_add(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -302,7 +309,7 @@ PUT_ALONG_AXIS, INDEX_ADD, SCATTER = (
             ("x", "index", "source"), "",
         ),
         (
-            scatter, "Rows stored, or added, where numbers of cells say.",
+            scatter, "Rows stored, or combined, where numbers of cells say.",
             _canonical, _canonical, bounds.none, lambda dtype, numerics: "bits" if dtype.kind == "f" else "exact",
             ("x", "values", "cells"), "internal",
         ),
@@ -325,12 +332,20 @@ def _analysed(
 
     made = evaluate(params, x.value, values.value, cells.value)
     errors = [np.broadcast_to(each.error, each.value.shape).astype(np.float64) for each in (x, values)]
-    error = evaluate(params, *errors, cells.value)
-    if not params.add or made.dtype.kind != "f":
-        return [Bounded(made, error)]
-    wide = [np.abs(each.value.astype(np.float64)) + e for each, e in zip((x, values), errors, strict=True)]
-    size = evaluate(params, *wide, cells.value)
+    if params.kind in ("max", "min"):  # the result is off by no more than all that it is chosen from
+        return [Bounded(made, evaluate(replace(params, kind="max"), *errors, cells.value))]
+    if not params.folds or made.dtype.kind != "f":
+        return [Bounded(made, evaluate(params, *errors, cells.value))]
+    exact = [np.abs(each.value.astype(np.float64)) for each in (x, values)]
+    size = evaluate(params, *(each + e for each, e in zip(exact, errors, strict=True)), cells.value)
     depth, dtype = bounds.tree_depth(cells.value.size) + 1, outputs[0][1]
+    if params.kind == "add":
+        error = evaluate(params, *errors, cells.value)
+    else:
+        depth = cells.value.size + 1
+        error = size - evaluate(params, *exact, cells.value) * (1 - 2.0**-50)
+        small = evaluate(params, *(np.where(each > 0, np.minimum(each, 1), 1) for each in exact), cells.value)
+        error = np.where(small < 1e-30, np.inf, error) + depth * bounds.smallest(dtype)
     error = error + bounds.gamma(depth, bounds.unit_roundoff(dtype)) * size
     return [bounded(made, np.where(size < bounds.largest(dtype) / 2, error, np.inf))]
 
