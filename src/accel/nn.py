@@ -20,7 +20,9 @@ from .ops.packed import dequantize as _dequantize
 from .ops.packed import linear as _linear
 from .ops.packed import quantize as _quantize
 from .ops.primitive.pointwise import gelu as _gelu
+from .ops.segments import segment_max as _segment_max
 from .ops.segments import segment_mean as _segment_mean
+from .ops.segments import segment_min as _segment_min
 from .ops.segments import segment_sum as _segment_sum
 from .registry import OPS as _OPS
 
@@ -43,7 +45,9 @@ globals().update(
     cache_update=_cache_update,
     embedding=_embedding,
     one_hot=_one_hot,
+    segment_max=_segment_max,
     segment_mean=_segment_mean,
+    segment_min=_segment_min,
     segment_sum=_segment_sum,
     linear=_linear,
     quantize=_quantize,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from ..dtypes import TABLE, DType
 from ..errors import ShapeError
@@ -314,6 +315,19 @@ SCATTER_FOLDS = {"add": -0.0, "multiply": 1.0}
 """What changes nothing, by kinds of scatters that fold."""
 
 SCATTER_KINDS = ("set", *SCATTER_FOLDS, "max", "min")
+
+
+def nothing_of(kind: str, dtype: DType) -> bool | int | float:
+    """What a scatter combines with anything and changes nothing: of max and min, the least and the greatest."""
+    if kind in SCATTER_FOLDS:
+        return SCATTER_FOLDS[kind] if dtype.kind in "fc" else int(SCATTER_FOLDS[kind])
+    greatest = kind == "min"
+    if dtype.kind == "f":
+        return inf if greatest else -inf
+    if dtype.kind == "b":
+        return greatest
+    bits, signed = 8 * dtype.itemsize, dtype.kind == "i"
+    return (1 << bits - signed) - 1 if greatest else -(1 << bits - 1) if signed else 0
 
 
 @dataclass(frozen=True)

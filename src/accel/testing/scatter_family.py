@@ -42,7 +42,7 @@ def _add(its: Draw, dtype: DType) -> Sample:
     chosen = list(full)
     chosen[axis] = its.choice((0, 1, 3, 17, 150))
     x, source = array(its, dtype, full), array(its, dtype, tuple(chosen))
-    return Sample((x,), {"dim": axis, "index": positions(its, (chosen[axis],), full[axis]), "source": source})
+    return Sample((x,), {"axis": axis, "index": positions(its, (chosen[axis],), full[axis]), "source": source})
 
 
 def _scatter(its: Draw, dtype: DType) -> Sample:
@@ -89,7 +89,7 @@ def _edge(op: str, dtype: DType, full: tuple[int, ...], count: int, axis: int) -
             return Sample((x, rng.integers(-full[axis], full[axis], beside), source), {"axis": axis})
         index = rng.integers(0, full[axis], count)
         if op == "index_add":
-            return Sample((x,), {"dim": axis, "index": index, "source": source})
+            return Sample((x,), {"axis": axis, "index": index, "source": source})
         walks = tuple(-1 if a == axis else a + (a < axis) for a in range(len(full)))
         how = {"kind": "add"} if _folds(dtype) else {"kind": "max"} if count % 2 else {}
         return Sample((x, np.moveaxis(source, axis, 0), index), {"walks": walks, **how})

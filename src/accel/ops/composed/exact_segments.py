@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...dtypes import FLOAT64, as_dtype
+from .. import canonical
 
 
 def segment_sum(data: np.ndarray, segment_ids: np.ndarray, num_segments: int) -> np.ndarray:
@@ -23,3 +24,24 @@ def segment_mean(data: np.ndarray, segment_ids: np.ndarray, num_segments: int) -
     rows = np.bincount(segment_ids.astype(np.int64), minlength=num_segments)
     with np.errstate(all="ignore"):
         return total / np.maximum(rows, 1).reshape(-1, *(1,) * (data.ndim - 1)).astype(total.dtype)
+
+
+def _extreme(kind: str, data: np.ndarray, segment_ids: np.ndarray, num_segments: int) -> np.ndarray:
+    dtype = as_dtype(data.dtype)
+    if dtype.kind == "f":
+        nothing = -np.inf if kind == "max" else np.inf
+    else:
+        limits = np.iinfo(data.dtype)
+        nothing = limits.min if kind == "max" else limits.max
+    made = np.full((num_segments, *data.shape[1:]), nothing, data.dtype)
+    for number in np.unique(segment_ids):
+        made[int(number)] = canonical.reduce(kind, data[segment_ids == number], (0,), dtype)
+    return made
+
+
+def segment_max(data: np.ndarray, segment_ids: np.ndarray, num_segments: int) -> np.ndarray:
+    return _extreme("max", data, segment_ids, num_segments)
+
+
+def segment_min(data: np.ndarray, segment_ids: np.ndarray, num_segments: int) -> np.ndarray:
+    return _extreme("min", data, segment_ids, num_segments)

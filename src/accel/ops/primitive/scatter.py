@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import dispatch, interop, registry
-from ...arguments import integer, refuse, unshown
+from ...arguments import refuse, unshown
 from ...array import Array
 from ...dtypes import INT64, TABLE, DType, as_dtype
-from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
+from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from ...parts import parts
 from .. import bounds, canonical
@@ -24,6 +24,7 @@ from ..selection_derivative import scatter_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .gather import as_positions, check_positions
 from .pointwise import astype, copy, source_of
+from .reduce import axis_of
 from .sort import one_axis
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **ot
 
 
 @unshown
-def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> Any:
+def index_add(x: Any, /, axis: int, index: Any, source: Any, **others: Any) -> Any:
     """x with the rows of source added along an axis, row i to the one at index[i].
 
     index: a vector of any integer dtype; a position below 0 counts from the end. source: of x's dtype and shape, but
@@ -130,7 +131,7 @@ def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> An
         refuse(op, others)
     (x, index, source), restore = _arrays(op, x=x, index=index, source=source)
     positions = as_positions(op, "index", index)
-    along = _dim(dim, x.ndim)
+    along = axis_of("index_add", "axis", axis, x.ndim)
     if positions.ndim != 1:
         raise ShapeError(f"{op}: index: expected one axis, got shape {positions.shape}")
     if source.shape != _beside(x.shape, along, positions.size):
@@ -140,13 +141,6 @@ def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> An
         raise DtypeError(f"{op}: expected x and source of one dtype of numbers, got {x.dtype} and {source.dtype}")
     forward = check_positions(f"{op}: index", positions, x.shape[along])
     return restore(add_rows(op, x, positions, source, along, forward))
-
-
-def _dim(dim: Any, ndim: int) -> int:
-    given = integer("index_add", "dim", dim)
-    if not -ndim <= given < ndim:
-        raise AxisError(f"index_add: dim: {shown(given)} is out of range for an array with {ndim} axes")
-    return given % ndim
 
 
 def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int, forward: bool = False) -> Any:
@@ -232,27 +226,27 @@ def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = 
     return made
 
 
-def _row_params(x: np.ndarray, dim: int) -> tuple[Scatter, int]:
-    along = _dim(dim, x.ndim)
+def _row_params(x: np.ndarray, axis: int) -> tuple[Scatter, int]:
+    along = axis_of("index_add", "axis", axis, x.ndim)
     return Scatter(x.shape, tuple(-1 if a == along else a + (a < along) for a in range(x.ndim)), "add"), along
 
 
-def _canonical_add(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
-    params, along = _row_params(x, dim)
+def _canonical_add(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    params, along = _row_params(x, axis)
     cells = np.where(index.astype(np.int64) < 0, index.astype(np.int64) + x.shape[along], index.astype(np.int64))
     wide = as_dtype(as_dtype(x.dtype).accumulator).numpy if as_dtype(x.dtype).kind == "f" else x.dtype
     made = evaluate(params, x.astype(wide), np.moveaxis(source.astype(wide), along, 0), cells)
     return canonical.narrow(made, as_dtype(x.dtype))
 
 
-def _exact_add(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+def _exact_add(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
     if as_dtype(x.dtype).kind != "f":
-        return _canonical_add(x, dim, index, source)
-    return _in_extended(x, dim, index, source)
+        return _canonical_add(x, axis, index, source)
+    return _in_extended(x, axis, index, source)
 
 
-def _in_extended(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
-    along = _dim(dim, x.ndim)
+def _in_extended(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    along = axis_of("index_add", "axis", axis, x.ndim)
     wide = np.float64 if x.dtype != np.longdouble else np.longdouble
     made = np.moveaxis(x.astype(wide).astype(np.longdouble), along, 0)
     with np.errstate(all="ignore"):
@@ -260,14 +254,14 @@ def _in_extended(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray)
     return np.moveaxis(made, 0, along)
 
 
-def _bound_add(exact: np.ndarray, x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+def _bound_add(exact: np.ndarray, x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Roundings of the canonical sum, and one more."""
     dtype = as_dtype(x.dtype)
     if dtype.kind != "f":
         return np.zeros(np.shape(exact))
     accumulator = as_dtype(dtype.accumulator)
     with np.errstate(all="ignore"):
-        size = _in_extended(np.abs(x), dim, index, np.abs(source)).astype(np.float64)
+        size = _in_extended(np.abs(x), axis, index, np.abs(source)).astype(np.float64)
         own = bounds.gamma(bounds.tree_depth(index.size) + 1, bounds.unit_roundoff(accumulator)) * size
         own = np.where(size < bounds.largest(accumulator) / 2, np.where(size == 0, 0.0, own), np.inf)
     return bounds.rounded(np.asarray(exact, np.float64), own, accumulator, dtype)
