@@ -92,9 +92,8 @@ def scatter(x: Any, axis: int, index: Any, src: Any, *, reduce: str | None = Non
     As torch.scatter.
     """
     kinds = {"add": "sum", "multiply": "prod"}
-    return _scattered(
-        "scatter", x, axis, index, src, kinds[word("scatter", "reduce", reduce, (*kinds,))] if reduce else ""
-    )
+    reduction = "" if reduce is None else kinds[word("scatter", "reduce", reduce, (*kinds,))]
+    return _scattered("scatter", x, axis, index, src, reduction)
 
 
 def scatter_add(x: Any, axis: int, index: Any, src: Any) -> Any:
