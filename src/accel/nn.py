@@ -1,5 +1,6 @@
 """`accel.nn`: functions of neural networks, with torch.nn.functional's names and argument order, `axis` for `dim`."""
 
+from .ops.bags import embedding_bag as _embedding_bag
 from .ops.composed.batch_norm import batch_norm as _batch_norm
 from .ops.composed.batch_norm import instance_norm as _instance_norm
 from .ops.composed.checked_loss import cross_entropy as _cross_entropy
@@ -44,6 +45,7 @@ globals().update(
     feature_alpha_dropout=_feature_alpha_dropout,
     cache_update=_cache_update,
     embedding=_embedding,
+    embedding_bag=_embedding_bag,
     one_hot=_one_hot,
     segment_max=_segment_max,
     segment_mean=_segment_mean,

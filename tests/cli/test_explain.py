@@ -80,6 +80,7 @@ ARGUMENTS = {
         ("segment_max", "segment_mean", "segment_min", "segment_sum"),
         ("--shape", "5x7,5", "--dtype", "float32,int64", "num_segments=3"),
     ),
+    "embedding_bag": ("--shape", "3x4,5x7", "--dtype", "int64,float32"),
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
     **dict.fromkeys(("cholesky", "det", "inv", "slogdet"), ("--shape", "70x70")),

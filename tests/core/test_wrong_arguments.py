@@ -109,6 +109,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **{f"dropout{axes}d": (SPACES[axes], 0.0) for axes in (1, 2, 3)},
     "cache_update": (X, X[:1], 0),
     "embedding": (accel.asarray(np.array([0, 1]), device="cpu"), X),
+    "embedding_bag": (INDEX // 2, X),
     "one_hot": (accel.asarray(np.array([0, 1]), device="cpu"), 3),
     "rotary_embedding": (X[:, :2], X[:, :1], X[:, :1]),
     **dict.fromkeys(

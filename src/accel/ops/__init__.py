@@ -15,6 +15,7 @@ from .composed import (
     activation,
     adaptive,
     attention,
+    bags,
     batch_norm,
     beta,
     class_loss,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,3 +46,29 @@ def segment_max(data: np.ndarray, segment_ids: np.ndarray, num_segments: int) ->
 
 def segment_min(data: np.ndarray, segment_ids: np.ndarray, num_segments: int) -> np.ndarray:
     return _extreme("min", data, segment_ids, num_segments)
+
+
+def embedding_bag(
+    input: np.ndarray,
+    weight: np.ndarray,
+    offsets: np.ndarray | None = None,
+    per_sample_weights: np.ndarray | None = None,
+    mode: str = "mean",
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> np.ndarray:
+    flat = input.astype(np.int64).reshape(-1)
+    if offsets is None:
+        ends = [i * input.shape[1] for i in range(input.shape[0] + 1)]
+    else:
+        ends = [*offsets.tolist(), *([] if include_last_offset else [flat.size])]
+    wide: Any = np.longdouble if as_dtype(weight.dtype) is FLOAT64 else np.float64
+    factors = np.ones(flat.size) if per_sample_weights is None else per_sample_weights.reshape(-1)
+    made = np.zeros((len(ends) - 1, weight.shape[1]), wide)
+    with np.errstate(all="ignore"):
+        for bag, (first, end) in enumerate(pairwise(ends)):
+            its = [i for i in range(first, end) if padding_idx is None or flat[i] != padding_idx % len(weight)]
+            if its:
+                rows = weight[flat[its]].astype(wide) * factors[its, None].astype(wide)
+                made[bag] = {"sum": np.sum, "mean": np.mean, "max": np.max}[mode](rows, axis=0)
+    return made
