@@ -1,8 +1,10 @@
 #include "scatter.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace accel {
 
@@ -43,17 +45,52 @@ void along_row(const Nest& nest, int64_t begin, int64_t end, Body&& body) {
   }
 }
 
+/// What a cell holds after a row: the row.
 template <class T>
+struct Last {
+  static T of(T, T x) { return x; }
+};
+
+/// The greater or the smaller one of two elements, by keys: signed integers in their order. kInfinity: its bits, for
+/// floats, whose NaNs have the last key; else 0.
+template <class T, T kInfinity, bool kSigned, bool kMax>
+struct Extreme {
+  using Key = std::make_signed_t<T>;
+  static constexpr T kSign = static_cast<T>(T{1} << (8 * sizeof(T) - 1));
+
+  static Key key(T bits) {
+    if (kInfinity == 0) return static_cast<Key>(kSigned ? bits : bits ^ kSign);
+    const T magnitude = bits & static_cast<T>(~kSign);
+    if (magnitude > kInfinity) return kMax ? std::numeric_limits<Key>::max() : std::numeric_limits<Key>::min();
+    return static_cast<Key>(bits & kSign ? ~magnitude : magnitude);
+  }
+
+  static T of(T held, T x) { return (kMax ? key(held) < key(x) : key(x) < key(held)) ? x : held; }
+};
+
+template <class T>
+struct Sum {
+  static constexpr T of(T a, T b) { return static_cast<T>(a + b); }
+};
+
+template <class T>
+struct Product {
+  using Wide = std::conditional_t<(sizeof(T) < 4), uint32_t, T>;  // as 16 bits promote to int, which overflows
+  static constexpr T of(T a, T b) { return static_cast<T>(static_cast<Wide>(a) * static_cast<Wide>(b)); }
+};
+
+template <class T, class Combine>
 inline void store_elements(int64_t i, int64_t end, int64_t length, int64_t step, int64_t cell_step, int64_t value_step,
                            const T* values, const int64_t* cells, T* out) {
   for (; i < end; ++i) {
     const int64_t cell = cells[i * cell_step];
-    if (static_cast<uint64_t>(cell) < static_cast<uint64_t>(length)) out[cell * step] = values[i * value_step];
+    if (static_cast<uint64_t>(cell) >= static_cast<uint64_t>(length)) continue;
+    out[cell * step] = Combine::of(out[cell * step], values[i * value_step]);
   }
 }
 
-/// Tasks are parts of every row, or where no two rows meet, of the rows.
-template <class T>
+/// In sequence. Tasks are parts of every row, or where no two rows meet, of the rows.
+template <class T, class Combine>
 void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* values, const int64_t* cells, T* out,
                 int threads, Interrupt& interrupt) {
   const int64_t columns = nest.shape.product(), shared = apart ? p.count : columns;
@@ -74,9 +111,9 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
         const int64_t until = std::min(stop, i + kPart);
         worker.checkpoint(until - i);
         if (dense) {
-          store_elements<T>(i, until, p.lengths[0], 1, 1, 1, values, cells, out);
+          store_elements<T, Combine>(i, until, p.lengths[0], 1, 1, 1, values, cells, out);
         } else {
-          store_elements<T>(i, until, p.lengths[0], p.steps[0], p.cell_step, p.value_step, values, cells, out);
+          store_elements<T, Combine>(i, until, p.lengths[0], p.steps[0], p.cell_step, p.value_step, values, cells, out);
         }
       }
       return;
@@ -88,9 +125,9 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
         T* const y = out + at + to;
         const T* const x = values + i * p.value_step + from;
         if (out_step == 1 && value_step == 1) {
-          std::copy_n(x, n, y);
+          for (int64_t c = 0; c < n; ++c) y[c] = Combine::of(y[c], x[c]);
         } else {
-          for (int64_t c = 0; c < n; ++c) y[c * out_step] = x[c * value_step];
+          for (int64_t c = 0; c < n; ++c) y[c * out_step] = Combine::of(y[c * out_step], x[c * value_step]);
         }
       });
       worker.checkpoint(end - begin);
@@ -98,15 +135,15 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
   });
 }
 
-/// Rows of one cell, of which n <= kTile elements are summed: those at `order` from place `first` on.
-template <class T>
+/// Rows of one cell, of which n <= kTile elements are folded: those at `order` from place `first` on.
+template <class T, class Combine>
 struct Rows {
   const T* values;
   const int64_t* order;
   int64_t row_step, step, n;
 
-  /// The sum by rule 2 of `count` rows from `first` on, whose items are single rows on level 0, and blocks of the level
-  /// below on others.
+  /// The fold by rule 2 of `count` rows from `first` on, whose items are single rows on level 0, and blocks of the
+  /// level below on others.
   void sum(int level, int64_t size, int64_t first, int64_t count, T* total) const {
     T lanes[kLanes * kTile], part[kTile];
     if (level == 0 && count <= kLanes && step == 1) return fold(lanes, first, count, total);
@@ -124,7 +161,7 @@ struct Rows {
       if (k < kLanes) {
         for (int64_t c = 0; c < n; ++c) lane[c] = from[c * by];
       } else {
-        for (int64_t c = 0; c < n; ++c) lane[c] = static_cast<T>(lane[c] + from[c * by]);
+        for (int64_t c = 0; c < n; ++c) lane[c] = Combine::of(lane[c], from[c * by]);
       }
     }
     halve(lanes, kLanes / 2, std::min(items, kLanes));
@@ -146,7 +183,7 @@ struct Rows {
       T* const lane = lanes + l * n;
       if (l + half < count) {
         const T* const b = values + rows[l + half] * row_step;
-        for (int64_t c = 0; c < n; ++c) lane[c] = static_cast<T>(a[c] + b[c]);
+        for (int64_t c = 0; c < n; ++c) lane[c] = Combine::of(a[c], b[c]);
       } else {
         std::copy_n(a, n, lane);
       }
@@ -160,7 +197,7 @@ struct Rows {
       for (int64_t l = 0; l + half < left; ++l) {
         T* const a = lanes + l * n;
         const T* const b = a + half * n;
-        for (int64_t c = 0; c < n; ++c) a[c] = static_cast<T>(a[c] + b[c]);
+        for (int64_t c = 0; c < n; ++c) a[c] = Combine::of(a[c], b[c]);
       }
       left = std::min(left, half);
     }
@@ -168,9 +205,9 @@ struct Rows {
 };
 
 /// Tasks are parts of the sorted order; each has the cells whose first row is in it.
-template <class T>
-void add_rows(const ScatterProblem& p, const Nest& nest, const T* values, const int64_t* cells, const int64_t* order,
-              T* out, int threads, Interrupt& interrupt) {
+template <class T, class Combine>
+void fold_rows(const ScatterProblem& p, const Nest& nest, const T* values, const int64_t* cells, const int64_t* order,
+               T* out, int threads, Interrupt& interrupt) {
   const int64_t columns = nest.shape.product(), out_step = nest.inner_stride(0), value_step = nest.inner_stride(1);
   const double elements = static_cast<double>(p.count) * static_cast<double>(columns);
   threads = worthwhile(elements, kThreadElements, threads);
@@ -193,16 +230,17 @@ void add_rows(const ScatterProblem& p, const Nest& nest, const T* values, const 
           const T* const x = values + order[first] * p.value_step + from;
           for (int64_t c = 0; c < n; ++c) {
             T& y = out[at + to + c * out_step];
-            y = static_cast<T>(y + x[c * value_step]);
+            y = Combine::of(y, x[c * value_step]);
           }
           return;
         }
         for (int64_t c = 0; c < n; c += kTile) {
-          const Rows<T> rows{values + from + c * value_step, order, p.value_step, value_step, std::min(kTile, n - c)};
+          const Rows<T, Combine> rows{values + from + c * value_step, order, p.value_step, value_step,
+                                      std::min(kTile, n - c)};
           T total[kTile];
           rows.sum(level, size, first, i - first, total);
           T* const y = out + at + to + c * out_step;
-          for (int64_t k = 0; k < rows.n; ++k) y[k * out_step] = static_cast<T>(y[k * out_step] + total[k]);
+          for (int64_t k = 0; k < rows.n; ++k) y[k * out_step] = Combine::of(y[k * out_step], total[k]);
         }
       });
       worker.checkpoint((i - first) * columns);
@@ -210,11 +248,46 @@ void add_rows(const ScatterProblem& p, const Nest& nest, const T* values, const 
   });
 }
 
+/// The rule of a dtype's extremes, on its bits.
+template <bool kMax, class Body>
+void with_extreme(DType dtype, Body&& body) {
+  switch (dtype) {
+    case DType::kFloat16:
+      return body(uint16_t{}, Extreme<uint16_t, 0x7c00, true, kMax>{});
+    case DType::kBfloat16:
+      return body(uint16_t{}, Extreme<uint16_t, 0x7f80, true, kMax>{});
+    case DType::kFloat32:
+      return body(uint32_t{}, Extreme<uint32_t, 0x7f800000u, true, kMax>{});
+    case DType::kFloat64:
+      return body(uint64_t{}, Extreme<uint64_t, 0x7ff0000000000000u, true, kMax>{});
+    case DType::kInt8:
+      return body(uint8_t{}, Extreme<uint8_t, 0, true, kMax>{});
+    case DType::kInt16:
+      return body(uint16_t{}, Extreme<uint16_t, 0, true, kMax>{});
+    case DType::kInt32:
+      return body(uint32_t{}, Extreme<uint32_t, 0, true, kMax>{});
+    case DType::kInt64:
+      return body(uint64_t{}, Extreme<uint64_t, 0, true, kMax>{});
+    default:
+      break;
+  }
+  switch (size_of(dtype)) {
+    case 1:
+      return body(uint8_t{}, Extreme<uint8_t, 0, false, kMax>{});
+    case 2:
+      return body(uint16_t{}, Extreme<uint16_t, 0, false, kMax>{});
+    case 4:
+      return body(uint32_t{}, Extreme<uint32_t, 0, false, kMax>{});
+    default:
+      return body(uint64_t{}, Extreme<uint64_t, 0, false, kMax>{});
+  }
+}
+
 }  // namespace
 
-Scatter::Scatter(DType dtype, bool add, bool apart) : dtype_(dtype), add_(add), apart_(apart) {
-  if (add && (dtype == DType::kBool || is_half(dtype))) {
-    throw std::invalid_argument("there is no sum of " + std::string(info(dtype).name));
+Scatter::Scatter(DType dtype, ScatterKind kind, bool apart) : dtype_(dtype), kind_(kind), apart_(apart) {
+  if (ordered() && (dtype == DType::kBool || is_half(dtype))) {
+    throw std::invalid_argument("there is no sum or product of " + std::string(info(dtype).name));
   }
 }
 
@@ -223,24 +296,35 @@ void Scatter::run(const ScatterProblem& problem, const char* values, const int64
   Nest nest{problem.rows, {problem.out_rows, problem.value_rows}};
   if (problem.count == 0 || problem.lengths.product() == 0 || nest.shape.product() == 0) return;
   nest.collapse();
-  const auto as = [&](auto type) {
+  const auto stored = [&](auto type, auto combine) {
     using T = decltype(type);
-    const T* const from = reinterpret_cast<const T*>(values);
-    T* const to = reinterpret_cast<T*>(out);
-    if (add_) return add_rows<T>(problem, nest, from, cells, order, to, threads, interrupt);
-    store_rows<T>(problem, nest, apart_, from, cells, to, threads, interrupt);
+    store_rows<T, decltype(combine)>(problem, nest, apart_, reinterpret_cast<const T*>(values), cells,
+                                     reinterpret_cast<T*>(out), threads, interrupt);
   };
-  if (add_ && dtype_ == DType::kFloat32) return as(float{});
-  if (add_ && dtype_ == DType::kFloat64) return as(double{});
+  const auto folded = [&](auto type, auto combine) {
+    using T = decltype(type);
+    fold_rows<T, decltype(combine)>(problem, nest, reinterpret_cast<const T*>(values), cells, order,
+                                    reinterpret_cast<T*>(out), threads, interrupt);
+  };
+  const auto by_kind = [&](auto type) {
+    using T = decltype(type);
+    if (kind_ == ScatterKind::kAdd) return folded(type, Sum<T>{});
+    if (kind_ == ScatterKind::kMultiply) return folded(type, Product<T>{});
+    if constexpr (std::is_integral_v<T>) stored(type, Last<T>{});
+  };
+  if (kind_ == ScatterKind::kMax) return with_extreme<true>(dtype_, stored);
+  if (kind_ == ScatterKind::kMin) return with_extreme<false>(dtype_, stored);
+  if (ordered() && dtype_ == DType::kFloat32) return by_kind(float{});
+  if (ordered() && dtype_ == DType::kFloat64) return by_kind(double{});
   switch (size_of(dtype_)) {
     case 1:
-      return as(uint8_t{});
+      return by_kind(uint8_t{});
     case 2:
-      return as(uint16_t{});
+      return by_kind(uint16_t{});
     case 4:
-      return as(uint32_t{});
+      return by_kind(uint32_t{});
     default:
-      return as(uint64_t{});
+      return by_kind(uint64_t{});
   }
 }
 

@@ -1,5 +1,6 @@
-// Rows stored, or added, where numbers of cells say. Adding goes by rule 2 of docs/numerics.md over the rows of one
-// cell in ascending order; plain C++ serves every instruction set, as each row is somewhere else in memory.
+// Rows stored, or combined with what is there, where numbers of cells say. Sums and products go by rule 2 of
+// docs/numerics.md over the rows of one cell in ascending order; plain C++ serves every instruction set, as each row is
+// somewhere else in memory.
 #pragma once
 
 #include "dtypes.hpp"
@@ -17,22 +18,28 @@ struct ScatterProblem {
   Extents rows, out_rows, value_rows;
 };
 
+enum class ScatterKind { kSet, kAdd, kMultiply, kMax, kMin };
+
 class Scatter {
  public:
-  /// add: rows are summed and the sum is added to what is there, else the last of a cell's rows stays. apart: no cell
-  /// is there twice. Throws std::invalid_argument where a dtype has no sums: bool and the 16-bit floats.
-  Scatter(DType dtype, bool add, bool apart);
+  /// kind: the last of a cell's rows stays; or their sum or product is combined with what is there; or the extreme of
+  /// both stays, where NaN is beyond all numbers and +0 above -0. apart: no cell is there twice. Throws
+  /// std::invalid_argument where a dtype has no sums: bool and the 16-bit floats.
+  Scatter(DType dtype, ScatterKind kind, bool apart);
 
   DType dtype() const { return dtype_; }
-  bool add() const { return add_; }
 
-  /// order: to add, what sorts the cells, equal ones in ascending order; else null.
+  /// Whether `run` needs an order.
+  bool ordered() const { return kind_ == ScatterKind::kAdd || kind_ == ScatterKind::kMultiply; }
+
+  /// order: what sorts the cells, equal ones in ascending order; null where none is needed.
   void run(const ScatterProblem& problem, const char* values, const int64_t* cells, const int64_t* order, char* out,
            int threads, Interrupt& interrupt) const;
 
  private:
   const DType dtype_;
-  const bool add_, apart_;
+  const ScatterKind kind_;
+  const bool apart_;
 };
 
 }  // namespace accel

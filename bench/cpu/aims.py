@@ -19,6 +19,7 @@ from . import (
     pooling,
     quantized,
     reductions,
+    rows,
     scans,
     scatters,
     searches,
@@ -236,6 +237,10 @@ ROWS: tuple[Row, ...] = (
         "mean",
         floor=0.8,
     ),
+    Row("embedding", "embedding of 1 to 4096 tokens", rows.embeddings, 1.2, "mean", peers=("torch",)),
+    Row("embedding-bag", "embedding_bag, sums and means", rows.bags, 1.2, "mean", peers=("torch",)),
+    Row("segment-sum", "segment_sum, ascending or not", rows.segments, 1.2, "mean", peers=("torch",)),
+    Row("rotary", "rotary_embedding, halves and neighbours", rows.rotations, 1.2, "mean", peers=("torch",)),
     Row("concat", "concat of parts, 64K and 4M results, along each axis", joins.concats, 1.2, "mean", floor=0.8),
     Row(
         "linear-int8",

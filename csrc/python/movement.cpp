@@ -149,6 +149,15 @@ Prepared prepare_block_counts(py::object kernel, int64_t length, int64_t step, i
   return prepared;
 }
 
+ScatterKind to_scatter_kind(const std::string& name) {
+  if (name == "set") return ScatterKind::kSet;
+  if (name == "add") return ScatterKind::kAdd;
+  if (name == "multiply") return ScatterKind::kMultiply;
+  if (name == "max") return ScatterKind::kMax;
+  if (name == "min") return ScatterKind::kMin;
+  fail("kind must be set, add, multiply, max or min");
+}
+
 Prepared prepare_scatter(py::object kernel, int64_t count, py::handle length_list, py::handle step_list,
                          py::handle row_list, py::handle out_rows, py::handle value_rows, int64_t value_step,
                          int64_t cell_step, int threads) {
@@ -164,14 +173,14 @@ Prepared prepare_scatter(py::object kernel, int64_t count, py::handle length_lis
   threads = to_threads(threads);
   Prepared prepared;
   prepared.dtypes = {self.dtype(), DType::kInt64};
-  if (self.add()) prepared.dtypes.push_back(DType::kInt64);
+  if (self.ordered()) prepared.dtypes.push_back(DType::kInt64);
   prepared.dtypes.push_back(self.dtype());
   prepared.empty.assign(prepared.dtypes.size(), count == 0 || columns == 0 || problem.lengths.product() == 0);
   prepared.work = static_cast<double>(count) * static_cast<double>(columns) * 2;
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
     const auto numbers = [&](int i) { return reinterpret_cast<const int64_t*>(inputs[i]); };
-    self.run(problem, inputs[0], numbers(1), self.add() ? numbers(2) : nullptr, outputs[0], threads, interrupt);
+    self.run(problem, inputs[0], numbers(1), self.ordered() ? numbers(2) : nullptr, outputs[0], threads, interrupt);
   };
   return prepared;
 }
@@ -203,10 +212,11 @@ void bind_movement(py::module_& m) {
       },
       py::arg("length"), py::arg("step"), py::arg("block"), py::arg("out_step"), py::arg("threads"));
   py::class_<Scatter> scatter(m, "Scatter",
-                              "Rows stored, or added in the canonical order, where numbers of cells say.");
-  scatter.def(
-      py::init([](const std::string& dtype, bool add, bool apart) { return Scatter(parse_dtype(dtype), add, apart); }),
-      py::arg("dtype"), py::arg("add"), py::arg("apart"));
+                              "Rows stored, or combined in the canonical order, where numbers of cells say.");
+  scatter.def(py::init([](const std::string& dtype, const std::string& kind, bool apart) {
+                return Scatter(parse_dtype(dtype), to_scatter_kind(kind), apart);
+              }),
+              py::arg("dtype"), py::arg("kind"), py::arg("apart"));
   add_launch(scatter, &prepare_scatter, py::arg("count"), py::arg("lengths"), py::arg("steps"), py::arg("rows"),
              py::arg("out_rows"), py::arg("value_rows"), py::arg("value_step"), py::arg("cell_step"),
              py::arg("threads"));

@@ -1,4 +1,4 @@
-"""Rows stored, or added, where numbers of cells say: stored in sequence, added in the order of the cells."""
+"""Rows stored, or combined, where numbers of cells say: in sequence, or folded in the order of the cells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import pointwise, sort
 def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
     (out,), params = call.outputs, call.params
     its = placement(call.inputs, out, params)
-    kernel = native().Scatter(out.dtype.name, params.add, params.apart)
+    kernel = native().Scatter(out.dtype.name, params.kind, params.apart)
     run = kernel.launch(
         its.count, its.lengths, its.steps, its.rows, its.out_rows, its.value_rows, its.value_step, its.cell_step,
         threads(call.settings),

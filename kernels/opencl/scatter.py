@@ -1,4 +1,4 @@
-"""Rows stored, or added, where numbers of cells say: one launch, after those that sort the cells."""
+"""Rows stored, or combined, where numbers of cells say: one launch, after those that sort the cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from accel.backends import scattering
 from accel.backends.base import Call, Launch, Slot
 from accel.layout import span
 from accel.numerics import BLOCK, LANES
-from accel.ops.parameters import Placement, placement
+from accel.ops.parameters import SCATTER_FOLDS, Placement, placement
 
 from . import build, pointwise, sort
 from .gather import STORAGE
@@ -22,14 +22,28 @@ def definitions(call: Call, its: Placement, ordered: bool) -> dict[str, object]:
     (out,), dtype = call.outputs, call.outputs[0].dtype
     *_, values, cells = call.inputs
     reach = [bound for x in (out, values, cells) for bound in span(x.shape, x.strides)]
-    floats = call.params.add and dtype.kind == "f"
+    kind, floats = call.params.kind, call.params.folds and dtype.kind == "f"
+    suffix = "f" if dtype.itemsize == 4 else ""
+    if kind in ("max", "min"):  # keys of NaNs, which are the last ones, become the first ones for min
+        first = kind == "min" and dtype.kind == "f"
+        combine = {**sort.key_definitions(dtype, False), "BETTER": ">" if kind == "max" else "<", "FIRST": int(first)}
+    elif kind in SCATTER_FOLDS:
+        sign = {"add": "+", "multiply": "*"}[kind]
+        plain = f"(a) {sign} (b)" if floats or dtype.itemsize > 2 else f"(uint)(a) {sign} (uint)(b)"
+        combine = {
+            "COMBINE(a, b)": f"(ELEMENT)({plain})",
+            "NOTHING": f"{SCATTER_FOLDS[kind]}{suffix}" if floats else int(SCATTER_FOLDS[kind]),
+        }
+    else:
+        combine = {}
     return {
         **build.index_types(prod(its.lengths), its.count, prod(its.rows), *reach),
         "ELEMENT": build.STORAGE[dtype.name] if floats else STORAGE[dtype.itemsize],
-        "NOTHING": ("-0.0f" if dtype.itemsize == 4 else "-0.0") if floats else "0",
         "AXES": len(its.lengths),
         "ROWS": len(its.rows),
-        "ADD": int(call.params.add),
+        **combine,
+        "FOLD": int(call.params.folds),
+        "EXTREME": int(kind in ("max", "min")),
         "ORDERED": int(ordered),
         "BLOCK": BLOCK,
         "LANES": LANES,
@@ -50,7 +64,8 @@ def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
     device, its = build.device_of(call), placement(call.inputs, call.outputs[0], call.params)
     defined = definitions(call, its, len(operands) == 3)
     fp64 = defined["ELEMENT"] == "double"
-    code = build.assemble(("scatter",), defined, "", fp64=fp64, correctly_rounded=device.correctly_rounded)
+    files = ("sort_keys", "scatter") if defined["EXTREME"] else ("scatter",)
+    code = build.assemble(files, defined, "", fp64=fp64, correctly_rounded=device.correctly_rounded)
     kernel = device.kernel("kernels/opencl/scatter.cl", code, "scatter")
     fields = build.pack(
         defined, *its.lengths, *its.steps, *its.rows, *its.out_rows, *its.value_rows, its.value_step, its.cell_step

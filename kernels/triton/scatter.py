@@ -1,4 +1,4 @@
-"""Rows stored, or added, where numbers of cells say, in blocks of the values' elements, after the cells are sorted."""
+"""Rows stored, or combined, where numbers of cells say, in blocks of the values' elements, once cells are sorted."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from accel.backends.triton_kernel import Pointer, Specialization, prepare, stora
 from accel.kernels.triton.device import scatter as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.numerics import BLOCK, LANES
-from accel.ops.parameters import placement
+from accel.ops.parameters import SCATTER_FOLDS, placement
+from accel.sort_keys import key_rule
 
 from . import pointwise, sort
 
 ELEMENTS = {"interpreter": 1 << 16}
-"""Elements of a program instance by architecture; 1024 elsewhere. To add, a lane of a sum counts as one."""
+"""Elements of a program instance by architecture; 1024 elsewhere. To fold, a lane counts as one."""
 
 
 def _refusal(call: Call) -> str | None:
@@ -30,10 +31,10 @@ def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
     (out,), device, params, dtype = call.outputs, call.device, call.params, call.outputs[0].dtype
     *_, values, cells = call.inputs
     its = placement(call.inputs, out, params)
-    columns, floats = prod(its.rows), params.add and dtype.kind == "f"
+    columns, floats = prod(its.rows), params.folds and dtype.kind == "f"
     total = its.count * columns
-    block = min(power_of_two(total), ELEMENTS.get(device.architecture, 1024) // (LANES if params.add else 1))
-    ahead = BLOCK**2 if params.add else block  # what loops and instances go beyond the last row
+    block = min(power_of_two(total), ELEMENTS.get(device.architecture, 1024) // (LANES if params.folds else 1))
+    ahead = BLOCK**2 if params.folds else block  # what loops and instances go beyond the last row
     far = needs_wide(*((x.shape, x.strides) for x in (out, values, cells)), ((total + ahead,), (1,)))
     element = storage(dtype.name) if floats else f"uint{8 * dtype.itemsize}"
     arguments: dict[str, Any] = {
@@ -42,14 +43,25 @@ def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
         "out_rows": its.out_rows, "value_rows": its.value_rows, "value_step": its.value_step,
         "cell_step": its.cell_step, "BLOCK": block, "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
-    if params.add:
+    if params.folds:
+        nothing = SCATTER_FOLDS[params.kind]
         arguments |= {
-            "search": its.count.bit_length(), "NOTHING": -0.0 if floats else 0, "ACC": getattr(tl, element),
-            "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "WIDTH": BLOCK,
+            "search": its.count.bit_length(), "NOTHING": nothing if floats else int(nothing),
+            "ACC": getattr(tl, element), "MULTIPLY": params.kind == "multiply", "LANES": LANES,
+            "FOLDS": LANES.bit_length() - 1, "WIDTH": BLOCK,
         }  # fmt: skip
+        name = "fold_rows"
+    elif params.kind in ("max", "min"):
+        size, rule = dtype.itemsize, key_rule(dtype, False)
+        arguments |= {
+            "search": its.count.bit_length(), "SIGN": rule.sign, "INFINITE": rule.infinity, "ALL": (1 << 8 * size) - 1,
+            "KEY": getattr(tl, f"uint{8 * max(4, size)}"), "MAX": params.kind == "max",
+            "FIRST": int(params.kind == "min" and dtype.kind == "f"), "ORDERED": len(operands) == 3,
+        }  # fmt: skip
+        name = "keep_extremes"
     else:
         arguments["ORDERED"] = len(operands) == 3
-    name = "add_rows" if params.add else "store_rows"
+        name = "store_rows"
     what = Specialization(device.kernel(device_code.__file__, name), arguments, "i64" if far else "i32")
     slots = (Slot("output"), *operands, operands[-1])[:4]  # without an order, the cells take its place
     size = dtype.itemsize

@@ -48,6 +48,19 @@ from .ops.composed.stopping import stop_gradient
 from .ops.concatenation import concat, stack
 from .ops.einsum import einsum, einsum_path
 from .ops.histograms import bincount, digitize, histogram
+from .ops.indexed import (
+    gather,
+    index_copy,
+    index_fill,
+    index_reduce,
+    index_select,
+    masked_fill,
+    masked_scatter,
+    masked_select,
+    scatter,
+    scatter_add,
+    scatter_reduce,
+)
 from .ops.manipulation import diff, flip, moveaxis, repeat, tile, unstack
 from .ops.matrices import cross, tensordot, vecdot
 from .ops.quantiles import percentile

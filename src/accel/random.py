@@ -103,6 +103,11 @@ class Generator:
             key = self._key
         return from_numpy(np.array([call * STREAMS % 2**64, key, *more], np.uint64), self._device)
 
+    def key(self) -> Array:
+        """The stream and the key of a new call, uint64 of shape (2,): what functions that draw by themselves take, as
+        `accel.nn.dropout` does."""
+        return self._next()
+
     def random(self, size: Any = None, dtype: Any = FLOAT32) -> Array:
         """Evenly distributed numbers k / 2^p in [0, 1), where p is the dtype's precision (24 for float32).
 

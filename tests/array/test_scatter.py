@@ -242,7 +242,7 @@ def test_refused():
         accel.put_along_axis(x, accel.asarray([0]), 0.0)
     with pytest.raises(accel.ShapeError, match="put_along_axis: values"):
         accel.put_along_axis(x, accel.asarray([[0]]), np.ones(2))
-    with pytest.raises(accel.AxisError, match="index_add: dim: 2 is out of range"):
+    with pytest.raises(accel.AxisError, match="index_add: axis: 2 is out of range"):
         accel.index_add(x, 2, accel.asarray([0]), x)
     with pytest.raises(accel.ShapeError, match="index_add: index: expected one axis"):
         accel.index_add(x, 0, accel.asarray([[0]]), x)

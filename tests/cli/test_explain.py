@@ -74,12 +74,14 @@ ARGUMENTS = {
     "topk": ("--shape", "5x7", "k=3"),
     "isin": ("--shape", "5x7,4"),
     "searchsorted": ("--shape", "7,5x7"),
-    "index_add": ("--shape", "5x7,4,5x4", "--dtype", "float32,int64,float32", "dim=1"),
+    "index_add": ("--shape", "5x7,4,5x4", "--dtype", "float32,int64,float32", "axis=1"),
     "put_along_axis": ("--shape", "5x7,5x4,4", "--dtype", "float32,int64,float32"),
     "rotary_embedding": ("--shape", "5x8,5x4,5x4"),
     **dict.fromkeys(
-        ("segment_sum", "segment_mean"), ("--shape", "5x7,5", "--dtype", "float32,int64", "num_segments=3")
+        ("segment_max", "segment_mean", "segment_min", "segment_sum"),
+        ("--shape", "5x7,5", "--dtype", "float32,int64", "num_segments=3"),
     ),
+    "embedding_bag": ("--shape", "3x4,5x7", "--dtype", "int64,float32"),
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
     **dict.fromkeys(("cholesky", "det", "inv", "slogdet"), ("--shape", "70x70")),

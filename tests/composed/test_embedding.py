@@ -67,3 +67,23 @@ def test_a_cache_is_written_where_it_is():
     with pytest.raises(accel.DtypeError, match="new: expected the cache's dtype"):
         nn.cache_update(cache, new.astype(np.float64), 0)
     assert (np.asarray(cache) == before).all()
+
+
+@pytest.mark.parametrize("device", [str(d) for d in accel.devices() if d.backend != "null" and d.kind != "emulated"])
+@pytest.mark.parametrize("axis", [-2, 1])
+def test_sequences_of_a_cache_have_positions_of_their_own(device, axis):
+    cache, starts = accel.zeros((3, 7, 8, 5), device=device), np.array([5, 0, 2], np.int32)
+    new = RNG.standard_normal((3, 7, 2, 5) if axis == -2 else (3, 2, 8, 5)).astype(np.float32)
+    its = [accel.asarray(v, device=device) for v in (new, starts)]
+    want = np.zeros((3, 7, 8, 5), np.float32)
+    for b, start in enumerate(starts):
+        want[(b, slice(None), slice(start, start + 2)) if axis == -2 else (b, slice(start, start + 2))] = new[b]
+    whole = nn.cache_update(cache, *its, axis=axis)
+    for seen in (cache, whole):
+        assert (np.asarray(accel.asarray(seen, device="cpu")) == want).all()
+    for bad in (starts - 1, starts + 2):
+        with pytest.raises(IndexError, match="position: one of 2 new places is out of range for an axis of length"):
+            nn.cache_update(cache, its[0] + 1, accel.asarray(bad, device=device), axis=axis)
+    assert (np.asarray(accel.asarray(cache, device="cpu")) == want).all()
+    with pytest.raises(accel.ShapeError, match="position: expected an integer or shape"):
+        nn.cache_update(cache, its[0], its[1][:2], axis=axis)

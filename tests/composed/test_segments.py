@@ -1,4 +1,4 @@
-"""Sums and means of segments: by the canonical rule, whatever else is there; what is no segment's is refused."""
+"""Sums, means and extremes of segments: by the canonical rule, whatever else is there; and what is refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,27 @@ def test_means():
     assert (got[40] == 0).all()
 
 
-@pytest.mark.parametrize("op", [nn.segment_sum, nn.segment_mean])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8", "uint16"])
+def test_extremes(dtype):
+    rows = (ROWS * 40).astype(dtype) if dtype != "uint16" else np.abs(ROWS * 40).astype(dtype)
+    for op, ufunc in ((nn.segment_max, np.maximum), (nn.segment_min, np.minimum)):
+        got = op(rows, NUMBERS, 41)
+        for k in (0, 39):
+            assert (got[k] == ufunc.reduce(rows[k == NUMBERS])).all()
+        limits = np.finfo(dtype) if got.dtype.kind == "f" else np.iinfo(dtype)
+        ends = (-np.inf, np.inf) if got.dtype.kind == "f" else (limits.min, limits.max)
+        assert (got[40] == ends[ufunc is np.minimum]).all()
+    assert (nn.segment_max(rows, NUMBERS, 41)[:40] != nn.segment_min(rows, NUMBERS, 41)[:40]).all()
+
+
+def test_extremes_of_nan_and_zeros():
+    x, ids = np.array([-0.0, 0.0, 0.0, -0.0, np.nan, np.inf, -np.inf, np.nan]), np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    for op, negative in ((nn.segment_max, False), (nn.segment_min, True)):
+        got = op(x, ids, 4)
+        assert (got[:2] == 0).all() and (np.signbit(got[:2]) == negative).all() and np.isnan(got[2:]).all()
+
+
+@pytest.mark.parametrize("op", [nn.segment_sum, nn.segment_mean, nn.segment_max, nn.segment_min])
 def test_what_is_refused(op):
     for bad in (NUMBERS - 1, NUMBERS + 3):
         with pytest.raises(IndexError, match=f"{op.__name__}: segment_ids"):
@@ -52,7 +72,8 @@ def test_what_is_refused(op):
         op(ROWS, ROWS[:, 0], 40)
     with pytest.raises(accel.ArgumentError, match="num_segments: expected 0 or more"):
         op(ROWS, NUMBERS, -1)
-    assert op(ROWS[:0], NUMBERS[:0], 2).tolist() == [[0.0] * 9] * 2
+    empty = {"segment_max": -np.inf, "segment_min": np.inf}.get(op.__name__, 0.0)
+    assert op(ROWS[:0], NUMBERS[:0], 2).tolist() == [[empty] * 9] * 2
 
 
 def test_rows_without_a_segment_are_left_out_of_a_fused_function():

@@ -16,6 +16,7 @@ from accel.errors import LINE
 X = accel.asarray(np.arange(6, dtype=np.float32).reshape(2, 3), device="cpu")
 IMAGE = accel.asarray(np.arange(12, dtype=np.float32).reshape(2, 2, 3), device="cpu")
 POOLS = ("max", "avg", "adaptive_max", "adaptive_avg")
+INDEX = accel.asarray(np.array([[0, 2]]), device="cpu")
 SPACES = {n: accel.asarray(np.ones((2, 4, *(2,) * n), np.float32), device="cpu") for n in (1, 2, 3)}
 PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
@@ -98,12 +99,28 @@ CALLS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("cumulative_sum", "cumulative_prod", "cumulative_max", "cumulative_min"), (X[0],)),
     "logcumsumexp": (X[0],),
     "index_add": (X, 1, accel.asarray(np.array([0, 2]), device="cpu"), X[:, :2]),
+    "gather": (X, 1, INDEX),
+    **dict.fromkeys(("scatter", "scatter_add"), (X, 1, INDEX, X)),
+    "scatter_reduce": (X, 1, INDEX, X, "sum"),
+    "index_select": (X, 1, INDEX[0]),
+    "index_copy": (X, 1, INDEX[0], X[:, :2]),
+    "index_fill": (X, 1, INDEX[0], 1.0),
+    "index_reduce": (X, 1, INDEX[0], X[:, :2], "prod"),
+    "masked_fill": (X, X > 1, 1.0),
+    "masked_select": (X, X > 1),
+    "masked_scatter": (X, X > 1, X),
     "alibi_slopes": (4,),
+    **dict.fromkeys(("dropout", "alpha_dropout", "feature_alpha_dropout"), (X, 0.0)),
+    **{f"dropout{axes}d": (SPACES[axes], 0.0) for axes in (1, 2, 3)},
     "cache_update": (X, X[:1], 0),
     "embedding": (accel.asarray(np.array([0, 1]), device="cpu"), X),
+    "embedding_bag": (INDEX // 2, X),
     "one_hot": (accel.asarray(np.array([0, 1]), device="cpu"), 3),
     "rotary_embedding": (X[:, :2], X[:, :1], X[:, :1]),
-    **dict.fromkeys(("segment_sum", "segment_mean"), (X, accel.asarray(np.array([0, 2]), device="cpu"), 3)),
+    **dict.fromkeys(
+        ("segment_max", "segment_mean", "segment_min", "segment_sum"),
+        (X, accel.asarray(np.array([0, 2]), device="cpu"), 3),
+    ),
     "put_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu"), X[:, :2]),
     "take": (X[0], accel.asarray(np.array([0, 2]), device="cpu")),
     "take_along_axis": (X, accel.asarray(np.array([[0, 2]]), device="cpu")),

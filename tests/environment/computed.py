@@ -138,8 +138,10 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
             return [elements(dtype, (3, 401), 0), np.array([0, 200, 400])], [{}, {"reduction": "none"}]
         arity = len([name for name in spec.arguments if "weight" not in name])
         return [elements(dtype, (3, 401), seed) for seed in range(arity)], [{}, {"reduction": "none"}]
-    if spec.name in ("segment_sum", "segment_mean"):
+    if spec.name in ("segment_max", "segment_mean", "segment_min", "segment_sum"):
         return [elements(dtype, (300, 41), 0), np.arange(300) % 7], [{"num_segments": 8}]
+    if spec.name == "embedding_bag":
+        return [np.arange(300).reshape(30, 10) % 7, elements(dtype, (7, 41), 0)], [{"mode": "sum"}, {"mode": "max"}]
     if spec.name in COMPOSED:
         shapes, calls = COMPOSED[spec.name]
         made = [elements(dtype, shape, seed) for seed, shape in enumerate(shapes)]

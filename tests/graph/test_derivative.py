@@ -171,6 +171,8 @@ def whole(*numbers: int) -> Array:
     return on_cpu(np.array(numbers))
 
 
+PLACES, MASK = on_cpu(np.array([[2, 0, 2], [1, 3, 1]])), on_cpu(np.array([[True, False, True, False]]))
+
 BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "softmax": (softmax_like, [normal(3, 7)]),
     "layer_norm": (layer_norm_like, [normal(4, 5), normal(5), normal(5)]),
@@ -216,6 +218,23 @@ BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
         [normal(2, 4), normal(2, 3)],
     ),
     "added": (lambda x, y: fn.square(accel.index_add(x, 1, whole(2, 0, 2), y)), [normal(2, 4, 3), normal(2, 3, 3)]),
+    "segments": (
+        lambda x: accel.nn.segment_max(x * x, whole(1, 0, 1, 1), 2) * accel.nn.segment_min(x, whole(0, 0, 1, 1), 2),
+        [normal(4, 3)],
+    ),
+    "combined": (
+        lambda x, y: (
+            accel.scatter_reduce(x, 1, PLACES, y * y, "prod")
+            + accel.scatter_reduce(x, 1, PLACES, y, "mean", include_self=False)
+            + accel.scatter_reduce(x, 1, PLACES, y, "amax") * accel.gather(x, 1, PLACES[:1, :1])
+            + accel.masked_scatter(x, MASK, y)
+        ),
+        [normal(2, 4), normal(2, 3)],
+    ),
+    "dropped out": (
+        lambda x: accel.nn.dropout(x * x, 0.4, key=3) + accel.nn.alpha_dropout(x, 0.4, key=2**40),
+        [normal(4, 5)],
+    ),
     "one row": (lambda x: x[1] * x, [normal(4, 6)]),
     "covariances": (lambda x, y: accel.cov(x, y), [normal(2, 5), normal(5)]),
     "correlations": (lambda x: accel.corrcoef(x), [normal(3, 5)]),
@@ -265,6 +284,19 @@ def test_ties_of_a_maximum_share_the_cotangent():
     assert found[0].tolist() == [[given[0][0] / 2, 0, given[0][0] / 2], [0, given[0][1] / 2, given[0][1] / 2]]
 
 
+def test_ties_of_segments_share_the_cotangent():
+    x = np.array([[2.0, 1.0], [2.0, 0.0], [1.0, 3.0], [2.0, 0.0]])
+    (found,), (g,) = gradients(lambda x: accel.nn.segment_max(x, whole(0, 0, 0, 1), 2), [x])
+    (a, b), (c, d) = g
+    assert np.allclose(found, [[a / 2, 0], [a / 2, 0], [0, b], [c, d]])
+
+
+def test_zeros_of_a_product_take_the_others():
+    x, y = np.array([0.0, 3.0, 0.0]), np.array([2.0, 0.0, 5.0, 0.0])
+    (dx, dy), (g,) = gradients(lambda x, y: accel.scatter_reduce(x, 0, whole(0, 1, 1, 2), y, "prod"), [x, y])
+    assert np.allclose(dx, [g[0] * 2, 0, 0]) and np.allclose(dy, [0, g[1] * 15, 0, 0])
+
+
 def test_what_is_left_out_has_no_share():
     x = np.array([[1.0, np.nan, 2.0], [np.nan, np.nan, 4.0]])
     for function, want in (
@@ -310,6 +342,8 @@ def test_dtypes(dtype):
         "sorted",
         "put",
         "added",
+        "combined",
+        "dropped out",
     ],
 )
 def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ from accel.ops.primitive.scatter import evaluate
 
 
 def run_scatter(
-    cpu: ModuleType, out: np.ndarray, values: np.ndarray, cells: np.ndarray, threads: int, **how: bool
+    cpu: ModuleType, out: np.ndarray, values: np.ndarray, cells: np.ndarray, threads: int, **how: Any
 ) -> None:
     """Along the first axis of out."""
-    kernel = cpu.Scatter(out.dtype.name, how.get("add", False), how.get("apart", False))
+    kernel = cpu.Scatter(out.dtype.name, how.get("kind", "set"), how.get("apart", False))
     steps, value_steps = strides(out), strides(values)
     rows, (out_rows, value_rows) = collapse(out.shape[1:], [steps[1:], value_steps[1:]])
-    order = [np.argsort(cells, kind="stable")] if how.get("add") else []
+    order = [np.argsort(cells, kind="stable")] if how.get("kind") in ("add", "multiply") else []
     kernel.run(
         [x.ctypes.data for x in (values, cells, *order)], [out.ctypes.data], len(cells), out.shape[:1], steps[:1],
         rows, out_rows, value_rows, value_steps[0], strides(cells)[0], threads,
@@ -39,13 +40,14 @@ def test_rows(cpu, dtype, threads):
         cells = rng.integers(-2, full[0] + 2, count)
         good = (cells >= 0) & (cells < full[0])
         once = rng.permutation(full[0])[:count]
-        for how in ({}, {"apart": True}, {"add": True}):
-            if dtype == "bool" and "add" in how:
+        for how in ({}, {"apart": True}, {"kind": "add"}, {"kind": "max"}, {"kind": "min"}):
+            if dtype == "bool" and how.get("kind") == "add":
                 continue
             out, want, its = np.array(held, order=order), held.copy(), once if "apart" in how else cells
             run_scatter(cpu, out, values[: len(its)], its, threads, **how)
-            if "add" in how:
-                np.add.at(want, cells[good], values[good])
+            if "kind" in how:
+                ufunc = {"add": np.add, "max": np.maximum, "min": np.minimum}[how["kind"]]
+                ufunc.at(want, cells[good], values[good])
             else:
                 want[once if "apart" in how else cells[good]] = values[: len(its)] if "apart" in how else values[good]
             assert same(np.ascontiguousarray(out), want), (full, how)
@@ -58,18 +60,18 @@ def test_cells_of_several_blocks_of_rows(cpu):
     cells[::50] = 1
     held = random(rng, "float32", (2, 19))
     out = held.copy()
-    run_scatter(cpu, out, values, cells, 2, add=True)
-    want = evaluate(Scatter((2, 19), (-1, 1), add=True), held, values, cells)
+    run_scatter(cpu, out, values, cells, 2, kind="add")
+    want = evaluate(Scatter((2, 19), (-1, 1), "add"), held, values, cells)
     assert same(out, want)
-    turned = evaluate(Scatter((2, 19), (-1, 1), add=True), held, values[::-1], cells[::-1])
+    turned = evaluate(Scatter((2, 19), (-1, 1), "add"), held, values[::-1], cells[::-1])
     assert not same(out, turned), "another order of the additions is seen"
 
 
 def test_arguments_that_do_not_fit(cpu):
     for dtype in ("bool", "float16", "bfloat16"):
-        with pytest.raises(ValueError, match="there is no sum of"):
-            cpu.Scatter(dtype, True, False)
-    kernel = cpu.Scatter("float32", False, False)
+        with pytest.raises(ValueError, match="there is no sum or product of"):
+            cpu.Scatter(dtype, "add", False)
+    kernel = cpu.Scatter("float32", "set", False)
     good = [4, (3,), (1,), (2,), (1,), (1,), 2, 1, 1]
     kernel.launch(*good)
     for position, wrong in (

@@ -1,4 +1,4 @@
-"""Rows of values stored, or added by rule 2 of docs/numerics.md, where numbers of cells say. Element `flat` is one of
+"""Rows of values stored, or folded by rule 2 of docs/numerics.md, where numbers of cells say. Element `flat` is one of
 row flat // columns, in the order of the cells where there is one."""
 
 import triton
@@ -6,6 +6,7 @@ import triton.language as tl
 
 from accel.kernels.triton.device.index import offset_of
 from accel.kernels.triton.device.reduce import halves
+from accel.kernels.triton.device.sort import key_of
 
 
 @triton.jit
@@ -48,31 +49,9 @@ def store_rows(
 
 
 @triton.jit
-def folded(acc, BLOCK: tl.constexpr, FOLDS: tl.constexpr):
-    """(BLOCK, lanes) -> the sum of lanes l and l + half, until one is left."""
-    for fold in tl.static_range(FOLDS):
-        low, high = halves(acc, BLOCK, 1 << (FOLDS - 1 - fold))
-        acc = low + high
-    return tl.reshape(acc, [BLOCK])
-
-
-@triton.jit
-def add_rows(
-    out, values, cells, order, count, columns, lengths, steps, rows, out_rows, value_rows, value_step, cell_step,
-    search,
-    NOTHING: tl.constexpr, ACC: tl.constexpr, LANES: tl.constexpr, FOLDS: tl.constexpr, WIDTH: tl.constexpr,
-    BLOCK: tl.constexpr, INDEX: tl.constexpr,
-):  # fmt: skip
-    """What there is, plus the sum of a cell's rows: by its first row, from which its others follow. search: steps of a
-    binary search among all rows. WIDTH: of a block of a sum."""
-    start = tl.program_id(0).to(INDEX) * BLOCK
-    flat = start + tl.arange(0, BLOCK).to(INDEX)
-    i, column = flat // columns, flat % columns
-    _, cell = cell_of(cells, order, cell_step, i, i < count, True)
-    _, before = cell_of(cells, order, cell_step, i - 1, (i > 0) & (i < count), True)
-    at, good = target(cell, column, lengths, steps, rows, out_rows, INDEX)
-    good = good & (i < count) & ((i == 0) | (before != cell))
-
+def runs(cells, order, cell_step, i, cell, good, start, columns, count, search, BLOCK: tl.constexpr):
+    """For the first rows of cells, how many rows their cells have, 0 for others; and a bound of these numbers for the
+    instance. search: steps of a binary search among all rows."""
     low, high = i + 1, i * 0 + count
     for _ in range(search):
         probe = (low + high) // 2
@@ -80,7 +59,6 @@ def add_rows(
         _, found = cell_of(cells, order, cell_step, probe, active, True)
         low = tl.where(active & (found == cell), probe + 1, low)
         high = tl.where(active & (found != cell), probe, high)
-    n = tl.where(good, low - i, i * 0)
 
     # all rows of this instance's cells end where those of its last one do
     last = (start + BLOCK - 1) // columns
@@ -96,6 +74,85 @@ def add_rows(
     first = start // columns
     ago = tl.load(cells + tl.load(order + tl.where(first > 0, first - 1, first)) * cell_step)
     longest = tl.where((first > 0) & (ago == edge), first * 0, end - first)  # 0: of all cells rows come before
+    return tl.where(good, low - i, i * 0), longest
+
+
+@triton.jit
+def keep_extremes(
+    out, values, cells, order, count, columns, lengths, steps, rows, out_rows, value_rows, value_step, cell_step,
+    search,
+    SIGN: tl.constexpr, INFINITE: tl.constexpr, ALL: tl.constexpr, KEY: tl.constexpr, MAX: tl.constexpr,
+    FIRST: tl.constexpr, ORDERED: tl.constexpr, BLOCK: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """The greatest, or the smallest, of a cell's rows and of what there is. FIRST: 1 makes the last key, a NaN's, the
+    first one."""
+    start = tl.program_id(0).to(INDEX) * BLOCK
+    flat = start + tl.arange(0, BLOCK).to(INDEX)
+    i, column = flat // columns, flat % columns
+    _, cell = cell_of(cells, order, cell_step, i, i < count, ORDERED)
+    at, good = target(cell, column, lengths, steps, rows, out_rows, INDEX)
+    good = good & (i < count)
+    if ORDERED:
+        _, before = cell_of(cells, order, cell_step, i - 1, (i > 0) & (i < count), True)
+        good = good & ((i == 0) | (before != cell))
+        n, longest = runs(cells, order, cell_step, i, cell, good, start, columns, count, search, BLOCK)
+    else:
+        n, longest = good.to(INDEX), 1
+    source = values + offset_of(column, rows, value_rows)
+    best = tl.load(out + at, mask=good, other=0)
+    every = tl.full((), ALL, KEY)
+    its = (key_of(best, SIGN, INFINITE, ALL, 0, KEY) + FIRST) & every
+    for k in range(longest):
+        mask = k < n
+        if ORDERED:
+            place = tl.load(order + i + k, mask=mask, other=0)
+        else:
+            place = i
+        value = tl.load(source + place.to(INDEX) * value_step, mask=mask, other=0)
+        key = (key_of(value, SIGN, INFINITE, ALL, 0, KEY) + FIRST) & every
+        better = mask & (key > its if MAX else key < its)
+        best = tl.where(better, value, best)
+        its = tl.where(better, key, its)
+    tl.store(out + at, best, mask=good)
+
+
+@triton.jit
+def combined(a, b, MULTIPLY: tl.constexpr):
+    """Of two elements."""
+    if MULTIPLY:
+        result = a * b
+    else:
+        result = a + b
+    return result
+
+
+@triton.jit
+def folded(acc, MULTIPLY: tl.constexpr, BLOCK: tl.constexpr, FOLDS: tl.constexpr):
+    """(BLOCK, lanes) -> lanes l and l + half combined, until one is left."""
+    for fold in tl.static_range(FOLDS):
+        low, high = halves(acc, BLOCK, 1 << (FOLDS - 1 - fold))
+        acc = combined(low, high, MULTIPLY)
+    return tl.reshape(acc, [BLOCK])
+
+
+@triton.jit
+def fold_rows(
+    out, values, cells, order, count, columns, lengths, steps, rows, out_rows, value_rows, value_step, cell_step,
+    search,
+    NOTHING: tl.constexpr, ACC: tl.constexpr, MULTIPLY: tl.constexpr, LANES: tl.constexpr,
+    FOLDS: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """What there is, combined with the fold of a cell's rows: by its first row, from which its others follow. WIDTH:
+    of a block of a fold."""
+    start = tl.program_id(0).to(INDEX) * BLOCK
+    flat = start + tl.arange(0, BLOCK).to(INDEX)
+    i, column = flat // columns, flat % columns
+    _, cell = cell_of(cells, order, cell_step, i, i < count, True)
+    _, before = cell_of(cells, order, cell_step, i - 1, (i > 0) & (i < count), True)
+    at, good = target(cell, column, lengths, steps, rows, out_rows, INDEX)
+    good = good & (i < count) & ((i == 0) | (before != cell))
+
+    n, longest = runs(cells, order, cell_step, i, cell, good, start, columns, count, search, BLOCK)
 
     lane = tl.arange(0, LANES)[None, :].to(INDEX)
     source = values + offset_of(column, rows, value_rows)
@@ -111,10 +168,10 @@ def add_rows(
                 mask = lane + k < n[:, None]
                 place = tl.load(order + i[:, None] + lane + k, mask=mask, other=0)
                 value = tl.load(source[:, None] + place.to(INDEX) * value_step, mask=mask, other=0)
-                of_rows += tl.where(mask, value, nothing)
-            made = folded(of_rows, BLOCK, FOLDS)[:, None]
-            of_blocks = tl.where(lane == b // WIDTH % LANES, of_blocks + made, of_blocks)
-        made = folded(of_blocks, BLOCK, FOLDS)[:, None]
-        of_all = tl.where(lane == c // (WIDTH * WIDTH) % LANES, of_all + made, of_all)
+                of_rows = combined(of_rows, tl.where(mask, value, nothing), MULTIPLY)
+            made = folded(of_rows, MULTIPLY, BLOCK, FOLDS)[:, None]
+            of_blocks = tl.where(lane == b // WIDTH % LANES, combined(of_blocks, made, MULTIPLY), of_blocks)
+        made = folded(of_blocks, MULTIPLY, BLOCK, FOLDS)[:, None]
+        of_all = tl.where(lane == c // (WIDTH * WIDTH) % LANES, combined(of_all, made, MULTIPLY), of_all)
     held = tl.load(out + at, mask=good, other=0)
-    tl.store(out + at, held + folded(of_all, BLOCK, FOLDS), mask=good)
+    tl.store(out + at, combined(held, folded(of_all, MULTIPLY, BLOCK, FOLDS), MULTIPLY), mask=good)

@@ -32,13 +32,13 @@ def kernel(
     refusal: Callable[[Call], str | None] = lambda call: None,
 ) -> Kernel:
     """A backend's kernel row. others: its rows of ``pointwise`` and ``sort``. own(call, operands): its launch on
-    values, cells and, where rows meet in a cell and are added or not stored in sequence, the order of the cells.
+    values, cells and, where rows meet in a cell and are folded or not taken in sequence, the order of the cells.
     refusal(call): why it does not serve a call."""
 
     def parts(call: Call) -> list[Part]:
         *base, _, cells = call.inputs
         found = []
-        if call.params.add or not (call.params.apart or in_sequence):
+        if call.params.folds or not (call.params.apart or in_sequence):
             order = layout(INT64, cells.shape, None, call.device)
             sort = replace(call, op="sort", inputs=(cells,), outputs=(order,), params=Sort("indices", 0))
             found.append(Part(sort, Slot("input", len(base) + 1), Slot("scratch", 0, 0, order)))

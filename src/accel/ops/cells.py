@@ -28,13 +28,14 @@ def cells_of(positions: Sequence[Array], lengths: Sequence[int], forward: Sequen
 
 
 def cells_along(positions: Array, shape: Shape, axis: int, forward: bool = False) -> Array:
-    """The cells, all axes of that shape being counted, of positions along one of them; with the others they go as they
-    broadcast."""
+    """The cells, all axes of that shape being counted, of positions along one of them. Along each of the others the
+    position is the place; there may be fewer places than the axis has."""
     spots, lengths = [positions], [shape[axis]]
     for at, axes in ((0, range(axis)), (len(shape), range(axis + 1, len(shape)))):
         others = tuple(n if a in axes else 1 for a, n in enumerate(shape))
         if prod(others) != 1:
-            spots.insert(at, index_range(prod(others), positions.device).view(others, row_major(others)))
+            few = tuple(positions.shape[a] if a in axes else 1 for a in range(len(shape)))
+            spots.insert(at, index_range(prod(others), positions.device).view(few, row_major(others)))
             lengths.insert(at, prod(others))
     return cells_of(spots, lengths, (forward,))
 

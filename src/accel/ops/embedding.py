@@ -17,11 +17,14 @@ from ..creation import device_of
 from ..dtypes import FLOAT32, INT64, as_dtype
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..operators import check_writable
+from .cells import cells_of, in_rows
 from .composed.stopping import stop_gradient
+from .parameters import Scatter
 from .primitive.gather import as_positions, check_positions, gathered
 from .primitive.pointwise import astype, copy, fn
 from .primitive.reduce import axis_of
 from .primitive.reduce import max as largest
+from .primitive.scatter import store
 
 
 def _arrays(op: str, **operands: Any) -> tuple[list[Array], interop.Restore]:
@@ -125,8 +128,11 @@ def _slopes(n: int) -> list[float]:
     return found
 
 
-def cache_update(cache: Array, new: Any, position: int, *, axis: int = -2) -> Array:
+def cache_update(cache: Array, new: Any, position: Any, *, axis: int = -2) -> Array:
     """Writes new keys or values into a cache from a position along an axis on, and returns the view of all so far.
+
+    position: an integer, or a vector of any integer dtype with one for each element of the first axis, whose sequences
+    then have lengths of their own; the result is the whole cache.
 
     cache: an `accel.Array` of one's own, which is written: one strided copy. new: of its dtype and shape, but with as
     many along the axis as there are new ones. Raises IndexError where they do not fit, before anything is written,
@@ -137,7 +143,7 @@ def cache_update(cache: Array, new: Any, position: int, *, axis: int = -2) -> Ar
         raise ArgumentError(f"{op}: cache: expected an accel.Array, which is written, got {shown(cache)}")
     (whole, fresh), _ = _arrays(op, cache=cache, new=new)
     check_writable(op, whole, "cache")
-    along, start = axis_of(op, "axis", axis, whole.ndim), integer(op, "position", position)
+    along = axis_of(op, "axis", axis, whole.ndim)
     shape = (*whole.shape[:along], fresh.shape[along] if fresh.ndim == whole.ndim else -1, *whole.shape[along + 1 :])
     if fresh.shape != shape:
         raise ShapeError(
@@ -145,6 +151,9 @@ def cache_update(cache: Array, new: Any, position: int, *, axis: int = -2) -> Ar
         )
     if fresh.dtype is not whole.dtype:
         raise DtypeError(f"{op}: new: expected the cache's dtype, {whole.dtype}, got {fresh.dtype}")
+    if interop.is_array(position) and len(position.shape):
+        return _each_updated(whole, fresh, position, along)
+    start = integer(op, "position", position)
     end = start + shape[along]
     if start < 0 or end > whole.shape[along]:
         raise IndexError(f"{op}: position: {start} to {end} is out of range for an axis of length {whole.shape[along]}")
@@ -152,3 +161,33 @@ def cache_update(cache: Array, new: Any, position: int, *, axis: int = -2) -> Ar
     if fresh.size:
         copy(fresh, out=whole[(*lead, slice(start, end))])
     return whole[(*lead, slice(0, end))]
+
+
+def _each_updated(cache: Array, new: Array, position: Any, along: int) -> Array:
+    """`cache_update` of sequences of their own lengths: one scatter of all new places."""
+    op = "cache_update"
+    (_, given), _ = _arrays(op, cache=cache, position=position)
+    starts, (batch, length), count = (
+        as_positions(op, "position", given),
+        (cache.shape[0], cache.shape[along]),
+        new.shape[along],
+    )
+    if not along:
+        raise ArgumentError(f"{op}: axis: expected one beside the first, along which the positions go, got 0")
+    if starts.shape != (batch,):
+        raise ShapeError(f"{op}: position: expected an integer or shape {(batch,)}, got shape {starts.shape}")
+    check_writable(op, cache)
+    try:
+        check_positions(f"{op}: position", starts, length - count + 1, least=0)
+    except IndexError:
+        raise IndexError(
+            f"{op}: position: one of {count} new places is out of range for an axis of length {length}"
+        ) from None
+    if not new.size:
+        return cache
+    walks = tuple(-1 if a in (0, along) else a - (a > along) for a in range(cache.ndim))
+    rows = new.permute((0, along, *(a for a in range(1, cache.ndim) if a != along)))
+    places = starts.view((batch, 1), (*starts.strides, 0)) + index_range(count, cache.device)
+    cells = cells_of([index_range(batch, cache.device).view((batch, 1), (1, 0)), places], [batch, length], (True, True))
+    store(cache, in_rows(rows, batch * count, rows.shape[2:]), cells, Scatter(cache.shape, walks, apart=True))
+    return cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from ..dtypes import TABLE, DType
 from ..errors import ShapeError
@@ -343,22 +343,49 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Parameters of the primitive ``scatter``, which stores rows of values where cells say, or adds them.
+    """Parameters of the primitive ``scatter``, which stores rows of values where cells say, or combines them with what
+    is there.
 
     Inputs: at times the base, of the output's shape and dtype, which is what the output holds first (without one it
     holds something already, and keeps what is not written); values (count, …) of the dtype; cells (count,), int64.
     shape: of the output. walks: for each of its axes, the axis of the values, from 1 on and each once, that is walked
     with it and has its length, or -1: such axes are counted in row-major order, and a cell is a number of theirs. A
     number of no cell drops its row; nothing is written beyond the output.
-    add: the values of one cell, in ascending order of their places, are summed by rule 2 of docs/numerics.md, and the
-    sum is added to what the cell holds; for float32, float64 and integers. Else the last of them stays. apart: no cell
-    is there twice, for which the caller answers. No operand has size 0.
+    kind: ``set``, and the last of a cell's values stays. ``add`` and ``multiply``: the values of one cell, in ascending
+    order of their places, are folded by rule 2 of docs/numerics.md, and then what the cell holds is combined with the
+    result; for float32, float64 and integers. ``max`` and ``min``: the extreme of them and of what the cell holds, as
+    `accel.max` and `accel.min` have it. apart: no cell is there twice, for which the caller answers. No operand has
+    size 0.
     """
 
     shape: Shape
     walks: tuple[int, ...]
-    add: bool = False
+    kind: str = "set"
     apart: bool = False
+
+    @property
+    def folds(self) -> bool:
+        """Whether the order of a cell's values counts, all of them."""
+        return self.kind in SCATTER_FOLDS
+
+
+SCATTER_FOLDS = {"add": -0.0, "multiply": 1.0}
+"""What changes nothing, by kinds of scatters that fold."""
+
+SCATTER_KINDS = ("set", *SCATTER_FOLDS, "max", "min")
+
+
+def nothing_of(kind: str, dtype: DType) -> bool | int | float:
+    """What a scatter combines with anything and changes nothing: of max and min, the least and the greatest."""
+    if kind in SCATTER_FOLDS:
+        return SCATTER_FOLDS[kind] if dtype.kind in "fc" else int(SCATTER_FOLDS[kind])
+    greatest = kind == "min"
+    if dtype.kind == "f":
+        return inf if greatest else -inf
+    if dtype.kind == "b":
+        return greatest
+    bits, signed = 8 * dtype.itemsize, dtype.kind == "i"
+    return (1 << bits - signed) - 1 if greatest else -(1 << bits - 1) if signed else 0
 
 
 @dataclass(frozen=True)

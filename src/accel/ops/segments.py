@@ -30,5 +30,7 @@ def _checked(op: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-segment_sum = _checked(segments.segment_sum)
+segment_max = _checked(segments.segment_max)
 segment_mean = _checked(segments.segment_mean)
+segment_min = _checked(segments.segment_min)
+segment_sum = _checked(segments.segment_sum)

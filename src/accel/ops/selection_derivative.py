@@ -3,7 +3,7 @@ another one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -47,23 +47,37 @@ def gather_vjp(params: Gather, cotangents: Cotangents, results: Sequence[Array],
     rows = fn.astype(g, x.dtype.accumulator, copy=False).permute((*kept, *walked))
     count = prod(g.shape[a] for a in kept)
     values = in_rows(rows, count, tuple(g.shape[a] for a in walked))
-    added = fn.scatter(_zeros(values, x.shape), values, cells_of(positions, lengths), walks=tuple(walks), add=True)
+    added = fn.scatter(_zeros(values, x.shape), values, cells_of(positions, lengths), walks=tuple(walks), kind="add")
     return [fn.astype(added, x.dtype, copy=False), *(None for _ in indices)]
 
 
 def scatter_vjp(params: Scatter, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Any:
     """Values that are added have the cotangents of their cells. Of those that are stored, only the last one of a cell,
-    and the base has none there."""
-    (g,), (_, values, cells) = cotangents, operands
+    and the base has none there. Of extremes, all that are the extreme share it evenly, the base's too."""
+    (g,), (base, values, cells) = cotangents, operands
     assert g is not None
     counted = [a for a, to in enumerate(params.walks) if to < 0]
     walked = sorted((to, a) for a, to in enumerate(params.walks) if to >= 0)
     number = prod(params.shape[a] for a in counted)
-    rows = in_rows(g.permute((*counted, *(a for _, a in walked))), number, values.shape[1:])
     there = fn.where(cells < 0, number, cells)  # from the end, a gather would say
-    picked = _rows_at(rows, there)
-    if params.add:
-        return [g, picked, None]
+
+    def at_cells(x: Array) -> Array:
+        """Of each value, what x has at its place."""
+        rows = in_rows(x.permute((*counted, *(a for _, a in walked))), number, values.shape[1:])
+        return _rows_at(rows, there)
+
+    if params.kind == "add":
+        return [g, at_cells(g), None]
+    if params.kind == "multiply":
+        return [*_of_product(params, g, results[0], base, values, cells, at_cells), None]
+    if params.kind in ("max", "min"):
+        (y,) = results
+        wide = g.dtype.accumulator
+        mine, its = (fn.astype(fn.equal(a, b), wide) for a, b in ((base, y), (values, at_cells(y))))
+        share = fn.astype(g, wide, copy=False) / fn.scatter(mine, its, cells, walks=params.walks, kind="add")
+        left = fn.where(fn.equal(mine, 0.0), 0.0, share), fn.where(fn.equal(its, 0.0), 0.0, at_cells(share))
+        return [*(fn.astype(x, g.dtype, copy=False) for x in left), None]
+    picked = at_cells(g)
     left = fn.scatter(g, _zeros(values, values.shape), cells, walks=params.walks, apart=params.apart)
     if not params.apart:
         places = index_range(cells.size, cells.device)
@@ -71,6 +85,25 @@ def scatter_vjp(params: Scatter, cotangents: Cotangents, results: Sequence[Array
         mine = (last == places).view((cells.size, *(1,) * len(walked)), (1, *(0,) * len(walked)))
         picked = fn.where(mine, picked, 0.0)
     return [left, picked, None]
+
+
+def _of_product(
+    params: Scatter, g: Array, y: Array, base: Array, values: Array, cells: Array, at_cells: Callable[[Array], Array]
+) -> list[Array]:
+    """The product of the others: y / x; of a zero among others that are not, the product of these."""
+    ones, none = (fn.astype(fn.equal(x, 0.0), x.dtype) for x in (base, values))
+    zeros = fn.scatter(ones, none, cells, walks=params.walks, kind="add")
+    filled = [fn.where(fn.equal(x, 0.0), 1.0, x) for x in (base, values)]
+    others = fn.scatter(*filled, cells, walks=params.walks, kind="multiply")
+
+    def share(x: Array, full: Array, its_zeros: Array, rest: Array, its_g: Array) -> Array:
+        at_zero = fn.where(fn.equal(its_zeros, 1.0), rest, 0.0)
+        return its_g * fn.where(fn.equal(x, 0.0), at_zero, fn.where(fn.equal(its_zeros, 0.0), rest / full, 0.0))
+
+    return [
+        share(base, filled[0], zeros, others, g),
+        share(values, filled[1], at_cells(zeros), at_cells(others), at_cells(g)),
+    ]
 
 
 def sort_vjp(params: Sort, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Any:

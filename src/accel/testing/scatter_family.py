@@ -42,7 +42,7 @@ def _add(its: Draw, dtype: DType) -> Sample:
     chosen = list(full)
     chosen[axis] = its.choice((0, 1, 3, 17, 150))
     x, source = array(its, dtype, full), array(its, dtype, tuple(chosen))
-    return Sample((x,), {"dim": axis, "index": positions(its, (chosen[axis],), full[axis]), "source": source})
+    return Sample((x,), {"axis": axis, "index": positions(its, (chosen[axis],), full[axis]), "source": source})
 
 
 def _scatter(its: Draw, dtype: DType) -> Sample:
@@ -57,13 +57,13 @@ def _scatter(its: Draw, dtype: DType) -> Sample:
     keywords: dict[str, Any] = {"walks": walks}
     if its.once_in(4) and count <= cells:
         numbers, keywords["apart"] = rng.permutation(cells)[:count], True
-    if _adds(dtype) and its.once_in(2):
-        keywords["add"] = True
+    if not its.once_in(3):
+        keywords["kind"] = its.choice(("add", "multiply", "max", "min") if _folds(dtype) else ("max", "min"))
     rows = array(its, dtype, (count, *(full[a] for a in walked)))
     return Sample((array(its, dtype, full), rows, numbers[::-1] if its.once_in(3) else numbers), keywords)
 
 
-def _adds(dtype: DType) -> bool:
+def _folds(dtype: DType) -> bool:
     return dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize >= 4)
 
 
@@ -89,9 +89,9 @@ def _edge(op: str, dtype: DType, full: tuple[int, ...], count: int, axis: int) -
             return Sample((x, rng.integers(-full[axis], full[axis], beside), source), {"axis": axis})
         index = rng.integers(0, full[axis], count)
         if op == "index_add":
-            return Sample((x,), {"dim": axis, "index": index, "source": source})
+            return Sample((x,), {"axis": axis, "index": index, "source": source})
         walks = tuple(-1 if a == axis else a + (a < axis) for a in range(len(full)))
-        add = {"add": True} if _adds(dtype) else {}
-        return Sample((x, np.moveaxis(source, axis, 0), index), {"walks": walks, **add})
+        how = {"kind": "add"} if _folds(dtype) else {"kind": "max"} if count % 2 else {}
+        return Sample((x, np.moveaxis(source, axis, 0), index), {"walks": walks, **how})
 
     return make

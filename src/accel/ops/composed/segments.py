@@ -1,21 +1,24 @@
-"""Sums and means of rows by the segment that each belongs to. Public are the same functions with a look at the
-segments' numbers (`accel.ops.segments`)."""
+"""Sums, means and extremes of rows by the segment that each belongs to. Public are the same functions with a look at
+the segments' numbers (`accel.ops.segments`)."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
+from ... import dispatch
 from ...arguments import integer
 from ...array import Array
 from ...conversion import constant
 from ...dtypes import INT64, TABLE, DType
 from ...errors import ArgumentError, DtypeError, ShapeError
+from ..cells import cells_of
 from ..compose import AnyOperand, Indices, Operand, composed
+from ..parameters import Scatter, nothing_of
 from ..pieces import filled
 from ..primitive.gather import as_positions
-from ..primitive.pointwise import astype, fn
-from ..primitive.scatter import add_rows
+from ..primitive.pointwise import astype, copy, fn
+from ..primitive.scatter import SCATTER, add_rows
 from ..views import reshape
 from . import exact_segments
 
@@ -80,3 +83,34 @@ def segment_mean(data: Operand, segment_ids: Indices, num_segments: int) -> Arra
     rows = _added("segment_mean", one.view((segment_ids.size,), (0,)), segment_ids, count)
     many = astype(fn.maximum(rows, one), total.dtype)
     return total / reshape(many, (count, *(1,) * (data.ndim - 1)))
+
+
+def _extreme(op: str, kind: str, data: Array, segment_ids: Array, num_segments: int) -> Array:
+    count = checked_count(op, data, segment_ids, num_segments)
+    nothing = filled(nothing_of(kind, data.dtype), (count, *data.shape[1:]), data.dtype, data.device)
+    if not nothing.size or not data.size:
+        return copy(nothing)  # type: ignore[no-any-return]
+    cells = cells_of([as_positions(op, "segment_ids", segment_ids)], [count], [True])
+    params = Scatter(nothing.shape, (-1, *range(1, data.ndim)), kind)
+    result: Array = dispatch.call(SCATTER, (nothing, data, cells), params)
+    return result
+
+
+@composed(reference=exact_segments.segment_max, samples=partial(examples, "segment_max"), dtypes=NUMBERS, exact=True)
+def segment_max(data: AnyOperand, segment_ids: Indices, num_segments: int) -> Array:
+    """The greatest of the rows of each segment, element by element, of shape (num_segments, …).
+
+    Where a segment has no rows: -infinity, of integers the least one. NaN is greater than all, +0 than -0. data,
+    segment_ids, errors: as of `segment_sum`.
+    """
+    return _extreme("segment_max", "max", data, segment_ids, num_segments)
+
+
+@composed(reference=exact_segments.segment_min, samples=partial(examples, "segment_min"), dtypes=NUMBERS, exact=True)
+def segment_min(data: AnyOperand, segment_ids: Indices, num_segments: int) -> Array:
+    """The smallest of the rows of each segment, element by element, of shape (num_segments, …).
+
+    Where a segment has no rows: infinity, of integers the greatest one. NaN is smaller than all, -0 than +0. data,
+    segment_ids, errors: as of `segment_sum`.
+    """
+    return _extreme("segment_min", "min", data, segment_ids, num_segments)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,8 +89,14 @@ def gathered(op: str, x: Array, indices: Sequence[Array], walks: tuple[int, ...]
     for index, name, length in zip(indices, names, lengths, strict=True):
         if name is not None:
             check_positions(name, index, length)
-    result: Array = dispatch.call(registry.OPS[op], (x, *indices), Gather(walks))
+    result: Array = dispatch.call(registry.OPS[op], (x, *indices), _params(walks))
     return result
+
+
+@lru_cache(maxsize=1024)
+def _params(walks: tuple[int, ...]) -> Gather:
+    """One object for each, by which a call's plan is found at once."""
+    return Gather(walks)
 
 
 def picked(x: Array, positions: Array) -> Array:

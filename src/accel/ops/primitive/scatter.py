@@ -1,5 +1,5 @@
-"""Elements stored or added where integers say: `put_along_axis`, `index_add`, and what ``x[indices] = values``
-computes. One primitive, ``scatter``."""
+"""Elements stored, or combined with what is there, where integers say: `put_along_axis`, `index_add`, and what
+``x[indices] = values`` computes. One primitive, ``scatter``."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import dispatch, interop, registry
-from ...arguments import integer, refuse, unshown
+from ...arguments import refuse, unshown
 from ...array import Array
 from ...dtypes import INT64, TABLE, DType, as_dtype
-from ...errors import ArgumentError, AxisError, DtypeError, ShapeError, shown
+from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from ...parts import parts
 from .. import bounds, canonical
 from ..cells import cells_along, cells_of, in_rows
-from ..parameters import Scatter
+from ..parameters import SCATTER_FOLDS, SCATTER_KINDS, Scatter
 from ..selection_derivative import scatter_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .gather import as_positions, check_positions
 from .pointwise import astype, copy, source_of
+from .reduce import axis_of
 from .sort import one_axis
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ def _infer(inputs: tuple[Layout, ...], params: Scatter) -> Inferred:
     dtype = values.dtype
     if cells.dtype is not INT64 or cells.ndim != 1 or any(x.dtype is not dtype for x in base):
         raise DtypeError(f"scatter: operands of dtypes {', '.join(str(x.dtype) for x in inputs)} are of several kinds")
-    if params.add and not _adds(dtype):
-        raise DtypeError(f"scatter: there is no sum of {dtype}")
+    if params.kind not in SCATTER_KINDS:
+        raise ArgumentError(f"scatter: kind: expected one of {', '.join(SCATTER_KINDS)}, got {shown(params.kind)}")
+    if params.folds and not _folds(dtype):
+        raise DtypeError(f"scatter: there is no sum or product of {dtype}")
     return Inferred(((params.shape, dtype),), params)
 
 
-def _adds(dtype: DType) -> bool:
+def _folds(dtype: DType) -> bool:
     return dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize >= 4)
 
 
@@ -113,7 +116,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **ot
 
 
 @unshown
-def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> Any:
+def index_add(x: Any, /, axis: int, index: Any, source: Any, **others: Any) -> Any:
     """x with the rows of source added along an axis, row i to the one at index[i].
 
     index: a vector of any integer dtype; a position below 0 counts from the end. source: of x's dtype and shape, but
@@ -128,7 +131,7 @@ def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> An
         refuse(op, others)
     (x, index, source), restore = _arrays(op, x=x, index=index, source=source)
     positions = as_positions(op, "index", index)
-    along = _dim(dim, x.ndim)
+    along = axis_of("index_add", "axis", axis, x.ndim)
     if positions.ndim != 1:
         raise ShapeError(f"{op}: index: expected one axis, got shape {positions.shape}")
     if source.shape != _beside(x.shape, along, positions.size):
@@ -140,13 +143,6 @@ def index_add(x: Any, /, dim: int, index: Any, source: Any, **others: Any) -> An
     return restore(add_rows(op, x, positions, source, along, forward))
 
 
-def _dim(dim: Any, ndim: int) -> int:
-    given = integer("index_add", "dim", dim)
-    if not -ndim <= given < ndim:
-        raise AxisError(f"index_add: dim: {shown(given)} is out of range for an array with {ndim} axes")
-    return given % ndim
-
-
 def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int, forward: bool = False) -> Any:
     """`index_add` of arrays that fit."""
     if x.size == 0 or source.size == 0:
@@ -155,7 +151,7 @@ def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int, forw
     walks = tuple(-1 if a == axis else a + (a < axis) for a in range(x.ndim))
     order = (axis, *(a for a in range(x.ndim) if a != axis))
     cells = cells_of([positions], [x.shape[axis]], [forward])
-    added = scattered(op, wide, source.permute(order), cells, Scatter(x.shape, walks, add=True))
+    added = scattered(op, wide, source.permute(order), cells, Scatter(x.shape, walks, "add"))
     return astype(added, x.dtype, copy=False)
 
 
@@ -163,10 +159,10 @@ def _beside(shape: Shape, axis: int, n: int) -> Shape:
     return (*shape[:axis], n, *shape[axis + 1 :])
 
 
-def scatter(x: Any, values: Any, cells: Any, *, walks: tuple[int, ...], add: bool = False, apart: bool = False) -> Any:
-    """x with rows of values stored, or added, where cells say, by the rule of `accel.ops.parameters.Scatter`."""
+def scatter(x: Any, values: Any, cells: Any, *, walks: tuple[int, ...], kind: str = "set", apart: bool = False) -> Any:
+    """x with rows of values stored, or combined, where cells say, by the rule of `accel.ops.parameters.Scatter`."""
     (x, values, cells), restore = _arrays("scatter", x=x, values=values, cells=cells)
-    params = Scatter(x.shape, walks, add, apart)
+    params = Scatter(x.shape, walks, kind, apart)
     _infer((x.layout, values.layout, cells.layout), params)
     return restore(scattered("scatter", x, values, cells, params))
 
@@ -188,16 +184,21 @@ def evaluate(params: Scatter, x: np.ndarray, values: np.ndarray, cells: np.ndarr
     ends = np.append(heads[1:], len(its))[: len(heads)].astype(int)
     for head, end in zip(heads.tolist(), ends.tolist(), strict=True):
         at = np.unravel_index(its[head], lengths)
-        view[at] = _sum(view[at], values[order[head:end]]) if params.add else values[order[end - 1]]
+        view[at] = _combined(params.kind, view[at], values[order[head:end]])
     return made
 
 
-def _sum(held: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """What is there, plus the sum of rows by rule 2."""
+def _combined(kind: str, held: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """What is there, with the rows of one cell."""
+    if kind == "set":
+        return rows[-1]
+    if kind in ("max", "min"):
+        return canonical.reduce(kind, np.concatenate([held[None], rows]), (0,), as_dtype(rows.dtype))
+    combine = getattr(np, kind)
     with np.errstate(all="ignore"):
-        if rows.dtype.kind != "f":
-            return held + rows.sum(axis=0, dtype=rows.dtype)
-        return held + canonical.tree(np.moveaxis(rows, 0, -1), np.add, -0.0)
+        if as_dtype(rows.dtype).kind != "f":
+            return combine(held, combine.reduce(rows, axis=0, dtype=rows.dtype))
+        return combine(held, canonical.tree(np.moveaxis(rows, 0, -1), combine, SCATTER_FOLDS[kind]))
 
 
 def _canonical(
@@ -205,10 +206,10 @@ def _canonical(
     values: np.ndarray,
     cells: np.ndarray,
     walks: tuple[int, ...],
-    add: bool = False,
+    kind: str = "set",
     apart: bool = False,
 ) -> np.ndarray:
-    return evaluate(Scatter(x.shape, walks, add, apart), x, values, cells)
+    return evaluate(Scatter(x.shape, walks, kind, apart), x, values, cells)
 
 
 def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = -1) -> np.ndarray:
@@ -225,27 +226,27 @@ def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = 
     return made
 
 
-def _row_params(x: np.ndarray, dim: int) -> tuple[Scatter, int]:
-    along = _dim(dim, x.ndim)
-    return Scatter(x.shape, tuple(-1 if a == along else a + (a < along) for a in range(x.ndim)), add=True), along
+def _row_params(x: np.ndarray, axis: int) -> tuple[Scatter, int]:
+    along = axis_of("index_add", "axis", axis, x.ndim)
+    return Scatter(x.shape, tuple(-1 if a == along else a + (a < along) for a in range(x.ndim)), "add"), along
 
 
-def _canonical_add(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
-    params, along = _row_params(x, dim)
+def _canonical_add(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    params, along = _row_params(x, axis)
     cells = np.where(index.astype(np.int64) < 0, index.astype(np.int64) + x.shape[along], index.astype(np.int64))
     wide = as_dtype(as_dtype(x.dtype).accumulator).numpy if as_dtype(x.dtype).kind == "f" else x.dtype
     made = evaluate(params, x.astype(wide), np.moveaxis(source.astype(wide), along, 0), cells)
     return canonical.narrow(made, as_dtype(x.dtype))
 
 
-def _exact_add(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+def _exact_add(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
     if as_dtype(x.dtype).kind != "f":
-        return _canonical_add(x, dim, index, source)
-    return _in_extended(x, dim, index, source)
+        return _canonical_add(x, axis, index, source)
+    return _in_extended(x, axis, index, source)
 
 
-def _in_extended(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
-    along = _dim(dim, x.ndim)
+def _in_extended(x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+    along = axis_of("index_add", "axis", axis, x.ndim)
     wide = np.float64 if x.dtype != np.longdouble else np.longdouble
     made = np.moveaxis(x.astype(wide).astype(np.longdouble), along, 0)
     with np.errstate(all="ignore"):
@@ -253,14 +254,14 @@ def _in_extended(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray)
     return np.moveaxis(made, 0, along)
 
 
-def _bound_add(exact: np.ndarray, x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
+def _bound_add(exact: np.ndarray, x: np.ndarray, axis: int, index: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Roundings of the canonical sum, and one more."""
     dtype = as_dtype(x.dtype)
     if dtype.kind != "f":
         return np.zeros(np.shape(exact))
     accumulator = as_dtype(dtype.accumulator)
     with np.errstate(all="ignore"):
-        size = _in_extended(np.abs(x), dim, index, np.abs(source)).astype(np.float64)
+        size = _in_extended(np.abs(x), axis, index, np.abs(source)).astype(np.float64)
         own = bounds.gamma(bounds.tree_depth(index.size) + 1, bounds.unit_roundoff(accumulator)) * size
         own = np.where(size < bounds.largest(accumulator) / 2, np.where(size == 0, 0.0, own), np.inf)
     return bounds.rounded(np.asarray(exact, np.float64), own, accumulator, dtype)
@@ -302,7 +303,7 @@ PUT_ALONG_AXIS, INDEX_ADD, SCATTER = (
             ("x", "index", "source"), "",
         ),
         (
-            scatter, "Rows stored, or added, where numbers of cells say.",
+            scatter, "Rows stored, or combined, where numbers of cells say.",
             _canonical, _canonical, bounds.none, lambda dtype, numerics: "bits" if dtype.kind == "f" else "exact",
             ("x", "values", "cells"), "internal",
         ),
@@ -325,12 +326,20 @@ def _analysed(
 
     made = evaluate(params, x.value, values.value, cells.value)
     errors = [np.broadcast_to(each.error, each.value.shape).astype(np.float64) for each in (x, values)]
-    error = evaluate(params, *errors, cells.value)
-    if not params.add or made.dtype.kind != "f":
-        return [Bounded(made, error)]
-    wide = [np.abs(each.value.astype(np.float64)) + e for each, e in zip((x, values), errors, strict=True)]
-    size = evaluate(params, *wide, cells.value)
+    if params.kind in ("max", "min"):  # the result is off by no more than all that it is chosen from
+        return [Bounded(made, evaluate(replace(params, kind="max"), *errors, cells.value))]
+    if not params.folds or made.dtype.kind != "f":
+        return [Bounded(made, evaluate(params, *errors, cells.value))]
+    exact = [np.abs(each.value.astype(np.float64)) for each in (x, values)]
+    size = evaluate(params, *(each + e for each, e in zip(exact, errors, strict=True)), cells.value)
     depth, dtype = bounds.tree_depth(cells.value.size) + 1, outputs[0][1]
+    if params.kind == "add":
+        error = evaluate(params, *errors, cells.value)
+    else:
+        depth = cells.value.size + 1
+        error = size - evaluate(params, *exact, cells.value) * (1 - 2.0**-50)
+        small = evaluate(params, *(np.where(each > 0, np.minimum(each, 1), 1) for each in exact), cells.value)
+        error = np.where(small < 1e-30, np.inf, error) + depth * bounds.smallest(dtype)
     error = error + bounds.gamma(depth, bounds.unit_roundoff(dtype)) * size
     return [bounded(made, np.where(size < bounds.largest(dtype) / 2, error, np.inf))]
 
