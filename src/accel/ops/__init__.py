@@ -27,6 +27,7 @@ from .composed import (
     factorization,
     fourier,
     gate,
+    grids,
     linear,
     matrices,
     missing,
