@@ -7,7 +7,8 @@ from itertools import product
 
 import numpy as np
 
-from ...dtypes import as_dtype, promote
+from ...dtypes import DType, as_dtype, promote
+from .. import bounds
 from .exact_pooling import total, wide
 
 
@@ -55,6 +56,30 @@ def _axis(g: np.ndarray, n: int, mode: str, padding: str, corners: bool) -> list
     return [(np.clip(p, 0, n - 1).astype(int), np.where((p >= 0) & (p < n), w, 0)) for p, w in found]
 
 
+def _dtype(input: np.ndarray, grid: np.ndarray) -> DType:
+    """Of the result."""
+    return promote(as_dtype(input.dtype), as_dtype(grid.dtype))
+
+
+def _terms(input: np.ndarray, grid: np.ndarray, mode: str, padding_mode: str, align_corners: bool | None) -> np.ndarray:
+    """Elements times weights, along a last axis of their own."""
+    dtype = as_dtype(_dtype(input, grid).accumulator).numpy
+    axes, x = input.ndim - 2, wide(input.astype(dtype))
+    made = []
+    along = [
+        _axis(grid[..., axes - 1 - axis].astype(dtype), length, mode, padding_mode, bool(align_corners))
+        for axis, length in enumerate(x.shape[2:])
+    ]
+    for chosen in product(*along):
+        weight = chosen[0][1]
+        for _, other in chosen[1:]:
+            weight = weight * other
+        elements = [image[(slice(None), *(places[b] for places, _ in chosen))] for b, image in enumerate(x)]
+        taken = np.reshape(elements, (*x.shape[:2], *weight.shape[1:]))
+        made.append(np.where(weight[:, None] == 0, 0, taken * weight[:, None].astype(x.dtype)))
+    return np.stack(made, axis=-1)
+
+
 def grid_sample(
     input: np.ndarray,
     grid: np.ndarray,
@@ -62,27 +87,28 @@ def grid_sample(
     padding_mode: str = "zeros",
     align_corners: bool | None = None,
 ) -> np.ndarray:
-    dtype = as_dtype(promote(as_dtype(input.dtype), as_dtype(grid.dtype)).accumulator).numpy
-    axes, x = input.ndim - 2, wide(input.astype(dtype))
-    (n, channels), out = x.shape[:2], grid.shape[1:-1]
-    made = np.zeros((n, channels, *out), x.dtype)
-    if not made.size:
-        return made
     with np.errstate(all="ignore"):
-        along = [
-            _axis(grid[..., axes - 1 - axis].astype(dtype), length, mode, padding_mode, bool(align_corners))
-            for axis, length in enumerate(x.shape[2:])
-        ]
-        for b in range(n):
-            terms = []
-            for chosen in product(*along):
-                weight = chosen[0][1][b]
-                for _, other in chosen[1:]:
-                    weight = weight * other[b]
-                elements = x[b][(slice(None), *(places[b] for places, _ in chosen))]
-                terms.append(np.where(weight == 0, 0, elements * weight.astype(x.dtype)))
-            made[b] = total(np.stack(terms, axis=-1))
-    return made
+        return total(_terms(input, grid, mode, padding_mode, align_corners))
+
+
+def bound_grid_sample(
+    reference: np.ndarray,
+    input: np.ndarray,
+    grid: np.ndarray,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> np.ndarray:
+    """Of one product and the sum; none where elements that are not finite say what the sum is."""
+    output = _dtype(input, grid)
+    dtype = as_dtype(output.accumulator)
+    with np.errstate(all="ignore"):
+        terms = np.abs(_terms(input, grid, mode, padding_mode, align_corners)).astype(np.float64)
+        finite, count = np.isfinite(terms), terms.shape[-1]
+        size = np.where(finite, terms, 0).sum(-1)
+        absolute = bounds.gamma(count + 1, bounds.unit_roundoff(dtype)) * size + count * bounds.smallest(dtype)
+        absolute = np.where(size < bounds.largest(dtype) / 2, np.where(finite.all(-1), absolute, 0.0), np.inf)
+    return bounds.rounded(reference, absolute, dtype, output)
 
 
 def affine_grid(theta: np.ndarray, size: tuple[int, ...], align_corners: bool | None = None) -> np.ndarray:

@@ -18,6 +18,7 @@ from ..compose import Operand, composed
 from ..pieces import filled
 from ..primitive.gather import gathered
 from ..primitive.pointwise import astype, fn
+from ..views import reshape
 from . import exact_grids as exact
 from .pooling import by_lanes
 
@@ -35,7 +36,7 @@ def examples(name: str, dtype: DType) -> Any:
     return grids_family.FAMILIES[name](dtype)
 
 
-@composed(reference=exact.grid_sample, samples=partial(examples, "grid_sample"))
+@composed(reference=exact.grid_sample, bound=exact.bound_grid_sample, samples=partial(examples, "grid_sample"))
 def grid_sample(
     input: Operand,
     grid: Operand,
@@ -83,8 +84,10 @@ def grid_sample(
         place, weight = _taps(at, offsets, length, how, outside, corners)
         places.append(place)
         weights.append(weight)
-    walks = (axes, axes + 1, *(-1,) * axes)
-    taken = gathered("take", x, places, walks, [None] * axes)
+    # one index array, which the channels share
+    index = reduce(lambda total, its: total * its[1] + its[0], zip(places[1:], lengths[1:], strict=True), places[0])
+    rows = reshape(x, (n, channels, prod(lengths)))
+    taken = gathered("take", rows, [index], (axes, axes + 1, -1), [None])
     terms = {}
     for number, tap in enumerate(product(range(len(TAPS[how])), repeat=axes)):
         its = [weight[tuple(t if a == axis else 0 for a, t in enumerate(tap))] for axis, weight in enumerate(weights)]
