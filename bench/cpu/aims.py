@@ -287,6 +287,14 @@ ROWS: tuple[Row, ...] = (
         "mean",
         floor=0.7,
     ),
+    Row(
+        "conv2d-packed",
+        "conv2d of ResNet-50's layers, with weights packed once, batch 1 and 8",
+        partial(convolutions.layers, (*convolutions.RESNET, *convolutions.ONE), packed=True),
+        1,
+        "mean",
+        floor=0.7,
+    ),
     Row("conv2d-1x1", "conv2d of 1x1, batch 1 and 8", partial(convolutions.layers, convolutions.ONE), 1, "mean"),
     Row(
         "conv2d-depthwise",

@@ -1,5 +1,5 @@
-"""Weights of linear layers, made once: in float, or of 8 or 4 bits; how they are quantised, and read back
-(docs/quantization.md)."""
+"""Weights of linear layers and of convolutions, made once: in float, or of 8 or 4 bits; how they are quantised, and
+read back (docs/quantization.md)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ from .views import reshape
 INT8, UINT8 = TABLE["int8"], TABLE["uint8"]
 CODES = {8: INT8, 4: UINT8}
 """How codes are given, by bits; of 4 bits two a byte."""
+
+KERNELS = (3, 4, 5)
+"""Axes of a convolution's weight."""
 
 CENTRE = {8: 0, 4: 8}
 """The zero of symmetric codes."""
@@ -123,23 +126,28 @@ def _panels(x: Array) -> Array:
 
 
 class PackedWeight:
-    """The weight of a linear layer, made once, which `linear` takes in a weight's place.
+    """The weight of a linear layer or a convolution, made once, which `linear` and `conv1d`, `conv2d`, `conv3d` take in
+    a weight's place.
 
-    Of a float array (out, in) as it is, or of quantised ones: by `quantized` from a float array, by `of_codes` from
-    codes, scales and zeros. It lives on its arrays' device, and is not changed any more.
+    Of a float array (out, in) or (out, in, *kernel) as it is, or of quantised ones of linear layers: by `quantized`
+    from a float array, by `of_codes` from codes, scales and zeros. It lives on its arrays' device, and is not changed
+    any more.
     """
 
     __slots__ = ("_arrays", "bits", "dtype", "group", "shape")
 
     def __init__(self, weight: Any) -> None:
-        """weight: (out, in) of a floating dtype. Raises ShapeError, DtypeError."""
+        """weight: (out, in), or of a convolution (out, channels / groups, *kernel), of a floating dtype; it is laid out
+        with the outputs last, as kernels take it. Raises ShapeError, DtypeError."""
         (w,), _ = interop.adopt("PackedWeight", weight=weight)
-        self.shape = _matrix("PackedWeight", "weight", w)
+        self.shape = w.shape if w.ndim in KERNELS else _matrix("PackedWeight", "weight", w)
+        if 0 in self.shape[2:]:
+            raise ShapeError(f"PackedWeight: weight: expected no kernel axis of length 0, got shape {self.shape}")
         if w.dtype.kind != "f":
             raise DtypeError(f"PackedWeight: weight: takes floating dtypes, got {w.dtype}; of_codes takes codes")
         self.dtype: DType = w.dtype
         self.bits, self.group = 8 * w.dtype.itemsize, self.shape[1]
-        self._arrays = (w.mT.contiguous(),)
+        self._arrays = (w.permute((*range(2, w.ndim), 1, 0)).contiguous(),)
 
     @classmethod
     def quantized(cls, weight: Any, *, bits: int = 8, group: int | None = None, symmetric: bool = True) -> PackedWeight:
@@ -173,9 +181,10 @@ class PackedWeight:
         return len(self._arrays) > 1
 
     def dequantize(self) -> Array:
-        """The weight (out, in): float32 of codes, else as it was given."""
+        """The weight as it was given, as a view, or (out, in), float32, of codes."""
         if not self.is_quantized:
-            return self._arrays[0].mT
+            (x,) = self._arrays
+            return x.permute((x.ndim - 1, x.ndim - 2, *range(x.ndim - 2)))
         return in_float(self._params, self.shape[1], *self._arrays)
 
     @property
@@ -185,6 +194,16 @@ class PackedWeight:
     def __repr__(self) -> str:
         kind = f"{self.bits} bits in groups of {self.group}" if self.is_quantized else self.dtype.name
         return f"PackedWeight({self.shape}, {kind}, on {self.device})"
+
+
+def _in_place_of_an_array(op: str, name: str, weight: PackedWeight) -> Array:
+    """A weight that an op takes as the array that it holds."""
+    if weight.is_quantized:
+        raise ArgumentError(f"{op}: {name}: takes no weight of {weight.bits} bits; linear does")
+    return weight.dequantize()
+
+
+interop.HOLDERS[PackedWeight] = _in_place_of_an_array
 
 
 def _given(
