@@ -32,6 +32,7 @@ constexpr double kTaskWork = 1 << 24;     // multiply-adds of a task at least, w
 constexpr int64_t kSumBytes = 256 << 10;  // sums of a task, in L2
 constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
+constexpr int64_t kPackTerms = 64;         // terms of all outputs that are packed at a time, where these lie together
 constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
 constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
 constexpr int64_t kPlaneTerms = 64;
@@ -133,21 +134,21 @@ struct Convolver {
     return bad == 0;
   }
 
-  /// Packs a panel of a group's weight; returns whether all of its elements are finite.
-  bool pack_weight(int64_t group, int64_t panel, T* to) const {
+  /// Packs terms [begin, end) of a panel of a group's weight; returns whether all of its elements are finite.
+  bool pack_weight(int64_t group, int64_t panel, int64_t begin, int64_t end, T* to) const {
     const int64_t first = panel * row.mr, valid = std::min<int64_t>(row.mr, p.outputs - first);
     const T* from = weight + group * p.weight[0] + first * p.weight[1];
     if (positions > 1 && neighbours()) {
       pack_neighbours(from, valid, to);
     } else {
-      for (int64_t k = 0; k < terms;) {
+      for (int64_t k = begin; k < end;) {
         const int64_t position = k / p.channels, c = k % p.channels;
-        const int64_t some = std::min<int64_t>(kKC, p.channels - c);
+        const int64_t some = std::min({int64_t{kKC}, p.channels - c, end - k});
         pack_rows(some, valid, from + of_weight(position) + c * p.weight[2], p.weight[1], p.weight[2], to + k * row.mr);
         k += some;
       }
     }
-    return finite(to, terms * row.mr);
+    return finite(to + begin * row.mr, (end - begin) * row.mr);
   }
 
   /// The spans of places [first, first + count) at a kernel position.
@@ -437,12 +438,19 @@ struct Convolver {
     const int64_t mr = row.mr, nr = row.nr, size = terms * mr, all = p.groups * panels;
     T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, std::max<int64_t>(all * size, 1) * sizeof(T)));
     std::atomic<bool> finite{true};
+    const bool together = p.weight[1] == 1 && p.outputs > mr && !(positions > 1 && neighbours());
+    const int64_t piece = together ? kPackTerms : std::max<int64_t>(terms, 1);
+    const int64_t pieces = parts_of(std::max<int64_t>(terms, 1), piece), packs = all * pieces;
     const int64_t packers =
-        std::min(all, tasks_of(static_cast<double>(all) * static_cast<double>(size), 1 << 16, threads));
+        std::min(packs, tasks_of(static_cast<double>(all) * static_cast<double>(size), 1 << 16, threads));
     parallel_for(packers, threads, interrupt, [&](int64_t task, Worker& worker) {
-      for (int64_t i = all * task / packers; i < all * (task + 1) / packers; ++i) {
-        if (!pack_weight(i / panels, i % panels, factors + i * size)) finite.store(false, std::memory_order_relaxed);
-        worker.checkpoint(size);
+      for (int64_t i = packs * task / packers; i < packs * (task + 1) / packers; ++i) {
+        const int64_t panel = i % panels, group = i / panels / pieces, begin = i / panels % pieces * piece;
+        T* const to = factors + (group * panels + panel) * size;
+        if (!pack_weight(group, panel, begin, std::min(begin + piece, terms), to)) {
+          finite.store(false, std::memory_order_relaxed);
+        }
+        worker.checkpoint(std::min(piece, terms) * mr);
       }
     });
     const bool skips = !finite.load() && leaves_out();

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...nn import conv2d
+from ...nn import PackedWeight, conv2d
 from .case import Calls, Case
 from .data import Data
 
@@ -56,12 +56,12 @@ DEPTHWISE = tuple(
 BATCHES = (1, 8)
 
 
-def layers(which: tuple[Layer, ...]) -> list[Case]:
-    """Of both batches, in float32, with a bias."""
-    return [convolved(batch, layer) for batch in BATCHES for layer in which]
+def layers(which: tuple[Layer, ...], packed: bool = False) -> list[Case]:
+    """Of both batches, in float32, with a bias. packed: with a weight that was packed before."""
+    return [convolved(batch, layer, packed) for batch in BATCHES for layer in which]
 
 
-def convolved(batch: int, layer: Layer) -> Case:
+def convolved(batch: int, layer: Layer, packed: bool = False) -> Case:
     """One convolution, against torch's."""
     channels, length, outputs, kernel, stride, depthwise = layer
     groups = channels if depthwise else 1
@@ -72,6 +72,7 @@ def convolved(batch: int, layer: Layer) -> Case:
         weight = data.array("float32", (outputs, channels // groups, kernel, kernel), "unit", 1)
         bias = data.array("float32", (outputs,), "unit", 2)
         a, b, c = data.accel(x, weight, bias)
+        b = PackedWeight(b) if packed else b
         peers = {}
         if data.torch is not None:
             convolve, operands = data.torch.nn.functional.conv2d, data.tensors(x, weight, bias)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ... import nn
-from ...ops.composed import exact_pooling, exact_resampling
+from ...ops.composed import exact_grids, exact_pooling, exact_resampling
 from .case import Calls, Case, sampled
 from .data import Data
 
-REFERENCES = {**vars(exact_pooling), **vars(exact_resampling)}
+REFERENCES = {**vars(exact_pooling), **vars(exact_resampling), **vars(exact_grids)}
 
 
 def pools() -> list[Case]:
@@ -24,33 +24,49 @@ def pools() -> list[Case]:
             for n in (1, 8)
         ),
         *(_case(f"{kind}_pool2d", (8, 64, 56, 56), kernel_size=2) for kind in ("max", "avg")),
+        _case("max_pool2d", (1, 64, 56, 56), kernel_size=5, stride=1, padding=2),
+        _case("avg_pool2d", (1, 64, 56, 56), kernel_size=5, stride=1, padding=2),
+        *(_case(f"{kind}_pool3d", (2, 32, 16, 28, 28), kernel_size=3, stride=2, padding=1) for kind in ("max", "avg")),
         _case("adaptive_avg_pool2d", (8, 2048, 7, 7), output_size=1),
         _case("adaptive_avg_pool2d", (8, 512, 14, 14), output_size=6),
     ]
 
 
 def resampled() -> list[Case]:
-    """Twice the height and width."""
+    """Twice the height and width, a quarter of them, and steps that are no whole ones."""
     return [
-        _case("interpolate", (2, 320, 32, 32), scale_factor=2.0, mode=mode)
+        *(
+            _case("interpolate", (2, 320, 32, 32), scale_factor=2.0, mode=mode)
+            for mode in ("nearest", "bilinear", "bicubic")
+        ),
+        _case("interpolate", (2, 64, 64, 64), size=(16, 16), mode="area"),
+        _case("interpolate", (2, 320, 32, 32), size=(48, 40), mode="bilinear"),
+        _case("interpolate", (2, 32, 16, 16, 16), scale_factor=2.0, mode="trilinear"),
+    ]
+
+
+def at_places() -> list[Case]:
+    """Samples at places of a grid."""
+    return [
+        _case("grid_sample", (2, 64, 64, 64), (2, 64, 64, 2), mode=mode, align_corners=False)
         for mode in ("nearest", "bilinear", "bicubic")
     ]
 
 
-def _case(name: str, shape: tuple[int, ...], **keywords: Any) -> Case:
+def _case(name: str, *shapes: tuple[int, ...], **keywords: Any) -> Case:
     def build(data: Data) -> Calls:
-        x = data.array("float32", shape)
-        (a,) = data.accel(x)
+        x = [data.array("float32", shape, values) for shape, values in zip(shapes, ("normal", "unit"), strict=False)]
+        given = data.accel(*x)
         ours = getattr(nn, name)
         peers: dict[str, Callable[[], Any]] = {}
         if data.torch is not None:
-            torchs, tensor = getattr(data.torch.nn.functional, name), data.tensor(x)
-            peers["torch"] = lambda: torchs(tensor, **keywords)
+            torchs, tensors = getattr(data.torch.nn.functional, name), [data.tensor(each) for each in x]
+            peers["torch"] = lambda: torchs(*tensors, **keywords)
 
         def right() -> np.ndarray:
-            return sampled(REFERENCES[name](x, **keywords).astype(np.float32))
+            return sampled(REFERENCES[name](*x, **keywords).astype(np.float32))
 
-        return Calls(lambda: ours(a, **keywords), peers, right, sampled)
+        return Calls(lambda: ours(*given, **keywords), peers, right, sampled)
 
     words = " ".join(f"{key}={value}" for key, value in keywords.items())
-    return Case(f"{name} {'x'.join(map(str, shape))} {words}", "float32", build)
+    return Case(f"{name} {' '.join('x'.join(map(str, s)) for s in shapes)} {words}", "float32", build)

@@ -24,6 +24,7 @@ EXAMPLES, ENOUGH = 60, 8
 PLACES = "a number depends on its place in the result"
 WHOLE = "each result needs all operands"
 NO_BATCH = {
+    "affine_grid": "its size says how many rows there are",
     "allclose": WHOLE,
     "compact": WHOLE,
     "corrcoef": WHOLE,

@@ -57,6 +57,8 @@ ARGUMENTS = {
         for axes in (1, 2, 3)
     },
     "interpolate": ("--shape", "2x4x6x6", "scale_factor=2", "mode=bilinear"),
+    "grid_sample": ("--shape", "2x4x6x6,2x5x3x2", "mode=bicubic"),
+    "affine_grid": ("--shape", "2x2x3", "size=(2,1,5,4)"),
     "pixel_shuffle": ("--shape", "2x4x6x6", "upscale_factor=2"),
     "pixel_unshuffle": ("--shape", "2x4x6x6", "downscale_factor=2"),
     "channel_shuffle": ("--shape", "2x4x6x6", "groups=2"),

@@ -89,6 +89,32 @@ def test_a_place_does_not_depend_on_the_batch():
     assert np.ascontiguousarray(whole[:, :, 3:6]).tobytes() == part.tobytes()
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_packed_weight_and_an_activation_give_the_same_bits(name):
+    op, x, weight, keywords = CASES[name]
+    x, weight = drawn(*x, dtype="float32"), drawn(*weight, dtype="float32")
+    packed, function = nn.PackedWeight(weight), getattr(nn, op)
+    assert np.asarray(packed.dequantize()).tobytes() == weight.tobytes()
+    want = function(x, weight, **keywords)
+    assert function(x, packed, **keywords).tobytes() == want.tobytes()
+    assert isinstance(function(accel.asarray(x), packed, **keywords), accel.Array)
+    assert function(x, packed, activation="silu", **keywords).tobytes() == nn.silu(want).tobytes()
+    assert function(x, nn.PackedWeight(weight + 1), **keywords).tobytes() != want.tobytes()
+
+
+def test_a_large_packed_weight():
+    """Of several panels of outputs, pieces of terms and chunks; not finite, so that padding is to be skipped."""
+    x, weight = drawn(2, 70, 6, 5, dtype="float32"), drawn(75, 70, 3, 3, dtype="float32")
+    for threads in (1, 2):
+        with accel.config(num_threads=threads):
+            for its in (weight, np.where(weight > 2.5, np.float32(np.inf), weight)):
+                got = nn.conv2d(x, nn.PackedWeight(its), padding=1)
+                assert got.tobytes() == nn.conv2d(x, its, padding=1).tobytes()
+    params = Convolution((1, 1), (1, 1), (1, 1), (1, 1), (1, 1))
+    want = convolve(x[:1, None], weight[None], None, params)[:, 0]
+    assert nn.conv2d(x[:1], nn.PackedWeight(weight), padding=1).tobytes() == want.tobytes()
+
+
 GEOMETRIES = {
     "plain": ((9, 8), (3, 2), Convolution((1, 1), (0, 0), (0, 0), (1, 1), (1, 1))),
     "strided": ((9, 8), (3, 2), Convolution((2, 3), (1, 0), (2, 1), (1, 2), (1, 1))),
@@ -128,6 +154,10 @@ REFUSED = {
     "groups": (lambda: nn.conv2d(X, W, groups=4), accel.ArgumentError, "groups: expected a divisor of the weight's 6"),
     "no groups": (lambda: nn.conv2d(X, W, groups=0), accel.ArgumentError, "groups"),
     "bias": (lambda: nn.conv2d(X, W, X[0, :, 0, 0]), accel.ShapeError, r"bias: expected shape \(6,\), got \(4,\)"),
+    "activation": (lambda: nn.conv2d(X, W, activation="add"), accel.ArgumentError, "activation: 'add' is not a"),
+    "codes": (lambda: nn.conv2d(X, nn.PackedWeight.quantized(W[:, :, 0, 0])), accel.ArgumentError,
+              "conv2d: weight: takes no weight of 8 bits"),
+    "empty packed": (lambda: nn.PackedWeight(W[:, :, :0]), accel.ShapeError, "weight: expected no kernel"),
     "axes": (lambda: nn.conv2d(X[0, 0], W), accel.ShapeError, "input: expected 4 axes"),
     "weight": (lambda: nn.conv2d(X, W[0, 0]), accel.ShapeError, "weight: expected 4 axes"),
     "stride": (lambda: nn.conv2d(X, W, stride=0), accel.ArgumentError, "stride: expected numbers from 1"),

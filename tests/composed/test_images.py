@@ -85,6 +85,42 @@ def test_interpolate(axes: int, to: dict) -> None:
                 assert np.abs(np.asarray(own) - theirs.numpy()).max() < 1e-6, given  # torch's steps are of float32
 
 
+MAPS = [(2, ("nearest", "bilinear", "bicubic")), (3, ("nearest", "bilinear"))]
+
+
+@pytest.mark.parametrize(("axes", "modes"), MAPS)
+def test_grids(axes: int, modes: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x, places = image(*(6, 5, 4)[:axes]), rng.uniform(-2.5, 2.5, (2, *(5, 7, 3)[:axes], axes))
+    theta, size = rng.standard_normal((2, axes, axes + 1)), (2, 4, *(6, 5, 4)[:axes])
+    for corners in (False, True):
+        grid = nn.affine_grid(theta, size, corners)
+        close(grid, F.affine_grid(torch.from_numpy(theta), size, corners))
+        for mode, padding, at in product(modes, ("zeros", "border", "reflection"), (places, grid)):
+            own = nn.grid_sample(x, at, mode, padding, corners)
+            given = torch.from_numpy(np.array(at, copy=True))
+            close(own, F.grid_sample(torch.from_numpy(x), given, mode, padding, corners))
+
+
+def test_places_that_are_no_numbers_and_far_away() -> None:
+    """NaN is -1; of the padding with zeros nothing is read, though it were NaN; elements of weight 0 are absent."""
+    x = image(4, 3).astype(np.float32)
+    odd = np.array([np.nan, -np.inf, np.inf, 3e38, -3e38, 1e10], np.float32)
+    grid = np.stack([odd, odd[::-1]], axis=-1).reshape(1, 2, 3, 2).repeat(2, 0)
+    known = np.where(np.isnan(grid), np.float32(-1), grid)
+    for mode, padding, corners in product(MAPS[0][1], ("zeros", "border", "reflection"), (False, True)):
+        own = np.asarray(nn.grid_sample(x, grid, mode, padding, corners))
+        assert np.isfinite(own).all()
+        assert own.tobytes() == np.asarray(nn.grid_sample(x, known, mode, padding, corners)).tobytes()
+        if padding == "zeros":
+            assert not own[:, :, 0, 1:].any()
+            assert not np.asarray(nn.grid_sample(x * np.nan, grid, mode, padding, corners))[:, :, 0, 1:].any()
+    identity = nn.affine_grid(np.eye(2, 3, dtype=np.float32)[None], (1, 1, 5, 5), True)
+    y = np.full((1, 1, 5, 5), np.inf, np.float32)
+    y[:, :, 1, 2] = 7
+    assert np.asarray(nn.grid_sample(y, identity, align_corners=True))[0, 0, 1, 2] == 7
+
+
 def test_shuffles_patches_and_padding() -> None:
     x = np.random.default_rng(0).standard_normal((2, 18, 6, 9))
     t = torch.from_numpy(x)
@@ -115,6 +151,16 @@ def test_shuffles_patches_and_padding() -> None:
         (lambda x: nn.interpolate(x, 4, 2.0), accel.ArgumentError, "size, scale_factor"),
         (lambda x: nn.interpolate(x, 4, mode="trilinear"), accel.ArgumentError, "mode"),
         (lambda x: nn.interpolate(x, scale_factor=float("inf")), accel.ArgumentError, "scale_factor"),
+        (lambda x: nn.grid_sample(x, image(5, 3)), accel.ShapeError, "grid"),
+        (lambda x: nn.grid_sample(x[:1], x[:, :, :, :2]), accel.ShapeError, "grid"),
+        (lambda x: nn.grid_sample(x[0], x[:, :, :, :2]), accel.ShapeError, "input"),
+        (lambda x: nn.grid_sample(x[:, :, :0], x[:, :, :, :2]), accel.ShapeError, "input"),
+        (lambda x: nn.grid_sample(x, x[..., :2], "cubic"), accel.ArgumentError, "mode"),
+        (lambda x: nn.grid_sample(x, x[..., :2], padding_mode="wrap"), accel.ArgumentError, "padding_mode"),
+        (lambda x: nn.grid_sample(x[..., None], x[..., None, :3], "bicubic"), accel.ArgumentError, "mode"),
+        (lambda x: nn.affine_grid(x[:, 0, :2, :3], (2, 1, 0, 3)), accel.ArgumentError, "size"),
+        (lambda x: nn.affine_grid(x[:, 0, :2, :3], (2, 3)), accel.ArgumentError, "size"),
+        (lambda x: nn.affine_grid(x[:, 0, :2, :3], (1, 1, 3, 3)), accel.ShapeError, "theta"),
         (lambda x: nn.pixel_shuffle(x, 3), accel.ShapeError, "x"),
         (lambda x: nn.pad(x, (1,)), accel.ArgumentError, "pad"),
         (lambda x: nn.pad(x, (6, 0), "reflect"), accel.ShapeError, "pad"),
@@ -130,6 +176,8 @@ def test_bad_inputs(call, error: type[Exception], word: str) -> None:
 def test_neighbours_change_no_bit() -> None:
     x = image(9, 9).astype(np.float32)
     calls = (lambda v: nn.avg_pool2d(v, 3, 2, 1), lambda v: nn.interpolate(v, 14, mode="bicubic"))
+    places = np.random.default_rng(0).uniform(-1, 1, (1, 5, 6, 2)).astype(np.float32)
+    calls += (lambda v: nn.grid_sample(v, places.repeat(len(v), 0)),)
     for call in calls:
         assert np.array_equal(np.asarray(call(x))[1:], np.asarray(call(x[1:])))
         assert not np.array_equal(np.asarray(call(x))[1:], np.asarray(call(x[:1])))

@@ -92,6 +92,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "glu": (PAIR,),
     **{f"{kind}_pool{axes}d": (SPACES[axes], 2) for kind in POOLS for axes in (1, 2, 3)},
     "interpolate": (IMAGE[..., None], 2),
+    "grid_sample": (SPACES[2], SPACES[2]),
+    "affine_grid": (IMAGE[:1], (1, 2, 3, 3)),
     **dict.fromkeys(("pixel_shuffle", "pixel_unshuffle", "channel_shuffle"), (SPACES[2], 2)),
     "unfold": (SPACES[2], 2),
     "fold": (SPACES[2][:, :, 0], (2, 3), 2),

@@ -41,6 +41,8 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
         for axes in (1, 2, 3)
     },
     "interpolate": (((2, 3, 13, 9),), [{"size": 16, "mode": "bilinear"}, {"scale_factor": 1.5, "mode": "bicubic"}]),
+    "grid_sample": (((2, 3, 13, 9), (2, 11, 7, 2)), [{}, {"mode": "bicubic", "padding_mode": "reflection"}]),
+    "affine_grid": (((2, 2, 3),), [{"size": (2, 1, 13, 9)}]),
     "pixel_shuffle": (((2, 8, 6, 6),), [{"upscale_factor": 2}]),
     "pixel_unshuffle": (((2, 8, 6, 6),), [{"downscale_factor": 2}]),
     "channel_shuffle": (((2, 8, 6, 6),), [{"groups": 2}]),

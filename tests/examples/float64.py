@@ -47,3 +47,24 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, heads: int, seen: np.
             scores = q[b, :, mine] @ k[b, :, its].T / math.sqrt(d)
             out[b, :, mine] = softmax(np.where(seen[b], scores, -np.inf)) @ v[b, :, its]
     return out
+
+
+def convolution(x: np.ndarray, w: dict[str, np.ndarray], name: str, stride: int = 1) -> np.ndarray:
+    """Over one or two axes, with a padding of half the kernel: a sum over the kernel's places."""
+    weight = w[f"{name}.weight"]
+    rank = x.ndim - 2
+    spatial, kernel = x.shape[2:], weight.shape[2:]
+    x = np.pad(x, [(0, 0), (0, 0), *((k // 2, k // 2) for k in kernel)])
+    out: np.ndarray = np.zeros(())
+    for place in np.ndindex(kernel):
+        at = tuple(slice(p, p + n, stride) for p, n in zip(place, spatial, strict=True))
+        out = out + np.einsum("nc...,oc->no...", x[(..., *at)], weight[(..., *place)])
+    return out + w.get(f"{name}.bias", np.zeros(len(weight))).reshape(-1, *(1,) * rank)
+
+
+def group_norm(x: np.ndarray, w: dict[str, np.ndarray], name: str, groups: int, eps: float) -> np.ndarray:
+    """Of (batch, channels, height, width)."""
+    parts = x.reshape(x.shape[0], groups, -1)
+    centred = parts - parts.mean(-1, keepdims=True)
+    y = (centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps)).reshape(x.shape)
+    return y * w[f"{name}.weight"][:, None, None] + w[f"{name}.bias"][:, None, None]

@@ -196,6 +196,11 @@ BODIES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     ),
     "extremes": (lambda x: max(x, axis=0) * min(x), [np.array([[1.0, 2.0, 5.0], [1.5, 0.5, 3.0]])]),
     "views": (lambda x: (x.permute((1, 0))[:, ::-1] * 2.0)[None], [normal(3, 4)]),
+    "samples at places": (
+        lambda x, g: accel.nn.grid_sample(x, g, "bicubic", "border"),
+        [normal(2, 3, 5, 4), RNG.uniform(-0.9, 0.9, (2, 3, 4, 2))],
+    ),
+    "places of a map": (lambda t: accel.nn.affine_grid(t, (2, 1, 3, 4)), [normal(2, 2, 3)]),
     "reshapes": (lambda x: fn.exp(accel.reshape(x * x, (2, 6))), [normal(3, 4)]),
     "slices": (lambda x: fn.sigmoid(x[:, 3:]) * x[:, :3] + x[:, ::2], [normal(4, 6)]),
     "joined": (

@@ -10,7 +10,7 @@ from ..layout import Shape, broadcast_strides
 from .graph import Graph, Node, Read
 from .views import ONE_INSTRUCTION
 
-MOST = 24
+MOST = 32
 """Operands and results of a group."""
 
 

@@ -131,7 +131,16 @@ def adopt(op: str, /, **values: Any) -> tuple[list[Any], Restore]:
 _ARRAYS, _NUMPY, _ARRAYS_AND_SCALARS = {Array}, {np.ndarray}, {Array, *SCALARS}
 
 
+HOLDERS: dict[type, Callable[[str, str, Any], Array]] = {}
+"""By the types of objects that stand for an array of theirs: that array, by the op, the operand and the object."""
+
+
 def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
+    held = {name: HOLDERS[type(x)](op, name, x) for name, x in values.items() if type(x) in HOLDERS}
+    if held and len(held) < len(values):  # the others say what kind the result is of
+        arrays, restore = adopt(op, **{name: x for name, x in values.items() if name not in held})
+        left = iter(arrays)
+        return [held[name] if name in held else next(left) for name in values], restore
     libraries: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Array) or is_scalar(value):

@@ -29,6 +29,7 @@ from .composed import (
     factorization,
     fourier,
     gate,
+    grids,
     linear,
     matrices,
     missing,

@@ -275,7 +275,8 @@ class _Composed:
         given = tuple(not (p.optional and x is None) for p, x in pairs if p.kind)
         bound = self.bind(given, [x for p, x in pairs if not p.kind])
         result = interop.enter(self.spec, tuple(operands), bound)
-        if not any(map(interop.is_scalar, operands)):  # which the key has, and not the arrays that go with it
+        # scalars and holders of arrays are in the key, and not among the arrays that go with it
+        if not any(interop.is_scalar(x) or type(x) in interop.HOLDERS for x in operands):
             self.memo.keep(key, self.spec, bound)
         return result
 

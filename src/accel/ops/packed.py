@@ -1,4 +1,4 @@
-"""Weights of linear layers, made once, in float or quantised, and `linear`, which takes them."""
+"""Weights of linear layers and of convolutions, made once, in float or quantised, and `linear`, which takes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..array import Array
 from ..conversion import from_numpy
 from ..creation import device_of
 from ..dtypes import DType, as_dtype
-from ..errors import DtypeError, ShapeError
+from ..errors import ArgumentError, DtypeError, ShapeError
 from ..layout import Shape
 from ..memory import Device
 from .composed.linear import linear as float_linear
@@ -20,27 +20,34 @@ from .primitive.quantized_matmul import in_float
 from .quantization import given, matrix, quantize
 from .weight_formats import FORMATS
 
+KERNELS = (3, 4, 5)
+"""Axes of a convolution's weight."""
+
 
 class PackedWeight:
-    """The weight of a linear layer, made once, which `linear` takes in a weight's place.
+    """The weight of a linear layer or a convolution, made once, which `linear` and `conv1d`, `conv2d`, `conv3d` take in
+    a weight's place.
 
-    Of a float array (out, in) as it is, or of quantised ones: by `quantized` from a float array, by `of_codes` from
-    codes, scales and zeros, by `from_gguf` from the blocks of a file. It lives on its arrays' device, and is not
-    changed any more.
+    Of a float array (out, in) or (out, in, *kernel) as it is, or of quantised ones of linear layers: by `quantized`
+    from a float array, by `of_codes` from codes, scales and zeros, by `from_gguf` from the blocks of a file. It lives
+    on its arrays' device, and is not changed any more.
     """
 
     __slots__ = ("_arrays", "bits", "dtype", "format", "group", "shape")
 
     def __init__(self, weight: Any) -> None:
-        """weight: (out, in) of a floating dtype. Raises ShapeError, DtypeError."""
+        """weight: (out, in), or of a convolution (out, channels / groups, *kernel), of a floating dtype; it is laid out
+        with the outputs last, as kernels take it. Raises ShapeError, DtypeError."""
         (w,), _ = interop.adopt("PackedWeight", weight=weight)
-        self.shape = matrix("PackedWeight", "weight", w)
+        self.shape = w.shape if w.ndim in KERNELS else matrix("PackedWeight", "weight", w)
+        if 0 in self.shape[2:]:
+            raise ShapeError(f"PackedWeight: weight: expected no kernel axis of length 0, got shape {self.shape}")
         if w.dtype.kind != "f":
             raise DtypeError(f"PackedWeight: weight: takes floating dtypes, got {w.dtype}; of_codes takes codes")
         self.dtype: DType = w.dtype
         self.format: str | None = None
         self.bits, self.group = 8 * w.dtype.itemsize, self.shape[1]
-        self._arrays = (w.mT.contiguous(),)
+        self._arrays = (w.permute((*range(2, w.ndim), 1, 0)).contiguous(),)
 
     @classmethod
     def quantized(
@@ -107,9 +114,10 @@ class PackedWeight:
         return self.format is not None
 
     def dequantize(self) -> Array:
-        """The weight (out, in): float32 of codes, else as it was given."""
+        """The weight as it was given, as a view, or (out, in), float32, of codes."""
         if not self.is_quantized:
-            return self._arrays[0].mT
+            (x,) = self._arrays
+            return x.permute((x.ndim - 1, x.ndim - 2, *range(x.ndim - 2)))
         return in_float(self._params, self.shape[1], *self._arrays)
 
     @property
@@ -120,6 +128,16 @@ class PackedWeight:
     def __repr__(self) -> str:
         kind = f"{self.format} in groups of {self.group}" if self.is_quantized else self.dtype.name
         return f"PackedWeight({self.shape}, {kind}, on {self.device})"
+
+
+def _in_place_of_an_array(op: str, name: str, weight: PackedWeight) -> Array:
+    """A weight that an op takes as the array that it holds."""
+    if weight.is_quantized:
+        raise ArgumentError(f"{op}: {name}: takes no weight of {weight.bits} bits; linear does")
+    return weight.dequantize()
+
+
+interop.HOLDERS[PackedWeight] = _in_place_of_an_array
 
 
 def linear(

@@ -61,6 +61,8 @@ def convolutions(rank: int, dtype: DType) -> Samples:
             its, dtype, (*batches, channels, *lengths), (outputs, channels // groups, *kernel), outputs, last
         )
         keywords = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        if its.once_in(4):
+            keywords["activation"] = its.choice(("relu", "silu", "gelu"))
         return Sample(operands, keywords | {"data_format": FORMATS[rank][last]})
 
     return Samples(draw, _edges(rank, dtype))

@@ -14,11 +14,42 @@ from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Layout, Shape
 from ..compose import Operand, composed
 from ..primitive.convolution import convolution
+from ..primitive.pointwise import fn
 from ..views import reshape
 from . import exact_convolution as exact
+from .linear import check_activation
+from .windows import worded
 
 FORMATS = {1: ("NCW", "NWC"), 2: ("NCHW", "NHWC"), 3: ("NCDHW", "NDHWC")}
 """By spatial axes: with the channels before them and behind them."""
+
+FORWARD = """Convolution over {axes} (PyTorch's {op}): sums of products of the input's windows and the weight.
+
+    input: (n, channels, {lengths}), or without the batch axis. weight: (out, channels / groups, {kernel}), or a
+    `PackedWeight` of it. bias: (out,) or None; it is added last. stride, padding, dilation: an integer, or one for each
+    spatial axis; padding may be "valid" (none) or "same" (as long a result, for a stride of 1; an odd element more goes
+    behind).{common}
+    """
+
+TRANSPOSED = """Transposed convolution over {axes} (PyTorch's {op}): the weight put at every input.
+
+    input: (n, channels, {lengths}), or without the batch axis. weight: (channels, out / groups, {kernel}). bias: (out,)
+    or None; it is added last. stride, padding, output_padding, dilation: an integer, or one for each spatial axis. Each
+    input is added, times the weight, from stride times its place on; padding elements are cut off either end, and
+    output_padding fewer behind. So it is the derivative of the convolution by its input.{common}
+    """
+
+COMMON = """ groups: how many parts the channels are cut into, each with outputs of its own; as many as channels:
+    depthwise.
+    data_format: "{first}" or "{last}", of the input and the result; channels behind are read and written as they lie.
+    activation: the name of a scalar function of one argument ("relu", "silu", "gelu"…) that is applied to the result,
+    or None. Result: (n, out, {lengths}). 16-bit floats are computed in float32 and rounded once. What lies in the
+    padding is no term, so that it makes no NaN of infinite weights. Raises ShapeError, ArgumentError, DtypeError,
+    DeviceError.
+    """
+
+AXES = {1: ("one axis", "w"), 2: ("two axes", "h, w"), 3: ("three axes", "d, h, w")}
+"""By the number of spatial axes: its name, and those of their lengths."""
 
 
 def _samples(rank: int, kind: str) -> Any:
@@ -62,8 +93,9 @@ def _paddings(op: str, value: Any, rank: int, stride: Shape, reach: Shape) -> tu
 
 
 def _checked(
-    op: str, rank: int, x: Array, weight: Array, bias: Array | None, groups: Any, data_format: Any, transposed: bool
-) -> tuple[int, bool, bool]:
+    op: str, rank: int, x: Array, weight: Array, bias: Array | None, groups: Any, data_format: Any, activation: Any,
+    transposed: bool,
+) -> tuple[int, bool, bool]:  # fmt: skip
     """The groups; whether there is a batch axis; whether the channels are last. Raises ShapeError, ArgumentError."""
     groups = arguments.integer(op, "groups", groups)
     last = arguments.word(op, "data_format", data_format, FORMATS[rank]).endswith("C")
@@ -90,13 +122,16 @@ def _checked(
     outputs = groups * weight.shape[1] if transposed else weight.shape[0]
     if bias is not None and bias.shape != (outputs,):
         raise ShapeError(f"{op}: bias: expected shape ({outputs},), got {bias.shape}")
+    if activation is not None:
+        check_activation(activation, x.dtype, op)
     return groups, batched, last
 
 
 def _convolved(
-    x: Array, weight: Array, bias: Array | None, groups: int, batched: bool, last: bool, **steps: Shape
-) -> Array:
-    """The primitive's result. weight: (groups, outputs / groups, channels / groups, *kernel)."""
+    x: Array, weight: Array, bias: Array | None, groups: int, batched: bool, last: bool, activation: str | None,
+    **steps: Shape,
+) -> Array:  # fmt: skip
+    """The primitive's result, and the activation. weight: (groups, outputs / groups, channels / groups, *kernel)."""
     shape = x.shape if batched else (1, *x.shape)
     outputs = groups * weight.shape[1]
     if last:
@@ -105,6 +140,8 @@ def _convolved(
         x = reshape(x, (shape[0], groups, shape[1] // groups, *shape[2:]))
     column = None if bias is None else reshape(bias, (groups, -1))
     y = convolution(x, weight, column, last=last, **steps)
+    if activation is not None:
+        y = getattr(fn, activation)(y)
     its: Shape = y.shape[1:-2] if last else y.shape[3:]
     end = (*its, outputs) if last else (outputs, *its)
     return reshape(y, (y.shape[0], *end) if batched else end)
@@ -112,10 +149,10 @@ def _convolved(
 
 def _convolution(
     op: str, x: Array, weight: Array, bias: Array | None, stride: Any, padding: Any, dilation: Any, groups: Any,
-    data_format: Any,
+    data_format: Any, activation: Any,
 ) -> Array:  # fmt: skip
     rank = int(op[-2])
-    groups, batched, last = _checked(op, rank, x, weight, bias, groups, data_format, False)
+    groups, batched, last = _checked(op, rank, x, weight, bias, groups, data_format, activation, False)
     stride = _numbers(op, "stride", stride, rank, 1)
     dilation = _numbers(op, "dilation", dilation, rank, 1)
     kernel = weight.shape[2:]
@@ -128,15 +165,15 @@ def _convolution(
         raise ShapeError(f"{op}: weight: a kernel over {covered} elements is larger than the padded input, {padded}")
     weight = reshape(weight, (groups, weight.shape[0] // groups, *weight.shape[1:]))
     steps = {"stride": stride, "low": low, "high": high, "dilation": dilation, "spread": (1,) * rank}
-    return _convolved(x, weight, bias, groups, batched, last, **steps)
+    return _convolved(x, weight, bias, groups, batched, last, activation, **steps)
 
 
 def _transposed(
     op: str, x: Array, weight: Array, bias: Array | None, stride: Any, padding: Any, output_padding: Any, groups: Any,
-    dilation: Any, data_format: Any,
+    dilation: Any, data_format: Any, activation: Any,
 ) -> Array:  # fmt: skip
     rank = int(op[-2])
-    groups, batched, last = _checked(op, rank, x, weight, bias, groups, data_format, True)
+    groups, batched, last = _checked(op, rank, x, weight, bias, groups, data_format, activation, True)
     stride = _numbers(op, "stride", stride, rank, 1)
     dilation = _numbers(op, "dilation", dilation, rank, 1)
     padding = _numbers(op, "padding", padding, rank, 0)
@@ -154,171 +191,65 @@ def _transposed(
     weight = reshape(weight, (groups, weight.shape[0] // groups, *weight.shape[1:]))
     turned = weight[(..., *(slice(None, None, -1),) * rank)].permute((0, 2, 1, *range(3, 3 + rank)))
     steps = {"stride": (1,) * rank, "low": low, "high": high, "dilation": dilation, "spread": stride}
-    return _convolved(x, turned, bias, groups, batched, last, **steps)
+    return _convolved(x, turned, bias, groups, batched, last, activation, **steps)
 
 
-_registered = partial(composed, bits=lambda dtype, numerics: "bits")
-_forward = partial(_registered, flops=_flops)
-_backward = partial(_registered, flops=partial(_flops, transposed=True))
+def _public(body: Any, op: str, text: str, rank: int, kind: str) -> Any:
+    axes, lengths = AXES[rank]
+    words = {"op": op, "axes": axes, "lengths": lengths, "kernel": ", ".join(f"k{n}" for n in lengths.split(", "))}
+    first, last = FORMATS[rank]
+    words["common"] = COMMON.format(first=first, last=last, **words).rstrip()
+    body.__name__, body.__doc__ = op, worded(text, **words)
+    return composed(
+        reference=getattr(exact, op),
+        samples=_samples(rank, kind),
+        bits=lambda dtype, numerics: "bits",
+        flops=partial(_flops, transposed=kind == "transposed"),
+    )(body)
 
 
-@_forward(reference=exact.conv1d, samples=_samples(1, "convolution"))
-def conv1d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: Any = 1,
-    *,
-    data_format: Any = "NCW",
-) -> Array:
-    """Convolution over one axis (PyTorch's conv1d): sums of products of the input's windows and the weight.
+def _forward(rank: int) -> Any:
+    op = f"conv{rank}d"
 
-    input: (n, channels, w), or without the batch axis. weight: (out, channels / groups, kw). bias: (out,) or None; it
-    is added last. stride, padding, dilation: an integer, or one for each spatial axis; padding may be "valid" (none)
-    or "same" (as long a result, for a stride of 1; an odd element more goes behind).
-    groups: how many parts the channels are cut into, each with outputs of its own; as many as channels: depthwise.
-    data_format: "NCW" or "NWC", of the input and the result; channels behind are read and written as they lie.
-    Result: (n, out, w). 16-bit floats are computed in float32 and rounded once. What lies in the padding is no term,
-    so that it makes no NaN of infinite weights. Raises ShapeError, ArgumentError, DtypeError, DeviceError.
-    """
-    return _convolution("conv1d", input, weight, bias, stride, padding, dilation, groups, data_format)
+    def body(
+        input: Operand,
+        weight: Operand,
+        bias: Operand | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: Any = 1,
+        *,
+        data_format: Any = FORMATS[rank][0],
+        activation: Any = None,
+    ) -> Array:
+        return _convolution(op, input, weight, bias, stride, padding, dilation, groups, data_format, activation)
+
+    return _public(body, op, FORWARD, rank, "convolution")
 
 
-@_forward(reference=exact.conv2d, samples=_samples(2, "convolution"))
-def conv2d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: Any = 1,
-    *,
-    data_format: Any = "NCHW",
-) -> Array:
-    """Convolution over two axes (PyTorch's conv2d): sums of products of the input's windows and the weight.
+def _backward(rank: int) -> Any:
+    op = f"conv_transpose{rank}d"
 
-    input: (n, channels, h, w), or without the batch axis. weight: (out, channels / groups, kh, kw). bias: (out,) or
-    None; it is added last. stride, padding, dilation: an integer, or one for each spatial axis; padding may be "valid"
-    (none) or "same" (as long a result, for a stride of 1; an odd element more goes behind).
-    groups: how many parts the channels are cut into, each with outputs of its own; as many as channels: depthwise.
-    data_format: "NCHW" or "NHWC", of the input and the result; channels behind are read and written as they lie.
-    Result: (n, out, h, w). 16-bit floats are computed in float32 and rounded once. What lies in the padding is no
-    term, so that it makes no NaN of infinite weights. Raises ShapeError, ArgumentError, DtypeError, DeviceError.
-    """
-    return _convolution("conv2d", input, weight, bias, stride, padding, dilation, groups, data_format)
+    def body(
+        input: Operand,
+        weight: Operand,
+        bias: Operand | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: Any = 1,
+        dilation: Any = 1,
+        *,
+        data_format: Any = FORMATS[rank][0],
+        activation: Any = None,
+    ) -> Array:
+        return _transposed(
+            op, input, weight, bias, stride, padding, output_padding, groups, dilation, data_format, activation
+        )
+
+    return _public(body, op, TRANSPOSED, rank, "transposed")
 
 
-@_forward(reference=exact.conv3d, samples=_samples(3, "convolution"))
-def conv3d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: Any = 1,
-    *,
-    data_format: Any = "NCDHW",
-) -> Array:
-    """Convolution over three axes (PyTorch's conv3d): sums of products of the input's windows and the weight.
-
-    input: (n, channels, d, h, w), or without the batch axis. weight: (out, channels / groups, kd, kh, kw). bias:
-    (out,) or None; it is added last. stride, padding, dilation: an integer, or one for each spatial axis; padding may
-    be "valid" (none) or "same" (as long a result, for a stride of 1; an odd element more goes behind).
-    groups: how many parts the channels are cut into, each with outputs of its own; as many as channels: depthwise.
-    data_format: "NCDHW" or "NDHWC", of the input and the result; channels behind are read and written as they lie.
-    Result: (n, out, d, h, w). 16-bit floats are computed in float32 and rounded once. What lies in the padding is no
-    term, so that it makes no NaN of infinite weights. Raises ShapeError, ArgumentError, DtypeError, DeviceError.
-    """
-    return _convolution("conv3d", input, weight, bias, stride, padding, dilation, groups, data_format)
-
-
-@_backward(reference=exact.conv_transpose1d, samples=_samples(1, "transposed"))
-def conv_transpose1d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
-    *,
-    data_format: Any = "NCW",
-) -> Array:
-    """Transposed convolution over one axis (PyTorch's conv_transpose1d): the weight put at every input.
-
-    input: (n, channels, w), or without the batch axis. weight: (channels, out / groups, kw). bias: (out,) or None; it
-    is added last. stride, padding, output_padding, dilation: an integer, or one for each spatial axis. Each input is
-    added, times the weight, from stride times its place on; padding elements are cut off either end, and
-    output_padding fewer behind. So it is the derivative of the convolution by its input.
-    groups: how many parts the channels are cut into, each with outputs of its own; as many as channels: depthwise.
-    data_format: "NCW" or "NWC", of the input and the result; channels behind are read and written as they lie.
-    Result: (n, out, w). 16-bit floats are computed in float32 and rounded once. What lies in the padding is no term,
-    so that it makes no NaN of infinite weights. Raises ShapeError, ArgumentError, DtypeError, DeviceError.
-    """
-    return _transposed(
-        "conv_transpose1d", input, weight, bias, stride, padding, output_padding, groups, dilation, data_format
-    )
-
-
-@_backward(reference=exact.conv_transpose2d, samples=_samples(2, "transposed"))
-def conv_transpose2d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
-    *,
-    data_format: Any = "NCHW",
-) -> Array:
-    """Transposed convolution over two axes (PyTorch's conv_transpose2d): the weight put at every input.
-
-    input: (n, channels, h, w), or without the batch axis. weight: (channels, out / groups, kh, kw). bias: (out,) or
-    None; it is added last. stride, padding, output_padding, dilation: an integer, or one for each spatial axis. Each
-    input is added, times the weight, from stride times its place on; padding elements are cut off either end, and
-    output_padding fewer behind. So it is the derivative of the convolution by its input.
-    groups: how many parts the channels are cut into, each with outputs of its own; as many as channels: depthwise.
-    data_format: "NCHW" or "NHWC", of the input and the result; channels behind are read and written as they lie.
-    Result: (n, out, h, w). 16-bit floats are computed in float32 and rounded once. What lies in the padding is no
-    term, so that it makes no NaN of infinite weights. Raises ShapeError, ArgumentError, DtypeError, DeviceError.
-    """
-    return _transposed(
-        "conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation, data_format
-    )
-
-
-@_backward(reference=exact.conv_transpose3d, samples=_samples(3, "transposed"))
-def conv_transpose3d(
-    input: Operand,
-    weight: Operand,
-    bias: Operand | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
-    *,
-    data_format: Any = "NCDHW",
-) -> Array:
-    """Transposed convolution over three axes (PyTorch's conv_transpose3d): the weight put at every input.
-
-    input: (n, channels, d, h, w), or without the batch axis. weight: (channels, out / groups, kd, kh, kw). bias:
-    (out,) or None; it is added last. stride, padding, output_padding, dilation: an integer, or one for each spatial
-    axis. Each input is added, times the weight, from stride times its place on; padding elements are cut off either
-    end, and output_padding fewer behind. So it is the derivative of the convolution by its input.
-    groups: how many parts the channels are cut into, each with outputs of its own; as many as channels: depthwise.
-    data_format: "NCDHW" or "NDHWC", of the input and the result; channels behind are read and written as they lie.
-    Result: (n, out, d, h, w). 16-bit floats are computed in float32 and rounded once. What lies in the padding is no
-    term, so that it makes no NaN of infinite weights. Raises ShapeError, ArgumentError, DtypeError, DeviceError.
-    """
-    return _transposed(
-        "conv_transpose3d", input, weight, bias, stride, padding, output_padding, groups, dilation, data_format
-    )
+conv1d, conv2d, conv3d = map(_forward, (1, 2, 3))
+conv_transpose1d, conv_transpose2d, conv_transpose3d = map(_backward, (1, 2, 3))

@@ -8,6 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .linear import activated
+
+FIRST = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
+"""By spatial axes: with the channels before them."""
+
 
 def _all(value: Any, rank: int) -> tuple[int, ...]:
     return (value,) * rank if isinstance(value, int) else tuple(value)
@@ -95,31 +100,24 @@ def transposed(
         return _finished(total.reshape(count, groups * outputs, *total.shape[3:]), bias, data_format, batched)
 
 
-def conv1d(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-           groups: int = 1, *, data_format: str = "NCW") -> np.ndarray:  # fmt: skip
-    return convolved(x, weight, bias, stride, padding, dilation, groups, data_format)
+def _forward(rank: int) -> Any:
+    def exact(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+              groups: int = 1, *, data_format: str = FIRST[rank], activation: Any = None) -> Any:  # fmt: skip
+        y = convolved(x, weight, bias, stride, padding, dilation, groups, data_format)
+        return activated(y, activation)
+
+    return exact
 
 
-def conv2d(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-           groups: int = 1, *, data_format: str = "NCHW") -> np.ndarray:  # fmt: skip
-    return convolved(x, weight, bias, stride, padding, dilation, groups, data_format)
+def _backward(rank: int) -> Any:
+    def exact(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+              groups: int = 1, dilation: Any = 1, *, data_format: str = FIRST[rank],
+              activation: Any = None) -> Any:  # fmt: skip
+        y = transposed(x, weight, bias, stride, padding, output_padding, groups, dilation, data_format)
+        return activated(y, activation)
+
+    return exact
 
 
-def conv3d(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-           groups: int = 1, *, data_format: str = "NCDHW") -> np.ndarray:  # fmt: skip
-    return convolved(x, weight, bias, stride, padding, dilation, groups, data_format)
-
-
-def conv_transpose1d(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1, *, data_format: str = "NCW") -> np.ndarray:  # fmt: skip
-    return transposed(x, weight, bias, stride, padding, output_padding, groups, dilation, data_format)
-
-
-def conv_transpose2d(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1, *, data_format: str = "NCHW") -> np.ndarray:  # fmt: skip
-    return transposed(x, weight, bias, stride, padding, output_padding, groups, dilation, data_format)
-
-
-def conv_transpose3d(x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
-                     groups: int = 1, dilation: Any = 1, *, data_format: str = "NCDHW") -> np.ndarray:  # fmt: skip
-    return transposed(x, weight, bias, stride, padding, output_padding, groups, dilation, data_format)
+conv1d, conv2d, conv3d = map(_forward, (1, 2, 3))
+conv_transpose1d, conv_transpose2d, conv_transpose3d = map(_backward, (1, 2, 3))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import registry
 from ...array import Array
-from ...dtypes import FLOAT64, FLOATS, INTEGERS, DType, as_dtype, promote
+from ...dtypes import FLOATS, INTEGERS, DType, as_dtype, promote
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import reshaped
 from ...scalar import FUNCTIONS
@@ -37,9 +37,16 @@ def exact_linear(
     with np.errstate(all="ignore"):
         if bias is not None:
             result = result + bias.astype(result.dtype)
-        if activation is None:
-            return result
-        if have is FLOAT64:
+    return activated(result, activation)
+
+
+def activated(result: np.ndarray, activation: str | None) -> np.ndarray:
+    """The exact answer of an activation: of float64's results, which are of extended precision, NaN where NumPy has
+    none; of others and of integers by the canonical algorithm."""
+    if activation is None:
+        return result
+    with np.errstate(all="ignore"):
+        if result.dtype == np.longdouble:
             exact = extended.exact(activation, result)
             return np.full(result.shape, np.nan) if exact is None else exact
         return np.asarray(registry.OPS[activation].canonical(result))
@@ -82,8 +89,6 @@ def linear(
 def _dtypes(x: Array, weight: Array, bias: Array | None, activation: Any, dtype: Any) -> tuple[DType, DType]:
     """Of the result and of the accumulator. Raises ShapeError, DtypeError, ArgumentError for what linear does not
     take."""
-    if not (activation is None or isinstance(activation, str)):
-        raise ArgumentError(f"linear: activation: expected the name of a scalar function, got {shown(activation)}")
     if weight.ndim != 2:
         raise ShapeError(f"linear: weight: expected two axes (out, in), got shape {weight.shape}")
     if x.ndim == 0:
@@ -105,12 +110,15 @@ def _dtypes(x: Array, weight: Array, bias: Array | None, activation: Any, dtype:
     return output, accumulator
 
 
-def check_activation(activation: str, accumulator: DType) -> None:
+def check_activation(activation: Any, accumulator: DType, op: str = "linear") -> None:
+    """Raises ArgumentError, DtypeError for what is no scalar function of one argument of this dtype."""
+    if not isinstance(activation, str):
+        raise ArgumentError(f"{op}: activation: expected the name of a scalar function, got {shown(activation)}")
     row = FUNCTIONS.get(activation)
     if row is None or row.arity != 1 or row.result != "same":
         known = ", ".join(f.name for f in FUNCTIONS.values() if f.arity == 1 and f.result == "same")
         raise ArgumentError(
-            f"linear: activation: {shown(activation)} is not a scalar function of one argument; there are {known}"
+            f"{op}: activation: {shown(activation)} is not a scalar function of one argument; there are {known}"
         )
     if accumulator.name not in row.dtypes:
-        raise DtypeError(f"linear: activation: {activation} takes {' and '.join(row.kinds)} dtypes, got {accumulator}")
+        raise DtypeError(f"{op}: activation: {activation} takes {' and '.join(row.kinds)} dtypes, got {accumulator}")

@@ -19,7 +19,10 @@ BOXES = 9
 """Boxes of windows of equal elements that are computed one by one at most. With more of them the operand is padded."""
 
 TAPS = 16
-"""Elements of a window that are steps on as many views at most. Of more elements there is a fold."""
+"""Elements along an axis that are steps on as many views at most. Of more elements there is a fold."""
+
+TERMS = 36
+"""The same of elements of a window whose sum is taken."""
 
 
 def worded(text: str, **names: str) -> str:
@@ -177,7 +180,7 @@ def padded(x: Array, windows: Sequence[Windows], value: float) -> Array:
 def of_boxes(x: Array, windows: Sequence[Windows], value: float, compute: Callable[[Box, Taps], Array]) -> Array | None:
     """What is computed of the elements of each box of windows, put together; of one box with a padded operand where
     there are many. None where windows have more elements than are steps."""
-    if prod(w.taps for w in windows) > TAPS:
+    if prod(w.taps for w in windows) > TERMS:
         return None
     if prod(len(w.runs()) for w in windows) > BOXES:
         x, windows = padded(x, windows, value), [w.inside() for w in windows]
