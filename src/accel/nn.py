@@ -14,6 +14,7 @@ from .ops.packed import dequantize as _dequantize
 from .ops.packed import linear as _linear
 from .ops.packed import quantize as _quantize
 from .ops.primitive.pointwise import gelu as _gelu
+from .ops.quantized_linear import quantized_linear as _quantized_linear
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_sum as _segment_sum
 from .registry import OPS as _OPS
@@ -35,6 +36,7 @@ globals().update(
     segment_sum=_segment_sum,
     linear=_linear,
     quantize=_quantize,
+    quantized_linear=_quantized_linear,
     dequantize=_dequantize,
     pad=_pad,
 )

@@ -17,6 +17,7 @@ X = accel.asarray(np.arange(6, dtype=np.float32).reshape(2, 3), device="cpu")
 IMAGE = accel.asarray(np.arange(12, dtype=np.float32).reshape(2, 2, 3), device="cpu")
 POOLS = ("max", "avg", "adaptive_max", "adaptive_avg")
 SPACES = {n: accel.asarray(np.ones((2, 4, *(2,) * n), np.float32), device="cpu") for n in (1, 2, 3)}
+BYTES = accel.asarray(np.zeros((2, 3), np.int8), device="cpu")
 PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
@@ -24,6 +25,7 @@ OPERANDS = (
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
     *("sinks", "alibi_slopes", "key_starts", "key_lengths"),
     *("values", "index", "source", "rtol"),
+    *("a_scale", "b_scale", "a_zero_point", "b_zero_point"),
     *("y", "weights", "fweights", "aweights"),
     *("y", "weights", "fweights", "aweights", "xp", "fp", "bins"),
 )
@@ -50,7 +52,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "linear": (X, X),
     "matmul": (X, X.T),
     "dequantize": (X.astype(np.int8), X[:, :1]),
+    "dynamic_quantize": (X,),
     "quantize": (X,),
+    "quantized_linear": (X, accel.nn.PackedWeight.quantized(X)),
+    "scaled_int8_matmul": (BYTES, BYTES.mT, X[:, :1], X[0, :1]),
     "permute_dims": (X, (1, 0)),
     "reshape": (X, (3, 2)),
     "squeeze": (X[:1], 0),

@@ -27,6 +27,7 @@ from .composed import (
     factorization,
     fourier,
     gate,
+    int8_products,
     linear,
     matrices,
     missing,
