@@ -35,8 +35,8 @@ UNSWEPT = (
     "int8_matmul", "interp", "interpolate", "inv", "isclose", "lcm", "lerp", "matrix_norm", "max_pool1d", "max_pool2d",
     "max_pool3d", "median", "nan_to_num", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin",
     "nanprod", "nanstd", "nansum", "nanvar", "pixel_shuffle", "pixel_unshuffle", "ptp", "put_along_axis", "qr",
-    "quantile", "scaled_dot_product_attention", "scaled_int8_matmul", "segment_mean", "slogdet", "solve", "trapezoid",
-    "unfold",
+    "quantile", "route", "scaled_dot_product_attention", "scaled_int8_matmul", "segment_mean", "slogdet", "solve",
+    "trapezoid", "unfold",
 )  # fmt: skip
 """Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

@@ -9,6 +9,7 @@ from .ops.embedding import alibi_slopes as _alibi_slopes
 from .ops.embedding import cache_update as _cache_update
 from .ops.embedding import embedding as _embedding
 from .ops.embedding import one_hot as _one_hot
+from .ops.grouped import grouped_matmul as _grouped_matmul
 from .ops.packed import PackedWeight as _PackedWeight
 from .ops.packed import dequantize as _dequantize
 from .ops.packed import linear as _linear
@@ -34,6 +35,7 @@ globals().update(
     one_hot=_one_hot,
     segment_mean=_segment_mean,
     segment_sum=_segment_sum,
+    grouped_matmul=_grouped_matmul,
     linear=_linear,
     quantize=_quantize,
     quantized_linear=_quantized_linear,

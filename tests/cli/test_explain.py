@@ -80,6 +80,7 @@ ARGUMENTS = {
         ("segment_sum", "segment_mean"), ("--shape", "5x7,5", "--dtype", "float32,int64", "num_segments=3")
     ),
     "int8_matmul": ("--shape", "5x7,7x3", "--dtype", "uint8,int8"),
+    "route": ("--shape", "5x7", "k=2"),
     "scaled_int8_matmul": ("--shape", "5x7,7x3,5x1,3", "--dtype", "int8,int8,float32,float32"),
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),

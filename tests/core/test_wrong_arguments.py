@@ -25,7 +25,7 @@ OPERANDS = (
     *("residual", "running_mean", "running_var", "gate", "indices", "arrays", "prepend", "append", "sorter"),
     *("sinks", "alibi_slopes", "key_starts", "key_lengths"),
     *("values", "index", "source", "rtol"),
-    *("a_scale", "b_scale", "a_zero_point", "b_zero_point"),
+    *("a_scale", "b_scale", "a_zero_point", "b_zero_point", "logits"),
     *("y", "weights", "fweights", "aweights"),
     *("y", "weights", "fweights", "aweights", "xp", "fp", "bins"),
 )
@@ -53,7 +53,9 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "matmul": (X, X.T),
     "dequantize": (X.astype(np.int8), X[:, :1]),
     "dynamic_quantize": (X,),
+    "grouped_matmul": (X, IMAGE.mT, (1, 1)),
     "quantize": (X,),
+    "route": (X, 2),
     "quantized_linear": (X, accel.nn.PackedWeight.quantized(X)),
     "scaled_int8_matmul": (BYTES, BYTES.mT, X[:, :1], X[0, :1]),
     "permute_dims": (X, (1, 0)),

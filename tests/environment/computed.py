@@ -54,6 +54,7 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "dynamic_quantize": ((SHAPE,), [{}, {"symmetric": False}]),
     **dict.fromkeys(("cummax", "cummin"), ((SHAPE,), [{"dim": 1}])),
     "topk": ((SHAPE,), [{"k": 3}, {"k": 2, "largest": False}]),
+    "route": ((SHAPE,), [{"k": 3}, {"k": 3, "scores": "sigmoid"}]),
     "isin": ((SHAPE, (4, 7)), [{}, {"invert": True}]),
     **dict.fromkeys(("softmin", "normalize", "glu", "swiglu", "geglu", "reglu"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin"), ((SHAPE,), [{"axis": 1}])),

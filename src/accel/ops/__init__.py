@@ -42,6 +42,7 @@ from .composed import (
     regression_loss,
     resampling,
     rotary,
+    routing,
     sampled,
     segments,
     softmax,
