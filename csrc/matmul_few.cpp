@@ -32,7 +32,9 @@ bool Matmul::run_few(const Call& call, const FewRow& kernels, int threads, Inter
   const int64_t width = round_up((call.n + parts - 1) / parts, 256);
   parts = (call.n + width - 1) / width;
   const int64_t bytes = few_rows_padded(call.m) * kernels.row_size(call.k) * size_;
-  const bool prepared = call.entries == 1 && parts > 1;
+  const Extents& steps = call.batch.strides[0];
+  const bool one_a = std::count(steps.data.begin(), steps.data.begin() + steps.rank, 0) == steps.rank;
+  const bool prepared = one_a && call.entries * parts > 1;
   char* const factors = prepared ? static_cast<char*>(scratch(ScratchUse::kFactors, bytes)) : nullptr;
   if (prepared) kernels.prepare(call.m, call.k, call.a, call.a_row, call.a_col, factors);
   std::atomic<bool> exact{true};

@@ -39,23 +39,30 @@ def shapes(config: Config) -> Shapes:
     return found
 
 
+def stacked(config: Config, weights: dict[str, Array]) -> dict[str, Array]:
+    """The router's weight, and those of all experts in one array (experts, in, out) each, which are made once."""
+    made = {"gate": weights["gate.weight"]}
+    for name in ("w1", "w2", "w3"):
+        every = [weights[f"experts.{i}.{name}.weight"] for i in range(config.num_local_experts)]
+        made[name] = accel.stack(every).mT
+    return made
+
+
 def forward(config: Config, weights: dict[str, Array], x: Array) -> tuple[Array, Array]:
     """What the experts make of tokens x (n, hidden), and which ones each token was sent to (n, experts per token).
 
-    Each expert computes its own tokens only.
+    weights: of `stacked`. Each expert computes its own tokens only, which are brought together for it.
     """
-    shares = nn.softmax(nn.linear(x, weights["gate.weight"], dtype=accel.float32), axis=-1)
-    shares, chosen = accel.topk(shares, config.num_experts_per_tok)
-    shares = accel.astype(shares / accel.sum(shares, axis=-1, keepdims=True), x.dtype)
-    made = accel.zeros_like(x)
-    for i in range(config.num_local_experts):
-        tokens, place = accel.nonzero(chosen == i)
-        if tokens.size:
-            w1, w2, w3 = (weights[f"experts.{i}.{name}.weight"] for name in ("w1", "w2", "w3"))
-            its = accel.take(x, tokens, axis=0)
-            its = nn.linear(nn.swiglu(nn.linear(its, w3), nn.linear(its, w1)), w2)
-            made = accel.index_add(made, 0, tokens, its * shares[tokens, place][:, None])
-    return made, chosen
+    logits = nn.linear(x, weights["gate"], dtype=accel.float32)
+    shares, chosen = nn.route(logits, config.num_experts_per_tok)
+    numbers = accel.reshape(chosen, (-1,))
+    order = accel.argsort(numbers)
+    counts = accel.sum(numbers[:, None] == accel.arange(config.num_local_experts, device=x.device), axis=0)
+    its = accel.take(x, order // config.num_experts_per_tok, axis=0)
+    gate, value = (nn.grouped_matmul(its, weights[name], counts) for name in ("w1", "w3"))
+    its = nn.grouped_matmul(nn.swiglu(value, gate), weights["w2"], counts)
+    answers = accel.reshape(accel.take(its, accel.argsort(order), axis=0), (*chosen.shape, x.shape[1]))
+    return accel.sum(answers * accel.astype(shares, x.dtype)[:, :, None], axis=1), chosen
 
 
 @click.command()
@@ -68,7 +75,7 @@ def main(device: str | None, weights: str | None, config: str | None, seed: int,
     theirs = load(weights, shapes(its), device, prefix) if weights else seeded(shapes(its), seed, device)
     x = accel.random.default_rng(seed + 1, device).normal(0.0, 1.0, (tokens, its.hidden_size))
     with accel.config(numerics="reproducible"):
-        made, chosen = forward(its, theirs, x)
+        made, chosen = forward(its, stacked(its, theirs), x)
     click.echo(" ".join("+".join(map(str, each)) for each in chosen.tolist()))
     click.echo(f"SHA-256 of {tokens} tokens: {sha256(made)}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import asarray, matmul
-from ...nn import PackedWeight, linear
+from ...nn import PackedWeight, linear, quantized_linear
 from ...ops.gguf_blocks import BLOCKS as GGUF
 from .case import Calls, Case
 from .data import Data
@@ -65,3 +65,37 @@ def layer(n: int, k: int, m: int, name: str, group: int | None = None) -> Case:
         return Calls(lambda: linear(rows, packed), peers, expected, lambda y: y[:, some])
 
     return Case(f"{m}x{k}x{n}" if name in ("int8", "int4") else f"{name} {m}x{k}x{n}", "float32", build)
+
+
+INTEGER_ROWS = (1, 8, 64)
+
+
+def integer_products() -> list[Case]:
+    """Layers whose activations are quantised too."""
+    return [integer_layer(4096, 4096, m) for m in INTEGER_ROWS]
+
+
+def integer_layer(n: int, k: int, m: int) -> Case:
+    """(m, k) by a weight of n outputs, both of numbers that are 8-bit codes times 1/128, so that nothing is lost."""
+
+    def coded(x: np.ndarray) -> np.ndarray:
+        codes = np.clip(np.rint(40 * x), -127, 127)
+        codes[:, 0] = 127
+        return codes / np.float32(128)
+
+    def build(data: Data) -> Calls:
+        x, w = coded(data.array("float32", (m, k))), coded(data.array("float32", (n, k)))
+        packed = PackedWeight.quantized(w)
+        rows, along, across = asarray(x), asarray(w), asarray(np.ascontiguousarray(w.T))
+        peers: dict[str, Callable[[], Any]] = {
+            "along": lambda: matmul(rows, along.mT),
+            "across": lambda: matmul(rows, across),
+        }
+        some = slice(None, None, max(1, n // 64))
+
+        def expected() -> np.ndarray:
+            return x.astype(np.float64) @ w[some].astype(np.float64).T
+
+        return Calls(lambda: quantized_linear(rows, packed), peers, expected, lambda y: y[:, some])
+
+    return Case(f"{m}x{k}x{n}", "float32", build)

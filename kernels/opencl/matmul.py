@@ -135,10 +135,11 @@ def arithmetic(operand: DType, output: DType, epilogue: Program | None) -> Arith
         load = build.function(build.cast(operand.name, accumulated.name), "load")
         multiply_add, convert = "fma(a, b, c)", ""
     else:
-        accumulated, size = output, 8 if output.itemsize == 8 else 4
+        accumulated = TABLE[epilogue.inputs[0]] if epilogue else output
+        size = 8 if accumulated.itemsize == 8 else 4
         accumulator = {4: "uint", 8: "ulong"}[size]
         load = f"static inline {accumulator} load({stored} x) {{ return ({accumulator})x; }}\n"
-        multiply_add, convert = "((a) * (b) + (c))", f"({build.STORAGE[output.name]})"
+        multiply_add, convert = "((a) * (b) + (c))", f"({build.STORAGE[accumulated.name]})"
     program = epilogue or build.cast(accumulated.name, output.name)
     further = program.inputs[1:]
     definitions = {

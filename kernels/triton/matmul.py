@@ -76,7 +76,8 @@ class Config:
 
 
 def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str, finished: bool = False) -> Config:
-    """How a device multiplies (…, m, k) by (…, k, n). finished: by an epilogue, which wants registers of its own."""
+    """How a device multiplies (…, m, k) by (…, k, n). output: the product's dtype, before an epilogue. finished: by an
+    epilogue, which wants registers of its own."""
     architecture, name = device.architecture, operand.name
     stages = 3 if architecture.startswith("sm_") else 2
     if operand.kind != "f":
@@ -146,7 +147,8 @@ def _prepare(call: Call) -> Prepared:
     a, (out,) = call.inputs[0], call.outputs
     *_, m, n = out.shape
     finished = call.params.epilogue is not None
-    config = choose(call.device, a.dtype, out.dtype, m, n, call.settings.numerics, finished)
+    result = TABLE[call.params.epilogue.inputs[0]] if finished else out.dtype
+    config = choose(call.device, a.dtype, result, m, n, call.settings.numerics, finished)
     # With one k, no loop stands between tl.dot and what is added next, and Triton adds that inside of it.
     if config.ordered and (a.shape[-1] == 1 or (call.device.kind == "gpu" and not keeps_order(call.device, config))):
         config = written_out(config)

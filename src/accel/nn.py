@@ -16,11 +16,13 @@ from .ops.embedding import alibi_slopes as _alibi_slopes
 from .ops.embedding import cache_update as _cache_update
 from .ops.embedding import embedding as _embedding
 from .ops.embedding import one_hot as _one_hot
+from .ops.grouped import grouped_matmul as _grouped_matmul
 from .ops.packed import PackedWeight as _PackedWeight
 from .ops.packed import linear as _linear
 from .ops.primitive.pointwise import gelu as _gelu
 from .ops.quantization import dequantize as _dequantize
 from .ops.quantization import quantize as _quantize
+from .ops.quantized_linear import quantized_linear as _quantized_linear
 from .ops.segments import segment_max as _segment_max
 from .ops.segments import segment_mean as _segment_mean
 from .ops.segments import segment_min as _segment_min
@@ -53,8 +55,10 @@ globals().update(
     segment_mean=_segment_mean,
     segment_min=_segment_min,
     segment_sum=_segment_sum,
+    grouped_matmul=_grouped_matmul,
     linear=_linear,
     quantize=_quantize,
+    quantized_linear=_quantized_linear,
     dequantize=_dequantize,
     pad=_pad,
 )

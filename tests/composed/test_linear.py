@@ -86,3 +86,28 @@ def test_a_rounding_that_is_left_out_is_seen() -> None:
     once = np.asarray(accel.nn.linear(x, w.mT, b, activation="gelu"))
     often = np.asarray(accel.fuse(lambda x, w, b: accel.nn.gelu(x @ w + b))(x, w, b))
     assert 0 < np.count_nonzero(once.view(np.uint16) != often.view(np.uint16)) < once.size
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_integers_are_added_as_integers_under_a_floating_epilogue(dtype: str, device: str) -> None:
+    """Totals that are negative, and that float32 would not hold."""
+    rng = np.random.default_rng(3)
+    a, b = (rng.integers(100, 127, shape).astype(dtype) for shape in ((5, 3000), (3000, 9)))
+    b = b if dtype == "uint8" else -b
+    scale = rng.standard_normal((5, 1)).astype(np.float32)
+
+    def scaled(a: Any, b: Any, scale: Any) -> Any:
+        total = accel.matmul(a, b, dtype="int32")
+        return accel.astype(total, "float32") * scale + accel.astype(accel.bitwise_and(total, 255), "float32")
+
+    operands = [accel.asarray(x, device=on(device)) for x in (a, b, scale)]
+    fused = accel.fuse(scaled)
+    with recording.recording(run=True) as recorder:
+        got = np.asarray(fused(*operands))
+    ((_, found),) = recorder.calls
+    (compiled,) = (candidate for candidate in found if candidate.what == recording.COMPILED)
+    assert len(compiled.more) == 1 and compiled.more[0].startswith("matmul by"), compiled.more
+    total = a.astype(np.int32) @ b.astype(np.int32)
+    assert np.any(total != total.astype(np.float32)), "float32 would hold every total"
+    assert np.array_equal(got, total.astype(np.float32) * scale + (total & 255).astype(np.float32))

@@ -18,6 +18,7 @@ IMAGE = accel.asarray(np.arange(12, dtype=np.float32).reshape(2, 2, 3), device="
 POOLS = ("max", "avg", "adaptive_max", "adaptive_avg")
 INDEX = accel.asarray(np.array([[0, 2]]), device="cpu")
 SPACES = {n: accel.asarray(np.ones((2, 4, *(2,) * n), np.float32), device="cpu") for n in (1, 2, 3)}
+BYTES = accel.asarray(np.zeros((2, 3), np.int8), device="cpu")
 PAIR = accel.asarray(np.arange(2, dtype=np.float32), device="cpu")
 OPERANDS = (
     *("x", "x1", "x2", "a", "b", "obj", "weight", "bias", "condition", "out", "which", "fill_value", "min", "max"),
@@ -28,6 +29,7 @@ OPERANDS = (
     *("in_proj_weight", "in_proj_bias", "bias_k", "bias_v", "out_proj_weight", "out_proj_bias"),
     *("q_proj_weight", "k_proj_weight", "v_proj_weight", "key_padding_mask", "attn_mask"),
     *("values", "index", "source", "rtol"),
+    *("a_scale", "b_scale", "a_zero_point", "b_zero_point", "logits"),
     *("y", "weights", "fweights", "aweights"),
     *("y", "weights", "fweights", "aweights", "xp", "fp", "bins"),
 )
@@ -54,7 +56,12 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "linear": (X, X),
     "matmul": (X, X.T),
     "dequantize": (X.astype(np.int8), X[:, :1]),
+    "dynamic_quantize": (X,),
+    "grouped_matmul": (X, IMAGE.mT, (1, 1)),
     "quantize": (X,),
+    "route": (X, 2),
+    "quantized_linear": (X, accel.nn.PackedWeight.quantized(X)),
+    "scaled_int8_matmul": (BYTES, BYTES.mT, X[:, :1], X[0, :1]),
     "permute_dims": (X, (1, 0)),
     "reshape": (X, (3, 2)),
     "squeeze": (X[:1], 0),

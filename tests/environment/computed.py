@@ -53,8 +53,10 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
     "softcap": ((SHAPE,), [{"cap": 0.7}]),
     **dict.fromkeys(("var", "std", "var_mean", "vector_norm"), ((SHAPE,), [{"axis": 0}, {"axis": 1}])),
     "count_nonzero": ((SHAPE,), [{}, {"axis": 1}]),
+    "dynamic_quantize": ((SHAPE,), [{}, {"symmetric": False}]),
     **dict.fromkeys(("cummax", "cummin"), ((SHAPE,), [{"dim": 1}])),
     "topk": ((SHAPE,), [{"k": 3}, {"k": 2, "largest": False}]),
+    "route": ((SHAPE,), [{"k": 3}, {"k": 3, "scores": "sigmoid"}]),
     "isin": ((SHAPE, (4, 7)), [{}, {"invert": True}]),
     **dict.fromkeys(("softmin", "normalize", "glu", "swiglu", "geglu", "reglu"), ((SHAPE,), [{"axis": 1}])),
     **dict.fromkeys(("nansum", "nanprod", "nanmax", "nanmin"), ((SHAPE,), [{"axis": 1}])),
@@ -133,6 +135,10 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
             return made, [{}]
         calls = [{}, {"activation": "gelu"}] if dtype in FRACTION else [{}]
         return [made[0], made[1].T.copy(), elements(dtype, (17,), 2)], calls
+    if spec.name in ("int8_matmul", "scaled_int8_matmul"):
+        made = [elements(dtype, (13, 300), 0), elements("int8", (300, 17), 1)]
+        scales = [elements("float32", (13, 1), 2), elements("float32", (17,), 3)]
+        return (made, [{}]) if spec.name == "int8_matmul" else ([*made, *scales], [{}, {"dtype": "float16"}])
     if spec.primitive in ("reduce", "mean", "softmax", "log_softmax", "logsumexp"):
         return [elements(dtype, (3, 5000), 0)], [{"axis": 0}, {"axis": 1}]
     if "target" in spec.arguments:

@@ -26,7 +26,7 @@ def forward(w: dict[str, np.ndarray], x: np.ndarray, rank: int) -> np.ndarray:
 
 def test_forward(same_bits, near):
     def run(device):
-        weights = experts.seeded(experts.shapes(CONFIG), 1, device)
+        weights = experts.stacked(CONFIG, experts.seeded(experts.shapes(CONFIG), 1, device))
         return experts.forward(CONFIG, weights, accel.asarray(X, device=device))
 
     made, chosen = same_bits(run)
@@ -37,7 +37,7 @@ def test_forward(same_bits, near):
 
 
 def test_a_token_does_not_depend_on_the_others():
-    weights = experts.seeded(experts.shapes(CONFIG), 1, "cpu")
+    weights = experts.stacked(CONFIG, experts.seeded(experts.shapes(CONFIG), 1, "cpu"))
     with accel.config(numerics="reproducible"):
         whole, _ = experts.forward(CONFIG, weights, accel.asarray(X, device="cpu"))
         alone, _ = experts.forward(CONFIG, weights, accel.asarray(X[3:4], device="cpu"))
