@@ -14,6 +14,7 @@ from . import build
 ITEMS = {"lanes": 256, "loops": 16}
 """Work-items that share the rows of lu, by geometry."""
 
+
 def right_hand_sides(call: Call) -> int:
     """Those of a work-group: as many as local memory has room for, beside a triangle."""
     return 16 if call.params.pairs and call.outputs[0].dtype.itemsize == 8 else 64

@@ -156,6 +156,25 @@ void fold(__local T part[FACTOR][ITEMS], int l, int from, int to) {
   barrier(CLK_LOCAL_MEM_FENCE);
 }
 
+// sums[part][j], one part of -tau times the products of the vector of column k and column j. It is text, as Intel's CPU
+// runtime computes other numbers in a loop over parts around the barriers.
+#define PRODUCTS(which, product)                                        \
+  do {                                                                  \
+    for (int j = k + 1; j < n; ++j) {                                   \
+      sum = 0;                                                          \
+      for (INDEX i = l; i < end; i += ITEMS) {                          \
+        Pair v = {i == k, 0}, x = {0, 0};                               \
+        if (i > k && i < m) v = PAIR(out, out, i, k);                   \
+        if (i < m) x = PAIR(out, out, i, j);                            \
+        sum = product;                                                  \
+      }                                                                 \
+      part[j][l] = sum;                                                 \
+    }                                                                   \
+    fold(part, (int)l, k + 1, n);                                       \
+    for (int j = k + 1 + (int)l; j < n; j += ITEMS) sums[which][j] = -(tau * part[j][0]); \
+    barrier(CLK_LOCAL_MEM_FENCE);                                       \
+  } while (0)
+
 // Work-item l has the rows of lane l, and keeps them in the output. Rows beyond m are zeros.
 __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void factor(OPERAND(__global T *, out),
                                                                         __global T *beside, long beside_at,
@@ -198,22 +217,8 @@ __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void factor(OPERAND(
       if (i == k && total != 0) STORE(out, out, k, k, ((Pair){-(e * norm), -(f * norm)}));
     }
     if (l == 0) AT(beside, order, k, 0) = tau;
-    for (int imaginary = 0; imaginary < 2; ++imaginary) {
-      for (int j = k + 1; j < n; ++j) {
-        sum = 0;
-        for (INDEX i = l; i < end; i += ITEMS) {
-          Pair v = {0, 0}, x = {0, 0};
-          if (i == k) v.re = 1;
-          if (i > k && i < m) v = PAIR(out, out, i, k);
-          if (i < m) x = PAIR(out, out, i, j);
-          sum = imaginary ? fma(v.re, x.im, fma(-v.im, x.re, sum)) : fma(v.im, x.im, fma(v.re, x.re, sum));
-        }
-        part[j][l] = sum;
-      }
-      fold(part, (int)l, k + 1, n);
-      for (int j = k + 1 + (int)l; j < n; j += ITEMS) sums[imaginary][j] = -(tau * part[j][0]);
-      barrier(CLK_LOCAL_MEM_FENCE);
-    }
+    PRODUCTS(0, fma(v.im, x.im, fma(v.re, x.re, sum)));
+    PRODUCTS(1, fma(v.re, x.im, fma(-v.im, x.re, sum)));
     for (INDEX i = l; i < m; i += ITEMS) {
       if (i < k || total == 0) continue;
       Pair v = {1, 0};

@@ -304,9 +304,7 @@ def _answer(params: Factor, outputs: tuple[Output, ...], *operands: np.ndarray) 
     return steps(Steps(), params.kind, *operands)
 
 
-def _analysed(
-    analysis: Analysis, params: Factor, outputs: tuple[Output, ...], *operands: Bounded
-) -> Sequence[Bounded]:
+def _analysed(analysis: Analysis, params: Factor, outputs: tuple[Output, ...], *operands: Bounded) -> Sequence[Bounded]:
     """The canonical steps. From a pivot on that may be another row nothing is known."""
     if not params.pairs:
         return factor.analysed(analysis, params, outputs, *operands)
