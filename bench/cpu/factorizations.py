@@ -11,17 +11,29 @@ from .case import Calls, Case, sampled
 from .data import Data
 
 DTYPES = ("float32", "float64")
+COMPLEX = "complex64"
 SIZES = (256, 1024)
+OPERANDS = [*product(DTYPES, SIZES), *((COMPLEX, n) for n in (64, 256))]
 
 
 def choleskys() -> list[Case]:
     """Of symmetric positive definite matrices."""
-    return [symmetric(n, dtype) for dtype, n in product(DTYPES, SIZES)]
+    return [symmetric(n, dtype) for dtype, n in OPERANDS]
 
 
 def solves() -> list[Case]:
     """Of one right-hand side, and of as many as there are rows."""
-    return [system(n, k, dtype) for dtype, n in product(DTYPES, SIZES) for k in (1, n)]
+    return [system(n, k, dtype) for dtype, n in OPERANDS for k in (1, n)]
+
+
+def _drawn(data: Data, dtype: str, shape: tuple[int, int], key: int = 0) -> np.ndarray:
+    if dtype != COMPLEX:
+        return data.array(dtype, shape, "unit", key)
+    return data.array("float32", (*shape, 2), "unit", key).view(dtype)[..., 0]
+
+
+def _wide(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.result_type(x, np.float64))
 
 
 def _diagonal(x: np.ndarray, n: int) -> np.ndarray:
@@ -33,34 +45,34 @@ def symmetric(n: int, dtype: str) -> Case:
     """Cholesky's factor."""
 
     def build(data: Data) -> Calls:
-        half = data.array(dtype, (n, n), "unit")
-        x = _diagonal((half + half.T) / 2, n)
+        half = _drawn(data, dtype, (n, n))
+        x = _diagonal((half + half.conj().T) / 2, n)
         (a,) = data.accel(x)
         peers = {"numpy": lambda: np.linalg.cholesky(x)}
         if data.torch is not None:
             factored, tensor = data.torch.linalg.cholesky, data.tensor(x)
             peers["torch"] = lambda: factored(tensor)
-        return Calls(lambda: cholesky(a), peers, lambda: sampled(np.linalg.cholesky(x.astype(np.float64))), sampled)
+        return Calls(lambda: cholesky(a), peers, lambda: sampled(np.linalg.cholesky(_wide(x))), sampled)
 
     return Case(f"{n}x{n}, {dtype}", dtype, build)
 
 
 def qrs() -> list[Case]:
     """Both factors of square matrices."""
-    return [factors(n, dtype) for dtype, n in product(DTYPES, SIZES)]
+    return [factors(n, dtype) for dtype, n in OPERANDS]
 
 
 def factors(n: int, dtype: str) -> Case:
     """Q and R, of which R is compared up to the signs of its rows, which are a library's own choice."""
 
     def build(data: Data) -> Calls:
-        x = _diagonal(data.array(dtype, (n, n), "unit"), n)
+        x = _diagonal(_drawn(data, dtype, (n, n)), n)
         (a,) = data.accel(x)
         peers = {"numpy": lambda: np.linalg.qr(x).R}
         if data.torch is not None:
             factored, tensor = data.torch.linalg.qr, data.tensor(x)
             peers["torch"] = lambda: factored(tensor).R
-        wide = x.astype(np.float64)
+        wide = _wide(x)
         return Calls(lambda: qr(a).R, peers, lambda: _absolute(np.linalg.qr(wide).R), _absolute)
 
     return Case(f"{n}x{n}, {dtype}", dtype, build)
@@ -74,13 +86,13 @@ def system(n: int, k: int, dtype: str) -> Case:
     """A system of n equations with k right-hand sides."""
 
     def build(data: Data) -> Calls:
-        x, y = _diagonal(data.array(dtype, (n, n), "unit"), n)[::-1].copy(), data.array(dtype, (n, k), "unit", 1)
+        x, y = _diagonal(_drawn(data, dtype, (n, n)), n)[::-1].copy(), _drawn(data, dtype, (n, k), 1)
         a, b = data.accel(x, y)
         peers = {"numpy": lambda: np.linalg.solve(x, y)}
         if data.torch is not None:
             solved, (left, right) = data.torch.linalg.solve, data.tensors(x, y)
             peers["torch"] = lambda: solved(left, right)
-        wide = x.astype(np.float64), y.astype(np.float64)
+        wide = _wide(x), _wide(y)
         return Calls(lambda: solve(a, b), peers, lambda: sampled(np.linalg.solve(*wide)), sampled)
 
     return Case(f"{n}x{n}, {k} right-hand sides, {dtype}", dtype, build)
