@@ -18,7 +18,7 @@ ROWS = {"interpreter": 4096}
 """Rows of a tile of lu by architecture; 64 elsewhere."""
 
 COLUMNS = {"interpreter": 1024}
-"""Right-hand sides of a program instance at most by architecture; 64 elsewhere."""
+"""Right-hand sides of a program instance at most by architecture; 64 elsewhere, half as many of pairs."""
 
 
 def specialization(call: Call) -> tuple[Specialization, int]:
@@ -26,7 +26,7 @@ def specialization(call: Call) -> tuple[Specialization, int]:
     kind, device = call.params.kind, call.device
     (count, m, n), dtype = call.outputs[0].shape, call.outputs[0].dtype
     rows = min(power_of_two(m), ROWS.get(device.architecture, 64))
-    width = min(power_of_two(n), COLUMNS.get(device.architecture, 64))
+    width = min(power_of_two(n), COLUMNS.get(device.architecture, 32 if call.params.pairs else 64))
     far = needs_wide(*(((*x.shape[:-2], *(s + 4096 for s in x.shape[-2:])), x.strides) for x in call.inputs))
     far = far or needs_wide(*(((*x.shape[:-1], x.shape[-1] + 4096), x.strides) for x in call.outputs))
     bits = f"int{8 * dtype.itemsize}"

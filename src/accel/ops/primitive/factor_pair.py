@@ -1,5 +1,5 @@
-"""Factorisations of blocks of complex numbers, whose real and imaginary parts are arrays of their own: those of factor.py
-by the same primitive, of pairs.
+"""Factorisations of blocks of complex numbers, whose real and imaginary parts are arrays of their own: what factor.py
+has, by the same primitive.
 
 The canonical steps are stated once, and taken by `Steps` of numbers, or by `Judged` of numbers and their errors.
 """
