@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -13,17 +14,23 @@ from .data import Data
 DTYPES = ("float32", "float64")
 COMPLEX = "complex64"
 SIZES = (256, 1024)
-OPERANDS = [*product(DTYPES, SIZES), *((COMPLEX, n) for n in (64, 256))]
 
 
 def choleskys() -> list[Case]:
     """Of symmetric positive definite matrices."""
-    return [symmetric(n, dtype) for dtype, n in OPERANDS]
+    return [symmetric(n, dtype) for dtype, n in product(DTYPES, SIZES)]
 
 
 def solves() -> list[Case]:
     """Of one right-hand side, and of as many as there are rows."""
-    return [system(n, k, dtype) for dtype, n in OPERANDS for k in (1, n)]
+    return [system(n, k, dtype) for dtype, n in product(DTYPES, SIZES) for k in (1, n)]
+
+
+def of_complex_numbers() -> list[Case]:
+    """All three, of fewer rows."""
+    each = [case for n in (64, 256) for case in (symmetric(n, COMPLEX), factors(n, COMPLEX), system(n, n, COMPLEX))]
+    names = ("cholesky", "qr", "solve")
+    return [replace(case, name=f"{names[i % 3]} {case.name}") for i, case in enumerate(each)]
 
 
 def _drawn(data: Data, dtype: str, shape: tuple[int, int], key: int = 0) -> np.ndarray:
@@ -52,14 +59,14 @@ def symmetric(n: int, dtype: str) -> Case:
         if data.torch is not None:
             factored, tensor = data.torch.linalg.cholesky, data.tensor(x)
             peers["torch"] = lambda: factored(tensor)
-        return Calls(lambda: cholesky(a), peers, lambda: sampled(np.linalg.cholesky(_wide(x))), sampled)
+        return Calls(lambda: cholesky(a), peers, lambda: _parts(np.linalg.cholesky(_wide(x))), _parts)
 
     return Case(f"{n}x{n}, {dtype}", dtype, build)
 
 
 def qrs() -> list[Case]:
     """Both factors of square matrices."""
-    return [factors(n, dtype) for dtype, n in OPERANDS]
+    return [factors(n, dtype) for dtype, n in product(DTYPES, SIZES)]
 
 
 def factors(n: int, dtype: str) -> Case:
@@ -78,6 +85,12 @@ def factors(n: int, dtype: str) -> Case:
     return Case(f"{n}x{n}, {dtype}", dtype, build)
 
 
+def _parts(x: np.ndarray) -> np.ndarray:
+    """A sample, of complex numbers of real and imaginary parts."""
+    some = sampled(x)
+    return np.stack([some.real, some.imag]) if x.dtype.kind == "c" else some
+
+
 def _absolute(x: np.ndarray) -> np.ndarray:
     return sampled(np.abs(x))
 
@@ -93,6 +106,6 @@ def system(n: int, k: int, dtype: str) -> Case:
             solved, (left, right) = data.torch.linalg.solve, data.tensors(x, y)
             peers["torch"] = lambda: solved(left, right)
         wide = _wide(x), _wide(y)
-        return Calls(lambda: solve(a, b), peers, lambda: sampled(np.linalg.solve(*wide)), sampled)
+        return Calls(lambda: solve(a, b), peers, lambda: _parts(np.linalg.solve(*wide)), _parts)
 
     return Case(f"{n}x{n}, {k} right-hand sides, {dtype}", dtype, build)
