@@ -23,106 +23,139 @@ struct View {
   T& operator()(int64_t i, int64_t j) const { return first[i * row + j * column]; }
 };
 
+/// Of the matrices of an operand, real and imaginary parts if there are two, one is behind the other in scratch memory.
 template <class T>
 struct Run {
   const FactorRow& kernels;
   const FactorProblem& p;
+  const int parts;
   char* const* in;
   char* const* out;
 
+  View<T> a(int part, int64_t matrix) const { return {in[part], p.a[part], matrix}; }
+  View<T> b(int part, int64_t matrix) const { return {in[parts + part], p.b[part], matrix}; }
+  View<T> result(int part, int64_t matrix) const { return {out[part], p.out[part], matrix}; }
+  template <class U>
+  View<U> beside(int64_t matrix) const {
+    return {out[parts], p.beside, matrix};
+  }
+
+  T* room(ScratchUse use, int64_t each) const {
+    return static_cast<T*>(scratch(use, parts * each * int64_t{sizeof(T)}));
+  }
+
   void cholesky(int64_t matrix) const {
-    T* const u = static_cast<T*>(scratch(ScratchUse::kTile, kFactor * kFactor * int64_t{sizeof(T)}));
-    const View<T> a(in[0], p.a, matrix), l(out[0], p.out, matrix);
-    std::fill(u, u + p.n * kFactor, T{0});
-    for (int64_t j = 0; j < p.n; ++j) {
-      for (int64_t k = 0; k <= j; ++k) u[k * kFactor + j] = a(j, k);
+    constexpr int64_t kBlock = kFactor * kFactor;
+    T* const u = room(ScratchUse::kTile, kBlock);
+    std::fill(u, u + parts * kBlock, T{0});
+    for (int part = 0; part < parts; ++part) {
+      const View<T> from = a(part, matrix);
+      for (int64_t j = 0; j < p.n; ++j) {
+        for (int64_t k = 0; k <= j; ++k) u[part * kBlock + k * kFactor + j] = from(j, k);
+      }
     }
     kernels.cholesky(p.n, u);
-    for (int64_t j = 0; j < p.n; ++j) {
-      for (int64_t k = 0; k < p.n; ++k) l(j, k) = k <= j ? u[k * kFactor + j] : T{0};
+    for (int part = 0; part < parts; ++part) {
+      const View<T> to = result(part, matrix);
+      for (int64_t j = 0; j < p.n; ++j) {
+        for (int64_t k = 0; k < p.n; ++k) to(j, k) = k <= j ? u[part * kBlock + k * kFactor + j] : T{0};
+      }
     }
   }
 
   /// The matrix by columns of `step` elements, zeros behind its rows.
   T* columns(int64_t matrix, int64_t step) const {
-    T* const a = static_cast<T*>(scratch(ScratchUse::kPackA, step * p.n * int64_t{sizeof(T)}));
-    const View<T> from(in[0], p.a, matrix);
-    for (int64_t j = 0; j < p.n; ++j) std::fill(a + j * step + p.m, a + (j + 1) * step, T{0});
-    for (int64_t i = 0; i < p.m; ++i) {
-      for (int64_t j = 0; j < p.n; ++j) a[j * step + i] = from(i, j);
+    T* const made = room(ScratchUse::kPackA, step * p.n);
+    for (int part = 0; part < parts; ++part) {
+      const View<T> from = a(part, matrix);
+      T* const to = made + part * step * p.n;
+      for (int64_t j = 0; j < p.n; ++j) std::fill(to + j * step + p.m, to + (j + 1) * step, T{0});
+      for (int64_t i = 0; i < p.m; ++i) {
+        for (int64_t j = 0; j < p.n; ++j) to[j * step + i] = from(i, j);
+      }
     }
-    return a;
+    return made;
   }
 
-  void finish(int64_t matrix, const T* a, int64_t step) const {
-    const View<T> to(out[0], p.out, matrix);
-    for (int64_t i = 0; i < p.m; ++i) {
-      for (int64_t j = 0; j < p.n; ++j) to(i, j) = a[j * step + i];
+  void finish(int64_t matrix, const T* made, int64_t step) const {
+    for (int part = 0; part < parts; ++part, made += step * p.n) {
+      const View<T> to = result(part, matrix);
+      for (int64_t i = 0; i < p.m; ++i) {
+        for (int64_t j = 0; j < p.n; ++j) to(i, j) = made[j * step + i];
+      }
     }
   }
 
   void lu(int64_t matrix, Worker& worker) const {
     const int64_t step = (p.m + 2 * kernels.vector - 1) / kernels.vector * kernels.vector;
-    T* const a = columns(matrix, step);
-    const View<int64_t> order(out[1], p.beside, matrix);
+    T* const made = columns(matrix, step);
+    const View<int64_t> order = beside<int64_t>(matrix);
     for (int64_t i = 0; i < p.m; ++i) order(i, 0) = i;
     for (int64_t k = 0; k < std::min(p.m, p.n); ++k) {
-      const int64_t pivot = kernels.eliminate(k, p.m, p.n, a, step);
+      const int64_t pivot = kernels.eliminate(k, p.m, p.n, made, step);
       std::swap(order(k, 0), order(pivot, 0));
       worker.checkpoint(p.m * p.n / 8);
     }
-    finish(matrix, a, step);
+    finish(matrix, made, step);
   }
 
   void qr(int64_t matrix, Worker& worker) const {
     const int64_t step = (p.m + kLanes - 1) / kLanes * kLanes;
-    T* const a = columns(matrix, step);
-    T* const room = static_cast<T*>(scratch(ScratchUse::kPackB, step * int64_t{sizeof(T)}));
-    const View<T> tau(out[1], p.beside, matrix);
+    T* const made = columns(matrix, step);
+    T* const vector = room(ScratchUse::kPackB, step);
+    const View<T> tau = beside<T>(matrix);
     for (int64_t k = 0; k < p.n; ++k) {
-      kernels.reflect(k, p.m, p.n, a, step, room, &tau(k, 0));
+      kernels.reflect(k, p.m, p.n, made, step, vector, &tau(k, 0));
       worker.checkpoint(p.m * p.n / 4);
     }
-    finish(matrix, a, step);
+    finish(matrix, made, step);
   }
 
   void solve(int64_t matrix, int64_t begin, int64_t columns, bool unit) const {
+    constexpr int64_t kBlock = kFactor * kFactor;
     const int64_t vectors = (columns + kernels.vector - 1) / kernels.vector, step = vectors * kernels.vector;
-    T* const l = static_cast<T*>(scratch(ScratchUse::kPackA, kFactor * kFactor * int64_t{sizeof(T)}));
-    T* const x = static_cast<T*>(scratch(ScratchUse::kPackB, p.m * step * int64_t{sizeof(T)}));
-    const View<T> a(in[0], p.a, matrix), b(in[1], p.b, matrix), to(out[0], p.out, matrix);
-    for (int64_t i = 0; i < p.m; ++i) {
-      for (int64_t k = 0; k <= i; ++k) l[i * kFactor + k] = a(i, k);
-    }
-    for (int64_t i = 0; i < p.m; ++i) std::fill(x + i * step + columns, x + (i + 1) * step, T{0});
-    if (b.column == 1) {
-      for (int64_t i = 0; i < p.m; ++i) std::copy_n(&b(i, begin), columns, x + i * step);
-    } else {
-      for (int64_t c = 0; c < columns; ++c) {
-        for (int64_t i = 0; i < p.m; ++i) x[i * step + c] = b(i, begin + c);
+    T* const l = room(ScratchUse::kPackA, kBlock);
+    T* const x = room(ScratchUse::kPackB, p.m * step);
+    for (int part = 0; part < parts; ++part) {
+      const View<T> triangle = a(part, matrix), sides = b(part, matrix);
+      T *const to_l = l + part * kBlock, *const to = x + part * p.m * step;
+      for (int64_t i = 0; i < p.m; ++i) {
+        for (int64_t k = 0; k <= i; ++k) to_l[i * kFactor + k] = triangle(i, k);
+      }
+      for (int64_t i = 0; i < p.m; ++i) std::fill(to + i * step + columns, to + (i + 1) * step, T{0});
+      if (sides.column == 1) {
+        for (int64_t i = 0; i < p.m; ++i) std::copy_n(&sides(i, begin), columns, to + i * step);
+      } else {
+        for (int64_t c = 0; c < columns; ++c) {
+          for (int64_t i = 0; i < p.m; ++i) to[i * step + c] = sides(i, begin + c);
+        }
       }
     }
     kernels.solve(p.m, vectors, l, unit, x, step);
-    for (int64_t i = 0; i < p.m; ++i) {
-      for (int64_t c = 0; c < columns; ++c) to(i, begin + c) = x[i * step + c];
+    for (int part = 0; part < parts; ++part) {
+      const View<T> to = result(part, matrix);
+      const T* const from = x + part * p.m * step;
+      for (int64_t i = 0; i < p.m; ++i) {
+        for (int64_t c = 0; c < columns; ++c) to(i, begin + c) = from[i * step + c];
+      }
     }
   }
 };
 
 template <class T>
-void run_all(const FactorRow& kernels, Factor::Kind kind, const FactorProblem& p, char* const* in, char* const* out,
-             int threads, Interrupt& interrupt) {
-  const Run<T> run{kernels, p, in, out};
+void run_all(const FactorRow& kernels, Factor::Kind kind, int parts, const FactorProblem& p, char* const* in,
+             char* const* out, int threads, Interrupt& interrupt) {
+  const Run<T> run{kernels, p, parts, in, out};
   const bool solves = kind == Factor::Kind::kSolve || kind == Factor::Kind::kSolveUnit;
   const int64_t width = solves ? kTileVectors * kernels.vector : p.n;
-  const int64_t tiles = solves ? (p.n + width - 1) / width : 1, parts = p.count * tiles;
+  const int64_t tiles = solves ? (p.n + width - 1) / width : 1, pieces = p.count * tiles;
   const double each = static_cast<double>(p.m) * static_cast<double>(std::min<int64_t>(p.m, kFactor)) *
-                      static_cast<double>(std::min(width, p.n));
-  threads = worthwhile(each * static_cast<double>(parts) / 8, kThreadWork, threads);
-  const int64_t tasks = std::min(parts, tasks_of(each * static_cast<double>(parts), kThreadWork, threads));
+                      static_cast<double>(std::min(width, p.n)) * (parts * parts);
+  threads = worthwhile(each * static_cast<double>(pieces) / 8, kThreadWork, threads);
+  const int64_t tasks = std::min(pieces, tasks_of(each * static_cast<double>(pieces), kThreadWork, threads));
   parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
-    for (int64_t part = parts * task / tasks; part < parts * (task + 1) / tasks; ++part) {
-      const int64_t matrix = part / tiles, begin = part % tiles * width;
+    for (int64_t piece = pieces * task / tasks; piece < pieces * (task + 1) / tasks; ++piece) {
+      const int64_t matrix = piece / tiles, begin = piece % tiles * width;
       if (kind == Factor::Kind::kCholesky) {
         run.cholesky(matrix);
       } else if (kind == Factor::Kind::kLu) {
@@ -139,13 +172,16 @@ void run_all(const FactorRow& kernels, Factor::Kind kind, const FactorProblem& p
 
 }  // namespace
 
-Factor::Factor(const KernelTable& table, const std::string& kind, DType dtype) : dtype_(dtype) {
+Factor::Factor(const KernelTable& table, const std::string& kind, DType dtype, bool pairs)
+    : dtype_(dtype), parts_(pairs ? 2 : 1) {
   const char* const names[] = {"cholesky", "lu", "qr", "solve", "solve_unit"};
   const auto* const found = std::find(std::begin(names), std::end(names), kind);
   if (found == std::end(names)) throw std::invalid_argument("unknown factorisation " + kind);
   kind_ = static_cast<Kind>(found - names);
   for (const FactorRow& row : table.factors) {
-    if ((dtype == DType::kFloat32 || dtype == DType::kFloat64) && row.type == storage(dtype)) row_ = &row;
+    if ((dtype == DType::kFloat32 || dtype == DType::kFloat64) && row.type == storage(dtype)) {
+      if (pairs || !row_) row_ = &row;  // the first one is of numbers, the last one of pairs
+    }
   }
   if (!row_) throw std::invalid_argument("factorisations take float32 and float64");
 }
@@ -153,8 +189,8 @@ Factor::Factor(const KernelTable& table, const std::string& kind, DType dtype) :
 void Factor::run(const FactorProblem& problem, char* const* inputs, char* const* outputs, int threads,
                  Interrupt& interrupt) const {
   if (problem.count == 0 || problem.m == 0 || problem.n == 0) return;
-  (dtype_ == DType::kFloat32 ? run_all<float> : run_all<double>)(*row_, kind_, problem, inputs, outputs, threads,
-                                                                 interrupt);
+  (dtype_ == DType::kFloat32 ? run_all<float> : run_all<double>)(*row_, kind_, parts_, problem, inputs, outputs,
+                                                                 threads, interrupt);
 }
 
 }  // namespace accel

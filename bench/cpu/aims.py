@@ -309,6 +309,7 @@ ROWS: tuple[Row, ...] = (
     Row("cholesky", "cholesky of 256 to 1024, float32 and float64", factorizations.choleskys, 0.7),
     Row("qr", "qr of 256 to 1024, float32 and float64", factorizations.qrs, 0.7),
     Row("solve", "solve of 256 to 1024, one and as many right-hand sides", factorizations.solves, 0.7),
+    Row("complex-factors", "cholesky, qr and solve of 64 and 256, complex64", factorizations.of_complex_numbers, 0.7),
     Row(
         "conv2d",
         "conv2d of ResNet-50's layers, 1x1 ones too, batch 1 and 8",

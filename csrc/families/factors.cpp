@@ -1,4 +1,4 @@
-#include "kernels/factor.hpp"
+#include "kernels/factor_pair.hpp"
 #include "table.hpp"
 
 namespace accel::ACCEL_ISA {

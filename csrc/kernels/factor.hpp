@@ -155,6 +155,4 @@ struct Factor {
   static constexpr FactorRow row() { return {kCType<T>, kE, cholesky, eliminate, reflect, solve}; }
 };
 
-static constexpr FactorRow kFactors[] = {Factor<float>::row(), Factor<double>::row()};
-
 }  // namespace accel::ACCEL_ISA

@@ -26,18 +26,21 @@ Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, 
   if (self.kind() == Factor::Kind::kCholesky && m != n) fail("expected square blocks");
   if (qr && m < n) fail("expected as many rows as columns");
   if (m > 0 && n > 0 && count > kMaxElements / m / n) fail("the problem is too large");
-  const py::tuple ins = to_items(in_strides, self.solves() ? 2 : 1, "in_strides");
-  const py::tuple outs = to_items(out_strides, both ? 2 : 1, "out_strides");
-  FactorProblem problem{count, m, n, to_matrix_strides(ins[0], "in"), {}, to_matrix_strides(outs[0], "out"), {}};
-  if (self.solves()) problem.b = to_matrix_strides(ins[1], "right-hand sides");
-  if (both) problem.beside = to_matrix_strides(outs[1], "second output");
+  const int parts = self.parts(), given = self.solves() ? 2 * parts : parts, made = both ? parts + 1 : parts;
+  const py::tuple ins = to_items(in_strides, given, "in_strides");
+  const py::tuple outs = to_items(out_strides, made, "out_strides");
+  FactorProblem problem{count, m, n, {}, {}, {}, {}};
+  for (int part = 0; part < parts; ++part) {
+    problem.a[part] = to_matrix_strides(ins[part], "in");
+    if (self.solves()) problem.b[part] = to_matrix_strides(ins[parts + part], "right-hand sides");
+    problem.out[part] = to_matrix_strides(outs[part], "out");
+  }
+  if (both) problem.beside = to_matrix_strides(outs[parts], "last output");
   threads = to_threads(threads);
   Prepared prepared;
-  prepared.dtypes = {self.dtype()};
-  if (self.solves()) prepared.dtypes.push_back(self.dtype());
-  prepared.dtypes.push_back(self.dtype());
-  if (both) prepared.dtypes.push_back(lu ? DType::kInt64 : self.dtype());
-  prepared.outputs = both ? 2 : 1;
+  prepared.dtypes.assign(given + made, self.dtype());
+  if (lu) prepared.dtypes.back() = DType::kInt64;
+  prepared.outputs = made;
   prepared.empty.assign(prepared.dtypes.size(), count == 0 || m == 0 || n == 0);
   prepared.work =
       static_cast<double>(count) * static_cast<double>(m) * static_cast<double>(n) * (self.solves() ? 8 : 4);
@@ -52,10 +55,10 @@ Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, 
 
 void bind_factor(py::module_& m) {
   py::class_<Factor> factor(m, "Factor", "Factorisations of blocks, and solutions with them, in the canonical order.");
-  factor.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype) {
-               return Factor(find_isa(isa), kind, parse_dtype(dtype));
+  factor.def(py::init([](const std::string& isa, const std::string& kind, const std::string& dtype, bool pairs) {
+               return Factor(find_isa(isa), kind, parse_dtype(dtype), pairs);
              }),
-             py::arg("isa"), py::arg("kind"), py::arg("dtype"));
+             py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("pairs") = false);
   add_launch(factor, &prepare_factor, py::arg("count"), py::arg("m"), py::arg("n"), py::arg("out_strides"),
              py::arg("in_strides"), py::arg("threads"));
 }

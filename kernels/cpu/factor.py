@@ -12,7 +12,7 @@ def _supports(call: Call) -> str | None:
 
 def _prepare(call: Call) -> Prepared:
     x, out = call.inputs[0], call.outputs[0]
-    kernel = native().Factor(isa(call.settings.cpu_isa), call.params.kind, x.dtype.name)
+    kernel = native().Factor(isa(call.settings.cpu_isa), call.params.kind, x.dtype.name, call.params.pairs)
     count, m, n = out.shape
     outputs = [its.strides if its.ndim == 3 else (*its.strides, 0) for its in call.outputs]
     run = kernel.launch(count, m, n, outputs, [its.strides for its in call.inputs], threads(call.settings))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.layout import span
 from accel.numerics import FACTOR, LANES
@@ -12,8 +14,10 @@ from . import build
 ITEMS = {"lanes": 256, "loops": 16}
 """Work-items that share the rows of lu, by geometry."""
 
-COLUMNS = 64
-"""Right-hand sides of a work-group."""
+
+def right_hand_sides(call: Call) -> int:
+    """Those of a work-group: as many as local memory has room for, beside a triangle."""
+    return 16 if call.params.pairs and call.outputs[0].dtype.itemsize == 8 else 64
 
 
 def functions(dtype: str) -> str:
@@ -35,13 +39,17 @@ def definitions(call: Call, geometry: str) -> dict[str, object]:
         "BITS": "ulong" if wide else "uint",
         "MAGNITUDE": "0x7fffffffffffffffUL" if wide else "0x7fffffffU",
         "FACTOR": FACTOR,
-        "ITEMS": {"cholesky": FACTOR, "lu": ITEMS[geometry], "qr": LANES}.get(kind, COLUMNS),
+        "ITEMS": {"cholesky": FACTOR, "lu": ITEMS[geometry], "qr": LANES}.get(kind, right_hand_sides(call)),
         "CHOLESKY": int(kind == "cholesky"),
         "LU": int(kind == "lu"),
         "QR": int(kind == "qr"),
         "SOLVE": int(kind.startswith("solve")),
         "UNIT": int(kind == "solve_unit"),
     }
+
+
+def _file(call: Call) -> str:
+    return "factor_pair" if call.params.pairs else "factor"
 
 
 def _supports(call: Call) -> str | None:
@@ -52,7 +60,7 @@ def source(call: Call, geometry: str, correctly_rounded: bool) -> str:
     """The whole OpenCL C."""
     dtype = call.outputs[0].dtype.name
     return build.assemble(
-        ("factor",),
+        (_file(call),),
         definitions(call, geometry),
         functions(dtype),
         fp64=dtype == "float64",
@@ -61,20 +69,21 @@ def source(call: Call, geometry: str, correctly_rounded: bool) -> str:
 
 
 def _prepare(call: Call) -> Prepared:
-    device = build.device_of(call)
+    device, parts = build.device_of(call), 2 if call.params.pairs else 1
     defined = definitions(call, device.geometry)
     code = source(call, device.geometry, device.correctly_rounded)
-    kernel = device.kernel("kernels/opencl/factor.cl", code, "factor")
+    kernel = device.kernel(f"kernels/opencl/{_file(call)}.cl", code, "factor")
     count, m, n = call.outputs[0].shape
-    out, *order = (its.strides if its.ndim == 3 else (*its.strides, 0) for its in call.outputs)
-    a, *b = (its.strides for its in call.inputs)
-    none = (0, 0, 0)
-    fields = build.pack(defined, *out, *(order or [none])[0], *a, *(b or [none])[0])
+    made = [its.strides if its.ndim == 3 else (*its.strides, 0) for its in call.outputs]
+    of = [its.strides for its in call.inputs]
+    solves, several, none = len(of) > parts, len(made) > parts, [(0, 0, 0)] * parts
+    geometry = (*made[:parts], *(made[parts:] or none[:1]), *of[:parts], *(of[parts:] or none))
+    fields = build.pack(defined, *chain.from_iterable(geometry))
     items = int(str(defined["ITEMS"]))
-    tiles = -(-n // COLUMNS) if b else 1
-    numbers = (m, n, tiles) if b else (m, n) if order else (m,)
+    tiles = -(-n // items) if solves else 1
+    numbers = (m, n, tiles) if solves else (m, n) if several else (m,)
     given = slots(call)
-    operands = (*given[len(call.inputs) :], *given[: len(call.inputs)])
+    operands = (*given[len(of) :], *given[: len(of)])
     build.set_numbers(device, kernel, 2 * len(operands), fields, *numbers)
     return Prepared((build.launch(device, kernel, operands, (count * tiles * items,), (items,)),))
 

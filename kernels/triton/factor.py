@@ -9,6 +9,7 @@ import triton.language as tl
 from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare
 from accel.kernels.triton.device import factor as device_code
+from accel.kernels.triton.device import factor_pair as pair_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.numerics import LANES
 from accel.scalar import Program, Step
@@ -17,7 +18,7 @@ ROWS = {"interpreter": 4096}
 """Rows of a tile of lu by architecture; 64 elsewhere."""
 
 COLUMNS = {"interpreter": 1024}
-"""Right-hand sides of a program instance at most by architecture; 64 elsewhere."""
+"""Right-hand sides of a program instance at most by architecture; 64 elsewhere, half as many of pairs."""
 
 
 def specialization(call: Call) -> tuple[Specialization, int]:
@@ -25,28 +26,29 @@ def specialization(call: Call) -> tuple[Specialization, int]:
     kind, device = call.params.kind, call.device
     (count, m, n), dtype = call.outputs[0].shape, call.outputs[0].dtype
     rows = min(power_of_two(m), ROWS.get(device.architecture, 64))
-    width = min(power_of_two(n), COLUMNS.get(device.architecture, 64))
+    width = min(power_of_two(n), COLUMNS.get(device.architecture, 32 if call.params.pairs else 64))
     far = needs_wide(*(((*x.shape[:-2], *(s + 4096 for s in x.shape[-2:])), x.strides) for x in call.inputs))
     far = far or needs_wide(*(((*x.shape[:-1], x.shape[-1] + 4096), x.strides) for x in call.outputs))
     bits = f"int{8 * dtype.itemsize}"
-    arguments: dict[str, Any] = {
-        "out": Pointer(dtype.name), "a": Pointer(dtype.name), "n": n,
-        **_strides("out", call.outputs[0].strides), **_strides("a", call.inputs[0].strides),
-        "BITS": getattr(tl, bits), "INDEX": tl.int64 if far else tl.int32,
-    }  # fmt: skip
+    arguments: dict[str, Any] = {"n": n, "BITS": getattr(tl, bits), "INDEX": tl.int64 if far else tl.int32}
+    parts = ("", "_im") if call.params.pairs else ("",)
+    matrices = [call.outputs[: len(parts)], call.inputs[: len(parts)], call.inputs[len(parts) :]]
+    for operand, its in zip(("out", "a", "b"), matrices, strict=True):
+        for name, x in zip((operand + part for part in parts), its, strict=False):
+            arguments |= {name: Pointer(dtype.name), **_strides(name, x.strides)}
     programs = {"divide": Program((dtype.name,) * 2, (Step("divide", dtype.name, (0, 1)),), dtype.name)}
     grid = count
     if kind in ("cholesky", "qr"):
         programs["root"] = Program((dtype.name,), (Step("sqrt", dtype.name, (0,)),), dtype.name)
         arguments |= {"T": getattr(tl, dtype.name), "SIZE": power_of_two(n)}
     if kind == "qr":
-        tau = call.outputs[1].strides
+        tau = call.outputs[-1].strides
         arguments |= {
             "beside": Pointer(dtype.name), "m": m, "beside_matrix": tau[0], "beside_row": tau[1], "LANES": LANES,
             "FOLDS": LANES.bit_length() - 1,
         }  # fmt: skip
     elif kind == "lu":
-        order = call.outputs[1].strides
+        order = call.outputs[-1].strides
         arguments |= {
             "order": Pointer("int64"), "m": m, "steps": min(m, n), "order_matrix": order[0], "order_row": order[1],
             "MAGNITUDE": (1 << 8 * dtype.itemsize - 1) - 1, "SIZE": power_of_two(n), "ROWS": rows,
@@ -55,11 +57,12 @@ def specialization(call: Call) -> tuple[Specialization, int]:
         tiles = -(-n // width)
         grid *= tiles
         arguments |= {
-            "b": Pointer(dtype.name), "n": m, "columns": n, "tiles": tiles, **_strides("b", call.inputs[1].strides),
+            "n": m, "columns": n, "tiles": tiles,
             "UNIT": kind == "solve_unit", "T": getattr(tl, dtype.name), "SIZE": power_of_two(m), "WIDTH": width,
         }  # fmt: skip
     arguments |= dict(zip(("DIVIDE", "ROOT"), device.functions(programs), strict=False))
-    kernel = device.kernel(device_code.__file__, {"solve_unit": "solve"}.get(kind, kind))
+    code = pair_code if call.params.pairs else device_code
+    kernel = device.kernel(code.__file__, {"solve_unit": "solve"}.get(kind, kind))
     return Specialization(kernel, arguments, "i64" if far else "i32"), grid
 
 

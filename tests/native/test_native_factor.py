@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from native_reference import random, same, strides
 
-from accel.ops.primitive import factor
+from accel.ops.primitive import factor, factor_pair
 
 
 def run(cpu, isa, kind, threads, out, *operands, order=None):
@@ -65,6 +65,27 @@ def test_right_hand_sides(cpu, isa, dtype, unit):
             assert same(made, factor.solve(triangle, np.ascontiguousarray(b), unit))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["cholesky", "lu", "qr", "solve", "solve_unit"])
+def test_pairs(cpu, isa, kind, dtype):
+    """Parts that lie side by side in one array, and results that do."""
+    rng, solves = np.random.default_rng(4), kind.startswith("solve")
+    for count, m, n in ((1, 1, 1), (3, 7, 7), (2, 32, 32), (1, 200, 17) if kind in ("lu", "qr") else (5, 17, 17)):
+        x = random(rng, dtype, (count, m, n, 2)) + (2 * np.eye(m, n, dtype=dtype))[:, :, None]
+        given = [x[..., 0], x[..., 1]]
+        if solves:
+            given += [v.mT for v in random(rng, dtype, (2, count, 70, m))]
+        outs = [*np.full((*given[-1].shape, 2), np.nan, dtype).transpose(3, 0, 1, 2)]
+        if kind in ("lu", "qr"):
+            outs.append(np.full((count, m), -1) if kind == "lu" else np.full((count, n), np.nan, dtype))
+        steps = [strides(o) if o.ndim == 3 else [*strides(o), 0] for o in outs]
+        kernel = cpu.Factor(isa, kind, dtype, pairs=True)
+        pointers = [v.ctypes.data for v in given], [o.ctypes.data for o in outs]
+        kernel.run(*pointers, *outs[0].shape, steps, [strides(v) for v in given], 2)
+        want = factor_pair.steps(factor_pair.Steps(), kind, *given)
+        assert all(same(np.ascontiguousarray(o), np.ascontiguousarray(w)) for o, w in zip(outs, want, strict=True))
+
+
 def test_what_does_not_fit(cpu):
     for kind, dtype in (("svd", "float32"), ("lu", "int32"), ("solve", "float16"), ("lu", "nothing")):
         with pytest.raises(ValueError, match=r"unknown|take"):
@@ -84,5 +105,7 @@ def test_what_does_not_fit(cpu):
     ):
         with pytest.raises(ValueError, match=r"columns|rows|square|negative|large|there are|strides"):
             cpu.Factor("baseline", kind, "float32").launch(*shape, outs, ins, 1)
+    with pytest.raises(ValueError, match="there are"):
+        cpu.Factor("baseline", "lu", "float32", pairs=True).launch(1, 3, 3, [steps, steps], [steps, steps], 1)
     with pytest.raises(ValueError, match="threads"):
         cpu.Factor("baseline", "lu", "float32").launch(1, 3, 3, [steps, steps], [steps], 0)

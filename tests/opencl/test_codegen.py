@@ -149,10 +149,11 @@ def test_pointwise_compiles(target: Target, case: tuple, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize(
     ("kind", "dtype"), [("cholesky", "float32"), ("lu", "float64"), ("qr", "float32"), ("solve_unit", "float64")]
 )
-def test_factor_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) -> None:
+def test_factor_compiles(target: Target, kind: str, dtype: str, pairs: bool, tmp_path: Path) -> None:
     """Blocks of the most columns, in the GPUs' geometry, without spills."""
     if dtype == "float64" and not target.fp64:
         pytest.skip(f"{target.name} has no float64")
@@ -163,8 +164,10 @@ def test_factor_compiles(target: Target, kind: str, dtype: str, tmp_path: Path) 
 
     inputs = (made(8, 32, 32), made(8, 32, 100)) if kind.startswith("solve") else (made(8, 32, 32),)
     beside = {"lu": (made(8, 32, of="int64"),), "qr": (made(8, 32),)}
-    outputs = (made(*inputs[-1].shape), *beside.get(kind, ()))
-    call = Call("factor", inputs, outputs, Factor(kind), device, accel.config.current())
+    parts = 2 if pairs else 1
+    outputs = (*(made(*inputs[-1].shape),) * parts, *beside.get(kind, ()))
+    inputs = tuple(x for x in inputs for _ in range(parts))
+    call = Call("factor", inputs, outputs, Factor(kind, pairs), device, accel.config.current())
     for assembly in compile_for(target, factor.source(call, "lanes", True), tmp_path / kind):
         assert spills(assembly) == 0
 

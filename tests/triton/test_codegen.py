@@ -142,15 +142,17 @@ def join_case(dtype, *columns, rows=1024):
     return prepare
 
 
-def factor_case(kind, dtype, m, n):
+def factor_case(kind, dtype, m, n, pairs=False):
     def prepare(device):
         def made(*shape, of=dtype):
             return layout(TABLE[of], shape, None, device)
 
         inputs = (made(8, m, m), made(8, m, n)) if kind.startswith("solve") else (made(8, m, n),)
         beside = {"lu": (made(8, m, of="int64"),), "qr": (made(8, n),)}
-        outputs = (made(8, m, n), *beside.get(kind, ()))
-        factor._prepare(Call("factor", inputs, outputs, Factor(kind), device, accel.config.current()))
+        parts = 2 if pairs else 1
+        outputs = (*(made(8, m, n),) * parts, *beside.get(kind, ()))
+        inputs = tuple(x for x in inputs for _ in range(parts))
+        factor._prepare(Call("factor", inputs, outputs, Factor(kind, pairs), device, accel.config.current()))
 
     return prepare
 
@@ -216,6 +218,10 @@ EXACT = {
     "qr float64": factor_case("qr", "float64", 1000, 32),
     "solve float32": factor_case("solve", "float32", 32, 1000),
     "solve float64, unit": factor_case("solve_unit", "float64", 32, 1000),
+    "cholesky complex64": factor_case("cholesky", "float32", 32, 32, True),
+    "lu complex128": factor_case("lu", "float64", 1000, 32, True),
+    "qr complex64": factor_case("qr", "float32", 1000, 32, True),
+    "solve complex64": factor_case("solve", "float32", 32, 1000, True),
     "join of lines float16": join_case("float16", 512, 64),
 }
 MATRIX_UNITS = {

@@ -52,7 +52,7 @@ class _Product:
                 pending = {}
 
     def _leaving(self) -> set[int]:
-        return {r.value for user, r in self._graph.reads() if r.value in self._inside and user not in self._inside}
+        return {v for v in self._inside if not self._graph.users.get(v, set()) <= self._inside}
 
     def _is_whole(self, read: Read) -> bool:
         return _whole(read, self._graph.layout(read.value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,12 @@ class Bounded:
     def wide(self) -> np.ndarray:
         """The elements as float64."""
         return self.value.astype(np.float64)
+
+    def __getitem__(self, key: Any) -> Bounded:
+        return self.seen(lambda x: x[key])
+
+    def __neg__(self) -> Bounded:
+        return Bounded(-self.value, self.error)
 
     def seen(self, view: Callable[[np.ndarray], np.ndarray]) -> Bounded:
         """Its elements and their bounds under the same view."""

@@ -86,14 +86,11 @@ class _Grouping:
         shape = space(node)
         inputs = {r.value for r in node.reads if r.value < self._graph.first and r.layout.size > 1}
         kinds = ("pointwise", "row") if node.spec.primitive == "reduce" else ("pointwise",)
-        for group in reversed(self._groups):
-            if id(group) in found or group.kind not in kinds:
-                continue
-            for member in group.members:
-                its = self._graph.node(member)
-                if space(its) == shape and any(r.value in inputs for r in its.reads):
-                    found.setdefault(id(group), group)
-                    break
+        beside = {user for v in inputs for user in self._graph.users[v] if user in self._of}
+        near = {id(self._of[user]) for user in beside if space(self._graph.node(user)) == shape}
+        for group in reversed(self._groups) if near else ():
+            if id(group) in near and group.kind in kinds:
+                found.setdefault(id(group), group)
         return [g for g in found.values() if g.kind != "alone"]
 
     # joining
@@ -181,13 +178,17 @@ class _Grouping:
 
     def _rejoin(self, made: Group) -> None:
         """Takes steps that a product has left into a group that reads their values."""
-        for user, node in self._graph.numbered():
+        user = -1
+        while made in self._groups and (later := [u for u in self._users(made) if u > user]):
+            user = min(later)
             group = self._of[user]
-            reads = any(self._of.get(r.value) is made for r in node.reads)
-            if reads and group is not made and group.kind in ("pointwise", "row"):
-                self._joined(group, made, user, node)
-            if made not in self._groups:
-                return
+            if group is not made and group.kind in ("pointwise", "row"):
+                self._joined(group, made, user, self._graph.node(user))
+
+    def _users(self, group: Group) -> set[int]:
+        """The nodes that read its values; -1: they are results."""
+        values = (v for member in group.members for v in self._graph.results_of(member))
+        return {user for v in values for user in self._graph.users.get(v, ())}
 
     def _ordered(self) -> list[Group]:
         """The groups, each after those that it needs."""

@@ -57,6 +57,7 @@ from .primitive import attention as attention_primitive
 from .primitive import (
     compact,
     factor,
+    factor_pair,
     gather,
     join,
     matmul,

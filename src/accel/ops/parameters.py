@@ -181,9 +181,11 @@ class Factor:
     many rows as columns or more, to the vectors of reflections below R in one array and their factors (count, columns);
     ``solve``, of lower triangles and right-hand sides, to the solutions, or ``solve_unit``, as if the diagonals were 1.
     All but the rows of lu and qr and the columns of right-hand sides are at most FACTOR.
+    pairs: of complex numbers; each array of theirs is two, of real and of imaginary parts. Order and factors are one.
     """
 
     kind: str
+    pairs: bool = False
 
 
 @dataclass(frozen=True)

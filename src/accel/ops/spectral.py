@@ -18,16 +18,17 @@ from ..data_types import finfo
 from ..dtypes import INT64
 from ..errors import LinAlgError, ShapeError
 from .complex.part import conj, real
+from .complex.rule import split
 from .composed.checked_factorization import qr
 from .composed.factorization import check_dtype
-from .composed.jacobi import TOLERANCE, jacobi_round
+from .composed.jacobi import TOLERANCE, jacobi_round, jacobi_round_pairs, paired
 from .composed.matrices import matrix_norm as of_elements
 from .composed.statistics import vector_norm
 from .manipulation import flip
 from .pieces import boxed, filled
 from .primitive.gather import take_along_axis
 from .primitive.matmul import matmul
-from .primitive.pointwise import fn
+from .primitive.pointwise import copy, fn
 from .primitive.reduce import max as largest
 from .primitive.reduce import min as least
 from .primitive.reduce import sum as total
@@ -225,13 +226,16 @@ def _orthogonal(op: str, rows: Array, vectors: bool) -> Array:
     pairs = reshape(boxed((*batch, 2 * k, width), boxes), (*batch, 2, k, width))
     enough = TOLERANCE[rows.dtype.component.name] * math.sqrt(length)
     none = creation.zeros((*batch, k, 1), dtype=rows.dtype.component, device=rows.device)
+    parts = [x if x.dtype is rows.dtype else copy(x) for x in split(pairs) if x is not None]
+    turn = jacobi_round if len(parts) == 1 else jacobi_round_pairs
     for _ in range(SWEEPS):
         worst = none
         for _ in range(max(1, 2 * k - 1)):
-            pairs, worst = jacobi_round(pairs, worst, length=length)
+            *parts, worst = turn(*parts, worst, length=length)
         found = float(on_host(largest(worst)))
         if found <= enough:
-            return reshape(pairs, (*batch, 2 * k, width))
+            whole = parts[0] if len(parts) == 1 else paired(*parts)
+            return reshape(whole, (*batch, 2 * k, width))
         if math.isnan(found):
             raise LinAlgError(f"{op}: x: has NaN or infinite elements")
     raise LinAlgError(f"{op}: x: a decomposition did not end after {SWEEPS} sweeps")

@@ -101,6 +101,37 @@ def blocks(kind: str, dtype: DType) -> Samples:
     return Samples(draw, edges)
 
 
+def pairs(kind: str, dtype: DType) -> Samples:
+    """Those blocks as real parts, each beside imaginary ones; of a Hermitian block the diagonal's are NaN."""
+    of_reals = blocks(kind, dtype)
+
+    def beside(x: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng([*x.shape, int(np.isfinite(x).sum())])
+        if kind != "cholesky":
+            made = rng.standard_normal(x.shape) / (max(1, x.shape[1] / 4) if kind == "solve" else 1)
+            return made.astype(x.dtype)
+        half = rng.standard_normal(x.shape) / 12
+        made = (half - half.mT).astype(x.dtype)
+        made[:, range(x.shape[1]), range(x.shape[1])] = np.nan
+        return made
+
+    def doubled(sample: Sample) -> Sample:
+        return Sample(tuple(part for x in sample.operands for part in (x, beside(x))), sample.keywords)
+
+    def exchanged(sample: Sample) -> Sample:
+        """With a pivot's imaginary part the larger one."""
+        made = doubled(sample)
+        return made if kind == "cholesky" else Sample((*made.operands[1::-1], *made.operands[2:]), made.keywords)
+
+    def edge(its: Edge, change: Any) -> Edge:
+        return Edge(2 * its.size, lambda: change(its.make()))
+
+    def draw(its: Draw) -> Sample:
+        return (exchanged if its.once_in(2) else doubled)(of_reals.draw(its))
+
+    return Samples(draw, [edge(its, (doubled, exchanged)[i % 2]) for i, its in enumerate(of_reals.edges)])
+
+
 # matrices of any size
 
 LENGTHS = (0, 1, 2, 5, FACTOR - 1, FACTOR, FACTOR + 1, 2 * FACTOR, 2 * FACTOR + 5)

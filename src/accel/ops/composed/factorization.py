@@ -16,8 +16,6 @@ from ...conversion import constant, index_range
 from ...dtypes import FLOAT32, FLOAT64, INT64, DType, promote
 from ...errors import DtypeError, ShapeError
 from ...layout import broadcast_shapes
-from ...registry import OPS
-from ..complex.factor import stepwise
 from ..complex.part import real
 from ..compose import NumericOperand, composed
 from ..pieces import filled, joined
@@ -235,8 +233,3 @@ def qr(x: NumericOperand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
     if k > least:
         r = joined([r, filled(0.0, (r.shape[0], k - least, n), x.dtype, x.device)], 1)
     return reshape(made.columns(k), (*batch, m, k)), reshape(r, (*batch, k, n))
-
-
-# complex matrices call by call: traced as a whole, each column of each block would be steps of one graph
-for _name in ("cholesky", "solve", "inv", "det", "slogdet", "qr"):
-    stepwise(OPS[_name])(OPS[_name].decompose)

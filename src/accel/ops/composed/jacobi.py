@@ -11,7 +11,8 @@ from typing import Any
 from ...array import Array
 from ...dtypes import FLOAT32, FLOAT64, DType
 from ..complex.part import conj, square
-from ..compose import NumericOperand, Operand, composed
+from ..complex.rule import both, split
+from ..compose import NumericOperand, Operand, composed, unlisted
 from ..pieces import boxed
 from ..primitive.pointwise import fn
 from ..primitive.reduce import sum
@@ -64,6 +65,19 @@ def jacobi_round(rows: NumericOperand, worst: Operand, /, *, length: int) -> tup
     tau = s / (c + 1.0)  # small rotations change little, and round little
     turned = _moved(top - s * (bottom + tau * top), bottom + s * (top - tau * bottom), rows.shape)
     return turned, fn.maximum(worst, cosine)
+
+
+@unlisted("internal")
+def jacobi_round_pairs(re: Operand, im: Operand, worst: Operand, /, *, length: int) -> tuple[Array, Array, Array]:
+    """The same round of complex rows, whose parts are arrays of their own: so each is read in whole vectors."""
+    turned, worst = jacobi_round(both(re, im), worst, length=length)
+    return (*split(turned), worst)  # type: ignore[return-value]
+
+
+@unlisted("internal")
+def paired(re: Operand, im: Operand, /) -> Array:
+    """The complex array of two real ones, in memory."""
+    return both(re, im)
 
 
 def _moved(top: Array, bottom: Array, shape: tuple[int, ...]) -> Array:

@@ -29,15 +29,9 @@ GATHERED = 8
 """Blocks along a side that a triangle is put together of at once, as a launch has only so many operands."""
 
 
-def width(x: Array) -> int:
-    """Columns of a block: FACTOR of real numbers."""
-    return FACTOR // 2 if x.dtype.kind == "c" else FACTOR
-
-
-def halved(n: int, x: Array) -> int:
-    """Columns of the first of two parts: those of a block times the largest power of two that leaves some for the
-    other. x: the matrix, or a part of it."""
-    first = width(x)
+def halved(n: int) -> int:
+    """Columns of the first of two parts: FACTOR times the largest power of two that leaves some for the other."""
+    first = FACTOR
     while 2 * first < n:
         first *= 2
     return first
@@ -47,7 +41,7 @@ def halved(n: int, x: Array) -> int:
 class Triangle:
     """Both triangles of a factorisation, which share what they are stored in, or one of them.
 
-    block: of as many columns as `width` says, at most; or None: then first and last are the triangles on the diagonal,
+    block: of FACTOR columns at most; or None: then first and last are the triangles on the diagonal,
     below (of a lower one) and right (of an upper one) are what is beside them. order: LU's rows as they are taken from
     the matrix.
     """
@@ -154,7 +148,7 @@ Symmetric = Array | tuple["Symmetric", Array, "Symmetric"]
 def _parts(a: Symmetric) -> tuple[Symmetric, Array, Symmetric]:
     if isinstance(a, tuple):
         return a
-    h = halved(a.shape[1], a)
+    h = halved(a.shape[1])
     return a[:, :h, :h], a[:, h:, :h], a[:, h:, h:]
 
 
@@ -163,14 +157,14 @@ def _less_square(a: Symmetric, rows: Array) -> Symmetric:
     if isinstance(a, Array) and a.shape[1] <= WHOLE:
         return a - matmul(rows, adjoint(rows))
     first, below, last = _parts(a)
-    h = halved(rows.shape[1], rows)
+    h = halved(rows.shape[1])
     top, bottom = rows[:, :h], rows[:, h:]
     return _less_square(first, top), below - matmul(bottom, adjoint(top)), _less_square(last, bottom)
 
 
 def factored_symmetric(a: Symmetric, n: int) -> Triangle:
     """The lower Cholesky factor."""
-    if isinstance(a, Array) and n <= width(a):
+    if isinstance(a, Array) and n <= FACTOR:
         return Triangle(n, cholesky_block(a))
     top, beside, bottom = _parts(a)
     h = beside.shape[2]
@@ -192,10 +186,10 @@ def taken(x: Array, order: Array) -> Array:
 def factored(a: Array) -> tuple[Triangle, Array | None, Array]:
     """L and U of (count, m, n), m >= n, what of L is below row n, and the order of the rows, int64 (count, m)."""
     m, n = a.shape[1:]
-    if n <= width(a):
+    if n <= FACTOR:
         block, order = lu_block(a)
         return Triangle(n, block[:, :n]), block[:, n:] if m > n else None, order
-    h = halved(n, a)
+    h = halved(n)
     first, under, order = factored(a[:, :, :h])
     assert under is not None
     rest = taken(a[:, :, h:], order)
@@ -258,7 +252,7 @@ class Masks:
 def reflected(a: Array, masks: Masks) -> tuple[Reflections, Array]:
     """Reflections that make (count, m, n), m >= n, an upper triangle, and that, (count, n, n)."""
     count, m, n = a.shape
-    if n <= width(a):
+    if n <= FACTOR:
         packed, tau = qr_block(a)
         below, on = masks.part(m, n)
         vectors = fn.where(below, packed, astype(on, a.dtype))
@@ -266,7 +260,7 @@ def reflected(a: Array, masks: Masks) -> tuple[Reflections, Array]:
         inner = fn.where(on, 1.0 / tau[:, None, :], matmul(adjoint(vectors), vectors))
         inverse = Triangle(n, fn.where(below, 0.0, inner))
         return Reflections(vectors, inverse), fn.where(below, 0.0, packed[:, :n])
-    h = halved(n, a)
+    h = halved(n)
     left, corner = reflected(a[:, :, :h], masks)
     rest = left.turn(a[:, :, h:])
     right, last = reflected(rest[:, h:], masks)

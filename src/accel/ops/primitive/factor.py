@@ -18,19 +18,21 @@ from ...layout import Layout
 from ...numerics import FACTOR, LANES
 from .. import bounds
 from ..parameters import Factor
-from ..spec import Inferred, OpSpec, Output, Primitive
+from ..spec import Inferred, OpSpec, Output
 
 if TYPE_CHECKING:
     from ...graph.bound import Analysis
 
 
-def _infer(op: str, inputs: tuple[Layout, ...], params: Factor) -> Inferred:
-    x, *rest = inputs
+def infer(op: str, inputs: tuple[Layout, ...], params: Factor) -> Inferred:
+    parts = 2 if params.pairs else 1
+    x, rest = inputs[0], inputs[parts:]
     if any(its.dtype not in (FLOAT32, FLOAT64) or its.dtype is not x.dtype for its in inputs):
         raise DtypeError(f"{op}: takes float32 or float64, got {', '.join(str(its.dtype) for its in inputs)}")
     fits = x.ndim == 3 and x.shape[2] <= FACTOR
     if fits and params.kind != "lu":
         fits = x.shape[1] == x.shape[2] or (params.kind == "qr" and x.shape[1] > x.shape[2])
+    fits = fits and len({its.shape for its in inputs[:parts]}) == 1 and len({its.shape for its in rest}) < 2
     if not fits or any(b.ndim != 3 or b.shape[:2] != x.shape[:2] for b in rest):
         raise ShapeError(f"{op}: expected blocks of {FACTOR} columns at most, got {[its.shape for its in inputs]}")
     result = rest[0] if rest else x
@@ -38,7 +40,7 @@ def _infer(op: str, inputs: tuple[Layout, ...], params: Factor) -> Inferred:
         "lu": ((x.shape[:2], INT64),),
         "qr": (((x.shape[0], x.shape[2]), x.dtype),),
     }
-    return Inferred(((result.shape, x.dtype), *beside.get(params.kind, ())), params)
+    return Inferred((*((result.shape, x.dtype),) * parts, *beside.get(params.kind, ())), params)
 
 
 def _run(op: str, kind: str, *operands: Any) -> Any:
@@ -172,17 +174,18 @@ def solve(triangle: np.ndarray, b: np.ndarray, unit: bool = False) -> np.ndarray
 
 
 def _wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.longdouble)
+    return x.astype(np.clongdouble if x.dtype.kind == "c" else np.longdouble)
 
 
 def exact_cholesky(a: np.ndarray) -> np.ndarray:
     """In extended precision."""
-    a, made = _wide(a), np.zeros(a.shape, np.longdouble)
+    a = _wide(a)
+    made = np.zeros_like(a)
     with np.errstate(all="ignore"):
         for k in range(a.shape[-1]):
-            made[:, k, k] = np.sqrt(a[:, k, k])
-            made[:, k + 1 :, k] = a[:, k + 1 :, k] / made[:, k, k, None]
-            a[:, k + 1 :, k + 1 :] -= made[:, k + 1 :, k, None] * made[:, None, k + 1 :, k]
+            made[:, k, k] = np.sqrt(a[:, k, k].real)
+            made[:, k + 1 :, k] = a[:, k + 1 :, k] / made[:, k, k, None].real
+            a[:, k + 1 :, k + 1 :] -= made[:, k + 1 :, k, None] * made[:, None, k + 1 :, k].conj()
     return made
 
 
@@ -192,7 +195,7 @@ def exact_lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a, order = _wide(a), np.tile(np.arange(m), (count, 1))
     with np.errstate(all="ignore"):
         for k in range(min(m, n)):
-            size = np.abs(a[:, k:, k])
+            size = np.abs(a[:, k:, k].real) + np.abs(a[:, k:, k].imag)
             p = k + np.argmax(np.where(np.isnan(size), np.inf, size), axis=-1)
             exchange(a, k, p)
             exchange(order, k, p)
@@ -208,15 +211,17 @@ def exact_qr(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(all="ignore"):
         for k in range(a.shape[2]):
             head, below = a[:, k, k].copy(), a[:, k + 1 :, k].copy()
-            size = (below * below).sum(axis=1)
-            top = np.where(head < 0, 1, -1) * np.sqrt(head * head + size)
-            v = np.concatenate([np.ones((len(a), 1)), below / (head - top)[:, None]], axis=1)
+            size, length = (below * below.conj()).real.sum(axis=1), np.abs(head)
+            direction = np.where(length == 0, 1, head / length)
+            norm = np.sqrt(length * length + size)
+            divisor = direction * (length + norm)
+            v = np.concatenate([np.ones((len(a), 1)), below / divisor[:, None]], axis=1)
             none = size == 0
-            tau[:, k] = np.where(none, 0, (head - top) / -top)
+            tau[:, k] = np.where(none, 0, (length + norm) / norm)
             v[:, 1:] = np.where(none[:, None], 0, v[:, 1:])
-            a[:, k, k], a[:, k + 1 :, k] = np.where(none, head, top), v[:, 1:]
+            a[:, k, k], a[:, k + 1 :, k] = np.where(none, head, -direction * norm), v[:, 1:]
             rest = a[:, k:, k + 1 :]
-            product = (v[:, :, None] * rest).sum(axis=1)
+            product = (v.conj()[:, :, None] * rest).sum(axis=1)
             change = tau[:, k, None, None] * v[:, :, None] * product[:, None, :]
             a[:, k:, k + 1 :] = np.where(none[:, None, None], rest, rest - change)
     return a, tau
@@ -233,10 +238,10 @@ def exact_solve(triangle: np.ndarray, b: np.ndarray, unit: bool = False) -> np.n
     return x
 
 
-def _bound(function: Callable[..., Any], reference: Any, *operands: Any, **keywords: Any) -> Any:
-    from ...graph.interpret import bound
+def bound(function: Callable[..., Any], reference: Any, *operands: Any, **keywords: Any) -> Any:
+    from ...graph import interpret
 
-    return bound(function, reference, *operands, **keywords)
+    return interpret.bound(function, reference, *operands, **keywords)
 
 
 def _samples(kind: str, dtype: DType) -> Any:
@@ -257,10 +262,10 @@ for _function, _answer_of, _reference, _arguments in (
             primitive="factor",
             summary=(_function.__doc__ or "").partition(".")[0].replace("\n   ", ""),
             function=_function,
-            infer=partial(_infer, _function.__name__),
+            infer=partial(infer, _function.__name__),
             canonical=_answer_of,
             reference=_reference,
-            bound=partial(_bound, _function),
+            bound=partial(bound, _function),
             bits=lambda dtype, numerics: "bits",
             samples=partial(_samples, _function.__name__.removesuffix("_block")),
             dtypes=(FLOAT32, FLOAT64),
@@ -271,7 +276,7 @@ for _function, _answer_of, _reference, _arguments in (
     )
 
 
-def _answer(params: Factor, outputs: tuple[Output, ...], x: np.ndarray, *rest: np.ndarray) -> Sequence[np.ndarray]:
+def answer(params: Factor, outputs: tuple[Output, ...], x: np.ndarray, *rest: np.ndarray) -> Sequence[np.ndarray]:
     if params.kind == "cholesky":
         return [cholesky(x)]
     if params.kind in ("lu", "qr"):
@@ -279,7 +284,7 @@ def _answer(params: Factor, outputs: tuple[Output, ...], x: np.ndarray, *rest: n
     return [solve(x, *rest, unit=params.kind == "solve_unit")]
 
 
-class _Matrices:
+class Matrices:
     """Bounded elements that are stored into, by the steps of an analysis."""
 
     def __init__(self, analysis: Analysis, x: Bounded) -> None:
@@ -297,10 +302,10 @@ class _Matrices:
 
     def subtract(self, key: Any, a: Bounded, b: Bounded) -> None:
         """Takes a * b from the elements, rounded once."""
-        self[key] = _fma(Bounded(-a.value, a.error), b, self[key])
+        self[key] = bounded_fma(-a, b, self[key])
 
 
-def _fma(a: Bounded, b: Bounded, c: Bounded) -> Bounded:
+def bounded_fma(a: Bounded, b: Bounded, c: Bounded) -> Bounded:
     """a * b + c, rounded once."""
     value = fma(a.value, b.value, c.value)
     with np.errstate(all="ignore"):
@@ -308,11 +313,11 @@ def _fma(a: Bounded, b: Bounded, c: Bounded) -> Bounded:
         return bounded(value, error + rounding(value.astype(np.float64), 0.5, c.dtype))
 
 
-def _analysed(
+def analysed(
     analysis: Analysis, params: Factor, outputs: tuple[Output, ...], x: Bounded, *rest: Bounded
 ) -> list[Bounded]:
     """The canonical steps. From a pivot on that may be another row nothing is known."""
-    a = _Matrices(analysis, x)
+    a = Matrices(analysis, x)
     below = [(slice(None), slice(k + 1, None)) for k in range(x.value.shape[-1])]
     if params.kind == "cholesky":
         for k, rows in enumerate(below):
@@ -325,7 +330,7 @@ def _analysed(
         return _analysed_lu(a, *x.value.shape)
     if params.kind == "qr":
         return _analysed_qr(a, *x.value.shape)
-    b = _Matrices(analysis, rest[0])
+    b = Matrices(analysis, rest[0])
     for k, rows in enumerate(below):
         if params.kind == "solve":
             b[:, k] = b.step("divide", b[:, k], a[:, k, k].seen(lambda v: v[:, None]))
@@ -333,7 +338,7 @@ def _analysed(
     return [b[:]]
 
 
-def _analysed_lu(a: _Matrices, count: int, m: int, n: int) -> list[Bounded]:
+def _analysed_lu(a: Matrices, count: int, m: int, n: int) -> list[Bounded]:
     order = np.tile(np.arange(m), (count, 1))
     unsure = np.zeros(order.shape)
     for k in range(min(m, n)):
@@ -367,14 +372,14 @@ def _dot(x: Bounded, y: Bounded) -> Bounded:
         return bounded(value, error.sum(axis=1) + products * bounds.smallest(x.dtype))
 
 
-def _analysed_qr(a: _Matrices, count: int, m: int, n: int) -> list[Bounded]:
-    tau = _Matrices(a.analysis, Bounded.exact(np.zeros((count, n), a.value.dtype)))
+def _analysed_qr(a: Matrices, count: int, m: int, n: int) -> list[Bounded]:
+    tau = Matrices(a.analysis, Bounded.exact(np.zeros((count, n), a.value.dtype)))
     for k in range(n):
         below = np.arange(m) > k
         v = Bounded(np.where(below, a.value[:, :, k], 0).astype(a.value.dtype), np.where(below, a.error[:, :, k], 0))
         head, size = a[:, k, k], _dot(v, v)
         none = size.value == 0
-        total = _fma(head, head, size)
+        total = bounded_fma(head, head, size)
         norm, sign = a.step("sqrt", total), np.where(head.value < 0, 1, -1).astype(a.value.dtype)
         unsure = ((np.abs(head.wide()) <= head.error) & (head.error > 0)) | (none & (size.error > 0))
         top = Bounded(sign * norm.value, np.where(unsure, np.inf, norm.error))
@@ -384,7 +389,7 @@ def _analysed_qr(a: _Matrices, count: int, m: int, n: int) -> list[Bounded]:
             np.where(none[:, None], 0, quotient.value).astype(v.value.dtype),
             np.where(none[:, None], np.where(unsure, np.inf, 0)[:, None], quotient.error) * below,
         )
-        share = a.step("divide", divisor, Bounded(-top.value, top.error))
+        share = a.step("divide", divisor, -top)
         tau[:, k] = Bounded(np.where(none, 0, share.value), np.where(none & ~unsure, 0, share.error))
         a[:, k, k] = Bounded(np.where(none, head.value, top.value), np.where(none & ~unsure, head.error, top.error))
         a[:, k + 1 :, k] = v.seen(lambda x, k=k: x[:, k + 1 :])
@@ -393,16 +398,11 @@ def _analysed_qr(a: _Matrices, count: int, m: int, n: int) -> list[Bounded]:
             break
         rest = a[:, :, k + 1 :]
         product = a.step("multiply", tau[:, k].seen(lambda x: x[:, None]), _dot(v.seen(lambda x: x[:, :, None]), rest))
-        factor = Bounded(-product.value, product.error).seen(lambda x: x[:, None, :])
-        changed = _fma(v.seen(lambda x, k=k: x[:, k:, None]), factor, rest.seen(lambda x, k=k: x[:, k:]))
+        factor = (-product)[:, None, :]
+        changed = bounded_fma(v.seen(lambda x, k=k: x[:, k:, None]), factor, rest.seen(lambda x, k=k: x[:, k:]))
         kept, skip = rest.seen(lambda x, k=k: x[:, k:]), none[:, None, None]
         a[:, k:, k + 1 :] = Bounded(
             np.where(skip, kept.value, changed.value),
             np.where(skip & ~unsure[:, None, None], kept.error, np.where(skip, np.inf, changed.error)),
         )
     return [a[:], tau[:]]
-
-
-registry.register_primitive(
-    Primitive("factor", _answer, _analysed, "that of a whole factorisation is not made of those of its blocks")
-)
