@@ -105,19 +105,37 @@ void sort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, int
   for (int64_t i = 0; i < count; ++i) y[i * out_step] = keys.bits(made[i]);
 }
 
-/// Keys of 32 bits at most above indices of as many.
+/// Where the keys go over less than 2^32, these of 32 bits at most above indices of as many.
 template <class U>
 void argsort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, int64_t in_step, char* out,
                  int64_t out_step, int64_t* counts, Worker& worker) {
   const U* const x = reinterpret_cast<const U*>(in);
   int64_t* const y = reinterpret_cast<int64_t*>(out);
   constexpr int kBits = 8 * sizeof(U);
-  if (kBits <= 32 && n <= int64_t{std::numeric_limits<uint32_t>::max()}) {
+  constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
+  if (n == 0) return;
+  U low = keys.key(x[0]), high = low, last = low;
+  bool ascending = true;
+  for (int64_t i = 1; i < n; ++i) {
+    const U key = keys.key(x[i * in_step]);
+    ascending &= last <= key;
+    low = std::min(low, key);
+    high = std::max(high, key);
+    last = key;
+  }
+  if (ascending) {
+    for (int64_t i = 0; i < count; ++i) y[i * out_step] = i;
+    return;
+  }
+  const uint64_t range = static_cast<uint64_t>(high) - low;
+  if (range <= kMost32 && n <= static_cast<int64_t>(kMost32)) {
+    int bits = 8;
+    while (range >> bits) bits += 8;
     const Buffers<uint64_t> row(n);
     for (int64_t i = 0; i < n; ++i) {
-      row.items[i] = static_cast<uint64_t>(keys.key(x[i * in_step])) << 32 | static_cast<uint64_t>(i);
+      row.items[i] = static_cast<uint64_t>(keys.key(x[i * in_step]) - low) << 32 | static_cast<uint64_t>(i);
     }
-    const uint64_t* const made = sort_first(row.items, row.other, n, count, 32, 32 + kBits, counts, worker);
+    const uint64_t* const made = sort_first(row.items, row.other, n, count, 32, 32 + bits, counts, worker);
     for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);
     return;
   }
