@@ -13,7 +13,7 @@ from ...dtypes import FLOAT32, TABLE, DType, as_dtype
 from ...errors import DtypeError, ShapeError
 from ...layout import Shape, broadcast_shapes
 from ..compose import AnyOperand, composed
-from ..parameters import PANEL
+from ..weight_formats import PANEL
 from ..primitive.matmul import flops, matmul
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import max as largest
