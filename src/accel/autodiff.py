@@ -16,7 +16,6 @@ from .conversion import constant, is_constant
 from .dtypes import DType
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .fuse import LEAF, Fused, Leaf, Structured, fuse, named, names_of, put_together, taken_apart, values_of
-from .graph.derivative import backward, forward, seen, undivided
 from .layout import Shape
 from .memory import Device
 from .parts import pair, parts
@@ -168,8 +167,10 @@ def _again(
     operands: Sequence[Array],
 ) -> list[Array | None]:
     """The derivative of a checkpointed function, from its operands."""
-    graph = composition.graph_of(its.spec, tuple(x.layout for x in operands), None, undivided())
-    return backward(graph, forward(graph, operands), cotangents)
+    from .graph import derivative
+
+    graph = composition.graph_of(its.spec, tuple(x.layout for x in operands), None, derivative.undivided())
+    return derivative.backward(graph, derivative.forward(graph, operands), cotangents)
 
 
 class _Pulled:
@@ -179,16 +180,18 @@ class _Pulled:
     """
 
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        from .graph import derivative  # not with accel, as few programs take derivatives
+
         name = _name(function)
         found: list[Leaf] = []
         structure = taken_apart((args, keywords), name, None, found)
         self._inputs: list[Array] = list(values_of(found))
         its = Structured(function, name, structure, names_of(found), _is_around)
         layouts = tuple(x.layout for x in self._inputs)
-        self._graph = composition.trace(its.spec, layouts, None, undivided())
-        self._values = forward(self._graph, [part for x in self._inputs for part in _parts(x)])
+        self._graph = composition.trace(its.spec, layouts, None, derivative.undivided())
+        self._values = derivative.forward(self._graph, [part for x in self._inputs for part in _parts(x)])
         self.structure = its.of_layouts(layouts)
-        made = iter([seen(self._values, read) for read in self._graph.results])
+        made = iter([derivative.seen(self._values, read) for read in self._graph.results])
         self._pairs = self._graph.pairs or (False,) * len(self._graph.results)
         self.results = [_whole([next(made), next(made)] if two else [next(made)]) for two in self._pairs]
         self.result = put_together(self.structure, iter(self.results))
@@ -196,12 +199,14 @@ class _Pulled:
     def back(self, cotangents: Sequence[Array | None]) -> dict[int, Array | None]:
         """The cotangent of each array among the arguments, by its id; None where it is not smooth. cotangents: of the
         results, None for nothing."""
+        from .graph import derivative
+
         split = [
             part
             for g, two in zip(cotangents, self._pairs, strict=True)
             for part in ((None,) * (1 + two) if g is None else _parts(g))
         ]
-        found = iter(backward(self._graph, self._values, split))
+        found = iter(derivative.backward(self._graph, self._values, split))
         made: dict[int, Array | None] = {}
         for x in self._inputs:
             its = [_zeros(part) if (g := next(found)) is None else g for part in _parts(x)]

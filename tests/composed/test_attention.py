@@ -141,7 +141,7 @@ print(linear, peak() - before)
 
 def test_memory_grows_with_the_length_alone():
     """Of 16384 queries and keys all scores would be 1024 MiB. The control: those of half as many are seen."""
-    found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, encoding="utf-8", check=True)
     linear, control = map(int, found.stdout.split())
     assert linear < 40 < 200 < control
 
