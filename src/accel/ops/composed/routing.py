@@ -62,9 +62,9 @@ def route(
     """What the answers of the k likeliest experts weigh, (…, k) from the likeliest on, and their int64 numbers.
 
     logits: (…, experts), floating. scores: "softmax" over all experts, or "sigmoid" of each logit. Experts are chosen
-    by their logits, of equal ones the first (+0 is above -0); with a bias (experts,) by score plus bias, which is in no weight
-    (DeepSeek-AI 2024, arXiv:2412.19437). normalize: weights are divided by their sum, where that is not 0. scale: what
-    they are multiplied by at the end. 16-bit floats are computed in float32 and rounded once.
+    by their logits, of equal ones the first (+0 is above -0); with a bias (experts,) by score plus bias, which is in no
+    weight (DeepSeek-AI 2024, arXiv:2412.19437). normalize: weights are divided by their sum, where that is not 0.
+    scale: what they are multiplied by at the end. 16-bit floats are computed in float32 and rounded once.
     Raises ShapeError, DtypeError, ArgumentError.
     """
     op = "route"
