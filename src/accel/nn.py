@@ -11,7 +11,6 @@ from .ops.embedding import embedding as _embedding
 from .ops.embedding import one_hot as _one_hot
 from .ops.packed import PackedWeight as _PackedWeight
 from .ops.packed import dequantize as _dequantize
-from .ops.packed import linear as _linear
 from .ops.packed import quantize as _quantize
 from .ops.primitive.pointwise import gelu as _gelu
 from .ops.segments import segment_mean as _segment_mean
@@ -33,7 +32,6 @@ globals().update(
     one_hot=_one_hot,
     segment_mean=_segment_mean,
     segment_sum=_segment_sum,
-    linear=_linear,
     quantize=_quantize,
     dequantize=_dequantize,
     pad=_pad,

@@ -12,6 +12,7 @@ from ..creation import zeros as filled_with_zeros
 from ..dtypes import FLOAT32, TABLE, DType, as_dtype
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..layout import Shape
+from .compose import INSTEAD
 from .composed.linear import linear as float_linear
 from .composed.packed_linear import packed_linear
 from .concatenation import concat
@@ -224,24 +225,8 @@ def dequantize(codes: Any, scales: Any, zeros: Any = None, *, bits: int = 8) -> 
     return restore(in_float(params, k, *map(_panels, (codes, scales, zeros))))
 
 
-def linear(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    *,
-    activation: str | None = None,
-    dtype: Any = None,
-) -> Any:
-    """activation(x @ weight.T + bias), with one rounding at the end.
-
-    x: (…, in). weight: (out, in), or a `PackedWeight`. bias: (out,) or None. activation: the name of a scalar function
-    of one argument ("gelu", "relu", "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the
-    activation are computed in the accumulator's dtype. With a quantised weight x is float32, float16 or bfloat16, and
-    the result has the bits of that with the weight dequantised.
-    Raises ShapeError, DtypeError, DeviceError, ArgumentError.
-    """
-    if not isinstance(weight, PackedWeight):
-        return float_linear(x, weight, bias, activation=activation, dtype=dtype)
+def _linear(x: Any, weight: PackedWeight, bias: Any, activation: str | None, dtype: Any) -> Any:
+    """`linear` of a weight that was made before."""
     named = {"x": x, **({} if bias is None else {"bias": bias})}
     (array, *rest), restore = interop.adopt("linear", **named)
     if not isinstance(array, Array) or array.ndim == 0:
@@ -258,3 +243,6 @@ def linear(
         array, *weight._arrays, *rest, bits=weight.bits, outputs=weight.shape[0], group=weight.group, **keywords
     )
     return restore(made)
+
+
+INSTEAD["linear", "weight", PackedWeight] = _linear
