@@ -142,5 +142,5 @@ def test_linear_of_plain_weights_is_the_op_itself() -> None:
     assert nn.linear is accel.registry.OPS["linear"].function
     packed = nn.PackedWeight(np.ones((4, 3), np.float32))
     assert np.asarray(nn.linear(np.ones((2, 3), np.float32), packed)).tolist() == [[3.0] * 4] * 2
-    with pytest.raises(accel.ArgumentError, match="linear: x: expected an accel.Array"):
+    with pytest.raises(accel.ArgumentError, match="linear: x: expected an"):
         nn.linear(packed, packed)
