@@ -9,7 +9,7 @@ from ...scalar import FUNCTIONS
 DOMAINS = {
     "log": "positive", "log2": "positive", "log10": "positive", "log1p": "positive", "sqrt": "positive",
     "rsqrt": "positive", "lgamma": "positive", "digamma": "positive", "pow": "positive", "entr": "positive",
-    "xlogy": "positive", "xlog1py": "positive", "gamma": "positive", "acos": "unit",
+    "trigamma": "positive", "xlogy": "positive", "xlog1py": "positive", "gamma": "positive", "acos": "unit",
     "logit": "share", "ndtri": "share", "asin": "unit", "atanh": "unit", "erfinv": "unit", "acosh": "above-one",
     "bitwise_left_shift": "shift", "bitwise_right_shift": "shift",
 }  # fmt: skip

@@ -18,7 +18,6 @@ from .ops.embedding import embedding as _embedding
 from .ops.embedding import one_hot as _one_hot
 from .ops.grouped import grouped_matmul as _grouped_matmul
 from .ops.packed import PackedWeight as _PackedWeight
-from .ops.packed import linear as _linear
 from .ops.primitive.pointwise import gelu as _gelu
 from .ops.quantization import dequantize as _dequantize
 from .ops.quantization import quantize as _quantize
@@ -56,7 +55,6 @@ globals().update(
     segment_min=_segment_min,
     segment_sum=_segment_sum,
     grouped_matmul=_grouped_matmul,
-    linear=_linear,
     quantize=_quantize,
     quantized_linear=_quantized_linear,
     dequantize=_dequantize,

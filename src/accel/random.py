@@ -24,16 +24,24 @@ from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .layout import Shape, broadcast_shapes, row_major
 from .memory import Device
 from .ops.composed import random as drawn
+from .ops.composed.counting import count_nonzero
 from .ops.composed.exact_random import philox
+from .ops.composed.extremes import cummax
 from .ops.primitive.gather import take
-from .ops.primitive.pointwise import fn
+from .ops.primitive.pointwise import astype, fn
 from .ops.primitive.reduce import all as every
+from .ops.primitive.reduce import sum as total_of
+from .ops.primitive.scan import cumulative_sum
+from .ops.primitive.search import searchsorted
 from .ops.primitive.sort import argsort
 
 __all__ = ["Generator", "default_rng"]
 
 ROW = 1 << 12
 """Elements of a row, where the places of many elements are made of those of rows and in a row."""
+
+SUM_OF_PROBABILITIES = {"float64": 2.0**-26, "float32": 2.0**-12, "float16": 2.0**-6, "bfloat16": 2.0**-4}
+"""How far from 1 the sum of probabilities may be."""
 
 STREAMS = 1 << 8
 """Streams of one call."""
@@ -156,6 +164,23 @@ class Generator:
         """`normal` with loc 0 and scale 1."""
         return self.normal(0.0, 1.0, size, dtype)
 
+    def truncated_normal(
+        self, loc: Any = 0.0, scale: Any = 1.0, low: Any = -2.0, high: Any = 2.0, size: Any = None, dtype: Any = FLOAT32
+    ) -> Array:
+        """Numbers of the normal distribution with this mean and deviation, given that they are from low to high.
+
+        By inversion, of the tail where all is on one side of the mean, whose far end has the resolution of some 2^24
+        steps (float64: 2^53); where the whole interval is so far out that its probability is 0 in the dtype, some 14
+        deviations (float64: 38), all numbers are that end of it that is nearer. loc, scale, low, high: as in `uniform`;
+        low and high may be infinite. NaN where low is above high, or scale not above 0. Raises DtypeError, ShapeError,
+        ArgumentError.
+        """
+        its = drawn.floating("truncated_normal", dtype)
+        shape, given = self._operands("truncated_normal", size, its, loc=loc, scale=scale, low=low, high=high)
+        return self._drawn(
+            shape, given, lambda its_shape: drawn.random_truncated_normal(self._next(), *given, its_shape, its)
+        )
+
     def gamma(self, shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = FLOAT32) -> Array:
         """Gamma distributed numbers with this shape parameter, above 0, times scale, by Marsaglia and Tsang (2000).
 
@@ -225,11 +250,14 @@ class Generator:
             raise ArgumentError(f"permutation: x: expected 0 or more, got {n}")
         return self._order(n)
 
-    def choice(self, a: Any, size: Any = None, replace: bool = True) -> Array:
-        """Elements of a vector, or integers below a, each as likely as any other.
+    def choice(self, a: Any, size: Any = None, replace: bool = True, p: Any = None) -> Array:
+        """Elements of a vector, or integers below a, each as likely as any other, or with probabilities p.
 
-        replace: whether one may be chosen again; without it they are the first of a `permutation`. Raises ArgumentError
-        where there is nothing to choose, or too little; ShapeError.
+        replace: whether one may be chosen again; without it they are the first of a `permutation`, or, with p, those of
+        one draw after another. p: a vector of numbers of 0 or more that add up to 1; what is likely with 0 is never
+        chosen. Its dtype is what is computed in, so that choices are as fine as 2^-24 in float32. p is looked at on the
+        host, which waits for the device. Raises ArgumentError where there is nothing to choose, or too little, or p is
+        no distribution; DtypeError, ShapeError.
         """
         array = asarray(a, device=self._device) if hasattr(a, "shape") and len(a.shape) else None
         if array is not None and array.ndim > 1:
@@ -239,13 +267,36 @@ class Generator:
         count = prod(shape)
         if n < 1 and count:
             raise ArgumentError(f"choice: a: expected at least one element, got {shown(a)}")
+        weights = None if p is None else self._probabilities(p, n)
         if switch("choice", "replace", replace):
-            places = self.integers(0, max(1, n), shape)
-        elif count > n:
-            raise ArgumentError(f"choice: size: {count} of {n} elements cannot be chosen without one twice")
+            places = self.integers(0, max(1, n), shape) if weights is None else self._weighted(weights, shape)
+        elif count > (possible := n if weights is None else int(count_nonzero(weights))):
+            raise ArgumentError(f"choice: size: {count} of {possible} elements cannot be chosen without one twice")
         else:
-            places = self._order(n)[:count].view(shape, row_major(shape))
+            order = self._order(n) if weights is None else argsort(drawn.random_race(self._next(), weights))
+            places = order[:count].view(shape, row_major(shape))
         return places if array is None else take(array, places)
+
+    def _probabilities(self, p: Any, n: int) -> Array:
+        """The probabilities of n elements, in float32 or float64. Raises ArgumentError, DtypeError, ShapeError."""
+        given = asarray(p, device=self._device)
+        if given.dtype.kind != "f":
+            raise DtypeError(f"choice: p: takes floating dtypes, got {given.dtype}")
+        if given.shape != (n,):
+            raise ShapeError(f"choice: p: expected shape ({n},), got {given.shape}")
+        weights = astype(given, drawn.wide(given.dtype), copy=False)
+        if not bool(every(fn.greater_equal(weights, 0.0))):
+            raise ArgumentError("choice: p: expected numbers of 0 or more")
+        total = float(total_of(weights))
+        if not abs(total - 1.0) <= SUM_OF_PROBABILITIES[given.dtype.name]:
+            raise ArgumentError(f"choice: p: expected numbers that add up to 1, got a sum of {total:.9g}")
+        return weights
+
+    def _weighted(self, weights: Array, shape: Shape) -> Array:
+        """Places that are as likely as weights say: how many partial sums are no larger than a share of the whole."""
+        sums = cummax(fn.where(fn.greater(weights, 0.0), cumulative_sum(weights), 0.0), 0)[0]
+        share = self.random(shape, weights.dtype)
+        return searchsorted(sums, fn.multiply(share, sums[-1]), side="right")
 
     def _order(self, n: int) -> Array:
         """0 to n - 1 in random order."""

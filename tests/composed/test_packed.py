@@ -135,3 +135,12 @@ WRONG = (
 def test_wrong_arguments_are_named(call: object, error: type, words: str) -> None:
     with pytest.raises(error, match=words):
         call(weight(9, 64))
+
+
+def test_linear_of_plain_weights_is_the_op_itself() -> None:
+    """No function of Python lies between: a packed weight is met where a call's arguments are new."""
+    assert nn.linear is accel.registry.OPS["linear"].function
+    packed = nn.PackedWeight(np.ones((4, 3), np.float32))
+    assert np.asarray(nn.linear(np.ones((2, 3), np.float32), packed)).tolist() == [[3.0] * 4] * 2
+    with pytest.raises(accel.ArgumentError, match="linear: x: expected an"):
+        nn.linear(packed, packed)

@@ -27,6 +27,8 @@ CASES = {
     "linear activation list": (lambda: accel.nn.linear(F, F, activation=["gelu"]), accel.ArgumentError, "activation: expected the name of a scalar function, got \\('gelu',\\)"),
     "linear 0-d": (lambda: accel.nn.linear(np.float32(1), F), accel.ShapeError, "x: expected at least one axis, got a 0-d array"),
     "linear scalar": (lambda: accel.nn.linear(F, 2.0), accel.ArgumentError, "weight: expected an array, got the scalar 2.0"),
+    "behind one left out": (lambda: accel.nn.layer_norm(F, (3,), None, "bad"), accel.ArgumentError, "layer_norm: bias: expected an accel.Array"),
+    "scalar behind one left out": (lambda: accel.nn.layer_norm(F, (3,), None, 1.0), accel.ArgumentError, "layer_norm: bias: expected an array, got the scalar"),
     "linear scalar bias": (lambda: accel.nn.linear(F, F, 1.0), accel.ArgumentError, "bias: expected an array, got the scalar 1.0"),
     "linear int activation": (lambda: accel.nn.linear(N, N, activation="gelu"), accel.DtypeError, "gelu takes float dtypes, got int32"),
     "broadcast": (lambda: accel.add(F, np.ones((4, 3), np.float32)), accel.ShapeError, r"add: shapes \(2, 3\), \(4, 3\) do not broadcast"),

@@ -1,7 +1,8 @@
 """Estimators of scikit-learn and functions of SciPy on accel's arrays, whose results must equal those on NumPy's.
 
 Started by test_scientific.py in a process of its own, as SCIPY_ARRAY_API is read when SciPy is imported:
-``python scientific.py DEVICE``. Prints for each name how the results differ: nothing, or the reason.
+``python scientific.py DEVICE WHICH``, WHICH being all, long (LONG) or quick (the others). Prints for each name how the
+results differ: nothing, or the reason.
 """
 
 from __future__ import annotations
@@ -119,6 +120,22 @@ SCIPY: dict[str, Function] = {
     "fft.dct": lambda x, y, t, s: fft.dct(t),
 }
 
+LONG = (
+    "PCA, covariance",
+    "PCA, randomized",
+    "LinearDiscriminantAnalysis",
+    "GaussianMixture",
+    "RidgeClassifier",
+    "f1_score",
+)
+"""What takes Triton's interpreter many seconds each."""
+
+WHICH: dict[str, Callable[[str], bool]] = {
+    "all": lambda name: True,
+    "long": lambda name: name in LONG,
+    "quick": lambda name: name not in LONG,
+}
+
 
 def difference(function: Function, arrays: list[Any], want: np.ndarray) -> str:
     """How a result differs from NumPy's; nothing where it does not, within the tolerance of iterative solvers."""
@@ -134,14 +151,15 @@ def difference(function: Function, arrays: list[Any], want: np.ndarray) -> str:
     return ""
 
 
-def main(device: str) -> None:
+def main(device: str, which: str) -> None:
     sklearn.set_config(array_api_dispatch=True)
     plain = [X, Y, T, SOS]
     with accel.config(device=device):
         arrays = [accel.asarray(x) for x in plain]
         arrays = [x.to_device(device) for x in arrays]
         found = {}
-        for name, function in {**SKLEARN, **SCIPY}.items():
+        functions = {name: f for name, f in {**SKLEARN, **SCIPY}.items() if WHICH[which](name)}
+        for name, function in functions.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found[name] = difference(function, arrays, np.asarray(function(*plain)))
@@ -152,4 +170,4 @@ def main(device: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

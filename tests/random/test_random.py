@@ -64,7 +64,8 @@ def test_every_device_draws_the_same(device):
                 rng.random((2, 50)), rng.random(70, "bfloat16"), rng.exponential(2.0, 33), rng.bernoulli(0.25, 40),
                 rng.integers(-5, 5, 60), rng.integers(0, 2**63, 20, "uint64"), rng.uniform(-1, 1, 30, "float16"),
                 rng.permutation(40), rng.choice(9, 20), rng.normal(1, 2, 50), rng.normal(size=20, dtype="bfloat16"),
-                rng.gamma(np.array([0.5, 3, -1.0]), 2, (9, 3)),
+                rng.gamma(np.array([0.5, 3, -1.0]), 2, (9, 3)), rng.truncated_normal(size=40),
+                rng.choice(3, 30, p=[0.2, 0.0, 0.8]), rng.choice(4, 3, False, [0.1, 0.2, 0.0, 0.7]),
             )
         ]  # fmt: skip
 
@@ -83,6 +84,9 @@ def test_distributions(dtype):
         (rng.normal(-1.0, 2.0, n, dtype), stats.norm(-1, 2)),
         (rng.gamma(2.5, 2.0, n, dtype), stats.gamma(2.5, scale=2)),
         (rng.gamma(0.3, 1.0, n, dtype), stats.gamma(0.3)),
+        (rng.truncated_normal(size=n, dtype=dtype), stats.truncnorm(-2, 2)),
+        (rng.truncated_normal(1.0, 2.0, -np.inf, 0.0, n, dtype), stats.truncnorm(-np.inf, -0.5, 1, 2)),
+        (rng.truncated_normal(0.0, 1.0, 4.0, np.inf, n, dtype), stats.truncnorm(4, np.inf)),
     ]:
         assert stats.kstest(numbers(got).astype(float), law.cdf).pvalue > 1e-3
         assert stats.kstest(numbers(got).astype(float) * 1.1, law.cdf).pvalue < 1e-3  # the control
@@ -124,6 +128,51 @@ def test_orders_and_choices():
     firsts = np.bincount([int(rng.permutation(3)[0]) for _ in range(300)], minlength=3)
     assert stats.chisquare(firsts).pvalue > 1e-3
     assert numbers(rng.permutation(0)).shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_weighted_choices(dtype):
+    p = np.array([0.0, 0.125, 0.5, 0.0, 0.25, 0.125, 0.0], dtype)
+    rng, n = default_rng(12), 20000
+    counts = np.bincount(numbers(rng.choice(7, n, p=p)), minlength=7)
+    assert counts.size == 7 and not counts[p == 0].any()
+    assert stats.chisquare(counts[p > 0], n * p[p > 0].astype(float)).pvalue > 1e-3
+    assert stats.chisquare(counts[p > 0], n * np.array([0.15, 0.475, 0.25, 0.125])).pvalue < 1e-3  # the control
+    letters = np.arange(10, 17)
+    pairs = np.array([numbers(rng.choice(letters, 2, replace=False, p=p)) for _ in range(400)]) - 10
+    assert not (p[pairs] == 0).any() and (pairs[:, 0] != pairs[:, 1]).all()
+    w = p.astype(float)
+    second = sum(w[i] * np.where(np.arange(7) == i, 0, w) / (1 - w[i]) for i in range(7))
+    for column, law in [(0, w), (1, second)]:
+        assert stats.chisquare(np.bincount(pairs[:, column], minlength=7)[w > 0], 400 * law[w > 0]).pvalue > 1e-3
+    assert sorted(numbers(rng.choice(7, 4, replace=False, p=p)).tolist()) == [1, 2, 4, 5]
+
+
+def test_what_is_likely_with_nothing_is_never_chosen():
+    """Partial sums of another order may fall by a rounding, or rise where nothing is added."""
+    p = np.random.default_rng(3).random(20000).astype(np.float32) * (np.arange(20000) % 3 == 0)
+    p /= p.sum(dtype=np.float64)
+    chosen = numbers(default_rng(5).choice(20000, 200_000, p=p))
+    assert (p[chosen] > 0).all() and chosen.max() < 20000 and np.unique(chosen).size > 6000
+
+
+def test_a_truncated_normal_distribution_by_its_inverse():
+    """float64 against SciPy's, from the same words; the ends, and what has no distribution."""
+    loc, scale = np.array([0.0, 1.0, -3.0, 0.0]), np.array([1.0, 2.0, 0.5, 1.0])
+    low, high = np.array([-2.0, -np.inf, -3.5, 6.0]), np.array([0.5, 0.0, np.inf, 9.0])
+    got = numbers(default_rng(6).truncated_normal(loc, scale, low, high, (500, 4), "float64"))
+    u = numbers(default_rng(6).random((500, 4), "float64")) * (1 - 2.0**-53) + 2.0**-54
+    a, b = (low - loc) / scale, (high - loc) / scale
+    upper = a > 0
+    law = stats.truncnorm(np.where(upper, -b, a), np.where(upper, -a, b))
+    want = loc + scale * law.ppf(u) * np.where(upper, -1, 1)
+    np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
+    assert (got >= low).all() and (got <= high).all()
+    rng = default_rng(6)
+    ends = [(1.0, 1.0), (40.0, 41.0), (-41.0, -40.0), (2.0, 1.0)]
+    drawn = [numbers(rng.truncated_normal(0.0, 1.0, a, b, 3)).tolist() for a, b in ends]
+    assert drawn[:3] == [[1.0] * 3, [40.0] * 3, [-40.0] * 3] and np.isnan(drawn[3]).all()
+    assert np.isnan(numbers(rng.truncated_normal(0.0, np.array([0.0, -1.0])))).all()
 
 
 def test_state_and_copies():
@@ -175,6 +224,14 @@ def test_no_seed_gives_different_numbers():
         (lambda g: g.choice(3, 4, replace=False), accel.ArgumentError, "choice: size"),
         (lambda g: g.choice(0, 4), accel.ArgumentError, "choice: a"),
         (lambda g: g.choice(np.ones((2, 2))), accel.ShapeError, "choice: a"),
+        (lambda g: g.choice(2, p=[0.5, 0.25, 0.25]), accel.ShapeError, "choice: p"),
+        (lambda g: g.choice(2, p=[1.5, -0.5]), accel.ArgumentError, "choice: p: expected numbers of 0 or more"),
+        (lambda g: g.choice(2, p=[1.0, np.nan]), accel.ArgumentError, "choice: p: expected numbers of 0 or more"),
+        (lambda g: g.choice(2, p=[0.5, 0.25]), accel.ArgumentError, "choice: p: expected numbers that add up to 1"),
+        (lambda g: g.choice(2, p=[0, 1]), accel.DtypeError, "choice: p"),
+        (lambda g: g.choice(3, 2, False, [0.0, 1.0, 0.0]), accel.ArgumentError, "choice: size: 2 of 1"),
+        (lambda g: g.truncated_normal(low="a"), accel.ArgumentError, "truncated_normal: low"),
+        (lambda g: g.truncated_normal(dtype="int32"), accel.DtypeError, "truncated_normal: dtype"),
         (lambda g: g.spawn(-1), accel.ArgumentError, "spawn: n_children"),
         (lambda g: setattr(g, "state", {"key": 1}), accel.ArgumentError, "state: expected a dict"),
         (lambda g: setattr(g, "state", {"key": -1, "calls": 0, "spawned": 0}), accel.ArgumentError, "state: key"),

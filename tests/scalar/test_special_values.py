@@ -136,6 +136,7 @@ RULES = {
     "lgamma": "nan -> nan; 0 -> inf; -0 -> inf; 1 -> 0; 2 -> 0; inf -> inf; -inf -> inf; -1 -> inf; -3 -> inf; "
     "-100 -> inf",
     "digamma": "nan -> nan; 0 -> -inf; -0 -> inf; inf -> inf; -inf -> nan; -1 -> nan; -3 -> nan; -100 -> nan",
+    "trigamma": "nan -> nan; 0 -> inf; -0 -> inf; inf -> 0; -inf -> nan; -1 -> inf; -3 -> inf; -100 -> inf",
     "i0": "nan -> nan; 0 -> 1; -0 -> 1; inf -> inf; -inf -> inf; 1000 -> inf; -1000 -> inf",
     "i0e": "nan -> nan; 0 -> 1; -0 -> 1; inf -> 0; -inf -> 0",
     "i1": f"{UNARY_ODD}; inf -> inf; -inf -> -inf; 1000 -> inf; -1000 -> -inf",

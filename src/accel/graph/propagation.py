@@ -191,10 +191,10 @@ def _between_poles(name: str) -> Rule:
     return rule
 
 
-def _digamma(y: Elements, x: Argument) -> Elements:
-    """By its values at the ends where it rises, above 0; its derivative is no function that we have."""
+def _trigamma(y: Elements, x: Argument) -> Elements:
+    """By its values at the ends where it falls, above 0; its derivative is no function that we have."""
     low, high = ends(x)
-    reached = np.maximum(apart(fn.digamma(high), y), apart(y, fn.digamma(low)))
+    reached = np.maximum(apart(fn.trigamma(low), y), apart(y, fn.trigamma(high)))
     return np.where(x[1] == 0, 0.0, np.where(low > 0, reached, np.inf))
 
 
@@ -320,8 +320,9 @@ RULES: dict[str, Rule] = {
     "frexp_fraction": _frexp_fraction,
     "gamma": _between_poles("gamma"),
     "ldexp": _ldexp,
-    "digamma": _digamma,
+    "digamma": _between_poles("digamma"),
     "lgamma": _between_poles("lgamma"),
+    "trigamma": _trigamma,
     "sinc": lambda y, x: np.minimum(1.5 * x[1], 1.25),
     "sin": _wave,
     "cos": _wave,
@@ -360,6 +361,7 @@ POLES: dict[str, Callable[..., Elements]] = {
     "digamma": lambda x: x == 0,
     "erfinv": lambda x: np.abs(x) == 1,
     "gamma": lambda x: x == 0,
+    "trigamma": lambda x: (x <= 0) & (x == np.floor(x)),
     "lgamma": lambda x: (x <= 0) & (x == np.floor(x)),
     "logit": lambda x: (x == 0) | (x == 1),
     "ndtri": lambda x: (x == 0) | (x == 1),

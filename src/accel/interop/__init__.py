@@ -22,6 +22,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -204,7 +205,8 @@ def _home(
 
 def _enter(spec: Any, operands: tuple[Any, ...], params: Any) -> Any:
     """A public function's call where the operands are no plain arrays of one kind."""
-    names = spec.arguments[: len(operands)]  # the last may be left out
+    given = getattr(params, "given", None)  # of a composed op, any operand may be left out; of others, the last
+    names = spec.arguments[: len(operands)] if given is None else tuple(compress(spec.arguments, given))
     arrays, restore = adopt(spec.name, **dict(zip(names, operands, strict=True)))
     if spec.scalars:
         arrays = scalars(spec.name, names, arrays)

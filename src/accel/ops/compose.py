@@ -57,6 +57,9 @@ KINDS = {
 }
 """By an annotation's name: the kinds of dtypes, and their name in errors."""
 
+INSTEAD: dict[tuple[str, str, type], Callable[..., Any]] = {}
+"""By an op, its operand and a type that is no array's: what takes the arguments where the operand is of that type."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -269,6 +272,9 @@ class _Composed:
     def enter(self, key: Key, *arguments: Any) -> Any:
         """A call whose structural arguments are new. key: what they are known by from now on."""
         pairs = tuple(zip(self.parameters, arguments, strict=True))
+        for p, x in pairs:
+            if p.kind and (other := INSTEAD.get((self.name, p.name, type(x)))) is not None:
+                return other(*arguments)
         if key is None and any(p.kind is None and _is_listed(x) for p, x in pairs):
             return self.memo.call(*[tuple(x) if p.kind is None and _is_listed(x) else x for p, x in pairs])
         operands = [x for p, x in pairs if p.kind and not (p.optional and x is None)]

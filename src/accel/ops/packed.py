@@ -12,6 +12,7 @@ from ..dtypes import DType, as_dtype
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..layout import Shape
 from ..memory import Device
+from .compose import INSTEAD
 from .composed.linear import linear as float_linear
 from .composed.packed_linear import packed_linear
 from .gguf_blocks import in_panels, unpacked
@@ -140,24 +141,8 @@ def _in_place_of_an_array(op: str, name: str, weight: PackedWeight) -> Array:
 interop.HOLDERS[PackedWeight] = _in_place_of_an_array
 
 
-def linear(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    *,
-    activation: str | None = None,
-    dtype: Any = None,
-) -> Any:
-    """activation(x @ weight.T + bias), with one rounding at the end.
-
-    x: (…, in). weight: (out, in), or a `PackedWeight`. bias: (out,) or None. activation: the name of a scalar function
-    of one argument ("gelu", "relu", "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the
-    activation are computed in the accumulator's dtype. With a quantised weight x is float32, float16 or bfloat16, and
-    the result has the bits of that with the weight dequantised.
-    Raises ShapeError, DtypeError, DeviceError, ArgumentError.
-    """
-    if not isinstance(weight, PackedWeight):
-        return float_linear(x, weight, bias, activation=activation, dtype=dtype)
+def _linear(x: Any, weight: PackedWeight, bias: Any, activation: str | None, dtype: Any) -> Any:
+    """`linear` of a weight that was made before."""
     named = {"x": x, **({} if bias is None else {"bias": bias})}
     (array, *rest), restore = interop.adopt("linear", **named)
     if not isinstance(array, Array) or array.ndim == 0:
@@ -175,3 +160,6 @@ def linear(
         array, *held, *rest, format=weight.format, outputs=weight.shape[0], group=weight.group, **keywords
     )
     return restore(made)
+
+
+INSTEAD["linear", "weight", PackedWeight] = _linear

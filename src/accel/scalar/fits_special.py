@@ -15,6 +15,7 @@ ERFINV_END = {"float32": 105, "float64": 746}
 BESSEL_FAR = 8
 STIRLING_LEAST = mpmath.mpf("4.5")
 DIGAMMA_LEAST = 4
+TRIGAMMA_LEAST = 3
 DIGAMMA_ZERO = mpmath.findroot(mpmath.digamma, 1.46)
 
 
@@ -119,6 +120,19 @@ def digamma_tail(u: Real) -> Real:
     return x * x * (mpmath.log(x) - 1 / (2 * x) - mpmath.digamma(x))
 
 
+def trigamma(t: Real) -> Real:
+    """trigamma(5/2 + t)"""
+    return mpmath.psi(1, t + mpmath.mpf(5) / 2)
+
+
+def trigamma_tail(u: Real) -> Real:
+    """x**3 (trigamma(x) - 1 / x - 1 / (2 x**2)), where u = 1 / x**2"""
+    if u == 0:
+        return mpmath.mpf(1) / 6
+    x = 1 / mpmath.sqrt(u)
+    return x**3 * (mpmath.psi(1, x) - 1 / x - u / 2)
+
+
 def degrees(single: int, double: int) -> dict[str, int]:
     return {"float32": single, "float64": double}
 
@@ -177,6 +191,14 @@ FITS = (
     Fit(
         "DIGAMMA_TAIL", "x**2 (log(x) - 1 / (2 x) - digamma(x)) over 1 / x**2, x from 4",
         digamma_tail, one, both(mpmath.mpf(0), mpmath.mpf(1) / DIGAMMA_LEAST**2), degrees(3, 10),
+    ),
+    Fit(
+        "TRIGAMMA", "trigamma(5/2 + t), |t| <= 1/2, relative error", trigamma, relative(trigamma),
+        both(-HALF, HALF), degrees(8, 17),
+    ),
+    Fit(
+        "TRIGAMMA_TAIL", "x**3 (trigamma(x) - 1 / x - 1 / (2 x**2)) over 1 / x**2, x from 3",
+        trigamma_tail, one, both(mpmath.mpf(0), mpmath.mpf(1) / TRIGAMMA_LEAST**2), degrees(4, 12),
     ),
 )  # fmt: skip
 

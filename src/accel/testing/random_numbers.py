@@ -74,6 +74,22 @@ def normal(dtype: DType) -> Samples:
     return _samples(make, ((None, None), (0.0, 1.0), (-3.0, 0.5)))
 
 
+def truncated_normal(dtype: DType) -> Samples:
+    def make(state: np.ndarray, parameters: tuple[Any, ...], its_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return (state, *(_number(x, dtype) for x in parameters), its_shape, dtype)
+
+    infinity = float("inf")
+    some = ((0.0, 1.0, -2.0, 2.0), (1.0, 2.0, -infinity, 0.5), (0.0, 1.0, 3.0, infinity), (0.0, 0.5, 1.0, 1.0))
+    return _samples(make, (*some, (0.0, 1.0, 1.0, -1.0), (0.0, -1.0, 0.0, 1.0)))
+
+
+def race(dtype: DType) -> Samples:
+    def make(state: np.ndarray, weights: tuple[float, ...], its_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return state, np.resize(np.array(weights, dtype.numpy), prod(its_shape))
+
+    return _samples(make, ((1.0,), (0.25, 0.0, 0.75), (1e-4, 1.0)))
+
+
 def gamma_attempt(dtype: DType) -> Samples:
     def make(state: np.ndarray, alpha: Any, its_shape: tuple[int, ...]) -> tuple[Any, ...]:
         return state, _number(alpha, dtype), its_shape

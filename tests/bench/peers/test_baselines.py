@@ -61,10 +61,11 @@ UNSIGNED = ("uint16", "uint32", "uint64")
 NOT_IN_NUMPY = (
     "rsqrt", "sigmoid", "erf", "gelu", "gelu_tanh", "silu", "hardsigmoid", "hardswish", "logsigmoid", "mish", "selu",
     "softsign", "tanhshrink", "frac", "xlogy", "xlog1py", "entr", "logit", "topk", "cummax", "cummin", "digamma",
+    "trigamma",
     "erfc", "erfcx", "erfinv", "gamma", "i0e", "i1", "i1e", "lgamma", "log_ndtr", "ndtr", "ndtri", "rotary_embedding",
     "segment_sum", "conv2d", "scaled_dot_product_attention",
 )  # fmt: skip
-NOT_IN_TORCH = ("cbrt", "exp10", "bit_count", "gamma")
+NOT_IN_TORCH = ("cbrt", "exp10", "bit_count", "gamma", "trigamma")
 NOT_OF_HALVES = ("erfcx", "log_ndtr", "ndtri")
 """Functions that torch has for wider dtypes only."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import erfc, nan, prod, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ def _unit(state: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     word = words(state, shape)
     whole = word >> np.uint64(64 - digits) if digits > 32 else (word & np.uint64(MASK)) >> np.uint64(32 - digits)
     return whole.astype(np.float64) * 2.0**-digits
+
+
+def _inside(share: np.ndarray, digits: int) -> np.ndarray:
+    return share * (1 - 2.0**-digits) + 2.0 ** -(digits + 1)
 
 
 def _wide(dtype: Any) -> str:
@@ -79,6 +84,46 @@ def normal(
     return loc.astype(np.float64) + scale.astype(np.float64) * result
 
 
+def truncated_normal(
+    state: np.ndarray,
+    loc: np.ndarray,
+    scale: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    shape: tuple[int, ...],
+    dtype: Any,
+) -> np.ndarray:
+    """In float64 with the inverse of the standard library; NaN, which is no answer, for float64."""
+    kind = _wide(dtype)
+    if kind == "float64":
+        return np.full(shape, np.nan)
+    mean, deviation, start, end = (np.broadcast_to(x.astype(np.float64), shape) for x in (loc, scale, low, high))
+    share = _inside(_unit(state, shape, kind), DIGITS[kind])
+    law = NormalDist()
+
+    def one(m: float, s: float, a: float, b: float, u: float) -> float:
+        if not (s > 0 and a <= b):
+            return nan
+        first, last = (a - m) / s, (b - m) / s
+        upper = first > 0
+        first, last = (-last, -first) if upper else (first, last)
+        least, greatest = (erfc(-x / sqrt(2)) / 2 for x in (first, last))
+        p = least + (greatest - least) * u
+        z = law.inv_cdf(p) if p else last
+        return min(max(m + s * (-z if upper else z), a), b)
+
+    columns = (x.ravel().tolist() for x in (mean, deviation, start, end, share))
+    return np.array([one(*row) for row in zip(*columns, strict=True)], np.float64).reshape(shape)
+
+
+def race(state: np.ndarray, p: np.ndarray) -> np.ndarray:
+    kind = _wide(p.dtype)
+    r = (words(state, p.shape) >> np.uint64(1)).astype(kind).astype(np.longdouble) * 2.0**-63 + 2.0**-64
+    with np.errstate(all="ignore"):
+        time = np.minimum(-np.log1p(-r.astype(kind).astype(np.longdouble)) / p.astype(np.float64), np.finfo(kind).max)
+    return np.where(p > 0, time, np.inf)
+
+
 def gamma_attempt(state: np.ndarray, alpha: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     kind, digits = _wide(alpha.dtype), DIGITS[_wide(alpha.dtype)]
     a = np.broadcast_to(alpha.astype(np.longdouble), shape)
@@ -88,7 +133,7 @@ def gamma_attempt(state: np.ndarray, alpha: np.ndarray, shape: tuple[int, ...]) 
     v = (1 + z / np.sqrt(9 * d)) ** 3
     u = _unit(third, shape, kind) + 2.0 ** -(digits + 1)
     accepted = (v > 0) & (np.log(u) < z * z / 2 + d * (1 - v + np.log(np.where(v > 0, v, 1))))
-    power = (_unit(fourth, shape, kind) * (1 - 2.0**-digits) + 2.0 ** -(digits + 1)) ** (1 / np.where(a < 1, a, 1))
+    power = _inside(_unit(fourth, shape, kind), digits) ** (1 / np.where(a < 1, a, 1))
     return d * v * np.where(a < 1, power, 1), accepted
 
 

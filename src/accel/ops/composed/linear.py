@@ -70,9 +70,10 @@ def linear(
 ) -> Array:
     """activation(x @ weight.T + bias), with one rounding at the end.
 
-    x: (…, in). weight: (out, in). bias: (out,) or None. activation: the name of a scalar function of one argument
-    ("gelu", "relu", "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the activation are
-    computed in the accumulator's dtype.
+    x: (…, in). weight: (out, in), or a `PackedWeight`. bias: (out,) or None. activation: the name of a scalar function
+    of one argument ("gelu", "relu", "tanh"…) or None. dtype: of the result, as in `accel.matmul`. The bias and the
+    activation are computed in the accumulator's dtype. With a quantised weight x is float32, float16 or bfloat16, and
+    the result has the bits of that with the weight dequantised.
     Raises ShapeError, DtypeError, DeviceError, ArgumentError.
     """
     output, accumulator = _dtypes(x, weight, bias, activation, dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from math import pi, prod
+from math import inf, nan, pi, prod
 from typing import Any
 
 from ...array import Array
@@ -11,6 +11,7 @@ from ...conversion import DIGITS, index_range
 from ...dtypes import FLOAT32, FLOAT64, INT64, TABLE, UINT64, DType, as_dtype
 from ...errors import DtypeError
 from ...layout import Shape
+from ..bounds import largest
 from ..compose import AnyOperand, Operand, composed
 from ..primitive.pointwise import astype, fn
 from ..views import broadcast_to, reshape
@@ -47,6 +48,12 @@ def unit(word: Array, dtype: DType) -> Array:
     if dtype is FLOAT64:
         return astype(fn.bitwise_right_shift(word, 64 - digits), FLOAT64) * 2.0**-digits
     return astype(fn.bitwise_right_shift(word & (2**32 - 1), 32 - digits), FLOAT32) * 2.0**-digits
+
+
+def inside(share: Array, dtype: DType) -> Array:
+    """Numbers of `unit` moved into (0, 1), which rounding leaves there."""
+    digits = DIGITS[dtype.name]
+    return share * (1.0 - 2.0**-digits) + 2.0 ** -(digits + 1)
 
 
 def wide(dtype: DType) -> DType:
@@ -106,12 +113,35 @@ def random_normal(state: AnyOperand, loc: Operand | None, scale: Operand | None,
     return astype(result, its, copy=False)
 
 
+@composed(
+    reference=exact.truncated_normal, samples=partial(examples, "truncated_normal"), namespace="internal", widen=False
+)
+def random_truncated_normal(
+    state: AnyOperand, loc: Operand, scale: Operand, low: Operand, high: Operand, shape: Shape, dtype: Any
+) -> Array:
+    """loc + scale z of z with the standard normal distribution between (low - loc) / scale and (high - loc) / scale, by
+    inversion in the tail where both have one sign; NaN where low is above high or scale not above 0."""
+    its = floating("truncated_normal", dtype)
+    kind = wide(its)
+    mean, deviation, start, end = (astype(x, kind, copy=False) for x in (loc, scale, low, high))
+    deviation = fn.where(deviation > 0.0, deviation, nan)
+    first, last = (start - mean) / deviation, (end - mean) / deviation
+    upper = first > 0.0
+    first, last = fn.where(upper, -last, first), fn.where(upper, -first, last)
+    least, greatest = fn.ndtr(first), fn.ndtr(last)
+    share = inside(unit(words(state, shape), kind), kind)
+    z = fn.where(greatest > 0.0, fn.ndtri(least + (greatest - least) * share), last)
+    value = mean + deviation * fn.where(upper, -z, z)
+    value = fn.minimum(fn.maximum(value, start), end)
+    return astype(fn.where(start <= end, value, nan), its, copy=False)
+
+
 @composed(reference=exact.gamma_attempt, samples=partial(examples, "gamma_attempt"), namespace="internal", widen=False)
 def random_gamma_attempt(state: AnyOperand, alpha: Operand, shape: Shape) -> tuple[Array, Array]:
     """One attempt at gamma(alpha) for each element, of alpha's dtype, and whether it is accepted (Marsaglia and Tsang
     2000). An alpha below 1 goes by alpha + 1 and a power of u evenly distributed in (0, 1). Takes four streams."""
     its = wide(alpha.dtype)
-    least, half = 2.0 ** -DIGITS[its.name], 2.0 ** -(DIGITS[its.name] + 1)
+    half = 2.0 ** -(DIGITS[its.name] + 1)
     a = astype(alpha, its, copy=False)
     small = a < 1.0
     d = fn.where(small, a + 1.0, a) - 1 / 3
@@ -120,7 +150,7 @@ def random_gamma_attempt(state: AnyOperand, alpha: Operand, shape: Shape) -> tup
     v = root * root * root
     u = unit(words(state, shape, 2), its) + half
     accepted = (v > 0.0) & (fn.log(u) < 0.5 * z * z + d * (1.0 - v + fn.log(fn.where(v > 0.0, v, 1.0))))
-    power = fn.pow(unit(words(state, shape, 3), its) * (1.0 - least) + half, 1.0 / fn.where(small, a, 1.0))
+    power = fn.pow(inside(unit(words(state, shape, 3), its), its), 1.0 / fn.where(small, a, 1.0))
     value = d * v * fn.where(small, power, 1.0)
     return astype(value, alpha.dtype, copy=False), accepted
 
@@ -129,6 +159,18 @@ def random_gamma_attempt(state: AnyOperand, alpha: Operand, shape: Shape) -> tup
 def random_bernoulli(state: AnyOperand, p: Operand, shape: Shape) -> Array:
     """True with probability p: where u, evenly distributed in [0, 1) and of p's dtype, is less than p."""
     return unit(words(state, shape), wide(p.dtype)) < astype(p, wide(p.dtype), copy=False)
+
+
+@composed(reference=exact.race, samples=partial(examples, "race"), namespace="internal", widen=False)
+def random_race(state: AnyOperand, p: Operand) -> Array:
+    """For each weight of a vector when it arrives, evenly likely at any time with a rate of p: the order of arrival is
+    that of draws without replacement (Efraimidis and Spirakis 2006). Infinite where p is 0."""
+    its = wide(p.dtype)
+    weight = astype(p, its, copy=False)
+    r = astype(fn.bitwise_right_shift(words(state, p.shape), 1), its) * 2.0**-63 + 2.0**-64
+    rate = fn.where(weight > 0.0, weight, 1.0)
+    time = fn.minimum(-fn.log1p(-r) / rate, largest(its))
+    return fn.where(weight > 0.0, time, inf)
 
 
 @composed(

@@ -66,6 +66,7 @@ NAMESPACES = {
     "multiply_high": "internal",
     "philox": "internal",
     "sinc": "special",
+    "trigamma": "special",
     "xlog1py": "special",
     "xlogy": "special",
 }
