@@ -12,7 +12,8 @@ from ..array import Array, Symbol, empty
 from ..conversion import on_host
 from ..dtypes import as_dtype, promote
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
-from .packed import PackedWeight, linear
+from .composed.linear import linear
+from .packed import PackedWeight
 from .pieces import joined
 from .primitive.matmul import MATMUL, matmul, result_dtype
 from .primitive.pointwise import astype
