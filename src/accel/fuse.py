@@ -7,7 +7,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,18 @@ Place = tuple[Any, Any] | None
 Leaf = tuple[Place, Any]
 """An array and its place."""
 
+
+class Holder(NamedTuple):
+    """How a value that holds arrays is taken apart: apart(value) gives what is compared, and the arrays;
+    together(compared, arrays) makes the value again."""
+
+    apart: Callable[[Any], tuple[Any, Sequence[Any]]]
+    together: Callable[[Any, Sequence[Any]], Any]
+
+
+HOLDERS: dict[type, Holder] = {}
+"""Types, beside tuples, lists and dicts, whose arrays are arguments and results of what is traced."""
+
 Rule = Callable[..., Sequence[Array | None]]
 """rule(structured, params, cotangents, results, operands), as `OpSpec.vjp`, of a `Structured`."""
 
@@ -50,9 +62,9 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
 
     The first call with arrays of given shapes, strides, dtypes and device traces the function, once, on arrays that
     have no elements; later ones run what was compiled. Arguments and results are arrays of any kind that accel takes,
-    in tuples, lists and dicts, nested as you like; the function itself sees `accel.Array`. Other arguments must be
-    hashable; each new value of one is traced anew. Whatever the function does beside calling accel happens at the trace
-    only.
+    and packed weights, in tuples, lists and dicts, nested as you like; the function itself sees `accel.Array`. Other
+    arguments must be hashable; each new value of one is traced anew. Whatever the function does beside calling accel
+    happens at the trace only.
 
     Raises ArgumentError where the function cannot be traced: where it reads an element (``if x > 0``, ``float(x)``),
     writes into an array, changes settings, or uses an array that it was not given. Errors name the line.
@@ -83,7 +95,8 @@ class Fused:
         found: list[Leaf] = []
         op = self._op(args, {}, found)
         result = op.call(values_of(found))
-        self._memo.keep(key, op.spec, None, op.finish)
+        if len(found) == sum(map(interop.is_array, args)):  # a holder's arrays are no arguments of their own
+            self._memo.keep(key, op.spec, None, op.finish)
         return result
 
     def _op(self, args: tuple[Any, ...], keywords: dict[str, Any], found: list[Leaf]) -> Structured:
@@ -215,6 +228,9 @@ def taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:
         return _kind(value), tuple([taken_apart(v, op, (place, i), found) for i, v in enumerate(value)])
     if isinstance(value, dict):
         return taken_apart(dict(value), op, place, found)
+    if (holder := HOLDERS.get(kind)) is not None:
+        compared, arrays = holder.apart(value)
+        return kind, compared, tuple([taken_apart(v, op, (place, i), found) for i, v in enumerate(arrays)])
     try:
         hash(value)
     except TypeError:
@@ -265,7 +281,9 @@ def put_together(structure: Any, arrays: Iterator[Any]) -> Any:
         return next(arrays)
     if structure[0] is VALUE:
         return structure[1]
-    kind, parts = structure
+    kind, *compared, parts = structure
+    if compared:
+        return HOLDERS[kind].together(compared[0], [put_together(part, arrays) for part in parts])
     if kind is dict:
         return {key: put_together(part, arrays) for key, _, part in parts}
     made = [put_together(part, arrays) for part in parts]

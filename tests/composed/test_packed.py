@@ -144,3 +144,29 @@ def test_linear_of_plain_weights_is_the_op_itself() -> None:
     assert np.asarray(nn.linear(np.ones((2, 3), np.float32), packed)).tolist() == [[3.0] * 4] * 2
     with pytest.raises(accel.ArgumentError, match="linear: x: expected an"):
         nn.linear(packed, packed)
+
+
+def test_fused_and_derived():
+    """A packed weight is an argument of what is traced: another one of the same layout is not traced anew."""
+    traced = []
+
+    def layer(x, weights):
+        traced.append(1)
+        return nn.gelu(nn.linear(x, weights["w"]))
+
+    fused, rng = accel.fuse(layer), np.random.default_rng(3)
+    x = rng.standard_normal((3, 64)).astype(np.float32)
+    made = [
+        nn.PackedWeight.quantized(rng.standard_normal((5, 64)).astype(np.float32), bits=4, group=group)
+        for group in (32, 32, 64)
+    ]
+    results = [fused(x, {"w": w}) for w in (*made, *made)]
+    assert len(traced) == 2, "one for each layout"
+    for w, got, again in zip(made, results[:3], results[3:], strict=True):
+        assert (got == nn.gelu(nn.linear(x, w))).all() and (got == again).all()
+    assert (results[0] != results[1]).any()
+    alone = accel.fuse(lambda x, w: nn.linear(x, w))
+    for _ in range(3):
+        assert all((alone(x, w) == nn.linear(x, w)).all() for w in made)
+    slope = accel.grad(lambda x, w: accel.sum(nn.linear(x, w)))(x, made[0])
+    np.testing.assert_allclose(slope, np.tile(np.asarray(made[0].dequantize()).sum(0), (3, 1)), 1e-5, 1e-5)

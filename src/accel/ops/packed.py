@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from .. import interop
@@ -10,6 +11,7 @@ from ..conversion import from_numpy
 from ..creation import device_of
 from ..dtypes import DType, as_dtype
 from ..errors import ArgumentError, DtypeError, ShapeError
+from ..fuse import HOLDERS, Holder
 from ..layout import Shape
 from ..memory import Device
 from .compose import INSTEAD
@@ -139,6 +141,20 @@ def _in_place_of_an_array(op: str, name: str, weight: PackedWeight) -> Array:
 
 
 interop.HOLDERS[PackedWeight] = _in_place_of_an_array
+
+
+def _apart(weight: PackedWeight) -> tuple[Any, tuple[Array, ...]]:
+    return (weight.shape, weight.bits, weight.group, weight.format, weight.dtype), weight._arrays
+
+
+def _together(compared: Any, arrays: Sequence[Array]) -> PackedWeight:
+    made = PackedWeight.__new__(PackedWeight)
+    made.shape, made.bits, made.group, made.format, made.dtype = compared
+    made._arrays = tuple(arrays)
+    return made
+
+
+HOLDERS[PackedWeight] = Holder(_apart, _together)
 
 
 def _linear(x: Any, weight: PackedWeight, bias: Any, activation: str | None, dtype: Any) -> Any:
