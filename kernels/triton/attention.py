@@ -1,8 +1,13 @@
-"""Attention: a program instance for each tile of queries of a sequence and head."""
+"""Attention: a program instance for each tile of queries of a sequence and head.
+
+In "fast", 16-bit floats and float32 go to matrix units (device/flash.py), and where a query may not see all keys, the
+canonical kernel follows for tiles in which a value that is no number has met the weight 0.
+"""
 
 from __future__ import annotations
 
-from math import inf
+from dataclasses import dataclass, replace
+from math import e, inf, log2
 from typing import Any
 
 import triton.language as tl
@@ -11,6 +16,8 @@ from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.dtypes import TABLE
 from accel.kernels.triton.device import attention as device_code
+from accel.kernels.triton.device import flash as flash_code
+from accel.kernels.triton.matmul import allows_matrix_units
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
 from accel.numerics import ATTENTION, LANES
@@ -21,6 +28,9 @@ ROWS = {"interpreter": 64}
 """Queries of a tile by architecture; 16 elsewhere."""
 
 
+CANONICAL = ("heads", "WIDEN", "DIVIDE", "EXP", "T", "BITS", "LANES", "FOLDS", "CHUNK", "REPAIR")
+"""Arguments that the kernel on matrix units lacks."""
+
 STEPS = ("starts", "lengths", "sinks", "slopes")
 """Operands whose strides the kernel takes, in this order."""
 
@@ -29,8 +39,8 @@ def _function(name: str, dtype: str, arity: int = 1) -> Program:
     return Program((dtype,) * arity, (Step(name, dtype, tuple(range(arity))),), dtype)
 
 
-def specialization(call: Call) -> tuple[Specialization, int]:
-    """The kernel of a call and its program instances."""
+def specialization(call: Call, repair: bool = False) -> tuple[Specialization, int]:
+    """The canonical kernel of a call and its program instances. repair: only what holds a NaN."""
     (query, key, value, *others), (out,), params, device = call.inputs, call.outputs, call.params, call.device
     dtype, wide = query.dtype.name, TABLE[query.dtype.accumulator]
     named = dict(zip(params.given, others, strict=True))
@@ -64,6 +74,7 @@ def specialization(call: Call) -> tuple[Specialization, int]:
         "SCALE": params.scale, "CAP": params.softcap, "NOTHING": -inf, "T": getattr(tl, wide.name),
         "BITS": getattr(tl, f"int{8 * wide.itemsize}"), "ROWS": rows, "WIDTH": power_of_two(value.shape[3]),
         "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "CHUNK": ATTENTION, "INDEX": tl.int64 if far else tl.int32,
+        "REPAIR": repair,
     }  # fmt: skip
     general = frozenset({"queries", "keys", "before", "after"})
     what = Specialization(
@@ -72,15 +83,76 @@ def specialization(call: Call) -> tuple[Specialization, int]:
     return what, query.shape[0] * query.shape[1] * tiles
 
 
+@dataclass(frozen=True)
+class Tile:
+    """Rows and keys of a tile on matrix units."""
+
+    rows: int
+    keys: int
+    num_warps: int
+    num_stages: int = 2
+
+
+def tile(device: Any, rows: int, wide: int, busy: bool) -> Tile:
+    """For as many rows to a head of keys, and keys or values of so many bytes. busy: more is done with scores than to
+    scale them, which wants registers."""
+    architecture = device.architecture
+    least = min(max(16, power_of_two(rows)), 128)
+    if architecture == "interpreter":
+        return Tile(least, 64, 4)
+    if device.kind == "emulated":  # 32 rows avoid wgmma, which the emulator lacks
+        return Tile(min(32, least), 32, 4)
+    if architecture.startswith("gfx1"):
+        return Tile(min(32 if wide > 128 or busy else 64, least), 32, 4 if least > 16 else 2, 1)
+    if architecture.startswith("gfx"):
+        most, keys = (64, 32) if wide > 256 or busy else (128, 64)
+        return Tile(min(most, least), keys, 4 if least > 16 else 2, 1)
+    if wide > 256:
+        return Tile(min(32 if wide > 512 else 64, least), 32, 4)
+    most, keys = (64, 32) if busy else (128, 32 if architecture == "sm_80" and wide > 128 else 64)
+    return Tile(min(most, least), keys, 8 if min(most, least) >= 128 else 4, 2 if wide > 128 else 3)
+
+
+def flash(call: Call) -> tuple[Specialization, int]:
+    """The kernel on matrix units and its program instances."""
+    what, _ = specialization(call)
+    (query, key, value, *_), params, device = call.inputs, call.params, call.device
+    dtype = query.dtype.name
+    few = key.shape[1]
+    shared = query.shape[1] // few
+    widths = [max(16, power_of_two(x.shape[3])) for x in (query, value)]
+    shifted = bool(params.softcap) or "slopes" in params.given or what.arguments["MASK"] == 2
+    how = tile(
+        device, shared * query.shape[2], max(widths) * query.dtype.itemsize, shifted or what.arguments["MASK"] != 0
+    )
+    tiles = -(-shared * query.shape[2] // how.rows)
+    arguments = {name: its for name, its in what.arguments.items() if name not in CANONICAL}
+    arguments |= {
+        **{name: Pointer(dtype) for name in ("query", "key", "value")},
+        "few": few, "shared": shared, "tiles": tiles, "SCALE": params.scale * (1.0 if shifted else log2(e)),
+        "LOG2E": log2(e), "PRECISION": "tf32" if dtype == "float32" else "ieee", "ROWS": how.rows, "KEYS": how.keys,
+        "D": widths[0], "WIDTH": widths[1],
+    }  # fmt: skip
+    made = replace(
+        what, function=device.kernel(flash_code.__file__, "flash"), arguments=arguments,
+        num_warps=how.num_warps, num_stages=how.num_stages,
+    )  # fmt: skip
+    return made, query.shape[0] * few * tiles
+
+
 def _supports(call: Call) -> str | None:
     return None
 
 
 def _prepare(call: Call) -> Prepared:
-    what, grid = specialization(call)
     *inputs, output = slots(call)
     sizes = [x.dtype.itemsize for x in (*call.outputs, *call.inputs)]
-    return Prepared((prepare(call.device, what, grid, (output, *inputs), sizes),))
+    made = [specialization(call)]
+    if allows_matrix_units(call):
+        params = call.params
+        hidden = "mask" in params.given or params.before is not None or params.after is not None
+        made = [flash(call), *([specialization(call, repair=True)] if hidden else [])]
+    return Prepared(tuple(prepare(call.device, what, grid, (output, *inputs), sizes) for what, grid in made))
 
 
 KERNELS = (Kernel("attention", "triton.attention", "triton/device/attention.py", _supports, _prepare),)

@@ -12,6 +12,7 @@ from ...array import Array
 from ...dtypes import DType
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Layout, Shape
+from .. import bounds
 from ..compose import Operand, composed
 from ..primitive.convolution import convolution
 from ..views import reshape
@@ -157,7 +158,7 @@ def _transposed(
     return _convolved(x, turned, bias, groups, batched, last, **steps)
 
 
-_registered = partial(composed, bits=lambda dtype, numerics: "bits")
+_registered = partial(composed, bits=bounds.unless_fast)
 _forward = partial(_registered, flops=_flops)
 _backward = partial(_registered, flops=partial(_flops, transposed=True))
 

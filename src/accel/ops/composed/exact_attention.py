@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...dtypes import FLOAT64, TABLE, as_dtype
+from ...config import config
+from ...dtypes import FLOAT32, FLOAT64, TABLE, as_dtype
 from ...numerics import ATTENTION, LANES
 from .. import bounds
 from ..parameters import Attention
@@ -98,18 +99,22 @@ def _sum(p: np.ndarray, v: np.ndarray, s: np.ndarray) -> np.ndarray:
 def bound(reference: np.ndarray, *operands: np.ndarray, params: Attention) -> np.ndarray:
     """Each score has an error E; each weight then a relative one of exp(2 E) - 1, of what the exponentials' arguments
     lose (they add up to the range of the scores, thrice), of the exponentials and products by which it reaches the end,
-    and of one addition for each key of a chunk, block and chunk."""
+    and of one addition for each key of a chunk, block and chunk. Matrix units read operands, and weights, in fewer
+    digits."""
     query = operands[0]
     dtype = as_dtype(query.dtype)
     accumulator = TABLE[dtype.accumulator]
     u, least, most = bounds.unit_roundoff(accumulator), bounds.smallest(accumulator), bounds.largest(accumulator)
     depth = bounds.gamma(query.shape[-1], u)
+    operand = bounds.TF32_ROUNDOFF if dtype is FLOAT32 else 0.0
+    weight = operand or bounds.unit_roundoff(dtype)
     absolute = np.zeros(np.shape(reference))
     with np.errstate(all="ignore"):
         for b, its in enumerate(_sequences(*operands, params=params)):
             seen = its.scores != -np.inf
             n = its.scores.shape[-1]
             error = depth * its.products + query.shape[-1] * least * abs(params.scale) + 16 * u * its.sizes
+            error = error + (2 * operand + depth) * its.products if config.numerics == "fast" else error
             error = np.where(seen, error, 0).max(axis=-1, initial=0)
             spread = np.where(seen, np.abs(its.scores), 0).max(axis=-1, initial=0) + np.where(
                 np.isfinite(its.top), np.abs(its.top), 0
@@ -119,6 +124,9 @@ def bound(reference: np.ndarray, *operands: np.ndarray, params: Attention) -> np
             sizes = np.where(np.isfinite(its.values), np.abs(its.values), 0).astype(np.float64)
             largest = sizes.max(axis=(-2, -1), initial=0)[:, None]
             lost = 8 * (n + 4) * least * (1 + (n + 1) * largest)
+            if config.numerics == "fast" and accumulator.itemsize == 4:  # weights are operands of matrix units, too
+                relative = relative + weight + operand
+                lost = lost + (n + 1) * max(bounds.FLUSHED, bounds.smallest(dtype)) * (1 + largest)
             own = np.expm1(2 * relative)[..., None] * (its.weights.astype(np.float64) @ sizes) + lost[..., None]
             size = np.where(seen, its.products + its.sizes, 0).max(axis=-1, initial=0)
             fits = (size < most / 4) & ((n + 1) * largest < most / 4)
