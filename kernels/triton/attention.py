@@ -24,8 +24,15 @@ from accel.numerics import ATTENTION, LANES
 from accel.ops.parameters import ATTENTION_OPERANDS
 from accel.scalar import Program, Step
 
-ROWS = {"interpreter": 64}
-"""Queries of a tile by architecture; 16 elsewhere."""
+WARPS = 8
+"""Of a program instance: with fewer, compilers spill registers."""
+
+
+def _rows(device: Any, wide: int) -> int:
+    """Queries of a tile at most. wide: bytes of a row of the accumulator."""
+    if device.architecture == "interpreter":
+        return 64
+    return 8 if device.architecture.startswith("sm_") and wide > 256 else 16
 
 
 CANONICAL = ("heads", "WIDEN", "DIVIDE", "EXP", "T", "BITS", "LANES", "FOLDS", "CHUNK", "REPAIR")
@@ -46,7 +53,8 @@ def specialization(call: Call, repair: bool = False) -> tuple[Specialization, in
     named = dict(zip(params.given, others, strict=True))
     place = {name: i for i, name in enumerate(params.given)}
     mask = named["mask"].dtype if "mask" in named else None
-    rows = min(power_of_two(query.shape[2]), ROWS.get(device.architecture, 16))
+    width = power_of_two(value.shape[3])
+    rows = min(power_of_two(query.shape[2]), _rows(device, width * wide.itemsize))
     tiles = -(-query.shape[2] // rows)
     far = needs_wide(*((x.shape, x.strides) for x in (*call.inputs, out)))
     programs = {
@@ -72,13 +80,13 @@ def specialization(call: Call, repair: bool = False) -> tuple[Specialization, in
         **{name.upper(): place.get(name, -1) for name in ATTENTION_OPERANDS[1:]},
         "FROM_END": params.from_end, "BEFORE": params.before is not None, "AFTER": params.after is not None,
         "SCALE": params.scale, "CAP": params.softcap, "NOTHING": -inf, "T": getattr(tl, wide.name),
-        "BITS": getattr(tl, f"int{8 * wide.itemsize}"), "ROWS": rows, "WIDTH": power_of_two(value.shape[3]),
+        "BITS": getattr(tl, f"int{8 * wide.itemsize}"), "ROWS": rows, "WIDTH": width,
         "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "CHUNK": ATTENTION, "INDEX": tl.int64 if far else tl.int32,
         "REPAIR": repair,
     }  # fmt: skip
     general = frozenset({"queries", "keys", "before", "after"})
     what = Specialization(
-        device.kernel(device_code.__file__, "attention"), arguments, "i64" if far else "i32", general=general
+        device.kernel(device_code.__file__, "attention"), arguments, "i64" if far else "i32", WARPS, general=general
     )
     return what, query.shape[0] * query.shape[1] * tiles
 
@@ -109,7 +117,7 @@ def tile(device: Any, rows: int, wide: int, busy: bool) -> Tile:
         return Tile(min(most, least), keys, 4 if least > 16 else 2, 1)
     if wide > 256:
         return Tile(min(32 if wide > 512 else 64, least), 32, 4)
-    most, keys = (64, 32) if busy else (128, 32 if architecture == "sm_80" and wide > 128 else 64)
+    most, keys = (32, 32) if busy else (128, 32 if architecture == "sm_80" and wide > 128 else 64)
     return Tile(min(most, least), keys, 8 if min(most, least) >= 128 else 4, 2 if wide > 128 else 3)
 
 

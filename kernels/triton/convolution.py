@@ -51,7 +51,8 @@ def specialization(call: Call, repair: bool = False) -> tuple[Specialization, in
         "INDEX": tl.int64 if far else tl.int32, "REPAIR": repair,
     }  # fmt: skip
     kernel = device.kernel(device_code.__file__, "convolve")
-    return Specialization(kernel, arguments, "i64" if far else "i32"), tiles * rows * its.groups
+    warps = 8 if its.kernel[0] > 1 else 4  # three axes want registers
+    return Specialization(kernel, arguments, "i64" if far else "i32", warps), tiles * rows * its.groups
 
 
 def dot(call: Call) -> tuple[Specialization, int]:

@@ -58,7 +58,7 @@ def _prepare(call: Call) -> Prepared:
         "WIDEN": widen, "FINISH": finish, "STEPS": 8 // params.bits, "RUN": gcd(group, RUN), "BM": height,
         "PANEL": PANEL, "KC": KC, "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
-    kernel, warps = device.kernel(device_code.__file__, "quantized_matmul"), max(1, min(4, height // 2))
+    kernel, warps = device.kernel(device_code.__file__, "quantized_matmul"), max(1, height // 2)
     if depth:
         kernel, warps = device.kernel(dot_code.__file__, "quantized_dot"), 4
         for name in ("chunks", "WIDEN", "RUN", "KC"):
