@@ -19,6 +19,18 @@ def none(reference: Any, *operands: Any, **keywords: Any) -> Any:
     return np.zeros(np.shape(reference))
 
 
+TF32_ROUNDOFF = 2.0**-10
+"""Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""
+
+FLUSHED = 2.0**-126
+"""What "fast" lets float32 arithmetic take for 0 is smaller."""
+
+
+def unless_fast(dtype: DType, numerics: str) -> str:
+    """The class of ops that matrix units may compute in "fast"."""
+    return "bound" if numerics == "fast" else "bits"
+
+
 def unit_roundoff(dtype: DType) -> float:
     """u: half the distance from 1 to the next number."""
     return float(ml_dtypes.finfo(dtype.numpy).eps) / 2

@@ -124,7 +124,7 @@ def linears(dtype: DType) -> Samples:
         lead, k = its.choice(((), (3,), (2, 2), (9,), (0, 3))), its.choice((1, 2, 7, 64, 130))
         outputs = its.choice((1, 5, 64, 65, 128))
         rng = np.random.default_rng(its.integer(0, 2**32 - 1))
-        its_weights = weights(rng, Quantized(8, outputs, k, "float32"), k, its.choice(("normal", "tiny")))
+        its_weights = weights(rng, Quantized("int8", outputs, k, "float32"), k, its.choice(("normal", "tiny")))
         operands = [array(its, dtype, (*lead, k), ("normal", "tiny")), *its_weights]
         keywords: dict[str, Any] = {"outputs": outputs}
         if its.integer(0, 1):
@@ -138,7 +138,7 @@ def linears(dtype: DType) -> Samples:
     def edge(m: int, n: int, k: int) -> Edge:
         def make() -> Sample:
             rng = np.random.default_rng((m, n, k))
-            its = weights(rng, Quantized(8, n, k, "float32"), k)
+            its = weights(rng, Quantized("int8", n, k, "float32"), k)
             operands = (values(rng, dtype, (m, k), "normal"), *its, values(rng, dtype, (n,), "normal"))
             return Sample(operands, {"outputs": n, "activation": "relu"})
 
