@@ -74,7 +74,7 @@ class Recorder:
     def functions(self, programs):
         return functions(programs, False)
 
-    def prepare(self, what, grid):
+    def prepare(self, what, grid, sizes):
         self.prepared.append(what)
 
 

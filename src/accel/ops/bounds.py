@@ -8,7 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from ..dtypes import DType
+from ..config import config
+from ..dtypes import FLOAT32, DType
 from ..numerics import BLOCK, KC, LANES, SCAN
 
 
@@ -34,6 +35,12 @@ def unless_fast(dtype: DType, numerics: str) -> str:
 def unit_roundoff(dtype: DType) -> float:
     """u: half the distance from 1 to the next number."""
     return float(ml_dtypes.finfo(dtype.numpy).eps) / 2
+
+
+def product_roundoff(dtype: DType) -> float:
+    """u of sums of products, which matrix units may compute in "fast"."""
+    more = 2 * TF32_ROUNDOFF if config.numerics == "fast" and dtype is FLOAT32 else 0.0
+    return unit_roundoff(dtype) + more
 
 
 def smallest(dtype: DType) -> float:
