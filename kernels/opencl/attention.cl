@@ -138,8 +138,7 @@ __kernel void attention(__global STORED* out, long out_at, __global const STORED
           s = hyperbolic(quotient(s, numbers.cap)) * numbers.cap;
 #endif
 #if SLOPES
-          const INDEX apart = at + l - place;
-          s = fma(slope, -(T)(apart < 0 ? -apart : apart), s);
+          s = fma(slope, -fabs((T)(at + l - place)), s);
 #endif
 #if MASK == 1
           s = mask[(long)(at + l) * g.mask[3]] ? s : NOTHING;

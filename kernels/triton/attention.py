@@ -1,8 +1,14 @@
-"""Attention: a program instance for each tile of queries of a sequence and head."""
+"""Attention: a program instance for each tile of queries of a sequence and head.
+
+In "fast", 16-bit floats and float32 go to matrix units (device/flash.py) where sequences are neither packed nor paged
+and no weight is dropped. Where a query may not see all keys, the canonical kernel follows for tiles in which a value
+that is no number has met the weight 0.
+"""
 
 from __future__ import annotations
 
-from math import inf
+from dataclasses import dataclass, replace
+from math import e, inf, log2
 from typing import Any
 
 import triton.language as tl
@@ -11,15 +17,33 @@ from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.dtypes import TABLE
 from accel.kernels.triton.device import attention as device_code
+from accel.kernels.triton.device import flash as flash_code
+from accel.kernels.triton.matmul import allows_matrix_units
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
 from accel.numerics import ATTENTION, LANES
 from accel.ops.parameters import ATTENTION_OPERANDS, attention_sizes, attention_strides
 from accel.scalar import Program, Step
 
-ROWS = {"interpreter": 64}
-"""Queries of a tile by architecture; 16 elsewhere."""
+WARPS = 8
+"""Of a program instance: with fewer, compilers spill registers."""
 
+
+def _rows(device: Any, wide: int) -> int:
+    """Queries of a tile at most. wide: bytes of a row of the accumulator."""
+    if device.architecture == "interpreter":
+        return 64
+    return 8 if device.architecture.startswith("sm_") and wide > 256 else 16
+
+
+CANONICAL = (
+    "heads", "sequences", "pages", "page", "dropped", "WIDEN", "DIVIDE", "EXP", "OFFSETS", "PAGES", "DROPOUT", "RANDOM",
+    "KEPT", "T", "BITS", "LANES", "FOLDS", "CHUNK", "REPAIR",
+)  # fmt: skip
+"""Arguments that the kernel on matrix units lacks."""
+
+OTHERS = frozenset({"offsets", "pages", "dropout"})
+"""Operands that only the canonical kernel takes."""
 
 STEPS = {"starts": 1, "lengths": 1, "sinks": 1, "slopes": 1, "offsets": 1, "pages": 2, "dropout": 2}
 """Operands whose strides the kernel takes, in this order, and how many each has."""
@@ -29,14 +53,15 @@ def _function(name: str, dtype: str, arity: int = 1) -> Program:
     return Program((dtype,) * arity, (Step(name, dtype, tuple(range(arity))),), dtype)
 
 
-def specialization(call: Call) -> tuple[Specialization, int]:
-    """The kernel of a call and its program instances."""
+def specialization(call: Call, repair: bool = False) -> tuple[Specialization, int]:
+    """The canonical kernel of a call and its program instances. repair: only what holds a NaN."""
     (query, _, value, *others), (out,), params, device = call.inputs, call.outputs, call.params, call.device
     dtype, wide = query.dtype.name, TABLE[query.dtype.accumulator]
     named = dict(zip(params.given, others, strict=True))
     place = {name: i for i, name in enumerate(params.given)}
     mask = named["mask"].dtype if "mask" in named else None
-    rows = min(power_of_two(query.shape[2]), ROWS.get(device.architecture, 16))
+    width = power_of_two(value.shape[3])
+    rows = min(power_of_two(query.shape[2]), _rows(device, width * wide.itemsize))
     tiles = -(-query.shape[2] // rows)
     far = needs_wide(*((x.shape, x.strides) for x in (*call.inputs, out)))
     programs = {
@@ -66,14 +91,72 @@ def specialization(call: Call) -> tuple[Specialization, int]:
         **{name.upper(): place.get(name, -1) for name in ATTENTION_OPERANDS[1:]},
         "FROM_END": params.from_end, "BEFORE": params.before is not None, "AFTER": params.after is not None,
         "SCALE": params.scale, "CAP": params.softcap, "KEPT": params.kept, "NOTHING": -inf, "T": getattr(tl, wide.name),
-        "BITS": getattr(tl, f"int{8 * wide.itemsize}"), "ROWS": rows, "WIDTH": power_of_two(value.shape[3]),
+        "BITS": getattr(tl, f"int{8 * wide.itemsize}"), "ROWS": rows, "WIDTH": width,
         "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "CHUNK": ATTENTION, "INDEX": tl.int64 if far else tl.int32,
+        "REPAIR": repair,
     }  # fmt: skip
     general = frozenset({"queries", "keys", "before", "after", "sequences", "pages", "page", "dropped"})
     what = Specialization(
-        device.kernel(device_code.__file__, "attention"), arguments, "i64" if far else "i32", general=general
+        device.kernel(device_code.__file__, "attention"), arguments, "i64" if far else "i32", WARPS, general=general
     )
     return what, its.sequences * its.heads * tiles
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Rows and keys of a tile on matrix units."""
+
+    rows: int
+    keys: int
+    num_warps: int
+    num_stages: int = 2
+
+
+def tile(device: Any, rows: int, wide: int, busy: bool) -> Tile:
+    """For as many rows to a head of keys, and keys or values of so many bytes. busy: more is done with scores than to
+    scale them, which wants registers."""
+    architecture = device.architecture
+    least = min(max(16, power_of_two(rows)), 128)
+    if architecture == "interpreter":
+        return Tile(least, 64, 4)
+    if device.kind == "emulated":  # 32 rows avoid wgmma, which the emulator lacks
+        return Tile(min(32, least), 32, 4)
+    if architecture.startswith("gfx1"):
+        return Tile(min(32 if wide > 128 or busy else 64, least), 32, 4 if least > 16 else 2, 1)
+    if architecture.startswith("gfx"):
+        most, keys = (64, 32) if wide > 256 or busy else (128, 64)
+        return Tile(min(most, least), keys, 4 if least > 16 else 2, 1)
+    if wide > 256:
+        return Tile(min(32 if wide > 512 else 64, least), 32, 4)
+    most, keys = (32, 32) if busy else (128, 32 if architecture == "sm_80" and wide > 128 else 64)
+    return Tile(min(most, least), keys, 8 if min(most, least) >= 128 else 4, 2 if wide > 128 else 3)
+
+
+def flash(call: Call) -> tuple[Specialization, int]:
+    """The kernel on matrix units and its program instances."""
+    what, _ = specialization(call)
+    (query, key, value, *_), params, device = call.inputs, call.params, call.device
+    dtype = query.dtype.name
+    few = key.shape[1]
+    shared = query.shape[1] // few
+    widths = [max(16, power_of_two(x.shape[3])) for x in (query, value)]
+    shifted = bool(params.softcap) or "slopes" in params.given or what.arguments["MASK"] == 2
+    how = tile(
+        device, shared * query.shape[2], max(widths) * query.dtype.itemsize, shifted or what.arguments["MASK"] != 0
+    )
+    tiles = -(-shared * query.shape[2] // how.rows)
+    arguments = {name: its for name, its in what.arguments.items() if name not in CANONICAL}
+    arguments |= {
+        **{name: Pointer(dtype) for name in ("query", "key", "value")},
+        "few": few, "shared": shared, "tiles": tiles, "SCALE": params.scale * (1.0 if shifted else log2(e)),
+        "LOG2E": log2(e), "PRECISION": "tf32" if dtype == "float32" else "ieee", "ROWS": how.rows, "KEYS": how.keys,
+        "D": widths[0], "WIDTH": widths[1],
+    }  # fmt: skip
+    made = replace(
+        what, function=device.kernel(flash_code.__file__, "flash"), arguments=arguments,
+        num_warps=how.num_warps, num_stages=how.num_stages,
+    )  # fmt: skip
+    return made, query.shape[0] * few * tiles
 
 
 def _supports(call: Call) -> str | None:
@@ -81,10 +164,14 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Prepared:
-    what, grid = specialization(call)
     *inputs, output = slots(call)
     sizes = [x.dtype.itemsize for x in (*call.outputs, *call.inputs)]
-    return Prepared((prepare(call.device, what, grid, (output, *inputs), sizes),))
+    made = [specialization(call)]
+    params = call.params
+    if allows_matrix_units(call) and not OTHERS.intersection(params.given):
+        hidden = "mask" in params.given or params.before is not None or params.after is not None
+        made = [flash(call), *([specialization(call, repair=True)] if hidden else [])]
+    return Prepared(tuple(prepare(call.device, what, grid, (output, *inputs), sizes) for what, grid in made))
 
 
 KERNELS = (Kernel("attention", "triton.attention", "triton/device/attention.py", _supports, _prepare),)

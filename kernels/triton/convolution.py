@@ -1,7 +1,12 @@
-"""Convolutions: a program instance makes a tile of outputs and places, one outer product at a time."""
+"""Convolutions: a program instance makes a tile of outputs and places, one outer product at a time.
+
+In "fast", float32 goes to matrix units (device/convolution_dot.py), and where there is padding, the canonical kernel
+follows for tiles in which a weight that is no finite number has met it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import triton.language as tl
@@ -10,6 +15,8 @@ from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare
 from accel.convolution_plan import windows
 from accel.kernels.triton.device import convolution as device_code
+from accel.kernels.triton.device import convolution_dot as dot_code
+from accel.kernels.triton.matmul import allows_matrix_units
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.numerics import KC
 
@@ -20,8 +27,8 @@ OUTPUTS = {"interpreter": 64}
 """Outputs of a tile at most by architecture; 16 elsewhere."""
 
 
-def specialization(call: Call) -> tuple[Specialization, int]:
-    """The kernel of a call and its program instances."""
+def specialization(call: Call, repair: bool = False) -> tuple[Specialization, int]:
+    """The canonical kernel of a call and its program instances. repair: only what holds a NaN."""
     device, its = call.device, windows(call)
     out = call.outputs[0]
     places = its.batch * its.places[0] * its.places[1] * its.places[2]
@@ -41,10 +48,38 @@ def specialization(call: Call) -> tuple[Specialization, int]:
         "dilation": its.dilation, "spread": its.spread,
         "x_strides": its.x, "weight_strides": its.weight, "out_strides": its.out, "bias_strides": its.bias or (0, 0),
         "T": getattr(tl, out.dtype.name), "WIDTH": width, "HEIGHT": height, "KC": KC,
-        "INDEX": tl.int64 if far else tl.int32,
+        "INDEX": tl.int64 if far else tl.int32, "REPAIR": repair,
     }  # fmt: skip
     kernel = device.kernel(device_code.__file__, "convolve")
-    return Specialization(kernel, arguments, "i64" if far else "i32"), tiles * rows * its.groups
+    warps = 8 if its.kernel[0] > 1 else 4  # three axes want registers
+    return Specialization(kernel, arguments, "i64" if far else "i32", warps), tiles * rows * its.groups
+
+
+def dot(call: Call) -> tuple[Specialization, int]:
+    """The kernel on matrix units and its program instances."""
+    what, _ = specialization(call)
+    device, its = call.device, windows(call)
+    places = what.arguments["count"]
+    (width, height, depth), warps = tile(device, places, its.outputs)
+    tiles, rows = -(-places // width), -(-its.outputs // height)
+    arguments = {name: value for name, value in what.arguments.items() if name not in ("chunks", "T", "KC", "REPAIR")}
+    arguments |= {
+        "tiles": tiles, "rows": rows, "PRECISION": "tf32", "WIDTH": width, "HEIGHT": height, "DEPTH": depth,
+        "APART": its.channels % depth == 0, "SPREAD": set(its.spread) != {1},
+    }  # fmt: skip
+    kernel = device.kernel(dot_code.__file__, "convolve_dot")
+    made = replace(what, function=kernel, arguments=arguments, num_warps=warps, num_stages=3)
+    return made, tiles * rows * its.groups
+
+
+def tile(device: Any, places: int, outputs: int) -> tuple[tuple[int, int, int], int]:
+    """(places, outputs, terms) of a program instance on matrix units, and its warps."""
+    width, height = (max(16, power_of_two(n)) for n in (places, outputs))
+    if device.kind == "emulated":  # 32 rows avoid wgmma, which the emulator lacks
+        return (min(32, width), min(32, height), 16), 4
+    if device.architecture == "interpreter":
+        return (min(256, width), min(64, height), 32), 4
+    return (min(128, width), min(64, height), 32), 4 if width < 128 else 8
 
 
 def _supports(call: Call) -> str | None:
@@ -52,10 +87,14 @@ def _supports(call: Call) -> str | None:
 
 
 def _prepare(call: Call) -> Prepared:
-    what, grid = specialization(call)
     *inputs, out = slots(call)
     sizes = [x.dtype.itemsize for x in (*call.outputs, *call.inputs)]
-    return Prepared((prepare(call.device, what, grid, (out, *inputs), sizes),))
+    made = [specialization(call)]
+    its = windows(call)
+    if allows_matrix_units(call) and its.outputs >= 8 and made[0][0].arguments["terms"] >= 16:
+        whole = not any((*call.params.low, *call.params.high)) and set(its.spread) == {1}
+        made = [dot(call), *([] if whole else [specialization(call, repair=True)])]
+    return Prepared(tuple(prepare(call.device, what, grid, (out, *inputs), sizes) for what, grid in made))
 
 
 KERNELS = (Kernel("convolution", "triton.convolution", "triton/device/convolution.py", _supports, _prepare),)

@@ -81,16 +81,16 @@ def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics:
     architecture, name = device.architecture, operand.name
     stages = 3 if architecture.startswith("sm_") else 2
     if operand.kind != "f":
-        if name == "int8" and output.name in ("int8", "int32") and _has_matrix_units(architecture):
+        if name == "int8" and output.name in ("int8", "int32") and has_matrix_units(architecture):
             tile, warps = _matrix_tile(device, m, n, 1, finished)
             return Config("dot", "int8", "int8", "int32", tile, warps, stages, kc=INT8_CHUNK)
         return Config("chain", name, wide(output), wide(output), *_vector_tile(device, m, n, 4), kc=UNCHUNKED)
     if name == "float64" and not (device.kind == "gpu" and architecture in DOUBLE_UNITS):
         return Config("chain", name, name, name, *_vector_tile(device, m, n, 4))
-    if operand.itemsize == 2 and numerics != "reproducible" and _has_matrix_units(architecture):
+    if operand.itemsize == 2 and numerics != "reproducible" and has_matrix_units(architecture):
         tile, warps = _matrix_tile(device, m, n, 2, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, kc=UNCHUNKED)
-    if name == "float32" and numerics == "fast" and _has_tf32(architecture):
+    if name == "float32" and numerics == "fast" and has_tf32(architecture):
         tile, warps = _matrix_tile(device, m, n, 4, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, "tf32", UNCHUNKED)
     tile, warps = _vector_tile(device, m, n, 8 if architecture.startswith("sm_") and architecture != "sm_90" else 16)
@@ -117,12 +117,21 @@ def _matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> 
     return (64, 64, depth), 4
 
 
-def _has_matrix_units(architecture: str) -> bool:
+def allows_matrix_units(call: Call) -> bool:
+    """Whether a call's mode and device let matrix units compute a sum of products that is not ``matmul``."""
+    dtype, device = call.inputs[0].dtype, call.device
+    architecture = device.architecture  # type: ignore[attr-defined]
+    if call.settings.numerics != "fast" or dtype.itemsize > 4 or not has_matrix_units(architecture):
+        return False
+    return dtype.itemsize == 2 or has_tf32(architecture) or architecture == "interpreter"
+
+
+def has_matrix_units(architecture: str) -> bool:
     """Whether tl.dot of 16-bit floats and int8 reaches them; elsewhere it gains nothing, or fails."""
     return architecture not in ("sm_70", "sm_72", "sm_75", "gfx906")
 
 
-def _has_tf32(architecture: str) -> bool:
+def has_tf32(architecture: str) -> bool:
     """Whether tl.dot rounds float32 operands to TF32 (NVIDIA) or XF32 (AMD) there."""
     if architecture.startswith("sm_"):
         return int(architecture.removeprefix("sm_")) >= 80

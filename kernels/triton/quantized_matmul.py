@@ -1,4 +1,4 @@
-"""Products with quantised weights: a program instance for each panel and block of rows."""
+"""Products with quantised weights: a program instance for each panel and block of rows; in "fast" on matrix units."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import triton.language as tl
 
 from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
+from accel.kernels.triton.device import quantized_dot as dot_code
 from accel.kernels.triton.device import quantized_matmul as device_code
+from accel.kernels.triton.matmul import allows_matrix_units
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
 from accel.numerics import KC
@@ -21,6 +23,20 @@ RUN = 8
 """Steps of k that are written out at most."""
 
 
+DEPTH = 64
+"""Bytes of codes of a column at most in a step on matrix units; 16 at least, which are what tl.dot takes."""
+
+
+def _dot_depth(call: Call) -> int:
+    """Bytes of a step, or 0 where the canonical kernel serves: minima are subtracted from each weight, which loses less
+    than to subtract them from sums."""
+    its = call.params.its
+    if not allows_matrix_units(call) or its.minors == "minima":
+        return 0
+    depth = gcd(call.params.group // its.steps, DEPTH)
+    return depth if depth >= 16 else 0
+
+
 def _supports(call: Call) -> str | None:
     return None
 
@@ -30,7 +46,9 @@ def _prepare(call: Call) -> Prepared:
     its, small = params.its, FLOATS.get(params.its.codes)
     (m, n), k, group = out.shape, x.shape[1], max(1, params.group)
     far = needs_wide(*((its.shape, its.strides) for its in (x, codes, out)))
-    height = min(ROWS, power_of_two(m))
+    depth = _dot_depth(call)
+    most = 32 if device.kind == "emulated" else 64  # 32 rows avoid wgmma, which the emulator lacks
+    height = min(max(16, power_of_two(m)), most) if depth else min(ROWS, power_of_two(m))
     tiles_m = -(-m // height)
     exponents = scales.dtype.name == "uint8"
     widen, finish, scale = device.functions(
@@ -53,10 +71,14 @@ def _prepare(call: Call) -> Prepared:
         "ZEROS": its.minors == "zeros", "ZERO": its.zero, "RUN": gcd(group, RUN), "BM": height,
         "PANEL": PANEL, "KC": KC, "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
-    what = Specialization(
-        device.kernel(device_code.__file__, "quantized_matmul"), arguments, "i64" if far else "i32",
-        num_warps=max(1, min(4, height // 2)),
-    )  # fmt: skip
+    kernel, warps = device.kernel(device_code.__file__, "quantized_matmul"), max(1, height // 2)
+    if depth:
+        kernel, warps = device.kernel(dot_code.__file__, "quantized_dot"), 4
+        for name in ("chunks", "WIDEN", "EACH", "RUN", "KC"):
+            del arguments[name]
+        arguments["x"] = Pointer(x.dtype.name)
+        arguments |= {"DEPTH": depth, "PRECISION": "tf32" if x.dtype.name == "float32" else "ieee"}
+    what = Specialization(kernel, arguments, "i64" if far else "i32", warps, 3 if depth else 2)
     *inputs, output = slots(call)
     sizes = [its.dtype.itemsize for its in (out, *call.inputs)]
     return Prepared((prepare(device, what, tiles_m * -(-n // PANEL), (output, *inputs), sizes),))

@@ -3,6 +3,7 @@ none."""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -17,10 +18,15 @@ sys.path.pop()
 
 pytestmark = pytest.mark.usefixtures("wrong_backend")
 
+SLOW = re.compile("attention-(?!chunk-1024|short-weights|times-zero)")
+"""Faults whose examples take seconds each in NumPy."""
+
 CASES = sorted({case for fault in FAULTS.values() for case in fault.cases})
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if SLOW.match(name) else []) for name in FAULTS]
+)
 def test_a_fault_is_seen(name):
     unseen = []
     for op, dtype in FAULTS[name].cases:

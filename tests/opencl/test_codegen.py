@@ -16,9 +16,20 @@ import accel
 from accel.backends.base import Call
 from accel.boxes import boxes
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, factor, join, matmul, pointwise, reduce, row
+from accel.kernels.opencl import (
+    attention,
+    build,
+    convolution,
+    factor,
+    join,
+    matmul,
+    pointwise,
+    quantized_matmul,
+    reduce,
+    row,
+)
 from accel.layout import Layout, layout
-from accel.ops.parameters import Factor, Join
+from accel.ops.parameters import Attention, Convolution, Factor, Join, Quantized
 from accel.ops.primitive.row import Rows
 from accel.scalar import Fold, Input, Program, ProgramBuilder, RowProgram, Step, count_fma, program_for
 
@@ -170,6 +181,78 @@ def test_factor_compiles(target: Target, kind: str, dtype: str, pairs: bool, tmp
     call = Call("factor", inputs, outputs, Factor(kind, pairs), device, accel.config.current())
     for assembly in compile_for(target, factor.source(call, "lanes", True), tmp_path / kind):
         assert spills(assembly) == 0
+
+
+def on_null(op: str, params: object, dtype: str, shapes: list[tuple[int, ...]], *others: Layout) -> Call:
+    """A call whose output has the first shape; others: further operands."""
+    device = accel.device("null")
+    out, *inputs = (layout(TABLE[dtype], shape, None, device) for shape in shapes)
+    return Call(op, (*inputs, *others), (out,), params, device, accel.config.current())
+
+
+def is_matrix(assembly: str) -> list[str]:
+    """Instructions of the matrix units."""
+    return re.findall(r"\bdpasw?\b", assembly)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize(
+    ("dtype", "d", "every"), [("float32", 64, False), ("float16", 128, True), ("float64", 64, False)]
+)
+def test_attention_compiles_without_spills(target: Target, dtype: str, d: int, every: bool, tmp_path: Path) -> None:
+    """With every operand and option, and with none."""
+    if dtype == "float64" and not target.fp64:
+        pytest.skip(f"{target.name} has no float64")
+    device = accel.device("null")
+    others = {
+        "mask": layout(TABLE["bool"], (2, 8, 70, 300), None, device),
+        "sinks": layout(TABLE["float32"], (8,), None, device),
+        "slopes": layout(TABLE["float32"], (8,), None, device),
+        "starts": layout(TABLE["int64"], (2,), None, device),
+        "lengths": layout(TABLE["int64"], (2,), None, device),
+    }
+    params = Attention(0.125, after=0)
+    if every:
+        params = Attention(0.125, 30.0, True, 128, 0, tuple(others))
+    shapes = [(2, 8, 70, d), (2, 8, 70, d), (2, 2, 300, d), (2, 2, 300, d)]
+    call = on_null("attention", params, dtype, shapes, *(others.values() if every else ()))
+    for assembly in compile_for(target, attention.source(call, "lanes", True)[0], tmp_path / "attention"):
+        assert spills(assembly) == 0
+        assert not is_matrix(assembly)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_convolution_compiles_without_spills(target: Target, dtype: str, tmp_path: Path) -> None:
+    if dtype == "float64" and not target.fp64:
+        pytest.skip(f"{target.name} has no float64")
+    params = Convolution((2, 2), (1, 1), (1, 1), (1, 1), (1, 1), False)
+    for groups, channels in ((1, 64), (64, 1)):
+        each = 64 // groups
+        shapes = [
+            (8, groups, each, 28, 28),
+            (8, groups, channels, 56, 56),
+            (groups, each, channels, 3, 3),
+            (groups, each),
+        ]
+        source = convolution.source(on_null("convolution", params, dtype, shapes), True)
+        for assembly in compile_for(target, source, tmp_path / str(groups)):
+            assert spills(assembly) == 0
+            assert not is_matrix(assembly)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize(("bits", "dtype"), [(8, "float32"), (4, "bfloat16")])
+def test_quantized_matmul_compiles_without_spills(target: Target, bits: int, dtype: str, tmp_path: Path) -> None:
+    """One row, and the most rows of a work-item."""
+    device, params, k = accel.device("null"), Quantized(f"int{bits}", 1000, 32, dtype), 4096
+    kinds = ("int8" if bits == 8 else "uint8", "float32", "int8")
+    weights = [layout(TABLE[d], shape, None, device) for d, shape in zip(kinds, params.shapes(k), strict=True)]
+    for m in (1, 100):
+        call = on_null("quantized_matmul", params, dtype, [(m, 1000), (m, k)], *weights)
+        for assembly in compile_for(target, quantized_matmul.source(call, True), tmp_path / str(m)):
+            assert spills(assembly) == 0
+            assert not is_matrix(assembly)
 
 
 REDUCTIONS = (("sum", "float32"), ("sum", "float16"), ("prod", "int16"), ("max", "bfloat16"), ("argmax", "float32"),

@@ -9,10 +9,12 @@ import pyopencl as cl
 import accel
 from accel import registry
 from accel.backends import opencl
+from accel.dtypes import TABLE
 from accel.ops import canonical
 from accel.ops.primitive.row import Rows, evaluate
 from accel.ops.primitive.row import rows as run_rows
 from accel.scalar import Fold, Input, RowProgram, Step
+from accel.testing.compare import check
 
 BROKEN = """
 __kernel void past_the_end(__global float *x) { x[get_global_id(0) + 1] = 1.0f; }
@@ -122,6 +124,32 @@ def kernels(device: accel.Device) -> None:
     assert got.shape == (3, 7)
 
 
+def models(device: accel.Device) -> None:
+    """Attention, convolutions and products with quantised weights, as the kit has them at the edges of the contract:
+    what is small enough for a simulator."""
+    for name, most in (("attention", 2600), ("convolution", 1000), ("quantized_matmul", 5000)):
+        spec, run = registry.OPS[name], 0
+        for edge in spec.samples(TABLE["float32"]).edges:
+            if edge.size <= most:
+                sample = edge.make()
+                check(spec, device, sample.operands, sample.keywords)
+                run += 1
+        assert run >= 3, f"{run} examples of {name}"
+    rng = np.random.default_rng(1)
+    q, k, v = (
+        rng.standard_normal(shape).astype(np.float32) for shape in ((1, 2, 10, 20), (1, 1, 70, 20), (1, 1, 70, 9))
+    )
+    check(
+        registry.OPS["scaled_dot_product_attention"], device, (q, k, v),
+        {"is_causal": True, "enable_gqa": True, "sinks": q[0, :, 0, 0].copy(), "alibi_slopes": q[0, :, 1, 0].copy()},
+    )  # fmt: skip
+    x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 20, 9, 7), (6, 20, 3, 3), 6))
+    check(registry.OPS["conv2d"], device, (x, weight, bias), {"stride": 2, "padding": 1, "dilation": (1, 2)})
+    last = np.moveaxis(x, 1, 3)[:, ::-1]
+    keywords = {"groups": 2, "padding": "same", "data_format": "NHWC"}
+    check(registry.OPS["conv2d"], device, (last, weight[:, :10], bias), keywords)
+
+
 if __name__ == "__main__":
     mode = sys.argv[1]
     opencl.POOLED = 0  # every buffer of its exact size: the pool rounds sizes up
@@ -130,5 +158,9 @@ if __name__ == "__main__":
     simulated = started.adopt(cl.CommandQueue(context))
     assert "Oclgrind" in simulated.description, simulated.description
     simulated.geometry = "loops" if mode == "loops" else "lanes"
-    control(simulated) if mode == "control" else kernels(simulated)
+    if mode == "control":
+        control(simulated)
+    else:
+        kernels(simulated)
+        models(simulated)
     print("done", mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 from importlib.util import find_spec
 
@@ -13,6 +14,23 @@ import accel
 if find_spec("triton") is None:
     collect_ignore_glob = ["test_*.py"]
     warnings.warn("tests/triton is left out: triton is not installed", stacklevel=1)
+
+SLOW = re.compile(
+    r"\[(attention|convolution|quantized)[^]]*-(sm_80|sm_100|gfx90a|gfx950|gfx1100|gfx1201)\]"
+    r"|\[(?!attention-|attention float16, fast-|convolution, fast-|convolution-|quantized 4 bfloat16)"
+    r"(attention|convolution|quantized)[^]]*-(sm_90|gfx942)\]"
+    r"|test_fast.*emulated-sm_90-(?!decode|8-float32|conv2d\])"
+    r"|test_attention_of_every_operand.*emulated"
+)
+"""Tests that take long to compile, or to emulate, and that others nearly cover."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "/triton/" in item.nodeid and SLOW.search(item.nodeid):
+            item.add_marker(pytest.mark.slow)
+
 
 NAMES = (
     "triton:interpreter",

@@ -27,10 +27,10 @@ from accel.backends.base import Call
 from accel.backends.triton_host import EmulatedDevice
 from accel.backends.triton_kernel import functions, load
 from accel.dtypes import TABLE
-from accel.kernels.triton import factor, join, matmul, pointwise, reduce, row
+from accel.kernels.triton import attention, convolution, factor, join, matmul, pointwise, quantized_matmul, reduce, row
 from accel.layout import layout
 from accel.ops.composed.butterfly import butterfly
-from accel.ops.parameters import Factor, Join
+from accel.ops.parameters import Attention, Convolution, Factor, Join, Quantized
 from accel.ops.primitive.matmul import Product
 from accel.ops.primitive.reduce import Reduction
 from accel.registry import OPS
@@ -74,7 +74,7 @@ class Recorder:
     def functions(self, programs):
         return functions(programs, False)
 
-    def prepare(self, what, grid):
+    def prepare(self, what, grid, sizes):
         self.prepared.append(what)
 
 
@@ -157,6 +157,68 @@ def factor_case(kind, dtype, m, n, pairs=False):
     return prepare
 
 
+def attention_case(dtype, queries, keys, d, names=(), heads=(8, 2), numerics="default", **options):
+    """A causal one. names: of operands beside query, key and value."""
+
+    def prepare(device):
+        def made(*shape, of=dtype):
+            return layout(TABLE[of], shape, None, device)
+
+        accumulator = TABLE[dtype].accumulator
+        others = {
+            "mask": made(2, heads[0], queries, keys, of="bool"), "sinks": made(heads[0], of=accumulator),
+            "slopes": made(heads[0], of=accumulator), "starts": made(2, of="int64"), "lengths": made(2, of="int64"),
+        }  # fmt: skip
+        inputs = (made(2, heads[0], queries, d), made(2, heads[1], keys, d), made(2, heads[1], keys, d))
+        params = Attention(d**-0.5, after=0, from_end=True, given=names, **options)
+        with accel.config(numerics=numerics):
+            settings = accel.config.current()
+        inputs += tuple(others[name] for name in names)
+        call = Call("attention", inputs, (made(2, heads[0], queries, d),), params, device, settings)
+        attention._prepare(call)
+
+    return prepare
+
+
+def convolution_case(dtype, lengths, channels, outputs, kernel, stride=1, groups=1, last=False, numerics="default"):
+    """A batch of 8, padded so that a kernel of stride 1 keeps the lengths."""
+
+    def prepare(device):
+        rank = len(lengths)
+        params = Convolution(
+            (stride,) * rank, (kernel // 2,) * rank, (kernel // 2,) * rank, (1,) * rank, (1,) * rank, last
+        )
+        places = params.places(lengths, (kernel,) * rank)
+        shapes = [(8, groups, channels, *lengths), (8, groups, outputs, *places)]
+        if last:
+            shapes = [(8, *shape[3:], *shape[1:3]) for shape in shapes]
+        x, out = (layout(TABLE[dtype], shape, None, device) for shape in shapes)
+        weight = layout(TABLE[dtype], (groups, outputs, channels, *(kernel,) * rank), None, device)
+        bias = layout(TABLE[dtype], (groups, outputs), None, device)
+        with accel.config(numerics=numerics):
+            settings = accel.config.current()
+        convolution._prepare(Call("convolution", (x, weight, bias), (out,), params, device, settings))
+
+    return prepare
+
+
+def quantized_case(dtype, bits, m, n, k, group=64, numerics="default"):
+    def prepare(device):
+        params = Quantized(f"int{bits}", n, group, dtype)
+        x, out = layout(TABLE[dtype], (m, k), None, device), layout(TABLE[dtype], (m, n), None, device)
+        kinds = ("int8" if bits == 8 else "uint8", "float32", "int8")
+        weights = [layout(TABLE[d], shape, None, device) for d, shape in zip(kinds, params.shapes(k), strict=True)]
+        with accel.config(numerics=numerics):
+            settings = accel.config.current()
+        call = Call("quantized_matmul", (x, *weights), (out,), params, device, settings)
+        quantized_matmul._prepare(call)
+
+    return prepare
+
+
+EVERY = ("mask", "sinks", "slopes", "starts", "lengths")
+
+
 def bias_gelu(accumulator, dtype):
     build = ProgramBuilder(accumulator, dtype)
     return build.finish(build.apply("gelu", build.apply("add", *build.inputs)), dtype)
@@ -223,6 +285,18 @@ EXACT = {
     "qr complex64": factor_case("qr", "float32", 1000, 32, True),
     "solve complex64": factor_case("solve", "float32", 32, 1000, True),
     "join of lines float16": join_case("float16", 512, 64),
+    "attention": attention_case("float32", 512, 512, 64),
+    "attention of 128": attention_case("float32", 512, 512, 128),
+    "attention float16, every option": attention_case("float16", 512, 512, 80, EVERY, softcap=30.0, before=256),
+    "attention float64": attention_case("float64", 512, 512, 64),
+    "attention, one query": attention_case("bfloat16", 1, 4096, 128, ("lengths",), (32, 8)),
+    "convolution": convolution_case("float32", (56, 56), 64, 64, 3),
+    "convolution float64, last, strided": convolution_case("float64", (28, 28), 128, 256, 3, 2, last=True),
+    "convolution of 3 axes": convolution_case("float32", (8, 12, 12), 16, 20, 3),
+    "convolution of each channel": convolution_case("float32", (56, 56), 1, 1, 3, groups=32),
+    "quantized 8": quantized_case("float32", 8, 1, 4096, 4096),
+    "quantized 4 bfloat16": quantized_case("bfloat16", 4, 8, 4096, 4096, 32),
+    "quantized 4 float16, many rows": quantized_case("float16", 4, 512, 4096, 4096, 128),
 }
 MATRIX_UNITS = {
     "matmul float16": matmul_case("float16", "float16", 1024, 1024, 1024, "default"),
@@ -232,6 +306,18 @@ MATRIX_UNITS = {
     ),
     "matmul bfloat16, small": matmul_case("bfloat16", "float32", 20, 40, 99, "default"),
     "matmul float32, fast": matmul_case("float32", "float32", 1024, 1024, 1024, "fast"),
+    "attention, fast": attention_case("float32", 512, 512, 64, numerics="fast"),
+    "attention float16, fast": attention_case("float16", 512, 512, 128, numerics="fast"),
+    "attention bfloat16, fast, every option": attention_case(
+        "bfloat16", 512, 512, 80, EVERY, numerics="fast", softcap=30.0, before=256
+    ),
+    "attention float16, fast, one query": attention_case("float16", 1, 4096, 128, ("lengths",), (32, 8), "fast"),
+    "convolution, fast": convolution_case("float32", (56, 56), 64, 64, 3, numerics="fast"),
+    "convolution, fast, last": convolution_case("float32", (28, 28), 128, 256, 3, 2, last=True, numerics="fast"),
+    "convolution, fast, of 3 channels": convolution_case("float32", (112, 112), 3, 64, 7, 2, numerics="fast"),
+    "quantized 8, fast": quantized_case("float32", 8, 512, 4096, 4096, numerics="fast"),
+    "quantized 4 bfloat16, fast": quantized_case("bfloat16", 4, 512, 4096, 4096, 32, "fast"),
+    "quantized 4 float16, fast, one row": quantized_case("float16", 4, 1, 4096, 4096, 128, "fast"),
 }
 CASES = EXACT | MATRIX_UNITS
 
@@ -509,8 +595,47 @@ def test_matrix_units_are_used(architecture):
     """16-bit products in "default" reach wgmma, tcgen05, mma, MFMA or WMMA."""
     unit = {"sm_80": "mma.sync", "sm_90": "wgmma", "sm_100": "tcgen05.mma"}.get(architecture)
     unit = unit or ("v_wmma" if architecture.startswith("gfx1") else "v_mfma")
-    for _, kernel in compiled("matmul float16", architecture):
-        assert unit in text(kernel)
+    (_, kernel), *_ = compiled("matmul float16", architecture)
+    assert unit in text(kernel)
+
+
+@pytest.mark.parametrize(
+    ("case", "count"),
+    [("attention", 1), ("attention, one query", 1), ("attention, fast", 2), ("convolution", 1),
+     ("convolution, fast", 2), ("quantized 8", 1), ("quantized 8, fast", 1), ("matmul float32", 1)],
+)  # fmt: skip
+def test_launches(case, count):
+    """As docs/compositions.md lists them; these attentions are causal, these convolutions padded."""
+    device = Recorder("sm_90")
+    CASES[case](device)
+    assert len(device.prepared) == count
+
+
+FAST = [case for case in MATRIX_UNITS if "fast" in case and not case.startswith("matmul")]
+"""Cases whose first kernel is for matrix units; a second one is the canonical one."""
+
+UNIT = re.compile(r"\bmma\.sync|\bwgmma\.mma|\btcgen05\.mma|\bv_(?:s?wmma|s?mfmac?)_")
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+@pytest.mark.parametrize("case", FAST)
+def test_matrix_units_are_used_in_fast(case, architecture):
+    """Where they take the dtype: float32 as TF32 on NVIDIA and as XF32 on gfx942, elsewhere the canonical kernel."""
+    (what, kernel), *rest = compiled(case, architecture)
+    wide = what.arguments["x" if "x" in what.arguments else "query"].dtype == "float32"
+    units = not wide or architecture.startswith("sm_") or architecture == "gfx942"
+    assert bool(UNIT.search(text(kernel))) == units
+    assert not any(UNIT.search(text(each)) for _, each in rest)
+
+
+PROMISED = [case for case in EXACT if case.startswith(("attention", "convolution", "quantized"))]
+
+
+@pytest.mark.parametrize("architecture", TARGETS)
+@pytest.mark.parametrize("case", PROMISED)
+def test_no_matrix_units_where_bits_are_promised(case, architecture):
+    for _, kernel in compiled(case, architecture):
+        assert not UNIT.search(text(kernel))
 
 
 @pytest.mark.parametrize("architecture", ["sm_100", "sm_120"])

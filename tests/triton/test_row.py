@@ -256,7 +256,7 @@ class Counted:
     def functions(self, found):
         return functions(found, False)
 
-    def prepare(self, what, grid):
+    def prepare(self, what, grid, sizes):
         self.keys.add(what.key())
 
 

@@ -8,6 +8,7 @@ import triton
 import triton.language as tl
 
 from accel.kernels.triton.device.factor import either
+from accel.kernels.triton.device.nan import no_nan
 from accel.kernels.triton.device.reduce import halves
 
 
@@ -68,9 +69,11 @@ def attention(
     FROM_END: tl.constexpr, BEFORE: tl.constexpr, AFTER: tl.constexpr, SCALE: tl.constexpr, CAP: tl.constexpr,
     KEPT: tl.constexpr, NOTHING: tl.constexpr, T: tl.constexpr, BITS: tl.constexpr, ROWS: tl.constexpr,
     WIDTH: tl.constexpr, LANES: tl.constexpr, FOLDS: tl.constexpr, CHUNK: tl.constexpr, INDEX: tl.constexpr,
+    REPAIR: tl.constexpr,
 ):  # fmt: skip
     """SINKS, SLOPES, STARTS, LENGTHS, OFFSETS, PAGES, DROPOUT: places among the other operands, of which a mask is the
-    first; -1: none. steps: their strides. BEFORE, AFTER: whether the window ends there."""
+    first; -1: none. steps: their strides. BEFORE, AFTER: whether the window ends there. REPAIR: only tiles in which the
+    output holds a NaN."""
     group = tl.program_id(0).to(INDEX)
     tile, group = group % tiles, group // tiles
     h, b = group % heads, group // heads
@@ -112,6 +115,16 @@ def attention(
     lanes, column = tl.arange(0, LANES).to(INDEX), tl.arange(0, WIDTH).to(INDEX)
     its = h // shared
     query += b * query_strides[0] + h * query_strides[1] + (first + row) * query_strides[2]
+    out += (
+        b * out_strides[0]
+        + h * out_strides[1]
+        + (first + row)[:, None] * out_strides[2]
+        + column[None, :] * out_strides[3]
+    )
+    if REPAIR:
+        found = WIDEN(tl.load(out, mask=there[:, None] & (column < dv)[None, :], other=0))
+        if no_nan(found, ROWS * WIDTH):
+            return
     key += its * key_strides[1]
     value += its * value_strides[1] + column * value_strides[3]
     table, lead, chance = query, start, tl.full((), 0, tl.uint64)
@@ -197,10 +210,4 @@ def attention(
     if DROPOUT >= 0:
         result = result * tl.full((), KEPT, T)
     result = tl.where((most == nothing)[:, None] | (result == 0), nil, result)
-    out += (
-        b * out_strides[0]
-        + h * out_strides[1]
-        + (first + row)[:, None] * out_strides[2]
-        + column[None, :] * out_strides[3]
-    )
     tl.store(out, NARROW(result), mask=there[:, None] & (column < dv)[None, :])

@@ -5,14 +5,18 @@ is skipped, and counted."""
 import triton
 import triton.language as tl
 
+from accel.kernels.triton.device.nan import no_nan
+
 
 @triton.jit
 def convolve(
     out, x, weight, bias, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride, low,
     dilation, spread, x_strides, weight_strides, out_strides, bias_strides,
     T: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
+    REPAIR: tl.constexpr,
 ):  # fmt: skip
-    """A program instance has HEIGHT outputs of one group at WIDTH places of the whole batch."""
+    """A program instance has HEIGHT outputs of one group at WIDTH places of the whole batch. REPAIR: only where the
+    output holds a NaN."""
     pid = tl.program_id(0).to(INDEX)
     place = pid % tiles * WIDTH + tl.arange(0, WIDTH).to(INDEX)
     row = pid // tiles % rows * HEIGHT + tl.arange(0, HEIGHT).to(INDEX)
@@ -22,6 +26,12 @@ def convolve(
     o1 = place // places[2] % places[1]
     o0 = place // places[2] // places[1] % places[0]
     entry = place // places[2] // places[1] // places[0]
+    at = entry * out_strides[0] + group * out_strides[1] + o0 * out_strides[3] + o1 * out_strides[4]
+    out += (at + o2 * out_strides[5])[None, :] + (row * out_strides[2])[:, None]
+    if REPAIR:
+        found = tl.load(out, mask=within[:, None] & inside[None, :], other=0)
+        if no_nan(found, HEIGHT * WIDTH):
+            return
     x += entry * x_strides[0] + group * x_strides[1]
     weight += group * weight_strides[0] + row * weight_strides[1]
     total = tl.full([HEIGHT, WIDTH], 0, T)
@@ -50,6 +60,4 @@ def convolve(
     if len(bias) > 0:
         its = tl.load(bias[0] + group * bias_strides[0] + row * bias_strides[1], mask=within, other=0)
         total = total + its[:, None]
-    at = entry * out_strides[0] + group * out_strides[1] + o0 * out_strides[3] + o1 * out_strides[4]
-    at = (at + o2 * out_strides[5])[None, :] + (row * out_strides[2])[:, None]
-    tl.store(out + at, total, mask=within[:, None] & inside[None, :])
+    tl.store(out, total, mask=within[:, None] & inside[None, :])

@@ -8,7 +8,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from ..dtypes import DType
+from ..config import config
+from ..dtypes import FLOAT32, DType
 from ..numerics import BLOCK, KC, LANES, SCAN
 
 
@@ -19,9 +20,27 @@ def none(reference: Any, *operands: Any, **keywords: Any) -> Any:
     return np.zeros(np.shape(reference))
 
 
+TF32_ROUNDOFF = 2.0**-10
+"""Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""
+
+FLUSHED = 2.0**-126
+"""What "fast" lets float32 arithmetic take for 0 is smaller."""
+
+
+def unless_fast(dtype: DType, numerics: str) -> str:
+    """The class of ops that matrix units may compute in "fast"."""
+    return "bound" if numerics == "fast" else "bits"
+
+
 def unit_roundoff(dtype: DType) -> float:
     """u: half the distance from 1 to the next number."""
     return float(ml_dtypes.finfo(dtype.numpy).eps) / 2
+
+
+def product_roundoff(dtype: DType) -> float:
+    """u of sums of products, which matrix units may compute in "fast"."""
+    more = 2 * TF32_ROUNDOFF if config.numerics == "fast" and dtype is FLOAT32 else 0.0
+    return unit_roundoff(dtype) + more
 
 
 def smallest(dtype: DType) -> float:

@@ -17,6 +17,7 @@ from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import Shape
 from ...layout import broadcast_shapes as common_shape
 from ...numerics import HEAD
+from .. import bounds
 from ..compose import AnyOperand, Indices, Operand, composed
 from ..parameters import Attention
 from ..pieces import filled
@@ -37,7 +38,10 @@ def _samples(dtype: DType) -> Any:
     return attention_family.public(dtype)
 
 
-@composed(reference=exact_attention.of_public, bound=exact_attention.bound_of_public, samples=_samples, widen=False)
+@composed(
+    reference=exact_attention.of_public, bound=exact_attention.bound_of_public, bits=bounds.unless_fast,
+    samples=_samples, widen=False,
+)  # fmt: skip
 def scaled_dot_product_attention(
     query: Operand,
     key: Operand,

@@ -12,6 +12,7 @@ from ...array import Array
 from ...dtypes import DType
 from ...errors import ArgumentError, ShapeError, shown
 from ...layout import Layout, Shape
+from .. import bounds
 from ..compose import Operand, composed
 from ..primitive.convolution import convolution
 from ..primitive.pointwise import fn
@@ -203,7 +204,7 @@ def _public(body: Any, op: str, text: str, rank: int, kind: str) -> Any:
     return composed(
         reference=getattr(exact, op),
         samples=_samples(rank, kind),
-        bits=lambda dtype, numerics: "bits",
+        bits=bounds.unless_fast,
         flops=partial(_flops, transposed=kind == "transposed"),
     )(body)
 

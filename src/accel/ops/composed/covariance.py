@@ -10,6 +10,7 @@ from ...arguments import integer, switch
 from ...array import Array
 from ...dtypes import DType
 from ...errors import ShapeError
+from .. import bounds
 from ..compose import Indices, Operand, composed
 from ..concatenation import concat
 from ..pieces import filled
@@ -60,7 +61,7 @@ def average(
     return kept if returned else kept[0]
 
 
-@composed(reference=exact.cov, samples=partial(examples, "cov"), namespace="")
+@composed(reference=exact.cov, samples=partial(examples, "cov"), namespace="", bits=bounds.unless_fast)
 def cov(
     x: Operand,
     /,
@@ -82,7 +83,7 @@ def cov(
     return _covariances("cov", x, y, rowvar, bias, ddof, fweights, aweights)
 
 
-@composed(reference=exact.corrcoef, samples=partial(examples, "corrcoef"), namespace="")
+@composed(reference=exact.corrcoef, samples=partial(examples, "corrcoef"), namespace="", bits=bounds.unless_fast)
 def corrcoef(x: Operand, /, y: Operand | None = None, rowvar: bool = True) -> Array:
     """The correlation coefficients of variables: `cov` divided by both standard deviations, limited to [-1, 1].
 

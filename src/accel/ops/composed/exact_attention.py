@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...dtypes import FLOAT64, TABLE, as_dtype
+from ...config import config
+from ...dtypes import FLOAT32, FLOAT64, TABLE, as_dtype
 from ...numerics import ATTENTION, LANES
 from .. import bounds
 from ..parameters import Attention, attention_sizes
@@ -154,11 +155,15 @@ def losses(*operands: np.ndarray, params: Attention, errors: Sequence[np.ndarray
 
     Each score has an error E; each weight then a relative one of exp(2 E) - 1, of what the exponentials' arguments
     lose (they add up to the range of the scores, thrice), of the exponentials and products by which it reaches the end,
-    and of one addition for each key of a chunk, block and chunk."""
+    and of one addition for each key of a chunk, block and chunk. Matrix units read operands, and weights, in fewer
+    digits."""
     query, key, value = operands[:3]
-    accumulator = TABLE[as_dtype(query.dtype).accumulator]
+    dtype = as_dtype(query.dtype)
+    accumulator = TABLE[dtype.accumulator]
     u, least, most = bounds.unit_roundoff(accumulator), bounds.smallest(accumulator), bounds.largest(accumulator)
     depth = bounds.gamma(query.shape[-1], u)
+    operand = bounds.TF32_ROUNDOFF if dtype is FLOAT32 else 0.0
+    weight = operand or bounds.unit_roundoff(dtype)
     absolute = np.zeros((*query.shape[:3], value.shape[-1]))
     if {"offsets", "pages"} & set(params.given):
         if errors is not None and any(x.any() for x in errors):
@@ -171,6 +176,7 @@ def losses(*operands: np.ndarray, params: Attention, errors: Sequence[np.ndarray
             seen = its.scores != -np.inf
             n = its.scores.shape[-1]
             error = depth * its.products + query.shape[-1] * least * abs(params.scale) + 16 * u * its.sizes
+            error = error + (2 * operand + depth) * its.products if config.numerics == "fast" else error
             sizes = np.where(np.isfinite(its.values), np.abs(its.values), 0).astype(np.float64)
             of_v = np.zeros_like(sizes)
             if errors is not None:
@@ -194,6 +200,9 @@ def losses(*operands: np.ndarray, params: Attention, errors: Sequence[np.ndarray
             relative = 2 * error + u * (6 * spread + 6 * steps + min(n, ATTENTION) + 64)
             largest = sizes.max(axis=(-2, -1), initial=0)[:, None]
             lost = 8 * (n + 4) * least * (1 + (n + 1) * largest)
+            if config.numerics == "fast" and accumulator.itemsize == 4:  # weights are operands of matrix units, too
+                relative = relative + weight + operand
+                lost = lost + (n + 1) * max(bounds.FLUSHED, bounds.smallest(dtype)) * (1 + largest)
             shares = its.weights.astype(np.float64)
             own = np.expm1(2 * relative)[..., None] * (shares @ sizes) + lost[..., None]
             own = own + np.exp(2 * relative)[..., None] * (shares @ of_v)

@@ -158,7 +158,7 @@ def qr(x: np.ndarray, mode: str = "reduced") -> tuple[np.ndarray, np.ndarray]:
 def growth(n: int, x: np.ndarray) -> float:
     """Of the backward error, relative to |L| |U|: each of three factors' elements has one rounding for each column at
     most, and one more for each product of blocks, of which there are fewer."""
-    return bounds.gamma(6 * n + 8, bounds.unit_roundoff(as_dtype(x.dtype)))
+    return bounds.gamma(6 * n + 8, bounds.product_roundoff(as_dtype(x.dtype)))
 
 
 def _inverse(a: np.ndarray) -> np.ndarray:
@@ -181,7 +181,7 @@ def _solved(a: np.ndarray, b: np.ndarray, x: np.ndarray) -> np.ndarray:
     inverse, error, small = changed(a)
     size = np.abs(x).astype(np.float64)
     made = 2 * inverse @ (error @ size + len(a) * bounds.smallest(as_dtype(a.dtype)))
-    made = made + 2 * bounds.unit_roundoff(as_dtype(a.dtype)) * size
+    made = made + 2 * bounds.product_roundoff(as_dtype(a.dtype)) * size
     return np.where(small & np.isfinite(made), made, np.inf)
 
 
@@ -218,7 +218,7 @@ def bound_det(reference: np.ndarray, x: np.ndarray) -> np.ndarray:
         pivots = np.abs(_signed(a)[1]).astype(np.float64)
         large = np.prod(np.maximum(pivots, 1)) < bounds.largest(dtype) ** 0.5
         fits = large and np.prod(np.minimum(pivots, 1)) > bounds.largest(dtype) ** -0.5
-        change = _relative(a) + bounds.gamma(n + 4, bounds.unit_roundoff(dtype))
+        change = _relative(a) + bounds.gamma(n + 4, bounds.product_roundoff(dtype))
         return np.prod(pivots) * change * 1.5 if fits and change < FIRST_ORDER else np.inf
 
     return np.array(each(one, x), np.float64).reshape(x.shape[:-2])
@@ -226,7 +226,7 @@ def bound_det(reference: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def bound_slogdet(reference: Any, x: np.ndarray) -> Any:
     n, dtype = x.shape[-1], as_dtype(x.dtype)
-    u = bounds.unit_roundoff(dtype)
+    u = bounds.product_roundoff(dtype)
 
     def one(a: np.ndarray) -> Any:
         change, pivots = _relative(a), np.abs(_signed(a)[1]).astype(np.float64)
@@ -252,7 +252,7 @@ def bound_cholesky(reference: Any, x: np.ndarray, upper: bool = False) -> Any:
         error = growth(n, x) * lower @ lower.T + n * bounds.smallest(dtype)
         inner = np.tril(inverse @ error @ inverse.T)
         small = np.sum(inner, axis=1).max(initial=0) < FIRST_ORDER
-        made = np.tril(2 * lower @ inner) + 2 * bounds.unit_roundoff(dtype) * lower
+        made = np.tril(2 * lower @ inner) + 2 * bounds.product_roundoff(dtype) * lower
         return made if small and np.isfinite(made).all() else np.where(np.tri(n), np.inf, 0.0)
 
     exact = reference[0].mT if upper else reference[0]
@@ -266,7 +266,7 @@ def bound_qr(reference: Any, x: np.ndarray, mode: str = "reduced") -> Any:
     m, n = x.shape[-2:]
     k, dtype = min(m, n), as_dtype(x.dtype)
     depth = bounds.dot_depth(m) + bounds.dot_depth(n) + 24
-    change = 2 * k * k**0.5 * bounds.gamma(depth, bounds.unit_roundoff(dtype))
+    change = 2 * k * k**0.5 * bounds.gamma(depth, bounds.product_roundoff(dtype))
 
     def one(a: np.ndarray) -> tuple[float, float]:
         finite = np.isfinite(a).all()
@@ -275,7 +275,7 @@ def bound_qr(reference: Any, x: np.ndarray, mode: str = "reduced") -> Any:
         size = float(np.linalg.norm(a.astype(np.float64))) if finite else np.inf
         off = 4 * condition * change
         good = off < FIRST_ORDER and size < bounds.largest(dtype) / 4
-        good = good and (size == 0 or size > 2**20 * bounds.smallest(dtype) / bounds.unit_roundoff(dtype))
+        good = good and (size == 0 or size > 2**20 * bounds.smallest(dtype) / bounds.product_roundoff(dtype))
         return (off, off * size) if good else (np.inf, np.inf)
 
     made = each(one, x)

@@ -85,7 +85,7 @@ def bound(reference: Any, *operands: np.ndarray, **keywords: Any) -> Any:
     dtype = as_dtype(operands[0].dtype)
     size = np.sqrt(sum(np.square(part).sum(axis=axis, keepdims=True) for part in x))
     size = size * (2 if not several else 1)  # of which the half that is not given is the mirrored one
-    absolute = eta(n) * bounds.unit_roundoff(dtype) * sqrt(n) * size + 16 * n * bounds.smallest(dtype)
+    absolute = eta(n) * bounds.product_roundoff(dtype) * sqrt(n) * size + 16 * n * bounds.smallest(dtype)
     # what is multiplied by the factor last, or by a chirp of which some are small first, may be larger before
     reached = size * sqrt(n) * n * 8 * max(1.0, scale)
     safe = np.isfinite(size) & (reached < bounds.largest(dtype))

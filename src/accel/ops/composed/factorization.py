@@ -17,6 +17,7 @@ from ...dtypes import FLOAT32, FLOAT64, INT64, DType, promote
 from ...errors import DtypeError, ShapeError
 from ...layout import broadcast_shapes
 from ..complex.part import real
+from .. import bounds
 from ..compose import NumericOperand, composed
 from ..pieces import filled, joined
 from ..primitive.pointwise import astype, fn
@@ -84,6 +85,7 @@ def _flops(times: float) -> Any:
     namespace="linalg",
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
+    bits=bounds.unless_fast,
     bound=exact.bound_cholesky,
     flops=_flops(1 / 3),
 )
@@ -104,6 +106,7 @@ def cholesky(x: NumericOperand, /, *, upper: bool = False) -> tuple[Array, Array
     namespace="linalg",
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
+    bits=bounds.unless_fast,
     bound=exact.bound_solve,
     flops=_flops(2 / 3),
 )
@@ -144,6 +147,7 @@ def _vector(x: Array, given: Array) -> Array:
     namespace="linalg",
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
+    bits=bounds.unless_fast,
     bound=exact.bound_inv,
     flops=_flops(2),
 )
@@ -164,6 +168,7 @@ def inv(x: NumericOperand, /) -> tuple[Array, Array]:
     namespace="linalg",
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
+    bits=bounds.unless_fast,
     bound=exact.bound_det,
     flops=_flops(2 / 3),
 )
@@ -186,6 +191,7 @@ def det(x: NumericOperand, /) -> Array:
     namespace="linalg",
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
+    bits=bounds.unless_fast,
     bound=exact.bound_slogdet,
     flops=_flops(2 / 3),
 )
@@ -207,6 +213,7 @@ def slogdet(x: NumericOperand, /) -> tuple[Array, Array]:
     namespace="linalg",
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
+    bits=bounds.unless_fast,
     bound=exact.bound_qr,
     flops=_flops(8 / 3),
 )

@@ -11,6 +11,7 @@ from ...array import Array
 from ...dtypes import FLOAT32, FLOAT64
 from ...errors import ArgumentError, AxisError, ShapeError, shown
 from ..complex.rule import both, split
+from .. import bounds
 from ..compose import NumericOperand, Operand, composed, unlisted
 from ..pieces import filled, joined
 from ..primitive.pointwise import fn
@@ -29,6 +30,7 @@ Axes = tuple[int, ...] | None
     reference=exact_fourier.fourier,
     samples=exact_fourier.samples("fourier"),
     bound=exact_fourier.bound,
+    bits=bounds.unless_fast,
     namespace="internal",
     dtypes=(FLOAT32, FLOAT64),
 )
@@ -41,6 +43,7 @@ def fourier(re: Operand, im: Operand, axis: int = -1, inverse: bool = False, sca
     reference=exact_fourier.fourier_of_reals,
     samples=exact_fourier.samples("fourier_of_reals"),
     bound=exact_fourier.bound,
+    bits=bounds.unless_fast,
     namespace="internal",
     dtypes=(FLOAT32, FLOAT64),
 )
@@ -53,6 +56,7 @@ def fourier_of_reals(x: Operand, axis: int = -1, scale: float = 1.0) -> Parts:
     reference=exact_fourier.reals_of_fourier,
     samples=exact_fourier.samples("reals_of_fourier"),
     bound=exact_fourier.bound,
+    bits=bounds.unless_fast,
     namespace="internal",
     dtypes=(FLOAT32, FLOAT64),
 )

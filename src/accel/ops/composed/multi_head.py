@@ -13,6 +13,7 @@ from ...dtypes import BOOL, DType
 from ...errors import ArgumentError, DtypeError, ShapeError
 from ...layout import Shape
 from ...layout import broadcast_shapes as common_shape
+from .. import bounds
 from ..compose import AnyOperand, Indices, Operand, composed
 from ..pieces import filled, joined
 from ..primitive.matmul import matmul
@@ -34,7 +35,7 @@ def _samples(dtype: DType) -> Any:
     return multi_head_family.samples(dtype)
 
 
-@composed(reference=exact_multi_head.multi_head_attention, samples=_samples)
+@composed(reference=exact_multi_head.multi_head_attention, samples=_samples, bits=bounds.unless_fast)
 def multi_head_attention(
     query: Operand,
     key: Operand,

@@ -11,6 +11,7 @@ from ... import dispatch
 from ...array import Array
 from ...dtypes import FLOAT32, as_dtype
 from ...errors import DtypeError, ShapeError
+from .. import bounds
 from ..compose import AnyOperand, composed
 from ..parameters import Quantized
 from ..primitive.matmul import result_dtype
@@ -45,7 +46,7 @@ def _exact(
     return exact_linear(x.astype(np.float32), weights.T, bias, activation)
 
 
-@composed(reference=_exact, samples=_samples, namespace="internal", dtypes=TAKEN, widen=False)
+@composed(reference=_exact, samples=_samples, namespace="internal", dtypes=TAKEN, widen=False, bits=bounds.unless_fast)
 def packed_linear(
     x: AnyOperand,
     codes: AnyOperand,

@@ -16,7 +16,7 @@ from ...layout import Layout
 from ...numerics import ATTENTION, HEAD, LANES
 from ...scalar import Program, Step
 from ...scalar.evaluate import evaluate
-from .. import canonical
+from .. import bounds, canonical
 from ..attention_derivative import attention_vjp
 from ..composed import exact_attention
 from ..parameters import ATTENTION_OPERANDS, Attention, attention_sizes
@@ -231,7 +231,7 @@ registry.register(
         canonical=canonical_attention,
         reference=exact_attention.attention,
         bound=exact_attention.bound,
-        bits=lambda dtype, numerics: "bits",
+        bits=bounds.unless_fast,
         samples=_samples,
         dtypes=FLOATS,
         arguments=("query", "key", "value", *ATTENTION_OPERANDS),

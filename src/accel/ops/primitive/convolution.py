@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import dispatch, interop, registry
 from ...array import Array
+from ...config import config
 from ...dtypes import FLOAT32, FLOAT64, DType, as_dtype
 from ...errors import DtypeError, ShapeError
 from ...graph.bounded import Bounded, bounded
@@ -194,7 +195,7 @@ CONVOLUTION = registry.register(
         canonical=canonical_convolution,
         reference=exact_convolution,
         bound=_bound,
-        bits=lambda dtype, numerics: "bits",
+        bits=bounds.unless_fast,
         samples=_samples,
         dtypes=(FLOAT32, FLOAT64),
         namespace="internal",
@@ -219,7 +220,10 @@ def _analysed(
         left, right = np.abs(x.wide()), np.abs(weight.wide())
         error = summed(left, weight.error, params) + summed(x.error, right + weight.error, params)
         magnitude = summed(left, right, params)
-        own = bounds.gamma(bounds.dot_depth(k), u) * magnitude + k * bounds.smallest(dtype)
+        growth = bounds.gamma(bounds.dot_depth(k), u)
+        if config.numerics == "fast" and dtype is FLOAT32:
+            growth += 2 * bounds.TF32_ROUNDOFF
+        own = growth * magnitude + k * bounds.smallest(dtype)
         if bounds.integral(x.value, weight.value):
             own = np.where(magnitude < 1 / u, 0.0, own)
         value = _first(convolve(_back(x.value, params), weight.value, None, params), params)

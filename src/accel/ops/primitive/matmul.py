@@ -24,9 +24,6 @@ from .pointwise import astype
 if TYPE_CHECKING:
     from ...graph.bound import Analysis
 
-TF32_ROUNDOFF = 2.0**-10
-"""Relative error of a float32 operand that "fast" lets matrix units read as TF32 (10 bits of fraction, truncated)."""
-
 
 def result_dtype(op: str, operand: DType, asked: DType | None) -> DType:
     """The result dtype of a product of operands of a dtype. Raises DtypeError for one that is not offered."""
@@ -152,7 +149,7 @@ def _own(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     magnitude = np.abs(a.astype(np.float64)) @ np.abs(b.astype(np.float64))
     growth = bounds.gamma(bounds.dot_depth(k), bounds.unit_roundoff(accumulator))
     if config.numerics == "fast" and have is FLOAT32:
-        growth += 2 * TF32_ROUNDOFF
+        growth += 2 * bounds.TF32_ROUNDOFF
     own = growth * magnitude + k * bounds.smallest(accumulator)
     if bounds.integral(a, b):  # every partial sum is exact, in any order
         own = np.where(magnitude < 1 / bounds.unit_roundoff(accumulator), 0.0, own)

@@ -1,6 +1,17 @@
 """The faults by name, one per rule and clause of the contract (docs/numerics.md and `accel.backends.base`)."""
 
-from . import convolutions, factorizations, memory, pointwise, products, reductions, rows, softmax
+from . import (
+    attentions,
+    convolutions,
+    factorizations,
+    memory,
+    pointwise,
+    products,
+    quantized,
+    reductions,
+    rows,
+    softmax,
+)
 from .fault import NONE, Fault, of
 
 FAULTS: dict[str, Fault] = {
@@ -8,8 +19,10 @@ FAULTS: dict[str, Fault] = {
     **of(products.FAULTS, "matmul"),
     **of(softmax.FAULTS, "softmax", "log_softmax", "logsumexp"),
     **of(rows.FAULTS, "row"),
+    **of(attentions.FAULTS, "attention"),
     **of(convolutions.FAULTS, "convolution"),
     **of(factorizations.FAULTS, "factor"),
+    **of(quantized.FAULTS, "quantized_matmul"),
     **of(pointwise.FAULTS, "pointwise"),
     **memory.FAULTS,
 }

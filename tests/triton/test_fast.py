@@ -1,0 +1,124 @@
+"""Attention, convolutions and products with quantised weights on matrix units, which "fast" allows: within the bound
+of the exact answer, with other bits than the canonical ones, and skipping what is to be skipped."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import accel
+from accel.conversion import to_numpy
+from accel.ops.parameters import Quantized
+from accel.registry import OPS
+from accel.testing.compare import check, place
+
+RNG = np.random.default_rng(17)
+
+
+@pytest.fixture(autouse=True)
+def fast():
+    with accel.config(numerics="fast"):
+        yield
+
+
+def numbers(dtype, *shape):
+    return RNG.standard_normal(shape).astype(getattr(ml_dtypes, dtype, dtype))
+
+
+ATTENTION = OPS["scaled_dot_product_attention"]
+
+OPTIONS = {
+    "plain": {},
+    "causal": {"is_causal": True},
+    "decode": {"is_causal": True, "causal_alignment": "lower_right"},
+    "window": {"window_size": (20, 5), "softcap": 3.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype"),
+    [("plain", "float32"), ("causal", "bfloat16"), ("decode", "float16"), ("window", "float32")],
+)
+def test_attention(any_device, options, dtype):
+    """Grouped heads, several tiles of rows and keys, head dimensions that are no powers of two."""
+    q, k, v = numbers(dtype, 1, 4, 19, 20), numbers(dtype, 1, 2, 40, 20), numbers(dtype, 1, 2, 40, 9)
+    check(ATTENTION, any_device, (q, k, v), {"enable_gqa": True, **OPTIONS[options]})
+
+
+def test_attention_of_every_operand(any_device):
+    q, k, v = (numbers("float32", 2, 1, n, 16) for n in (5, 40, 40))
+    keywords = {
+        "sinks": numbers("float32", 1), "alibi_slopes": np.abs(numbers("float32", 1)),
+        "key_starts": np.array([3, 0]), "key_lengths": np.array([30, 9]),
+    }  # fmt: skip
+    for mask in (RNG.random((2, 1, 5, 40)) < 0.5, numbers("float32", 5, 40)):
+        check(ATTENTION, any_device, (q, k, v), {"attn_mask": mask, **keywords})
+
+
+def test_values_that_are_not_seen_are_skipped(any_device):
+    """NaN among values that are masked, or behind the sequence; a query that sees nothing gets 0."""
+    q, k, v = (numbers("float16", 1, 1, 33, 16) for _ in range(3))
+    v[:, :, 7], v[:, :, 20:] = np.nan, np.inf
+    mask = RNG.random((33, 33)) < 0.5
+    mask[:, 7] = mask[3] = False
+    given = {"attn_mask": mask, "key_lengths": np.array([20])}
+    check(ATTENTION, any_device, (q, k, v), given)
+    got = to_numpy(accel.nn.scaled_dot_product_attention(
+        *(place(x, any_device) for x in (q, k, v)), **{name: place(x, any_device) for name, x in given.items()}
+    ))  # fmt: skip
+    assert np.isfinite(got).all() and not got[0, 0, 3].any()
+
+
+CONVOLUTIONS = {
+    "conv2d": ((2, 16, 9, 7), (24, 16, 3, 3), {"padding": 1}),
+    "conv2d, of 3 channels": ((1, 3, 9, 9), (9, 3, 3, 3), {"stride": 2, "padding": (0, 2), "dilation": (1, 2)}),
+    "conv2d, last": ((2, 8, 7, 64), (40, 32, 1, 1), {"groups": 2, "data_format": "NHWC"}),
+    "conv1d": ((1, 20, 50), (8, 20, 2), {}),
+    "conv_transpose2d": ((1, 16, 4, 5), (16, 10, 3, 3), {"stride": 2, "padding": 1}),
+}
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_convolution(any_device, case):
+    x, weight, keywords = CONVOLUTIONS[case]
+    bias = weight[1 if case.startswith("conv_transpose") else 0]
+    check(
+        OPS[case.split(",")[0]], any_device,
+        (numbers("float32", *x), numbers("float32", *weight), numbers("float32", bias)), keywords,
+    )  # fmt: skip
+
+
+def test_padding_is_no_term(any_device):
+    """A weight that is not finite makes no NaN of the padding."""
+    x, weight = numbers("float32", 1, 8, 5, 5), numbers("float32", 8, 8, 3, 3)
+    weight[3, 2, 0, 0] = np.inf
+    got = to_numpy(accel.nn.conv2d(place(np.abs(x) + 1, any_device), place(weight, any_device), padding=1))
+    assert np.isfinite(got[0, :3]).all() and np.isfinite(got[0, 3, 0]).all() and np.isfinite(got[0, 3, :, 0]).all()
+    assert (got[0, 3, 1:, 1:] == np.inf).all()
+
+
+@pytest.mark.parametrize(("bits", "dtype"), [(8, "float32"), (8, "bfloat16"), (4, "float16"), (4, "float32")])
+def test_quantized(any_device, bits, dtype):
+    """Two panels, several groups, an odd number of rows; zeros that are none."""
+    x, weight = numbers(dtype, 5, 128), numbers("float32", 70, 128)
+    packed = accel.nn.PackedWeight.quantized(weight, bits=bits, group=32, symmetric=False)
+    params = Quantized(f"int{bits}", 70, 32, dtype)
+    operands = [np.asarray(to_numpy(its)) for its in packed._arrays]
+    check(OPS["quantized_matmul"], any_device, (params, x, *operands), {})
+
+
+def test_other_bits(any_device):
+    """Control: the mode has kernels of its own, so that what is tested here are not the canonical ones."""
+    x = [place(numbers("float32", 1, 16, 40, 16), any_device) for _ in range(3)]
+    image, weight = (place(numbers("float32", *shape), any_device) for shape in ((1, 32, 4, 4), (8, 32, 3, 3)))
+    packed = accel.nn.PackedWeight.quantized(place(numbers("float32", 70, 128), any_device), bits=4, group=32)
+    matrix = place(numbers("float32", 5, 128), any_device)
+    for run in (
+        lambda: accel.nn.scaled_dot_product_attention(*x),
+        lambda: accel.nn.conv2d(image, weight, padding=1),
+        lambda: accel.nn.linear(matrix, packed),
+    ):
+        fast = to_numpy(run())
+        with accel.config(numerics="default"):
+            assert (fast != to_numpy(run())).any()
