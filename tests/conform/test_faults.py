@@ -18,7 +18,7 @@ sys.path.pop()
 
 pytestmark = pytest.mark.usefixtures("wrong_backend")
 
-SLOW = re.compile("attention-(?!chunk-1024|short-weights|times-zero)")
+SLOW = re.compile("attention-(?!short-weights|times-zero)|quantized-(?!scaled-last|whole-panels)")
 """Faults whose examples take seconds each in NumPy."""
 
 CASES = sorted({case for fault in FAULTS.values() for case in fault.cases})

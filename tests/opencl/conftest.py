@@ -24,6 +24,7 @@ SLOW = re.compile(
     r"|(test_programs|layouts|columns|every_fold|softmax_of_\w+|layer_norm_\w+|folds_of_\w+)\[pocl-lanes"
     r"|(of_rows|with_strides)\[pocl-lanes"
     r"|every_class\[pocl-lanes-(?!4$|1000$|4097$)"
+    r"|test_(attention|convolution|quantized_matmul)_compiles_without_spills\[.*(tgllp|pvc)"
     r"|random_programs\[pocl-\w+-[2-9]"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )

@@ -16,8 +16,8 @@ from ...conversion import constant, index_range
 from ...dtypes import FLOAT32, FLOAT64, INT64, DType, promote
 from ...errors import DtypeError, ShapeError
 from ...layout import broadcast_shapes
-from ..complex.part import real
 from .. import bounds
+from ..complex.part import real
 from ..compose import NumericOperand, composed
 from ..pieces import filled, joined
 from ..primitive.pointwise import astype, fn

@@ -10,8 +10,8 @@ from ...arguments import integer, integers, word
 from ...array import Array
 from ...dtypes import FLOAT32, FLOAT64
 from ...errors import ArgumentError, AxisError, ShapeError, shown
-from ..complex.rule import both, split
 from .. import bounds
+from ..complex.rule import both, split
 from ..compose import NumericOperand, Operand, composed, unlisted
 from ..pieces import filled, joined
 from ..primitive.pointwise import fn
