@@ -13,13 +13,13 @@ from ...dtypes import FLOAT32, TABLE, DType, as_dtype
 from ...errors import DtypeError, ShapeError
 from ...layout import Shape, broadcast_shapes
 from ..compose import AnyOperand, composed
-from ..weight_formats import PANEL
 from ..primitive.matmul import flops, matmul
 from ..primitive.pointwise import astype, fn
 from ..primitive.reduce import max as largest
 from ..primitive.reduce import min as smallest
 from ..primitive.reduce import sum
 from ..views import reshape
+from ..weight_formats import PANEL
 from . import exact_int8 as exact
 from .linear import check_activation
 
