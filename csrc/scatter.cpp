@@ -1,6 +1,7 @@
 #include "scatter.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -71,12 +72,20 @@ struct Extreme {
 template <class T>
 struct Sum {
   static constexpr T of(T a, T b) { return static_cast<T>(a + b); }
+  template <class V>
+  static V of(V a, V b) {
+    return a + b;
+  }
 };
 
 template <class T>
 struct Product {
   using Wide = std::conditional_t<(sizeof(T) < 4), uint32_t, T>;  // as 16 bits promote to int, which overflows
   static constexpr T of(T a, T b) { return static_cast<T>(static_cast<Wide>(a) * static_cast<Wide>(b)); }
+  template <class V>
+  static V of(V a, V b) {
+    return a * b;
+  }
 };
 
 template <class T, class Combine>
@@ -146,7 +155,7 @@ struct Rows {
   /// level below on others.
   void sum(int level, int64_t size, int64_t first, int64_t count, T* total) const {
     T lanes[kLanes * kTile], part[kTile];
-    if (level == 0 && count <= kLanes && step == 1) return fold(lanes, first, count, total);
+    if (level == 0 && count <= kLanes && step == 1) return fold(first, count, total);
     const int64_t items = (count + size - 1) / size;
     for (int64_t k = 0; k < items; ++k) {
       T* const lane = lanes + k % kLanes * n;
@@ -169,27 +178,69 @@ struct Rows {
   }
 
  private:
-  /// The same of rows that have a lane each: the first halving reads them where they are.
-  void fold(T* lanes, int64_t first, int64_t count, T* total) const {
-    const int64_t* const rows = order + first;
-    if (count == 1) {
-      std::copy_n(values + rows[0] * row_step, n, total);
-      return;
+  using V __attribute__((vector_size(16))) = T;
+  static constexpr int64_t kWidth = 16 / int64_t{sizeof(T)};
+
+  /// What lane L of N holds when lanes have been folded down to S: `every` rows are from one to the next.
+  template <int L, int S, int N, class U>
+  __attribute__((always_inline)) static U lane(const T* const* rows, int64_t every, int64_t c) {
+    if constexpr (S >= N) {
+      U x;
+      std::memcpy(&x, rows[L * every] + c, sizeof x);
+      return x;
+    } else if constexpr (L + S < N) {
+      const U a = lane<L, 2 * S, N, U>(rows, every, c);
+      return Combine::of(a, lane<L + S, 2 * S, N, U>(rows, every, c));
+    } else {
+      return lane<L, 2 * S, N, U>(rows, every, c);
     }
-    int64_t half = kLanes / 2;
-    while (half >= count) half /= 2;
-    for (int64_t l = 0; l < half; ++l) {
-      const T* const a = values + rows[l] * row_step;
-      T* const lane = lanes + l * n;
-      if (l + half < count) {
-        const T* const b = values + rows[l + half] * row_step;
-        for (int64_t c = 0; c < n; ++c) lane[c] = Combine::of(a[c], b[c]);
-      } else {
-        std::copy_n(a, n, lane);
-      }
+  }
+
+  template <int N>
+  static void fold_lanes(const T* const* rows, int64_t every, int64_t n, T* total) {
+    int64_t c = 0;
+    for (; c + 2 * kWidth <= n; c += 2 * kWidth) {
+      const V x = lane<0, 1, N, V>(rows, every, c), y = lane<0, 1, N, V>(rows, every, c + kWidth);
+      std::memcpy(total + c, &x, sizeof x);
+      std::memcpy(total + c + kWidth, &y, sizeof y);
     }
-    halve(lanes, half / 2, half);
-    std::copy_n(lanes, n, total);
+    for (; c < n; ++c) total[c] = lane<0, 1, N, T>(rows, every, c);
+  }
+
+  void fold_few(const T* const* rows, int64_t every, int64_t count, T* total) const {
+    switch (count) {
+      case 1:
+        return fold_lanes<1>(rows, every, n, total);
+      case 2:
+        return fold_lanes<2>(rows, every, n, total);
+      case 3:
+        return fold_lanes<3>(rows, every, n, total);
+      case 4:
+        return fold_lanes<4>(rows, every, n, total);
+      case 5:
+        return fold_lanes<5>(rows, every, n, total);
+      case 6:
+        return fold_lanes<6>(rows, every, n, total);
+      case 7:
+        return fold_lanes<7>(rows, every, n, total);
+      default:
+        return fold_lanes<8>(rows, every, n, total);
+    }
+  }
+
+  /// The same of rows that have a lane each, in registers. Of more than 8, the lanes l, l + 8, … are folded by
+  /// themselves first, as halving does.
+  void fold(int64_t first, int64_t count, T* total) const {
+    const T* rows[kLanes];
+    for (int64_t l = 0; l < count; ++l) rows[l] = values + order[first + l] * row_step;
+    if (count <= 8) return fold_few(rows, 1, count, total);
+    T parts[8 * kTile];
+    const T* folded[8];
+    for (int64_t l = 0; l < 8; ++l) {
+      fold_few(rows + l, 8, (count - l + 7) / 8, parts + l * kTile);
+      folded[l] = parts + l * kTile;
+    }
+    fold_few(folded, 1, 8, total);
   }
 
   void halve(T* lanes, int64_t half, int64_t left) const {

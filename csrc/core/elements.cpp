@@ -6,6 +6,7 @@
 
 #include "../float_environment.hpp"
 #include "dispatcher.hpp"
+#include "ending.hpp"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/ndarraytypes.h>
@@ -120,12 +121,13 @@ bool store_number(int type, const Number& number, char* at) {
 
 constexpr Py_ssize_t kMaxRank = 8;
 
-/// What storing needs to know of a layout. This thread keeps the last one that it met, as stores come in loops.
+/// What is needed of a layout. A thread keeps the last one that it met, as stores come in loops.
 struct Known {
   PyObject* layout = nullptr;       // kept for good
   PyObject* synchronize = nullptr;  // of its device
   Py_ssize_t rank, extents[kMaxRank], steps[kMaxRank];
-  int type;  // NumPy's; one of no size where elements are not stored here
+  int type;       // NumPy's; one of no size where elements are not stored here
+  bool repeated;  // several elements are one
 };
 
 bool fill(Known& known, PyObject* layout) {
@@ -139,10 +141,11 @@ bool fill(Known& known, PyObject* layout) {
   const Known old = known;
   known.rank = PyTuple_GET_SIZE(shape.get());
   known.type = known.rank <= kMaxRank ? reinterpret_cast<PyArray_Descr*>(descr.get())->type_num : NPY_NOTYPE;
+  known.repeated = false;
   for (Py_ssize_t axis = 0; axis < std::min(known.rank, kMaxRank); ++axis) {
     known.extents[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape.get(), axis));
     known.steps[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(strides.get(), axis));
-    if (known.steps[axis] == 0 && known.extents[axis] > 1) known.type = NPY_NOTYPE;  // several elements are one
+    known.repeated |= known.steps[axis] == 0 && known.extents[axis] > 1;
   }
   known.layout = Py_NewRef(layout);
   known.synchronize = synchronize.release();
@@ -167,24 +170,130 @@ bool locate(const Known& known, PyObject* key, Py_ssize_t& offset) {
   return true;
 }
 
-/// The element's address; null, perhaps with an exception, where it is not that simple. Sets its NumPy type.
-char* address(PyObject* array, PyObject* key, int& type) {
-  static thread_local Known known;
+/// The host memory of an array and its first element's place there; null, perhaps with an exception, where there is
+/// none. Known is the array's layout then.
+const HostBuffer* host_memory(PyObject* array, Known& known, Py_ssize_t& offset) {
   PyObject* const layout = slot(array, api.array_layout);
   PyObject* const owner = slot(array, api.array_buffer);
   PyObject* const first = slot(array, api.array_offset);
   if (!layout || !owner || !first || Py_TYPE(owner) != api.host_buffer) return nullptr;
-  const HostBuffer& buffer = *reinterpret_cast<HostBuffer*>(owner);
-  if (buffer.readonly || (known.layout != layout && !fill(known, layout))) return nullptr;
+  if (known.layout != layout && !fill(known, layout)) return nullptr;
+  offset = PyLong_AsSsize_t(first);
+  return reinterpret_cast<HostBuffer*>(owner);
+}
+
+/// The element's address; null, perhaps with an exception, where it is not that simple. Sets its NumPy type.
+char* address(PyObject* array, PyObject* key, int& type) {
+  static thread_local Known known;
+  Py_ssize_t offset;
+  const HostBuffer* const memory = host_memory(array, known, offset);
+  if (!memory || memory->readonly || known.repeated) return nullptr;
+  const HostBuffer& buffer = *memory;
   type = known.type;
   const Py_ssize_t size = size_of(type);
-  Py_ssize_t offset = PyLong_AsSsize_t(first);
   if (size == 0 || !locate(known, key, offset) || offset < 0 || offset >= buffer.nbytes / size) return nullptr;
   const Ref done(PyObject_CallNoArgs(known.synchronize));  // work on the array may still be queued
   return done ? buffer.address + offset * size : nullptr;
 }
 
+/// Axes of an array of several elements: without those along which an element is repeated, merged where one goes on
+/// where the next one ends.
+struct Walk {
+  Py_ssize_t rank = 0, extents[kMaxRank], steps[kMaxRank], low = 0, high = 0;  // low, high: offsets of elements
+
+  explicit Walk(const Known& known) {
+    for (Py_ssize_t axis = 0; axis < known.rank; ++axis) {
+      const Py_ssize_t n = known.extents[axis], step = known.steps[axis];
+      if (n == 1 || step == 0) continue;
+      (step < 0 ? low : high) += (n - 1) * step;
+      if (rank > 0 && steps[rank - 1] == n * step) {
+        extents[rank - 1] *= n;
+        steps[rank - 1] = step;
+      } else {
+        extents[rank] = n;
+        steps[rank++] = step;
+      }
+    }
+    if (rank == 0) extents[rank] = 1, steps[rank++] = 1;
+  }
+};
+
+/// Signs of elements, and of how far they are behind the least one allowed and before the last one: negative where any
+/// is. With a least one of 0 or less nothing wraps around for what is out of range.
+struct Signs {
+  int64_t below = 0, out = 0;
+
+  void look(const int64_t* x, Py_ssize_t n, Py_ssize_t step, uint64_t least, uint64_t last) {
+    uint64_t negative = 0, beyond = 0;
+    if (step == 1) {
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        const uint64_t its = static_cast<uint64_t>(x[i]);
+        negative |= its;
+        beyond |= (its - least) | (last - its);
+      }
+    } else {
+      for (Py_ssize_t i = 0; i < n; ++i) {
+        const uint64_t its = static_cast<uint64_t>(x[i * step]);
+        negative |= its;
+        beyond |= (its - least) | (last - its);
+      }
+    }
+    below |= static_cast<int64_t>(negative);
+    out |= static_cast<int64_t>(beyond);
+  }
+};
+
+Signs signs_of(const Walk& walk, const int64_t* first, int64_t least, int64_t last) {
+  Signs signs;
+  Py_ssize_t at[kMaxRank] = {};
+  const Py_ssize_t inner = walk.rank - 1;
+  for (;;) {
+    signs.look(first, walk.extents[inner], walk.steps[inner], static_cast<uint64_t>(least),
+               static_cast<uint64_t>(last));
+    Py_ssize_t axis = inner - 1;
+    for (; axis >= 0; --axis) {
+      first += walk.steps[axis];
+      if (++at[axis] < walk.extents[axis]) break;
+      first -= walk.extents[axis] * walk.steps[axis];
+      at[axis] = 0;
+    }
+    if (axis < 0) return signs;
+  }
+}
+
+constexpr Py_ssize_t kWithGil = 1 << 14;  // elements that are looked at before another thread could have run
+
 }  // namespace
+
+PyObject* within(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 3) return PyErr_Format(PyExc_TypeError, "within: expected array, least and length");
+  const long long least = PyLong_AsLongLong(args[1]), length = PyLong_AsLongLong(args[2]);
+  if (PyErr_Occurred()) return nullptr;
+  if (Py_TYPE(args[0]) != api.array || least > 0 || length < 0) Py_RETURN_NONE;
+  static thread_local Known known;
+  Py_ssize_t offset;
+  const HostBuffer* const buffer = host_memory(args[0], known, offset);
+  if (!buffer) return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None);
+  Py_ssize_t size = known.type == NPY_INT64 ? 1 : 0;
+  for (Py_ssize_t axis = 0; axis < std::min(known.rank, kMaxRank); ++axis) size *= known.extents[axis];
+  if (size == 0) Py_RETURN_NONE;
+  const Walk walk(known);
+  if (offset + walk.low < 0 || offset + walk.high >= buffer->nbytes / 8) Py_RETURN_NONE;
+  const Ref done(PyObject_CallNoArgs(known.synchronize));  // work on the array may still be queued
+  if (!done) return nullptr;
+  const auto* const first = reinterpret_cast<const int64_t*>(buffer->address) + offset;
+  Signs signs;
+  if (size <= kWithGil) {
+    signs = signs_of(walk, first, least, length - 1);
+  } else {
+    const Call call;
+    PyThreadState* const state = PyEval_SaveThread();
+    signs = signs_of(walk, first, least, length - 1);
+    take_gil(state);
+  }
+  if (signs.out < 0) Py_RETURN_NONE;
+  return PyBool_FromLong(signs.below >= 0);
+}
 
 PyObject* store(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 3) return PyErr_Format(PyExc_TypeError, "store: expected array, key and value");

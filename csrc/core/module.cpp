@@ -74,6 +74,9 @@ PyMethodDef functions[] = {
      "store(array, key, value): writes a number to the element that integers name, where that is simple; whether it "
      "did."},
     {"view", fast(view), METH_FASTCALL, "view(buffer, offset, layout): an accel.Array."},
+    {"within", fast(within), METH_FASTCALL,
+     "within(array, least, length): whether no position in host memory is below 0; None where one is out of range, or "
+     "that is not simple."},
     {nullptr, nullptr, 0, nullptr},
 };
 

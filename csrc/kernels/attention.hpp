@@ -18,6 +18,7 @@ struct Attention {
   static constexpr int kKeys = kLanes;         // of a block
   static constexpr int kVectors = kKeys / kE;  // of a row's scores
   static constexpr int kM = 6;                 // rows of a tile
+  static constexpr int kOnce = 4;              // rows that are worth no packed keys, if there are no others
 #if defined(__AVX512F__) || defined(__aarch64__)
   static constexpr int kN = 4;  // vectors of a tile
 #else
@@ -144,19 +145,30 @@ struct Attention {
     }
   }
 
-  /// keys[p * kKeys + l] of n keys, zeros behind them.
-  static void pack_keys(const AttentionPart& part, int64_t at, int64_t n, const Room& room) {
+  /// Keys as they lie: element p of key l at first[l * across + p * along].
+  struct Keys {
+    const Bits* first;
+    int64_t across, along;
+  };
+
+  /// n keys, widened and from one place where they are not so.
+  static Keys find_keys(const AttentionPart& part, int64_t at, int64_t n, const Room& room) {
     const AttentionProblem& p = *part.problem;
-    const bool copied = is_half(p.dtype) || part.table;
-    const char* const from = part.table ? nullptr : part.key + at * p.key[2] * size_of(p.dtype);
+    if (!part.table && !is_half(p.dtype)) {
+      return {reinterpret_cast<const Bits*>(part.key + at * p.key[2] * size_of(p.dtype)), p.key[2], p.key[3]};
+    }
     if (part.table) {
       copy_pages(part, part.key, p.key, at, n, p.d, room.wide, p.d);
-    } else if (copied) {
-      copy(p.dtype, from, n, p.d, p.key[2], p.key[3], room.wide, p.d);
+    } else {
+      copy(p.dtype, part.key + at * p.key[2] * size_of(p.dtype), n, p.d, p.key[2], p.key[3], room.wide, p.d);
     }
-    const Bits* const source = copied ? reinterpret_cast<const Bits*>(room.wide) : reinterpret_cast<const Bits*>(from);
-    Bits* const to = reinterpret_cast<Bits*>(room.keys);
-    for_units<Native<Bits>, kKeys>(p.d, n, source, copied ? p.d : p.key[2], copied ? 1 : p.key[3],
+    return {reinterpret_cast<const Bits*>(room.wide), p.d, 1};
+  }
+
+  /// to[p * kKeys + l] of n keys, zeros behind them.
+  static void pack_keys(int64_t d, int64_t n, const Keys& keys, T* packed) {
+    Bits* const to = reinterpret_cast<Bits*>(packed);
+    for_units<Native<Bits>, kKeys>(d, n, keys.first, keys.across, keys.along,
                                    [&](int64_t u, int64_t lane, Vector<Bits> unit)
                                        __attribute__((always_inline)) { store(to + u * kKeys + lane, unit); });
   }
@@ -196,6 +208,23 @@ struct Attention {
 #pragma GCC unroll 4
         for (int n = 0; n < kN; ++n) store(s + m * kKeys + (v + n) * kE, sum[m][n]);
       }
+    }
+  }
+
+  /// The same of n keys that no other rows need: they are multiplied as they are transposed.
+  template <int M>
+  static void score_once(int64_t d, int64_t n, const T* query, const Keys& keys, T* s) {
+    for (int64_t lane = 0; lane < kKeys; lane += kE) {
+      V sum[M] = {};
+      for_units<Native<Bits>, kE>(d, n - lane, keys.first + lane * keys.across, keys.across, keys.along,
+                                  [&](int64_t u, int64_t, Vector<Bits> unit) __attribute__((always_inline)) {
+                                    V key;
+                                    memcpy(&key, &unit, sizeof key);
+#pragma GCC unroll 8
+                                    for (int m = 0; m < M; ++m) sum[m] = fma<T>(splat(query[m * d + u]), key, sum[m]);
+                                  });
+#pragma GCC unroll 8
+      for (int m = 0; m < M; ++m) store(s + m * kKeys + lane, sum[m]);
     }
   }
 
@@ -299,8 +328,9 @@ struct Attention {
     for (int64_t l = z; l < kKeys; ++l) s[l] = -infinity();
   }
 
-  /// Makes a row's probabilities of its scores: -0 where a key is not seen. Returns the factor of what there was.
-  static T soften(T* s, T* maximum, T* sum) {
+  /// Makes a row's probabilities of its scores: -0 where a key is not seen, of which `hidden` learns. Returns the
+  /// factor of what there was.
+  static T soften(T* s, T* maximum, T* sum, bool* hidden) {
     V x[kVectors], most = load(s);
     for (int v = 0; v < kVectors; ++v) {
       x[v] = load(s + v * kE);
@@ -310,9 +340,16 @@ struct Attention {
     for (int i = 0; i < kE; ++i) top = larger(top, static_cast<T>(most[i]));
     if (top == -infinity()) {
       for (int v = 0; v < kVectors; ++v) store(s + v * kE, splat(T(-0.0)));
+      *hidden = true;
       return 1;
     }
     const V above = splat(top), nothing = splat(-infinity());
+    auto none = x[0] == nothing;
+    for (int v = 1; v < kVectors; ++v) none |= x[v] == nothing;
+    Bits nones[kE], any = 0;
+    memcpy(nones, &none, sizeof nones);
+    for (int i = 0; i < kE; ++i) any |= nones[i];
+    *hidden |= any != 0;
     for (int v = 0; v < kVectors; ++v) {
       x[v] = x[v] == nothing ? splat(T(-0.0)) : exp(x[v] - above);
       store(s + v * kE, x[v]);
@@ -368,7 +405,9 @@ struct Attention {
       for (int64_t at = chunk; at < chunk_end; at += kKeys) {
         const int64_t n = chunk_end - at < kKeys ? chunk_end - at : kKeys;
         if (at >= high || at + n <= low) continue;
-        pack_keys(part, at, n, room);
+        const Keys keys = find_keys(part, at, n, room);
+        const bool once = part.rows > 1 && part.rows <= kOnce;
+        if (!once) pack_keys(p.d, n, keys, room.keys);
         const T* values = room.values;
         int64_t row = columns;
         if (part.table) {
@@ -382,10 +421,10 @@ struct Attention {
             copy(p.dtype, from, n, p.dv, p.value[2], p.value[3], room.values, columns);
           }
         }
-        const bool plain = finite(n, columns, values, row);
+        int plain = -1;
         for (int64_t r = 0; r < part.rows; r += kM) {
           const int64_t m = part.rows - r < kM ? part.rows - r : kM;
-          block(part, room, r, m, at, n, values, row, plain);
+          block(part, room, r, m, at, n, once ? &keys : nullptr, values, row, &plain);
         }
       }
       for (int64_t r = 0; r < part.rows; ++r) {
@@ -394,9 +433,10 @@ struct Attention {
     }
   }
 
-  /// m rows from r on, and a block of keys.
+  /// m rows from r on, and a block of n keys: these, or those that were packed. plain: whether all values are finite,
+  /// below 0 as long as nobody asked.
   static void block(const AttentionPart& part, const Room& room, int64_t r, int64_t m, int64_t at, int64_t n,
-                    const T* values, int64_t row, bool plain) {
+                    const Keys* keys, const T* values, int64_t row, int* plain) {
     const AttentionProblem& p = *part.problem;
     const int64_t columns = width(p);
     int64_t from[kM], to[kM], first = kKeys, last = 0;
@@ -411,34 +451,43 @@ struct Attention {
     if (first >= last) return;
     T* const s = room.scores + r * kKeys;
     const T* const query = room.query + r * p.d;
-    switch (m) {
-      case 1:
-        score<1>(p.d, query, room.keys, s);
-        break;
-      case 2:
-        score<2>(p.d, query, room.keys, s);
-        break;
-      case 3:
-        score<3>(p.d, query, room.keys, s);
-        break;
-      case 4:
-        score<4>(p.d, query, room.keys, s);
-        break;
-      case 5:
-        score<5>(p.d, query, room.keys, s);
-        break;
-      default:
-        score<kM>(p.d, query, room.keys, s);
+    if (keys) {
+      if (m == 2) score_once<2>(p.d, n, query, *keys, s);
+      if (m == 3) score_once<3>(p.d, n, query, *keys, s);
+      if (m == 4) score_once<4>(p.d, n, query, *keys, s);
+    } else {
+      switch (m) {
+        case 1:
+          score<1>(p.d, query, room.keys, s);
+          break;
+        case 2:
+          score<2>(p.d, query, room.keys, s);
+          break;
+        case 3:
+          score<3>(p.d, query, room.keys, s);
+          break;
+        case 4:
+          score<4>(p.d, query, room.keys, s);
+          break;
+        case 5:
+          score<5>(p.d, query, room.keys, s);
+          break;
+        default:
+          score<kM>(p.d, query, room.keys, s);
+      }
     }
+    bool hidden = part.dropout != nullptr;
     for (int64_t i = 0; i < m; ++i) {
       const int64_t a = from[i] < to[i] ? from[i] : 0, z = from[i] < to[i] ? to[i] : 0;
       refine(part, Row(part, r + i), at, a, z, s + i * kKeys);
-      room.factors[r + i] = soften(s + i * kKeys, room.maxima + r + i, room.sums + r + i);
+      room.factors[r + i] = soften(s + i * kKeys, room.maxima + r + i, room.sums + r + i, &hidden);
       if (part.dropout) drop(part, Row(part, r + i), at, a, z, s + i * kKeys);
     }
     T* const acc = room.chunk + r * columns;
     const T* const factors = room.factors + r;
-    if (!plain) {
+    // Of values that are no numbers, those that are not seen must not be multiplied.
+    if (hidden && *plain < 0) *plain = finite(n, columns, values, row);
+    if (hidden && !*plain) {
       for (int64_t i = 0; i < m; ++i)
         add_seen(first, last, columns, s + i * kKeys, values, row, factors[i], acc + i * columns);
       return;

@@ -40,6 +40,8 @@ def integers(op: str, argument: str, value: Any, expected: str = "integers") -> 
 
 def real(op: str, argument: str, value: Any) -> float:
     """A Python float from any library's real number; an integer beyond its range is infinite. Raises ArgumentError."""
+    if type(value) is float:
+        return value
     if not isinstance(value, numbers.Real) or isinstance(value, (bool, np.bool_)):
         raise ArgumentError(f"{op}: {argument}: expected a number, got {shown(value)}")
     try:

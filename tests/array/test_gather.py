@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel import registry
+from accel import _core, registry
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE
 from accel.ops.primitive import gather
@@ -177,3 +177,34 @@ def test_the_comparison_sees_another_element(monkeypatch):
         monkeypatch.setattr(gather, "gathered", wrong)
         with pytest.raises(Disagreement):
             check(spec, CPU, (x, index), {"axis": 0})
+
+
+@pytest.mark.parametrize("n", [1, 7, 300, 40000])
+def test_positions_in_range_are_told_from_others(n: int) -> None:
+    """By every layout: one position out of range, wherever it is, is found, and so is one below 0."""
+    rng = np.random.default_rng(n)
+    for length in (1, 5, 1 << 40):
+        good = rng.integers(0, length, (n, 3))
+        views = (lambda x: x, lambda x: x.T, lambda x: x[::-1, ::2], lambda x: x[n // 2 :, 1])
+        for view in views:
+            for least in (0, -length):
+                for bad in (None, least, length - 1, least - 1, length, -(2**63), 2**63 - 1, -1):
+                    x = good.copy()
+                    its = view(x)
+                    if bad is not None:
+                        its[tuple(int(rng.integers(m)) for m in its.shape)] = bad
+                    inside = ((its >= least) & (its < length)).all()
+                    expected = bool((its >= 0).all()) if inside else None
+                    assert _core.within(view(accel.asarray(x)), least, length) is expected, (length, least, bad)
+    repeated = accel.asarray(good[:1]).view((4, 3), (0, 1))
+    assert _core.within(repeated, 0, 1 << 40) is True
+
+
+def test_only_int64_on_the_host_is_looked_at() -> None:
+    assert _core.within(accel.asarray(np.zeros(3, np.int32)), 0, 4) is None
+    assert _core.within(np.zeros(3, np.int64), 0, 4) is None
+    assert _core.within(accel.asarray(np.zeros(0, np.int64)), 0, 4) is None
+    with pytest.raises(TypeError):
+        _core.within(accel.asarray([1]), "0", 4)
+    with pytest.raises(OverflowError):
+        _core.within(accel.asarray([1]), 0, 1 << 63)

@@ -14,6 +14,7 @@ from accel import registry
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE
 from accel.numerics import BLOCK, LANES
+from accel.ops.parameters import Scatter
 from accel.ops.primitive import scatter
 from accel.testing.compare import Disagreement, check, differing, place
 from accel.testing.strategies import arrays
@@ -265,3 +266,22 @@ def test_the_comparison_sees_the_first_value_and_another_place(monkeypatch):
         monkeypatch.setattr(scatter, "scattered", wrong)
         with pytest.raises(Disagreement):
             check(spec, CPU, case)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int16", "int64"])
+@pytest.mark.parametrize("kind", ["add", "multiply"])
+def test_cells_of_every_number_of_rows_have_the_canonical_bits(dtype: str, kind: str) -> None:
+    """Up to 8 rows, up to the 64 lanes, and beyond; rows of whole vectors and others. Rows in another order give
+    other sums of floats."""
+    rng = np.random.default_rng(5)
+    for columns in (1, 17, 70):
+        counts = np.r_[1:70, 130]
+        cells = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+        values = (rng.standard_normal((len(cells), columns)) * 50).astype(dtype)
+        x = rng.standard_normal((len(counts), columns)).astype(dtype)
+        params = Scatter(x.shape, (-1, 1), kind)
+        got = np.asarray(scatter.scatter(*map(accel.asarray, (x, values, cells)), walks=(-1, 1), kind=kind))
+        assert got.tobytes() == scatter.evaluate(params, x, values, cells).tobytes()
+        if dtype.startswith("float"):
+            other = rng.permutation(len(cells))
+            assert got.tobytes() != scatter.evaluate(params, x, values[other], cells[other]).tobytes()

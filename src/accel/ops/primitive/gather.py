@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import dispatch, interop, registry
+from ..._core import within
 from ...arguments import refuse, unshown
 from ...array import Array, Symbol
 from ...composition import RECORDER
@@ -66,17 +67,19 @@ def check_positions(what: str, positions: Array, length: int, least: int | None 
     recorder = RECORDER.get()
     if positions.size == 0 or isinstance(positions.buffer, Symbol) or getattr(recorder, "run", True) is False:
         return False
+    least = -length if least is None else least
+    forward = within(positions, least, length)
+    if forward is not None:
+        return forward
     if 0 in positions.strides:  # repeated ones are looked at once
         once = tuple(n if step else 1 for n, step in zip(positions.shape, positions.strides, strict=True))
         positions = positions.view(once, positions.strides)
     if positions.device.host:
         elements = on_host(positions)
-        if elements.view(np.uint64).max() < length:  # so that those below 0 are the largest
-            return True
         low, high = int(elements.min()), int(elements.max())
     else:
         low, high = (int(on_host(bound(positions))) for bound in (smallest, largest))
-    if low < (-length if least is None else least) or high >= length:
+    if low < least or high >= length:
         bad = high if high >= length else low
         raise IndexError(f"{what}: {bad} is out of range for an axis of length {length}")
     return bool(low >= 0)
@@ -85,10 +88,10 @@ def check_positions(what: str, positions: Array, length: int, least: int | None 
 def gathered(op: str, x: Array, indices: Sequence[Array], walks: tuple[int, ...], names: Sequence[str | None]) -> Array:
     """The elements of x by `Gather`'s rule, after a look at the indices, int64 arrays that have names in messages, or
     None where they are known to be in range."""
-    lengths = (n for n, to in zip(x.shape, walks, strict=True) if to < 0)
-    for index, name, length in zip(indices, names, lengths, strict=True):
+    axes = [axis for axis, to in enumerate(walks) if to < 0]
+    for index, name, axis in zip(indices, names, axes, strict=True):
         if name is not None:
-            check_positions(name, index, length)
+            check_positions(name, index, x.shape[axis])
     result: Array = dispatch.call(registry.OPS[op], (x, *indices), _params(walks))
     return result
 

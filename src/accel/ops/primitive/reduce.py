@@ -47,6 +47,8 @@ def normalize_axes(op: str, axis: Axes, ndim: int) -> Shape:
     """Ascending non-negative axes; None means all. Raises AxisError or ArgumentError."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int:
+        return (_in_range(op, "axis", axis, ndim),)
     items = axis if isinstance(axis, (tuple, list)) else (axis,)
     if {bool, np.bool_} & set(map(type, items)):
         raise ArgumentError(f"{op}: axis: expected {AXIS}, got {shown(axis)}")
