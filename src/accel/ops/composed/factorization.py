@@ -24,6 +24,7 @@ from ..primitive.reduce import all, max, sum
 from ..primitive.reduce import prod as product
 from ..views import broadcast_to, reshape
 from . import exact_factorization as exact
+from . import factorization_derivative as derivative
 from .statistics import SCALES
 from .triangular import Masks, Triangle, diagonal, factored, factored_symmetric, identity, is_odd, reflected, taken
 
@@ -85,6 +86,7 @@ def _flops(times: float) -> Any:
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
     bound=exact.bound_cholesky,
+    vjp=derivative.cholesky,
     flops=_flops(1 / 3),
 )
 def cholesky(x: NumericOperand, /, *, upper: bool = False) -> tuple[Array, Array]:
@@ -105,6 +107,7 @@ def cholesky(x: NumericOperand, /, *, upper: bool = False) -> tuple[Array, Array
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
     bound=exact.bound_solve,
+    vjp=derivative.solve,
     flops=_flops(2 / 3),
 )
 def solve(x1: NumericOperand, x2: NumericOperand, /) -> tuple[Array, Array]:
@@ -145,6 +148,7 @@ def _vector(x: Array, given: Array) -> Array:
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
     bound=exact.bound_inv,
+    vjp=derivative.inv,
     flops=_flops(2),
 )
 def inv(x: NumericOperand, /) -> tuple[Array, Array]:
@@ -165,6 +169,7 @@ def inv(x: NumericOperand, /) -> tuple[Array, Array]:
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
     bound=exact.bound_det,
+    vjp=derivative.det,
     flops=_flops(2 / 3),
 )
 def det(x: NumericOperand, /) -> Array:
@@ -187,6 +192,7 @@ def det(x: NumericOperand, /) -> Array:
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
     bound=exact.bound_slogdet,
+    vjp=derivative.slogdet,
     flops=_flops(2 / 3),
 )
 def slogdet(x: NumericOperand, /) -> tuple[Array, Array]:
@@ -208,6 +214,7 @@ def slogdet(x: NumericOperand, /) -> tuple[Array, Array]:
     dtypes=(FLOAT32, FLOAT64),
     widen=False,
     bound=exact.bound_qr,
+    vjp=derivative.qr,
     flops=_flops(8 / 3),
 )
 def qr(x: NumericOperand, /, *, mode: str = "reduced") -> tuple[Array, Array]:
