@@ -11,7 +11,8 @@ from typing import Any
 from .. import registry
 from ..array import Array
 from ..conversion import constant
-from ..layout import Layout
+from ..dtypes import complex_of
+from ..layout import Layout, layout
 from ..ops.spec import Inferred, OpSpec
 from ..parts import pair, parts
 from ..plan import each
@@ -37,16 +38,20 @@ def on_parts(spec: OpSpec, inputs: Sequence[Array], params: Any, call: Callable[
 
 @cache
 def _variant(spec: OpSpec) -> OpSpec:
-    itself: list[OpSpec] = []
-    made = replace(spec, infer=partial(_infer, itself), decompose=partial(_decompose, spec), vjp=partial(_pulled, spec))
-    itself.append(made)
-    return made
+    """The op of parts."""
+    return replace(spec, infer=partial(_infer, spec), decompose=partial(_decompose, spec), vjp=partial(_pulled, spec))
 
 
-def _infer(itself: list[OpSpec], inputs: tuple[Layout, ...], params: Apart) -> Inferred:
-    from .. import composition  # which traces, with this module
-
-    return Inferred(composition.graph_of(itself[0], inputs, params).outputs, params)
+def _infer(spec: OpSpec, inputs: tuple[Layout, ...], params: Apart) -> Inferred:
+    left = iter(inputs)
+    whole = []
+    for two in params.complex:
+        its, *_ = (next(left) for _ in range(1 + two))
+        whole.append(layout(complex_of(its.dtype), its.shape, None, its.device) if two else its)
+    outputs = spec.infer(tuple(whole), params.params).outputs
+    return Inferred(
+        tuple((shape, dtype.component) for shape, dtype in outputs for _ in range(1 + (dtype.kind == "c"))), params
+    )
 
 
 def _decompose(spec: OpSpec, *arrays_and_params: Any) -> tuple[Array, ...]:
