@@ -16,9 +16,10 @@ from .conversion import constant, is_constant
 from .dtypes import DType
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .fuse import LEAF, Fused, Leaf, Structured, fuse, named, names_of, put_together, taken_apart, values_of
+from .graph.apart import whole
 from .layout import Shape
 from .memory import Device
-from .parts import pair, parts
+from .parts import parts
 
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -193,7 +194,7 @@ class _Pulled:
         self.structure = its.of_layouts(layouts)
         made = iter([derivative.seen(self._values, read) for read in self._graph.results])
         self._pairs = self._graph.pairs or (False,) * len(self._graph.results)
-        self.results = [_whole([next(made), next(made)] if two else [next(made)]) for two in self._pairs]
+        self.results = [whole([next(made), next(made)] if two else [next(made)]) for two in self._pairs]
         self.result = put_together(self.structure, iter(self.results))
 
     def back(self, cotangents: Sequence[Array | None]) -> dict[int, Array | None]:
@@ -210,7 +211,7 @@ class _Pulled:
         made: dict[int, Array | None] = {}
         for x in self._inputs:
             its = [_zeros(part) if (g := next(found)) is None else g for part in _parts(x)]
-            made[id(x)] = _whole(its) if _is_smooth(x) else None
+            made[id(x)] = whole(its) if _is_smooth(x) else None
         return made
 
 
@@ -228,14 +229,6 @@ def _is_smooth(x: Array) -> bool:
 def _parts(x: Array) -> tuple[Array, ...]:
     """An array as a graph has it."""
     return parts(x) if x.dtype.kind == "c" else (x,)
-
-
-def _whole(its: Sequence[Array]) -> Array:
-    """The array of such parts."""
-    if len(its) == 1:
-        return its[0]
-    re, im = its if its[0].strides == its[1].strides else (registry.OPS["copy"].function(part) for part in its)
-    return pair(re, im)
 
 
 def filled(value: float, shape: Shape, dtype: DType, device: Device) -> Array:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from .. import dispatch, registry
 from ..array import Array
 from ..errors import ArgumentError
+from ..layout import Layout
 from ..ops.derivative import Cotangents
 from .graph import Graph, Node, Read
 from .transpose import transposed
@@ -24,8 +25,16 @@ def forward(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     values = [*inputs, *graph.constants]
     for node in graph.nodes:
         made = dispatch.call(node.spec, [seen(values, read) for read in node.reads], node.params)
-        values += made if isinstance(made, tuple) else (made,)
+        values += map(_lying, made if isinstance(made, tuple) else (made,), node.outputs)
     return values
+
+
+def _lying(x: Array, its: Layout) -> Array:
+    """A node's result as the graph has it: what a composed op gives may be a view."""
+    if x.layout is its:
+        return x
+    result: Array = registry.OPS["copy"].function(x)
+    return result
 
 
 def seen(values: Sequence[Array], read: Read) -> Array:

@@ -16,6 +16,7 @@ from ..errors import AccelError, ArgumentError
 from ..layout import Layout, result_layout, row_major
 from ..ops.spec import OpSpec, Seen
 from ..parts import half, pair, parts
+from .apart import on_parts
 from .graph import Graph, Node, Read
 
 STANDS = "; the traced function stands at "
@@ -167,7 +168,7 @@ def passed_on(
 ) -> Any:
     """The result of a call that becomes others: on views of its operands, on operands that are brought to what kernels
     take, or of what a composed op calls. None for a primitive's, on operands as kernels take them. call: takes the
-    place of `dispatch.call`. alone: names of ops that count as primitives, where no operand is complex."""
+    place of `dispatch.call`. alone: names of ops that count as primitives."""
     layouts = tuple(x.layout for x in inputs)
     spec = registry.served(spec, layouts, params)
     adapted = spec.adapt(layouts, params)
@@ -176,9 +177,11 @@ def passed_on(
         return call(spec, views, adapted.params, None).view(adapted.shape, row_major(adapted.shape))
     if adapted is not None:
         return adapted(*inputs)
-    composed = spec.inlined and (spec.name not in alone or any(x.dtype.kind == "c" for x in layouts))
-    if spec.decompose is not None and spec.decomposes(params) and composed:
-        return spec.decompose(*inputs, params)
+    if spec.decompose is not None and spec.decomposes(params) and spec.inlined:
+        if spec.name not in alone:
+            return spec.decompose(*inputs, params)
+        if any(x.dtype.kind == "c" for x in layouts):
+            return on_parts(spec, inputs, params, call)
     return None
 
 

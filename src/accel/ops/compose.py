@@ -157,10 +157,10 @@ def composed(
     (or to that of a parameter named dtype) after it. bound: of the error, where it does not follow from the body.
     bits, flops, scalars: as in `OpSpec`. exact: whether nothing is rounded, which stands for widen, bound and bits.
     primitive: the op of kernels that compute it as a whole, where a backend has one.
-    vjp(cotangents, *arguments): where the body's own derivative takes more launches or rounds worse, a body for it:
-    from the cotangent of each result (None: nothing, but not all of them) and the arguments of the op's body, the
-    cotangents of operands by their names. Operands and cotangents are widened, what it returns is rounded, as the
-    body's.
+    vjp(cotangents, results, *arguments): where the body's own derivative takes more launches or rounds worse, a body
+    for it: from the cotangent of each result (None: nothing, but not all of them), the results and the arguments of
+    the op's body, the cotangents of operands by their names. Operands and cotangents are widened, what it returns is
+    rounded, as the body's.
     """
     if exact:
         widen, bound, bits = False, bounds.none, lambda dtype, numerics: "exact"
@@ -330,7 +330,7 @@ class _Composed:
     ) -> list[Array | None]:
         """The cotangents of a call's operands by the op's own rule."""
         given = tuple(_widened(g) if self.widen and g is not None else g for g in cotangents)
-        found = self.run(vjp, (given,), operands, bound)
+        found = self.run(vjp, (given, tuple(results)), operands, bound)
         parts = [found.get(name) for name in self.present(bound)]
         return [None if g is None else astype(g, x.dtype, copy=False) for g, x in zip(parts, operands, strict=True)]
 

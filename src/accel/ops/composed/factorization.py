@@ -25,6 +25,7 @@ from ..primitive.reduce import all, max, sum
 from ..primitive.reduce import prod as product
 from ..views import broadcast_to, reshape
 from . import exact_factorization as exact
+from . import factorization_derivative as derivative
 from .statistics import SCALES
 from .triangular import Masks, Triangle, diagonal, factored, factored_symmetric, identity, is_odd, reflected, taken
 
@@ -87,6 +88,7 @@ def _flops(times: float) -> Any:
     widen=False,
     bits=bounds.unless_fast,
     bound=exact.bound_cholesky,
+    vjp=derivative.cholesky,
     flops=_flops(1 / 3),
 )
 def cholesky(x: NumericOperand, /, *, upper: bool = False) -> tuple[Array, Array]:
@@ -108,6 +110,7 @@ def cholesky(x: NumericOperand, /, *, upper: bool = False) -> tuple[Array, Array
     widen=False,
     bits=bounds.unless_fast,
     bound=exact.bound_solve,
+    vjp=derivative.solve,
     flops=_flops(2 / 3),
 )
 def solve(x1: NumericOperand, x2: NumericOperand, /) -> tuple[Array, Array]:
@@ -149,6 +152,7 @@ def _vector(x: Array, given: Array) -> Array:
     widen=False,
     bits=bounds.unless_fast,
     bound=exact.bound_inv,
+    vjp=derivative.inv,
     flops=_flops(2),
 )
 def inv(x: NumericOperand, /) -> tuple[Array, Array]:
@@ -170,6 +174,7 @@ def inv(x: NumericOperand, /) -> tuple[Array, Array]:
     widen=False,
     bits=bounds.unless_fast,
     bound=exact.bound_det,
+    vjp=derivative.det,
     flops=_flops(2 / 3),
 )
 def det(x: NumericOperand, /) -> Array:
@@ -193,6 +198,7 @@ def det(x: NumericOperand, /) -> Array:
     widen=False,
     bits=bounds.unless_fast,
     bound=exact.bound_slogdet,
+    vjp=derivative.slogdet,
     flops=_flops(2 / 3),
 )
 def slogdet(x: NumericOperand, /) -> tuple[Array, Array]:
@@ -215,6 +221,7 @@ def slogdet(x: NumericOperand, /) -> tuple[Array, Array]:
     widen=False,
     bits=bounds.unless_fast,
     bound=exact.bound_qr,
+    vjp=derivative.qr,
     flops=_flops(8 / 3),
 )
 def qr(x: NumericOperand, /, *, mode: str = "reduced") -> tuple[Array, Array]:

@@ -28,6 +28,7 @@ Results = Array | tuple[Array, ...]
 
 def _layer_norm_vjp(
     cotangents: Sequence[Array | None],
+    results: Sequence[Array],
     x: Array,
     normalized_shape: int | Shape,
     weight: Array | None = None,

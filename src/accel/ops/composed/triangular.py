@@ -6,7 +6,7 @@ All arrays are (count, rows, columns).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...array import Array
 from ...conversion import index_range
@@ -57,6 +57,23 @@ class Triangle:
     def halves(self) -> tuple[Triangle, Triangle]:
         assert self.first is not None and self.last is not None
         return self.first, self.last
+
+    @classmethod
+    def upper(cls, x: Array) -> Triangle:
+        """The upper triangle of (count, n, n), of which nothing else is read."""
+        n = x.shape[1]
+        if n <= FACTOR:
+            return cls(n, x)
+        h = halved(n)
+        return cls(n, None, cls.upper(x[:, :h, :h]), cls.upper(x[:, h:, h:]), None, x[:, :h, h:])
+
+    def without_zeros(self, value: Array) -> Triangle:
+        """With a value, (count, 1, 1), in the place of zeros on the diagonal."""
+        if self.block is not None:
+            place = index_range(self.n, self.block.device)
+            zero = (self.block == 0.0) & (place[:, None] == place)
+            return replace(self, block=fn.where(zero, value, self.block))
+        return replace(self, first=self.halves[0].without_zeros(value), last=self.halves[1].without_zeros(value))
 
     def diagonals(self) -> list[Array]:
         """(count, columns) of each block, in order."""

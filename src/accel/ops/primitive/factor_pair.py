@@ -17,6 +17,7 @@ from ...dtypes import FLOAT32, FLOAT64, DType, as_dtype
 from ...graph.bounded import Bounded, bounded
 from ...numerics import LANES
 from .. import bounds
+from ..factor_derivative import factor_vjp
 from ..parameters import Factor
 from ..spec import OpSpec, Output, Primitive
 from . import factor
@@ -315,9 +316,7 @@ def _analysed(analysis: Analysis, params: Factor, outputs: tuple[Output, ...], *
     return made
 
 
-registry.register_primitive(
-    Primitive("factor", _answer, _analysed, "that of a whole factorisation is not made of those of its blocks")
-)
+registry.register_primitive(Primitive("factor", _answer, _analysed, factor_vjp))
 
 
 # what the tests compare with
