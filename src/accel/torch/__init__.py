@@ -1,8 +1,10 @@
-"""accel for torch's users: functions of accel calls that autograd records. Importing this imports torch.
+"""accel for torch's users: functions that autograd records, a backend of torch.compile, and what it runs of a model.
 
-See docs/torch.md.
+Importing this imports torch. See docs/torch.md.
 """
 
 from .autograd import function
+from .backend import backend
+from .explained import explain
 
-__all__ = ["function"]
+__all__ = ["backend", "explain", "function"]
