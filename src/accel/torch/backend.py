@@ -21,6 +21,8 @@ TAKEN_APART = (
     aten.native_group_norm.default,
     aten._native_batch_norm_legit_functional.default,
     aten._native_batch_norm_legit_no_training.default,
+    aten._native_batch_norm_legit.default,
+    aten.native_batch_norm.default,
 )
 """Operators that torch's core set keeps whole."""
 

@@ -21,8 +21,9 @@ from .part import is_views
 
 @dataclass(frozen=True)
 class GraphReport:
-    """One graph. kind: "forward", "backward" or "inference". parts: the number of nodes in each of accel's parts. flops:
-    of the graph, and of accel's parts. left: the operators that stay torch's, with the reason and their number."""
+    """One graph. kind: "forward", "backward" or "inference". parts: the number of nodes in each of accel's parts.
+    flops: of the graph, and of accel's parts. left: the operators that stay torch's, with the reason and their number.
+    """
 
     kind: str
     parts: tuple[int, ...]
@@ -72,19 +73,25 @@ def explain(model: Callable[..., Any], *inputs: Any, **keywords: Any) -> Explana
 
     model = copy.deepcopy(model) if isinstance(model, torch.nn.Module) else model
     graphs: list[GraphReport] = []
+    breaks: list[str] = []
+
+    def backend(graph: torch.fx.GraphModule, given: Any) -> Callable[..., Any]:
+        why = getattr(graph, "compile_subgraph_reason", None)
+        if why is not None and why.graph_break:
+            breaks.append(why.reason)
+        return compiled(graph, given, lambda kind, its: graphs.append(_report(kind, its)))
+
     dynamo.reset()
     before = Counter(counters["graph_break"])
     try:
         with torch.random.fork_rng(devices=[]):
-            its = torch.compile(
-                model,
-                backend=lambda graph, given: compiled(graph, given, lambda kind, c: graphs.append(_report(kind, c))),
-            )
+            its = torch.compile(model, backend=backend)
             _backward(model, inputs, keywords, its(*inputs, **keywords))
-        breaks = Counter(counters["graph_break"]) - before
+        counted = Counter(counters["graph_break"]) - before
     finally:
         dynamo.reset()
-    return Explanation(tuple(graphs), tuple(breaks.elements()))
+    # torch counts breaks before the first operator too, but not all of those behind a graph
+    return Explanation(tuple(graphs), tuple(breaks if len(breaks) >= counted.total() else counted.elements()))
 
 
 def _backward(model: Any, inputs: tuple[Any, ...], keywords: dict[str, Any], result: Any) -> None:

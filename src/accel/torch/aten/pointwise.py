@@ -20,14 +20,15 @@ def _unary(operator: Any, function: Callable[..., Any]) -> None:
         return function(cast(x, wanted.dtype))
 
 
-for name in (
-    "abs acos acosh asin asinh atan atanh ceil cos cosh exp exp2 expm1 floor log log10 log1p log2 reciprocal round "
-    "sign sin sinh sqrt tan tanh trunc"
-).split():
+UNARY = """
+    abs acos acosh asin asinh atan atanh ceil cos cosh exp exp2 expm1 floor log log10 log1p log2 reciprocal round sign
+    sin sinh sqrt tan tanh trunc
+"""
+for name in UNARY.split():
     _unary(getattr(aten, name).default, getattr(accel, name))
-for name in "erf erfc erfinv lgamma digamma rsqrt".split():
+for name in ("erf", "erfc", "erfinv", "lgamma", "digamma", "rsqrt"):
     _unary(getattr(aten, name).default, getattr(accel.special, name))
-for name in "relu silu sigmoid mish hardswish hardsigmoid".split():
+for name in ("relu", "silu", "sigmoid", "mish", "hardswish", "hardsigmoid"):
     _unary(getattr(aten, name).default, getattr(accel.nn, name))
 _unary(aten.neg.default, accel.negative)
 
@@ -123,7 +124,7 @@ def _of_truth(name: str, function: Callable[..., Any]) -> None:
         return function(*map(truth, xs))
 
 
-for name in "logical_and logical_or logical_xor logical_not".split():
+for name in ("logical_and", "logical_or", "logical_xor", "logical_not"):
     _of_truth(name, getattr(accel, name))
 
 
