@@ -79,7 +79,7 @@ def explain(model: Callable[..., Any], *inputs: Any, **keywords: Any) -> Explana
         why = getattr(graph, "compile_subgraph_reason", None)
         if why is not None and why.graph_break:
             breaks.append(why.reason)
-        return compiled(graph, given, lambda kind, its: graphs.append(_report(kind, its)))
+        return compiled(graph, given, lambda kind, its: graphs.append(report(kind, its)))
 
     dynamo.reset()
     before = Counter(counters["graph_break"])
@@ -104,7 +104,8 @@ def _backward(model: Any, inputs: tuple[Any, ...], keywords: dict[str, Any], res
         torch.autograd.grad(results, wanted, [torch.ones_like(y) for y in results], allow_unused=True)
 
 
-def _report(kind: str, its: Cut) -> GraphReport:
+def report(kind: str, its: Cut) -> GraphReport:
+    """What is told of a graph."""
     mine = sum(flops(node) for part in its.parts for node in part)
     theirs = sum(map(flops, its.left))
     named = Counter((str(node.target), why) for node, why in its.left.items() if node.target is not operator.getitem)
