@@ -64,7 +64,7 @@ def value_and_grad(
             raise ArgumentError(
                 f"{_name(function)}: argnums: expected positions of the {len(args)} arguments, got {shown(argnums)}"
             )
-        pulled = _Pulled(function, args, keywords)
+        pulled = Pulled(function, args, keywords)
         structure = pulled.structure
         if has_aux:
             is_pair = structure is not LEAF and structure[0] is tuple and len(structure[1]) == 2
@@ -107,7 +107,7 @@ def _fused(function: Callable[..., Any]) -> Callable[..., Any]:
 @functools.lru_cache(maxsize=256)
 def _pullback(function: Callable[..., Any]) -> Callable[..., Any]:
     def pullback(cotangent: Any, primals: tuple[Any, ...]) -> Any:
-        pulled = _Pulled(function, primals, {})
+        pulled = Pulled(function, primals, {})
         return _part(primals, pulled.back(fitting("vjp", "cotangent", pulled.result, cotangent)))
 
     return fuse(_like(pullback, function))
@@ -133,16 +133,16 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
 @functools.lru_cache(maxsize=256)
 def _push(function: Callable[..., Any]) -> Callable[..., Any]:
     def push(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
-        pulled = _Pulled(function, primals, {})
+        pulled = Pulled(function, primals, {})
         given = fitting("jvp", "tangents", primals, tangents)
 
         def linear(cotangents: tuple[Array, ...]) -> tuple[Array, ...]:
             # the cotangents that are None are of arrays with no tangent
-            back = _Pulled(function, primals, {}).back(_put_back(cotangents, pulled.results))
+            back = Pulled(function, primals, {}).back(_put_back(cotangents, pulled.results))
             return tuple(g for g in (back[id(x)] for x in arrays_in(primals)) if g is not None)
 
         smooth = tuple(_zeros(y) for y in pulled.results if _is_smooth(y))
-        transposed = _Pulled(linear, (smooth,), {})
+        transposed = Pulled(linear, (smooth,), {})
         back = transposed.back([g for g in given if g is not None])
         along = _put_back([back[id(z)] for z in smooth], pulled.results)
         return pulled.result, put_together(pulled.structure, iter(along))
@@ -174,7 +174,7 @@ def _again(
     return derivative.backward(graph, derivative.forward(graph, operands), cotangents)
 
 
-class _Pulled:
+class Pulled:
     """A function within a trace: its values on arguments, and what cotangents of the results are pulled back to.
 
     result: what the function gives. results: the arrays in it. structure: of it.

@@ -191,7 +191,7 @@ def test_checkpoint_computes_again():
     arrays = [accel.asarray(x, device="cpu") for x in (normal(3, 3), X)]
     calls = {}
     for name, block in (("plain", plain), ("again", accel.checkpoint(plain))):
-        traced = accel.autodiff._Pulled(lambda w, x, block=block: blocks(block, w, x), tuple(arrays), {})
+        traced = accel.autodiff.Pulled(lambda w, x, block=block: blocks(block, w, x), tuple(arrays), {})
         calls[name] = [node.spec.name for node in traced._graph.nodes]
     assert calls["plain"].count("matmul") == 3
     assert calls["again"].count("plain") == 3 and "matmul" not in calls["again"]

@@ -98,7 +98,7 @@ def _plain(value: torch.Tensor, argument: str) -> tuple[torch.Tensor, Shape | No
     if value.requires_grad and torch.is_grad_enabled():
         raise ArgumentError(
             f"{argument}: the tensor requires gradients, and accel records no gradients; "
-            "pass x.detach() or use torch.no_grad()"
+            "pass x.detach(), use torch.no_grad(), or wrap the function that calls accel in accel.torch.function"
         )
     if getattr(forward_ad, "_current_level", -1) >= 0 and forward_ad.unpack_dual(value).tangent is not None:
         raise ArgumentError(f"{argument}: the tensor carries a forward-mode tangent, and accel records no gradients")

@@ -1,0 +1,196 @@
+"""`torch.compile(model, backend="accel")`: outputs and gradients near torch's in float64, nearly all of it in accel."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+import accel
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+nn = torch.nn
+
+import accel.torch  # noqa: E402
+from accel.torch.aten import TABLE  # noqa: E402
+from accel.torch.backend import compiled as watched  # noqa: E402
+from accel.torch.explained import report  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    with accel.config(device="cpu"):
+        yield
+
+
+class Perceptron(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(6, 16), nn.GELU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4))
+
+
+class Transformer(nn.Module):
+    """Embeddings, a normed causal attention and a gated layer, and the loss of the next token."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.place = nn.Embedding(11, 16, padding_idx=0), nn.Embedding(8, 16)
+        self.norm, self.last = nn.RMSNorm(16), nn.LayerNorm(16)
+        self.attend, self.up, self.down = nn.Linear(16, 48), nn.Linear(16, 64), nn.Linear(32, 16, bias=False)
+        self.head = nn.Linear(16, 11, bias=False)
+
+    def forward(self, tokens, targets):
+        x = self.embedding(tokens) + self.place(torch.arange(tokens.shape[1]))
+        its = self.attend(self.norm(x)).view(*x.shape[:2], 3, 2, 8).permute(2, 0, 3, 1, 4)
+        attended = nn.functional.scaled_dot_product_attention(*its.unbind(0), is_causal=True)
+        x = x + attended.transpose(1, 2).reshape(x.shape)
+        a, b = self.up(x).chunk(2, dim=-1)
+        x = self.last(x + self.down(nn.functional.silu(a) * b))
+        return nn.functional.cross_entropy(self.head(x).flatten(0, 1), targets.flatten())
+
+
+class Convolutional(nn.Sequential):
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 8, 3, stride=2, groups=2, bias=False),
+            nn.GroupNorm(2, 8),
+            nn.SiLU(),
+            nn.AvgPool2d(2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 10),
+        )
+
+
+def encoder():
+    return nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True, norm_first=True)
+
+
+MODELS = {
+    "perceptron": (Perceptron, lambda: (torch.randn(5, 6),)),
+    "transformer": (Transformer, lambda: (torch.randint(0, 11, (2, 6)), torch.randint(0, 11, (2, 6)))),
+    "encoder": (encoder, lambda: (torch.randn(2, 5, 16),)),
+    "convolutional": (Convolutional, lambda: (torch.randn(4, 3, 16, 16),)),
+}
+
+
+def loss(y):
+    return (y.square() * torch.linspace(0.5, 1, y.numel(), dtype=y.dtype).reshape(y.shape)).mean()
+
+
+def exact(x):
+    return x.double() if x.is_floating_point() else x
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_is_torchs_and_trains(name):
+    make, draw = MODELS[name]
+    model, inputs = make(), draw()
+    wide = copy.deepcopy(model).double()
+    graphs = []
+    compiled = torch.compile(
+        model, backend=lambda g, i: watched(g, i, lambda kind, its: graphs.append(report(kind, its)))
+    )
+    optimizers = [torch.optim.SGD(m.parameters(), lr=0.1) for m in (model, wide)]
+    for _ in range(3):
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        got, want = compiled(*inputs), wide(*map(exact, inputs))
+        torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-5)
+        loss(got).backward()
+        loss(want).backward()
+        scale = max(p.grad.abs().max() for p in wide.parameters())
+        for mine, its in zip(model.parameters(), wide.parameters(), strict=True):
+            torch.testing.assert_close(mine.grad.double(), its.grad, rtol=1e-4, atol=1e-5 * scale.item())
+        for optimizer in optimizers:
+            optimizer.step()
+    assert [graph.kind for graph in graphs] == ["forward", "backward"]  # no break, no recompilation
+    assert all(graph.flops[1] >= 0.95 * graph.flops[0] > 0 for graph in graphs), graphs
+    for mine, its in zip(model.buffers(), wide.buffers(), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5, check_dtype=False)
+    if name == "convolutional":  # batch norm is another graph there
+        model.eval(), wide.eval()
+        with torch.no_grad():
+            torch.testing.assert_close(compiled(*inputs).double(), wide(*map(exact, inputs)), rtol=1e-3, atol=1e-4)
+
+
+def test_what_accel_lacks_stays_torchs():
+    def mixed(x, w):
+        y = torch.special.bessel_j0(x @ w) + torch.rand(3) * 0.0
+        return torch.linalg.det(y @ y.T) * x.clone(), x + 1
+
+    x, w = torch.randn(3, 3), torch.randn(3, 3, requires_grad=True)
+    explanation = accel.torch.explain(lambda x, w: mixed(x, w.detach()), x, w)
+    assert any("bessel_j0" in name for graph in explanation.graphs for name, _, _ in graph.left)
+    assert 0 < explanation.share < 1 and "accel has no rule" in str(explanation)
+    for got, want in zip(torch.compile(mixed, backend="accel")(x, w.detach()), mixed(x, w.detach()), strict=True):
+        torch.testing.assert_close(got, want)
+
+
+def test_results_are_apart_and_dtypes_are_torchs():
+    def many(x, n):
+        half = x.half()
+        return (
+            x.clone(),
+            n / 2,
+            n + 1.5,
+            (n > 1) & (x > 0),
+            half * 2.0 + 1,
+            n.sum(),
+            x.transpose(0, 1).contiguous(),
+            x * True,
+        )
+
+    x, n = torch.randn(3, 3), torch.tensor([1, 2, 3])
+    got = torch.compile(many, backend="accel")(x, n)
+    for mine, its in zip(got, many(x, n), strict=True):
+        torch.testing.assert_close(mine, its)
+        assert mine.stride() == its.stride() and mine.data_ptr() != x.data_ptr()
+
+
+def test_other_lengths_are_compiled_anew_and_right():
+    model = Perceptron()
+    compiled = torch.compile(model, backend="accel")
+    for n in (2, 3, 5):
+        x = torch.randn(n, 6)
+        got, want = compiled(x), model(x)
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+        mine, its = (torch.autograd.grad(y.sum(), model[0].weight)[0] for y in (got, want))
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_is_explained_and_left_alone():
+    model = Perceptron()
+    explanation = accel.torch.explain(model, torch.randn(2, 6))
+    assert explanation.share == 1 and not explanation.breaks, str(explanation)
+    assert [graph.kind for graph in explanation.graphs] == ["forward", "backward"]
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_graph_breaks_are_told():
+    def broken(x):
+        y = x.sin()
+        return y.cos() if y.sum() > 0 else y.exp()
+
+    assert len(accel.torch.explain(broken, torch.ones(3)).breaks) == 1
+
+
+def test_bad_input():
+    with pytest.raises(accel.ArgumentError, match=r"model: expected a torch\.nn\.Module or a function, got 3"):
+        accel.torch.explain(3)
+
+
+def test_an_index_out_of_range_reads_nothing():
+    lookup = torch.compile(lambda w, i: nn.functional.embedding(i, w) * 2, backend="accel")
+    assert lookup(torch.ones(3, 2), torch.tensor([3, 1])).tolist() == [[0, 0], [2, 2]]
+
+
+def test_the_table_is_of_operators():
+    assert all(isinstance(target, torch._ops.OpOverload) for target in TABLE)
