@@ -31,7 +31,20 @@ NO_BATCH = {
     "cov": WHOLE,
     "join": "its first operand has the result's shape",
     "pad": "its examples have new rows on every axis",
-    **dict.fromkeys(("bernoulli", "exponential", "gamma_attempt", "integers", "normal", "uniform", "words"), PLACES),
+    **dict.fromkeys(
+        (
+            "bernoulli",
+            "exponential",
+            "gamma_attempt",
+            "integers",
+            "normal",
+            "race",
+            "truncated_normal",
+            "uniform",
+            "words",
+        ),
+        PLACES,
+    ),
 }
 NO_BATCH = {f"random_{name}" if reason is PLACES else name: reason for name, reason in NO_BATCH.items()}
 """Ops of which no example has an axis of independent rows, and why."""

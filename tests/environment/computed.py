@@ -184,7 +184,7 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
     if spec.primitive == "scatter":
         x, source = elements(dtype, (3, 401), 0), elements(dtype, (3, 300), 1)
         if spec.name == "index_add":
-            return [x, np.arange(300) % 7, source], [{"dim": 1}]
+            return [x, np.arange(300) % 7, source], [{"axis": 1}]
         return [x, np.arange(900).reshape(3, 300) % 7, source], [{"axis": 1}]
     if spec.name in FACTORISATIONS:
         x = elements(dtype, (70, 70), 0)

@@ -105,7 +105,7 @@ class Tracer:
             if array.buffer is x.buffer:
                 return symbol
         whole = None if isinstance(x.buffer, Symbol) else tabulated(x)
-        if whole is None and given_number(x) is not None:
+        if whole is None and isinstance(given_number(x), (bool, int, float)):  # a complex one is read by its parts
             whole = x.view((), ())  # the first one met may have no elements
         self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
