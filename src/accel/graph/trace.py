@@ -105,8 +105,8 @@ class Tracer:
             if array.buffer is x.buffer:
                 return symbol
         whole = None if isinstance(x.buffer, Symbol) else tabulated(x)
-        if whole is None and isinstance(given_number(x), (bool, int, float)):  # a complex one is read by its parts
-            whole = x.view((), ())  # the first one met may have no elements
+        if whole is None and x.ndim and isinstance(given_number(x), (bool, int, float)):
+            whole = x.view((), ())  # the first one met may have no elements; complex ones are read by their parts
         self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
         return self._capturing[-1]
