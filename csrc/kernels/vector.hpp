@@ -60,8 +60,8 @@ __attribute__((always_inline)) static inline int64_t in_pairs(int64_t begin, int
   return i;
 }
 
-/// Asks for the cache line of an element, which need not exist, into L1 or L2. Inlined by force: GCC takes a function of
-/// nothing but a prefetch for one that does nothing, and drops its calls.
+/// Asks for the cache line of an element, which need not exist, into L1 or L2. Inlined by force: GCC takes a function
+/// of nothing but a prefetch for one that does nothing, and drops its calls.
 template <int Level = 1, class T>
 ACCEL_LANES void fetch(const T* x, int64_t offset) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(x) + static_cast<uintptr_t>(offset) * sizeof(T);
