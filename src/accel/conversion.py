@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -151,12 +153,45 @@ def number(element: np.ndarray | np.generic) -> Any:
         return element.item()
 
 
+class _Made:
+    """The arrays of one kind that were made here, found by the buffer of any view of one: by it a trace tells what may
+    be captured. An array is known for as long as anything else holds it or its buffer: a table of any size that forgot
+    the oldest would forget constants that other tables, graphs and plans still have.
+
+    least: how many there are at least when those that nobody else holds are dropped.
+    """
+
+    def __init__(self, least: int) -> None:
+        self._entries: dict[int, tuple[Array, Any]] = {}
+        self._least = self._most = least
+
+    def find(self, array: Array) -> tuple[Array, Any] | None:
+        """The array on this one's buffer, and what it was made of; None where it was not made here."""
+        found = self._entries.get(id(array.buffer))
+        return found if found is not None and found[0].buffer is array.buffer else None
+
+    def keep(self, array: Array, of: Any = None) -> None:
+        if len(self._entries) >= self._most:
+            for key, entry in list(self._entries.items()):
+                if _holders(entry) <= _ALONE:
+                    self._entries.pop(key, None)
+            self._most = max(self._least, 2 * len(self._entries))
+        self._entries[id(array.buffer)] = (array, of)
+
+
+def _holders(entry: tuple[Any, Any]) -> int:
+    return sys.getrefcount(entry[0]) + sys.getrefcount(entry[0].buffer)
+
+
+_ALONE = _holders((SimpleNamespace(buffer=object()), None))
+"""What `_holders` gives for an array that an entry alone holds."""
+
 _constants: Cache[tuple[Any, ...], Array] = Cache(512)
-_known: Cache[int, Array] = Cache(1 << 12)
+_known = _Made(1 << 12)
 _ranges: Cache[tuple[int, int], Array] = Cache(64)
-_counting: Cache[int, Array] = Cache(64)
+_counting = _Made(64)
 _tables: Cache[tuple[Any, ...], Array] = Cache(64)
-_tabulated: Cache[int, Array] = Cache(64)
+_tabulated = _Made(64)
 
 
 def constant(value: bool | int | float | complex, dtype: DType, device: Device) -> Array:
@@ -171,7 +206,7 @@ def constant(value: bool | int | float | complex, dtype: DType, device: Device) 
             if device.host:
                 found.buffer.readonly = True
             _constants.keep(key, found)
-            _known.keep(id(found.buffer), (found, value))
+            _known.keep(found, value)
     return found
 
 
@@ -184,7 +219,7 @@ def index_range(n: int, device: Device) -> Array:
         if device.host:
             found.buffer.readonly = True
         _ranges.keep((n, id(device)), found)
-        _counting.keep(id(found.buffer), found)
+        _counting.keep(found)
     return found
 
 
@@ -199,15 +234,14 @@ def table(key: tuple[Any, ...], make: Callable[[], np.ndarray], device: Device) 
         if device.host:
             found.buffer.readonly = True
         _tables.keep(key, found)
-    if _tabulated.find(id(found.buffer)) is not found:
-        _tabulated.keep(id(found.buffer), found)
+        _tabulated.keep(found)
     return found
 
 
 def tabulated(array: Array) -> Array | None:
     """What `table` gave, of which an array is a part; None of other arrays."""
-    found = _tabulated.find(id(array.buffer))
-    return found if found is not None and found.buffer is array.buffer else None
+    found = _tabulated.find(array)
+    return None if found is None else found[0]
 
 
 def is_constant(array: Array) -> bool:
@@ -217,14 +251,13 @@ def is_constant(array: Array) -> bool:
 
 def given_number(array: Array) -> bool | int | float | complex | None:
     """The Python scalar that `constant` made an array of; None of other arrays."""
-    found = _known.find(id(array.buffer))
-    return found[1] if found is not None and found[0].buffer is array.buffer else None
+    found = _known.find(array)
+    return None if found is None else found[1]
 
 
 def is_range(array: Array) -> bool:
     """Whether an array is what `index_range` gave, in whole or in part and under any shape."""
-    found = _counting.find(id(array.buffer))
-    return found is not None and found.buffer is array.buffer
+    return _counting.find(array) is not None
 
 
 def element(value: bool | int | float | complex, dtype: DType) -> np.ndarray:

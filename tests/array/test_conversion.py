@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
+from accel import conversion
 from accel.array import Array
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE
@@ -291,3 +292,27 @@ def test_attributes():
     with pytest.raises(AttributeError):
         x.unknown = 1
     assert ml_dtypes.bfloat16 == accel.bfloat16.numpy
+
+
+def test_what_anything_holds_stays_known():
+    """A trace takes a constant, a range and a table however many others a process has made since; what nobody holds is
+    dropped."""
+    device, dtype = accel.device("cpu"), TABLE["float64"]
+    held = [
+        conversion.constant(0.0625, dtype, device),
+        conversion.constant(0.1875, dtype, device).view((2, 3), (0, 0)),
+        conversion.index_range(999, device)[3:],
+        conversion.table(("of this test", 0), lambda: np.arange(3.0), device),
+    ]
+    scaled = accel.fuse(lambda x: x * 0.3125)
+    same = scaled(np.ones(3))
+    for i in range(20_000):
+        conversion.constant(0.5 + i, dtype, device)
+        if i < 200:
+            conversion.index_range(1000 + i, device)
+            conversion.table(("of this test", 1 + i), lambda: np.arange(3.0), device)
+    assert all(map(conversion.is_constant, held))
+    assert (scaled(np.ones(3)) == same).all()
+    assert scaled(np.ones(4)).shape == (4,), "traced anew, with the number that it met first"
+    assert len(conversion._known._entries) < 10_000
+    assert not conversion.is_constant(from_numpy(np.array(0.0625), device))
