@@ -10,16 +10,12 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from . import composition, registry
+from . import composition
 from .array import Array, Symbol
 from .conversion import constant, is_constant
-from .dtypes import DType
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .fuse import LEAF, Fused, Leaf, Structured, fuse, named, names_of, put_together, taken_apart, values_of
-from .graph.apart import whole
-from .layout import Shape
-from .memory import Device
-from .parts import parts
+from .graph.apart import joined, split, split_or_none, whole, zeros
 
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -141,7 +137,7 @@ def _push(function: Callable[..., Any]) -> Callable[..., Any]:
             back = Pulled(function, primals, {}).back(_put_back(cotangents, pulled.results))
             return tuple(g for g in (back[id(x)] for x in arrays_in(primals)) if g is not None)
 
-        smooth = tuple(_zeros(y) for y in pulled.results if _is_smooth(y))
+        smooth = tuple(zeros(y) for y in pulled.results if _is_smooth(y))
         transposed = Pulled(linear, (smooth,), {})
         back = transposed.back([g for g in given if g is not None])
         along = _put_back([back[id(z)] for z in smooth], pulled.results)
@@ -190,11 +186,11 @@ class Pulled:
         its = Structured(function, name, structure, names_of(found), _is_around)
         layouts = tuple(x.layout for x in self._inputs)
         self._graph = composition.trace(its.spec, layouts, None, derivative.undivided())
-        self._values = derivative.forward(self._graph, [part for x in self._inputs for part in _parts(x)])
+        self._values = derivative.forward(self._graph, split(self._inputs))
         self.structure = its.of_layouts(layouts)
-        made = iter([derivative.seen(self._values, read) for read in self._graph.results])
-        self._pairs = self._graph.pairs or (False,) * len(self._graph.results)
-        self.results = [whole([next(made), next(made)] if two else [next(made)]) for two in self._pairs]
+        made = [derivative.seen(self._values, read) for read in self._graph.results]
+        self._pairs = self._graph.pairs or (False,) * len(made)
+        self.results = list(joined(made, self._pairs))
         self.result = put_together(self.structure, iter(self.results))
 
     def back(self, cotangents: Sequence[Array | None]) -> dict[int, Array | None]:
@@ -202,15 +198,11 @@ class Pulled:
         results, None for nothing."""
         from .graph import derivative
 
-        split = [
-            part
-            for g, two in zip(cotangents, self._pairs, strict=True)
-            for part in ((None,) * (1 + two) if g is None else _parts(g))
-        ]
-        found = iter(derivative.backward(self._graph, self._values, split))
+        given = split_or_none(cotangents, self._pairs)
+        found = iter(derivative.backward(self._graph, self._values, given))
         made: dict[int, Array | None] = {}
         for x in self._inputs:
-            its = [_zeros(part) if (g := next(found)) is None else g for part in _parts(x)]
+            its = [zeros(part) if (g := next(found)) is None else g for part in split([x])]
             made[id(x)] = whole(its) if _is_smooth(x) else None
         return made
 
@@ -224,20 +216,6 @@ def _is_around(x: Array) -> bool:
 
 def _is_smooth(x: Array) -> bool:
     return x.dtype.kind in "fc"
-
-
-def _parts(x: Array) -> tuple[Array, ...]:
-    """An array as a graph has it."""
-    return parts(x) if x.dtype.kind == "c" else (x,)
-
-
-def filled(value: float, shape: Shape, dtype: DType, device: Device) -> Array:
-    """An array of one number."""
-    return registry.OPS["copy"].function(constant(value, dtype, device).view(shape, (0,) * len(shape)))
-
-
-def _zeros(like: Array) -> Array:
-    return filled(0.0, like.shape, like.dtype, like.device)
 
 
 def _put_back(smooth: Sequence[Array], results: Sequence[Array]) -> list[Array | None]:

@@ -9,21 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .array import Array
-from .autodiff import arrays_in, filled, fitting, with_arrays
+from .autodiff import arrays_in, fitting, with_arrays
 from .conversion import constant
 from .dtypes import FLOAT32, TABLE, DType
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .fuse import fuse
+from .graph.apart import filled
 from .interop import is_array
-from .registry import OPS
-
-
-class _Functions:
-    def __getattr__(self, name: str) -> Any:
-        return OPS[name].function
-
-
-fn = _Functions()
+from .ops.derivative import fn
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_torch_in_float64(name):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     op, x, weight, keywords = CASES[name]
     outputs = weight[0] if "transpose" not in op else weight[1] * keywords.get("groups", 1)
     operands = [drawn(*x), drawn(*weight), drawn(outputs)]

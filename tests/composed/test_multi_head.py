@@ -40,7 +40,7 @@ def three() -> list[np.ndarray]:
 @pytest.mark.parametrize("average", [True, False])
 @pytest.mark.parametrize("case", CASES)
 def test_torch_gives_as_much(case, average):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     arguments = {"bias_k": None, "bias_v": None, "add_zero_attn": False, **WEIGHTS, **case}
     tensors = {n: torch.tensor(x) if isinstance(x, np.ndarray) else x for n, x in arguments.items()}
     want, shares = torch.nn.functional.multi_head_attention_forward(

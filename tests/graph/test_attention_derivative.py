@@ -98,7 +98,7 @@ def test_against_central_differences(name, rows, monkeypatch):
 
 
 def test_against_torch():
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     g = normal(2, 4, 5, 2)
     tensors = [torch.tensor(x, requires_grad=True) for x in THREE]
     torch.nn.functional.scaled_dot_product_attention(*tensors, is_causal=True).backward(torch.tensor(g))

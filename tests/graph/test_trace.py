@@ -9,9 +9,9 @@ import pytest
 from tracing import staged, traced
 
 import accel
-from accel.autodiff import filled
 from accel.dtypes import TABLE
 from accel.errors import AccelError
+from accel.graph.apart import filled
 from accel.graph.graph import Read
 from accel.layout import layout
 

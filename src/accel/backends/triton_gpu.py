@@ -210,7 +210,8 @@ def _is_plain(kernel: Any) -> bool:
     """Whether a compiled kernel asks for nothing at its launch but what `GpuLaunch` gives."""
     its = kernel.metadata
     more = its.global_scratch_size or its.profile_scratch_size or getattr(its, "instrumentation_mode", "")
-    return not more and (its.target.backend == "cuda" or not (its.launch_cooperative_grid or its.num_ctas > 1))
+    together = its.launch_cooperative_grid or getattr(its, "num_ctas", 1) > 1
+    return not more and (its.target.backend == "cuda" or not together)
 
 
 def _hooked(runtime: Any) -> bool:

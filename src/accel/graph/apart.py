@@ -11,8 +11,9 @@ from typing import Any
 from .. import registry
 from ..array import Array
 from ..conversion import constant
-from ..dtypes import complex_of
-from ..layout import Layout, layout
+from ..dtypes import DType, complex_of
+from ..layout import Layout, Shape, layout
+from ..memory import Device
 from ..ops.spec import Inferred, OpSpec
 from ..parts import pair, parts
 from ..plan import each
@@ -32,7 +33,7 @@ def on_parts(spec: OpSpec, inputs: Sequence[Array], params: Any, call: Callable[
     layouts = tuple(x.layout for x in inputs)
     results = tuple(dtype.kind == "c" for _, dtype in spec.infer(layouts, params).outputs)
     given = Apart(params, tuple(x.dtype.kind == "c" for x in layouts), results)
-    made = tuple(_joined(each(call(_variant(spec), _split(inputs), given, None)), results))
+    made = tuple(joined(each(call(_variant(spec), split(inputs), given, None)), results))
     return made if len(made) > 1 else made[0]
 
 
@@ -57,7 +58,7 @@ def _infer(spec: OpSpec, inputs: tuple[Layout, ...], params: Apart) -> Inferred:
 def _decompose(spec: OpSpec, *arrays_and_params: Any) -> tuple[Array, ...]:
     *arrays, params = arrays_and_params
     assert spec.decompose is not None
-    return tuple(_split(each(spec.decompose(*_joined(arrays, params.complex), params.params))))
+    return tuple(split(each(spec.decompose(*joined(arrays, params.complex), params.params))))
 
 
 def _pulled(
@@ -69,14 +70,10 @@ def _pulled(
 ) -> list[Array | None]:
     """The op's own rule, on whole numbers."""
     assert spec.vjp is not None
-    given = [None if g is None else _zeros(x) if g is _NOTHING else g for g, x in _beside(cotangents, results, params)]
-    whole = list(_joined(results, params.results)), list(_joined(operands, params.complex))
+    given = [None if g is None else zeros(x) if g is _NOTHING else g for g, x in _beside(cotangents, results, params)]
+    whole = list(joined(results, params.results)), list(joined(operands, params.complex))
     found = spec.vjp(params.params, list(_joined_or_none(given, params.results)), *whole)
-    return [
-        part
-        for g, two in zip(found, params.complex, strict=True)
-        for part in ((None,) * (1 + two) if g is None else _split([g]))
-    ]
+    return split_or_none(found, params.complex)
 
 
 _NOTHING: Any = object()
@@ -91,19 +88,32 @@ def _beside(cotangents: Sequence[Array | None], results: Sequence[Array], params
         yield from ((_NOTHING if g is None and not none else g, x) for g, x in its)
 
 
-def _zeros(like: Array) -> Array:
-    nothing = constant(0.0, like.dtype, like.device).view(like.shape, (0,) * like.ndim)
-    result: Array = registry.OPS["copy"].function(nothing)
+def filled(value: float, shape: Shape, dtype: DType, device: Device) -> Array:
+    """A new array of one number, also in a trace."""
+    result: Array = registry.OPS["copy"].function(constant(value, dtype, device).view(shape, (0,) * len(shape)))
     return result
 
 
-def _split(arrays: Sequence[Array]) -> list[Array]:
+def zeros(like: Array) -> Array:
+    return filled(0.0, like.shape, like.dtype, like.device)
+
+
+def split(arrays: Sequence[Array]) -> list[Array]:
     """The arrays, of complex ones the parts."""
     return [part for x in arrays for part in (parts(x) if x.dtype.kind == "c" else (x,))]
 
 
-def _joined(arrays: Sequence[Array], pairs: tuple[bool, ...]) -> Iterator[Array]:
-    """What `_split` has split."""
+def split_or_none(arrays: Sequence[Array | None], pairs: Sequence[bool]) -> list[Array | None]:
+    """The same, of arrays in whose place nothing may be. pairs: which are complex."""
+    return [
+        part
+        for g, two in zip(arrays, pairs, strict=True)
+        for part in ((None,) * (1 + two) if g is None else split([g]))
+    ]
+
+
+def joined(arrays: Sequence[Array], pairs: Sequence[bool]) -> Iterator[Array]:
+    """What `split` has split."""
     left = iter(arrays)
     return (whole([next(left), next(left)]) if two else next(left) for two in pairs)
 

@@ -10,7 +10,7 @@ from torch.ops import aten
 import accel
 
 from ...array import Array
-from ...autodiff import filled
+from ...graph.apart import filled
 from .table import Wanted, rule
 
 Axes = Sequence[int]
