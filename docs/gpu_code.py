@@ -1,6 +1,6 @@
 """Writes docs/gpu-code.md, what the machine code of Triton's kernels says for GPUs, and its figures, gpu-code.json.
 
-python docs/gpu_code.py    compiles every case of tests/triton/codegen_cases.py for every target: minutes
+python docs/gpu_code.py    compiles every case of tests/fixtures/triton_cases.py for every target: minutes
 
 The tests compile the kernels too, and fail where a figure differs from the file's.
 """
@@ -13,15 +13,15 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "tests" / folder) for folder in ("triton", "fixtures")]
+sys.path.insert(0, str(HERE.parent / "tests" / "fixtures"))
 
-from codegen_cases import CASES, TARGETS, compiled, recorded  # noqa: E402
 from machine_code import CHIPS, Figures, figures, share_of_memory  # noqa: E402
+from triton_cases import CASES, TARGETS, compiled, recorded  # noqa: E402
 
 INTRODUCTION = """# The machine code of kernels on GPUs
 
 What Triton's compilers make of the kernels, read without running them. `python docs/gpu_code.py` compiles
-the cases of `tests/triton/codegen_cases.py` and writes this page and `gpu-code.json`; the tests compare the figures
+the cases of `tests/fixtures/triton_cases.py` and writes this page and `gpu-code.json`; the tests compare the figures
 with what they compile. No GPU is needed, and none of it is a measurement.
 
 - *regs*: registers of a lane. *spills*: bytes in memory on NVIDIA, registers on AMD. *shared*: bytes of a program.

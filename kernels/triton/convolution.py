@@ -1,11 +1,11 @@
-"""Convolutions: a program instance makes a tile of outputs and places, one outer product at a time.
-
-In "fast", float32 goes to matrix units (device/convolution_dot.py), and where there is padding, the canonical kernel
-follows for tiles in which a weight that is no finite number has met it.
+"""Convolutions: implicit products by tl.dot where it keeps the canonical order of float32's additions, as each real
+GPU is asked (kernels/triton/matmul.py), or where "fast" lets matrix units change it; else a program instance makes a
+tile of outputs and places, one outer product at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,26 +14,27 @@ import triton.language as tl
 from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare
 from accel.convolution_plan import windows
+from accel.dtypes import FLOAT32
 from accel.kernels.triton.device import convolution as device_code
 from accel.kernels.triton.device import convolution_dot as dot_code
-from accel.kernels.triton.matmul import allows_matrix_units
+from accel.kernels.triton.matmul import UNCHUNKED, Config, allows_matrix_units, keeps_order, vector_config
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.numerics import KC
 
 PLACES = {"interpreter": 1024}
-"""Places of a tile at most by architecture; 64 elsewhere."""
+"""Places of a tile at most by architecture; elsewhere such that there are 1,024 results, but 512 places at most."""
 
 OUTPUTS = {"interpreter": 64}
 """Outputs of a tile at most by architecture; 16 elsewhere."""
 
 
-def specialization(call: Call, repair: bool = False) -> tuple[Specialization, int]:
-    """The canonical kernel of a call and its program instances. repair: only what holds a NaN."""
+def specialization(call: Call) -> tuple[Specialization, int]:
+    """The kernel of outer products of a call, and its program instances."""
     device, its = call.device, windows(call)
     out = call.outputs[0]
     places = its.batch * its.places[0] * its.places[1] * its.places[2]
-    width = min(power_of_two(places), PLACES.get(device.architecture, 64))
     height = min(power_of_two(its.outputs), OUTPUTS.get(device.architecture, 16))
+    width = min(power_of_two(places), PLACES.get(device.architecture, min(512, 1024 // height)))
     wide = [n * e for n, e in zip(its.lengths, its.spread, strict=True)]
     wide += [o * s + k * d for o, s, k, d in zip(its.places, its.stride, its.kernel, its.dilation, strict=True)]
     far = needs_wide(*((x.shape, x.strides) for x in (*call.inputs, *call.outputs)), *(((n,), (1,)) for n in wide))
@@ -48,31 +49,48 @@ def specialization(call: Call, repair: bool = False) -> tuple[Specialization, in
         "dilation": its.dilation, "spread": its.spread,
         "x_strides": its.x, "weight_strides": its.weight, "out_strides": its.out, "bias_strides": its.bias or (0, 0),
         "T": getattr(tl, out.dtype.name), "WIDTH": width, "HEIGHT": height, "KC": KC,
-        "INDEX": tl.int64 if far else tl.int32, "REPAIR": repair,
+        "INDEX": tl.int64 if far else tl.int32, "ALONE": its.channels == 1 and terms <= KC,
     }  # fmt: skip
     kernel = device.kernel(device_code.__file__, "convolve")
     warps = 8 if its.kernel[0] > 1 else 4  # three axes want registers
     return Specialization(kernel, arguments, "i64" if far else "i32", warps), tiles * rows * its.groups
 
 
-def dot(call: Call) -> tuple[Specialization, int]:
-    """The kernel on matrix units and its program instances."""
+def dot(call: Call, config: Config) -> tuple[Specialization, int]:
+    """The kernel of implicit products and its program instances."""
     what, _ = specialization(call)
-    device, its = call.device, windows(call)
-    places = what.arguments["count"]
-    (width, height, depth), warps = tile(device, places, its.outputs)
+    its, (width, height, depth) = windows(call), config.tile
+    places, terms = what.arguments["count"], what.arguments["terms"]
     tiles, rows = -(-places // width), -(-its.outputs // height)
-    arguments = {name: value for name, value in what.arguments.items() if name not in ("chunks", "T", "KC", "REPAIR")}
+    gaps = set(its.spread) != {1}
+    arguments = {name: value for name, value in what.arguments.items() if name not in ("T", "ALONE")}
     arguments |= {
-        "tiles": tiles, "rows": rows, "PRECISION": "tf32", "WIDTH": width, "HEIGHT": height, "DEPTH": depth,
-        "APART": its.channels % depth == 0, "SPREAD": set(its.spread) != {1},
+        "chunks": -(-terms // config.kc), "tiles": tiles, "rows": rows, "PRECISION": config.precision,
+        "WIDTH": width, "HEIGHT": height, "DEPTH": depth, "KC": config.kc, "APART": its.channels % depth == 0,
+        "SPREAD": gaps, "SKIPS": gaps or any((*call.params.low, *call.params.high)),
     }  # fmt: skip
-    kernel = device.kernel(dot_code.__file__, "convolve_dot")
-    made = replace(what, function=kernel, arguments=arguments, num_warps=warps, num_stages=3)
+    kernel = call.device.kernel(dot_code.__file__, "convolve_dot")  # type: ignore[attr-defined]
+    made = replace(what, function=kernel, arguments=arguments, num_warps=config.num_warps, num_stages=config.num_stages)
     return made, tiles * rows * its.groups
 
 
-def tile(device: Any, places: int, outputs: int) -> tuple[tuple[int, int, int], int]:
+def choose(call: Call, ordered: Callable[[Any, Config], bool] = keeps_order) -> Config | None:
+    """How tl.dot serves a call; None where outer products do. ordered: whether a GPU's tl.dot keeps the order."""
+    device, its, dtype = call.device, windows(call), call.outputs[0].dtype.name
+    places = its.batch * its.places[0] * its.places[1] * its.places[2]
+    terms = its.channels * its.kernel[0] * its.kernel[1] * its.kernel[2]
+    if its.outputs < 8 or terms < 16 or dtype != "float32":
+        return None
+    if allows_matrix_units(call):
+        tile, warps = matrix_tile(device, places, its.outputs)
+        return Config("dot", dtype, dtype, dtype, tile, warps, 3, "tf32", UNCHUNKED)
+    config = vector_config(device, FLOAT32, places, its.outputs)
+    if device.architecture.startswith("sm_"):  # windows want registers of their own
+        config = replace(config, tile=(*config.tile[:2], 16), num_warps=2 * config.num_warps)
+    return config if device.kind != "gpu" or ordered(device, config) else None
+
+
+def matrix_tile(device: Any, places: int, outputs: int) -> tuple[tuple[int, int, int], int]:
     """(places, outputs, terms) of a program instance on matrix units, and its warps."""
     width, height = (max(16, power_of_two(n)) for n in (places, outputs))
     if device.kind == "emulated":  # 32 rows avoid wgmma, which the emulator lacks
@@ -86,15 +104,16 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Prepared:
+def convolve(call: Call, config: Config | None) -> Prepared:
+    """A call by a config of tl.dot, or by outer products."""
     *inputs, out = slots(call)
     sizes = [x.dtype.itemsize for x in (*call.outputs, *call.inputs)]
-    made = [specialization(call)]
-    its = windows(call)
-    if allows_matrix_units(call) and its.outputs >= 8 and made[0][0].arguments["terms"] >= 16:
-        whole = not any((*call.params.low, *call.params.high)) and set(its.spread) == {1}
-        made = [dot(call), *([] if whole else [specialization(call, repair=True)])]
-    return Prepared(tuple(prepare(call.device, what, grid, (out, *inputs), sizes) for what, grid in made))
+    what, grid = specialization(call) if config is None else dot(call, config)
+    return Prepared((prepare(call.device, what, grid, (out, *inputs), sizes),))
+
+
+def _prepare(call: Call) -> Prepared:
+    return convolve(call, choose(call))
 
 
 KERNELS = (Kernel("convolution", "triton.convolution", "triton/device/convolution.py", _supports, _prepare),)

@@ -93,9 +93,17 @@ def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics:
     if name == "float32" and numerics == "fast" and has_tf32(architecture):
         tile, warps = _matrix_tile(device, m, n, 4, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, "tf32", UNCHUNKED)
+    config = vector_config(device, operand, m, n)
+    return replace(config, num_warps=2 * config.num_warps) if finished else config
+
+
+def vector_config(device: Any, operand: DType, m: int, n: int) -> Config:
+    """How tl.dot serves the canonical order of floats that are widened to the accumulator's dtype."""
+    architecture, total = device.architecture, operand.accumulator
     tile, warps = _vector_tile(device, m, n, 8 if architecture.startswith("sm_") and architecture != "sm_90" else 16)
-    total = operand.accumulator
-    return Config("dot", storage(name), total, total, tile, 2 * warps if finished else warps, stages)
+    if architecture.startswith("gfx1"):
+        warps *= 2  # of half as many lanes as other GPUs of AMD have
+    return Config("dot", storage(operand.name), total, total, tile, warps, 3 if architecture.startswith("sm_") else 2)
 
 
 def _vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[tuple[int, int, int], int]:

@@ -21,6 +21,7 @@ SLOW = re.compile(
     r"(attention|convolution|quantized)[^]]*-(sm_90|gfx942)\]"
     r"|test_fast.*emulated-sm_90(?!-8-float32|-conv2d\])"
     r"|test_fast.*emulated-sm_80-(plain-float32|causal|window|conv2d, of|conv_transpose|4-float32|8-bfloat16)"
+    r"|test_figures.*-(sm_80|sm_100)\]"
     r"|test_(attention_of_every_operand|other_bits).*emulated"
 )
 """Tests that take long to compile, or to emulate, and that others nearly cover."""
