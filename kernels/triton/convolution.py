@@ -85,8 +85,9 @@ def choose(call: Call, ordered: Callable[[Any, Config], bool] = keeps_order) -> 
         tile, warps = matrix_tile(device, places, its.outputs)
         return Config("dot", dtype, dtype, dtype, tile, warps, 3, "tf32", UNCHUNKED)
     config = vector_config(device, FLOAT32, places, its.outputs)
-    if device.architecture.startswith("sm_"):  # windows want registers of their own
-        config = replace(config, tile=(*config.tile[:2], 16), num_warps=2 * config.num_warps)
+    if device.architecture.startswith("sm_"):  # windows want registers of their own, those of three axes more
+        depth = 8 if its.kernel[0] > 1 else 16
+        config = replace(config, tile=(*config.tile[:2], depth), num_warps=2 * config.num_warps)
     return config if device.kind != "gpu" or ordered(device, config) else None
 
 

@@ -361,6 +361,7 @@ def test_matrix_units_are_used_in_fast(case, architecture):
     (what, kernel), *rest = compiled(case, architecture)
     wide = what.arguments["x" if "x" in what.arguments else "query"].dtype == "float32"
     units = not wide or architecture.startswith("sm_") or architecture == "gfx942"
+    units = units or (what.name == "convolve_dot" and architecture.startswith("gfx9"))  # float32 as it is
     assert bool(UNIT.search(text(kernel))) == units
     assert not any(UNIT.search(text(each)) for _, each in rest)
 
