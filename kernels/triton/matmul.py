@@ -19,7 +19,7 @@ import numpy as np
 import triton.language as tl
 
 from accel.array import empty
-from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.backends.base import Call, Kernel, Prepared, Slot, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE, DType
@@ -42,6 +42,9 @@ MANY = 1 << 22
 
 DOUBLE_UNITS = ("sm_80", "sm_90", "sm_100")
 """Architectures whose matrix units take float64 at a rate worth using."""
+
+FEW = 128
+"""Tiles below which a product's chunks are shared out too; an H100 has 132 multiprocessors."""
 
 SUBNORMAL = {"float32": 1e-42, "float64": 1e-310}
 """What makes numbers near 1 subnormal."""
@@ -178,18 +181,23 @@ def written_out(config: Config) -> Config:
     return replace(config, kernel="chain", tile=(min(32, height), min(32, width), 4))
 
 
-def multiply(call: Call, config: Config) -> Prepared:
-    """A call by a config."""
+def multiply(call: Call, config: Config, few: int = FEW) -> Prepared:
+    """A call by a config. few: the tiles below which chunks are shared out, each one's result going to scratch."""
     (a, b, *extras), (out,), device = call.inputs, call.outputs, call.device
     *_, m, n = out.shape
     k = a.shape[-1]
     operands = (out, a, b, *extras)
     batch, batches = collapse(out.shape[:-2], [x.strides[:-2] for x in operands])
     strides = [(over, *x.strides[-2:]) for over, x in zip(batches, operands, strict=True)]
-    far = needs_wide(*((x.shape, x.strides) for x in operands))
     height, width, depth = config.tile
     tiles_m, tiles_n = -(-m // height), -(-n // width)
-    widen, finish = device.functions(
+    tiles = tiles_m * tiles_n * prod(batch)
+    kc = config.kc if config.kc == KC or tiles >= few else min(config.kc, _share(k, tiles))
+    chunks = max(1, -(-k // kc))
+    shared = chunks > 1 and tiles < few
+    size = prod(out.shape) if shared else 0
+    far = needs_wide(*((x.shape, x.strides) for x in operands), ((chunks * size,), (1,)))
+    widen, last = device.functions(
         {
             "widen": cast(a.dtype.name, config.operand),
             "epilogue": epilogue(call.params, config, out.dtype, [x.dtype for x in extras]),
@@ -198,26 +206,56 @@ def multiply(call: Call, config: Config) -> Prepared:
     if config.load == config.operand:
         widen = device.kernel(device_code.__file__, "as_loaded")
     floating = TABLE[config.accumulator].kind == "f"
+    geometry = {
+        "m": m, "n": n, "chunks": chunks, "size": size, "tiles_m": tiles_m, "tiles_n": tiles_n, "batch": batch,
+        "EPILOGUE": last, "ACC": getattr(tl, config.accumulator), "NOTHING": -0.0 if floating else 0,
+        "BM": height, "BN": width, "GROUP": GROUP, "INDEX": tl.int64 if far else tl.int32,
+    }  # fmt: skip
+    finishing = {
+        "out": Pointer(storage(out.dtype.name)), "extras": tuple(Pointer(storage(x.dtype.name)) for x in extras),
+        "out_strides": strides[0], "extra_strides": tuple(strides[3:]),
+    }  # fmt: skip
     arguments = {
-        "out": Pointer(storage(out.dtype.name)), "a": Pointer(config.load), "b": Pointer(config.load),
-        "extras": tuple(Pointer(storage(x.dtype.name)) for x in extras),
-        "m": m, "n": n, "k": k, "chunks": max(1, -(-k // config.kc)), "tiles_m": tiles_m, "tiles_n": tiles_n,
-        "batch": batch, "out_strides": strides[0], "a_strides": strides[1], "b_strides": strides[2],
-        "extra_strides": tuple(strides[3:]),
-        "WIDEN": widen, "EPILOGUE": finish, "ACC": getattr(tl, config.accumulator),
-        "NOTHING": -0.0 if floating else 0, "MASKED": k % depth != 0,
-        "BM": height, "BN": width, "BK": depth, "KC": config.kc, "GROUP": GROUP,
-        "INDEX": tl.int64 if far else tl.int32,
+        **geometry, **finishing, "a": Pointer(config.load), "b": Pointer(config.load), "k": k,
+        "a_strides": strides[1], "b_strides": strides[2], "WIDEN": widen, "MASKED": k % depth != 0,
+        "SHARED": shared, "BK": depth, "KC": kc,
     }  # fmt: skip
     if config.kernel == "dot":
         arguments |= {"PRECISION": config.precision, "SIGNED": config.ordered}
     else:
         arguments["FUSED"] = floating
+    if shared:
+        arguments |= {"out": Pointer(config.accumulator), "extras": (), "extra_strides": ()}
+    index = "i64" if far else "i32"
     kernel = device.kernel(device_code.__file__, config.kernel)
-    what = Specialization(kernel, arguments, "i64" if far else "i32", config.num_warps, config.num_stages)
-    sizes = [x.dtype.itemsize for x in operands]
+    what = Specialization(kernel, arguments, index, config.num_warps, config.num_stages)
     *inputs, result = slots(call)
-    return Prepared((prepare(device, what, tiles_m * tiles_n * prod(batch), (result, *inputs), sizes),))
+    sizes = [x.dtype.itemsize for x in operands]
+    if not shared:
+        return Prepared((prepare(device, what, tiles, (result, *inputs), sizes),))
+    parts = Slot("scratch", 0)
+    made = prepare(device, what, tiles * chunks, (parts, *inputs[:2]), [1, *sizes[1:3]])
+    what, tiles = folding(device, config.accumulator, geometry | finishing)
+    folded = prepare(device, what, tiles, (result, parts, *inputs[2:]), [sizes[0], 1, *sizes[3:]])
+    return Prepared((made, folded), (chunks * size * TABLE[config.accumulator].itemsize,))
+
+
+def folding(device: Any, accumulator: str, arguments: dict[str, Any]) -> tuple[Specialization, int]:
+    """What adds the chunks' results, and its program instances. arguments: of `fold`, but for its tiles and parts."""
+    m, n, batch = (arguments[name] for name in ("m", "n", "batch"))
+    height, width = min(4, power_of_two(m)), min(256, power_of_two(n))
+    tiles_m, tiles_n = -(-m // height), -(-n // width)
+    arguments = {
+        **arguments, "parts": Pointer(accumulator), "ACC": getattr(tl, accumulator), "tiles_m": tiles_m,
+        "tiles_n": tiles_n, "BM": height, "BN": width, "GROUP": GROUP,
+    }  # fmt: skip
+    kernel, index = device.kernel(device_code.__file__, "fold"), "i64" if arguments["INDEX"] is tl.int64 else "i32"
+    return Specialization(kernel, arguments, index, max(1, height * width // 256)), tiles_m * tiles_n * prod(batch)
+
+
+def _share(k: int, tiles: int) -> int:
+    """Chunk length of a product whose order is not promised, for two program instances a multiprocessor."""
+    return -(-k * tiles // (2 * FEW * KC)) * KC
 
 
 _orders: dict[tuple[Any, Config], bool] = {}
@@ -250,7 +288,7 @@ def keeps_order(device: Any, config: Config) -> bool:
                 device,
                 None,  # type: ignore[arg-type]
             )
-            (launch,) = multiply(call, way).launches
+            (launch,) = multiply(call, way, few=0).launches
             launch.on(operands, [result])
             results.append(to_numpy(result).tobytes())
         _orders[key] = results[0] == results[1]

@@ -339,7 +339,8 @@ def test_matrix_units_are_used(architecture):
 @pytest.mark.parametrize(
     ("case", "count"),
     [("attention", 1), ("attention, one query", 1), ("attention, fast", 2), ("convolution", 1),
-     ("convolution, fast", 1), ("quantized 8", 1), ("quantized 8, fast", 1), ("matmul float32", 1)],
+     ("convolution, fast", 1), ("quantized 8", 2), ("quantized 8, fast", 1), ("matmul float32", 1),
+     ("matmul float32, one row", 2), ("matmul bfloat16, one row", 2)],
 )  # fmt: skip
 def test_launches(case, count):
     """As docs/compositions.md lists them; these attentions are causal, these convolutions padded."""

@@ -9,11 +9,17 @@ from dataclasses import replace
 import ml_dtypes
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import accel
+from accel.array import empty
+from accel.backends.base import Call
 from accel.conversion import to_numpy
+from accel.dtypes import TABLE
 from accel.kernels.triton import matmul as rows
 from accel.ops import canonical
+from accel.ops.primitive.matmul import Product
+from accel.plan import run_on
 from accel.registry import OPS
 from accel.testing.compare import check, differing, place
 
@@ -42,6 +48,20 @@ def test_dtypes(device, dtype):
 def test_chunks(device, k):
     for dtype in (np.float32, np.float64):
         check(MATMUL, device, (numbers(dtype, (5, k)), numbers(dtype, (k, 6))), {})
+
+
+@pytest.mark.parametrize("few", [0, rows.FEW], ids=["whole", "shared"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_chunks_are_shared_out(device, dtype, few):
+    """One program instance for all chunks of a tile, or one for each and a second launch: the same bits."""
+    a, b = numbers(dtype, (2, 17, 600)), numbers(dtype, (2, 600, 70))
+    operands, out = [place(x, device) for x in (a, b)], empty((2, 17, 70), TABLE[dtype], device)
+    settings = accel.config.current()
+    call = Call("matmul", tuple(x.layout for x in operands), (out.layout,), Product(), device, settings)
+    prepared = rows.multiply(call, rows.choose(device, TABLE[dtype], TABLE[dtype], 17, 70, "default"), few)
+    assert len(prepared.launches) == (2 if few else 1)
+    run_on(call, prepared, operands, [out])
+    assert_array_equal(to_numpy(out), accel.matmul(a, b))
 
 
 def test_zero_keeps_its_sign(device):

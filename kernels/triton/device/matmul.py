@@ -21,10 +21,9 @@ def as_loaded(x):
 
 @triton.jit
 def place(
-    m, n, tiles_m, tiles_n, BM: tl.constexpr, BN: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr
+    pid, m, n, tiles_m, tiles_n, BM: tl.constexpr, BN: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr
 ):  # fmt: skip
-    """(batch, rows, columns) of a program instance; GROUP rows of tiles go together, so that they share b's."""
-    pid = tl.program_id(0).to(INDEX)
+    """(batch, rows, columns) of a tile; GROUP rows of tiles go together, so that they share b's."""
     batch = pid // (tiles_m * tiles_n)
     pid = pid % (tiles_m * tiles_n)
     first = pid // (GROUP * tiles_n) * GROUP
@@ -51,23 +50,60 @@ def finish(
 
 
 @triton.jit
+def shared_out(chunks, SHARED: tl.constexpr, INDEX: tl.constexpr):
+    """(tile, first chunk, the one after the last) of a program instance: SHARED, one chunk; else all."""
+    pid = tl.program_id(0).to(INDEX)
+    if SHARED:
+        return pid // chunks, pid % chunks, pid % chunks + 1
+    else:
+        return pid, pid * 0, pid * 0 + chunks
+
+
+@triton.jit
+def keep(part, parts, chunk, size, at_batch, rows, columns, m, n):
+    """parts[chunk, batch, rows, columns] = part. size: of a chunk's."""
+    y, x = rows[:, None], columns[None, :]
+    tl.store(parts + ((chunk * size + at_batch * m * n) + (y * n + x)), part, mask=(y < m) & (x < n))
+
+
+@triton.jit
+def fold(
+    out, parts, extras, m, n, chunks, size, tiles_m, tiles_n, batch, out_strides, extra_strides,
+    EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    GROUP: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """out = EPILOGUE(the parts of all chunks, added in order; extras…)."""
+    pid = tl.program_id(0).to(INDEX)
+    at_batch, rows, columns = place(pid, m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
+    y, x = rows[:, None], columns[None, :]
+    parts += at_batch * m * n + (y * n + x)
+    total = tl.full([BM, BN], NOTHING, ACC)
+    for chunk in range(chunks):
+        total = total + tl.load(parts + (pid * 0 + chunk) * size, mask=(y < m) & (x < n), other=0)
+    finish(total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE)
+
+
+@triton.jit
 def dot(
-    out, a, b, extras, m, n, k, chunks, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides, extra_strides,
+    out, a, b, extras, m, n, k, chunks, size, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides,
+    extra_strides,
     WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
-    SIGNED: tl.constexpr, PRECISION: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    KC: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr,
+    SIGNED: tl.constexpr, PRECISION: tl.constexpr, SHARED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    BK: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """out = EPILOGUE(a @ b, extras…), by tl.dot. chunks: of KC consecutive k, at least 1, so that no k at all gives +0.
 
     Strides of an operand: (those of the batch axes, its row's, its column's). NOTHING: what a total starts from: −0, or
-    an integer 0. MASKED: k is no multiple of BK. SIGNED: the sign of a zero matters, so past the end a is to be −0.
+    an integer 0. SHARED: a program instance has one chunk, whose result goes to `out`, of scratch, for `fold`; size: of
+    a chunk's. MASKED: k is no multiple of BK. SIGNED: the sign of a zero matters, so past the end a is to be −0.
     """
-    at_batch, rows, columns = place(m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
+    pid, first, last = shared_out(chunks, SHARED, INDEX)
+    at_batch, rows, columns = place(pid, m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
     a_rows = a + offset_of(at_batch, batch, a_strides[0]) + rows[:, None] * a_strides[1]
     b_columns = b + offset_of(at_batch, batch, b_strides[0]) + columns[None, :] * b_strides[2]
     a_there, b_there = rows[:, None] < m, columns[None, :] < n
     total = tl.full([BM, BN], NOTHING, ACC)
-    for chunk in range(chunks):
+    for chunk in range(first, last):
         part = tl.full([BM, BN], 0, ACC)
         for start in range(chunk * KC, min(chunk * KC + KC, k), BK):
             at = start + tl.arange(0, BK).to(INDEX)
@@ -81,25 +117,31 @@ def dot(
                 left = WIDEN(tl.load(a_rows + across * a_strides[2], mask=a_there, other=0))
                 right = tl.load(b_columns + down * b_strides[1], mask=b_there, other=0)
             part = tl.dot(left, WIDEN(right), part, input_precision=PRECISION, out_dtype=ACC)
-        total = total + part
-    finish(total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE)
+        if SHARED:
+            keep(part, out, chunk, size, at_batch, rows, columns, m, n)
+        else:
+            total = total + part
+    if not SHARED:
+        finish(total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE)
 
 
 @triton.jit
 def chain(
-    out, a, b, extras, m, n, k, chunks, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides, extra_strides,
+    out, a, b, extras, m, n, k, chunks, size, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides,
+    extra_strides,
     WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
-    FUSED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr,
-    INDEX: tl.constexpr,
+    FUSED: tl.constexpr, SHARED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, KC: tl.constexpr,
+    GROUP: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """Like dot, but each k is one outer product, added by fma (FUSED) or by integer multiplication and addition."""
-    at_batch, rows, columns = place(m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
+    pid, first, last = shared_out(chunks, SHARED, INDEX)
+    at_batch, rows, columns = place(pid, m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
     a_rows = a + offset_of(at_batch, batch, a_strides[0]) + rows * a_strides[1]
     b_columns = b + offset_of(at_batch, batch, b_strides[0]) + columns * b_strides[2]
     a_there, b_there = rows < m, columns < n
     nothing = tl.full([BM], NOTHING, ACC)
     total = tl.full([BM, BN], NOTHING, ACC)
-    for chunk in range(chunks):
+    for chunk in range(first, last):
         part = tl.full([BM, BN], 0, ACC)
         for start in range(chunk * KC, min(chunk * KC + KC, k), BK):
             for step in tl.static_range(BK):
@@ -113,5 +155,9 @@ def chain(
                     right = WIDEN(tl.load(b_columns + at * b_strides[1], mask=b_there, other=0))
                 left, right = tl.broadcast(left[:, None], right[None, :])
                 part = tl.fma(left, right, part) if FUSED else part + left * right
-        total = total + part
-    finish(total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE)
+        if SHARED:
+            keep(part, out, chunk, size, at_batch, rows, columns, m, n)
+        else:
+            total = total + part
+    if not SHARED:
+        finish(total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE)

@@ -4,6 +4,8 @@ product, added by fma. Weights lie in panels (docs/quantization.md)."""
 import triton
 import triton.language as tl
 
+from accel.kernels.triton.device.matmul import keep, shared_out
+
 
 @triton.jit
 def weight_of(code, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr):
@@ -36,20 +38,21 @@ def scale_at(p, SCALE: tl.constexpr, EXPONENTS: tl.constexpr):
 
 @triton.jit
 def quantized_matmul(
-    out, x, codes, scales, minors, m, n, k, chunks, group, tiles_m, x_row, x_column, out_row, out_column,
+    out, x, codes, scales, minors, m, n, k, chunks, size, group, tiles_m, x_row, x_column, out_row, out_column,
     WIDEN: tl.constexpr, FINISH: tl.constexpr, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, STEPS: tl.constexpr,
     FLOAT: tl.constexpr, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr,
     SUPER: tl.constexpr, EACH: tl.constexpr, ZEROS: tl.constexpr, ZERO: tl.constexpr, RUN: tl.constexpr,
-    BM: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
+    SHARED: tl.constexpr, BM: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """out = FINISH(x @ weights), a panel and BM rows of it. STEPS: of k in a byte of codes. RUN: steps that share a
     scale, whatever the first, if they begin at a multiple of RUN; it divides k. FLOAT: whether codes are floats, of the
     next four. SUPER: groups of a super-block, or 0. EACH: rows of scales and of minors, the second of minima. ZEROS:
-    whether minors are zeros; else these are ZERO."""
-    pid = tl.program_id(0).to(INDEX)
+    whether minors are zeros; else these are ZERO. SHARED, size: as of the products (matmul.py)."""
+    pid, first, last = shared_out(chunks, SHARED, INDEX)
     panel = pid // tiles_m
     rows = pid % tiles_m * BM + tl.arange(0, BM).to(INDEX)
     lanes = tl.arange(0, PANEL).to(INDEX)
+    columns = panel * PANEL + lanes
     there = rows < m
     x_rows = x + rows * x_row
     codes = codes + panel * (k // STEPS) * PANEL + lanes
@@ -60,7 +63,7 @@ def quantized_matmul(
         scales = scales + panel * groups * PANEL + lanes
     over = panel * groups * EACH * PANEL + lanes
     total = tl.full([BM, PANEL], -0.0, tl.float32)
-    for chunk in range(chunks):
+    for chunk in range(first, last):
         part = tl.full([BM, PANEL], 0, tl.float32)
         for start in range(chunk * KC, min(chunk * KC + KC, k), RUN):
             its = start // group
@@ -94,7 +97,10 @@ def quantized_matmul(
                     left = WIDEN(tl.load(x_rows + (start + step + s) * x_column, mask=there, other=0))
                     left, right = tl.broadcast(left[:, None], weight[None, :])
                     part = tl.fma(left, right, part)
-        total = total + part
-    columns = panel * PANEL + lanes
-    at = out + (rows[:, None] * out_row + columns[None, :] * out_column)
-    tl.store(at, FINISH(total), mask=there[:, None] & (columns[None, :] < n))
+        if SHARED:
+            keep(part, out, chunk, size, pid * 0, rows, columns, m, n)
+        else:
+            total = total + part
+    if not SHARED:
+        at = out + (rows[:, None] * out_row + columns[None, :] * out_column)
+        tl.store(at, FINISH(total), mask=there[:, None] & (columns[None, :] < n))
