@@ -24,6 +24,9 @@ from accel.scalar import Program, ProgramBuilder, Step
 ELEMENTS = {"interpreter": 1 << 16}
 """Elements of a tile by architecture; 8192 bytes of accumulators elsewhere."""
 
+ENOUGH = 264
+"""Program instances, two for each multiprocessor of an H100, below which tiles are halved."""
+
 UNROLL = 4
 
 
@@ -108,14 +111,20 @@ class Geometry:
     def blocks(self) -> int:
         return max(1, -(-self.n // BLOCK))
 
-    def arguments(self, architecture: str, itemsize: int) -> tuple[dict[str, Any], int, str, int]:
-        """(arguments of the kernels that depend on it, program instances, type of its integers, warps)."""
+    def arguments(self, architecture: str, itemsize: int, size: int) -> tuple[dict[str, Any], int, str, int]:
+        """(arguments of the kernels that depend on it, program instances, type of its integers, warps). itemsize: of
+        accumulators. size: of elements that are read."""
         outer, rows = self.kept[:-1], self.kept[-1]
         lanes = min(LANES, power_of_two(max(1, self.n)))  # with fewer elements the other lanes hold the identity
         tile = ELEMENTS.get(architecture, 8192 // power_of_two(max(4, itemsize))) // lanes
         by_block = rows < min(tile, self.blocks)
         length = self.blocks if by_block else rows
         tile = min(tile, power_of_two(length))
+        others = prod(outer) * (rows if by_block else self.blocks)
+        if architecture not in ELEMENTS and self.x_reduced[-1] == 1:
+            least = 16 * (64 if architecture.startswith("gfx9") else 32) // (size * lanes)  # 16 bytes of each thread
+            while tile > max(1, least) and -(-length // tile) * others < ENOUGH:
+                tile //= 2
         tiles = -(-length // tile)
         width = BLOCK if self.blocks > 1 else -(-self.n // lanes) * lanes
         whole = (*self.kept, *self.reduced), (*self.x_kept, *self.x_reduced)
@@ -127,8 +136,7 @@ class Geometry:
             "BY_BLOCK": by_block, "ROWS": tile, "LANES": lanes, "FOLDS": lanes.bit_length() - 1,
             "INDEX": tl.int64 if far else tl.int32,
         }  # fmt: skip
-        grid = tiles * prod(outer) * (rows if by_block else self.blocks)
-        return arguments, grid, "i64" if far else "i32", min(8, max(1, tile * lanes // 256))
+        return arguments, tiles * others, "i64" if far else "i32", min(8, max(1, tile * lanes // 256))
 
 
 def passes(call: Call) -> list[Geometry]:
@@ -169,7 +177,8 @@ def _prepare(call: Call) -> Prepared:
     target = (Slot("output"), out.dtype.itemsize)
     for number, geometry in enumerate(geometries):
         last = geometry is geometries[-1]
-        arguments, grid, index, warps = geometry.arguments(device.architecture, itemsize)
+        read = x.dtype.itemsize if number == 0 else width
+        arguments, grid, index, warps = geometry.arguments(device.architecture, itemsize, read)
         identity = how.identity
         if geometry.n == 0 and call.params.kind == "sum" and x.dtype.kind == "f":
             identity = 0.0  # the sum of nothing is +0; -0 is what adding changes nothing to

@@ -134,7 +134,7 @@ def specializations(call: Call) -> list[tuple[Specialization, int]]:
     for level in range(1, last + 1) if how.form == "shared" else (last,):
         text = row_source.source(program, how.form, level)
         kernel = device.kernel(printed("row", text), "row")
-        what = Specialization(kernel, arguments, "i64" if far else "i32", how.warps, multiple=16 // size)
+        what = Specialization(kernel, arguments, "i64" if far else "i32", how.warps)
         by_row = level == last and not any(program.values[v].each for v in program.outputs)
         found.append((what, rows * blocks if how.form == "shared" and not by_row else -(-rows // how.rows)))
     return found

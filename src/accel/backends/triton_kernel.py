@@ -15,7 +15,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from ..array import Array
 from ..cache import Cache
 from ..cache_folder import keep
+from ..dtypes import TABLE
 from ..errors import CompileError
 from ..scalar import Program
 from ..scalar.triton import print_program
@@ -72,7 +73,8 @@ class Specialization:
 
     function: in the device's form. arguments: by parameter name: a `Pointer`, an integer, a tuple of such things, or,
     for a parameter annotated tl.constexpr, any constant. index: ``i32`` or ``i64``, the type of the integers; 0 and 1
-    are made constants and multiples of ``multiple`` are known as such, on every device alike. general: parameters of
+    are made constants and multiples of ``multiple`` are known as such, on every device alike: so many of the smallest
+    elements are 16 bytes, the widest access, which rows of such a length then begin at. general: parameters of
     whose integers nothing is known, so that one kernel serves all.
     """
 
@@ -81,8 +83,13 @@ class Specialization:
     index: str = "i32"
     num_warps: int = 4
     num_stages: int = 2
-    multiple: int = 16
     general: frozenset[str] = frozenset()
+
+    @cached_property
+    def multiple(self) -> int:
+        pointers: list[Pointer] = []
+        self.bind(lambda pointer: pointers.append(pointer), lambda value, general: None)
+        return 16 // min((TABLE[pointer.dtype].itemsize for pointer in pointers), default=1)
 
     @property
     def name(self) -> str:
