@@ -362,7 +362,9 @@ def test_matrix_units_are_used_in_fast(case, architecture):
     (what, kernel), *rest = compiled(case, architecture)
     wide = what.arguments["x" if "x" in what.arguments else "query"].dtype == "float32"
     units = not wide or architecture.startswith("sm_") or architecture == "gfx942"
-    units = units or (what.name == "convolve_dot" and architecture.startswith("gfx9"))  # float32 as it is
+    units = units or (
+        what.name in ("convolve_dot", "quantized_tile") and architecture.startswith("gfx9")
+    )  # float32 as it is
     assert bool(UNIT.search(text(kernel))) == units
     assert not any(UNIT.search(text(each)) for _, each in rest)
 
@@ -378,7 +380,7 @@ FLOAT32_UNIT = re.compile(r"v_mfma_f32_\d+x\d+x\d+_?f32(?:_e64)?")
 def test_no_matrix_units_where_bits_are_promised(case, architecture):
     for what, kernel in compiled(case, architecture):
         found = {line.split()[0] for line in text(kernel).splitlines() if UNIT.search(line)}
-        if what.name == "convolve_dot" and architecture.startswith("gfx9"):
+        if what.name in ("convolve_dot", "quantized_tile") and architecture.startswith("gfx9"):
             assert all(map(FLOAT32_UNIT.fullmatch, found)), found
         else:
             assert not found

@@ -37,22 +37,60 @@ def scale_at(p, SCALE: tl.constexpr, EXPONENTS: tl.constexpr):
 
 
 @triton.jit
+def of_group(
+    scales, minors, over, its, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, SUPER: tl.constexpr, EACH: tl.constexpr,
+    ZEROS: tl.constexpr, ZERO: tl.constexpr, PANEL: tl.constexpr,
+):  # fmt: skip
+    """(scale, minus the minimum, zero) of a group; the last two where the format has them, or what stands for them."""
+    if SUPER > 0:
+        major = scales + its // SUPER * EACH * PANEL
+        minor = minors[0] + over + its * EACH * PANEL
+        scale = scale_at(major, SCALE, EXPONENTS) * tl.load(minor).to(tl.float32)
+        if EACH == 2:
+            minimum = -(scale_at(major + PANEL, SCALE, EXPONENTS) * tl.load(minor + PANEL).to(tl.float32))
+        else:
+            minimum = scale
+    else:
+        scale = scale_at(scales + its * PANEL, SCALE, EXPONENTS)
+        minimum = scale
+    if ZEROS:
+        return scale, minimum, tl.load(minors[0] + over + its * PANEL).to(tl.int32)
+    else:
+        return scale, minimum, tl.full((), ZERO, tl.int32)
+
+
+@triton.jit
+def weights(
+    code, scale, minimum, zero, FLOAT: tl.constexpr, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr,
+    SPECIAL: tl.constexpr, EACH: tl.constexpr,
+):  # fmt: skip
+    """The weights of codes, int32, rounded once."""
+    if FLOAT:
+        return weight_of(code, SIGN, MANTISSA, BIAS, SPECIAL) * scale
+    elif EACH == 2:
+        scale, minimum = tl.broadcast_to(scale, code.shape), tl.broadcast_to(minimum, code.shape)
+        return tl.fma(code.to(tl.float32), scale, minimum)
+    else:
+        return (code - zero).to(tl.float32) * scale
+
+
+@triton.jit
 def quantized_matmul(
     out, x, codes, scales, minors, m, n, k, chunks, size, group, tiles_m, x_row, x_column, out_row, out_column,
     WIDEN: tl.constexpr, FINISH: tl.constexpr, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, STEPS: tl.constexpr,
     FLOAT: tl.constexpr, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr,
     SUPER: tl.constexpr, EACH: tl.constexpr, ZEROS: tl.constexpr, ZERO: tl.constexpr, RUN: tl.constexpr,
-    SHARED: tl.constexpr, BM: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
+    SHARED: tl.constexpr, BM: tl.constexpr, PANELS: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr,
+    INDEX: tl.constexpr,
 ):  # fmt: skip
-    """out = FINISH(x @ weights), a panel and BM rows of it. STEPS: of k in a byte of codes. RUN: steps that share a
+    """PANELS panels and BM rows of out = FINISH(x @ weights). STEPS: of k in a byte of codes. RUN: steps that share a
     scale, whatever the first, if they begin at a multiple of RUN; it divides k. FLOAT: whether codes are floats, of the
     next four. SUPER: groups of a super-block, or 0. EACH: rows of scales and of minors, the second of minima. ZEROS:
     whether minors are zeros; else these are ZERO. SHARED, size: as of the products (matmul.py)."""
     pid, first, last = shared_out(chunks, SHARED, INDEX)
-    panel = pid // tiles_m
     rows = pid % tiles_m * BM + tl.arange(0, BM).to(INDEX)
-    lanes = tl.arange(0, PANEL).to(INDEX)
-    columns = panel * PANEL + lanes
+    columns = pid // tiles_m * (PANELS * PANEL) + tl.arange(0, PANELS * PANEL).to(INDEX)
+    panel, lanes = columns // PANEL, columns % PANEL
     there = rows < m
     x_rows = x + rows * x_row
     codes = codes + panel * (k // STEPS) * PANEL + lanes
@@ -62,21 +100,13 @@ def quantized_matmul(
     else:
         scales = scales + panel * groups * PANEL + lanes
     over = panel * groups * EACH * PANEL + lanes
-    total = tl.full([BM, PANEL], -0.0, tl.float32)
+    total = tl.full([BM, PANELS * PANEL], -0.0, tl.float32)
     for chunk in range(first, last):
-        part = tl.full([BM, PANEL], 0, tl.float32)
+        part = tl.full([BM, PANELS * PANEL], 0, tl.float32)
         for start in range(chunk * KC, min(chunk * KC + KC, k), RUN):
-            its = start // group
-            if SUPER > 0:
-                major = scales + its // SUPER * EACH * PANEL
-                minor = minors[0] + over + its * EACH * PANEL
-                scale = scale_at(major, SCALE, EXPONENTS) * tl.load(minor).to(tl.float32)
-                if EACH == 2:
-                    minimum = -(scale_at(major + PANEL, SCALE, EXPONENTS) * tl.load(minor + PANEL).to(tl.float32))
-            else:
-                scale = scale_at(scales + its * PANEL, SCALE, EXPONENTS)
-            if ZEROS:
-                zero = tl.load(minors[0] + over + its * PANEL).to(tl.int32)
+            scale, minimum, zero = of_group(
+                scales, minors, over, start // group, SCALE, EXPONENTS, SUPER, EACH, ZEROS, ZERO, PANEL
+            )
             for step in tl.static_range(0, RUN, STEPS):
                 code = tl.load(codes + (start + step) // STEPS * PANEL).to(tl.int32)
                 for s in tl.static_range(STEPS):
@@ -86,17 +116,57 @@ def quantized_matmul(
                         whole = code & 15
                     else:
                         whole = code >> 4
-                    if FLOAT:
-                        weight = weight_of(whole, SIGN, MANTISSA, BIAS, SPECIAL) * scale
-                    elif EACH == 2:
-                        weight = tl.fma(whole.to(tl.float32), scale, minimum)
-                    elif ZEROS:
-                        weight = (whole - zero).to(tl.float32) * scale
-                    else:
-                        weight = (whole - ZERO).to(tl.float32) * scale
+                    weight = weights(whole, scale, minimum, zero, FLOAT, SIGN, MANTISSA, BIAS, SPECIAL, EACH)
                     left = WIDEN(tl.load(x_rows + (start + step + s) * x_column, mask=there, other=0))
                     left, right = tl.broadcast(left[:, None], weight[None, :])
                     part = tl.fma(left, right, part)
+        if SHARED:
+            keep(part, out, chunk, size, pid * 0, rows, columns, m, n)
+        else:
+            total = total + part
+    if not SHARED:
+        at = out + (rows[:, None] * out_row + columns[None, :] * out_column)
+        tl.store(at, FINISH(total), mask=there[:, None] & (columns[None, :] < n))
+
+
+@triton.jit
+def quantized_tile(
+    out, x, codes, scales, minors, m, n, k, chunks, size, group, tiles_m, x_row, x_column, out_row, out_column,
+    WIDEN: tl.constexpr, FINISH: tl.constexpr, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, STEPS: tl.constexpr,
+    FLOAT: tl.constexpr, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr,
+    SUPER: tl.constexpr, EACH: tl.constexpr, ZEROS: tl.constexpr, ZERO: tl.constexpr, DEPTH: tl.constexpr,
+    SHARED: tl.constexpr, BM: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
+):  # fmt: skip
+    """As quantized_matmul, of more rows: a tile of weights is made once for all, and tl.dot multiplies by it in the
+    canonical order. DEPTH: steps of k in a tile, which divide a group's."""
+    pid, first, last = shared_out(chunks, SHARED, INDEX)
+    panel = pid // tiles_m
+    rows = pid % tiles_m * BM + tl.arange(0, BM).to(INDEX)
+    lanes = tl.arange(0, PANEL).to(INDEX)
+    columns, there = panel * PANEL + lanes, rows < m
+    x += rows[:, None] * x_row + tl.arange(0, DEPTH).to(INDEX)[None, :] * x_column
+    codes += panel * (k // STEPS) * PANEL + tl.arange(0, DEPTH // STEPS).to(INDEX)[:, None] * PANEL + lanes[None, :]
+    groups = k // group
+    if SUPER > 0:
+        scales += panel * (groups // SUPER * EACH) * PANEL + lanes
+    else:
+        scales += panel * groups * PANEL + lanes
+    over = panel * groups * EACH * PANEL + lanes
+    total = tl.full([BM, PANEL], -0.0, tl.float32)
+    for chunk in range(first, last):
+        part = tl.full([BM, PANEL], 0, tl.float32)
+        for start in range(chunk * KC, min(chunk * KC + KC, k), DEPTH):
+            scale, minimum, zero = of_group(
+                scales, minors, over, start // group, SCALE, EXPONENTS, SUPER, EACH, ZEROS, ZERO, PANEL
+            )
+            code = tl.load(codes + start // STEPS * PANEL).to(tl.int32)
+            if STEPS == 2:
+                code = tl.reshape(tl.permute(tl.join(code & 15, code >> 4), [0, 2, 1]), [DEPTH, PANEL])
+            if ZEROS:
+                zero = zero[None, :]
+            right = weights(code, scale[None, :], minimum[None, :], zero, FLOAT, SIGN, MANTISSA, BIAS, SPECIAL, EACH)
+            left = WIDEN(tl.load(x + start * x_column, mask=there[:, None], other=0))
+            part = tl.dot(left, right, part, input_precision="ieee")
         if SHARED:
             keep(part, out, chunk, size, pid * 0, rows, columns, m, n)
         else:
