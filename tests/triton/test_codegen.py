@@ -290,6 +290,8 @@ EXACT = {
     "attention float16, every option": attention_case("float16", 512, 512, 80, EVERY, softcap=30.0, before=256),
     "attention float64": attention_case("float64", 512, 512, 64),
     "attention, one query": attention_case("bfloat16", 1, 4096, 128, ("lengths",), (32, 8)),
+    "attention, few queries, every option": attention_case("float32", 3, 4096, 80, EVERY, softcap=30.0, before=2000),
+    "attention float64, one query": attention_case("float64", 1, 4096, 64, ("sinks",)),
     "convolution": convolution_case("float32", (56, 56), 64, 64, 3),
     "convolution float64, last, strided": convolution_case("float64", (28, 28), 128, 256, 3, 2, last=True),
     "convolution of 3 axes": convolution_case("float32", (8, 12, 12), 16, 20, 3),
@@ -312,6 +314,7 @@ MATRIX_UNITS = {
         "bfloat16", 512, 512, 80, EVERY, numerics="fast", softcap=30.0, before=256
     ),
     "attention float16, fast, one query": attention_case("float16", 1, 4096, 128, ("lengths",), (32, 8), "fast"),
+    "attention, fast, few queries, every option": attention_case("float32", 3, 4096, 80, EVERY, numerics="fast"),
     "convolution, fast": convolution_case("float32", (56, 56), 64, 64, 3, numerics="fast"),
     "convolution, fast, last": convolution_case("float32", (28, 28), 128, 256, 3, 2, last=True, numerics="fast"),
     "convolution, fast, of 3 channels": convolution_case("float32", (112, 112), 3, 64, 7, 2, numerics="fast"),
@@ -601,7 +604,8 @@ def test_matrix_units_are_used(architecture):
 
 @pytest.mark.parametrize(
     ("case", "count"),
-    [("attention", 1), ("attention, one query", 1), ("attention, fast", 2), ("convolution", 1),
+    [("attention", 1), ("attention, one query", 2), ("attention, fast", 2),
+     ("attention float16, fast, one query", 3), ("convolution", 1),
      ("convolution, fast", 2), ("quantized 8", 1), ("quantized 8, fast", 1), ("matmul float32", 1)],
 )  # fmt: skip
 def test_launches(case, count):
