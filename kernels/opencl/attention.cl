@@ -1,4 +1,6 @@
 // Attention by an online softmax (docs/numerics.md, rule 8). A work-item has a row: the query of one sequence and head.
+// Or, where SPLIT, one chunk of a row's keys: then its state, which joining with nothing leaves as it is, goes into
+// scratch, and the kernel `merge` joins the chunks of a row in order. Neighbours are the rows that read the same keys.
 //
 // The generator (attention.py) defines, before this text:
 //   INDEX, UINDEX    as in pointwise.cl
@@ -8,6 +10,7 @@
 //   MASK             0: none, 1: bool, 2: numbers that are added; MASKED is its type in memory
 //   SINKS, SLOPES, STARTS, LENGTHS, OFFSETS, PAGES, DROPOUT   1: there are such
 //   CAPPED           1: scores are capped
+//   SPLIT, COLUMNS   1: chunks are shared out; elements of a value that a work-item of `merge` joins at most
 //   load(STORED), load_mask(MASKED), narrow(T), quotient(T, T), exponential(T), hyperbolic(T), random(ulong, ulong,
 //   ulong)
 
@@ -17,6 +20,7 @@ typedef struct {
   INDEX table[2], dropout[2];                         // from sequence to sequence, and from page to page, head to head
   INDEX sequences, heads, shared, queries, keys;      // shared: heads of queries to a head of keys
   INDEX pages, page, dropped;                         // how many, keys of one; of 2^24 weights, how many are dropped
+  INDEX splits;                                       // chunks that a row may see, where they are shared out, else 1
   INDEX d, dv, lanes;  // elements of a key and of a value; LANES, which a compiler that knew it would unroll for
   INDEX from_end, before, after;  // before, after: -1 where a query sees all
 } Geometry;
@@ -38,7 +42,31 @@ typedef struct {
 
 static inline T larger(T a, T b) { return b > a || b != b ? b : a; }
 
-__kernel void attention(__global STORED* out, long out_at, __global const STORED* query, long query_at,
+// Maximum and sum of a row after a chunk or a sink whose maximum is not NOTHING; what its accumulator and the chunk's
+// are to be multiplied by.
+static inline void joined(T* most, T* total, T its_most, T its_total, T* old, T* now) {
+  const T top = larger(*most, its_most);
+  *old = exponential(*most - top);
+  *now = exponential(its_most - top);
+  *most = top;
+  *total = fma(*total, *old, its_total * *now);
+}
+
+static inline STORED finished(T acc, T most, T total, T kept) {
+  T x = most == NOTHING ? (T)0 : quotient(acc, total);
+#if DROPOUT
+  x = x * kept;
+#endif
+  return narrow(x == 0 ? (T)0 : x);
+}
+
+#if SPLIT
+#define RESULT T
+#else
+#define RESULT STORED
+#endif
+
+__kernel void attention(__global RESULT* out, long out_at, __global const STORED* query, long query_at,
                         __global const STORED* key, long key_at, __global const STORED* value, long value_at,
 #if MASK
                         __global const MASKED* mask, long mask_at,
@@ -64,12 +92,20 @@ __kernel void attention(__global STORED* out, long out_at, __global const STORED
 #if DROPOUT
                         __global const ulong* dropout, long dropout_at,
 #endif
+#if SPLIT
+                        __global T* states, long states_at,
+#endif
                         Geometry g, Numbers numbers, ulong rows) {
   if (get_global_id(0) >= rows) return;
   const UINDEX id = (UINDEX)get_global_id(0);
-  const INDEX whole = (INDEX)(id % (UINDEX)g.queries), h = (INDEX)(id / (UINDEX)g.queries % (UINDEX)g.heads),
-              its = h / g.shared;
-  INDEX b = (INDEX)(id / (UINDEX)g.queries / (UINDEX)g.heads), row = whole, queries = g.queries;
+  const UINDEX rest = id / (UINDEX)g.queries / (UINDEX)g.shared / (UINDEX)g.splits;
+  const INDEX whole = (INDEX)(id % (UINDEX)g.queries), few = g.heads / g.shared, its = (INDEX)(rest % (UINDEX)few),
+              h = its * g.shared + (INDEX)(id / (UINDEX)g.queries % (UINDEX)g.shared);
+  INDEX b = (INDEX)(rest / (UINDEX)few), row = whole, queries = g.queries;
+#if SPLIT
+  const INDEX turn = (INDEX)(id / (UINDEX)g.queries / (UINDEX)g.shared % (UINDEX)g.splits);
+  const long line = (((long)b * g.heads + h) * g.queries + whole) * g.splits + turn;
+#endif
 #if OFFSETS
   INDEX first = 0, last = 0;
   for (b = 0; b < g.sequences; ++b) {
@@ -103,7 +139,6 @@ __kernel void attention(__global STORED* out, long out_at, __global const STORED
   key += (long)b * g.key[0] + (long)start * g.key[2];
   value += (long)b * g.value[0] + (long)start * g.value[2];
 #endif
-  out += out_at + (long)b * g.out[0] + (long)h * g.out[1] + (long)whole * g.out[2];
 #if DROPOUT
   const ulong chance = dropout[dropout_at + (long)b * g.dropout[0] + (long)h * g.dropout[1]];
 #endif
@@ -117,7 +152,12 @@ __kernel void attention(__global STORED* out, long out_at, __global const STORED
   T most = NOTHING, total = 0;
   for (int c = 0; c < dv; ++c) acc[c] = 0;
   for (int c = 0; c < d; ++c) q[c] = load(query[(long)c * g.query[3]]);
-  for (INDEX chunk = 0; chunk < length; chunk += CHUNK) {
+#if SPLIT
+  const INDEX opening = (low / CHUNK + turn) * CHUNK, closing = min(length, (INDEX)(opening + CHUNK));
+#else
+  const INDEX opening = 0, closing = length;
+#endif
+  for (INDEX chunk = opening; chunk < closing; chunk += CHUNK) {
     const INDEX end = min((INDEX)(chunk + CHUNK), length);
     if (chunk >= high || end <= low) continue;
     T its_most = NOTHING, its_total = 0;
@@ -173,25 +213,61 @@ __kernel void attention(__global STORED* out, long out_at, __global const STORED
       }
     }
     if (its_most == NOTHING) continue;
-    const T top = larger(most, its_most), old = exponential(most - top), now = exponential(its_most - top);
-    most = top;
-    total = fma(total, old, its_total * now);
+    T old, now;
+    joined(&most, &total, its_most, its_total, &old, &now);
     for (int c = 0; c < dv; ++c) acc[c] = fma(acc[c], old, part[c] * now);
   }
+#if SPLIT
+  states += states_at + 2 * line;
+  states[0] = most;
+  states[1] = total;
+  out += out_at + line * g.dv;
+  if (most != NOTHING) {
+    for (int c = 0; c < dv; ++c) out[c] = acc[c];
+  }
+#else
 #if SINKS
   const T sink = sinks[sinks_at + (long)h * g.sink];
   if (sink != NOTHING) {
-    const T top = larger(most, sink), factor = exponential(most - top);
-    most = top;
-    total = fma(total, factor, exponential(sink - top));
-    for (int c = 0; c < dv; ++c) acc[c] = acc[c] * factor;
+    T old, now;
+    joined(&most, &total, sink, 1, &old, &now);
+    for (int c = 0; c < dv; ++c) acc[c] = acc[c] * old;
   }
 #endif
-  for (int c = 0; c < dv; ++c) {
-    T x = most == NOTHING ? (T)0 : quotient(acc[c], total);
-#if DROPOUT
-    x = x * numbers.kept;
+  out += out_at + (long)b * g.out[0] + (long)h * g.out[1] + (long)whole * g.out[2];
+  for (int c = 0; c < dv; ++c) out[(long)c * g.out[3]] = finished(acc[c], most, total, numbers.kept);
 #endif
-    out[(long)c * g.out[3]] = narrow(x == 0 ? (T)0 : x);
-  }
 }
+
+#if SPLIT
+// A work-item joins COLUMNS elements of a row. Where a chunk's maximum is NOTHING, its accumulator was not written.
+__kernel void merge(__global STORED* out, long out_at, __global const T* parts, long parts_at, __global const T* states,
+                    long states_at,
+#if SINKS
+                    __global const T* sinks, long sinks_at,
+#endif
+                    Geometry g, Numbers numbers, ulong items) {
+  if (get_global_id(0) >= items) return;
+  const long id = (long)get_global_id(0), across = (g.dv + COLUMNS - 1) / COLUMNS, line = id / across;
+  const int first = (int)(id % across) * COLUMNS, n = min(COLUMNS, (int)g.dv - first);
+  const long whole = line % g.queries, h = line / g.queries % g.heads, b = line / g.queries / g.heads;
+  T acc[COLUMNS], most = NOTHING, total = 0, old, now;
+  for (int c = 0; c < n; ++c) acc[c] = 0;
+  states += states_at + line * g.splits * 2;
+  parts += parts_at + line * g.splits * g.dv + first;
+  for (INDEX split = 0; split < g.splits; ++split, states += 2, parts += g.dv) {
+    if (states[0] == NOTHING) continue;
+    joined(&most, &total, states[0], states[1], &old, &now);
+    for (int c = 0; c < n; ++c) acc[c] = fma(acc[c], old, parts[c] * now);
+  }
+#if SINKS
+  const T sink = sinks[sinks_at + h * g.sink];
+  if (sink != NOTHING) {
+    joined(&most, &total, sink, 1, &old, &now);
+    for (int c = 0; c < n; ++c) acc[c] = acc[c] * old;
+  }
+#endif
+  out += out_at + b * g.out[0] + h * g.out[1] + whole * g.out[2] + first * g.out[3];
+  for (int c = 0; c < n; ++c) out[(long)c * g.out[3]] = finished(acc[c], most, total, numbers.kept);
+}
+#endif

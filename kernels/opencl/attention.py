@@ -1,10 +1,11 @@
-"""Attention: a work-item for each query of a sequence and head."""
+"""Attention: a work-item for each query of a sequence and head; where these are few, one for each chunk of its keys,
+and a second launch joins the chunks."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from accel.backends.base import Call, Kernel, Prepared, slots
+from accel.backends.base import Call, Kernel, Launch, Prepared, Slot, slots
 from accel.dtypes import TABLE
 from accel.layout import span
 from accel.numerics import ATTENTION, LANES
@@ -16,6 +17,8 @@ from . import build
 ITEMS = {"lanes": 64, "loops": 1}
 """Work-items of a work-group by geometry."""
 
+FULL = {"lanes": 256, "loops": 4}
+"""Rows to a compute unit from which on each is one work-item, by geometry."""
 
 WIDTH = 64
 """Elements of keys and values by which the arrays of a work-item grow."""
@@ -25,8 +28,21 @@ def _function(name: str, dtype: str, arity: int = 1) -> Program:
     return Program((dtype,) * arity, (Step(name, dtype, tuple(range(arity))),), dtype)
 
 
-def source(call: Call, geometry: str, correctly_rounded: bool) -> tuple[str, dict[str, object]]:
-    """The whole OpenCL C, and what it has defined."""
+def splits(call: Call, geometry: str, units: int) -> int:
+    """Chunks that work-items share out of those that a row may see, 1 for none. units: compute units of the device."""
+    its, params = attention_sizes(call.inputs, call.params), call.params
+    chunks = -(-its.keys // ATTENTION)
+    if call.inputs[0].size // its.d >= FULL[geometry] * units:
+        return 1
+    if params.before is None or params.after is None:
+        return chunks
+    return min(chunks, (params.before + params.after - 1) // ATTENTION + 2)
+
+
+def source(
+    call: Call, geometry: str, correctly_rounded: bool, shared_out: bool = False
+) -> tuple[str, dict[str, object]]:
+    """The whole OpenCL C, and what it has defined. shared_out: the chunks of a row."""
     query, _, value, *others = call.inputs
     params, dtype = call.params, query.dtype
     wide = TABLE[dtype.accumulator]
@@ -34,7 +50,13 @@ def source(call: Call, geometry: str, correctly_rounded: bool) -> tuple[str, dic
     reach = [b for x in (*call.inputs, *call.outputs) for b in span(x.shape, x.strides)]
     mask = named["mask"].dtype if "mask" in named else None
     its = attention_sizes(call.inputs, params)
-    lengths = (*query.shape, its.keys, query.size, its.sequences, *(2**24,) * ("dropout" in named))
+    lengths = (
+        *query.shape,
+        its.keys,
+        query.size * -(-its.keys // ATTENTION),
+        its.sequences,
+        *(2**24,) * ("dropout" in named),
+    )
     defined: dict[str, object] = {
         **build.index_types(*reach, *lengths, *(n for n in (params.before, params.after) if n is not None)),
         "STORED": build.STORAGE[dtype.name],
@@ -46,6 +68,8 @@ def source(call: Call, geometry: str, correctly_rounded: bool) -> tuple[str, dic
         "MASK": 0 if mask is None else 1 if mask.kind == "b" else 2,
         "MASKED": build.STORAGE[mask.name] if mask is not None else "uchar",
         "CAPPED": int(params.softcap != 0),
+        "SPLIT": int(shared_out),
+        "COLUMNS": 1 if geometry == "lanes" else -(-value.shape[3] // WIDTH) * WIDTH,
         **{name.upper(): int(name in named) for name in ATTENTION_OPERANDS[1:]},
     }
     functions = [
@@ -72,8 +96,8 @@ def _supports(call: Call) -> str | None:
 
 def _prepare(call: Call) -> Prepared:
     device, params = build.device_of(call), call.params
-    code, defined = source(call, device.geometry, device.correctly_rounded)
-    kernel = device.kernel("kernels/opencl/attention.cl", code, "attention")
+    parts = splits(call, device.geometry, device.details["compute units"])
+    code, defined = source(call, device.geometry, device.correctly_rounded, parts > 1)
     query, _, _, *others = call.inputs
     (out,) = call.outputs
     steps = dict(zip(params.given, (x.strides for x in others), strict=True))
@@ -83,13 +107,29 @@ def _prepare(call: Call) -> Prepared:
         defined, *o, *q, *k, *v, *steps.get("mask", (0,) * 4),
         *(steps.get(name, (0,))[0] for name in ATTENTION_OPERANDS[1:6]), *steps.get("pages", (0, 0)),
         *steps.get("dropout", (0, 0)), its.sequences, its.heads, its.heads // its.shared, its.queries, its.keys,
-        its.pages, its.page, params.dropped, its.d, its.dv, LANES, int(params.from_end), *sides,
+        its.pages, its.page, params.dropped, parts, its.d, its.dv, LANES, int(params.from_end), *sides,
     )  # fmt: skip
-    numbers = np.array([params.scale, params.softcap, params.kept], TABLE[query.dtype.accumulator].numpy)
+    wide = TABLE[query.dtype.accumulator]
+    numbers = np.array([params.scale, params.softcap, params.kept], wide.numpy)
     *inputs, output = slots(call)
-    operands, rows, items = (output, *inputs), query.size // query.shape[3], ITEMS[device.geometry]
-    build.set_numbers(device, kernel, 2 * len(operands), fields, numbers, rows)
-    return Prepared((build.launch(device, kernel, operands, (-(-rows // items) * items,), (items,)),))
+    rows, items = query.size // query.shape[3], ITEMS[device.geometry]
+
+    def launch(name: str, operands: tuple[Slot, ...], count: int) -> Launch:
+        kernel = device.kernel("kernels/opencl/attention.cl", code, name)
+        build.set_numbers(device, kernel, 2 * len(operands), fields, numbers, count)
+        units = [wide.itemsize if slot.kind == "scratch" else 1 for slot in operands]
+        return build.launch(device, kernel, operands, (-(-count // items) * items,), (items,), units)
+
+    if parts == 1:
+        return Prepared((launch("attention", (output, *inputs), rows),))
+    accumulators, states = Slot("scratch", 0), Slot("scratch", 1)
+    sinks = [inputs[3 + params.given.index("sinks")]] if "sinks" in params.given else []
+    across = -(-its.dv // int(str(defined["COLUMNS"])))
+    launches = (
+        launch("attention", (accumulators, *inputs, states), rows * parts),
+        launch("merge", (output, accumulators, states, *sinks), rows * across),
+    )
+    return Prepared(launches, (rows * parts * its.dv * wide.itemsize, rows * parts * 2 * wide.itemsize))
 
 
 KERNELS = (Kernel("attention", "opencl.attention", "opencl/attention.cl", _supports, _prepare),)

@@ -200,7 +200,7 @@ def is_matrix(assembly: str) -> list[str]:
     ("dtype", "d", "every"), [("float32", 64, False), ("float16", 128, True), ("float64", 64, False)]
 )
 def test_attention_compiles_without_spills(target: Target, dtype: str, d: int, every: bool, tmp_path: Path) -> None:
-    """With every operand and option, and with none."""
+    """With every operand and option, and with none; chunks in sequence, and shared out."""
     if dtype == "float64" and not target.fp64:
         pytest.skip(f"{target.name} has no float64")
     device = accel.device("null")
@@ -216,9 +216,11 @@ def test_attention_compiles_without_spills(target: Target, dtype: str, d: int, e
         params = Attention(0.125, 30.0, True, 128, 0, tuple(others))
     shapes = [(2, 8, 70, d), (2, 8, 70, d), (2, 2, 300, d), (2, 2, 300, d)]
     call = on_null("attention", params, dtype, shapes, *(others.values() if every else ()))
-    for assembly in compile_for(target, attention.source(call, "lanes", True)[0], tmp_path / "attention"):
-        assert spills(assembly) == 0
-        assert not is_matrix(assembly)
+    for shared_out in (False, True):
+        source, _ = attention.source(call, "lanes", True, shared_out)
+        for assembly in compile_for(target, source, tmp_path / str(shared_out)):
+            assert spills(assembly) == 0
+            assert not is_matrix(assembly)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)

@@ -2,6 +2,7 @@
 test_oclgrind.py in a process of its own: ``python under_oclgrind.py loops|lanes|control``."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyopencl as cl
@@ -10,11 +11,15 @@ import accel
 from accel import registry
 from accel.backends import opencl
 from accel.dtypes import TABLE
+from accel.kernels.opencl import attention
 from accel.ops import canonical
 from accel.ops.primitive.row import Rows, evaluate
 from accel.ops.primitive.row import rows as run_rows
 from accel.scalar import Fold, Input, RowProgram, Step
 from accel.testing.compare import check
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "fixtures"))
+from attention_chunks import chunked
 
 BROKEN = """
 __kernel void past_the_end(__global float *x) { x[get_global_id(0) + 1] = 1.0f; }
@@ -143,6 +148,9 @@ def models(device: accel.Device) -> None:
         registry.OPS["scaled_dot_product_attention"], device, (q, k, v),
         {"is_causal": True, "enable_gqa": True, "sinks": q[0, :, 0, 0].copy(), "alibi_slopes": q[0, :, 1, 0].copy()},
     )  # fmt: skip
+    attention.FULL["loops"] = attention.FULL["lanes"]
+    for case in ("unseen", "operands", "pages"):
+        chunked(device, case, attention)
     x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 20, 9, 7), (6, 20, 3, 3), 6))
     check(registry.OPS["conv2d"], device, (x, weight, bias), {"stride": 2, "padding": 1, "dilation": (1, 2)})
     last = np.moveaxis(x, 1, 3)[:, ::-1]

@@ -338,7 +338,8 @@ def test_matrix_units_are_used(architecture):
 
 @pytest.mark.parametrize(
     ("case", "count"),
-    [("attention", 1), ("attention, one query", 1), ("attention, fast", 2), ("convolution", 1),
+    [("attention", 1), ("attention, one query", 2), ("attention float16, fast, one query", 3), ("attention, fast", 2),
+     ("convolution", 1),
      ("convolution, fast", 1), ("quantized 8", 2), ("quantized 8, fast", 1), ("matmul float32", 1),
      ("matmul float32, one row", 2), ("matmul bfloat16, one row", 2)],
 )  # fmt: skip

@@ -56,6 +56,14 @@ def test_attention_of_every_operand(any_device):
         check(ATTENTION, any_device, (q, k, v), {"attn_mask": mask, **keywords})
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_attention_of_chunks_that_are_shared_out(any_device, dtype):
+    """Few queries and many keys, of which a sequence has none in the last chunks."""
+    q, k, v = numbers(dtype, 2, 4, 2, 20), numbers(dtype, 2, 2, 1100, 20), numbers(dtype, 2, 2, 1100, 9)
+    more = {"sinks": numbers("float32", 4), "key_lengths": np.array([1090, 70])}
+    check(ATTENTION, any_device, (q, k, v), {"enable_gqa": True, **OPTIONS["decode"], **more})
+
+
 def test_values_that_are_not_seen_are_skipped(any_device):
     """NaN among values that are masked, or behind the sequence; a query that sees nothing gets 0."""
     q, k, v = (numbers("float16", 1, 1, 33, 16) for _ in range(3))

@@ -1,5 +1,6 @@
 """Attention on matrix units, for modes that promise a bound: a program instance has a tile of rows, which are queries
-of all heads that share keys, and goes through their keys once. Exponentials are of base 2, by hardware.
+of all heads that share keys, and goes through their keys once, or through one chunk of them, as the canonical kernel
+does (accel.kernels.triton.device.attention). Exponentials are of base 2, by hardware.
 
 A key that a query does not see has the weight 0. Where its value is no number, that makes the result none; then the
 canonical kernel, which skips it, is to follow (`repaired` in accel.kernels.triton.device.attention).
@@ -18,18 +19,21 @@ def plus(a, b):
 
 @triton.jit
 def flash(
-    out, query, key, value, others, queries, keys, d, dv, few, shared, tiles, out_strides, query_strides, key_strides,
-    value_strides, mask_strides, steps, before, after,
+    out, query, key, value, others, states, queries, keys, d, dv, few, shared, tiles, splits, out_strides,
+    query_strides, key_strides, value_strides, mask_strides, steps, before, after,
     NARROW: tl.constexpr, LOAD_MASK: tl.constexpr, TANH: tl.constexpr, MASK: tl.constexpr, SINKS: tl.constexpr,
     SLOPES: tl.constexpr, STARTS: tl.constexpr, LENGTHS: tl.constexpr, FROM_END: tl.constexpr, BEFORE: tl.constexpr,
     AFTER: tl.constexpr, SCALE: tl.constexpr, CAP: tl.constexpr, NOTHING: tl.constexpr, LOG2E: tl.constexpr,
     PRECISION: tl.constexpr, ROWS: tl.constexpr, KEYS: tl.constexpr, D: tl.constexpr, WIDTH: tl.constexpr,
-    INDEX: tl.constexpr,
+    CHUNK: tl.constexpr, SPLIT: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
-    """SINKS, SLOPES, STARTS, LENGTHS, BEFORE, AFTER: as in the canonical kernel. few, shared: heads of keys, and of
-    queries to each. Row r of a head of keys is query r // shared of its head r % shared. SCALE: with LOG2E where
+    """SINKS, SLOPES, STARTS, LENGTHS, BEFORE, AFTER, SPLIT: as in the canonical kernel. few, shared: heads of keys,
+    and of queries to each. Row r of a head of keys is query r // shared of its head r % shared. SCALE: with LOG2E where
     nothing stands between the product and the exponential."""
     group = tl.program_id(0).to(INDEX)
+    turn = group * 0
+    if SPLIT:
+        turn, group = group % splits, group // splits
     tile, group = group % tiles, group // tiles
     its, b = group % few, group // few
     start, length = tl.full((), 0, INDEX), tl.full((), 0, INDEX) + keys
@@ -70,6 +74,10 @@ def flash(
     nothing, nil = tl.full((), NOTHING, tl.float32), tl.full((), 0, tl.float32)
     most, total = tl.full([ROWS], NOTHING, tl.float32), tl.full([ROWS], 0, tl.float32)
     acc = tl.full([ROWS, WIDTH], 0, tl.float32)
+    if SPLIT:
+        chunk = low // CHUNK * CHUNK + turn * CHUNK
+        low = tl.where(chunk > low, chunk, low)
+        high = tl.where(chunk + CHUNK < high, chunk + CHUNK, high)
     for at in range(low, high, KEYS):
         k = at + lanes
         beyond = k < length
@@ -102,20 +110,22 @@ def flash(
         more = tl.load(value + k[:, None] * value_strides[2], mask=beyond[:, None] & (column < dv)[None, :], other=0)
         acc = tl.dot(p.to(more.dtype), more, acc * factor[:, None], input_precision=PRECISION)
         most = top
-    if SINKS >= 0:
-        sink = tl.load(others[SINKS] + h * steps[2], mask=there, other=0) * LOG2E
-        top = larger(most, sink)
-        shift = tl.where(top == nothing, nil, top)
-        factor = tl.exp2(most - shift)
-        total = total * factor + tl.exp2(sink - shift)
-        acc = acc * factor[:, None]
-        most = top
-    result = acc / total[:, None]
-    result = tl.where((most == nothing)[:, None] | (result == 0), nil, result)
-    out += (
-        b * out_strides[0]
-        + h[:, None] * out_strides[1]
-        + row[:, None] * out_strides[2]
-        + column[None, :] * out_strides[3]
-    )
-    tl.store(out, NARROW(result), mask=there[:, None] & (column < dv)[None, :])
+    line = b * out_strides[0] + h * out_strides[1] + row * out_strides[2]
+    within = there[:, None] & (column < dv)[None, :]
+    if SPLIT:
+        line += turn
+        tl.store(states[0] + line * 2, most, mask=there)
+        tl.store(states[0] + line * 2 + 1, total, mask=there)
+        tl.store(out + (line * dv)[:, None] + column[None, :], acc, mask=within & (most != nothing)[:, None])
+    else:
+        if SINKS >= 0:
+            sink = tl.load(others[SINKS] + h * steps[2], mask=there, other=0) * LOG2E
+            top = larger(most, sink)
+            shift = tl.where(top == nothing, nil, top)
+            factor = tl.exp2(most - shift)
+            total = total * factor + tl.exp2(sink - shift)
+            acc = acc * factor[:, None]
+            most = top
+        result = acc / total[:, None]
+        result = tl.where((most == nothing)[:, None] | (result == 0), nil, result)
+        tl.store(out + line[:, None] + column[None, :] * out_strides[3], NARROW(result), mask=within)
