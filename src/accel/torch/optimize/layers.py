@@ -1,0 +1,123 @@
+"""Layers by accel: functions of tensors, and the modules' forwards that call them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from accel import nn
+
+from .replacement import FLOATING, Left, Replacement
+
+# Functions of torch tensors and of accel's arrays alike: both have what is used of them, `.T` and `+`.
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    return nn.linear(x, weight, bias)
+
+
+def transposed_linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    return nn.linear(x, weight.T, bias)
+
+
+def rms_norm(x: Any, weight: Any = None, *, axes: int, eps: float | None, plus_one: bool = False) -> Any:
+    return nn.rms_norm(x, tuple(x.shape[-axes:]), weight + 1.0 if plus_one else weight, eps)
+
+
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, axes: int, eps: float) -> Any:
+    return nn.layer_norm(x, tuple(x.shape[-axes:]), weight, bias, eps)
+
+
+def group_norm(x: Any, weight: Any = None, bias: Any = None, *, groups: int, eps: float) -> Any:
+    return nn.group_norm(x, groups, weight, bias, eps)
+
+
+def quick_gelu(x: Any) -> Any:
+    return x * nn.sigmoid(x * 1.702)
+
+
+def relu_squared(x: Any) -> Any:
+    y = nn.relu(x)
+    return y * y
+
+
+def activation(x: Any, *, function: str) -> Any:
+    its = ACTIVATIONS[function]
+    return its(x)
+
+
+ACTIVATIONS = {
+    **{name: getattr(nn, name) for name in (
+        "relu", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu6", "elu", "selu", "celu", "hardswish",
+        "hardsigmoid", "hardtanh", "softplus", "softsign", "mish", "logsigmoid", "tanhshrink", "leaky_relu",
+    )},
+    "quick_gelu": quick_gelu,
+    "relu_squared": relu_squared,
+}  # fmt: skip
+"""Functions of one argument, at their defaults, that are recognised by what they compute."""
+
+
+def _check(tensors: tuple[torch.Tensor, ...]) -> None:
+    """Raises Left where tensors are not of one floating dtype: torch has rules of its own for these."""
+    dtype = tensors[0].dtype
+    if dtype not in FLOATING:
+        raise Left(f"{dtype} is computed by torch")
+    for x in tensors:
+        if x.dtype is not dtype:
+            raise Left(f"operands of {dtype} and {x.dtype}")
+
+
+class Rule(NamedTuple):
+    """What a module computes: function(x, *parameters, **params). kind: in reports. parameters: the names of the
+    module's tensors, of which those that are None, at the end, are left out."""
+
+    kind: str
+    function: Any
+    parameters: tuple[str, ...] = ()
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+class Layer(Replacement):
+    """A function of one tensor and the module's own, which are looked up at each call."""
+
+    def __init__(self, module: torch.nn.Module, name: str, numerics: str | None, rule: Rule) -> None:
+        super().__init__(module, name, numerics)
+        self.rule, self.kind = rule, rule.kind
+
+    def computed(self, *args: Any, **keywords: Any) -> Any:
+        x = only(args, keywords)
+        module, rule = self.module, self.rule
+        tensors = [x]
+        for name in rule.parameters:
+            its = getattr(module, name)
+            if its is not None:
+                tensors.append(its)
+        _check(tensors)
+        return self.run(rule.function, tuple(tensors), **dict(rule.params))
+
+
+def only(args: tuple[Any, ...], keywords: dict[str, Any]) -> torch.Tensor:
+    """The one tensor of a call. Raises Left."""
+    given = args if not keywords else (*args, *keywords.values())
+    if len(given) != 1 or not isinstance(given[0], torch.Tensor):
+        raise Left(f"a call with {len(given)} arguments, or with one that is no tensor")
+    return given[0]
+
+
+class Embedding(Layer):
+    """Rows of a table. An index that is no row's raises IndexError, as in torch."""
+
+    def computed(self, *args: Any, **keywords: Any) -> Any:
+        index, weight = only(args, keywords), self.module.weight
+        if weight.dtype not in FLOATING:
+            raise Left(f"{weight.dtype} is computed by torch")
+        if torch.is_grad_enabled() and weight.requires_grad and index.numel():  # no fused function looks at elements
+            low, high = torch.aminmax(index.detach())
+            if low < 0 or high >= len(weight):
+                raise IndexError(f"{self.name}: an index from {int(low)} to {int(high)} of {len(weight)} rows")
+        return self.run(embedding, (index, weight), **dict(self.rule.params))
+
+
+def embedding(index: Any, weight: Any, *, padding_idx: int | None) -> Any:
+    return nn.embedding(index, weight, padding_idx)
