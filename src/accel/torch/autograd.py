@@ -101,8 +101,15 @@ class Passes:
 
 def recorded(its: Any, *tensors: torch.Tensor) -> Any:
     """What the forward pass gives of tensors, recorded by autograd. its: `Passes`, or what has the same three."""
-    results = _Call.apply(its, *tensors)
+    results = _Call.apply(its, *map(_without_gaps, tensors))
     return put_together(results[-1], iter(results[:-1]))
+
+
+def _without_gaps(x: torch.Tensor) -> torch.Tensor:
+    """The tensor, copied where its elements leave gaps in memory: a view of such a one has no cotangent."""
+    if x.is_contiguous() or sum((n - 1) * step for n, step in zip(x.shape, x.stride(), strict=True)) < x.numel():
+        return x
+    return x.contiguous()
 
 
 class _Call(torch.autograd.Function):

@@ -14,7 +14,9 @@ import torch
 
 from accel import nn
 
+from . import rotary
 from .changes import Change
+from .losses import ModelLoss, model_loss
 from .replacement import FLOATING, Left, Replacement
 
 NAME = "accel"
@@ -134,20 +136,32 @@ def is_pretrained(module: Any) -> bool:
     return library is not None and isinstance(module, library.PreTrainedModel)
 
 
-def changes(model: torch.nn.Module, numerics: str | None) -> Iterator[tuple[str, torch.nn.Module, list[Change] | str]]:
-    """The attentions of a model, by name, each with the changes that make it accel's, or the reason against it."""
-    named = dict(model.named_modules())
-    configs: dict[int, Any] = {}
-    for name, module in named.items():
-        if not is_attention(module):
-            continue
-        config = module.config
-        kind = getattr(config, "_attn_implementation", None)
-        if kind not in ("sdpa", "eager"):
-            yield name, module, f"its attention is {kind!r}; sdpa and eager are replaced"
-            continue
-        its = [Change(module, KEY, Attention(module, name, numerics), name)]
-        if id(config) not in configs:
-            configs[id(config)] = config
-            its.append(Change(config, "_attn_implementation_internal", NAME, f"{name}'s configuration"))
-        yield name, module, its
+Entry = tuple[str, torch.nn.Module, str, list[Change] | str]
+"""A module by its name, what of it is replaced, and the changes that do it, or the reason against it."""
+
+
+def changes(model: torch.nn.Module, numerics: str | None) -> Iterator[Entry]:
+    """The attentions, rotations and losses of a model of transformers, or of models in it."""
+    configs: set[int] = set()
+    for name, module in model.named_modules():
+        if is_attention(module):
+            kind = getattr(module.config, "_attn_implementation", None)
+            if kind not in ("sdpa", "eager"):
+                yield name, module, Attention.kind, f"its attention is {kind!r}; sdpa and eager are replaced"
+            else:
+                its = [Change(module, KEY, Attention(module, name, numerics), name)]
+                if id(module.config) not in configs:
+                    configs.add(id(module.config))
+                    its.append(Change(module.config, "_attn_implementation_internal", NAME, f"{name}.config"))
+                yield name, module, Attention.kind, its
+            rotation = rotary.found(module)
+            if isinstance(rotation, str):
+                rotated = rotary.Rotated(module, name, numerics, rotation)
+                yield name, module, rotary.Rotated.kind, [Change(module, "forward", rotated, name)]
+        elif is_pretrained(module) and (loss := model_loss(module, name, numerics)) is not None:
+            yield (
+                name,
+                module,
+                "loss",
+                loss if isinstance(loss, str) else [Change(module, "_loss_function", loss, name)],
+            )

@@ -33,6 +33,22 @@ def group_norm(x: Any, weight: Any = None, bias: Any = None, *, groups: int, eps
     return nn.group_norm(x, groups, weight, bias, eps)
 
 
+def convolution(x: Any, weight: Any, bias: Any = None, *, axes: int, **params: Any) -> Any:
+    return CONVOLUTIONS[axes](x, weight, bias, **params)
+
+
+CONVOLUTIONS = {1: nn.conv1d, 2: nn.conv2d, 3: nn.conv3d}
+
+
+def batch_norm(x: Any, mean: Any, var: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+    return nn.batch_norm_inference(x, mean, var, weight, bias, eps)
+
+
+def batch_norm_training(x: Any, *more: Any, running: bool, momentum: float, eps: float) -> Any:
+    mean, var = more[:2] if running else (None, None)
+    return nn.batch_norm_training(x, mean, var, *more[2 * running :], momentum=momentum, eps=eps)
+
+
 def quick_gelu(x: Any) -> Any:
     return x * nn.sigmoid(x * 1.702)
 
@@ -58,7 +74,7 @@ ACTIVATIONS = {
 """Functions of one argument, at their defaults, that are recognised by what they compute."""
 
 
-def _check(tensors: tuple[torch.Tensor, ...]) -> None:
+def check(tensors: tuple[torch.Tensor, ...]) -> None:
     """Raises Left where tensors are not of one floating dtype: torch has rules of its own for these."""
     dtype = tensors[0].dtype
     if dtype not in FLOATING:
@@ -93,7 +109,7 @@ class Layer(Replacement):
             its = getattr(module, name)
             if its is not None:
                 tensors.append(its)
-        _check(tensors)
+        check(tensors)
         return self.run(rule.function, tuple(tensors), **dict(rule.params))
 
 
@@ -103,6 +119,35 @@ def only(args: tuple[Any, ...], keywords: dict[str, Any]) -> torch.Tensor:
     if len(given) != 1 or not isinstance(given[0], torch.Tensor):
         raise Left(f"a call with {len(given)} arguments, or with one that is no tensor")
     return given[0]
+
+
+class BatchNorm(Layer):
+    """A batch norm, which in training writes to the module's running statistics as torch's does."""
+
+    def computed(self, *args: Any, **keywords: Any) -> Any:
+        x, module = only(args, keywords), self.module
+        module._check_input_dim(x)
+        running = module.running_mean is not None
+        if not module.training and running:
+            return super().computed(*args, **keywords)
+        if running and module.momentum is None:
+            raise Left("its momentum is another at each call")
+        running = running and module.training and module.track_running_stats
+        kept = (module.running_mean, module.running_var) if running else ()
+        affine = () if module.weight is None else (module.weight, module.bias)
+        tensors = (x, *(its.clone() for its in kept), *affine)  # autograd keeps them, and they are written to below
+        check(tensors)
+        momentum = module.momentum if running else 0.0
+        result = self.run(batch_norm_training, tensors, running=running, momentum=momentum, eps=module.eps)
+        if not running:
+            return result
+        y, *new = result
+        with torch.no_grad():
+            for its, value in zip(kept, new, strict=True):
+                its.copy_(value)
+            if module.num_batches_tracked is not None:
+                module.num_batches_tracked.add_(1)
+        return y
 
 
 class Embedding(Layer):

@@ -43,19 +43,22 @@ def optimize(
     replaced: list[Replaced] = []
     left: list[Left] = []
     frozen: list[Frozen] = []
-    attentions = {id(module): its for _, module, its in huggingface.changes(model, numerics)}
+    special: dict[int, list[huggingface.Entry]] = {}
+    for entry in huggingface.changes(model, numerics):
+        special.setdefault(id(entry[1]), []).append(entry)
     for name, module in model.named_modules():
         kind = type(module).__qualname__
-        if (its := attentions.get(id(module))) is not None:
+        for _, _, what, its in special.get(id(module), ()):
             if isinstance(its, str):
                 left.append(Left(name, kind, its))
             else:
                 changes += its
-                replaced.append(Replaced(name, kind, "attention"))
+                replaced.append(Replaced(name, kind, what))
+        if any(entry[2] != "loss" for entry in special.get(id(module), ())):
             continue
         found = recognised(module)
         if isinstance(found, str):
-            if not any(True for _ in module.children()):
+            if not any(True for _ in module.children()) or module._parameters:  # the others only call their own
                 left.append(Left(name, kind, found))
             continue
         make, rule = found
@@ -71,7 +74,7 @@ def optimize(
                 left.append(Left(name, kind, why))
         changes.append(Change(module, "forward", its, name))
         replaced.append(Replaced(name, kind, its.kind))
-    if any(not isinstance(its, str) for its in attentions.values()):
+    if any(its.kind == huggingface.Attention.kind for its in replaced):
         huggingface.register()
     changes += frozen
     make_all(changes)

@@ -20,11 +20,13 @@ from torch.nn.parameter import is_lazy
 
 from .layers import (
     ACTIVATIONS,
-    FLOATING,
+    BatchNorm,
     Embedding,
     Layer,
     Rule,
     activation,
+    batch_norm,
+    convolution,
     embedding,
     group_norm,
     layer_norm,
@@ -32,6 +34,9 @@ from .layers import (
     rms_norm,
     transposed_linear,
 )
+from .losses import LOSSES, Loss
+from .multi_head import MultiHead
+from .replacement import FLOATING, Replacement
 
 TOLERANCE = 1e-6
 """Relative, of probes in float64: modules may compute in float32 inside, and functions that are told apart differ by
@@ -40,7 +45,7 @@ more."""
 PROBES = 3
 """Rows of a probe of a norm."""
 
-Found = tuple[type[Layer], Rule] | str
+Found = tuple[type[Replacement], Rule] | str
 """What stands in a module's place, or why nothing does."""
 
 
@@ -98,6 +103,30 @@ def _group_norm(module: Any) -> Found:
     return Layer, Rule("norm", group_norm, ("weight", "bias"), params)
 
 
+def _batch_norm(module: Any) -> Found:
+    names = ("running_mean", "running_var", "weight", "bias")
+    return BatchNorm, Rule("norm", batch_norm, names, (("eps", module.eps),))
+
+
+def _convolution(module: Any) -> Found:
+    if module.padding_mode != "zeros":
+        return f"padding_mode is {module.padding_mode!r}"
+    names = ("stride", "padding", "dilation", "groups")
+    params = (("axes", len(module.kernel_size)), *((name, getattr(module, name)) for name in names))
+    return Layer, Rule("convolution", convolution, ("weight", "bias"), params)
+
+
+def _multi_head(module: Any) -> Found:
+    return MultiHead, Rule("attention", None)
+
+
+def _loss(module: Any) -> Found:
+    function, names = LOSSES[type(module).forward]
+    if getattr(module, "reduction", "mean") not in ("none", "mean", "sum", "batchmean"):
+        return f"its reduction is {module.reduction!r}"
+    return Loss, Rule("loss", function, (), tuple((name, getattr(module, name)) for name in names))
+
+
 def _embedding(module: Any) -> Found:
     if module.max_norm is not None:
         return "max_norm writes into the weight"
@@ -114,6 +143,12 @@ KNOWN: dict[Any, Callable[[Any], Found]] = {
     nn.RMSNorm.forward: _rms_norm,
     nn.GroupNorm.forward: _group_norm,
     nn.Embedding.forward: _embedding,
+    nn.BatchNorm2d.forward: _batch_norm,  # one for all numbers of axes
+    nn.Conv1d.forward: _convolution,
+    nn.Conv2d.forward: _convolution,
+    nn.Conv3d.forward: _convolution,
+    nn.MultiheadAttention.forward: _multi_head,
+    **dict.fromkeys(LOSSES, _loss),
     nn.Identity.forward: lambda module: "it computes nothing",
     nn.Dropout.forward: lambda module: "random numbers are torch's",
 }
@@ -124,7 +159,7 @@ def probed(module: nn.Module) -> Found:
     parameters = dict(module.named_parameters(recurse=False))
     buffers = [name for name, _ in module.named_buffers(recurse=False)]
     if any(True for _ in module.children()):
-        return "it is made of modules"
+        return "what it computes besides its modules"
     if buffers or not set(parameters) <= {"weight", "bias"}:
         return f"not recognised: it has {', '.join((*parameters, *buffers))}"
     if not takes_one(module):
