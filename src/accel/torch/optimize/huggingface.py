@@ -16,7 +16,7 @@ from accel import nn
 
 from . import rotary
 from .changes import Change
-from .losses import ModelLoss, model_loss
+from .losses import model_loss
 from .replacement import FLOATING, Left, Replacement
 
 NAME = "accel"

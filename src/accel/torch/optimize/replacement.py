@@ -34,7 +34,7 @@ class Replacement:
     kind: str
 
     def __init__(self, module: torch.nn.Module, name: str, numerics: str | None) -> None:
-        self.module, self.name, self.numerics = module, name, numerics
+        self.module, self.name, self.numerics = module, name or "the model", numerics
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The module's result. What accel does not take is torch's, and is told of once (ACCEL_FALLBACK)."""
