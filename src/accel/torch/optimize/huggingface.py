@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -136,8 +136,14 @@ def is_pretrained(module: Any) -> bool:
     return library is not None and isinstance(module, library.PreTrainedModel)
 
 
-Entry = tuple[str, torch.nn.Module, str, list[Change] | str]
-"""A module by its name, what of it is replaced, and the changes that do it, or the reason against it."""
+class Entry(NamedTuple):
+    """What of a module is replaced: the changes that do it, or the reason against it. beside: whether the module's
+    forward is looked at as any other's."""
+
+    module: torch.nn.Module
+    kind: str
+    changes: list[Change] | str
+    beside: bool = False
 
 
 def changes(model: torch.nn.Module, numerics: str | None) -> Iterator[Entry]:
@@ -145,23 +151,25 @@ def changes(model: torch.nn.Module, numerics: str | None) -> Iterator[Entry]:
     configs: set[int] = set()
     for name, module in model.named_modules():
         if is_attention(module):
-            kind = getattr(module.config, "_attn_implementation", None)
-            if kind not in ("sdpa", "eager"):
-                yield name, module, Attention.kind, f"its attention is {kind!r}; sdpa and eager are replaced"
-            else:
-                its = [Change(module, KEY, Attention(module, name, numerics), name)]
-                if id(module.config) not in configs:
-                    configs.add(id(module.config))
-                    its.append(Change(module.config, "_attn_implementation_internal", NAME, f"{name}.config"))
-                yield name, module, Attention.kind, its
-            rotation = rotary.found(module)
-            if isinstance(rotation, str):
-                rotated = rotary.Rotated(module, name, numerics, rotation)
-                yield name, module, rotary.Rotated.kind, [Change(module, "forward", rotated, name)]
+            yield Entry(module, Attention.kind, _attention(module, name, numerics, configs))
+            function = rotary.found(module)
+            if function is not None:
+                rotated = rotary.Rotated(module, name, numerics, function)
+                yield Entry(module, rotary.Rotated.kind, [Change(module, "forward", rotated, name)])
         elif is_pretrained(module) and (loss := model_loss(module, name, numerics)) is not None:
-            yield (
-                name,
-                module,
-                "loss",
-                loss if isinstance(loss, str) else [Change(module, "_loss_function", loss, name)],
-            )
+            its = loss if isinstance(loss, str) else [Change(module, "_loss_function", loss, name)]
+            yield Entry(module, "loss", its, beside=True)
+
+
+def _attention(module: Any, name: str, numerics: str | None, configs: set[int]) -> list[Change] | str:
+    """configs: those that were seen in the model before, to which this one's is added."""
+    kind = getattr(module.config, "_attn_implementation", None)
+    if kind == NAME:
+        return "its configuration is shared with a model that is optimised"
+    if kind not in ("sdpa", "eager"):
+        return f"its attention is {kind!r}; sdpa and eager are replaced"
+    changes = [Change(module, KEY, Attention(module, name, numerics), name)]
+    if id(module.config) not in configs:
+        configs.add(id(module.config))
+        changes.append(Change(module.config, "_attn_implementation_internal", NAME, f"{name}.config"))
+    return changes

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from ...errors import ArgumentError, shown
 from . import huggingface, quantized
 from .changes import Change, Frozen, make_all
+from .multi_head import MultiHead
 from .recognise import recognised
 from .replacement import Replacement
 from .report import Left, Replaced, Report
@@ -39,46 +43,70 @@ def optimize(
     Raises ArgumentError, with nothing changed, for a model that is optimised already, and for wrong arguments.
     """
     _check(model, numerics, weights)
-    changes: list[Change | Frozen] = []
-    replaced: list[Replaced] = []
-    left: list[Left] = []
-    frozen: list[Frozen] = []
-    special: dict[int, list[huggingface.Entry]] = {}
+    plan = Plan(numerics, weights)
+    entries: dict[int, list[huggingface.Entry]] = defaultdict(list)
     for entry in huggingface.changes(model, numerics):
-        special.setdefault(id(entry[1]), []).append(entry)
+        entries[id(entry.module)].append(entry)
     for name, module in model.named_modules():
-        kind = type(module).__qualname__
-        for _, _, what, its in special.get(id(module), ()):
-            if isinstance(its, str):
-                left.append(Left(name, kind, its))
-            else:
-                changes += its
-                replaced.append(Replaced(name, kind, what))
-        if any(entry[2] != "loss" for entry in special.get(id(module), ())):
-            continue
+        its = entries.get(id(module), ())
+        for entry in its:
+            plan.add(name, module, entry.kind, entry.changes)
+        if id(module) not in plan.inner and all(entry.beside for entry in its):
+            plan.module(name, module)
+    if any(its.kind == huggingface.Attention.kind for its in plan.replaced):
+        huggingface.register()
+    make_all(plan.changes)
+    return Report(tuple(plan.replaced), tuple(plan.left), tuple(plan.changes))
+
+
+FAST_PATHS = {
+    nn.TransformerEncoderLayer.forward: ("activation_relu_or_gelu", 0),
+    nn.TransformerEncoder.forward: ("use_nested_tensor", False),
+}
+"""By the forwards of torch.nn: the attribute that lets them pass their modules by, and the value that forbids it."""
+
+
+class Plan:
+    """What is to be changed in a model, before anything is. inner: modules whose parameters another one reads, that
+    never calls them."""
+
+    def __init__(self, numerics: str | None, weights: str | None) -> None:
+        self.numerics, self.bits = numerics, None if weights is None else quantized.BITS[weights]
+        self.changes: list[Change | Frozen] = []
+        self.replaced: list[Replaced] = []
+        self.left: list[Left] = []
+        self.inner: set[int] = set()
+
+    def add(self, name: str, module: nn.Module, kind: str, changes: Sequence[Change | Frozen] | str) -> None:
+        """Changes that replace something of a module, or the reason why it is left."""
+        if isinstance(changes, str):
+            self.left.append(Left(name, type(module).__qualname__, changes))
+            return
+        self.changes += changes
+        self.replaced.append(Replaced(name, type(module).__qualname__, kind))
+
+    def module(self, name: str, module: nn.Module) -> None:
+        """A module by what it computes."""
+        if (path := FAST_PATHS.get(type(module).forward)) is not None:
+            self.changes.append(Change(module, *path, name))
         found = recognised(module)
         if isinstance(found, str):
-            if not any(True for _ in module.children()) or module._parameters:  # the others only call their own
-                left.append(Left(name, kind, found))
-            continue
+            if not any(True for _ in module.children()) or module._parameters:  # others only call their modules
+                self.add(name, module, "", found)
+            return
         make, rule = found
-        its = make(module, name, numerics, rule)
-        if weights is not None and rule.kind == "linear":
-            bits = quantized.BITS[weights]
-            why = quantized.unfit(module, rule, bits)
+        its, more = make(module, name, self.numerics, rule), []
+        if make is MultiHead:
+            self.inner.add(id(module.out_proj))
+        if self.bits is not None and rule.kind in ("linear", "attention"):
+            why = quantized.unfit(module, rule, self.bits)
             if why is None:
-                its = quantized.QuantizedLinear(module, name, numerics, rule, bits)
-                its.packed()
-                frozen.append(Frozen(module.weight, f"{name}.weight"))
+                its = quantized.QuantizedLinear(module, name, self.numerics, rule, self.bits)
+                its.packed()  # what it raises is raised before anything is changed
+                more.append(Frozen(module.weight, f"{name}.weight"))
             else:
-                left.append(Left(name, kind, why))
-        changes.append(Change(module, "forward", its, name))
-        replaced.append(Replaced(name, kind, its.kind))
-    if any(its.kind == huggingface.Attention.kind for its in replaced):
-        huggingface.register()
-    changes += frozen
-    make_all(changes)
-    return Report(tuple(replaced), tuple(left), tuple(changes))
+                self.left.append(Left(name, type(module).__qualname__, why))
+        self.add(name, module, its.kind, [Change(module, "forward", its, name), *more])
 
 
 def _check(model: Any, numerics: Any, weights: Any) -> None:

@@ -74,6 +74,8 @@ def group_of(k: int, bits: int) -> int | None:
 
 def unfit(module: Any, rule: Rule, bits: int) -> str | None:
     """Why the weight of a linear layer stays as it is; None where it can be codes."""
+    if rule.kind != "linear":
+        return "its weights stay float: they are not those of linear layers"
     if parametrize.is_parametrized(module, "weight"):
         return "its weight stays float: it is parametrised"
     weight = module._parameters.get("weight")
