@@ -17,7 +17,7 @@ from accel import nn
 from . import rotary
 from .changes import Change
 from .losses import model_loss
-from .replacement import FLOATING, Left, Replacement
+from .replacement import FLOATING, Left, Replacement, forward_of
 
 NAME = "accel"
 """Of the attention, in a model's configuration."""
@@ -31,7 +31,7 @@ INTERFACE = "ALL_ATTENTION_FUNCTIONS"
 
 def is_attention(module: torch.nn.Module) -> bool:
     """Whether a module's forward takes its attention from transformers' interface: whether its code reads that name."""
-    code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
+    code = getattr(inspect.unwrap(forward_of(module)), "__code__", None)
     return code is not None and INTERFACE in code.co_names and hasattr(module, "config")
 
 

@@ -65,7 +65,7 @@ def activation(x: Any, *, function: str) -> Any:
 
 ACTIVATIONS = {
     **{name: getattr(nn, name) for name in (
-        "relu", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu6", "elu", "selu", "celu", "hardswish",
+        "relu", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu6", "elu", "selu", "hardswish",
         "hardsigmoid", "hardtanh", "softplus", "softsign", "mish", "logsigmoid", "tanhshrink", "leaky_relu",
     )},
     "quick_gelu": quick_gelu,

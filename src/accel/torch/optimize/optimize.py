@@ -14,7 +14,7 @@ from . import huggingface, quantized
 from .changes import Change, Frozen, make_all
 from .multi_head import MultiHead
 from .recognise import recognised
-from .replacement import Replacement
+from .replacement import Replacement, forward_of
 from .report import Left, Replaced, Report
 
 NUMERICS = (None, "reproducible", "default", "fast")
@@ -87,7 +87,7 @@ class Plan:
 
     def module(self, name: str, module: nn.Module) -> None:
         """A module by what it computes."""
-        if (path := FAST_PATHS.get(type(module).forward)) is not None:
+        if (path := FAST_PATHS.get(forward_of(module))) is not None:
             self.changes.append(Change(module, *path, name))
         found = recognised(module)
         if isinstance(found, str):

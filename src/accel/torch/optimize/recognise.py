@@ -36,7 +36,7 @@ from .layers import (
 )
 from .losses import LOSSES, Loss
 from .multi_head import MultiHead
-from .replacement import FLOATING, Replacement
+from .replacement import FLOATING, Replacement, forward_of
 
 TOLERANCE = 1e-6
 """Relative, of probes in float64: modules may compute in float32 inside, and functions that are told apart differ by
@@ -80,7 +80,7 @@ def unfit(module: nn.Module) -> str | None:
 
 def known(module: nn.Module) -> Found | None:
     """What a module is by its class's forward, where that is one of torch.nn; None where it is another."""
-    entry = KNOWN.get(getattr(type(module), "forward", None))
+    entry = KNOWN.get(forward_of(module))
     return None if entry is None else entry(module)
 
 

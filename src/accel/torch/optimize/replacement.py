@@ -70,6 +70,11 @@ class Replacement:
             return function(*tensors, **params)
 
 
+def forward_of(module: torch.nn.Module) -> Any:
+    """The forward that a module's class has, as it is there; None for one of TorchScript's."""
+    return None if isinstance(module, torch.jit.ScriptModule) else type(module).forward
+
+
 @functools.lru_cache(512)
 def passes(function: Callable[..., Any], n: int, params: tuple[tuple[str, Any], ...]) -> Passes:
     """Both passes of a function of n tensors, compiled once for all modules that compute the same."""
