@@ -56,7 +56,13 @@ class Report:
     def __str__(self) -> str:
         kinds = Counter((its.kind, its.type) for its in self.replaced)
         reasons = Counter((its.type, its.why) for its in self.left)
-        lines = [f"{len(self.replaced)} modules by accel, {len(self.left)} left to torch"]
+        done, kept = counted(len(self.replaced), "replacement"), counted(len(self.left), "module")
+        lines = [f"{done} by accel, {kept} left to torch"]
         lines += [f"  {kind}: {n} x {name}" for (kind, name), n in kinds.items()]
         lines += [f"  torch's: {n} x {name}: {why}" for (name, why), n in reasons.items()]
         return "\n".join(lines)
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
