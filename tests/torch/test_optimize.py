@@ -505,11 +505,9 @@ def test_a_residual_block_beside_float64():
 
 def test_it_imports_no_transformers_and_little_else():
     code = (
-        "import time, torch; begin = time.perf_counter(); import accel.torch; took = time.perf_counter() - begin\n"
-        "import sys; assert 'transformers' not in sys.modules\n"
-        "import torch.nn as nn; accel.torch.optimize(nn.Linear(2, 2)); assert 'transformers' not in sys.modules\n"
-        "print(took)"
+        "import time, sys, torch, accel; begin = time.process_time()\n"
+        "import accel.torch; took = time.process_time() - begin\n"
+        "accel.torch.optimize(torch.nn.Linear(2, 2)); assert 'transformers' not in sys.modules; print(took)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    took = float(run.stdout)
-    assert took < 1.0, took  # 0.3 s on a machine that does nothing else
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert float(run.stdout) < 0.3
