@@ -180,13 +180,16 @@ def attention_case(dtype, queries, keys, d, names=(), heads=(8, 2), numerics="de
     return prepare
 
 
-def convolution_case(dtype, lengths, channels, outputs, kernel, stride=1, groups=1, last=False, numerics="default"):
-    """A batch of 8, padded so that a kernel of stride 1 keeps the lengths."""
+def convolution_case(
+    dtype, lengths, channels, outputs, kernel, stride=1, groups=1, last=False, numerics="default", epilogue=None
+):
+    """A batch of 8, padded so that a kernel of stride 1 keeps the lengths. epilogue: of the sum and a further operand
+    of its shape."""
 
     def prepare(device):
         rank = len(lengths)
         params = Convolution(
-            (stride,) * rank, (kernel // 2,) * rank, (kernel // 2,) * rank, (1,) * rank, (1,) * rank, last
+            (stride,) * rank, (kernel // 2,) * rank, (kernel // 2,) * rank, (1,) * rank, (1,) * rank, last, epilogue
         )
         places = params.places(lengths, (kernel,) * rank)
         shapes = [(8, groups, channels, *lengths), (8, groups, outputs, *places)]
@@ -197,7 +200,8 @@ def convolution_case(dtype, lengths, channels, outputs, kernel, stride=1, groups
         bias = layout(TABLE[dtype], (groups, outputs), None, device)
         with accel.config(numerics=numerics):
             settings = accel.config.current()
-        convolution._prepare(Call("convolution", (x, weight, bias), (out,), params, device, settings))
+        inputs = (x, weight, bias, *(out,) * params.extras)
+        convolution._prepare(Call("convolution", inputs, (out,), params, device, settings))
 
     return prepare
 
@@ -296,6 +300,9 @@ EXACT = {
     "convolution float64, last, strided": convolution_case("float64", (28, 28), 128, 256, 3, 2, last=True),
     "convolution of 3 axes": convolution_case("float32", (8, 12, 12), 16, 20, 3),
     "convolution of each channel": convolution_case("float32", (56, 56), 1, 1, 3, groups=32),
+    "convolution, gelu of a residual": convolution_case(
+        "float32", (56, 56), 64, 64, 3, epilogue=bias_gelu("float32", "float32")
+    ),
     "quantized 8": quantized_case("float32", 8, 1, 4096, 4096),
     "quantized 4 bfloat16": quantized_case("bfloat16", 4, 8, 4096, 4096, 32),
     "quantized 4 float16, many rows": quantized_case("float16", 4, 512, 4096, 4096, 128),
@@ -318,6 +325,9 @@ MATRIX_UNITS = {
     "convolution, fast": convolution_case("float32", (56, 56), 64, 64, 3, numerics="fast"),
     "convolution, fast, last": convolution_case("float32", (28, 28), 128, 256, 3, 2, last=True, numerics="fast"),
     "convolution, fast, of 3 channels": convolution_case("float32", (112, 112), 3, 64, 7, 2, numerics="fast"),
+    "convolution, fast, gelu of a residual": convolution_case(
+        "float32", (56, 56), 64, 64, 3, numerics="fast", epilogue=bias_gelu("float32", "float32")
+    ),
     "quantized 8, fast": quantized_case("float32", 8, 512, 4096, 4096, numerics="fast"),
     "quantized 4 bfloat16, fast": quantized_case("bfloat16", 4, 512, 4096, 4096, 32, "fast"),
     "quantized 4 float16, fast, one row": quantized_case("float16", 4, 1, 4096, 4096, 128, "fast"),

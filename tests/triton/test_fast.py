@@ -3,14 +3,19 @@ of the exact answer, with other bits than the canonical ones, and skipping what 
 
 from __future__ import annotations
 
+from itertools import product
+
 import ml_dtypes
 import numpy as np
 import pytest
 
 import accel
 from accel.conversion import to_numpy
+from accel.kernels.triton import convolution
 from accel.ops.parameters import Quantized
 from accel.registry import OPS
+from accel.scalar import FUNCTIONS, program_for
+from accel.scalar.evaluate import evaluate
 from accel.testing.compare import check, place
 
 RNG = np.random.default_rng(17)
@@ -95,6 +100,36 @@ def test_convolution(any_device, case):
         OPS[case.split(",")[0]], any_device,
         (numbers("float32", *x), numbers("float32", *weight), numbers("float32", bias)), keywords,
     )  # fmt: skip
+
+
+def test_an_epilogue(any_device):
+    """A residual and an activation, which keep the NaN of a weight that meets padding, so that it is seen."""
+    shapes = ((1, 32, 5, 5), (8, 32, 3, 3), (8,), (1, 8, 5, 5))
+    x, weight, bias, more = (numbers("float32", *shape) for shape in shapes)
+    block = accel.fuse(lambda x, weight, bias, more: accel.nn.silu(accel.nn.conv2d(x, weight, bias, padding=1) + more))
+    for special in (False, True):
+        if special:
+            weight[3, 2, 0, 0] = np.inf
+        arrays = [place(each, any_device) for each in (x, weight, bias, more)]
+        got = to_numpy(block(*arrays))
+        with accel.config(numerics="default"):
+            want = to_numpy(block(*arrays))
+        assert (np.isfinite(got) == np.isfinite(want)).all() and np.isfinite(got[0, 3, 0]).all()
+        finite = np.isfinite(want)
+        assert np.abs(got[finite] - want[finite]).max() < 0.2
+        assert special or (got != want).any()  # the control: this is the kernel for matrix units
+
+
+def test_functions_that_keep_nan():
+    special = (np.nan, np.inf, -np.inf, 0.0, -1.0, 3.0)
+    for name in convolution.KEEPING:
+        arity = FUNCTIONS[name].arity
+        program = program_for(name, ("float32",) * arity)
+        assert convolution.keeps_nan(program)
+        for values in product(special, repeat=arity):
+            if np.isnan(values).any():
+                assert np.isnan(evaluate(program, *map(np.float32, values))).all(), (name, values)
+    assert not convolution.keeps_nan(program_for("isnan", ("float32",)))
 
 
 def test_padding_is_no_term(any_device):

@@ -1,6 +1,6 @@
 """Convolutions in the canonical order (docs/numerics.md, rule 3): fma from +0 over kernel positions, row-major, and
-channels, in chunks of KC, the chunks' results added in order to +0; then the bias. What is in the padding or in a gap
-is skipped, and counted."""
+channels, in chunks of KC, the chunks' results added in order to +0; then the bias and the epilogue. What is in the
+padding or in a gap is skipped, and counted."""
 
 import triton
 import triton.language as tl
@@ -9,11 +9,22 @@ from accel.kernels.triton.device.nan import no_nan
 
 
 @triton.jit
+def beside(extras, extra_strides, entry, group, row, o0, o1, o2, mask):
+    """The epilogue's further operands, at places and outputs (row) of shapes that broadcast to the tile's."""
+    values = ()
+    for i in tl.static_range(len(extras)):
+        steps = extra_strides[i]
+        at = entry * steps[0] + group * steps[1] + row * steps[2] + o0 * steps[3] + o1 * steps[4] + o2 * steps[5]
+        values = values + (tl.load(extras[i] + at, mask=mask, other=0),)  # noqa: RUF005
+    return values
+
+
+@triton.jit
 def convolve(
-    out, x, weight, bias, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride, low,
-    dilation, spread, x_strides, weight_strides, out_strides, bias_strides,
-    T: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
-    REPAIR: tl.constexpr,
+    out, x, weight, bias, extras, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride,
+    low, dilation, spread, x_strides, weight_strides, out_strides, bias_strides, extra_strides,
+    WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, T: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr,
+    KC: tl.constexpr, INDEX: tl.constexpr, REPAIR: tl.constexpr,
 ):  # fmt: skip
     """A program instance has HEIGHT outputs of one group at WIDTH places of the whole batch. REPAIR: only where the
     output holds a NaN."""
@@ -29,7 +40,7 @@ def convolve(
     at = entry * out_strides[0] + group * out_strides[1] + o0 * out_strides[3] + o1 * out_strides[4]
     out += (at + o2 * out_strides[5])[None, :] + (row * out_strides[2])[:, None]
     if REPAIR:
-        found = tl.load(out, mask=within[:, None] & inside[None, :], other=0)
+        found = WIDEN(tl.load(out, mask=within[:, None] & inside[None, :], other=0))
         if no_nan(found, HEIGHT * WIDTH):
             return
     x += entry * x_strides[0] + group * x_strides[1]
@@ -60,4 +71,8 @@ def convolve(
     if len(bias) > 0:
         its = tl.load(bias[0] + group * bias_strides[0] + row * bias_strides[1], mask=within, other=0)
         total = total + its[:, None]
-    tl.store(out, total, mask=within[:, None] & inside[None, :])
+    mask = within[:, None] & inside[None, :]
+    more = beside(
+        extras, extra_strides, entry[None, :], group, row[:, None], o0[None, :], o1[None, :], o2[None, :], mask
+    )  # fmt: skip
+    tl.store(out, EPILOGUE(total, *more), mask=mask)
