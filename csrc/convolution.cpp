@@ -10,6 +10,8 @@
 //          +-----------+   +-----------+
 //            packed once
 //
+// The epilogue goes over a block in the result's memory, while it is in the cache.
+//
 // A zero is no skipped term where the weight is not finite (0 * inf), nor for a sum of -0; but the latter becomes +0 in
 // the end, and for the former there is a path that skips.
 #include "convolution.hpp"
@@ -36,6 +38,7 @@ constexpr int64_t kPackTerms = 64;         // terms of all outputs that are pack
 constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
 constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
 constexpr int64_t kPlaneTerms = 64;
+constexpr int64_t kFinish = 4096;  // results of planes that an epilogue takes at a time, in L1
 constexpr int64_t kMostStride = 4;
 
 int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
@@ -58,6 +61,8 @@ struct Convolver {
   const T* weight;
   const T* bias;
   T* out;
+  const Pointwise* epilogue;
+  char* const* extras;
 
   const int64_t area = p.places[0] * p.places[1] * p.places[2];
   const int64_t columns = p.batch * area;
@@ -267,6 +272,51 @@ struct Convolver {
     }
   }
 
+  /// How many places lie at equal steps in the result and in all that the epilogue reads, as many times as there are.
+  int64_t even() const {
+    const auto steps = [&](int axis, int64_t length) {
+      const auto fits = [&](const auto& strides) { return strides[axis] == length * strides[5]; };
+      return fits(p.out) && std::all_of(p.extras.begin(), p.extras.end(), fits);
+    };
+    int64_t run = p.places[2];
+    if (p.places[1] > 1 && !steps(4, run)) return run;
+    run *= p.places[1];
+    if (p.places[0] > 1 && !steps(3, run)) return run;
+    run *= p.places[0];
+    return p.batch > 1 && !steps(0, run) ? run : columns;
+  }
+
+  /// The epilogue of outputs [first, first + rows) of groups from one on, at places [begin, begin + count), which are
+  /// stored.
+  void finish(int64_t group, int64_t groups, int64_t first, int64_t rows, int64_t begin, int64_t count, int64_t run,
+              Worker& worker) const {
+    if (!epilogue) return;
+    for (int64_t done = 0; done < count;) {
+      const int64_t id = begin + done, length = std::min(count - done, run - id % run);
+      const int64_t o2 = id % p.places[2], o1 = id / p.places[2] % p.places[1];
+      const int64_t o0 = id / p.places[2] / p.places[1] % p.places[0], entry = id / area;
+      Extents shape;
+      shape.append(groups);
+      shape.append(rows);
+      shape.append(length);
+      const auto operand = [&](char* data, const auto& s, int64_t size) {
+        const int64_t at = entry * s[0] + group * s[1] + first * s[2] + o0 * s[3] + o1 * s[4] + o2 * s[5];
+        Operand result{data + at * size, {}};
+        result.strides.append(s[1]);
+        result.strides.append(s[2]);
+        result.strides.append(s[5]);
+        return result;
+      };
+      const Operand sums = operand(reinterpret_cast<char*>(out), p.out, sizeof(T));
+      std::vector<Operand> in = {sums};
+      for (size_t i = 0; i < p.extras.size(); ++i) {
+        in.push_back(operand(extras[i], p.extras[i], info(epilogue->inputs()[1 + i]).size));
+      }
+      epilogue->run(shape, sums, in, worker);
+      done += length;
+    }
+  }
+
   /// The same by the definition, for outputs [first, first + rows).
   void skipping(int64_t group, int64_t first, int64_t rows, int64_t begin, int64_t count, Worker& worker) const {
     for (int64_t id = begin; id < begin + count; ++id) {
@@ -412,10 +462,11 @@ struct Convolver {
     const int64_t blocks = parts_of(p.places[1], high), planes = p.batch * p.groups, parts = planes * blocks;
     const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork / 64, threads));
     const Phases phases(p, high);
+    const int64_t run = even();
     parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
       const int64_t room = phases.size + 2 * taps.vector;  // the last vector reads beyond
       T* const padded = static_cast<T*>(scratch(ScratchUse::kPackB, room * int64_t{sizeof(T)}));
-      int64_t block = -1;
+      int64_t block = -1, stored = 0;  // stored: groups of a block of rows that the epilogue is still to come for
       for (int64_t i = parts * task / tasks; i < parts * (task + 1) / tasks; ++i) {
         const int64_t plane_of = i % planes, group = plane_of % p.groups, entry = plane_of / p.groups;
         if (i / planes != block) std::fill_n(padded, room, T{0});  // planes of the same rows have the same zeros
@@ -425,6 +476,13 @@ struct Convolver {
           skipping(group, 0, p.outputs, entry * area + begin * p.places[2], (end - begin) * p.places[2], worker);
         } else {
           plane(entry, group, begin, end, factors + group * p.outputs * terms, phases, padded);
+        }
+        ++stored;
+        if (stored * (end - begin) * p.places[2] * p.outputs >= kFinish || group + 1 == p.groups ||
+            i + 1 == parts * (task + 1) / tasks) {
+          finish(group + 1 - stored, stored, 0, p.outputs, entry * area + begin * p.places[2],
+                 (end - begin) * p.places[2], run, worker);
+          stored = 0;
         }
         worker.checkpoint((end - begin) * p.places[2] * p.outputs * terms / 8);
       }
@@ -462,6 +520,7 @@ struct Convolver {
     while (tasks_with() < wanted && width > 2) width = (width + 1) / 2;
     while (tasks_with() < wanted && rows > 4 * mr) rows = parts_of(rows, 2 * mr) * mr;
     const int64_t across = parts_of(columns, width * nr), down = parts_of(p.outputs, rows);
+    const int64_t run = even();
     const int64_t blocks = p.groups * down * across, tasks = std::min(blocks, std::max(wanted, int64_t{1}));
     parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
       for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
@@ -472,6 +531,7 @@ struct Convolver {
         } else {
           block(group, first, high, begin, wide, factors + group * panels * size, worker);
         }
+        finish(group, 1, first, high, begin, wide, run, worker);
       }
     });
   }
@@ -479,7 +539,13 @@ struct Convolver {
 
 }  // namespace
 
-Convolution::Convolution(const KernelTable& table, DType dtype) : dtype_(dtype) {
+Convolution::Convolution(const KernelTable& table, DType dtype, const Pointwise* epilogue) : dtype_(dtype) {
+  if (epilogue) {
+    if (epilogue->inputs().empty() || epilogue->inputs()[0] != dtype || epilogue->output() != dtype) {
+      throw std::invalid_argument("a convolution's epilogue takes its sums, and gives results, of its dtype");
+    }
+    epilogue_.emplace(*epilogue);
+  }
   if (dtype != DType::kFloat32 && dtype != DType::kFloat64) {
     throw std::invalid_argument("convolutions take float32 and float64");
   }
@@ -492,13 +558,21 @@ Convolution::Convolution(const KernelTable& table, DType dtype) : dtype_(dtype) 
   taps_ = &find_taps(table, storage(dtype));
 }
 
-void Convolution::run(const ConvolutionProblem& problem, const char* x, const char* weight, const char* bias, char* out,
-                      int threads, Interrupt& interrupt) const {
+void Convolution::run(const ConvolutionProblem& problem, const char* x, const char* weight, const char* bias,
+                      char* const* extras, char* out, int threads, Interrupt& interrupt) const {
   const auto with = [&](auto zero) {
     using T = decltype(zero);
     const auto typed = [](const char* data) { return reinterpret_cast<const T*>(data); };
-    const Convolver<T> convolver{*row_,    *taps_,        pack_->a,    problem,
-                                 typed(x), typed(weight), typed(bias), reinterpret_cast<T*>(out)};
+    const Convolver<T> convolver{*row_,
+                                 *taps_,
+                                 pack_->a,
+                                 problem,
+                                 typed(x),
+                                 typed(weight),
+                                 typed(bias),
+                                 reinterpret_cast<T*>(out),
+                                 epilogue_ ? &*epilogue_ : nullptr,
+                                 extras};
     if (convolver.columns > 0 && problem.groups > 0 && problem.outputs > 0) {
       convolver.by_planes() ? convolver.run_planes(threads, interrupt) : convolver.run(threads, interrupt);
     }

@@ -1,20 +1,22 @@
 // Convolutions in the canonical order of docs/numerics.md, rule 3: fma from +0 over kernel positions, row-major, and
-// channels, in chunks of KC, the chunks' results added in order to +0; then the bias. What is in the padding or in a
-// gap is skipped, and counted.
+// channels, in chunks of KC, the chunks' results added in order to +0; then the bias and the epilogue. What is in the
+// padding or in a gap is skipped, and counted.
 //
 // The generator (convolution.py) defines, before this text:
 //   INDEX, UINDEX    as in pointwise.cl
-//   T                type of an element
+//   T, OUT           type of an element and of a sum, and of a result in memory
 //   KC               chunk length
 //   ITEMS            work-items of a work-group
 //   ROWS             outputs of a work-item
 //   BIAS             whether there is a bias
+//   EXTRAS(X)        X(i, type) for each further operand of the epilogue; EXTRA_COUNT, at least 1
+//   EPILOGUE(sum, more)   the epilogue's call: the sum, then a comma before each further operand
 
 typedef struct {
   INDEX batch, groups, outputs, channels;
   INDEX lengths[3], kernel_lengths[3], places[3];
   INDEX stride[3], low[3], dilation[3], spread[3];
-  INDEX x[6], weight[6], out[6], bias[2];  // strides, as in accel.convolution_plan.Windows
+  INDEX x[6], weight[6], out[6], bias[2], extra[EXTRA_COUNT][6];  // strides, as in accel.convolution_plan.Windows
 } Geometry;
 
 // The element of axis a that a place meets at a kernel position; -1 where there is none.
@@ -24,14 +26,20 @@ static inline INDEX met(__private const Geometry *g, int a, INDEX place, INDEX p
   return at < 0 || element * g->spread[a] != at || element >= g->lengths[a] ? -1 : element;
 }
 
-__attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void convolve(__global T *out, long out_at,
+#define EXTRA_ARGUMENT(i, type) , __global const type *extra##i, long extra_at##i
+#define EXTRA_POINTER(i, type)                                                                             \
+  extra##i += extra_at##i + entry * g.extra[i][0] + group * g.extra[i][1] + o0 * g.extra[i][3] + o1 * g.extra[i][4] + \
+              o2 * g.extra[i][5];
+#define EXTRA_VALUE(i, type) , extra##i[(first + r) * g.extra[i][2]]
+
+__attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void convolve(__global OUT *out, long out_at,
                                                                           __global const T *x, long x_at,
                                                                           __global const T *weight, long weight_at
 #if BIAS
                                                                           ,
                                                                           __global const T *bias, long bias_at
 #endif
-                                                                          ,
+                                                                              EXTRAS(EXTRA_ARGUMENT),
                                                                           Geometry g) {
   const INDEX id = (INDEX)get_global_id(0), group = (INDEX)get_global_id(2);
   const INDEX first = (INDEX)get_global_id(1) * ROWS;
@@ -76,12 +84,13 @@ __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void convolve(__glob
       }
     }
   }
-  __global T *to = out + out_at + entry * g.out[0] + group * g.out[1] + o0 * g.out[3] + o1 * g.out[4] + o2 * g.out[5];
+  EXTRAS(EXTRA_POINTER)
+  __global OUT *to = out + out_at + entry * g.out[0] + group * g.out[1] + o0 * g.out[3] + o1 * g.out[4] + o2 * g.out[5];
   for (int r = 0; r < ROWS && first + r < g.outputs; ++r) {
     T result = total[r] + chunk[r];
 #if BIAS
     result += bias[bias_at + group * g.bias[0] + (first + r) * g.bias[1]];
 #endif
-    to[(first + r) * g.out[2]] = result;
+    to[(first + r) * g.out[2]] = EPILOGUE(result, EXTRAS(EXTRA_VALUE));
   }
 }

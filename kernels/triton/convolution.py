@@ -1,6 +1,6 @@
-"""Convolutions: implicit products by tl.dot where it keeps the canonical order of float32's additions, as each real
-GPU is asked (kernels/triton/matmul.py), or where "fast" lets matrix units change it; else a program instance makes a
-tile of outputs and places, one outer product at a time.
+"""Convolutions with an epilogue: implicit products by tl.dot where it keeps the canonical order of float32's additions,
+as each real GPU is asked (kernels/triton/matmul.py), or where "fast" lets matrix units change it; else a program
+instance makes a tile of outputs and places, one outer product at a time.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 import triton.language as tl
 
 from accel.backends.base import Call, Kernel, Prepared, slots
-from accel.backends.triton_kernel import Pointer, Specialization, prepare
+from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.convolution_plan import windows
 from accel.dtypes import FLOAT32
 from accel.kernels.triton.device import convolution as device_code
 from accel.kernels.triton.device import convolution_dot as dot_code
 from accel.kernels.triton.matmul import UNCHUNKED, Config, allows_matrix_units, keeps_order, vector_config
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
+from accel.kernels.triton.reduce import same
 from accel.numerics import KC
 
 PLACES = {"interpreter": 1024}
@@ -31,7 +32,8 @@ OUTPUTS = {"interpreter": 64}
 def specialization(call: Call) -> tuple[Specialization, int]:
     """The kernel of outer products of a call, and its program instances."""
     device, its = call.device, windows(call)
-    out = call.outputs[0]
+    out, dtype = call.outputs[0], call.inputs[0].dtype.name
+    extras = call.inputs[len(call.inputs) - call.params.extras :]
     places = its.batch * its.places[0] * its.places[1] * its.places[2]
     height = min(power_of_two(its.outputs), OUTPUTS.get(device.architecture, 16))
     width = min(power_of_two(places), PLACES.get(device.architecture, min(512, 1024 // height)))
@@ -40,16 +42,17 @@ def specialization(call: Call) -> tuple[Specialization, int]:
     far = needs_wide(*((x.shape, x.strides) for x in (*call.inputs, *call.outputs)), *(((n,), (1,)) for n in wide))
     tiles, rows = -(-places // width), -(-its.outputs // height)
     terms = its.channels * its.kernel[0] * its.kernel[1] * its.kernel[2]
+    (epilogue,) = device.functions({"epilogue": call.params.epilogue or same(dtype)})
     arguments: dict[str, Any] = {
-        "out": Pointer(out.dtype.name), "x": Pointer(out.dtype.name), "weight": Pointer(out.dtype.name),
-        "bias": (Pointer(out.dtype.name),) * bool(its.bias),
+        "out": Pointer(storage(out.dtype.name)), "x": Pointer(dtype), "weight": Pointer(dtype),
+        "bias": (Pointer(dtype),) * bool(its.bias), "extras": tuple(Pointer(storage(x.dtype.name)) for x in extras),
         "outputs": its.outputs, "channels": its.channels, "terms": terms, "chunks": -(-terms // KC),
         "count": places, "tiles": tiles, "rows": rows,
         "lengths": its.lengths, "kernel": its.kernel, "places": its.places, "stride": its.stride, "low": its.low,
         "dilation": its.dilation, "spread": its.spread,
         "x_strides": its.x, "weight_strides": its.weight, "out_strides": its.out, "bias_strides": its.bias or (0, 0),
-        "T": getattr(tl, out.dtype.name), "WIDTH": width, "HEIGHT": height, "KC": KC,
-        "INDEX": tl.int64 if far else tl.int32, "ALONE": its.channels == 1 and terms <= KC,
+        "extra_strides": its.extras, "EPILOGUE": epilogue, "T": getattr(tl, dtype), "WIDTH": width, "HEIGHT": height,
+        "KC": KC, "INDEX": tl.int64 if far else tl.int32, "ALONE": its.channels == 1 and terms <= KC,
     }  # fmt: skip
     kernel = device.kernel(device_code.__file__, "convolve")
     warps = 8 if its.kernel[0] > 1 else 4  # three axes want registers
@@ -63,8 +66,8 @@ def dot(call: Call, config: Config) -> tuple[Specialization, int]:
     places, terms = what.arguments["count"], what.arguments["terms"]
     tiles, rows = -(-places // width), -(-its.outputs // height)
     gaps = set(its.spread) != {1}
-    arguments = {name: value for name, value in what.arguments.items() if name not in ("T", "ALONE")}
-    arguments |= {
+    arguments = {
+        **what.arguments,
         "chunks": -(-terms // config.kc), "tiles": tiles, "rows": rows, "PRECISION": config.precision,
         "WIDTH": width, "HEIGHT": height, "DEPTH": depth, "KC": config.kc, "APART": its.channels % depth == 0,
         "SPREAD": gaps, "SKIPS": gaps or any((*call.params.low, *call.params.high)),
@@ -76,7 +79,7 @@ def dot(call: Call, config: Config) -> tuple[Specialization, int]:
 
 def choose(call: Call, ordered: Callable[[Any, Config], bool] = keeps_order) -> Config | None:
     """How tl.dot serves a call; None where outer products do. ordered: whether a GPU's tl.dot keeps the order."""
-    device, its, dtype = call.device, windows(call), call.outputs[0].dtype.name
+    device, its, dtype = call.device, windows(call), call.inputs[0].dtype.name
     places = its.batch * its.places[0] * its.places[1] * its.places[2]
     terms = its.channels * its.kernel[0] * its.kernel[1] * its.kernel[2]
     if its.outputs < 8 or terms < 16 or dtype != "float32":

@@ -15,7 +15,8 @@ AXES = 3
 @dataclass(frozen=True)
 class Windows:
     """Lengths, steps and strides. x: strides of batch, group, channel and spatial axes; weight: of group, output,
-    channel and spatial axes; out: of batch, group, output and spatial axes; bias: of group and output, or empty."""
+    channel and spatial axes; out, extras: of batch, group, output and spatial axes; bias: of group and output, or
+    empty."""
 
     batch: int
     groups: int
@@ -32,6 +33,7 @@ class Windows:
     weight: Shape
     out: Shape
     bias: Shape
+    extras: tuple[Shape, ...]
 
     @property
     def numbers(self) -> Shape:
@@ -50,7 +52,8 @@ def first(x: Layout, last: bool) -> tuple[Shape, Shape]:
 def windows(call: Call) -> Windows:
     """Those of a call."""
     params: Convolution = call.params
-    x, weight, *bias = call.inputs
+    x, weight, *others = call.inputs
+    bias, extras = others[: len(others) - params.extras], others[len(others) - params.extras :]
     (batch, groups, channels, *lengths), x_strides = first(x, params.last)
     (_, _, _, *places), out_strides = first(call.outputs[0], params.last)
     _, outputs, _, *kernel = weight.shape
@@ -66,4 +69,5 @@ def windows(call: Call) -> Windows:
         batch, groups, outputs, channels, all_axes(lengths, 1), all_axes(kernel, 1), all_axes(places, 1),
         all_axes(params.stride, 1), all_axes(params.low, 0), all_axes(params.dilation, 1), all_axes(params.spread, 1),
         strides(x_strides), strides(weight.strides), strides(out_strides), bias[0].strides if bias else (),
+        tuple(strides(first(its, params.last)[1]) for its in extras),
     )  # fmt: skip

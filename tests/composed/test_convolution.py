@@ -46,6 +46,44 @@ def test_torch_in_float64(name):
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
 
 
+EPILOGUES = {
+    "activation": lambda y, z: nn.silu(y),
+    "residual": lambda y, z: nn.relu(y * 0.5 + z),
+    "16 bits": lambda y, z: accel.astype(y + z, "float16"),
+    "a comparison": lambda y, z: (y > 0) & (z > y),
+    "a scale of channels": lambda y, z: y * accel.exp(z[..., :1, :1]) - 1.0,
+}
+DEVICES = [str(d) for d in accel.devices() if d.backend in ("opencl", "triton") and d.kind != "emulated"]
+RUNS = [("cpu", name, epilogue) for name in CASES for epilogue in ("residual", "16 bits")]
+RUNS += [("cpu", "strided", epilogue) for epilogue in EPILOGUES]
+RUNS += [(device, "strided", epilogue) for device in DEVICES for epilogue in ("residual", "16 bits")]
+
+
+@pytest.mark.parametrize(("device", "name", "epilogue"), dict.fromkeys(RUNS))
+def test_an_epilogue_gives_the_bits_of_calls_one_by_one(device, name, epilogue):
+    """With operands beside it that lie in any order, and weights that are not finite, which meet padding."""
+    op, x, weight, keywords = CASES[name]
+    outputs = weight[0] if "transpose" not in op else weight[1] * keywords.get("groups", 1)
+    operands = [drawn(*shape, dtype="float32") for shape in (x, weight, (outputs,))]
+    shape = getattr(nn, op)(*operands, **keywords).shape
+    operands.append(drawn(*shape[::-1], dtype="float32"))
+
+    def function(x, weight, bias, beside):
+        y = getattr(nn, op)(x, weight, bias, **keywords)
+        return EPILOGUES[epilogue](y, accel.permute_dims(beside, tuple(range(beside.ndim))[::-1]))
+
+    for special in (False, True):
+        if special:
+            operands[1][-1, -1, 0] = np.inf
+        arrays = [accel.asarray(each, device=device) for each in operands]
+        one_launch = accel.fuse(function)
+        with accel.config(fusion="off"):
+            want = np.asarray(function(*arrays))
+        for threads in (1, 3) if device == "cpu" else (1,):
+            with accel.config(num_threads=threads):
+                assert np.asarray(one_launch(*arrays)).tobytes() == want.tobytes()
+
+
 @pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d"])
 def test_channels_behind_give_the_same_bits(op):
     x, weight = drawn(2, 6, 7, 5, dtype="float32"), drawn(6, 3, 3, 3, dtype="float32")

@@ -17,6 +17,7 @@ M, IMAGE = accel.ones((16, 16), dtype="float32"), accel.ones((4, 6, 5), dtype="f
 HALVES, IMAGE16 = accel.ones((8, 16), dtype="float16"), accel.ones((4, 6, 5), dtype="float16")
 CHANNELS16 = accel.ones((6,), dtype="bfloat16")
 BATCH, CUBE = accel.ones((2, 4, 16), dtype="float32"), accel.ones((16, 3, 4), dtype="float32")
+PICTURE, KERNELS = accel.ones((2, 6, 9, 7), dtype="float32"), accel.ones((6, 6, 3, 3), dtype="float32")
 CHANNELS, CLASSES = accel.ones((6,), dtype="float32"), accel.zeros((8,), dtype="int64")
 
 LAUNCHES = {
@@ -64,6 +65,28 @@ LAUNCHES = {
     "tensordot": (lambda x, w: accel.exp(accel.tensordot(x, w, axes=1)), (BATCH, CUBE), ["matmul"]),
     "product of a vector": (lambda x, w, b: accel.tanh(x @ w) + b, (W, M, W), ["matmul"]),
     "product of vectors": (lambda x, y: accel.exp(x @ y) * 2.0, (W, W), ["matmul"]),
+    "a convolution's activation": (
+        lambda x, w, b: nn.conv2d(x, w, b, padding=1, activation="silu"),
+        (PICTURE, KERNELS, CHANNELS),
+        ["convolution"],
+    ),
+    "a residual block": (
+        lambda x, w, v, b: nn.relu(
+            nn.conv2d(nn.relu(nn.batch_norm(nn.conv2d(x, w, padding=1), b, b, b, b)), v, b, padding=1) + x
+        ),
+        (PICTURE, KERNELS, KERNELS, CHANNELS),
+        ["pointwise", "convolution", "convolution"],
+    ),
+    "two convolutions": (
+        lambda x, w, v: nn.relu(nn.conv2d(x, w) + nn.conv2d(x, v)),
+        (PICTURE, KERNELS, KERNELS),
+        ["convolution", "convolution"],
+    ),
+    "the mean of a convolution": (
+        lambda x, w: accel.mean(nn.relu(nn.conv2d(x, w)), axis=(2, 3)),
+        (PICTURE, KERNELS),
+        ["convolution", "row"],
+    ),
     "glu": (nn.glu, (HALVES,), ["pointwise"]),
     "glu along rows": (lambda x: nn.glu(x, axis=0), (HALVES,), ["pointwise"]),
     "group_norm of 16 bits": (

@@ -228,7 +228,10 @@ def test_attention_compiles_without_spills(target: Target, dtype: str, d: int, e
 def test_convolution_compiles_without_spills(target: Target, dtype: str, tmp_path: Path) -> None:
     if dtype == "float64" and not target.fp64:
         pytest.skip(f"{target.name} has no float64")
-    params = Convolution((2, 2), (1, 1), (1, 1), (1, 1), (1, 1), False)
+    """A residual is added, and the sum activated."""
+    build = ProgramBuilder(dtype, dtype)
+    epilogue = build.finish(build.apply("silu", build.apply("add", *build.inputs)), dtype)
+    params = Convolution((2, 2), (1, 1), (1, 1), (1, 1), (1, 1), False, epilogue)
     for groups, channels in ((1, 64), (64, 1)):
         each = 64 // groups
         shapes = [
@@ -236,6 +239,7 @@ def test_convolution_compiles_without_spills(target: Target, dtype: str, tmp_pat
             (8, groups, channels, 56, 56),
             (groups, each, channels, 3, 3),
             (groups, each),
+            (8, groups, each, 28, 28),
         ]
         source = convolution.source(on_null("convolution", params, dtype, shapes), True)
         for assembly in compile_for(target, source, tmp_path / str(groups)):

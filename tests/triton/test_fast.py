@@ -97,6 +97,24 @@ def test_convolution(any_device, case):
     )  # fmt: skip
 
 
+def test_an_epilogue(any_device):
+    """A residual and an activation, of a tile that is made again as a weight that meets padding is infinite too."""
+    shapes = ((1, 32, 5, 5), (8, 32, 3, 3), (8,), (1, 8, 5, 5))
+    x, weight, bias, more = (numbers("float32", *shape) for shape in shapes)
+    block = accel.fuse(lambda x, weight, bias, more: accel.nn.silu(accel.nn.conv2d(x, weight, bias, padding=1) + more))
+    for special in (False, True):
+        if special:
+            weight[3, 2, 0, 0] = np.inf
+        arrays = [place(each, any_device) for each in (x, weight, bias, more)]
+        got = to_numpy(block(*arrays))
+        with accel.config(numerics="default"):
+            want = to_numpy(block(*arrays))
+        assert (np.isfinite(got) == np.isfinite(want)).all() and np.isfinite(got[0, 3, 0]).all()
+        finite = np.isfinite(want)
+        assert np.abs(got[finite] - want[finite]).max() < 0.2
+        assert special or (got != want).any()  # the control: this is the kernel for matrix units
+
+
 def test_padding_is_no_term(any_device):
     """A weight that is not finite makes no NaN of the padding."""
     x, weight = numbers("float32", 1, 8, 5, 5), numbers("float32", 8, 8, 3, 3)

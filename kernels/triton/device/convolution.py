@@ -1,9 +1,20 @@
 """Convolutions in the canonical order (docs/numerics.md, rule 3): fma from +0 over kernel positions, row-major, and
-channels, in chunks of KC, the chunks' results added in order to +0; then the bias. What is in the padding or in a gap
-is skipped, and counted."""
+channels, in chunks of KC, the chunks' results added in order to +0; then the bias and the epilogue. What is in the
+padding or in a gap is skipped, and counted."""
 
 import triton
 import triton.language as tl
+
+
+@triton.jit
+def beside(extras, extra_strides, entry, group, row, o0, o1, o2, mask):
+    """The epilogue's further operands, at places and outputs (row) of shapes that broadcast to the tile's."""
+    values = ()
+    for i in tl.static_range(len(extras)):
+        steps = extra_strides[i]
+        at = entry * steps[0] + group * steps[1] + row * steps[2] + o0 * steps[3] + o1 * steps[4] + o2 * steps[5]
+        values = values + (tl.load(extras[i] + at, mask=mask, other=0),)  # noqa: RUF005
+    return values
 
 
 @triton.jit
@@ -69,8 +80,8 @@ def walk_alone(
 
 @triton.jit
 def convolve(
-    out, x, weight, bias, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride, low,
-    dilation, spread, x_strides, weight_strides, out_strides, bias_strides,
+    out, x, weight, bias, extras, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride,
+    low, dilation, spread, x_strides, weight_strides, out_strides, bias_strides, extra_strides, EPILOGUE: tl.constexpr,
     T: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
     ALONE: tl.constexpr,
 ):  # fmt: skip
@@ -102,4 +113,8 @@ def convolve(
     if len(bias) > 0:
         its = tl.load(bias[0] + group * bias_strides[0] + row * bias_strides[1], mask=within, other=0)
         total = total + its[:, None]
-    tl.store(out, total, mask=within[:, None] & inside[None, :])
+    mask = within[:, None] & inside[None, :]
+    more = beside(
+        extras, extra_strides, entry[None, :], group, row[:, None], o0[None, :], o1[None, :], o2[None, :], mask
+    )  # fmt: skip
+    tl.store(out, EPILOGUE(total, *more), mask=mask)

@@ -8,14 +8,14 @@ where its weight is no finite number, which makes NaN of it: then the tile is ma
 import triton
 import triton.language as tl
 
-from accel.kernels.triton.device.convolution import walk
+from accel.kernels.triton.device.convolution import beside, walk
 from accel.kernels.triton.device.nan import no_nan
 
 
 @triton.jit
 def convolve_dot(
-    out, x, weight, bias, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride, low,
-    dilation, spread, x_strides, weight_strides, out_strides, bias_strides,
+    out, x, weight, bias, extras, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride,
+    low, dilation, spread, x_strides, weight_strides, out_strides, bias_strides, extra_strides, EPILOGUE: tl.constexpr,
     PRECISION: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, DEPTH: tl.constexpr, KC: tl.constexpr,
     APART: tl.constexpr, SPREAD: tl.constexpr, SKIPS: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
@@ -82,4 +82,8 @@ def convolve_dot(
         total = total + its[None, :]
     at = entry * out_strides[0] + group * out_strides[1] + o0 * out_strides[3] + o1 * out_strides[4]
     at = (at + o2 * out_strides[5])[:, None] + (row * out_strides[2])[None, :]
-    tl.store(out + at, total, mask=inside[:, None] & within[None, :])
+    mask = inside[:, None] & within[None, :]
+    more = beside(
+        extras, extra_strides, entry[:, None], group, row[None, :], o0[:, None], o1[:, None], o2[:, None], mask
+    )  # fmt: skip
+    tl.store(out + at, EPILOGUE(total, *more), mask=mask)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import prod
 
 from ..layout import Layout, Shape, broadcast_strides, layout, reshaped
+from .fit import PRODUCTS
 from .graph import Graph, Node, Read
 from .views import scalar, viewed
 
@@ -19,7 +20,7 @@ def arranged(graph: Graph) -> Graph:
     nodes = dict(graph.numbered())
     _last_steps(graph, nodes)
     for number, node in graph.numbered():
-        if node.spec.primitive == "matmul":
+        if node.spec.primitive in PRODUCTS:
             _Product(graph, number, nodes).follow()
     return replace(graph, nodes=tuple(nodes.values()))
 
@@ -80,6 +81,9 @@ class _Product:
         """Whether what a node reads lies as it is seen, or comes to do so: operands do, and a value that steps make of
         operands for this node alone."""
         if read.value < self._graph.first or read.value in self._inside:
+            return True
+        own = self._graph.layout(read.value)
+        if self._is_whole(read) and (own.shape, own.strides) == (seen.shape, seen.strides):  # as another product's
             return True
         giver = self._graph.giver(read.value)
         readers = sum(r.value in self._graph.results_of(giver) for _, r in self._graph.reads())

@@ -13,6 +13,9 @@ from .views import ONE_INSTRUCTION
 MOST = 32
 """Operands and results of a group."""
 
+PRODUCTS = ("matmul", "convolution")
+"""Primitives whose kernels take an epilogue, each a kind of group."""
+
 
 @dataclass(eq=False)
 class Group:
@@ -49,7 +52,7 @@ def space(node: Node) -> Shape:
 
 def product_of(graph: Graph, group: Group) -> int:
     """The product of a group that has one. Steps of what its own steps read may stand before it."""
-    return next(m for m in group.members if graph.node(m).spec.primitive == "matmul")
+    return next(m for m in group.members if graph.node(m).spec.primitive in PRODUCTS)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Fit:
                 raise Unfit("what else it reads needs this group's results first")
         self.check_size([*group.members, value], "row" if kind == "fold" else group.kind)
         places = self._located(group, node)
-        if group.kind == "matmul":
+        if group.kind in PRODUCTS:
             if kind == "fold":
                 raise Unfit("a product's results are not folded where they are computed")
             self._check_epilogue(group, node, places)
@@ -200,9 +203,9 @@ class Fit:
             self._check_rows(trial, reduced, group, other)
         elif free and any(self.leaving(m, group, other) for m in other.members):
             raise Unfit("one of its values is a result")
-        if group.kind == "matmul":
+        if group.kind in PRODUCTS:
             self._check_epilogue(group, self._graph.node(trial.members[-1]), trial.places[trial.members[-1]])
-            trial.kind = "matmul"
+            trial.kind = group.kind
         elif reduced is None:
             trial.kind = "pointwise"
         return trial
@@ -245,7 +248,7 @@ class Fit:
         of them; beside a product, whose results may take few multiplications, where they cost next to nothing."""
         if group.reduced is not None and covered <= set(group.kept):
             return True
-        if group.kind == "matmul":
+        if group.kind in PRODUCTS:
             steps = [step for m in other.members for step in self._graph.node(m).inferred.steps]
             return all(step.function in ONE_INSTRUCTION for step in steps)
         return len(other.members) <= 2

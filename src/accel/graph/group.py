@@ -8,6 +8,7 @@ along it. So a view that slices, shifts or reverses an intermediate ends a group
     pointwise   nodes of one domain, no folds
     row         folds over the same axes of the domain, and steps before, between and after them
     matmul      a product, steps on each of its results, and steps of what these read besides
+    convolution the same of a convolution
     alone       what has no group: one node, called like any other op
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layout import Shape
-from .fit import Fit, Group, Limit, Unfit, product_of, space
+from .fit import PRODUCTS, Fit, Group, Limit, Unfit, product_of, space
 from .graph import Graph, Node
 
 FOLDED = ("sum", "prod", "max", "min", "any", "all")
@@ -41,13 +42,13 @@ class _Grouping:
             self._place(number, node)
         for group in [g for g in self._groups if g.kind == "pointwise"]:
             self._beside(group)
-        for group in [g for g in self._groups if g.kind == "matmul"]:
+        for group in [g for g in self._groups if g.kind in PRODUCTS]:
             self._settle(group)
         return self._ordered()
 
     def _place(self, value: int, node: Node) -> None:
         kind = _kind(node, self._alone)
-        if kind in ("alone", "matmul"):
+        if kind in ("alone", *PRODUCTS):
             shape = space(node)
             group = Group(kind, [value], list(shape), None, {value: tuple(range(len(shape)))})
             return self._open(value, group)
@@ -116,15 +117,15 @@ class _Grouping:
         """One group of two, both of which a node reads that has joined the first; or the first, where they do not go
         together."""
         try:
-            if group.kind == other.kind == "matmul":
+            if group.kind in PRODUCTS and other.kind in PRODUCTS:
                 raise Unfit("a product's kernel has one product")
             if self._fit.needs(other, group) or self._fit.between(other, group):
                 raise Unfit("a third group lies between the two")
-            kind = next((k for k in ("matmul", "row") if k in (group.kind, other.kind)), "pointwise")
+            kind = next((k for k in (*PRODUCTS, "row") if k in (group.kind, other.kind)), "pointwise")
             self._fit.check_size([*group.members, *other.members], kind)
             pairs = self._fit.pairs(group, other, value, node)
-            if kind == "matmul":
-                product, side = (group, other) if group.kind == "matmul" else (other, group)
+            if kind in PRODUCTS:
+                product, side = (group, other) if group.kind == kind else (other, group)
                 self._fit.check_side(product, side, value)
                 self._merge(product, side, dict(pairs) if side is other else {mine: its for its, mine in pairs})
                 return product
@@ -217,7 +218,7 @@ def _kind(node: Node, alone: frozenset[str]) -> str:
         return "step"
     if node.spec.primitive == "reduce" and node.inferred.kind in FOLDED:
         return "fold"
-    return "matmul" if node.spec.primitive == "matmul" else "alone"
+    return node.spec.primitive if node.spec.primitive in PRODUCTS else "alone"
 
 
 def _fresh_places(group: Group, shape: Shape) -> tuple[int | None, ...]:

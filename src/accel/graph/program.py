@@ -8,9 +8,9 @@ from typing import Any
 
 from ..conversion import is_range
 from ..layout import Layout, Shape, broadcast_strides, layout
-from ..ops.parameters import Product, Reduction, Rows, accumulator_dtype
+from ..ops.parameters import Reduction, Rows, accumulator_dtype
 from ..scalar import FUNCTIONS, Fold, Index, Input, Program, RowProgram, Step
-from .fit import Group, product_of, space
+from .fit import PRODUCTS, Group, product_of, space
 from .graph import Graph, Node, Read
 
 
@@ -36,7 +36,7 @@ def work(graph: Graph, group: Group) -> Work:
         node = graph.node(member)
         written = tuple(written_to(graph, group, value) for value in graph.results_of(member))
         return Work(node.spec.primitive, node.inferred, node.reads, written)
-    if group.kind == "matmul":
+    if group.kind in PRODUCTS:
         return _product(graph, group)
     return _Emission(graph, group).work()
 
@@ -287,7 +287,8 @@ def _product(graph: Graph, group: Group) -> Work:
         and last.dtype.name in (operand.name, operand.accumulator)  # which products give without a program
     )
     program = None if rounded_only else Program(dtypes, tuple(steps), last.dtype.name)
-    return Work("matmul", Product(program), (*node.reads, *extras), (Read(result, last),))
+    params = replace(node.inferred, epilogue=program)
+    return Work(group.kind, params, (*node.reads, *extras), (Read(result, last),))
 
 
 def _beside(group: Group, member: int, node: Node, read: Read, output: Layout) -> Read:

@@ -76,6 +76,8 @@ class Convolution:
     element p = o * stride + k * dilation - low of an axis that has spread - 1 gaps between the elements of x: element
     p / spread of x, where that is one. Where it is none, in a gap or in the padding, there is no term. high: elements
     of the padding behind; either padding may be negative.
+    epilogue: None, or the program from (sum with the bias, further operands…) to the output dtype, which is then any.
+    The further operands are the last inputs, of the output's shape, with any strides.
     """
 
     stride: Shape
@@ -84,6 +86,12 @@ class Convolution:
     dilation: Shape
     spread: Shape
     last: bool = False
+    epilogue: Program | None = None
+
+    @property
+    def extras(self) -> int:
+        """How many further operands the epilogue takes."""
+        return len(self.epilogue.inputs) - 1 if self.epilogue else 0
 
     def places(self, lengths: Shape, kernel: Shape) -> Shape:
         """The output's lengths; below 1 where the kernel is larger than the padded input."""

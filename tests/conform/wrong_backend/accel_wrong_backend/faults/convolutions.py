@@ -10,6 +10,7 @@ import numpy as np
 from accel.backends.base import Call
 from accel.numerics import KC
 from accel.ops.primitive.convolution import convolve
+from accel.scalar.evaluate import evaluate
 
 from .fault import Run, fault
 
@@ -20,8 +21,11 @@ def _variant(**changes: Any) -> Run:
     """The canonical form with a change."""
 
     def run(call: Call, inputs: Any, out: np.ndarray, right: Callable[[], None]) -> None:
-        x, weight, *bias = inputs
-        out[...] = convolve(x, weight, bias[0] if bias else None, call.params, **changes)
+        x, weight, *others = inputs
+        first = len(others) - call.params.extras
+        bias, extras = others[:first], others[first:]
+        made = convolve(x, weight, bias[0] if bias else None, call.params, **changes)
+        out[...] = made if call.params.epilogue is None else evaluate(call.params.epilogue, made, *extras)
 
     return run
 
