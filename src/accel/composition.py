@@ -86,9 +86,7 @@ def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Sett
     return seen
 
 
-def _checking(
-    graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into
-) -> Plan:
+def _checking(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into) -> Plan:
     """The plan of a graph with checks: operands in the host's memory are looked at before any launch, what launches
     give behind them, and before it is copied to outputs that are given."""
     first = [(c, r) for c, r in dict.fromkeys(graph.looked_at) if device.host and r.value < len(graph.inputs)]

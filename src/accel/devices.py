@@ -144,8 +144,8 @@ CHECKS.update(device=_check_device, backend=_check_backends, override=_check_ove
 
 
 def synchronize(which: str | Device | None = None) -> None:
-    """Waits until all work queued on a device, or on every device in use, is done. Raises IndexError where that work met
-    an index out of range (`accel.config.check`)."""
+    """Waits until all work queued on a device, or on every device in use, is done. Raises IndexError where that met an
+    index out of range (`accel.config.check`)."""
     if which is not None:
         _settled(device(which))
         return

@@ -1,5 +1,5 @@
-"""An index out of range is an IndexError wherever it stands: called one by one, fused, derived, in torch's functions and
-compiled models, and, on a device that works behind the host, when that is waited for."""
+"""An index out of range is an IndexError wherever it stands: called one by one, fused, derived, in torch's functions,
+and, on a device that works behind the host, when that is waited for."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ OPS: dict[str, tuple[Function, int, str]] = {
     "index": (lambda x, i: x[i], -ROWS, "index: array 0: "),
     "gather": (lambda x, i: accel.gather(x, 0, i[:, None]), -ROWS, "gather: index: "),
     "index_select": (lambda x, i: accel.index_select(x, 0, i), -ROWS, "index_select: index: "),
-    "put_along_axis": (lambda x, i: accel.put_along_axis(x, i[:, None], 7.0, axis=0), -ROWS, "put_along_axis: indices: "),
-    "index_add": (lambda x, i: accel.index_add(x, 0, i, accel.take(x, i * 0, axis=0)), -ROWS, "index_add: index: "),
+    "put_along_axis": (lambda x, i: accel.put_along_axis(x, i[:, None], 7., axis=0), -ROWS, "put_along_axis: indices: "),
+    "index_add": (lambda x, i: accel.index_add(x, 0, i, x[i * 0]), -ROWS, "index_add: index: "),
     "index_fill": (lambda x, i: accel.index_fill(x, 0, i, 0.5), -ROWS, "index_fill: index: "),
     "scatter_add": (lambda x, i: accel.scatter_add(x, 0, i[:, None], 2.0), -ROWS, "scatter_add: index: "),
     "embedding": (lambda x, i: nn.embedding(i, x), 0, "embedding: input: "),
     "embedding_bag": (lambda x, i: nn.embedding_bag(i[None], x), 0, "embedding_bag: input: "),
     "one_hot": (lambda x, i: nn.one_hot(i, ROWS) @ accel.astype(x, "int64"), 0, "one_hot: x: "),
-    "segment_sum": (lambda x, i: nn.segment_sum(accel.take(x, i * 0, axis=0), i, ROWS), 0, "segment_sum: segment_ids: "),
+    "segment_sum": (lambda x, i: nn.segment_sum(x[i * 0], i, ROWS), 0, "segment_sum: segment_ids: "),
     "cross_entropy": (
         lambda x, i: nn.cross_entropy(accel.broadcast_to(x[:, 0], (i.shape[0], ROWS)), i), 0, "cross_entropy: target: ",
     ),

@@ -181,7 +181,9 @@ def test_inside_a_fused_function_the_error_is_the_same() -> None:
     step = accel.fuse(lambda a, t: 2.0 * cross_entropy(a, t, z_loss=0.1))
     with accel.config(fusion="on"):
         assert step(x, target) == 2 * cross_entropy(x, target, z_loss=0.1)
-        with pytest.raises(IndexError, match="cross_entropy: target: expected class indices from 0 to 4, .* 6 of 6 are"):
+        with pytest.raises(
+            IndexError, match=r"cross_entropy: target: expected class indices from 0 to 4, .* 6 of 6 are"
+        ):
             step(x, np.full(6, 5))
     with accel.config(fusion="on", check="off"):
         assert np.isnan(step(x, np.full(6, 5))), "the control"

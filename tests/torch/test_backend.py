@@ -205,7 +205,7 @@ def test_an_index_out_of_range_is_an_error_as_in_torch(model):
     torch.testing.assert_close(compiled(x, torch.tensor([0, 2])), model(x, torch.tensor([0, 2])))
     for bad in (3, -4):
         for call in (model, compiled):
-            with pytest.raises((IndexError, RuntimeError), match="out of (range|bounds)") as caught:
+            with pytest.raises((IndexError, RuntimeError), match=r"out of (range|bounds)") as caught:
                 call(x, torch.tensor([0, bad]))
         assert caught.type is IndexError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..array import Array
 from ..composition import RECORDER
 from .primitive.gather import check_positions
-from .primitive.pointwise import fn
 
 
 def check_ascending(what: str, offsets: Array, last: int, whole: bool) -> None:

@@ -57,8 +57,8 @@ def scaled_dot_product_attention_varlen(
     that it has alone, wherever its keys are. Kernels go by offsets and pages; nothing is copied or padded.
     Offsets and pages are read before anything is computed, for which a GPU is waited for. Raises IndexError for a page
     that there is not, and for offsets that do not ascend from 0 to the number of queries or keys, also ShapeError,
-    DtypeError, DeviceError, ArgumentError. Within a fused function they are looked at when it has run, on a GPU when that
-    is synchronised or copied from (`accel.config.check`); nothing beyond the operands is read.
+    DtypeError, DeviceError, ArgumentError. Within a fused function they are looked at when it has run, on a GPU when
+    that is synchronised or copied from (`accel.config.check`); nothing beyond the operands is read.
     """
     shared = switch(NAME, "enable_gqa", enable_gqa)
     named = {"query": query, "key": key, "value": value, "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k}

@@ -68,7 +68,9 @@ def _checked(op: Callable[..., Any], input: Any, target: Any, *rest: Any, **keyw
     if (type(outside) is np.ndarray and not outside) or config.check == "off":
         return losses
     classes = input.shape[1 if len(input.shape) > 1 else 0]
-    words = f"{op.__name__}: target: expected class indices from 0 to {classes - 1}, or ignore_index, {shown(rest[1])}; "
+    words = (
+        f"{op.__name__}: target: expected class indices from 0 to {classes - 1}, or ignore_index, {shown(rest[1])}; "
+    )
     count = outside if isinstance(outside, Array) else interop.adopt(op.__name__, outside=outside)[0][0]
     checked(Check(0, 1, words, f" of {prod(target.shape)} are neither"), count)
     return losses
