@@ -28,7 +28,7 @@ OPS: dict[str, tuple[Function, int, str]] = {
     "index": (lambda x, i: x[i], -ROWS, "index: array 0: "),
     "gather": (lambda x, i: accel.gather(x, 0, i[:, None]), -ROWS, "gather: index: "),
     "index_select": (lambda x, i: accel.index_select(x, 0, i), -ROWS, "index_select: index: "),
-    "put_along_axis": (lambda x, i: accel.put_along_axis(x, i[:, None], 7., axis=0), -ROWS, "put_along_axis: indices: "),
+    "put_along_axis": (lambda x, i: accel.put_along_axis(x, i[:, None], 7, axis=0), -ROWS, "put_along_axis: indices: "),
     "index_add": (lambda x, i: accel.index_add(x, 0, i, x[i * 0]), -ROWS, "index_add: index: "),
     "index_fill": (lambda x, i: accel.index_fill(x, 0, i, 0.5), -ROWS, "index_fill: index: "),
     "scatter_add": (lambda x, i: accel.scatter_add(x, 0, i[:, None], 2.0), -ROWS, "scatter_add: index: "),
