@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel import autodiff, memory, nn
+from accel import autodiff, dispatch, memory, nn
+from accel.checks import Check
 from accel.conversion import to_numpy
+from accel.ops.primitive import gather
 
 DEVICES = ("cpu", "opencl:intel", "opencl:pocl", "triton:interpreter")
 
@@ -264,3 +266,43 @@ def test_torch_functions(name: str) -> None:
     call(x, torch.tensor([0, 5])).sum().backward()
     with accel.config(device="cpu"), pytest.raises(IndexError, match=OPS[name][2]):
         call(x, torch.tensor([0, ROWS]))
+
+
+@pytest.mark.parametrize("name", (*DEVICES, "triton:emulated-sm_90"))
+def test_what_a_device_finds_of_positions(name: str) -> None:
+    """Also where the host reads the memory, and never asks: kernels of GPUs run there."""
+    try:
+        accel.device(name)
+    except accel.AccelError as error:
+        pytest.skip(str(error))
+    rng = np.random.default_rng(3)
+    for n, least in ((1, 0), (7, -5), (70, -5)):
+        good = rng.integers(least, 5, n)
+        for bad in (None, 5, least - 1, 2**63 - 1, -(2**63)):
+            its = good.copy()
+            if bad is not None:
+                its[n // 2] = bad
+            (x,) = placed(name, its)
+            far = dispatch.call(gather.FARTHEST, (x,), least)
+            assert int(to_numpy(far)) == int((its - least).view(np.uint64).max())
+            check = Check(least, 5, "", "")
+            if bad is None:
+                check.look(far)
+            else:
+                with pytest.raises(IndexError, match=f"^{bad}$"):
+                    check.look(far)
+
+
+def test_a_look_is_one_launch() -> None:
+    null = accel.device("null:0")
+    x, i = accel.zeros((4, 3), device=null), accel.zeros(3, dtype="int64", device=null)
+    fused = accel.fuse(lambda x, i: nn.embedding(i, x))
+    for call in (lambda: accel.take(x, i, axis=0), lambda: fused(x, i)):
+        before = len(null.launches)
+        call()
+        ops = sorted(each.op for each in null.launches[before:])
+        assert ops == ["gather", "row"]
+    with accel.config(check="off"):
+        before = len(null.launches)
+        fused(x, i)
+        assert [each.op for each in null.launches[before:]] == ["gather"]
