@@ -223,25 +223,52 @@ struct Walk {
 struct Signs {
   int64_t below = 0, out = 0;
 
-  void look(const int64_t* x, Py_ssize_t n, Py_ssize_t step, uint64_t least, uint64_t last) {
-    uint64_t negative = 0, beyond = 0;
-    if (step == 1) {
-      for (Py_ssize_t i = 0; i < n; ++i) {
-        const uint64_t its = static_cast<uint64_t>(x[i]);
-        negative |= its;
-        beyond |= (its - least) | (last - its);
-      }
-    } else {
-      for (Py_ssize_t i = 0; i < n; ++i) {
-        const uint64_t its = static_cast<uint64_t>(x[i * step]);
-        negative |= its;
-        beyond |= (its - least) | (last - its);
-      }
-    }
-    below |= static_cast<int64_t>(negative);
-    out |= static_cast<int64_t>(beyond);
-  }
+  void look(const int64_t* x, Py_ssize_t n, Py_ssize_t step, uint64_t least, uint64_t last);
 };
+
+constexpr Py_ssize_t kLanes = 32;  // so many chains, as each instruction waits for the one before it in its own
+
+/// Signs of as many elements as whole rows of lanes have, which lie side by side.
+[[gnu::always_inline]] inline void add_signs(const int64_t* x, Py_ssize_t n, uint64_t least, uint64_t last,
+                                             Signs& signs) {
+  uint64_t negative[kLanes] = {}, beyond[kLanes] = {};
+  for (Py_ssize_t i = 0; i < n; i += kLanes) {
+    for (Py_ssize_t lane = 0; lane < kLanes; ++lane) {
+      const uint64_t its = static_cast<uint64_t>(x[i + lane]);
+      negative[lane] |= its;
+      beyond[lane] |= (its - least) | (last - its);
+    }
+  }
+  for (Py_ssize_t lane = 0; lane < kLanes; ++lane) {
+    signs.below |= static_cast<int64_t>(negative[lane]);
+    signs.out |= static_cast<int64_t>(beyond[lane]);
+  }
+}
+
+void add_signs_as_built(const int64_t* x, Py_ssize_t n, uint64_t least, uint64_t last, Signs& signs) {
+  add_signs(x, n, least, last, signs);
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] void add_signs_avx2(const int64_t* x, Py_ssize_t n, uint64_t least, uint64_t last,
+                                            Signs& signs) {
+  add_signs(x, n, least, last, signs);
+}
+
+const auto add_whole_signs = __builtin_cpu_supports("avx2") ? add_signs_avx2 : add_signs_as_built;
+#else
+const auto add_whole_signs = add_signs_as_built;
+#endif
+
+void Signs::look(const int64_t* x, Py_ssize_t n, Py_ssize_t step, uint64_t least, uint64_t last) {
+  const Py_ssize_t whole = step == 1 ? n - n % kLanes : 0;
+  if (whole > 0) add_whole_signs(x, whole, least, last, *this);
+  for (Py_ssize_t i = whole; i < n; ++i) {
+    const uint64_t its = static_cast<uint64_t>(x[i * step]);
+    below |= static_cast<int64_t>(its);
+    out |= static_cast<int64_t>((its - least) | (last - its));
+  }
+}
 
 Signs signs_of(const Walk& walk, const int64_t* first, int64_t least, int64_t last) {
   Signs signs;

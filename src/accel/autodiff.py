@@ -16,6 +16,7 @@ from .conversion import constant, is_constant
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .fuse import LEAF, Fused, Leaf, Structured, fuse, named, names_of, put_together, taken_apart, values_of
 from .graph.apart import joined, split, split_or_none, whole, zeros
+from .ops.primitive.gather import checked
 
 
 def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -188,7 +189,9 @@ class Pulled:
         self._graph = composition.trace(its.spec, layouts, None, derivative.undivided())
         self._values = derivative.forward(self._graph, split(self._inputs))
         self.structure = its.of_layouts(layouts)
-        made = [derivative.seen(self._values, read) for read in self._graph.results]
+        made = [derivative.seen(self._values, read) for read in self._graph.returned]
+        for check, read in self._graph.looked_at:
+            checked(check, derivative.seen(self._values, read))
         self._pairs = self._graph.pairs or (False,) * len(made)
         self.results = list(joined(made, self._pairs))
         self.result = put_together(self.structure, iter(self.results))

@@ -54,11 +54,11 @@ class Moved:
 def beside(graph: Graph) -> Graph | None:
     """The graph with the parts of complex results one beside the other in memory, as they are in a complex array; None
     where a result is no value of its own, or none is complex."""
-    values = [read.value for read in graph.results]
-    own = all(r.value >= graph.first and r.layout is graph.layout(r.value) and not r.offset for r in graph.results)
+    values = [read.value for read in graph.returned]
+    own = all(r.value >= graph.first and r.layout is graph.layout(r.value) and not r.offset for r in graph.returned)
     if not graph.pairs or not own or len(set(values)) < len(values):
         return None
-    moved = {read.value for read, paired in zip(graph.results, _of_parts(graph), strict=True) if paired}
+    moved = {read.value for read, paired in zip(graph.returned, _of_parts(graph), strict=True) if paired}
 
     def spread(its: Layout) -> Layout:
         return layout(its.dtype, its.shape, tuple(2 * step for step in its.strides), its.device)
@@ -75,7 +75,7 @@ def beside(graph: Graph) -> Graph | None:
 
 def _of_parts(graph: Graph) -> Iterator[bool]:
     """For each result whether it is a part of a complex array."""
-    for paired in graph.pairs or (False,) * len(graph.results):
+    for paired in graph.pairs or (False,) * len(graph.returned):
         yield from (True, True) if paired else (False,)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from . import registry
 from .array import Array
 from .backends.base import Device
 from .cache import Cache
-from .config import Settings
+from .config import Settings, config
 from .graph.arrange import arranged
 from .graph.compile import Stage, assembled, request_of
 from .graph.graph import Graph, Read
@@ -37,7 +38,7 @@ def forget() -> None:
 def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozenset[str] = frozenset()) -> Graph:
     """The graph of a composed op on operands of these layouts. alone: names of ops that are nodes although they are
     composed themselves."""
-    key = (spec, params, alone, *inputs)
+    key = (spec, params, alone, config.check == "off", *inputs)
     found = _graphs.find(key)
     if found is None:
         found = trace(spec, inputs, params, alone)
@@ -59,8 +60,10 @@ def trace(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozense
 
 
 def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into) -> Plan:
-    """The plan of a graph's stages: their launches, in order. apart: asked where outputs are given that lie as the
-    graph's results do."""
+    """The plan of a graph's stages: their launches, in order, and its checks. apart: asked where outputs are given that
+    lie as the graph's results do."""
+    if graph.checks:
+        return _checking(graph, made, device, settings, call, apart)
     if any(stage.kernel is None for stage in made):
         return _stepwise(graph, made, device, settings, call)
     prepared = [prepare(stage.kernel, request_of(stage.work, device, settings)) for stage in made]
@@ -81,6 +84,29 @@ def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Sett
         return results if out is None else stored(results, out, call)
 
     return seen
+
+
+def _checking(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into) -> Plan:
+    """The plan of a graph with checks: operands in the host's memory are looked at before any launch, what launches
+    give behind them, and before it is copied to outputs that are given."""
+    first = [(c, r) for c, r in dict.fromkeys(graph.looked_at) if device.host and r.value < len(graph.inputs)]
+    later = [pair for pair in dict.fromkeys(graph.looked_at) if pair not in first]
+    reads = (*graph.returned, *(read for _, read in later))
+    plan = compiled(replace(graph, results=reads, checks=()), made, device, settings, call, apart)
+    count = len(graph.returned)
+
+    def run(arrays: Sequence[Array], out: Out | None) -> Out:
+        for check, read in first:
+            check.look(_seen_as(arrays[read.value], read))
+        if not later:
+            return plan(arrays, out)
+        results = each(plan(arrays, None))
+        for (check, _), array in zip(later, results[count:], strict=True):
+            check.on(array, settings)
+        made = packed(results[:count])
+        return made if out is None else stored(made, out, call)
+
+    return run
 
 
 def _stepwise(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run) -> Plan:

@@ -126,6 +126,9 @@ OPTIONS: tuple[Option, ...] = (
            "cannot run", _one_of("warn", "allow", "error")),
     Option("fusion", "ACCEL_FUSION", "on", "on | off", "whether compositions are compiled into few kernels; off: their "
            "ops run one by one, with the same bits", _one_of("on", "off")),
+    Option("check", "ACCEL_CHECK", "late", "late | sync | off", "when an index out of range is an IndexError: at the "
+           "call where the host need not wait for the device, else when that is synchronised or copied from; sync: at "
+           "the call everywhere; off: never, it reads 0 and writes nothing", _one_of("late", "sync", "off")),
     Option("numerics", "ACCEL_NUMERICS", "default", "reproducible | default | fast", "see docs/numerics.md",
            _one_of("reproducible", "default", "fast")),
     Option("verbose", "ACCEL_VERBOSE", (), "dispatch[,profile] | off", "one line per call on stderr",

@@ -137,6 +137,7 @@ def on_host(array: Array) -> np.ndarray:
 def _copied_out(array: Array, low: int, high: int) -> np.ndarray:
     """Bytes of a device: of the elements from low up to high, relative to the array's first one."""
     size = array.dtype.itemsize
+    array.device.settle()
     return array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size)
 
 

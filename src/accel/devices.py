@@ -144,11 +144,17 @@ CHECKS.update(device=_check_device, backend=_check_backends, override=_check_ove
 
 
 def synchronize(which: str | Device | None = None) -> None:
-    """Waits until all work queued on a device, or on every device in use, is done."""
+    """Waits until all work queued on a device, or on every device in use, is done. Raises IndexError where that met an
+    index out of range (`accel.config.check`)."""
     if which is not None:
-        device(which).synchronize()
+        _settled(device(which))
         return
     for name in registry.backend_names():
         if registry.started(name):
             for each in registry.backend(name).devices():
-                each.synchronize()
+                _settled(each)
+
+
+def _settled(its: Device) -> None:
+    its.synchronize()
+    its.settle()

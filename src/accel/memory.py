@@ -6,6 +6,7 @@ import atexit
 import ctypes
 import functools
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 CHECKED = 1 << 28
 """Bytes of host memory from which on it is first asked whether there is as much."""
+
+LOOKS = 256
+"""Looks at what launches found that a device keeps at most; the next one waits for it."""
 
 
 class Device(ABC):
@@ -50,6 +54,7 @@ class Device(ABC):
         self.backend, self.name, self.kind, self.description, self.vendor = backend, name, kind, description, vendor
         self.selection, self.memory, self.host = selection, memory, host
         self.details = {} if details is None else details
+        self._looks: deque[Callable[[], object]] = deque()
         self.__post_init__()
 
     def __post_init__(self) -> None:
@@ -99,6 +104,24 @@ class Device(ABC):
     def synchronize(self) -> None:
         """Waits until all queued work is done (optional; default: nothing is ever queued)."""
         return
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether the host goes on while launches run, so that it would wait to see what they found."""
+        return not self.host and self.kind in ("gpu", "accelerator")
+
+    def look_later(self, look: Callable[[], object]) -> None:
+        """Keeps a look at what queued work finds, which raises where that is wrong, for `settle`."""
+        if len(self._looks) >= LOOKS:
+            self.settle()
+        self._looks.append(look)
+
+    def settle(self) -> None:
+        """Takes the looks that were kept, oldest first. The first one that raises is the last, and those behind it are
+        dropped."""
+        looks, self._looks = self._looks, deque()
+        for look in looks:
+            look()
 
 
 def driver_call(function: Callable[..., T]) -> Callable[..., T]:

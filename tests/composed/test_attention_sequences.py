@@ -128,7 +128,20 @@ def test_offsets_and_pages_are_arguments_of_a_fused_function():
     rng = np.random.default_rng(0)
     for most in (30, 2**40):  # nothing beyond the operands is read or written, whatever they are
         wrong = [rng.integers(-most, most, x.shape) for x in (OF_Q, OF_K, table)]
-        assert np.asarray(body(q, keys, values, *wrong)).shape == (*q.shape[:2], v.shape[-1])
+        with pytest.raises(IndexError, match="cu_seqlens_q: expected numbers that ascend from 0 to"):
+            body(q, keys, values, *wrong)
+        with accel.config(check="off"):
+            assert np.asarray(body(q, keys, values, *wrong)).shape == (*q.shape[:2], v.shape[-1])
+    for place, words, change in (
+        (3, "cu_seqlens_q: .*; the first is 1", OF_Q + 1),
+        (4, "cu_seqlens_k: .*; found -", OF_K - np.arange(len(OF_K)) * 1000),
+        (5, "block_table: page 999 is out of range", np.full_like(table, 999)),
+        (5, "block_table: page -1 is out of range", np.full_like(table, -1)),
+    ):
+        given = [q, keys, values, OF_Q, OF_K, table]
+        given[place] = change
+        with pytest.raises(IndexError, match=words):
+            body(*given)
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def gradients(function: Callable[..., Any], operands: list[np.ndarray]) -> tuple
     arrays = [on_cpu(x) for x in operands]
     graph = graph_of(function, arrays, undivided())
     values = forward(graph, arrays)
-    results = [values[r.value].view(r.layout.shape, r.layout.strides, r.offset) for r in graph.results]
+    results = [values[r.value].view(r.layout.shape, r.layout.strides, r.offset) for r in graph.returned]
     given = [RNG.standard_normal(y.shape) for y in results]
     found = backward(graph, values, [on_cpu(g.astype(y.dtype.numpy)) for g, y in zip(given, results, strict=True)])
     return [None if g is None else to_numpy(g) for g in found], given
@@ -357,7 +357,7 @@ def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):
     arrays = [on_cpu(x.astype(np.float32)) for x in operands]
     graph = graph_of(function, arrays)
     values = forward(graph, arrays)
-    cotangents = [on_cpu(normal(*r.layout.shape).astype(np.float32)) for r in graph.results]
+    cotangents = [on_cpu(normal(*r.layout.shape).astype(np.float32)) for r in graph.returned]
     direct = backward(graph, values, cotangents)
 
     def whole(*given: Array) -> tuple[Array, ...]:
@@ -365,7 +365,7 @@ def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):
 
     traced = graph_of(whole, [*arrays, *cotangents])
     again = forward(traced, [*arrays, *cotangents])
-    for read, want in zip(traced.results, direct, strict=True):
+    for read, want in zip(traced.returned, direct, strict=True):
         got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
         assert np.array_equal(to_numpy(got), to_numpy(want))
 
@@ -386,7 +386,7 @@ def pulled(function: Callable[..., Any], arrays: list[Array], alone: frozenset[s
 
 def launched(function: Callable[..., Any], arrays: list[Array], alone: frozenset[str]) -> tuple[int, list[Stage]]:
     """How many nodes the graph of a derivative has, and its launches."""
-    (result,) = graph_of(function, arrays).results
+    (result,) = graph_of(function, arrays).returned
     given = [*arrays, on_cpu(np.ones(result.layout.shape, result.layout.dtype.numpy))]
     graph = graph_of(pulled(function, arrays, alone), given)
     return len(graph.nodes), stages(graph, dispatch.chooser(given[0].device, config.current()))
@@ -545,7 +545,7 @@ def test_a_view_gives_its_elements_their_cotangents_and_others_zeros(drawn):
     assert np.array_equal(to_numpy(pulled(x, on_cpu(g))), want)
     traced = graph_of(pulled, [x, on_cpu(g)])
     again = forward(traced, [x, on_cpu(g)])
-    (read,) = traced.results
+    (read,) = traced.returned
     got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
     assert np.array_equal(to_numpy(got), want)
 

@@ -187,9 +187,27 @@ def test_bad_input():
         accel.torch.explain(3)
 
 
-def test_an_index_out_of_range_reads_nothing():
-    lookup = torch.compile(lambda w, i: nn.functional.embedding(i, w) * 2, backend="accel")
-    assert lookup(torch.ones(3, 2), torch.tensor([3, 1])).tolist() == [[0, 0], [2, 2]]
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda x, i: nn.functional.embedding(i, x) * 2,
+        lambda x, i: torch.gather(x, 0, i[:, None]) * 2,
+        lambda x, i: torch.index_select(x, 0, i) * 2,
+        lambda x, i: torch.scatter(x, 0, i[:, None], 2.0) * 2,
+        lambda x, i: torch.scatter_add(x, 0, i[:, None], x[:2]) * 2,
+        lambda x, i: x[i] * 2,
+        lambda x, i: nn.functional.cross_entropy(x.mT[:2] @ x, i) * 2,
+    ],
+    ids=["embedding", "gather", "index_select", "scatter", "scatter_add", "index", "cross_entropy"],
+)
+def test_an_index_out_of_range_is_an_error_as_in_torch(model):
+    x, compiled = torch.rand(3, 3), torch.compile(model, backend="accel")
+    torch.testing.assert_close(compiled(x, torch.tensor([0, 2])), model(x, torch.tensor([0, 2])))
+    for bad in (3, -4):
+        for call in (model, compiled):
+            with pytest.raises((IndexError, RuntimeError), match=r"out of (range|bounds)") as caught:
+                call(x, torch.tensor([0, bad]))
+        assert caught.type is IndexError
 
 
 def test_the_table_is_of_operators():

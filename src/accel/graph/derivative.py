@@ -61,7 +61,7 @@ def backward(graph: Graph, values: Sequence[Array], results: Cotangents) -> list
         before = found[read.value]
         found[read.value] = mine if before is None else before + mine
 
-    for read, g in reversed(list(zip(graph.results, results, strict=True))):
+    for read, g in reversed(list(zip(graph.returned, results, strict=True))):
         add(read, g)
     for number, node in reversed(list(graph.numbered())):
         its = slice(number, number + len(node.outputs))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..checks import Check
 from ..dtypes import DType, complex_of
 from ..errors import AccelError
 from ..layout import Layout, Shape, span
@@ -46,7 +47,7 @@ class Graph:
 
     inputs: their layouts. constants: arrays without axes, or others that the function brought along; they are a part of
     what is computed. results: what the function returns; a complex array is two, its parts, and where pairs is True
-    (of each array that it returns).
+    (of each array that it returns). The last results are those that checks look at, one each.
     """
 
     inputs: tuple[Layout, ...]
@@ -54,13 +55,24 @@ class Graph:
     nodes: tuple[Node, ...]
     results: tuple[Read, ...]
     pairs: tuple[bool, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def returned(self) -> tuple[Read, ...]:
+        """The results but those that checks look at."""
+        return self.results[: len(self.results) - len(self.checks)]
+
+    @property
+    def looked_at(self) -> tuple[tuple[Check, Read], ...]:
+        """The checks, with what each looks at."""
+        return tuple(zip(self.checks, self.results[len(self.results) - len(self.checks) :], strict=True))
 
     @property
     def outputs(self) -> tuple[tuple[Shape, DType], ...]:
         """Shape and dtype of each array that the function returns."""
-        left = iter(self.results)
+        left = iter(self.returned)
         found = []
-        for paired in self.pairs or (False,) * len(self.results):
+        for paired in self.pairs or (False,) * len(self.returned):
             its = next(left).layout
             if paired:
                 next(left)
@@ -147,7 +159,8 @@ class Graph:
         for i, node in self.numbered():
             given = ", ".join(f"%{v}: {described(x)}" for v, x in enumerate(node.outputs, i))
             lines.append(f"  {given} = {called(node)}({', '.join(map(self.shown, node.reads))})")
-        return "\n".join([*lines, f"  return {', '.join(map(self.shown, self.results))}"])
+        lines += [f"  check {self.shown(read)} from {c.least} to {c.length - 1}" for c, read in self.looked_at]
+        return "\n".join([*lines, f"  return {', '.join(map(self.shown, self.returned))}"])
 
     def shown(self, read: Read) -> str:
         """A read as the printed graph has it: a value, with its own layout left out."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import registry
 from ..array import Array, Symbol
+from ..checks import Check
 from ..config import config
 from ..conversion import given_number, tabulated
 from ..errors import AccelError, ArgumentError
@@ -41,6 +42,7 @@ class Tracer:
         self._capturing: list[Symbol] = []
         self._nodes: list[Recorded] = []
         self._giving: list[tuple[Symbol, ...]] = []  # by node: of each of its results
+        self._checks: list[tuple[Check, Array]] = []
         self._alone: frozenset[str] = frozenset()
         self._settings = config.current()
         self._lines = is_constant is not None
@@ -80,6 +82,10 @@ class Tracer:
         results = tuple(Array(symbol, 0, its) for symbol, its in zip(symbols, outputs, strict=True))
         return results[0] if len(results) == 1 else results
 
+    def check(self, check: Check, array: Array) -> None:
+        """Has each run of what is traced look at an array, as `Check.look` takes it."""
+        self._checks.append((check.at(self.where() if self._lines else ""), array))
+
     def where(self) -> str:
         """The end of an error's message: where the traced function stands."""
         line = _line()
@@ -113,7 +119,8 @@ class Tracer:
 
     def graph(self, results: Sequence[Array]) -> Graph:
         """The graph of what was recorded, without the nodes that no result needs."""
-        given = [(self._result(x), x.layout, x.offset) for each in results for x in _real(each)]
+        whole = [*results, *(array for _, array in self._checks)]
+        given = [(self._result(x), x.layout, x.offset) for each in whole for x in _real(each)]
         pairs = tuple(isinstance(x, Array) and x.dtype.kind == "c" for x in results)
         giving = {symbol: i for i, symbols in enumerate(self._giving) for symbol in symbols}
         needed: set[Symbol] = set()
@@ -144,6 +151,7 @@ class Tracer:
             nodes,
             tuple(read(*r) for r in given),
             pairs if any(pairs) else (),
+            tuple(check for check, _ in self._checks),
         )
         made.check()
         return made

@@ -6,9 +6,9 @@ from typing import Any
 
 from .. import interop
 from ..arguments import real, switch
-from ..array import Array, Symbol
-from ..conversion import on_host
+from ..array import Array
 from ..errors import ArgumentError, shown
+from .ascending import check_ascending
 from .composed import bags
 from .composed.bags import OP, bags_of
 from .primitive.gather import as_positions, check_positions
@@ -36,8 +36,8 @@ def embedding_bag(
     where a mean's rows are counted. A bag without rows is 0. Sums go by rule 2 of docs/numerics.md over a bag's numbers
     as they follow, in float32 for 16-bit floats; each result is rounded once.
     max_norm, scale_grad_by_freq and sparse are refused, as by `embedding`.
-    Raises IndexError for a row that there is not before anything is computed, also ShapeError, DtypeError,
-    ArgumentError. As torch.nn.functional.embedding_bag.
+    Raises IndexError for a row that there is not, and for such offsets, on a GPU when it is synchronised or copied from
+    (`accel.config.check`), also ShapeError, DtypeError, ArgumentError. As torch.nn.functional.embedding_bag.
     """
     real(OP, "norm_type", norm_type)
     if max_norm is not None:
@@ -56,10 +56,8 @@ def embedding_bag(
     positions = as_positions(OP, "input", numbers)
     bags_of(numbers, table, starts, include_last_offset)
     check_positions(f"{OP}: input", positions, table.shape[0], least=0)
-    if starts is not None and starts.size and not isinstance(starts.buffer, Symbol):
-        its = on_host(as_positions(OP, "offsets", starts))
-        if its[0] != 0 or its[-1] > numbers.size or (its[1:] < its[:-1]).any():
-            raise ArgumentError(f"{OP}: offsets: expected ascending numbers from 0 to {numbers.size}, got {shown(its)}")
+    if starts is not None:
+        check_ascending(f"{OP}: offsets", as_positions(OP, "offsets", starts), numbers.size, False)
     return restore(
         bags.embedding_bag(
             numbers, table, starts, arrays.get("per_sample_weights"), mode, include_last_offset, padding_idx

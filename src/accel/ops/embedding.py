@@ -49,8 +49,8 @@ def embedding(
     input: of any integer dtype and shape, from 0 to the number of rows - 1. weight: (rows, features), of any dtype.
     padding_idx: a row of which the derivative, where there is one, takes nothing; it changes no result.
     max_norm, scale_grad_by_freq and sparse are refused: weights are not written, and no derivative is scaled or sparse.
-    Raises IndexError for a row that there is not before anything is computed, also ShapeError, DtypeError,
-    ArgumentError.
+    Raises IndexError for a row that there is not, on a GPU when it is synchronised or copied from
+    (`accel.config.check`), also ShapeError, DtypeError, ArgumentError.
     """
     op = "embedding"
     real(op, "norm_type", norm_type)
@@ -135,8 +135,9 @@ def cache_update(cache: Array, new: Any, position: Any, *, axis: int = -2) -> Ar
     then have lengths of their own; the result is the whole cache.
 
     cache: an `accel.Array` of one's own, which is written: one strided copy. new: of its dtype and shape, but with as
-    many along the axis as there are new ones. Raises IndexError where they do not fit, before anything is written,
-    also ShapeError, DtypeError, AxisError, ArgumentError.
+    many along the axis as there are new ones. Raises IndexError where they do not fit, before anything is written;
+    for a vector of positions on a GPU when that is synchronised or copied from (`accel.config.check`), and nothing is
+    written for those that do not. Also raises ShapeError, DtypeError, AxisError, ArgumentError.
     """
     op = "cache_update"
     if not isinstance(cache, Array):
@@ -177,14 +178,13 @@ def _each_updated(cache: Array, new: Array, position: Any, along: int) -> Array:
     if starts.shape != (batch,):
         raise ShapeError(f"{op}: position: expected an integer or shape {(batch,)}, got shape {starts.shape}")
     check_writable(op, cache)
-    try:
-        check_positions(f"{op}: position", starts, length - count + 1, least=0)
-    except IndexError:
-        raise IndexError(
-            f"{op}: position: one of {count} new places is out of range for an axis of length {length}"
-        ) from None
+    words = f" is out of range for {count} new places along an axis of length {length}"
+    room = max(0, length - count + 1)
+    check_positions(f"{op}: position:", starts, room, least=0, after=words)
     if not new.size:
         return cache
+    if not cache.device.host:  # where nothing is known of them yet, nothing is written for those that do not fit
+        starts = fn.where(fn.logical_and(starts >= 0, starts < room), starts, length)
     walks = tuple(-1 if a in (0, along) else a - (a > along) for a in range(cache.ndim))
     rows = new.permute((0, along, *(a for a in range(1, cache.ndim) if a != along)))
     places = starts.view((batch, 1), (*starts.strides, 0)) + index_range(count, cache.device)

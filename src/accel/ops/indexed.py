@@ -1,8 +1,8 @@
 """torch's functions of elements that integers or booleans name, with `axis` for `dim`: all are the primitives
 ``gather`` and ``scatter``. None writes to its operands.
 
-A position below 0 counts from the end; one out of range is an IndexError before anything is computed. In a fused
-function a gather gives 0 there, and a scatter drops the value.
+A position below 0 counts from the end. One out of range is an IndexError, before anything is computed where the host
+has the positions at hand, else as `accel.checks` says: then a gather gives 0 there, and a scatter drops the value.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from .. import dispatch, interop
 from ..arguments import switch, word
-from ..array import Array, Symbol
-from ..conversion import constant, number, on_host
+from ..array import Array
+from ..conversion import constant
 from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..layout import Shape, broadcast_shapes, broadcast_strides
@@ -262,8 +262,8 @@ def masked_select(x: Any, mask: Any) -> Any:
 
 def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     """x, with the elements of source in row-major order where the mask is true. mask: bool, broadcast against x.
-    source: of x's dtype and any shape, with at least as many elements as are true, or an ArgumentError says so (in a
-    fused function the others are 0). Raises DtypeError, ShapeError, ArgumentError. As torch.masked_scatter."""
+    source: of x's dtype and any shape, with at least as many elements as are true, or an IndexError says so, as one of
+    `take` does. Raises DtypeError, ShapeError, ArgumentError. As torch.masked_scatter."""
     op = "masked_scatter"
     (x, mask, source), restore = _arrays(op, x=x, mask=mask, source=source)
     if source.dtype is not x.dtype:
@@ -273,10 +273,8 @@ def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
         return restore(copy(x))
     flat = reshape(mask, (mask.size,))
     ranks = cumulative_sum(flat)  # from 1
-    if not isinstance(ranks.buffer, Symbol):
-        count = number(on_host(ranks.view((), (), ranks.size - 1)))
-        if count > source.size:
-            raise ArgumentError(f"{op}: source: expected at least {count} elements, got shape {source.shape}")
+    words = f" elements are chosen; expected as many, got shape {source.shape}"
+    check_positions(f"{op}: source:", ranks.view((1,), (1,), ranks.size - 1), source.size + 1, least=0, after=words)
     # those before the first one that is true stay, whatever is read for them
     taken = gathered("take", reshape(source, (source.size,)), [fn.subtract(ranks, 1)], (-1,), [None])
     return restore(fn.where(mask, reshape(taken, x.shape), x))

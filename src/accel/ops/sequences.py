@@ -10,15 +10,18 @@ import numpy as np
 from .. import dispatch, interop, registry
 from ..arguments import switch
 from ..array import Array, Symbol
-from ..conversion import on_host
+from ..conversion import index_range, on_host
 from ..dtypes import TABLE
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..numerics import HEAD
 from ..recording import RECORDER
+from .ascending import check_ascending
 from .composed.attention import check_key, of_heads, options
 from .composed.random import words
 from .pieces import filled
-from .primitive.gather import as_positions
+from .primitive.gather import as_positions, check_positions
+from .primitive.pointwise import fn
+from .views import expand_dims
 
 NAME = "scaled_dot_product_attention_varlen"
 
@@ -54,8 +57,8 @@ def scaled_dot_product_attention_varlen(
     that it has alone, wherever its keys are. Kernels go by offsets and pages; nothing is copied or padded.
     Offsets and pages are read before anything is computed, for which a GPU is waited for. Raises IndexError for a page
     that there is not, and for offsets that do not ascend from 0 to the number of queries or keys, also ShapeError,
-    DtypeError, DeviceError, ArgumentError. Within a fused function nothing is read; what results of such offsets and
-    pages is then not promised, but nothing beyond the operands is read.
+    DtypeError, DeviceError, ArgumentError. Within a fused function they are looked at when it has run, on a GPU when
+    that is synchronised or copied from (`accel.config.check`); nothing beyond the operands is read.
     """
     shared = switch(NAME, "enable_gqa", enable_gqa)
     named = {"query": query, "key": key, "value": value, "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k}
@@ -76,7 +79,9 @@ def scaled_dot_product_attention_varlen(
         table = as_positions(NAME, "block_table", table)
         if table.ndim != 2 or table.shape[0] != sequences:
             raise ShapeError(f"{NAME}: block_table: expected shape ({sequences}, columns), got {table.shape}")
-    if not _traced(of_q, of_k, *([] if table is None else [table])):
+    if _traced(of_q, of_k, *([] if table is None else [table])):
+        _check_later(of_q, of_k, table, total, k.shape[0], k.shape[1])
+    else:
         _check_offsets("cu_seqlens_q", of_q, total)
         lengths = _check_offsets("cu_seqlens_k", of_k, k.shape[0] if table is None else None)
         if table is not None:
@@ -130,6 +135,20 @@ def _traced(*arrays: Array) -> bool:
     """Whether nothing can be read, or is to be."""
     recorder = RECORDER.get()
     return any(isinstance(x.buffer, Symbol) for x in arrays) or getattr(recorder, "run", True) is False
+
+
+def _check_later(of_q: Array, of_k: Array, table: Array | None, total: int, keys: int, page: int) -> None:
+    """Has the offsets and pages of a trace looked at; keys: of the operand, or its pages."""
+    check_ascending(f"{NAME}: cu_seqlens_q", of_q, total, True)
+    room = keys if table is None else table.size * page
+    check_ascending(f"{NAME}: cu_seqlens_k", of_k, room, table is None)
+    if table is not None and table.size and getattr(RECORDER.get(), "run", True):
+        lengths, columns = of_k[1:] - of_k[:-1], table.shape[1]
+        few = f" keys are too many for {columns} pages of {page}"
+        check_positions(f"{NAME}: block_table:", lengths, columns * page + 1, least=0, after=few)
+        used = index_range(columns, table.device) * page < expand_dims(lengths, axis=1)
+        pages = fn.where(used, table, 0)
+        check_positions(f"{NAME}: block_table: page", pages, keys, least=0, after=f" is out of range for {keys} pages")
 
 
 def _check_offsets(name: str, offsets: Array, total: int | None) -> np.ndarray:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ... import interop
-from ...array import Array, Symbol
-from ...conversion import on_host
-from ...errors import ArgumentError, shown
+from ...array import Array
+from ...checks import Check
+from ...config import config
+from ...errors import shown
+from ..primitive.gather import checked
 from . import class_loss
 from .class_loss import IGNORED
 
@@ -39,9 +41,9 @@ def cross_entropy(
     which no weight scales; its mean is over the rows.
 
     float16 and bfloat16 are computed in float32 and rounded once. A row with a NaN or inf, or with -inf alone, gives
-    NaN. An index that is no class gives NaN, and ArgumentError once all is computed: this waits for the device. Inside
-    a function that is traced nothing can be read, so that there the NaN alone tells.
-    Raises ShapeError, DtypeError, ArgumentError.
+    NaN. An index that is no class gives NaN, and IndexError once all is computed, on a GPU when it is synchronised or
+    copied from (`accel.config.check`).
+    Raises IndexError, ShapeError, DtypeError, ArgumentError.
     """
     rest = (ignore_index, reduction, label_smoothing)
     return _checked(class_loss.cross_entropy, input, target, weight, *rest, z_loss=z_loss)
@@ -58,21 +60,17 @@ def nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = IG
 
 
 def _checked(op: Callable[..., Any], input: Any, target: Any, *rest: Any, **keywords: Any) -> Any:
-    """An op's losses. Raises ArgumentError where it counts indices that are no class."""
+    """An op's losses. Has those looked at that it counts as indices of no class."""
     result = op(input, target, *rest, **keywords)
     if not isinstance(result, tuple):
         return result
     losses, outside = result
-    if count := int(outside) if type(outside) is np.ndarray else _read(outside):
-        classes = input.shape[1 if len(input.shape) > 1 else 0]
-        raise ArgumentError(
-            f"{op.__name__}: target: expected class indices from 0 to {classes - 1}, or ignore_index, "
-            f"{shown(rest[1])}; {count} of {prod(target.shape)} are neither"
-        )
+    if (type(outside) is np.ndarray and not outside) or config.check == "off":
+        return losses
+    classes = input.shape[1 if len(input.shape) > 1 else 0]
+    words = (
+        f"{op.__name__}: target: expected class indices from 0 to {classes - 1}, or ignore_index, {shown(rest[1])}; "
+    )
+    count = outside if isinstance(outside, Array) else interop.adopt(op.__name__, outside=outside)[0][0]
+    checked(Check(0, 1, words, f" of {prod(target.shape)} are neither"), count)
     return losses
-
-
-def _read(count: Any) -> int:
-    """A number of an array of any kind; 0 where it is of a trace, and not known yet."""
-    array = count if isinstance(count, Array) else interop.adopt("outside", outside=count)[0][0]
-    return 0 if isinstance(array.buffer, Symbol) else int(on_host(array))

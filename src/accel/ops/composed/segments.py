@@ -67,8 +67,8 @@ def segment_sum(data: AnyOperand, segment_ids: Indices, num_segments: int) -> Ar
 
     data: (rows, …), numbers. segment_ids: (rows,), of any integer dtype, from 0 to num_segments - 1 and in any order.
     A segment's rows are added in ascending order by the canonical rule of sums, 16-bit floats in float32.
-    Raises IndexError for a number that is no segment's before anything is computed (in a fused function such rows are
-    left out), also ShapeError, DtypeError, ArgumentError.
+    Raises IndexError for a number that is no segment's, on a GPU when it is synchronised or copied from
+    (`accel.config.check`), also ShapeError, DtypeError, ArgumentError.
     """
     return _added("segment_sum", data, segment_ids, checked_count("segment_sum", data, segment_ids, num_segments))
 

@@ -13,10 +13,12 @@ from ... import dispatch, interop, registry
 from ..._core import within
 from ...arguments import refuse, unshown
 from ...array import Array, Symbol
+from ...checks import Check
 from ...composition import RECORDER
-from ...conversion import on_host
+from ...config import config
 from ...dtypes import INT64, TABLE, UINT64, DType
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
+from ...graph.trace import Tracer
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from .. import bounds
 from ..parameters import Gather
@@ -24,7 +26,6 @@ from ..selection_derivative import gather_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
 from .pointwise import astype, fn
 from .reduce import max as largest
-from .reduce import min as smallest
 from .reduce import normalize_axes
 from .scan import one_axis
 
@@ -60,29 +61,46 @@ def as_positions(op: str, argument: str, indices: Array) -> Array:
     return result
 
 
-def check_positions(what: str, positions: Array, length: int, least: int | None = None) -> bool:
-    """Raises IndexError where a position is out of range for an axis of this length, or below least, which is -length
-    unless given. Reads the smallest and the largest, which waits for the device; not while a function is traced or
-    explained, when there are no elements. Whether none is known to be below 0."""
+def check_positions(
+    what: str, positions: Array, length: int, least: int | None = None, *, after: str | None = None
+) -> bool:
+    """Has int64 positions looked at: IndexError where one is out of range for an axis of this length, or below least,
+    which is -length unless given. That is at once or later, as `Check.on` says, in a trace whenever what is traced
+    runs, and never where the setting says so or calls are explained. Whether none is known to be below 0.
+
+    what, after: the words before a position in the message, and behind it.
+    """
     recorder = RECORDER.get()
-    if positions.size == 0 or isinstance(positions.buffer, Symbol) or getattr(recorder, "run", True) is False:
+    if positions.size == 0 or getattr(recorder, "run", True) is False:
         return False
     least = -length if least is None else least
     forward = within(positions, least, length)
     if forward is not None:
         return forward
+    if config.check == "off":
+        return False
     if 0 in positions.strides:  # repeated ones are looked at once
         once = tuple(n if step else 1 for n, step in zip(positions.shape, positions.strides, strict=True))
         positions = positions.view(once, positions.strides)
-    if positions.device.host:
-        elements = on_host(positions)
-        low, high = int(elements.min()), int(elements.max())
-    else:
-        low, high = (int(on_host(bound(positions))) for bound in (smallest, largest))
-    if low < least or high >= length:
-        bad = high if high >= length else low
-        raise IndexError(f"{what}: {bad} is out of range for an axis of length {length}")
-    return bool(low >= 0)
+    words = f" is out of range for an axis of length {length}" if after is None else after
+    if not positions.device.host:
+        positions = dispatch.call(FARTHEST, (positions,), least)
+    return checked(Check(least, length, f"{what}: " if after is None else f"{what} ", words), positions)
+
+
+def checked(check: Check, array: Array) -> bool:
+    """Has an array looked at as a check says: by the trace that it is of, or here."""
+    if not isinstance(array.buffer, Symbol):
+        return check.on(array, config.current())
+    if isinstance(recorder := RECORDER.get(), Tracer):  # else its trace is over, of which the dispatcher speaks
+        recorder.check(check, array)
+    return False
+
+
+def _farthest(positions: Array, least: int) -> Array:
+    """The largest of what positions are above least, as a number without a sign: those below it come last."""
+    result: Array = largest(astype(fn.subtract(positions, least), UINT64))
+    return result
 
 
 def gathered(op: str, x: Array, indices: Sequence[Array], walks: tuple[int, ...], names: Sequence[str | None]) -> Array:
@@ -121,9 +139,8 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None, **others: Any) -> 
 
     indices: of any integer dtype and shape, which takes the axis' place in the result's shape; a position below 0
     counts from the end. axis: may be left out for one-dimensional x.
-    Raises IndexError for a position out of range, which it finds before it computes: on a GPU the
-    call waits for the device to find the smallest and the largest. In a fused function nothing is looked at beforehand,
-    and the result is 0 there. Also raises DtypeError, AxisError, ArgumentError, and ShapeError for x without axes.
+    Raises IndexError for a position out of range, on a GPU when it is synchronised or copied from
+    (`accel.config.check`), also DtypeError, AxisError, ArgumentError, and ShapeError for x without axes.
     """
     if others:
         refuse("take", others)
@@ -246,6 +263,25 @@ TAKE, TAKE_ALONG_AXIS, GATHER = (
         (gather, _canonical_gather, "internal"),
     )
 )
+
+
+FARTHEST = OpSpec(
+    name="farthest",
+    primitive="composed",
+    summary="How far the positions that a check looks at are above the least.",
+    function=_farthest,
+    infer=lambda inputs, least: Inferred((((), UINT64),), least),
+    canonical=_farthest,
+    reference=_farthest,
+    bound=bounds.none,
+    bits=lambda dtype, numerics: "exact",
+    samples=lambda dtype: None,
+    dtypes=(INT64,),
+    arguments=("positions",),
+    namespace="internal",
+    decompose=_farthest,
+)
+"""No row of the table: of a device that the host does not read, what `check_positions` looks at, in one launch."""
 
 
 def _answer(params: Gather, outputs: tuple[Output], x: np.ndarray, *indices: np.ndarray) -> list[np.ndarray]:

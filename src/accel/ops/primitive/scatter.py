@@ -92,7 +92,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **ot
     indices: of any integer dtype, with as many axes as x, broadcast against it along all axes but that one; a position
     below 0 counts from the end. values: an array that broadcasts to the indices, or a number; cast to x's dtype. Of
     several values for one element the last one stays. x itself is not written.
-    Raises IndexError for a position out of range before anything is computed, also DtypeError, AxisError, ShapeError,
+    Raises IndexError for a position out of range, as `take` does, also DtypeError, AxisError, ShapeError,
     ArgumentError, and RangeError for a number that the dtype does not hold.
     """
     op = "put_along_axis"
@@ -123,7 +123,7 @@ def index_add(x: Any, /, axis: int, index: Any, source: Any, **others: Any) -> A
     with as many rows along the axis as index has elements. The rows for one element of x are summed in ascending order
     by the canonical rule of sums, and their sum is added once; 16-bit floats in float32. x itself is not written. For
     floats and integers.
-    Raises IndexError for a position out of range before anything is computed, also DtypeError, AxisError, ShapeError
+    Raises IndexError for a position out of range, as `take` does, also DtypeError, AxisError, ShapeError
     and ArgumentError. As torch.index_add.
     """
     op = "index_add"

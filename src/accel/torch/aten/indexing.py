@@ -1,5 +1,5 @@
-"""Rules of gathers and scatters. Indices are not looked at in a compiled part: as in every fused function, one that is
-out of range reads 0 and writes nothing."""
+"""Rules of gathers and scatters. An index out of range is an IndexError; but for `index` and `index_put`, so is one
+below 0."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.ops import aten
 import accel
 
 from ...array import Array
+from ...ops.primitive.gather import as_positions, check_positions
 from .table import Wanted, cast, filled, refuse_unless, rule
 
 
@@ -19,7 +20,7 @@ from .table import Wanted, cast, filled, refuse_unless, rule
 def embedding(
     wanted: Wanted, weight: Array, indices: Array, padding_idx: int = -1, by_freq: bool = False, sparse: bool = False
 ) -> Array:
-    return accel.take(weight, indices, axis=0)
+    return accel.nn.embedding(indices, weight)
 
 
 @rule(aten.embedding_dense_backward.default)
@@ -33,29 +34,40 @@ def embedding_backward(wanted: Wanted, g: Array, indices: Array, n: int, padding
     )
 
 
+def _from_zero(op: str, x: Array, dim: int, index: Array) -> None:
+    """Has an index looked at that does not count from the end."""
+    if x.ndim:
+        check_positions(f"{op}: index", as_positions(op, "index", index), x.shape[dim], least=0)
+
+
 @rule(aten.index_select.default)
 def index_select(wanted: Wanted, x: Array, dim: int, index: Array) -> Array:
+    _from_zero("index_select", x, dim, index)
     return accel.index_select(x, dim, index)
 
 
 @rule(aten.gather.default)
 def gather(wanted: Wanted, x: Array, dim: int, index: Array, *, sparse_grad: bool = False) -> Array:
+    _from_zero("gather", x, dim, index)
     return accel.gather(x, dim, index)
 
 
 @rule(aten.scatter.src)
 def scatter(wanted: Wanted, x: Array, dim: int, index: Array, src: Array) -> Array:
+    _from_zero("scatter", x, dim, index)
     return accel.scatter(accel.copy(x), dim, index, src)
 
 
 @rule(aten.scatter.value)
 def scatter_value(wanted: Wanted, x: Array, dim: int, index: Array, value: Any) -> Array:
+    _from_zero("scatter", x, dim, index)
     src = filled(value, Wanted(wanted.dtype, index.shape, wanted.device))
     return accel.scatter(accel.copy(x), dim, index, accel.copy(src))
 
 
 @rule(aten.scatter_add.default)
 def scatter_add(wanted: Wanted, x: Array, dim: int, index: Array, src: Array) -> Array:
+    _from_zero("scatter_add", x, dim, index)
     return accel.scatter_add(accel.copy(x), dim, index, src)
 
 
