@@ -5,6 +5,7 @@ instance makes a tile of outputs and places, one outer product at a time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,9 @@ from accel.numerics import KC
 
 PLACES = {"interpreter": 1024}
 """Places of a tile at most by architecture; elsewhere such that there are 1,024 results, but 512 places at most."""
+
+OLD = re.compile(r"sm_8\d")
+"""Architectures whose compiler runs out of registers first."""
 
 OUTPUTS = {"interpreter": 64}
 """Outputs of a tile at most by architecture; 16 elsewhere."""
@@ -86,11 +90,14 @@ def choose(call: Call, ordered: Callable[[Any, Config], bool] = keeps_order) -> 
         return None
     if allows_matrix_units(call):
         tile, warps = matrix_tile(device, places, its.outputs)
-        return Config("dot", dtype, dtype, dtype, tile, warps, 3, "tf32", UNCHUNKED)
+        stages = 2 if OLD.match(device.architecture) else 3
+        return Config("dot", dtype, dtype, dtype, tile, warps, stages, "tf32", UNCHUNKED)
     config = vector_config(device, FLOAT32, places, its.outputs)
     if device.architecture.startswith("sm_"):  # windows want registers of their own, those of three axes more
-        depth = 8 if its.kernel[0] > 1 else 16
-        config = replace(config, tile=(*config.tile[:2], depth), num_warps=2 * config.num_warps)
+        old, more = OLD.match(device.architecture) is not None, its.kernel[0] > 1
+        depth, stages = (16, 2) if old and not more else (8, 3)
+        warps = config.num_warps * (2 if old or more else 1)
+        config = replace(config, tile=(*config.tile[:2], depth), num_warps=warps, num_stages=stages)
     return config if device.kind != "gpu" or ordered(device, config) else None
 
 
@@ -101,7 +108,8 @@ def matrix_tile(device: Any, places: int, outputs: int) -> tuple[tuple[int, int,
         return (min(32, width), min(32, height), 16), 4
     if device.architecture == "interpreter":
         return (min(256, width), min(64, height), 32), 4
-    return (min(128, width), min(64, height), 32), 4 if width < 128 else 8
+    depth = 16 if OLD.match(device.architecture) else 32
+    return (min(128, width), min(64, height), depth), 4 if width < 128 else 8
 
 
 def _supports(call: Call) -> str | None:
