@@ -157,6 +157,7 @@ def layers():
     yield nn.Conv1d(8, 4, 3), images[0, :, 0]
     yield nn.Conv3d(2, 4, 3), images.reshape(1, 2, 4, 2 * 6, 6)
     yield nn.LayerNorm((6, 6), bias=False), images
+    yield nn.PReLU(8), images
     yield nn.RMSNorm(6), images
     yield nn.RMSNorm(6, eps=1e-3, elementwise_affine=False), images
     yield nn.Linear(6, 5, bias=False), images[:, :, ::2]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
+import pickle
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -243,6 +247,38 @@ def test_attention_of_what_accel_does_not_take_is_torchs():
             model(**inputs)
         with accel.config(fallback="error"), pytest.raises(accel.UnsupportedError, match=r"config\(fallback\)=error"):
             model(**inputs)
+
+
+def test_a_model_can_be_copied_pickled_and_compiled():
+    model, inputs = FAMILIES["llama"].built(), FAMILIES["llama"].inputs()
+    eager = logits(model, inputs)
+    accel.torch.optimize(model)
+    got = logits(model, inputs)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert (logits(other, inputs) == got).all()
+    compiled = torch.compile(model, backend="eager")
+    torch.testing.assert_close(logits(compiled, inputs), eager)
+    code = (
+        "import sys, torch, transformers\n"
+        "model, inputs = torch.load(sys.argv[1], weights_only=False)\n"
+        "with torch.no_grad(): torch.save(model(**inputs).logits, sys.argv[1])"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "model.pt")
+        torch.save((model, inputs), file)
+        subprocess.run([sys.executable, "-c", code, file], check=True, env={**os.environ, "ACCEL_DEVICE": "cpu"})
+        assert (torch.load(file) == got).all()
+
+
+def test_bfloat16_is_as_near_to_float64_as_torchs():
+    """Each layer's result is rounded to bfloat16 in both, so that errors in 2-norm differ by less than a half."""
+    model, inputs = FAMILIES["llama"].built().to(torch.bfloat16), FAMILIES["llama"].inputs()
+    exact, eager = logits(*doubled(model, inputs)), logits(model, inputs)
+    with accel.torch.optimize(model):
+        got = logits(model, inputs)
+    seen_here = seen(exact, inputs)
+    error, theirs = (((y.double() - exact) * seen_here).norm() for y in (got, eager))
+    assert got.dtype is torch.bfloat16 and (got != eager).any() and error <= 1.5 * theirs
 
 
 def test_models_that_share_a_configuration_do_not_disturb_each_other():

@@ -31,6 +31,7 @@ from .layers import (
     group_norm,
     layer_norm,
     linear,
+    prelu,
     rms_norm,
     transposed_linear,
 )
@@ -147,6 +148,7 @@ KNOWN: dict[Any, Callable[[Any], Found]] = {
     nn.Conv1d.forward: _convolution,
     nn.Conv2d.forward: _convolution,
     nn.Conv3d.forward: _convolution,
+    nn.PReLU.forward: lambda module: (Layer, Rule("activation", prelu, ("weight",))),
     nn.MultiheadAttention.forward: _multi_head,
     **dict.fromkeys(LOSSES, _loss),
     nn.Identity.forward: lambda module: "it computes nothing",
