@@ -34,9 +34,10 @@ FAULT = 2e-3
 QUICK = ("llama", "gemma", "gpt2", "bert", "whisper")
 
 
-def families(*names: str) -> Any:
-    slow = [pytest.param(name, marks=pytest.mark.slow) for name in names if name not in QUICK]
-    return pytest.mark.parametrize("name", [*(name for name in names if name in QUICK), *slow])
+def families(*names: str, quick: tuple[str, ...] = QUICK) -> Any:
+    """Each of them, those that are not quick with --deep alone."""
+    slow = [pytest.param(name, marks=pytest.mark.slow) for name in names if name not in quick]
+    return pytest.mark.parametrize("name", [*quick, *slow])
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +202,7 @@ def test_gradients_are_as_good_as_torchs(name):
 GENERATING = tuple(name for name in FAMILIES if name not in ("bert", "vit"))
 
 
-@families(*GENERATING)
+@families(*GENERATING, quick=("llama", "gemma"))
 def test_generate_gives_the_tokens_of_eager(name):
     family = FAMILIES[name]
     model = family.built()
@@ -258,6 +259,13 @@ def test_a_model_can_be_copied_pickled_and_compiled():
         assert (logits(other, inputs) == got).all()
     compiled = torch.compile(model, backend="eager")
     torch.testing.assert_close(logits(compiled, inputs), eager)
+
+
+@pytest.mark.slow
+def test_a_model_can_be_loaded_by_a_process_that_has_not_optimised():
+    model, inputs = FAMILIES["llama"].built(), FAMILIES["llama"].inputs()
+    accel.torch.optimize(model)
+    got = logits(model, inputs)
     code = (
         "import sys, torch, transformers\n"
         "model, inputs = torch.load(sys.argv[1], weights_only=False)\n"
