@@ -50,6 +50,9 @@ Found = tuple[type[Replacement], Rule] | str
 """What stands in a module's place, or why nothing does."""
 
 
+PLAIN = (torch.Tensor, nn.Parameter, getattr(nn, "Buffer", nn.Parameter))
+
+
 def recognised(module: nn.Module) -> Found:
     """The rule of what a module computes, or the reason why it stays torch's."""
     why = unfit(module)
@@ -68,10 +71,12 @@ def unfit(module: nn.Module) -> str | None:
     for name, x in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
         if is_lazy(x):
             return f"its {name} is made at the first call"
-        if type(x) not in (torch.Tensor, nn.Parameter, nn.Buffer):
+        if type(x) not in PLAIN:
             return f"its {name} is a {type(x).__qualname__}"
         if x.is_meta:
             return f"its {name} is on the meta device"
+        if x.device.type not in ("cpu", "cuda"):
+            return f"its {name} is on {x.device}"
         if x.layout is not torch.strided or x.is_quantized:
             return f"its {name} is {'quantised' if x.is_quantized else f'a tensor with layout {x.layout}'}"
         if name in ("weight", "bias") and x.dtype not in FLOATING:
