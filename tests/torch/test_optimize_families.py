@@ -339,3 +339,21 @@ def test_generate_with_weights_of_few_bits(weights, tolerance):
         assert (written == like.generate(ids, max_new_tokens=8, do_sample=False)).all()
     assert model.lm_head.weight.requires_grad and (model.lm_head.weight == table).all()
     assert (logits(model, {"input_ids": ids}) == eager).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", [None, "int4"])
+def test_logits_have_the_same_bits_on_another_device(weights):
+    """What is left to torch here is computed on the host for both: sums of residuals, gates, tables of cosines."""
+    model, inputs = FAMILIES["llama"].built(), FAMILIES["llama"].inputs()
+    other, eager = copy.deepcopy(model), logits(model, inputs)
+    with accel.torch.optimize(model, weights=weights):
+        expected = logits(model, inputs)
+    assert (expected != eager).any()
+    with accel.config(device=None), accel.config(device="opencl:pocl"):
+        try:
+            accel.default_device()
+        except accel.AccelError as error:
+            pytest.skip(f"pocl: {error}")
+        with accel.torch.optimize(other, weights=weights):
+            assert (logits(other, inputs) == expected).all()
