@@ -133,6 +133,16 @@ class Counting(nn.Module):
         return torch.rand_like(x)
 
 
+@pytest.mark.parametrize("settings", [{"device": "null"}, {"backend": "opencl"}, {"override": "silu=null"}])
+def test_modules_are_known_whatever_device_computes(settings):
+    """What the null device computes is like nothing, and others may have no float64."""
+    module = nn.SiLU()
+    with accel.config(device=None), accel.config(**settings):
+        report = accel.torch.optimize(module)
+    assert [its.kind for its in report.replaced] == ["activation"]
+    torch.testing.assert_close(module(torch.ones(3)), nn.SiLU()(torch.ones(3)))
+
+
 def test_probing_leaves_no_trace():
     model = nn.Sequential(Nearly(8), Counting())
     drawn = torch.random.get_rng_state()
@@ -157,6 +167,7 @@ def layers():
     yield nn.Conv1d(8, 4, 3), images[0, :, 0]
     yield nn.Conv3d(2, 4, 3), images.reshape(1, 2, 4, 2 * 6, 6)
     yield nn.LayerNorm((6, 6), bias=False), images
+    yield nn.PReLU(8), images
     yield nn.RMSNorm(6), images
     yield nn.RMSNorm(6, eps=1e-3, elementwise_affine=False), images
     yield nn.Linear(6, 5, bias=False), images[:, :, ::2]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
+import pickle
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +34,10 @@ FAULT = 2e-3
 QUICK = ("llama", "gemma", "gpt2", "bert", "whisper")
 
 
-def families(*names: str) -> Any:
-    slow = [pytest.param(name, marks=pytest.mark.slow) for name in names if name not in QUICK]
-    return pytest.mark.parametrize("name", [*(name for name in names if name in QUICK), *slow])
+def families(*names: str, quick: tuple[str, ...] = QUICK) -> Any:
+    """Each of them, those that are not quick with --deep alone."""
+    slow = [pytest.param(name, marks=pytest.mark.slow) for name in names if name not in quick]
+    return pytest.mark.parametrize("name", [*quick, *slow])
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +202,7 @@ def test_gradients_are_as_good_as_torchs(name):
 GENERATING = tuple(name for name in FAMILIES if name not in ("bert", "vit"))
 
 
-@families(*GENERATING)
+@families(*GENERATING, quick=("llama", "gemma"))
 def test_generate_gives_the_tokens_of_eager(name):
     family = FAMILIES[name]
     model = family.built()
@@ -243,6 +248,45 @@ def test_attention_of_what_accel_does_not_take_is_torchs():
             model(**inputs)
         with accel.config(fallback="error"), pytest.raises(accel.UnsupportedError, match=r"config\(fallback\)=error"):
             model(**inputs)
+
+
+def test_a_model_can_be_copied_pickled_and_compiled():
+    model, inputs = FAMILIES["llama"].built(), FAMILIES["llama"].inputs()
+    eager = logits(model, inputs)
+    accel.torch.optimize(model)
+    got = logits(model, inputs)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert (logits(other, inputs) == got).all()
+    compiled = torch.compile(model, backend="eager")
+    torch.testing.assert_close(logits(compiled, inputs), eager)
+
+
+@pytest.mark.slow
+def test_a_model_can_be_loaded_by_a_process_that_has_not_optimised():
+    model, inputs = FAMILIES["llama"].built(), FAMILIES["llama"].inputs()
+    accel.torch.optimize(model)
+    got = logits(model, inputs)
+    code = (
+        "import sys, torch, transformers\n"
+        "model, inputs = torch.load(sys.argv[1], weights_only=False)\n"
+        "with torch.no_grad(): torch.save(model(**inputs).logits, sys.argv[1])"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "model.pt")
+        torch.save((model, inputs), file)
+        subprocess.run([sys.executable, "-c", code, file], check=True, env={**os.environ, "ACCEL_DEVICE": "cpu"})
+        assert (torch.load(file) == got).all()
+
+
+def test_bfloat16_is_as_near_to_float64_as_torchs():
+    """Each layer's result is rounded to bfloat16 in both, so that errors in 2-norm differ by less than a half."""
+    model, inputs = FAMILIES["llama"].built().to(torch.bfloat16), FAMILIES["llama"].inputs()
+    exact, eager = logits(*doubled(model, inputs)), logits(model, inputs)
+    with accel.torch.optimize(model):
+        got = logits(model, inputs)
+    seen_here = seen(exact, inputs)
+    error, theirs = (((y.double() - exact) * seen_here).norm() for y in (got, eager))
+    assert got.dtype is torch.bfloat16 and (got != eager).any() and error <= 1.5 * theirs
 
 
 def test_models_that_share_a_configuration_do_not_disturb_each_other():
@@ -295,3 +339,21 @@ def test_generate_with_weights_of_few_bits(weights, tolerance):
         assert (written == like.generate(ids, max_new_tokens=8, do_sample=False)).all()
     assert model.lm_head.weight.requires_grad and (model.lm_head.weight == table).all()
     assert (logits(model, {"input_ids": ids}) == eager).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", [None, "int4"])
+def test_logits_have_the_same_bits_on_another_device(weights):
+    """What is left to torch here is computed on the host for both: sums of residuals, gates, tables of cosines."""
+    model, inputs = FAMILIES["llama"].built(), FAMILIES["llama"].inputs()
+    other, eager = copy.deepcopy(model), logits(model, inputs)
+    with accel.torch.optimize(model, weights=weights):
+        expected = logits(model, inputs)
+    assert (expected != eager).any()
+    with accel.config(device=None), accel.config(device="opencl:pocl"):
+        try:
+            accel.default_device()
+        except accel.AccelError as error:
+            pytest.skip(f"pocl: {error}")
+        with accel.torch.optimize(other, weights=weights):
+            assert (logits(other, inputs) == expected).all()

@@ -40,6 +40,10 @@ class Attention(Replacement):
 
     kind = "attention"
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        register()  # a model that is loaded may be the first that needs it
+
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         return super().__call__(self.module, *args, **keywords)
 

@@ -63,6 +63,10 @@ def activation(x: Any, *, function: str) -> Any:
     return its(x)
 
 
+def prelu(x: Any, weight: Any) -> Any:
+    return nn.prelu(x, weight)
+
+
 ACTIVATIONS = {
     **{name: getattr(nn, name) for name in (
         "relu", "silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu6", "elu", "selu", "hardswish",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from ...config import config
 from ...errors import ArgumentError, shown
 from . import huggingface, quantized
 from .changes import Change, Frozen, make_all
@@ -44,15 +46,7 @@ def optimize(
     """
     _check(model, numerics, weights)
     plan = Plan(numerics, weights)
-    entries: dict[int, list[huggingface.Entry]] = defaultdict(list)
-    for entry in huggingface.changes(model, numerics):
-        entries[id(entry.module)].append(entry)
-    for name, module in model.named_modules():
-        its = entries.get(id(module), ())
-        for entry in its:
-            plan.add(name, module, entry.kind, entry.changes)
-        if id(module) not in plan.inner and all(entry.beside for entry in its):
-            plan.module(name, module)
+    plan.model(model)
     if any(its.kind == huggingface.Attention.kind for its in plan.replaced):
         huggingface.register()
     make_all(plan.changes)
@@ -66,6 +60,11 @@ FAST_PATHS = {
 """By the forwards of torch.nn: the attribute that lets them pass their modules by, and the value that forbids it."""
 
 
+def on_the_host() -> AbstractContextManager[Any]:
+    """Settings for probes, in float64 too, whatever device computes later."""
+    return config(device="cpu", backend=None, override=None)
+
+
 class Plan:
     """What is to be changed in a model, before anything is. inner: modules whose parameters another one reads, that
     never calls them."""
@@ -76,6 +75,19 @@ class Plan:
         self.replaced: list[Replaced] = []
         self.left: list[Left] = []
         self.inner: set[int] = set()
+
+    def model(self, model: nn.Module) -> None:
+        """All modules of a model."""
+        entries: dict[int, list[huggingface.Entry]] = defaultdict(list)
+        with on_the_host():
+            for entry in huggingface.changes(model, self.numerics):
+                entries[id(entry.module)].append(entry)
+        for name, module in model.named_modules():
+            its = entries.get(id(module), ())
+            for entry in its:
+                self.add(name, module, entry.kind, entry.changes)
+            if id(module) not in self.inner and all(entry.beside for entry in its):
+                self.module(name, module)
 
     def add(self, name: str, module: nn.Module, kind: str, changes: Sequence[Change | Frozen] | str) -> None:
         """Changes that replace something of a module, or the reason why it is left."""
@@ -89,7 +101,8 @@ class Plan:
         """A module by what it computes."""
         if (path := FAST_PATHS.get(forward_of(module))) is not None:
             self.changes.append(Change(module, *path, name))
-        found = recognised(module)
+        with on_the_host():
+            found = recognised(module)
         if isinstance(found, str):
             if not any(True for _ in module.children()) or module._parameters:  # others only call their modules
                 self.add(name, module, "", found)

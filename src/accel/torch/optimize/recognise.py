@@ -31,6 +31,7 @@ from .layers import (
     group_norm,
     layer_norm,
     linear,
+    prelu,
     rms_norm,
     transposed_linear,
 )
@@ -47,6 +48,9 @@ PROBES = 3
 
 Found = tuple[type[Replacement], Rule] | str
 """What stands in a module's place, or why nothing does."""
+
+
+PLAIN = (torch.Tensor, nn.Parameter, getattr(nn, "Buffer", nn.Parameter))
 
 
 def recognised(module: nn.Module) -> Found:
@@ -67,10 +71,12 @@ def unfit(module: nn.Module) -> str | None:
     for name, x in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
         if is_lazy(x):
             return f"its {name} is made at the first call"
-        if type(x) not in (torch.Tensor, nn.Parameter, nn.Buffer):
+        if type(x) not in PLAIN:
             return f"its {name} is a {type(x).__qualname__}"
         if x.is_meta:
             return f"its {name} is on the meta device"
+        if x.device.type not in ("cpu", "cuda"):
+            return f"its {name} is on {x.device}"
         if x.layout is not torch.strided or x.is_quantized:
             return f"its {name} is {'quantised' if x.is_quantized else f'a tensor with layout {x.layout}'}"
         if name in ("weight", "bias") and x.dtype not in FLOATING:
@@ -147,6 +153,7 @@ KNOWN: dict[Any, Callable[[Any], Found]] = {
     nn.Conv1d.forward: _convolution,
     nn.Conv2d.forward: _convolution,
     nn.Conv3d.forward: _convolution,
+    nn.PReLU.forward: lambda module: (Layer, Rule("activation", prelu, ("weight",))),
     nn.MultiheadAttention.forward: _multi_head,
     **dict.fromkeys(LOSSES, _loss),
     nn.Identity.forward: lambda module: "it computes nothing",

@@ -80,6 +80,8 @@ class Rotated(Replacement):
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         forward = type(self.module).forward
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return forward(self.module, *args, **keywords)
         turn = Turn(self.module, self.name, self.numerics, forward.__globals__[self.function])
         scope = {**forward.__globals__, self.function: turn}
         its = types.FunctionType(forward.__code__, scope, forward.__name__, forward.__defaults__, forward.__closure__)
