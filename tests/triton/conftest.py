@@ -23,6 +23,7 @@ SLOW = re.compile(
     r"|test_fast.*emulated-sm_90(?!-int8-float32|-conv2d\])"
     r"|test_fast.*emulated-sm_80-(plain-float32|causal|window|conv2d, of|conv_transpose|mxfp4|Q)"
     r"|test_(attention_of_every_operand|attention_of_chunks_\w+|other_bits).*emulated"
+    r"|test_an_epilogue\[triton:interpreter|shared_out\[triton:interpreter-float16"
 )
 """Tests that take long to compile, or to emulate, and that others nearly cover."""
 
