@@ -152,7 +152,8 @@ def models(device: accel.Device) -> None:
     for case in ("unseen", "operands", "pages"):
         chunked(device, case, attention)
     x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 20, 9, 7), (6, 20, 3, 3), 6))
-    check(registry.OPS["conv2d"], device, (x, weight, bias), {"stride": 2, "padding": 1, "dilation": (1, 2)})
+    keywords = {"stride": 2, "padding": 1, "dilation": (1, 2), "activation": "silu"}
+    check(registry.OPS["conv2d"], device, (x, weight, bias), keywords)
     last = np.moveaxis(x, 1, 3)[:, ::-1]
     keywords = {"groups": 2, "padding": "same", "data_format": "NHWC"}
     check(registry.OPS["conv2d"], device, (last, weight[:, :10], bias), keywords)

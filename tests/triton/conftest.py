@@ -20,10 +20,11 @@ SLOW = re.compile(
     r"|\[(?!attention(, one query)?-sm_90|attention float16, fast-sm_90|convolution, fast-|convolution-"
     r"|quantized 4 bfloat16)"
     r"(attention|convolution|quantized)[^]]*-(sm_90|gfx942)\]"
-    r"|test_fast.*emulated-sm_90(?!-8-float32|-conv2d\])"
-    r"|test_fast.*emulated-sm_80-(plain-float32|causal|window|conv2d, of|conv_transpose|4-float32|8-bfloat16)"
+    r"|test_fast.*emulated-sm_90(?!-int8-float32|-conv2d\])"
+    r"|test_fast.*emulated-sm_80-(plain-float32|causal|window|conv2d, of|conv_transpose|mxfp4|Q)"
     r"|test_figures.*-(sm_80|sm_100)\]"
     r"|test_(attention_of_every_operand|attention_of_chunks_\w+|other_bits).*emulated"
+    r"|test_an_epilogue\[triton:interpreter|shared_out\[triton:interpreter-float16"
 )
 """Tests that take long to compile, or to emulate, and that others nearly cover."""
 

@@ -10,8 +10,10 @@ import pytest
 import accel
 from accel.conversion import to_numpy
 from accel.ops.parameters import Quantized
+from accel.ops.weight_formats import FORMATS, SUPER
 from accel.registry import OPS
 from accel.testing.compare import check, place
+from accel.testing.quantized_family import weights
 
 RNG = np.random.default_rng(17)
 
@@ -99,7 +101,7 @@ def test_convolution(any_device, case):
 
 def test_an_epilogue(any_device):
     """A residual and an activation, of a tile that is made again as a weight that meets padding is infinite too."""
-    shapes = ((1, 32, 5, 5), (8, 32, 3, 3), (8,), (1, 8, 5, 5))
+    shapes = ((1, 32, 3, 3), (8, 32, 3, 3), (8,), (1, 8, 3, 3))
     x, weight, bias, more = (numbers("float32", *shape) for shape in shapes)
     block = accel.fuse(lambda x, weight, bias, more: accel.nn.silu(accel.nn.conv2d(x, weight, bias, padding=1) + more))
     for special in (False, True):
@@ -124,14 +126,23 @@ def test_padding_is_no_term(any_device):
     assert (got[0, 3, 1:, 1:] == np.inf).all()
 
 
-@pytest.mark.parametrize(("bits", "dtype"), [(8, "float32"), (8, "bfloat16"), (4, "float16"), (4, "float32")])
-def test_quantized(any_device, bits, dtype):
-    """Two panels, several groups, an odd number of rows; zeros that are none."""
-    x, weight = numbers(dtype, 5, 128), numbers("float32", 70, 128)
-    packed = accel.nn.PackedWeight.quantized(weight, bits=bits, group=32, symmetric=False)
-    params = Quantized(f"int{bits}", 70, 32, dtype)
-    operands = [np.asarray(to_numpy(its)) for its in packed._arrays]
-    check(OPS["quantized_matmul"], any_device, (params, x, *operands), {})
+QUICK = (("int8", "float32"), ("int4", "float16"), ("mxfp4", "bfloat16"), ("Q4_0", "float32"), ("Q6_K", "float16"))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        pytest.param(name, dtype, marks=[] if (name, dtype) in QUICK else [pytest.mark.slow])
+        for name in FORMATS
+        for dtype in ("float32", "float16", "bfloat16")
+    ],
+)
+def test_quantized(any_device, name, dtype):
+    """Of every format: two panels, several groups, an odd number of rows; scales and minors of every kind."""
+    form = FORMATS[name]
+    params = Quantized(name, 70, form.group or 32, dtype)
+    k = 2 * SUPER if form.super else 128
+    check(OPS["quantized_matmul"], any_device, (params, numbers(dtype, 5, k), *weights(RNG, params, k)), {})
 
 
 def test_other_bits(any_device):
