@@ -1,10 +1,13 @@
-"""accel for torch's users: functions that autograd records, a backend of torch.compile, and what it runs of a model.
+"""accel for torch's users: functions that autograd records, a backend of torch.compile, what it runs of a model, and
+text with the same bits on every device.
 
-Importing this imports torch. See docs/torch.md.
+Importing this imports torch. See docs/torch.md, docs/receipts.md.
 """
 
+from ..receipts.sampling import Sampler
 from .autograd import function
 from .backend import backend
 from .explained import explain
+from .reproducible import Generation, Reproducible, reproducible
 
-__all__ = ["backend", "explain", "function"]
+__all__ = ["Generation", "Reproducible", "Sampler", "backend", "explain", "function", "reproducible"]
