@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 from ..errors import AccelError, ArgumentError, FileError, shown
 from ..numerics import BIT_CONTRACT
 from ..packages import remedy
+from ..written import write_whole
 from . import values
 from .digest import total
 
@@ -47,22 +46,7 @@ class Receipt:
 
     def save(self, path: str | Path) -> None:
         """Writes the document whole or not at all. Raises ArgumentError where it cannot be written."""
-        target = Path(path)
-        try:
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", suffix=".partial", delete=False
-            ) as file:
-                try:
-                    file.write(text(self.document) + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                    os.chmod(file.name, 0o644)
-                    os.replace(file.name, target)
-                except BaseException:
-                    os.unlink(file.name)
-                    raise
-        except OSError as error:
-            raise ArgumentError(f"{path}: cannot be written: {error.strerror}") from None
+        write_whole(path, text(self.document) + "\n")
 
 
 @cache
