@@ -84,12 +84,13 @@ $(DONE)/accel: $(DONE)/python constraints.txt $(SOURCES)
 
 # Extras are those of the wheel that was built here: no index is asked for this project's own name.
 # torch 2.13.0 built for CUDA asks for triton 3.7.1, and torch 2.15 for the 3.9 that accel needs: triton comes last, by itself
+# facenet-pytorch asks for an old torch: it is there for the weights that it brings, and nothing imports it
 $(DONE)/extra-all: pyproject.toml constraints.txt | $(DONE)/accel
 	$(call say,installing what the tests need. torch for CUDA is some gigabytes: minutes)
 	grep -v '^triton==' constraints.txt >$(DONE)/constraints-but-triton.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint $(DONE)/constraints-but-triton.txt \
 	  "$$(echo $(WHEELS)/*.whl)[opencl,opencl-cpu,torch,demo,bench,test]"
-	$(PIP) --no-deps "$$(grep '^triton==' constraints.txt)"
+	$(PIP) --no-deps "$$(grep '^triton==' constraints.txt)" "$$(grep '^facenet-pytorch==' constraints.txt)"
 	touch $@
 
 $(DONE)/extra-demo: EXTRAS := demo,opencl-cpu

@@ -73,8 +73,7 @@ def library(value: Any) -> Any:
         return found
     for base, name in _imported():
         if issubclass(type(value), base):  # whatever __class__ the value pretends to have
-            KNOWN[base] = found = importlib.import_module(f".{name}", __name__)
-            return found
+            return _known(base, name)
     return None
 
 
@@ -93,7 +92,14 @@ def _imported() -> Iterator[tuple[type, str]]:
 def load_libraries() -> None:
     """Imports the modules of this package that know the arrays of frameworks that the caller has imported."""
     for base, name in _imported():
-        KNOWN[base] = importlib.import_module(f".{name}", __name__)
+        _known(base, name)
+
+
+def _known(base: type, name: str) -> Any:
+    """The module of this package of that name, known from now on by its arrays' class and by those of its ``KINDS``."""
+    module = importlib.import_module(f".{name}", __name__)
+    KNOWN.update(dict.fromkeys((base, *getattr(module, "KINDS", ())), module))
+    return module
 
 
 def is_array(value: Any) -> bool:

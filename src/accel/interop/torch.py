@@ -25,6 +25,10 @@ _DTYPES: dict[torch.dtype, DType] = {
 _TORCH: dict[DType, torch.dtype] = {row: dtype for dtype, row in _DTYPES.items()}
 
 
+KINDS = (torch.nn.Parameter,)
+"""Subclasses of Tensor that compute as it does, and that calls meet often."""
+
+
 def _mask(*names: str) -> int:
     """Dispatch keys, by their names in torch, as the bits of `raw_repr`."""
     bits = 0

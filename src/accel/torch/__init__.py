@@ -1,5 +1,5 @@
-"""accel for torch's users: functions that autograd records, a backend of torch.compile, what it runs of a model, and
-text with the same bits on every device.
+"""accel for torch's users: functions that autograd records, a backend of torch.compile, what it runs of a model,
+accel's layers in the place of a model's own, and text with the same bits on every device.
 
 Importing this imports torch. See docs/torch.md, docs/receipts.md.
 """
@@ -8,6 +8,7 @@ from ..receipts.sampling import Sampler
 from .autograd import function
 from .backend import backend
 from .explained import explain
+from .optimize import optimize
 from .reproducible import Generation, Reproducible, reproducible
 
-__all__ = ["Generation", "Reproducible", "Sampler", "backend", "explain", "function", "reproducible"]
+__all__ = ["Generation", "Reproducible", "Sampler", "backend", "explain", "function", "optimize", "reproducible"]

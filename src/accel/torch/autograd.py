@@ -58,10 +58,9 @@ class Recorded:
             raise ArgumentError(f"{self._name}: expected at least one torch tensor among the arguments")
         its = self._passes.find(structure)
         if its is None:
-            its = Passes(self._function, structure)
+            its = Passes(self._function, structure, self._name)
             self._passes.keep(structure, its)
-        results = _Call.apply(its, *tensors)
-        return put_together(results[-1], iter(results[:-1]))
+        return recorded(its, *tensors)
 
     def _tensor(self, leaf: Leaf) -> torch.Tensor:
         place, x = leaf
@@ -85,7 +84,7 @@ class Passes:
     of the results' cotangents, None for nothing.
     """
 
-    def __init__(self, f: Callable[..., Any], structure: Any) -> None:
+    def __init__(self, f: Callable[..., Any], structure: Any, name: str) -> None:
         def forward(*arrays: Array) -> Any:
             args, keywords = put_together(structure, iter(arrays))
             return f(*args, **keywords)
@@ -96,8 +95,21 @@ class Passes:
             back = pulled.back(cotangents)
             return tuple(back[id(x)] for x, its in zip(arrays, wanted, strict=True) if its)
 
-        self.forward = fuse(functools.update_wrapper(forward, f, updated=()))
-        self.backward = fuse(functools.update_wrapper(backward, f, updated=()))
+        self.name = forward.__name__ = backward.__name__ = name
+        self.forward, self.backward = fuse(forward), fuse(backward)
+
+
+def recorded(its: Any, *tensors: torch.Tensor) -> Any:
+    """What the forward pass gives of tensors, recorded by autograd. its: `Passes`, or what has the same three."""
+    results = _Call.apply(its, *map(_without_gaps, tensors))
+    return put_together(results[-1], iter(results[:-1]))
+
+
+def _without_gaps(x: torch.Tensor) -> torch.Tensor:
+    """The tensor, copied where its elements leave gaps in memory: a view of such a one has no cotangent."""
+    if x.is_contiguous() or sum((n - 1) * step for n, step in zip(x.shape, x.stride(), strict=True)) < x.numel():
+        return x
+    return x.contiguous()
 
 
 class _Call(torch.autograd.Function):
@@ -129,7 +141,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, its: Passes, wanted: tuple[bool, ...], n: int, *tensors: Any) -> tuple[torch.Tensor, ...]:
-        ctx.name = its.forward.__name__
+        ctx.name = its.name
         return tuple(_apart(its.backward(tensors[n:], wanted, tensors[:n]), tensors[n:]))
 
     @staticmethod
