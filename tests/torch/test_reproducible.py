@@ -156,12 +156,12 @@ def test_alone_and_in_a_batch(how, dtype):
         assert any(not torch.equal(a, b) for other in others for a, b in zip(other, together.tokens, strict=True))
 
 
-@pytest.mark.parametrize("name", ["opencl:intel", "opencl:pocl", "triton:interpreter"])
-def test_a_receipt_of_the_cpu_on_another_device(name, tmp_path):
+def test_a_receipt_of_the_cpu_on_another_device(tmp_path):
+    """One is enough: tests/receipts has the same decoder on all of them."""
     try:
-        device = accel.device(name)
+        device = accel.device("opencl:intel")
     except accel.AccelError as error:
-        pytest.skip(f"{name}: {error}")
+        pytest.skip(f"opencl:intel: {error}")
     model = llama(num_hidden_layers=1)
     path = tmp_path / "r.json"
     made = accel_torch.reproducible(model, device="cpu").generate([PROMPTS[0]], 2, receipt=path, values=True)
