@@ -208,7 +208,7 @@ setup(
     ],
     package_dir=folders,
     package_data={
-        "accel": ["py.typed", "testing/known_failures/*.txt"],
+        "accel": ["py.typed", "testing/known_failures/*.txt", "receipts/schema.json"],
         "accel.kernels": ["**/*.cl", "**/*.json"],
         "accel.bench": ["schema.json", "cpu/guards.toml", "report/templates/*", "workloads/*.toml", "suites.toml"],
     },

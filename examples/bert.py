@@ -6,12 +6,13 @@ arXiv:1810.04805.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
 
 import accel
-from accel import Array, nn
+from accel import Array, nn, receipts
 
 from .weights import Shapes, configuration, load, options, seeded, sha256
 
@@ -100,6 +101,22 @@ def sentences(hidden: Array, there: Array) -> Array:
     """One vector of length 1 for each row: the mean of the states of its tokens."""
     kept = accel.astype(there, hidden.dtype)[:, :, None]
     return nn.normalize(accel.sum(hidden * kept, axis=1) / accel.sum(kept, axis=1), axis=-1)
+
+
+@receipts.model(
+    "bert",
+    config=Config,
+    shapes=shapes,
+    inputs=("tokens", "there"),
+    ignored=lambda config: ("embeddings.position_ids",),
+)
+def recorded(
+    config: Config, weights: dict[str, Array], inputs: dict[str, Array], parameters: receipts.Nothing
+) -> Iterator[receipts.Output]:
+    """What a receipt has of the model."""
+    hidden, pooled = forward(config, weights, inputs["tokens"], inputs["there"])
+    yield receipts.Output("hidden", hidden)
+    yield receipts.Output("pooled", pooled)
 
 
 @click.command()

@@ -48,7 +48,8 @@ class TorchDecoder:
     def __init__(self, weights: dict[str, torch.Tensor], capacity: int) -> None:
         shape = (1, DECODER.num_key_value_heads, capacity, DECODER.head_dim)
         self.weights = weights
-        self.layers = [[torch.zeros(shape) for _ in range(2)] for _ in range(DECODER.num_hidden_layers)]
+        dtype = weights["model.embed_tokens.weight"].dtype
+        self.layers = [[torch.zeros(shape, dtype=dtype) for _ in range(2)] for _ in range(DECODER.num_hidden_layers)]
         self.length = 0
 
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -56,7 +57,7 @@ class TorchDecoder:
         end = self.length + n
         places = torch.arange(self.length, end, dtype=torch.float32)
         angles = places[:, None] * DECODER.rope_theta ** (torch.arange(0, size, 2) * (-1 / size))
-        cos, sin = (f(angles).repeat(1, 2) for f in (torch.cos, torch.sin))
+        cos, sin = (f(angles).repeat(1, 2).to(self.layers[0][0].dtype) for f in (torch.cos, torch.sin))
 
         def rotate(x: torch.Tensor) -> torch.Tensor:
             a, b = x.chunk(2, dim=-1)

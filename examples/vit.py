@@ -6,12 +6,13 @@ Dosovitskiy et al. 2020, arXiv:2010.11929.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
 
 import accel
-from accel import Array, nn
+from accel import Array, nn, receipts
 
 from .weights import Shapes, configuration, load, options, seeded, sha256
 
@@ -97,6 +98,14 @@ def forward(config: Config, weights: dict[str, Array], images: Array) -> Array:
         y = nn.linear(norm(x, f"{layer}.layernorm_after"), *of(f"{layer}.intermediate.dense"), activation="gelu")
         x = x + nn.linear(y, *of(f"{layer}.output.dense"))
     return nn.linear(norm(x, "vit.layernorm")[:, 0], *of("classifier"))
+
+
+@receipts.model("vit", config=Config, shapes=shapes, inputs=("images",))
+def recorded(
+    config: Config, weights: dict[str, Array], inputs: dict[str, Array], parameters: receipts.Nothing
+) -> Iterator[receipts.Output]:
+    """What a receipt has of the model."""
+    yield receipts.Output("scores", forward(config, weights, inputs["images"]))
 
 
 @click.command()

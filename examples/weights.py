@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,57 +13,11 @@ import click
 import numpy as np
 
 import accel
-from accel import Array, Device
+from accel import Array
 from accel.demo.seeded import Shapes, seeded
+from accel.receipts.weights import load
 
 __all__ = ["Shapes", "configuration", "load", "options", "seeded", "sha256"]
-
-
-def load(
-    path: str | Path, shapes: Shapes, device: str | Device | None = None, prefix: str = "", ignored: Iterable[str] = ()
-) -> dict[str, Array]:
-    """The tensors of a .safetensors file, or of all such files of a folder, on a device and in the files' dtypes.
-
-    shapes: what the model needs. prefix: of the names in the files; tensors without it belong to another model and are
-    left out. ignored: ends of names that are read over. Raises FileError, which names the file or the tensor, where a
-    file is not whole, or a tensor is missing, unexpected, there twice, of another shape or not floating; OSError.
-    """
-    found: dict[str, np.ndarray] = {}
-    path = Path(path)
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    for file in files:
-        for name, array in _read(file).items():
-            if not name.startswith(prefix) or name.endswith(tuple(ignored)):
-                continue
-            name = name.removeprefix(prefix)
-            if name in found:
-                raise accel.FileError(f"{file}: tensor {name} is in another file too")
-            found[name] = array
-    for problem, names in (("missing", shapes.keys() - found.keys()), ("unexpected", found.keys() - shapes.keys())):
-        if names:
-            raise accel.FileError(f"{path}: {_listed(problem, names)}")
-    for name, shape in shapes.items():
-        if found[name].shape != shape:
-            raise accel.FileError(f"{path}: tensor {name}: expected shape {shape}, got {found[name].shape}")
-        if accel.asarray(found[name][:0]).dtype not in (accel.float16, accel.bfloat16, accel.float32, accel.float64):
-            raise accel.FileError(f"{path}: tensor {name}: expected floating elements, got {found[name].dtype}")
-    return {name: accel.asarray(found[name], device=device, copy=True) for name in shapes}
-
-
-def _read(file: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(file)
-    except SafetensorError as error:
-        raise accel.FileError(f"{file}: not a whole safetensors file: {error}") from None
-
-
-def _listed(problem: str, names: Iterable[str], most: int = 5) -> str:
-    names = sorted(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{problem} tensors: {', '.join(names[:most])}{more}"
 
 
 def configuration(kind: type, path: str | None, **fixed: Any) -> Any:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -17,6 +15,7 @@ from typing import Any
 
 from ...errors import AccelError, ArgumentError
 from ...packages import remedy
+from ...written import write_whole
 from .statistics import joint_interval
 
 SCHEMA = "accel-bench/1"
@@ -120,22 +119,7 @@ def save(path: str | Path, record: Record) -> None:
     Raises ArgumentError where it cannot be written, ValueError for a NaN or infinity, which JSON does not have.
     """
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    target = Path(path)
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", suffix=".partial", delete=False
-        ) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)  # the file is made to be shared
-                os.replace(file.name, target)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise ArgumentError(f"{path}: cannot be written: {error.strerror}") from None
+    write_whole(path, text)
 
 
 def problems(record: Record) -> list[str]:

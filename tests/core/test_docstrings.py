@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 import accel
+import accel.receipts
 
 LONG, SHORT = 100, 40
 """A line this long, followed in its paragraph by one this short that does not end it, was broken by a machine."""
@@ -16,7 +17,7 @@ LONG, SHORT = 100, 40
 
 def public() -> Iterator[tuple[str, str]]:
     """(name, docstring) of every public function, class, method and property."""
-    for module in (accel, accel.fft, accel.linalg, accel.nn, accel.optim, accel.random, accel.special):
+    for module in (accel, accel.fft, accel.linalg, accel.nn, accel.optim, accel.random, accel.receipts, accel.special):
         yield module.__name__, inspect.getdoc(module) or ""
         for name in module.__all__:
             value = getattr(module, name)

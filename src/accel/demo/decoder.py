@@ -84,16 +84,21 @@ class Cache:
         return [kept[:, :, :end] for kept in self.layers[layer]]
 
 
-def logits(config: Config, weights: dict[str, Array], tokens: Array, cache: Cache) -> Array:
+def logits(
+    config: Config, weights: dict[str, Array], tokens: Array, cache: Cache, starts: Array | None = None
+) -> Array:
     """Scores (batch, n, vocabulary) of what follows each token of tokens (batch, n), which come behind the cache's.
 
-    The cache grows by them.
+    The cache grows by them. starts: int64 (batch,), the place in cache and tokens at which each sequence begins, None
+    for 0: what is before it is padding, has no part in any sequence, and gets scores that say nothing.
     """
     batch, n = tokens.shape
     table = weights["model.embed_tokens.weight"]
     pairs = accel.arange(0, config.head_dim, 2, dtype=accel.float32, device=tokens.device)
     places = accel.arange(cache.length, cache.length + n, dtype=accel.float32, device=tokens.device)
-    angles = places[:, None] * config.rope_theta ** (pairs * (-1 / config.head_dim))
+    if starts is not None:
+        places = accel.maximum(places - accel.astype(starts, accel.float32)[:, None, None], 0.0)  # (batch, 1, n)
+    angles = places[..., None] * config.rope_theta ** (pairs * (-1 / config.head_dim))
     cos, sin = (accel.astype(f(angles), table.dtype) for f in (accel.cos, accel.sin))
 
     def norm(x: Array, name: str) -> Array:
@@ -117,6 +122,7 @@ def logits(config: Config, weights: dict[str, Array], tokens: Array, cache: Cach
             is_causal=True,
             enable_gqa=True,
             causal_alignment="lower_right",
+            key_starts=starts,
         )
         mixed = mixed.swapaxes(1, 2).reshape(batch, n, config.hidden_size)
         x = x + nn.linear(mixed, weights[f"{layer}.self_attn.o_proj.weight"])
