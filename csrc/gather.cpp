@@ -103,13 +103,16 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
     const int64_t index_step = call.nest.inner_stride(2), length = call.problem.lengths[0];
     const int64_t step = call.problem.steps[0];
     const int64_t* const index = call.indices[0] + cursor.offset(2) + column * index_step;
-    for (int64_t i = 0; i < n; ++i) {
-      bool good;
-      const int64_t at = position(index[i * index_step], length, good) * step;
-      const T value = from[(column + i) * in_step + at];
-      to[i * out_step] = good ? value : T{0};
-    }
-    return;
+    const auto each = [=](int64_t out_by, int64_t in_by, int64_t index_by, int64_t by) __attribute__((always_inline)) {
+      for (int64_t i = 0; i < n; ++i) {
+        bool good;
+        const int64_t at = position(index[i * index_by], length, good) * by;
+        const T value = from[(column + i) * in_by + at];
+        to[i * out_by] = good ? value : T{0};
+      }
+    };
+    const bool plain = out_step == 1 && in_step == 0 && index_step == 1 && step == 1;  // three multiplications less
+    return plain ? each(1, 0, 1, 1) : each(out_step, in_step, index_step, step);
   }
   int64_t offsets[kBlock];
   bool goods[kBlock];
