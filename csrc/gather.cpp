@@ -13,6 +13,8 @@ constexpr int64_t kBlock = 512;              // elements whose offsets are worke
 constexpr int64_t kRun = 1 << 15;            // elements of a row with one index that are copied between two checkpoints
 constexpr int64_t kGrain = 1 << 15;          // elements of a task
 constexpr double kThreadElements = 1 << 17;  // elements that are worth a thread
+constexpr int64_t kAheadBytes = 1 << 12;     // how far before its copy a row is asked for
+constexpr int64_t kAskedBytes = 1 << 10;     // of a row; what follows, the CPU asks for by itself
 
 /// Operand 0 of `nest` is the output, operand 1 the input, the others are the index arrays.
 struct Call {
@@ -53,6 +55,40 @@ void copy_run(const Call& call, const RowCursor& cursor, int64_t column, int64_t
   }
 }
 
+/// Whether every row is a copy of a whole row that one index names.
+bool names_rows(const Call& call) {
+  return call.nest.rank() == 2 && call.problem.lengths.size() == 1 && !call.nothing && call.nest.inner_stride(0) == 1 &&
+         call.nest.inner_stride(1) == 1 && call.nest.inner_stride(2) == 0;
+}
+
+/// That many whole rows from the cursor on, of those that names_rows. They lie anywhere, so that no CPU foresees them.
+template <class T>
+void copy_rows(const Call& call, const RowCursor& cursor, int64_t rows) {
+  const int64_t columns = call.nest.inner(), bytes = columns * int64_t{sizeof(T)};
+  const int64_t out_row = call.nest.strides[0][0], in_row = call.nest.strides[1][0], apart = call.nest.strides[2][0];
+  const int64_t length = call.problem.lengths[0], step = call.problem.steps[0];
+  const int64_t ahead = std::max<int64_t>(1, kAheadBytes / bytes), asked = std::min(bytes, kAskedBytes);
+  T* to = reinterpret_cast<T*>(call.out) + cursor.offset(0);
+  const T* const from = reinterpret_cast<const T*>(call.in) + cursor.offset(1);
+  const int64_t* const index = call.indices[0] + cursor.offset(2);
+  const auto row = [&](int64_t r, bool& good) {
+    return from + r * in_row + position(index[r * apart], length, good) * step;
+  };
+  for (int64_t r = 0; r < rows; ++r, to += out_row) {
+    bool good;
+    if (r + ahead < rows) {
+      const char* const next = reinterpret_cast<const char*>(row(r + ahead, good));
+      for (int64_t at = 0; at < asked; at += 64) __builtin_prefetch(next + at);
+    }
+    const T* const x = row(r, good);
+    if (good) {
+      std::memcpy(to, x, static_cast<size_t>(bytes));
+    } else {
+      std::memset(to, 0, static_cast<size_t>(bytes));
+    }
+  }
+}
+
 /// n <= kBlock elements from `column` on of the cursor's row.
 template <class T>
 void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n) {
@@ -67,13 +103,16 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
     const int64_t index_step = call.nest.inner_stride(2), length = call.problem.lengths[0];
     const int64_t step = call.problem.steps[0];
     const int64_t* const index = call.indices[0] + cursor.offset(2) + column * index_step;
-    for (int64_t i = 0; i < n; ++i) {
-      bool good;
-      const int64_t at = position(index[i * index_step], length, good) * step;
-      const T value = from[(column + i) * in_step + at];
-      to[i * out_step] = good ? value : T{0};
-    }
-    return;
+    const auto each = [=](int64_t out_by, int64_t in_by, int64_t index_by, int64_t by) __attribute__((always_inline)) {
+      for (int64_t i = 0; i < n; ++i) {
+        bool good;
+        const int64_t at = position(index[i * index_by], length, good) * by;
+        const T value = from[(column + i) * in_by + at];
+        to[i * out_by] = good ? value : T{0};
+      }
+    };
+    const bool plain = out_step == 1 && in_step == 0 && index_step == 1 && step == 1;  // three multiplications less
+    return plain ? each(1, 0, 1, 1) : each(out_step, in_step, index_step, step);
   }
   int64_t offsets[kBlock];
   bool goods[kBlock];
@@ -103,6 +142,7 @@ void run_all(const Call& call, int64_t elements, int threads, Interrupt& interru
   bool alike = true;
   for (size_t k = 0; k < call.problem.lengths.size(); ++k) alike &= call.nest.inner_stride(2 + k) == 0;
   const int64_t columns = call.nest.inner(), most = alike ? kRun : kBlock;
+  const bool whole = names_rows(call);
   const int64_t tasks = std::min(elements, tasks_of(static_cast<double>(elements), kGrain, threads));
   const int64_t share = (elements + tasks - 1) / tasks;
   parallel_for((elements + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
@@ -110,6 +150,14 @@ void run_all(const Call& call, int64_t elements, int threads, Interrupt& interru
     const int64_t end = std::min(elements, at + share);
     RowCursor cursor(call.nest, at / columns);
     while (at < end) {
+      if (whole && column == 0 && columns <= most && end - at >= columns) {
+        const int64_t rows = std::min((end - at) / columns, most / columns);
+        copy_rows<T>(call, cursor, rows);
+        worker.checkpoint(rows * (columns + 8));
+        at += rows * columns;
+        if (at < end) cursor.advance(rows);
+        continue;
+      }
       const int64_t n = std::min({end - at, columns - column, most});
       if (alike) {
         copy_run<T>(call, cursor, column, n);

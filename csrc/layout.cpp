@@ -161,6 +161,24 @@ void transpose(int64_t rows, int64_t n, T* dst, int64_t dst_row, const T* src, i
   }
 }
 
+/// dst[i * stride] = src[i]
+template <class T>
+void scatter_row(int64_t n, T* dst, int64_t stride, const T* src) {
+  if (stride == 1) {
+    std::memmove(dst, src, static_cast<size_t>(n) * sizeof(T));
+    return;
+  }
+  int64_t i = 0;
+  if (stride == 2) {  // what is between may be another's, so each element is stored by itself
+    for (; i + 8 <= n; i += 8) {
+      T x[8];
+      std::memcpy(x, src + i, sizeof x);
+      for (int64_t k = 0; k < 8; ++k) dst[2 * (i + k)] = x[k];
+    }
+  }
+  for (; i < n; ++i) dst[i * stride] = src[i];
+}
+
 /// dst[i] = src[i * stride]
 template <class T>
 void gather_row(int64_t n, T* dst, const T* src, int64_t stride) {
@@ -174,11 +192,13 @@ void gather_row(int64_t n, T* dst, const T* src, int64_t stride) {
   } else {
     int64_t i = 0;
     if (stride == -1) {
+#pragma GCC unroll 4
       for (; i + count <= n; i += count) {
         const auto v = V::load(src - i - (count - 1));
         V::store(dst + i, V::template pick<count - 1, -1>(v, v, all));
       }
     } else if (stride == 2) {
+#pragma GCC unroll 4
       for (; i + count < n; i += count) {  // the element after the last is not there
         V::store(dst + i, V::template pick<0, 2>(V::load(src + 2 * i), V::load(src + 2 * i + count), all));
       }
@@ -194,7 +214,8 @@ void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64
     using T = decltype(zero);
     T* const out = static_cast<T*>(dst);
     const T* const x = static_cast<const T*>(src);
-    if (row_stride == 1 && rows > 1 && n > 1) return transpose(rows, n, out, n, x, stride);
+    if (row_stride == 1 && stride != 1 && rows > 1 && n > 1) return transpose(rows, n, out, n, x, stride);
+    if (row_stride == n * stride) return gather_row(rows * n, out, x, stride);
     for (int64_t r = 0; r < rows; ++r) gather_row(n, out + r * n, x + r * row_stride, stride);
   });
 }
@@ -205,13 +226,8 @@ void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, i
     T* const out = static_cast<T*>(dst);
     const T* const x = static_cast<const T*>(src);
     if (row_stride == 1 && rows > 1 && n > 1) return transpose(n, rows, out, stride, x, n);
-    for (int64_t r = 0; r < rows; ++r) {
-      if (stride == 1) {
-        std::memmove(out + r * row_stride, x + r * n, static_cast<size_t>(n) * sizeof(T));
-      } else {
-        for (int64_t i = 0; i < n; ++i) out[r * row_stride + i * stride] = x[r * n + i];
-      }
-    }
+    if (row_stride == n * stride) return scatter_row(rows * n, out, stride, x);
+    for (int64_t r = 0; r < rows; ++r) scatter_row(n, out + r * row_stride, stride, x + r * n);
   });
 }
 

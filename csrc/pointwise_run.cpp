@@ -155,7 +155,10 @@ class Pointwise::Pass {
 
   void run(Worker& worker) {
     while (at_ < end_) {
-      const int64_t n = !region_.by_row ? next_rows() : whole_rows() ? next_whole_rows() : next_in_row();
+      const int64_t n = !region_.by_row     ? next_rows()
+                        : copied_rows() > 1 ? next_copied_rows()
+                        : whole_rows()      ? next_whole_rows()
+                                            : next_in_row();
       at_ += n;
       worker.checkpoint(n * static_cast<int64_t>(program_.steps_.size() + 1));
     }
@@ -187,6 +190,23 @@ class Pointwise::Pass {
   }
 
   bool whole_rows() const { return direct_ && column_ == 0 && inner_ < kDirect && end_ - at_ >= inner_; }
+
+  /// Whole rows from here on that are only copied, to rows that follow each other.
+  int64_t copied_rows() const {
+    const int outer = region_.nest.rank() - 2;
+    if (!program_.steps_.empty() || column_ > 0 || outer < 0 || region_.streams || stride(0) != 1) return 0;
+    if (region_.nest.strides[0][outer] != inner_ || region_.sides[program_.result_ + 1].constant) return 0;
+    return std::min({cursor_.run(), (end_ - at_) / inner_, kDirect / inner_});
+  }
+
+  int64_t next_copied_rows() {
+    const size_t copied = static_cast<size_t>(program_.result_) + 1;
+    const int64_t rows = copied_rows();
+    gather(region_.sides[copied].size, rows, inner_, address(0), address(copied),
+           region_.nest.strides[copied][region_.nest.rank() - 2], stride(copied));
+    cursor_.advance(rows);
+    return rows * inner_;
+  }
 
   /// Several rows of a single step whose operands are read and written where they are: a call of the kernel for each.
   int64_t next_whole_rows() {

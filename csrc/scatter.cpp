@@ -13,6 +13,9 @@ namespace {
 
 constexpr int64_t kLanes = 64, kBlock = 4096;  // of rule 2
 constexpr int64_t kTile = 64;                  // elements of a row that are summed side by side
+constexpr int64_t kWide = 1 << 9;              // the same where a cell has no more rows than lanes
+constexpr int64_t kAhead = 8;                  // rows before a row is added, it is asked for
+constexpr int64_t kAskedBytes = 1 << 14;       // of the next cells' rows that are asked for while one is folded
 constexpr int64_t kPart = 1 << 14;             // elements between two checkpoints
 constexpr int64_t kPiece = 64;                 // elements of a row that one task of several moves at least
 constexpr double kGrain = 1 << 15;             // elements of a task
@@ -88,6 +91,16 @@ struct Product {
   }
 };
 
+/// y[i] = y[i] combined with x[i] for n elements that lie this far apart.
+template <class T, class Combine>
+void combine(int64_t n, T* y, int64_t y_step, const T* x, int64_t x_step) {
+  if (y_step == 1 && x_step == 1) {
+    for (int64_t i = 0; i < n; ++i) y[i] = Combine::of(y[i], x[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) y[i * y_step] = Combine::of(y[i * y_step], x[i * x_step]);
+  }
+}
+
 template <class T, class Combine>
 inline void store_elements(int64_t i, int64_t end, int64_t length, int64_t step, int64_t cell_step, int64_t value_step,
                            const T* values, const int64_t* cells, T* out) {
@@ -131,20 +144,15 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
       int64_t at;
       if (!place(p, cells[i * p.cell_step], at)) continue;
       along_row(nest, begin, end, [&](int64_t to, int64_t from, int64_t n) {
-        T* const y = out + at + to;
-        const T* const x = values + i * p.value_step + from;
-        if (out_step == 1 && value_step == 1) {
-          for (int64_t c = 0; c < n; ++c) y[c] = Combine::of(y[c], x[c]);
-        } else {
-          for (int64_t c = 0; c < n; ++c) y[c * out_step] = Combine::of(y[c * out_step], x[c * value_step]);
-        }
+        combine<T, Combine>(n, out + at + to, out_step, values + i * p.value_step + from, value_step);
       });
       worker.checkpoint(end - begin);
     }
   });
 }
 
-/// Rows of one cell, of which n <= kTile elements are folded: those at `order` from place `first` on.
+/// Rows of one cell, of which n <= kTile elements, or of kLanes rows n <= kWide, are folded: those at `order` from
+/// place `first` on.
 template <class T, class Combine>
 struct Rows {
   const T* values;
@@ -164,6 +172,10 @@ struct Rows {
       if (level == 0) {
         from = values + order[first + k] * row_step;
         by = step;
+        if (step == 1 && k + kAhead < items) {
+          const char* const next = reinterpret_cast<const char*>(values + order[first + k + kAhead] * row_step);
+          for (int64_t at = 0; at < n * int64_t{sizeof(T)}; at += 64) __builtin_prefetch(next + at);
+        }
       } else {
         sum(level - 1, size / kBlock, first + k * size, std::min(size, count - k * size), part);
       }
@@ -234,11 +246,13 @@ struct Rows {
     const T* rows[kLanes];
     for (int64_t l = 0; l < count; ++l) rows[l] = values + order[first + l] * row_step;
     if (count <= 8) return fold_few(rows, 1, count, total);
-    T parts[8 * kTile];
+    T parts[8 * kWide];
     const T* folded[8];
     for (int64_t l = 0; l < 8; ++l) {
-      fold_few(rows + l, 8, (count - l + 7) / 8, parts + l * kTile);
-      folded[l] = parts + l * kTile;
+      folded[l] = rows[l];
+      if (l + 8 >= count) continue;
+      fold_few(rows + l, 8, (count - l + 7) / 8, parts + l * n);
+      folded[l] = parts + l * n;
     }
     fold_few(folded, 1, 8, total);
   }
@@ -264,9 +278,13 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, const T* values, const
   threads = worthwhile(elements, kThreadElements, threads);
   const int64_t tasks = std::min(p.count, tasks_of(elements, kGrain, threads)), share = (p.count + tasks - 1) / tasks;
   const auto cell_at = [&](int64_t i) { return cells[order[i] * p.cell_step]; };
+  // Rows of the next cells, which lie anywhere, so that no CPU foresees them.
+  const int64_t bytes = columns * int64_t{sizeof(T)};
+  const int64_t ahead =
+      nest.rank() == 1 && value_step == 1 && bytes >= 64 ? std::max<int64_t>(1, kAskedBytes / bytes) : 0;
   parallel_for((p.count + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t stop = std::min(p.count, (task + 1) * share);
-    int64_t i = task * share;
+    int64_t i = task * share, asked = i;
     while (i > 0 && i < stop && cell_at(i) == cell_at(i - 1)) ++i;
     while (i < stop) {
       const int64_t first = i, cell = cell_at(i);
@@ -276,22 +294,22 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, const T* values, const
       if (!place(p, cell, at)) continue;
       int level = 0;
       for (; (i - first - 1) / size >= kBlock; ++level) size *= kBlock;
+      for (asked = std::max(asked, i); asked < std::min(p.count, i + ahead); ++asked) {
+        const char* const row = reinterpret_cast<const char*>(values + order[asked] * p.value_step);
+        for (int64_t at = 0; at < std::min(bytes, kAskedBytes); at += 64) __builtin_prefetch(row + at);
+      }
+      const int64_t tile = value_step == 1 && i - first <= kLanes ? kWide : kTile;
       along_row(nest, 0, columns, [&](int64_t to, int64_t from, int64_t n) {
         if (i - first == 1) {
           const T* const x = values + order[first] * p.value_step + from;
-          for (int64_t c = 0; c < n; ++c) {
-            T& y = out[at + to + c * out_step];
-            y = Combine::of(y, x[c * value_step]);
-          }
-          return;
+          return combine<T, Combine>(n, out + at + to, out_step, x, value_step);
         }
-        for (int64_t c = 0; c < n; c += kTile) {
+        for (int64_t c = 0; c < n; c += tile) {
           const Rows<T, Combine> rows{values + from + c * value_step, order, p.value_step, value_step,
-                                      std::min(kTile, n - c)};
-          T total[kTile];
+                                      std::min(tile, n - c)};
+          T total[kWide];
           rows.sum(level, size, first, i - first, total);
-          T* const y = out + at + to + c * out_step;
-          for (int64_t k = 0; k < rows.n; ++k) y[k * out_step] = Combine::of(y[k * out_step], total[k]);
+          combine<T, Combine>(rows.n, out + at + to + c * out_step, out_step, total, 1);
         }
       });
       worker.checkpoint((i - first) * columns);

@@ -134,6 +134,27 @@ def test_kernels_read_nothing_out_of_range(target, length):
             assert same(to_numpy(rows), want.T)
 
 
+@pytest.mark.parametrize("columns", [3, 64, 700, 40000])
+def test_whole_rows(columns):
+    """Of every length beside what is copied at once and asked for beforehand, in parts of threads, and 0 where a fused
+    function finds no row."""
+    rng = np.random.default_rng(columns)
+    table, at = rng.integers(1, 100, (30, columns)).astype(np.int32), rng.integers(-30, 30, (7, 200000 // columns))
+    wrong = at.copy()
+    wrong[::2, ::3], wrong[1::2, ::2] = 30, -31
+    want = np.where(((wrong >= -30) & (wrong < 30))[..., None], table[wrong.clip(-30, 29)], 0)
+    assert (want == 0).any() and (want != 0).any()
+    for threads in (1, 2):
+        with accel.config(num_threads=threads):
+            for x in (
+                accel.asarray(table),
+                accel.asarray(np.repeat(table, 2, 0))[::2],
+                accel.asarray(table[::-1])[::-1],
+            ):
+                assert same(accel.take(x, accel.asarray(at), axis=0), table[at])
+                assert same(accel.fuse(lambda x, i: accel.take(x, i, axis=0))(x, accel.asarray(wrong)), want)
+
+
 def test_fused_as_apart():
     x, table = np.arange(12.0).reshape(3, 4), np.array([[2, -1], [0, 1]])
 

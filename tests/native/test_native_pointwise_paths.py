@@ -136,6 +136,25 @@ def test_crossing_dimensions(cpu, isa, dtype, shape):
         assert (base == np.array(GUARD, x.dtype)).sum() >= base.size - plain.size
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_copies_of_rows(cpu, isa, dtype):
+    """Backwards, every second one, overlapping ones and repeated ones, of rows that are gathered and longer ones, into
+    rows that follow each other and every second element, beside which nothing is written."""
+    copy = cpu.Pointwise(isa, [dtype], [], dtype)
+    for rows, n in ((1, 300), (5, 7), (40, 31), (40, 300), (3, 1030), (70, 1024)):
+        x = random(np.random.default_rng(0), dtype, (2 * rows + 1, 2 * n + rows))
+        size = x.itemsize
+        windows = np.lib.stride_tricks.as_strided(x.ravel(), (rows, n), (size, size))
+        sources = (x[:rows, n - 1 :: -1][:, :n], x[rows - 1 :: -1][:, :n], x[: 2 * rows : 2, : 2 * n : 2], windows,
+                   x[:rows, -1 : -2 * n - 1 : -2], x[:1, :n].repeat(rows, 0), x[:rows, :1].repeat(n, 1))  # fmt: skip
+        for source in sources:
+            for step in (1, 2):
+                whole, target = inside((rows, n * step), dtype, 3)
+                run_pointwise(copy, target[:, ::step], [source], 2)
+                assert same(np.ascontiguousarray(target[:, ::step]), np.ascontiguousarray(source)), (rows, n, step)
+                assert untouched(whole, target) and (step == 1 or (target[:, 1::2] == GUARD).all())
+
+
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_large_results(cpu, isa, case):
     """What is stored around the caches, from any alignment and by any number of threads, is what small calls give."""

@@ -67,6 +67,23 @@ def test_cells_of_several_blocks_of_rows(cpu):
     assert not same(out, turned), "another order of the additions is seen"
 
 
+@pytest.mark.parametrize(("dtype", "columns"), [("float32", 16), ("float32", 1100), ("float64", 67), ("int16", 515)])
+def test_cells_of_every_number_of_rows(cpu, dtype, columns):
+    """Up to more than lanes, which are folded elsewhere; rows shorter and longer than what is folded at a time."""
+    rng = np.random.default_rng(0)
+    cells = rng.permutation(np.repeat(np.arange(70), np.arange(70)))
+    values, held = random(rng, dtype, (len(cells), columns)), random(rng, dtype, (70, columns))
+    want = evaluate(Scatter((70, columns), (-1, 1), "add"), held, values, cells)
+    for order in "CF":
+        for threads in (1, 2):
+            out = np.array(held, order=order)
+            run_scatter(cpu, out, np.asarray(values, order=order), cells, threads, kind="add")
+            assert same(np.ascontiguousarray(out), want), (order, threads)
+    mixed = rng.permutation(len(cells))
+    turned = evaluate(Scatter((70, columns), (-1, 1), "add"), held, values[mixed], cells[mixed])
+    assert same(turned, want) == (dtype == "int16"), "another order of the additions of floats is seen"
+
+
 def test_arguments_that_do_not_fit(cpu):
     for dtype in ("bool", "float16", "bfloat16"):
         with pytest.raises(ValueError, match="there is no sum or product of"):

@@ -105,7 +105,9 @@ def embedding_bag(
         return result
 
     made = put(rows, "max" if how == "max" else "add", nothing_of("max", rows.dtype) if how == "max" else 0)
-    if how != "sum":
+    if offsets is None and padding_idx is None:  # every bag has as many rows
+        made = made / input.shape[1] if how == "mean" else made
+    elif how != "sum":
         many = put(constant(1, INT64, weight.device).view((n,), (0,)), "add", 0)
         many = reshape(many, (count, 1))
         if how == "mean":
