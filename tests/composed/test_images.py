@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,6 +136,21 @@ def test_shuffles_patches_and_padding() -> None:
         same(columns, theirs)
         given = ((6, 9), kernel, dilation, padding, stride)
         close(nn.fold(np.asarray(columns), *given), F.fold(theirs, *given))
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("how", [(2, 1, 0, 1), ((3, 2), (1, 2), (1, 0), 2), (2, 1, 0, 2)])
+def test_the_derivative_of_patches_that_overlap(how: Any, pairs: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 3, 6, 7, 2))
+    t = torch.view_as_complex(torch.from_numpy(x)) if pairs else torch.from_numpy(x[..., 0].copy())
+    t.requires_grad_()
+    theirs = F.unfold(t, *how)
+    g = torch.from_numpy(rng.standard_normal((*theirs.shape, 2)))
+    g = torch.view_as_complex(g) if pairs else g[..., 0]
+    theirs.backward(g)
+    (mine,) = accel.vjp(lambda x: nn.unfold(x, *how), t.detach())[1](g)
+    torch.testing.assert_close(mine, t.grad)
 
 
 @pytest.mark.parametrize(

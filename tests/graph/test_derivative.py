@@ -495,6 +495,13 @@ def test_a_stopped_value_is_what_was_given():
     assert isinstance(theirs, torch.Tensor) and theirs.numpy().tobytes() == special.tobytes()
 
 
+def test_a_view_of_nothing_gives_zeros():
+    for cut in (lambda x: x[:0], lambda x: x[:, 2:2] * 2.0):
+        graph = graph_of(cut, [x := on_cpu(normal(3, 4))])
+        (found,) = backward(graph, forward(graph, [x]), [on_cpu(np.ones(graph.outputs[0][0], np.float32))])
+        assert found.shape == (3, 4) and not np.asarray(found).any()
+
+
 def test_refusals():
     x = on_cpu(normal(8))
     window = graph_of(lambda x: x.view((3, 3), (1, 1)) * 2.0, [x])

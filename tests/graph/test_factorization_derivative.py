@@ -92,6 +92,8 @@ def test_solve(n, batches, pairs, seed):
 
 def test_solve_of_a_vector_and_of_a_mixture():
     alike(linalg.solve, torch.linalg.solve, square(3, 4), normal(4, 4))
+    of_each = square(3, 4, (2,)), normal(4, 4)
+    alike(linalg.solve, lambda a, b: torch.linalg.solve(a, b[:, None])[..., 0], *of_each)
     a, b = square(3, 4), normal(4, 4, 2, pairs=True)
     w = (normal(5, 4, 2, pairs=True),)
     g = accel.grad(lambda a, b, w: weighed(linalg.solve(a, b), w, accel), (0, 1))(a, b, w)

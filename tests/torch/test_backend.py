@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.fixture(autouse=True)
 def _fresh():
     torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     torch.manual_seed(0)
     with accel.config(device="cpu"):
         yield
@@ -164,6 +165,100 @@ def test_other_lengths_are_compiled_anew_and_right():
         torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
         mine, its = (torch.autograd.grad(y.sum(), model[0].weight)[0] for y in (got, want))
         torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-5)
+
+
+def cut_of(function, *inputs):
+    """What a compiled function gives, and the graphs that it was cut into."""
+    graphs = {}
+    compiled = torch.compile(function, backend=lambda g, i: watched(g, i, graphs.__setitem__))
+    return compiled(*inputs), graphs
+
+
+def attended(rank, **how):
+    """Attention as models write it: heads taken from a last axis, and put back there."""
+
+    def function(q, k, v):
+        q, k, v = (x.unflatten(-1, (-1, 8)).transpose(-3, -2) for x in (q, k, v))
+        y = nn.functional.scaled_dot_product_attention(q, k, v, **how)
+        return y.transpose(-3, -2).reshape(*y.shape[: rank - 3], y.shape[-2], -1)
+
+    return function
+
+
+HEADS = torch.ones(9, 9, dtype=torch.bool).tril(2)
+WAYS = {
+    "all": (4, {}),
+    "causal": (4, {"is_causal": True, "scale": 0.3}),
+    "mask": (4, {"attn_mask": HEADS}),
+    "added": (4, {"attn_mask": torch.zeros(2, 9, 9).masked_fill(~HEADS, -torch.inf)}),
+    "grouped": (4, {"enable_gqa": True}),
+    "one sequence": (3, {"is_causal": True}),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_attention_is_one_operator_forward_and_backward(name):
+    rank, how = WAYS[name]
+    batch = (2,) if rank == 4 else ()
+    given = [torch.randn(*batch, 9, n, requires_grad=True) for n in (32, *(2 * [16 if name == "grouped" else 32]))]
+    if name == "added":
+        how = {"attn_mask": how["attn_mask"].repeat(2, 1, 1)[None].expand(2, -1, -1, -1)}
+    function = attended(rank, **how)
+    got, graphs = cut_of(function, *given)
+    wide = [x.detach().double().requires_grad_() for x in given]
+    exact = {k: x.double() if k == "attn_mask" and x.is_floating_point() else x for k, x in how.items()}
+    want = attended(rank, **exact)(*wide)
+    torch.testing.assert_close(got.double(), want, rtol=1e-5, atol=1e-6)
+    loss(got).backward()
+    loss(want).backward()
+    for mine, its in zip(given, wide, strict=True):
+        torch.testing.assert_close(mine.grad.double(), its.grad, rtol=1e-4, atol=1e-7)
+    for kind, operator in (
+        ("forward", "accel.scaled_dot_product_attention.default"),
+        ("backward", "accel.vjp.default"),
+    ):
+        nodes = [node for part in graphs[kind].parts for node in part]
+        assert operator in map(str, (node.target for node in nodes)) and not graphs[kind].left
+        assert not any("mm" in str(node.target) or "softmax" in str(node.target) for node in nodes)
+
+
+def test_attention_has_torchs_strides():
+    """So that a model may view it as it does with torch's."""
+
+    def function(x):
+        x = x.view(2, -1, 3, 8).transpose(1, 2)
+        y = nn.functional.scaled_dot_product_attention(x, x, x)
+        return y.transpose(1, 2).view(2, -1, 24)
+
+    x = torch.randn(2, 5, 24)
+    got, graphs = cut_of(function, x)
+    torch.testing.assert_close(got, function(x))
+    (part,) = graphs["inference"].parts
+    assert "accel.scaled_dot_product_attention.default" in map(str, (node.target for node in part))
+
+
+def test_attention_that_accel_lacks_is_taken_apart():
+    x = torch.randn(1, 2, 5, 300)
+    got, graphs = cut_of(lambda x: nn.functional.scaled_dot_product_attention(x, x, x), x)
+    torch.testing.assert_close(got, nn.functional.scaled_dot_product_attention(x, x, x))
+    assert any("mm" in str(node.target) for part in graphs["inference"].parts for node in part)
+    torch.manual_seed(0)
+    dropped, _ = cut_of(lambda x: nn.functional.scaled_dot_product_attention(x, x, x, dropout_p=0.5), x[..., :8])
+    assert not torch.equal(dropped, nn.functional.scaled_dot_product_attention(*[x[..., :8]] * 3))
+
+
+def test_training_at_many_lengths_is_one_graph():
+    model = encoder()
+    wide = copy.deepcopy(model).double()
+    compiled = torch.compile(model, backend="accel")
+    for n in range(2, 14):  # more than torch's limit of recompilations
+        x = torch.randn(2, n, 16)
+        got, want = compiled(x), wide(x.double())
+        torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-5)
+        weights = model.self_attn.in_proj_weight, wide.self_attn.in_proj_weight
+        mine, its = (torch.autograd.grad(y.sum(), w)[0] for y, w in zip((got, want), weights, strict=True))
+        torch.testing.assert_close(mine.double(), its, rtol=1e-3, atol=1e-4)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2  # of the first length, and of all others
 
 
 def test_a_model_is_explained_and_left_alone():

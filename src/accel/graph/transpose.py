@@ -20,6 +20,8 @@ def transposed(g: Array, read: Read, its: Layout) -> Array:
     """
     if read.layout.shape == its.shape and read.layout.strides == its.strides and read.offset == 0:
         return g
+    if 0 in read.layout.shape:
+        return filled(0, its.shape, its.dtype, g.device)
     repeated = tuple(a for a, (n, step) in enumerate(_axes(read.layout)) if n > 1 and step == 0)
     single = tuple(a for a, (n, step) in enumerate(_axes(read.layout)) if n == 1 or step == 0)
     if repeated:

@@ -11,6 +11,7 @@ import torch
 from torch.fx import GraphModule
 from torch.ops import aten
 
+from .aten import attention
 from .cut import Cut, cut
 
 KEPT = (aten.embedding_dense_backward.default, aten._adaptive_avg_pool2d.default)
@@ -38,6 +39,7 @@ def backend(module: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
 
 def compiled(module: GraphModule, inputs: Sequence[Any], watch: Callable[[str, Cut], None]) -> Callable[..., Any]:
     """`backend`, watched. watch: is told of each graph, "forward", "backward" or "inference", how it was cut."""
+    attention.keep_whole(module)
     if any(map(_is_symbolic, inputs)):
         return _by_lengths(module, watch)
     from torch._dynamo.backends.common import aot_autograd
@@ -58,7 +60,7 @@ def compiled(module: GraphModule, inputs: Sequence[Any], watch: Callable[[str, C
         inference_compiler=compiler("inference"),
         decompositions=_decompositions(),
     )
-    with sdpa_kernel(SDPBackend.MATH):  # attention as products and softmax
+    with sdpa_kernel(SDPBackend.MATH):  # attention that accel has not whole: as products and softmax
         return compile(module, inputs)
 
 

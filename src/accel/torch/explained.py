@@ -118,12 +118,16 @@ def report(kind: str, its: Cut) -> GraphReport:
 
 
 def flops(node: Node) -> int:
-    """The floating-point operations of a node: by torch's counter, else one for each element of the largest operand or
-    result."""
+    """The floating-point operations of a node: by torch's counter, of accel's operators by what they are made of, else
+    one for each element of the largest operand or result."""
     from torch.utils.flop_counter import flop_registry
 
     if node.op != "call_function" or is_views(node):
         return 0
+    if getattr(node.target, "namespace", None) == "accel":
+        from .library_operator import flops as of_operator
+
+        return of_operator(*map_arg((node.target, node.args, node.kwargs), lambda n: n.meta["val"]))
     counted = flop_registry.get(getattr(node.target, "overloadpacket", None))
     if counted is not None:
         args, keywords = map_arg((node.args, node.kwargs), lambda n: n.meta["val"])

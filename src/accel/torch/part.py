@@ -45,7 +45,7 @@ def refusal(node: Node) -> str | None:
         layouts = tuple(_layout(x.meta["val"]) for x in operands)
         wanted = wanted_of(node.meta["val"])
         _check_place(node.meta["val"])
-        made = _traced(lambda *arrays: computed(node, wanted, dict(zip(operands, arrays, strict=True))), layouts)
+        made = traced(lambda *arrays: computed(node, wanted, dict(zip(operands, arrays, strict=True))), layouts)
     except AccelError as error:
         return str(error).split("; the traced function stands at")[0]
     several = wanted if isinstance(wanted, tuple) else (wanted,)
@@ -77,7 +77,7 @@ def _check_place(value: Any) -> None:
             raise UnsupportedError(f"a {x.layout} tensor on {x.device}: only dense ones on the CPU are taken")
 
 
-def _traced(function: Callable[..., Any], layouts: Sequence[Layout]) -> tuple[Any, ...]:
+def traced(function: Callable[..., Any], layouts: Sequence[Layout]) -> tuple[Any, ...]:
     """The results of a function of arrays, traced on layouts and one number."""
     made: list[Any] = []
 

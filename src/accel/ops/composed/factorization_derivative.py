@@ -85,10 +85,10 @@ def solve(cotangents: Cotangents, results: Sequence[Array], x1: Array, x2: Array
     g, x = cotangents[0], results[0]
     if g is None or not x.size:
         return {}
+    g, x = (v[..., None] if x2.ndim == 1 else v for v in (g, x))
     along = fn.solve(adjoint(x1), g)[0]
-    columns = [v[..., None] if x2.ndim == 1 else v for v in (along, x)]
-    beside = _summed(columns[0], x2[:, None] if x2.ndim == 1 else x2)
-    outer = -matmul(columns[0], adjoint(columns[1]))
+    beside = _summed(along, x2[:, None] if x2.ndim == 1 else x2)
+    outer = -matmul(along, adjoint(x))
     return {"x1": _summed(outer, x1), "x2": beside[:, 0] if x2.ndim == 1 else beside}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -13,6 +14,8 @@ from ...array import Array
 from ...conversion import constant, table
 from ...dtypes import FLOATS, TABLE, DType, check_scalar
 from ...errors import ArgumentError, ShapeError, shown
+from ...parts import pair
+from ..complex.part import imag, real
 from ..compose import MovedOperand, Operand, composed
 from ..pieces import filled
 from ..primitive.scatter import add_rows
@@ -29,12 +32,13 @@ def examples(name: str, dtype: DType) -> Any:
     return patches_family.FAMILIES[name](dtype)
 
 
-def _moves(name: str) -> Any:
+def _moves(name: str, **columns: Any) -> Any:
     return composed(
         reference=getattr(exact, name),
         samples=partial(examples, name),
         dtypes=tuple(TABLE.values()),
         exact=True,
+        **columns,
     )
 
 
@@ -143,7 +147,15 @@ def _patches(op: str, lengths: Any, kernel_size: Any, dilation: Any, padding: An
     return found
 
 
-@_moves("unfold")
+def _folded(cotangents: Sequence[Array | None], results: Sequence[Array], x: Array, **named: Any) -> Any:
+    """What `unfold` takes to several places is summed there: patches may overlap, as views of an operand may not."""
+    (g,) = cotangents
+    assert g is not None
+    its = partial(fold, output_size=x.shape[-2:], **named)
+    return {"x": its(g) if g.dtype.kind != "c" else pair(its(real(g)), its(imag(g)))}
+
+
+@_moves("unfold", vjp=_folded)
 def unfold(x: MovedOperand, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Array:
     """Patches of images as columns: (n, c, h, w) becomes (n, c k k, patches), or without n.
 
