@@ -13,9 +13,9 @@ from .factor_family import laid
 from .families import Edge, Sample, Samples
 from .values import values
 
-SHAPES = ((1, 1), (2, 2), (3, 4), (4, 3), (5, 5), (2, 9), (9, 2))
+SHAPES = ((1, 1), (2, 2), (3, 4), (4, 3), (4, 4), (2, 9), (9, 2))
 
-BATCHES = ((), (), (), (2,), (1, 3), (0,))
+BATCHES = ((), (), (), (2,), (1, 2), (0,))
 
 
 def rows(dtype: DType, pairs: bool) -> Samples:
@@ -24,7 +24,7 @@ def rows(dtype: DType, pairs: bool) -> Samples:
     parts = 2 if pairs else 1
 
     def draw(its: Draw) -> Sample:
-        count, k, beside = its.integer(0, 2), its.integer(1, 3), its.integer(0, 7)
+        count, k, beside = its.integer(0, 1), its.integer(1, 2), its.integer(0, 7)
         length = 2 * k + its.integer(0, 70)
         rng, regime = np.random.default_rng(its.integer(0, 2**32 - 1)), its.choice(("normal", "normal", "integers"))
         made = [values(rng, dtype, (count, 2 * k, length + beside), regime) for _ in range(parts)]
@@ -66,7 +66,7 @@ def rows(dtype: DType, pairs: bool) -> Samples:
 
     sizes = ((1, 1, 2, 0), (2, 1, LANES, 2), (1, 3, LANES + 1, 6), (1, 5, 12, 10), (1, 2, BLOCK + 5, 4))
     edges = [edge(*its) for its in (*sizes, (1, 1, 2 * BLOCK + LANES, 1), (1, 17, 40, 120))]
-    edges += [edge(2, 4, 9, 8, change) for change in (dependent, equal, nan, infinite, graded, still)]
+    edges += [edge(2, 2, 5, 4, change) for change in (dependent, equal, nan, infinite, graded, still)]
     return Samples(draw, edges)
 
 
@@ -100,11 +100,11 @@ def _of(dtype: DType, shapes: Any, beside: Any, **sometimes: Any) -> Samples:
     square = all(m == n for m, n in shapes)
     edges = [edge(0, 0), edge(2, 0, 0), edge(1, 1), edge(9, 9)]
     edges += [edge(4, 4, regime=regime) for regime in ("zeros", "tiny", "huge", "few", "special")]
-    return Samples(draw, [*edges, *(() if square else (edge(0, 3), edge(3, 0), edge(20, 3), edge(3, 20)))])
+    return Samples(draw, [*edges, *(() if square else (edge(0, 3), edge(3, 0), edge(9, 3), edge(3, 9)))])
 
 
 def _squares(dtype: DType) -> Samples:
-    return _of(dtype, [(n, n) for n in (1, 2, 3, 5)], lambda rng, x: ())
+    return _of(dtype, [(n, n) for n in (1, 2, 3, 4)], lambda rng, x: ())
 
 
 FAMILIES = {

@@ -111,22 +111,19 @@ def _ranks(x: np.ndarray, length: int) -> np.ndarray:
     return np.argsort(np.argsort(-norms, kind="stable"), kind="stable")
 
 
-def rows(*parts: np.ndarray, length: int) -> Any:
-    """In the order and the directions of the canonical ones."""
-    from ..primitive import jacobi
-
-    canonical = _whole(jacobi.steps(length, *parts)[:-1])
+def rows(made: tuple[np.ndarray, ...], *parts: np.ndarray, length: int) -> Any:
+    """In the order and the directions of the canonical ones, which are made."""
+    canonical = _whole(made)
     found = []
     for x, its in zip(_whole(parts), canonical, strict=True):
-        made = turned(x, length)[_ranks(its, length)] if _finite(x) else _wide(x) * np.nan
-        found.append(_aligned(made, its))
+        exact_rows = turned(x, length)[_ranks(its, length)] if _finite(x) else _wide(x) * np.nan
+        found.append(_aligned(exact_rows, its))
     exact = np.array(found).reshape(canonical.shape)
     return *((exact,) if len(parts) == 1 else (exact.real, exact.imag)), np.zeros((len(exact), 1))
 
 
-def bound_rows(reference: Any, *parts: np.ndarray, length: int) -> Any:
-    from ..primitive import jacobi
-
+def bound_rows(reference: Any, *parts: np.ndarray, length: int, enough: float) -> Any:
+    """enough: the largest cosine that may be left."""
     exact, given = _whole(reference[:-1]), _whole(parts)
     found, worst = np.full(exact.shape, np.inf), np.full((len(exact), 1), np.inf)
     for i, (its, x) in enumerate(zip(exact, given, strict=True)):
@@ -136,7 +133,7 @@ def bound_rows(reference: Any, *parts: np.ndarray, length: int) -> Any:
         error, whole = backward(x, length, size(x[:, :length])), size(x)
         off = backward(x, length, whole) + _over(error, gaps(norms)) * whole
         found[i] = off[:, None]
-        worst[i] = jacobi.enough(as_dtype(parts[0].dtype), length) if np.isfinite(error) else np.inf
+        worst[i] = enough if np.isfinite(error) else np.inf
     return *(found,) * len(parts), worst
 
 

@@ -170,13 +170,13 @@ def steps(length: int, *parts: np.ndarray) -> tuple[np.ndarray, ...]:
 def _reference(*parts: np.ndarray, length: int) -> Any:
     from ..composed import exact_jacobi
 
-    return exact_jacobi.rows(*parts, length=length)
+    return exact_jacobi.rows(steps(length, *parts)[:-1], *parts, length=length)
 
 
 def _bound(reference: Any, *parts: np.ndarray, length: int) -> Any:
     from ..composed import exact_jacobi
 
-    return exact_jacobi.bound_rows(reference, *parts, length=length)
+    return exact_jacobi.bound_rows(reference, *parts, length=length, enough=enough(as_dtype(parts[0].dtype), length))
 
 
 def _samples(pairs: bool, dtype: DType) -> Any:
