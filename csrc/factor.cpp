@@ -1,7 +1,9 @@
 #include "factor.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 
 #include "contract.hpp"
@@ -142,6 +144,108 @@ struct Run {
   }
 };
 
+/// Rows of one matrix in scratch memory, zeros behind the elements that are made orthogonal and behind the others, each
+/// of whole vectors; of complex numbers imaginary parts are behind each row's real ones.
+template <class T>
+struct Jacobi {
+  const Run<T>& run;
+  const int64_t pairs = run.p.m / 2, rounds = run.p.m - 1, length = up(run.p.length, kLanes),
+                step = length + up(run.p.n - run.p.length, run.kernels.vector), row = step * run.parts;
+  const T enough = 2 * std::numeric_limits<T>::epsilon() * std::sqrt(static_cast<T>(run.p.length));
+
+  static int64_t up(int64_t n, int64_t whole) { return (n + whole - 1) / whole * whole; }
+
+  /// What is at one place of a round robin's ring of all rows but the first one.
+  int64_t ring(int64_t place, int64_t round) const {
+    const int64_t first = place < round ? place - round + rounds : place - round;
+    return first < pairs - 1 ? first + 1 : 3 * pairs - 2 - first;
+  }
+
+  /// Pairs [begin, end) of a round. Returns the largest cosine; NaN where it met one.
+  T turn(T* rows, int64_t round, int64_t begin, int64_t end) const {
+    T worst = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t top = i == 0 ? 0 : ring(i - 1, round), bottom = ring(2 * pairs - 2 - i, round);
+      run.kernels.rotate(length, step, rows + top * row, rows + bottom * row, &worst);
+    }
+    return worst;
+  }
+
+  static T larger(T a, T b) { return a != a || a > b ? a : b; }
+
+  T* begin(int64_t matrix) const {
+    T* const rows = run.room(ScratchUse::kPackA, step * run.p.m);
+    for (int part = 0; part < run.parts; ++part) {
+      const View<T> from = run.a(part, matrix);
+      for (int64_t i = 0; i < run.p.m; ++i) {
+        T* const to = rows + i * row + part * step;
+        std::fill(to, to + step, T{0});
+        for (int64_t j = 0; j < run.p.n; ++j) to[at(j)] = from(i, j);
+      }
+    }
+    return rows;
+  }
+
+  void end(int64_t matrix, const T* rows, T worst) const {
+    for (int part = 0; part < run.parts; ++part) {
+      const View<T> to = run.result(part, matrix);
+      for (int64_t i = 0; i < run.p.m; ++i) {
+        for (int64_t j = 0; j < run.p.n; ++j) to(i, j) = rows[i * row + part * step + at(j)];
+      }
+    }
+    run.template beside<T>(matrix)(0, 0) = worst;
+  }
+
+  int64_t at(int64_t j) const { return j < run.p.length ? j : j - run.p.length + length; }
+
+  /// Sweeps of one matrix, of which round(rows, number) makes one.
+  template <class Round>
+  void sweeps(int64_t matrix, const Round& round) const {
+    T* const rows = begin(matrix);
+    T worst = 0;
+    for (int sweep = 0; sweep < kSweeps; ++sweep) {
+      worst = 0;
+      for (int64_t number = 0; number < rounds; ++number) worst = larger(worst, round(rows, number));
+      if (!(worst > enough)) break;
+    }
+    end(matrix, rows, worst);
+  }
+};
+
+template <class T>
+void run_jacobi(const FactorRow& kernels, int parts, const FactorProblem& p, char* const* in, char* const* out,
+                int threads, Interrupt& interrupt) {
+  const Run<T> run{kernels, p, parts, in, out};
+  const Jacobi<T> jacobi{run};
+  const double round = static_cast<double>(jacobi.pairs) * static_cast<double>(jacobi.row) * (2 * parts);
+  const int within = worthwhile(round, kThreadWork, threads);
+  if (p.count < threads && within > 1) {  // pairs of rows at once, else matrices
+    for (int64_t matrix = 0; matrix < p.count; ++matrix) {
+      jacobi.sweeps(matrix, [&](T* rows, int64_t number) {
+        T found[8];
+        const int64_t tasks = std::min<int64_t>({within, 8, jacobi.pairs});
+        parallel_for(tasks, within, interrupt, [&](int64_t task, Worker& worker) {
+          found[task] = jacobi.turn(rows, number, jacobi.pairs * task / tasks, jacobi.pairs * (task + 1) / tasks);
+          worker.checkpoint(static_cast<int64_t>(round / static_cast<double>(tasks) / 8));
+        });
+        T worst = 0;
+        for (int64_t task = 0; task < tasks; ++task) worst = jacobi.larger(worst, found[task]);
+        return worst;
+      });
+    }
+    return;
+  }
+  const double all = round * static_cast<double>(jacobi.rounds * p.count);
+  threads = worthwhile(all, kThreadWork, threads);
+  parallel_for(p.count, threads, interrupt, [&](int64_t matrix, Worker& worker) {
+    jacobi.sweeps(matrix, [&](T* rows, int64_t number) {
+      const T worst = jacobi.turn(rows, number, 0, jacobi.pairs);
+      worker.checkpoint(static_cast<int64_t>(round / 8));
+      return worst;
+    });
+  });
+}
+
 template <class T>
 void run_all(const FactorRow& kernels, Factor::Kind kind, int parts, const FactorProblem& p, char* const* in,
              char* const* out, int threads, Interrupt& interrupt) {
@@ -174,7 +278,7 @@ void run_all(const FactorRow& kernels, Factor::Kind kind, int parts, const Facto
 
 Factor::Factor(const KernelTable& table, const std::string& kind, DType dtype, bool pairs)
     : dtype_(dtype), parts_(pairs ? 2 : 1) {
-  const char* const names[] = {"cholesky", "lu", "qr", "solve", "solve_unit"};
+  const char* const names[] = {"cholesky", "lu", "qr", "solve", "solve_unit", "jacobi"};
   const auto* const found = std::find(std::begin(names), std::end(names), kind);
   if (found == std::end(names)) throw std::invalid_argument("unknown factorisation " + kind);
   kind_ = static_cast<Kind>(found - names);
@@ -189,6 +293,11 @@ Factor::Factor(const KernelTable& table, const std::string& kind, DType dtype, b
 void Factor::run(const FactorProblem& problem, char* const* inputs, char* const* outputs, int threads,
                  Interrupt& interrupt) const {
   if (problem.count == 0 || problem.m == 0 || problem.n == 0) return;
+  if (kind_ == Kind::kJacobi) {
+    (dtype_ == DType::kFloat32 ? run_jacobi<float> : run_jacobi<double>)(*row_, parts_, problem, inputs, outputs,
+                                                                         threads, interrupt);
+    return;
+  }
   (dtype_ == DType::kFloat32 ? run_all<float> : run_all<double>)(*row_, kind_, parts_, problem, inputs, outputs,
                                                                  threads, interrupt);
 }

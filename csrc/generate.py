@@ -19,6 +19,7 @@ CONSTANTS = {
     "BLOCK": "kBlock",
     "SCAN": "kScan",
     "FACTOR": "kFactor",
+    "SWEEPS": "kSweeps",
 }
 
 

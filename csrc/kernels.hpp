@@ -259,6 +259,9 @@ struct FactorRow {
   /// x[i * step + c], i < n, of `vectors` vectors of columns c becomes the solution with the lower triangle
   /// l[i * kFactor + k]; unit: as if its diagonal were 1.
   void (*solve)(int64_t n, int64_t vectors, const void* l, bool unit, void* x, int64_t step);
+  /// Jacobi's rotation of two rows of `step` elements, whole vectors, which makes the first `length` of them, whole
+  /// lanes, orthogonal. worst: becomes the cosine of their angle where that is larger, or NaN.
+  void (*rotate)(int64_t length, int64_t step, void* p, void* q, void* worst);
 };
 
 /// What the machine reaches at most, to compare kernels with.

@@ -31,13 +31,14 @@ UNSWEPT = (
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
     "adaptive_max_pool2d", "adaptive_max_pool3d", "affine_grid", "allclose", "average", "avg_pool1d", "avg_pool2d",
     "avg_pool3d", "beta", "betaln", "channel_shuffle", "cholesky", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-    "conv_transpose2d", "conv_transpose3d", "corrcoef", "cov", "cross", "det", "dynamic_quantize", "embedding_bag",
+    "conv_transpose2d", "conv_transpose3d", "corrcoef", "cov", "cross", "det", "dynamic_quantize", "eigh", "eigvalsh",
+    "embedding_bag",
     "fold", "frexp", "grid_sample", "index_add", "int8_matmul", "interp", "interpolate", "inv", "isclose", "lcm",
     "lerp", "matrix_norm", "max_pool1d", "max_pool2d", "max_pool3d", "median", "multi_head_attention", "nan_to_num",
     "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin", "nanprod", "nanstd", "nansum", "nanvar",
-    "pixel_shuffle", "pixel_unshuffle", "ptp", "put_along_axis", "qr", "quantile", "route",
+    "pinv", "pixel_shuffle", "pixel_unshuffle", "ptp", "put_along_axis", "qr", "quantile", "route",
     "scaled_dot_product_attention", "scaled_int8_matmul", "segment_max", "segment_mean", "segment_min", "slogdet",
-    "solve", "trapezoid", "unfold",
+    "solve", "svd", "svdvals", "trapezoid", "unfold",
 )  # fmt: skip
 """Ops whose kernels and launches are those of ops that sweeps measure, or that `accel bench cpu` times."""
 

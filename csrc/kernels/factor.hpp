@@ -13,6 +13,8 @@ static inline double root(double x) { return sqrt_f64(x); }
 static inline float fma_of(float a, float b, float c) { return fma_f32(a, b, c); }
 static inline double fma_of(double a, double b, double c) { return fma_f64(a, b, c); }
 
+using Rotation = void (*)(int64_t length, int64_t step, void* p, void* q, void* worst);
+
 template <class T>
 struct Factor {
   using V = Vector<T>;
@@ -152,7 +154,9 @@ struct Factor {
     }
   }
 
-  static constexpr FactorRow row() { return {kCType<T>, kE, cholesky, eliminate, reflect, solve}; }
+  static constexpr FactorRow row(Rotation rotate) {
+    return {kCType<T>, kE, cholesky, eliminate, reflect, solve, rotate};
+  }
 };
 
 }  // namespace accel::ACCEL_ISA

@@ -223,11 +223,9 @@ struct FactorPair {
     }
   }
 
-  static constexpr FactorRow row() { return {kCType<T>, kE, cholesky, eliminate, reflect, solve}; }
+  static constexpr FactorRow row(Rotation rotate) {
+    return {kCType<T>, kE, cholesky, eliminate, reflect, solve, rotate};
+  }
 };
-
-/// Of numbers by type, and then of pairs.
-static constexpr FactorRow kFactors[] = {Factor<float>::row(), Factor<double>::row(), FactorPair<float>::row(),
-                                         FactorPair<double>::row()};
 
 }  // namespace accel::ACCEL_ISA

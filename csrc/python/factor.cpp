@@ -18,18 +18,24 @@ MatrixStrides to_matrix_strides(py::handle list, const char* what) {
 }
 
 Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, py::handle out_strides,
-                        py::handle in_strides, int threads) {
+                        py::handle in_strides, int threads, int64_t length) {
   const Factor& self = kernel.cast<const Factor&>();
-  const bool lu = self.kind() == Factor::Kind::kLu, qr = self.kind() == Factor::Kind::kQr, both = lu || qr;
+  const bool lu = self.kind() == Factor::Kind::kLu, qr = self.kind() == Factor::Kind::kQr, both = self.has_beside();
+  const bool jacobi = self.kind() == Factor::Kind::kJacobi;
   if (count < 0 || m < 0 || n < 0) fail("count, m and n must not be negative");
-  if ((both ? n : m) > kFactor) fail("a block has at most " + std::to_string(kFactor) + " columns");
+  if (jacobi) {
+    if (m % 2) fail("expected an even number of rows");
+    if (length < 0 || length > n) fail("length must not be negative, or more than there are columns");
+    if (length > int64_t{kBlock} * kBlock) fail("the problem is too large");
+  }
+  if (!jacobi && (both ? n : m) > kFactor) fail("a block has at most " + std::to_string(kFactor) + " columns");
   if (self.kind() == Factor::Kind::kCholesky && m != n) fail("expected square blocks");
   if (qr && m < n) fail("expected as many rows as columns");
   if (m > 0 && n > 0 && count > kMaxElements / m / n) fail("the problem is too large");
   const int parts = self.parts(), given = self.solves() ? 2 * parts : parts, made = both ? parts + 1 : parts;
   const py::tuple ins = to_items(in_strides, given, "in_strides");
   const py::tuple outs = to_items(out_strides, made, "out_strides");
-  FactorProblem problem{count, m, n, {}, {}, {}, {}};
+  FactorProblem problem{count, m, n, {}, {}, {}, {}, length};
   for (int part = 0; part < parts; ++part) {
     problem.a[part] = to_matrix_strides(ins[part], "in");
     if (self.solves()) problem.b[part] = to_matrix_strides(ins[parts + part], "right-hand sides");
@@ -42,8 +48,10 @@ Prepared prepare_factor(py::object kernel, int64_t count, int64_t m, int64_t n, 
   if (lu) prepared.dtypes.back() = DType::kInt64;
   prepared.outputs = made;
   prepared.empty.assign(prepared.dtypes.size(), count == 0 || m == 0 || n == 0);
-  prepared.work =
-      static_cast<double>(count) * static_cast<double>(m) * static_cast<double>(n) * (self.solves() ? 8 : 4);
+  prepared.work = static_cast<double>(count) * static_cast<double>(m) * static_cast<double>(n) *
+                  (jacobi          ? 16.0 * static_cast<double>(m)
+                   : self.solves() ? 8
+                                   : 4);
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
     self.run(problem, inputs, outputs, threads, interrupt);
@@ -60,7 +68,7 @@ void bind_factor(py::module_& m) {
              }),
              py::arg("isa"), py::arg("kind"), py::arg("dtype"), py::arg("pairs") = false);
   add_launch(factor, &prepare_factor, py::arg("count"), py::arg("m"), py::arg("n"), py::arg("out_strides"),
-             py::arg("in_strides"), py::arg("threads"));
+             py::arg("in_strides"), py::arg("threads"), py::arg("length") = 0);
 }
 
 }  // namespace accel

@@ -15,7 +15,9 @@ def _prepare(call: Call) -> Prepared:
     kernel = native().Factor(isa(call.settings.cpu_isa), call.params.kind, x.dtype.name, call.params.pairs)
     count, m, n = out.shape
     outputs = [its.strides if its.ndim == 3 else (*its.strides, 0) for its in call.outputs]
-    run = kernel.launch(count, m, n, outputs, [its.strides for its in call.inputs], threads(call.settings))
+    run = kernel.launch(
+        count, m, n, outputs, [its.strides for its in call.inputs], threads(call.settings), call.params.length
+    )
     return one_launch(call, run, kernel)
 
 

@@ -6,7 +6,8 @@ from itertools import chain
 
 from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.layout import span
-from accel.numerics import FACTOR, LANES
+from accel.numerics import BLOCK, FACTOR, LANES, SWEEPS
+from accel.ops.primitive.jacobi import LEAST, SCALES, TOLERANCE
 from accel.scalar import Program, Step
 
 from . import build
@@ -14,23 +15,31 @@ from . import build
 ITEMS = {"lanes": 256, "loops": 16}
 """Work-items that share the rows of lu, by geometry."""
 
+TEAMS = {"lanes": 4, "loops": 1}
+"""Pairs of rows that a work-group turns at once, by geometry."""
+
 
 def right_hand_sides(call: Call) -> int:
     """Those of a work-group: as many as local memory has room for, beside a triangle."""
     return 16 if call.params.pairs and call.outputs[0].dtype.itemsize == 8 else 64
 
 
-def functions(dtype: str) -> str:
-    """The text of quotient and square_root."""
+def functions(dtype: str, hypotenuse: bool = False) -> str:
+    """The text of quotient and square_root, and of hypotenuse."""
     divide = Program((dtype,) * 2, (Step("divide", dtype, (0, 1)),), dtype)
     root = Program((dtype,), (Step("sqrt", dtype, (0,)),), dtype)
     bits = f"#define as_bits as_{'ulong' if dtype == 'float64' else 'uint'}\n"
-    return bits + build.function(divide, "quotient") + build.function(root, "square_root")
+    text = bits + build.function(divide, "quotient") + build.function(root, "square_root")
+    if hypotenuse:
+        text += build.function(Program((dtype,) * 2, (Step("hypot", dtype, (0, 1)),), dtype), "hypotenuse")
+    return text
 
 
 def definitions(call: Call, geometry: str) -> dict[str, object]:
     """What factor.cl needs defined."""
     kind, out = call.params.kind, call.outputs[0]
+    if kind == "jacobi":
+        return _of_rotations(call, geometry)
     wide = out.dtype.itemsize == 8
     reach = [b for x in (*call.inputs, *call.outputs) for b in span(x.shape, x.strides)]
     return {
@@ -48,7 +57,31 @@ def definitions(call: Call, geometry: str) -> dict[str, object]:
     }
 
 
+def _of_rotations(call: Call, geometry: str) -> dict[str, object]:
+    """What jacobi.cl needs defined."""
+    out = call.outputs[0]
+    name, reach = out.dtype.name, [b for x in (*call.inputs, *call.outputs) for b in span(x.shape, x.strides)]
+    (high, low, root), end = SCALES[name], "" if out.dtype.itemsize == 8 else "f"
+    return {
+        **build.index_types(*reach, *(2 * n for n in out.shape)),
+        "T": build.STORAGE[name],
+        "PAIRS": int(call.params.pairs),
+        "LANES": LANES,
+        "BLOCK": BLOCK,
+        "TEAMS": TEAMS[geometry],
+        "ITEMS": TEAMS[geometry] * LANES,
+        "SWEEPS": SWEEPS,
+        "TOLERANCE": TOLERANCE[name].hex() + end,
+        "LEAST": LEAST[name].hex() + end,
+        "HIGH": high.hex() + end,
+        "LOW": low.hex() + end,
+        "ROOT": root.hex() + end,
+    }
+
+
 def _file(call: Call) -> str:
+    if call.params.kind == "jacobi":
+        return "jacobi"
     return "factor_pair" if call.params.pairs else "factor"
 
 
@@ -62,7 +95,7 @@ def source(call: Call, geometry: str, correctly_rounded: bool) -> str:
     return build.assemble(
         (_file(call),),
         definitions(call, geometry),
-        functions(dtype),
+        functions(dtype, call.params.kind == "jacobi" and call.params.pairs),
         fp64=dtype == "float64",
         correctly_rounded=correctly_rounded,
     )
@@ -82,6 +115,8 @@ def _prepare(call: Call) -> Prepared:
     items = int(str(defined["ITEMS"]))
     tiles = -(-n // items) if solves else 1
     numbers = (m, n, tiles) if solves else (m, n) if several else (m,)
+    if call.params.kind == "jacobi":
+        numbers = (m, n, call.params.length)
     given = slots(call)
     operands = (*given[len(of) :], *given[: len(of)])
     build.set_numbers(device, kernel, 2 * len(operands), fields, *numbers)

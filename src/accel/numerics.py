@@ -19,6 +19,9 @@ FACTOR = 32
 """Factorisations: columns of a block that is factored, or solved with, element by element; larger matrices are halved
 at FACTOR times a power of two."""
 
+SWEEPS = 60
+"""Jacobi's rotations: sweeps of a matrix at most, which takes 4 to 15 of them."""
+
 ATTENTION = 512
 """Attention: keys of a chunk, whose maximum, sum and accumulator are joined to those of the chunks before it; in a
 chunk, LANES keys at a time."""

@@ -90,6 +90,8 @@ ARGUMENTS = {
     "take": ("--shape", "5x7,4", "--dtype", "float32,int64", "axis=1"),
     "take_along_axis": ("--shape", "5x7,5x4", "--dtype", "float32,int64"),
     **dict.fromkeys(("cholesky", "det", "inv", "slogdet"), ("--shape", "70x70")),
+    **dict.fromkeys(("eigh", "eigvalsh"), ("--shape", "9x9")),
+    "pinv": ("--shape", "3x5x7,3"),
     "solve": ("--shape", "70x70,70x3"),
 }
 """Arguments of the ops that take more than operands of one shape."""

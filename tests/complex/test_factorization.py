@@ -190,7 +190,7 @@ def test_what_is_refused():
         linalg.solve(np.zeros((2, 2), np.complex128), np.ones(2, np.complex128))
     with pytest.raises(accel.ShapeError, match="square"):
         linalg.det(np.zeros((2, 3), np.complex64))
-    with pytest.raises(accel.LinAlgError, match="NaN or infinite"):
+    with pytest.raises(accel.LinAlgError, match="not finite"):
         linalg.svd(np.array([[complex(0, np.nan)]], np.complex64))
     empty = np.zeros((2, 0, 0), np.complex64)
     assert linalg.cholesky(empty).shape == linalg.inv(empty).shape == (2, 0, 0)

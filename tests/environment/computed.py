@@ -85,6 +85,7 @@ COMPOSED: dict[str, tuple[tuple[tuple[int, ...], ...], list[dict[str, Any]]]] = 
 """Of composed ops: the operands' shapes, and the keywords of each call."""
 
 FACTORISATIONS = ("cholesky", "solve", "inv", "det", "qr", "slogdet")
+SPECTRAL = ("svd", "svdvals", "eigh", "eigvalsh", "pinv")
 """Whose operands are square matrices with a large diagonal."""
 ELEMENTWISE = ("beta", "betaln", "frexp", "isclose", "lcm", "lerp", "nan_to_num")
 """Composed ops whose operands have one shape and dtype."""
@@ -186,6 +187,10 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         if spec.name == "index_add":
             return [x, np.arange(300) % 7, source], [{"axis": 1}]
         return [x, np.arange(900).reshape(3, 300) % 7, source], [{"axis": 1}]
+    if spec.name in SPECTRAL:
+        x = elements(dtype, (9, 9), 0)
+        x[np.arange(9), np.arange(9)] = 2 ** np.arange(9)
+        return [x, np.full((), 0.25, x.dtype)] if spec.name == "pinv" else [x], [{}]
     if spec.name in FACTORISATIONS:
         x = elements(dtype, (70, 70), 0)
         x[np.arange(70), np.arange(70)] = 2**14

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from native_reference import random, same, strides
 
-from accel.ops.primitive import factor, factor_pair
+from accel.ops.primitive import factor, factor_pair, jacobi
 
 
 def run(cpu, isa, kind, threads, out, *operands, order=None):
@@ -86,7 +86,27 @@ def test_pairs(cpu, isa, kind, dtype):
         assert all(same(np.ascontiguousarray(o), np.ascontiguousarray(w)) for o, w in zip(outs, want, strict=True))
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_rotations(cpu, isa, dtype, parts, threads):
+    """Few rows and many, of several blocks, alone and as a batch, in any layout: rounds that threads share too."""
+    rng = np.random.default_rng(5)
+    for count, rows, n, length in ((1, 2, 2, 2), (3, 6, 20, 17), (1, 4, 4200, 4198), (1, 36, 140, 130)):
+        given = [random(rng, dtype, (count, n, rows)).mT for _ in range(parts)]
+        outs = [np.full((count, rows, n), np.nan, dtype) for _ in range(parts)] + [np.full((count, 1), np.nan, dtype)]
+        steps = [strides(o) if o.ndim == 3 else [*strides(o), 0] for o in outs]
+        kernel = cpu.Factor(isa, "jacobi", dtype, pairs=parts == 2)
+        pointers = [v.ctypes.data for v in given], [o.ctypes.data for o in outs]
+        kernel.run(*pointers, count, rows, n, steps, [strides(v) for v in given], threads, length)
+        want = jacobi.steps(length, *map(np.ascontiguousarray, given))
+        assert all(same(o, w) for o, w in zip(outs, want, strict=True))
+
+
 def test_what_does_not_fit(cpu):
+    for shape, length in (((1, 3, 4), 4), ((1, 4, 4), 5), ((1, 4, 4), -1), ((1, 2, 1 << 25), 1 << 25)):
+        with pytest.raises(ValueError, match=r"even|length|large"):
+            cpu.Factor("baseline", "jacobi", "float32").launch(*shape, [[9, 3, 1], [1, 1, 0]], [[9, 3, 1]], 1, length)
     for kind, dtype in (("svd", "float32"), ("lu", "int32"), ("solve", "float16"), ("lu", "nothing")):
         with pytest.raises(ValueError, match=r"unknown|take"):
             cpu.Factor("baseline", kind, dtype)

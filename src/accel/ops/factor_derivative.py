@@ -18,7 +18,7 @@ def factor_vjp(
     params: Factor, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]
 ) -> Cotangents:
     """Of the primitive; raises ArgumentError where there is none."""
-    if params.kind in ("cholesky", "qr"):
+    if params.kind in ("cholesky", "qr", "jacobi"):
         raise ArgumentError(f"factor: a block's {params.kind} has no derivative, that of a whole matrix has one")
     if params.pairs:
         cotangents, results = _joined(cotangents), _joined(results)

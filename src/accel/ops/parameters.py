@@ -188,12 +188,14 @@ class Factor:
     ``lu``, of any number of rows, to both factors in one array and the rows' order, int64 (count, rows); ``qr``, of as
     many rows as columns or more, to the vectors of reflections below R in one array and their factors (count, columns);
     ``solve``, of lower triangles and right-hand sides, to the solutions, or ``solve_unit``, as if the diagonals were 1.
-    All but the rows of lu and qr and the columns of right-hand sides are at most FACTOR.
+    All but the rows of lu and qr and the columns of right-hand sides are at most FACTOR. ``jacobi``: of an even number
+    of rows to such whose first ``length`` elements are orthogonal, and the last sweep's largest cosine, (count, 1).
     pairs: of complex numbers; each array of theirs is two, of real and of imaginary parts. Order and factors are one.
     """
 
     kind: str
     pairs: bool = False
+    length: int = 0
 
 
 @dataclass(frozen=True)

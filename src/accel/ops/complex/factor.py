@@ -6,6 +6,7 @@ from ...array import Array
 from ...registry import OPS
 from ..parameters import Factor
 from ..primitive.factor_pair import cholesky_pairs, lu_pairs, qr_pairs, solve_pairs
+from ..primitive.jacobi import jacobi_row_pairs
 from .rule import both, rule, split
 
 
@@ -29,3 +30,9 @@ def _qr(x: Array, params: Factor) -> tuple[Array, Array]:
 @rule(OPS["solve_block"])
 def _solve(triangle: Array, b: Array, params: Factor) -> Array:
     return both(*solve_pairs(*split(triangle), *split(b), unit=params.kind == "solve_unit"))
+
+
+@rule(OPS["jacobi_rows"])
+def _jacobi(x: Array, params: Factor) -> tuple[Array, Array]:
+    re, im, worst = jacobi_row_pairs(*split(x), length=params.length)
+    return both(re, im), worst

@@ -40,7 +40,7 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
     that is traced nothing can be read, and the factor has then, from some place of its diagonal on, no number above 0.
     Raises ShapeError, DtypeError, ArgumentError.
     """
-    return _checked("cholesky", "x", "not positive definite", factorization.cholesky(x, upper=upper))
+    return checked("cholesky", "x", "not positive definite", factorization.cholesky(x, upper=upper))
 
 
 def solve(x1: Any, x2: Any, /) -> Any:
@@ -50,7 +50,7 @@ def solve(x1: Any, x2: Any, /) -> Any:
     float32, float64 or complex. Raises LinAlgError where a pivot is exactly 0, as `cholesky` does; in a function that
     is traced the solutions are then infinite or NaN. Raises ShapeError, DtypeError.
     """
-    return _checked("solve", "x1", "singular", factorization.solve(x1, x2))
+    return checked("solve", "x1", "singular", factorization.solve(x1, x2))
 
 
 def inv(x: Any, /) -> Any:
@@ -59,7 +59,7 @@ def inv(x: Any, /) -> Any:
 
     Raises LinAlgError for singular matrices as `solve` does, ShapeError, DtypeError.
     """
-    return _checked("inv", "x", "singular", factorization.inv(x))
+    return checked("inv", "x", "singular", factorization.inv(x))
 
 
 def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
@@ -83,11 +83,12 @@ def slogdet(x: Any, /) -> SlogdetResult:
     return SlogdetResult(*factorization.slogdet(x))
 
 
-def _checked(op: str, argument: str, what: str, results: Any) -> Any:
-    result, bad = results
+def checked(op: str, argument: str, what: str, results: Any) -> Any:
+    """Results without the last one, which counts the matrices that are refused. Raises LinAlgError."""
+    *made, bad = results
     if count := int(bad) if type(bad) is np.ndarray else _read(bad):
         raise LinAlgError(f"{op}: {argument}: {count} of its matrices {'is' if count == 1 else 'are'} {what}")
-    return result
+    return made[0] if len(made) == 1 else tuple(made)
 
 
 def _read(count: Any) -> int:

@@ -20,7 +20,7 @@ from .. import bounds
 from ..factor_derivative import factor_vjp
 from ..parameters import Factor
 from ..spec import OpSpec, Output, Primitive
-from . import factor
+from . import factor, jacobi
 from .factor import Matrices, bounded_fma, exchange, fma
 
 if TYPE_CHECKING:
@@ -300,13 +300,19 @@ class Judged:
 
 
 def _answer(params: Factor, outputs: tuple[Output, ...], *operands: np.ndarray) -> Sequence[np.ndarray]:
+    if params.kind == "jacobi":
+        return jacobi.steps(params.length, *operands)
     if not params.pairs:
         return factor.answer(params, outputs, *operands)
     return steps(Steps(), params.kind, *operands)
 
 
 def _analysed(analysis: Analysis, params: Factor, outputs: tuple[Output, ...], *operands: Bounded) -> Sequence[Bounded]:
-    """The canonical steps. From a pivot on that may be another row nothing is known."""
+    """The canonical steps. From a pivot on that may be another row nothing is known, and nothing of rows that Jacobi's
+    rotations have turned, of which the ops made of them have bounds."""
+    if params.kind == "jacobi":
+        made = jacobi.steps(params.length, *(x.value for x in operands))
+        return [Bounded(x, np.full(x.shape, np.inf)) for x in made]
     if not params.pairs:
         return factor.analysed(analysis, params, outputs, *operands)
     do = Judged(analysis)

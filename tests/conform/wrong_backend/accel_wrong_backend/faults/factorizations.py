@@ -9,7 +9,7 @@ from unittest.mock import patch
 import numpy as np
 
 from accel.backends.base import Call
-from accel.ops.primitive import factor
+from accel.ops.primitive import factor, jacobi
 
 from .fault import Run, fault, spoil
 
@@ -58,7 +58,35 @@ def _leftovers(call: Call, out: np.ndarray) -> None:
         out[...] += np.triu(np.ones(out.shape, out.dtype), 1)
 
 
+def _turned(name: str, function: Any) -> Run:
+    """Rows that are made orthogonal with another function, or number, in a place of the canonical form."""
+
+    def run(call: Call, inputs: Any, out: np.ndarray, right: Callable[[], None]) -> None:
+        right()
+        if call.params.kind == "jacobi":
+            with patch.object(jacobi, name, function), np.errstate(all="ignore"):
+                out[...] = jacobi.steps(call.params.length, *inputs)[0]
+
+    return run
+
+
+def _fused(top: np.ndarray, bottom: np.ndarray, s: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows' changes are contracted."""
+    return factor.fma(-s, factor.fma(tau, top, bottom), top), factor.fma(s, factor.fma(-tau, bottom, top), bottom)
+
+
+def _other_rounds(pairs: int) -> Any:
+    """The pairs of a sweep, the last round first."""
+    return right_rounds(pairs)[::-1]
+
+
+def _squared(x: np.ndarray) -> np.ndarray:
+    """A sum without lanes."""
+    return np.add.accumulate(x, axis=-1)[..., -1]
+
+
 right_pivot = factor.pivot
+right_rounds = jacobi.rounds
 
 BLOCKS = "cholesky_block float32, lu_block float64, qr_block float64, solve_block float32"
 
@@ -67,6 +95,19 @@ FAULTS = {
     "factor-last-pivot": fault("the first of the largest is the pivot", "lu_block float32", _with("pivot", _last)),
     "factor-skips-nan": fault("NaN is the largest pivot", "lu_block float64", _with("pivot", _numbers_only)),
     "factor-dots-in-order": fault("lanes of the sums in QR", "qr_block float32, qr float64", _with("dot", _in_order)),
+    "factor-turns-fused": fault(
+        "no step of a rotation is contracted", "jacobi_rows float32, svd float64", _turned("turned", _fused)
+    ),
+    "factor-sweep-backwards": fault(
+        "the order of the pairs", "jacobi_rows float64, eigh float32", _turned("rounds", _other_rounds)
+    ),
+    "factor-turns-in-order": fault("lanes of the sums in rotations", "jacobi_rows float32", _turned("total", _squared)),
+    "factor-turns-all": fault(
+        "which pairs are turned",
+        "jacobi_rows float32",
+        _turned("TOLERANCE", {"float32": 2.0**-21, "float64": 2.0**-50}),
+    ),
+    "factor-few-sweeps": fault("sweeps until nothing is turned", "jacobi_rows float64", _turned("SWEEPS", 3)),
     "factor-upper": fault("Cholesky's lower triangle is read", "cholesky_block float64", _upper),
     "factor-leftovers": fault(
         "zeros above a lower factor", "cholesky_block float32, cholesky float32", spoil(_leftovers)
