@@ -207,6 +207,20 @@ def test_soft_division_is_correctly_rounded(device: Any, seed: str) -> None:
         assert not differences(built.run("sqrt", x), np.sqrt(x), x)
 
 
+def test_division_by_float64_is_correctly_rounded(device: Any) -> None:
+    """As CPU devices without a correctly rounded float32 division have it (see `OpenCLDevice.options`)."""
+    if not device.double_fp_config:
+        pytest.skip("the device has no float64: it divides by fma residuals")
+    programs = {n: program_for(n, ("float32",) * FUNCTIONS[n].arity) for n in ("divide", "sqrt", "reciprocal")}
+    built = Built(device, programs, "-DACCEL_SOFT_DIVIDE", "-DACCEL_WIDE_DIVIDE")
+    a, b = division_samples()
+    with np.errstate(all="ignore"):
+        assert not differences(built.run("divide", a, b), a / b, a, b)
+        assert not differences(built.run("reciprocal", b), np.float32(1) / b, b)
+        x = np.concatenate([np.abs(a), special("float32")])
+        assert not differences(built.run("sqrt", x), np.sqrt(x), x)
+
+
 def test_uncorrected_division_would_be_seen(device: Any) -> None:
     """The control: the moved seed alone is not correctly rounded."""
     programs = {"divide": program_for("divide", ("float32", "float32"))}

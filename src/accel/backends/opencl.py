@@ -304,7 +304,8 @@ class OpenCLDevice(Device):
     def options(self) -> tuple[str, ...]:
         """Build options of every program."""
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if self.correctly_rounded else ()
-        return ("-cl-std=CL1.2", *rounding)
+        wide = self.kind == "cpu" and self._fp64 and not self.correctly_rounded
+        return ("-cl-std=CL1.2", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
 
     def enqueue(self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...]) -> None:
         """Queues a kernel whose arguments are set. size: of the whole range, a multiple of local."""

@@ -6,7 +6,8 @@ the functions; FP64_PRAGMA before everything if a program uses float64. OpenCL c
 and no build option stops it; the pragma in the prelude does.
 Division and square root of float32 are correctly rounded only on devices with CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT in
 CL_DEVICE_SINGLE_FP_CONFIG, built with -cl-fp32-correctly-rounded-divide-sqrt. On others define ACCEL_SOFT_DIVIDE, and
-the prelude corrects the device's own quotient and root by exact fma residuals.
+the prelude corrects the device's own quotient and root by exact fma residuals, or with ACCEL_WIDE_DIVIDE too, where
+float64 is fast, takes those of float64.
 """
 
 from __future__ import annotations
@@ -64,6 +65,14 @@ PRELUDE = r"""
 
 static inline float accel_div_f32(float a, float b) { return a / b; }
 static inline float accel_sqrt_f32(float x) { return sqrt(x); }
+
+#elif defined(ACCEL_WIDE_DIVIDE)
+
+// By float64, which OpenCL rounds correctly: 53 bits are enough that a second rounding to float32 changes nothing, also
+// where it ends in a subnormal.
+#pragma OPENCL EXTENSION cl_khr_fp64 : enable
+static inline float accel_div_f32(float a, float b) { return (float)((double)a / (double)b); }
+static inline float accel_sqrt_f32(float x) { return (float)sqrt((double)x); }
 
 #else
 

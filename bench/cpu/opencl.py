@@ -1,0 +1,142 @@
+"""OpenCL's rows against the CPU backend's: how near a CPU's OpenCL runtime comes to accel's own code.
+
+    python -m accel.bench.cpu.opencl --device opencl:intel
+
+Both run on the same cores in one process, in turns, in mode ``reproducible``, so that both do the same work; times are
+whole calls with results that are there. Each output's bits are compared before it is timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from math import exp, log
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+import accel
+
+from ..machine.head import load
+from ..measure.timing import OWN, SETTLE_SECONDS, rounds
+
+Body = Callable[..., Any]
+Case = tuple[str, Body, tuple[np.ndarray, ...], "str | None"]
+
+SMALL, LARGE = 1 << 16, 1 << 22
+
+
+def cases() -> Iterator[Case]:
+    """(name, function, operands, dtype to which floats are cast first or None)."""
+    random = np.random.default_rng(18)
+
+    def normal(*shape: int) -> np.ndarray:
+        return random.standard_normal(shape, np.float32)
+
+    for label, size in (("64K", SMALL), ("4M", LARGE)):
+        x, y = normal(size), normal(size)
+        for name in ("add", "divide"):
+            yield f"{name} {label}", getattr(accel, name), (x, y), None
+        yield f"pow {label}", accel.pow, (np.abs(x), y), None
+        for name in ("exp", "tanh", "sqrt"):
+            yield f"{name} {label}", getattr(accel, name), (np.abs(x),), None
+        yield f"clip {label}", partial(accel.clip, min=-0.5, max=0.5), (x,), None
+        for dtype in ("bfloat16", "float16", "float64", "int32"):
+            yield f"astype {dtype} {label}", partial(_cast, dtype=dtype), (x,), None
+        yield f"add bfloat16 {label}", accel.add, (x, y), "bfloat16"
+        for name in ("sum", "max", "argmax"):
+            yield f"{name} {label}", getattr(accel, name), (x,), None
+        yield f"cumulative_sum {label}", accel.cumulative_sum, (x,), None
+        yield f"take {label}", accel.take, (x, random.integers(0, size, size)), None
+    yield "sort 64K", accel.sort, (normal(SMALL),), None
+    yield "sort 1M", accel.sort, (normal(1 << 20),), None
+    yield "take rows 64K", partial(accel.take, axis=0), (normal(4096, 64), random.integers(0, 4096, 1024)), None
+    for rows, columns in ((16384, 4), (4096, 16), (1024, 64), (512, 128), (256, 256), (1000, 1000), (64, 65536)):
+        label, x, weight = f"{rows}x{columns}", normal(rows, columns), normal(columns)
+        yield f"sum rows {label}", partial(accel.sum, axis=-1), (x,), None
+        yield f"softmax {label}", partial(accel.nn.softmax, axis=-1), (x,), None
+        yield f"rms_norm {label}", partial(_rms_norm, columns), (x, weight), None
+    yield "sum columns 1000x1000", partial(accel.sum, axis=0), (normal(1000, 1000),), None
+    for dtype in ("float32", "bfloat16", "int8"):
+        for m, k, n in ((1, 2048, 2048), (8, 2048, 2048), (64, 64, 64), (512, 512, 512)):
+            for transposed in (False, True) if m < 64 else (False,):
+                a, b = normal(m, k), normal(n, k).T if transposed else normal(k, n)
+                if dtype == "int8":
+                    a, b = (np.clip(v * 32, -127, 127).astype(np.int8, order="K") for v in (a, b))
+                label = f"matmul {dtype} {m}x{k}x{n}" + (" b along k" if transposed else "")
+                yield label, accel.matmul, (a, b), None if dtype == "int8" else dtype
+
+
+def _cast(x: Any, dtype: str) -> Any:
+    return accel.astype(x, getattr(accel, dtype))
+
+
+def _rms_norm(columns: int, x: Any, weight: Any) -> Any:
+    return accel.nn.rms_norm(x, (columns,), weight)
+
+
+def measure(device: str, wanted: str = "", seconds: float = 0.25) -> Iterator[tuple[str, float, float]]:
+    """(row, seconds on OpenCL, seconds on the CPU backend), medians. wanted: a regular expression of row names.
+    Raises AccelError where the two differ in a bit."""
+    for name, body, operands, dtype in cases():
+        if re.search(wanted, name) is None:
+            continue
+        calls, results = {}, []
+        for place in (device, "cpu"):
+            arrays = [_placed(x, dtype, place) for x in operands]
+            calls[place] = partial(_finished, body, arrays, place)
+            results.append(accel.asarray(calls[place](), device="cpu"))
+        if bytes(_bits(results[0])) != bytes(_bits(results[1])):
+            raise accel.AccelError(f"{name}: {device} and cpu differ")
+        samples = rounds([calls[device]], {"cpu": [calls["cpu"]]}, seconds, 0.02, settle=SETTLE_SECONDS)
+        yield name, median(samples[OWN]), median(samples["cpu"])
+
+
+def _placed(x: np.ndarray, dtype: str | None, place: str) -> Any:
+    placed = accel.asarray(x, device=place)
+    return placed if dtype is None or x.dtype.kind != "f" else accel.astype(placed, getattr(accel, dtype))
+
+
+def _finished(body: Body, arrays: list[Any], place: str) -> Any:
+    result = body(*arrays)
+    accel.synchronize(place)
+    return result
+
+
+def _bits(x: Any) -> Any:
+    return np.asarray(accel.astype(x, accel.float32) if x.dtype.name == "bfloat16" else x)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prints the table in Markdown, slowest rows last, then the geometric mean."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="opencl:intel", help="an OpenCL CPU device")
+    parser.add_argument("--rows", default="", help="a regular expression; only rows whose name has it")
+    parser.add_argument("--seconds", type=float, default=0.25, help="of timing for each row")
+    chosen = parser.parse_args(arguments)
+    busy, where = load(), accel.device(chosen.device)
+    found = []
+    with accel.config(numerics="reproducible"):
+        for row in measure(chosen.device, chosen.rows, chosen.seconds):
+            found.append(row)
+            print(f"\r{len(found)} rows, {row[0]:40}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    if not found:
+        parser.error(f"argument --rows: no row's name has {chosen.rows!r}")
+    found.sort(key=lambda row: row[1] / row[2])
+    print(f"{where.description}; load when it began: {busy}\n")
+    print("| row | OpenCL, us | CPU backend, us | ratio |\n|---|---|---|---|")
+    for name, own, other in found:
+        print(f"| {name} | {own * 1e6:.1f} | {other * 1e6:.1f} | {other / own:.2f} |")
+    ratios = [other / own for _, own, other in found]
+    mean = exp(sum(map(log, ratios)) / len(ratios))
+    print(f"\n{len(ratios)} rows: geometric mean {mean:.2f}, worst {min(ratios):.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
