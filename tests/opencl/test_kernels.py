@@ -166,6 +166,21 @@ def test_sum_of_every_access(variant: accel.Device) -> None:
     run("prod", variant, numbers(rng, (3, 0), "float32"), axis=1)
 
 
+def test_short_rows_of_cpu_devices(device: accel.Device) -> None:
+    """Sixteen outputs at a time: lengths around powers of two and the longest such row, outputs that do not fill
+    vectors, and rows whose elements, or whose neighbours, lie anywhere."""
+    rng = np.random.default_rng(17)
+    for n in (1, 3, 4, 16, reduce.FEW, reduce.FEW + 1):
+        x = numbers(rng, (37, n), "float32")
+        run("sum", device, x, axis=1)
+        run("sum", device, x[::-2, ::-1], axis=1)
+        run("argmax", device, np.round(x), axis=1)
+    x = numbers(rng, (3, 19, 5, 2), "float16")
+    run("sum", device, x, axis=(0, 3))
+    run("max", device, x[:, ::2, :, ::-1], axis=(0, 2))
+    run("sum", device, numbers(rng, (9, 4096 * 2 + 1), "float32"), axis=1)  # a later launch
+
+
 def test_sum_of_three_levels(variant: accel.Device) -> None:
     """More than BLOCK blocks."""
     x = numbers(np.random.default_rng(6), (4096 * 4096 + 70,), "float32")
@@ -395,6 +410,14 @@ def test_small_work_groups_are_refused_or_served() -> None:
     assert matmul.tile(its, 4, 64, 32768) == matmul.TILES[4][1]
     assert matmul.tile(its, 4, 32, 32768) is None
     assert all(tile.local_bytes(size) <= 32768 for size, tiles in matmul.TILES.items() for tile in tiles)
+
+
+def test_vectors_of_outputs_are_for_short_rows() -> None:
+    def access(outputs: int, length: int, geometry: str = "loops") -> str:
+        return reduce.levels((outputs, length), (length, 1), (1,), (1,), geometry)[0].access
+
+    assert access(8, 32) == "COLUMNS"
+    assert access(7, 32) == access(8, 33) == access(8, 32, "lanes") == "ROWS"
 
 
 def test_levels_cover_every_block() -> None:
