@@ -14,10 +14,11 @@ from accel.numerics import BLOCK, LANES
 from accel.scalar import RowProgram
 
 from . import build
+from .row_items import Items
 from .row_lanes import Lanes
 from .row_loops import Loops
 from .row_passes import Passes, passes
-from .row_text import Form, Operand
+from .row_text import Form, Operand, Text
 
 RANKS = (1, 2, 3, 4, 6, 8)
 """Numbers of kept and of reduced axes that kernels are compiled for; others are filled up with axes of length 1."""
@@ -48,11 +49,20 @@ COLUMN_BYTES = 16384
 TEAMS = 4
 """Teams of work-items that take blocks of one row in turn."""
 
+ITEM_ROWS = 16
+"""Rows of a work-group whose work-items take a row each: as many as the widest SIMD register has float32."""
+
+ITEM_LENGTH = 16
+"""Elements of such a row at most: all of them are in registers."""
+
 FULL = 4
 """Work-groups for each compute unit that fill a device."""
 
 WORK = 16384
 """Elements that a work-item of a CPU device takes, so that starting it costs little."""
+
+
+TEXTS: dict[str, type[Text]] = {"lanes": Lanes, "loops": Loops, "items": Items}
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,8 @@ def form(program: RowProgram, its: Rows, geometry: str, units: int, items: int) 
         held = PRIVATE[0] if n <= PRIVATE[0] and 0 < sum(sizes) * PRIVATE[0] <= PRIVATE[1] else 0
         return Form(geometry, blocks > 1, shared, held)
     lanes = next((c for c in SHORT if n <= c), LANES)
+    if geometry == "items":
+        return Form(geometry, False, False, lanes if sizes else 0, lanes, 1, ITEM_ROWS, columns=True)
     if its.columns:
         across = min(lanes, COLUMN_ITEMS)
         its_folds = sum(TABLE[program.values[f].dtype].itemsize for f in plan.folds)
@@ -161,6 +173,8 @@ def kind(call: Call) -> tuple[Kind, Rows]:
     wide = build.index_types(its.count, its.length, *reach)["INDEX"] == "long"
     # A compiler that makes SIMD code of neighbouring work-items only would leave a work-item's loops as they are.
     geometry = "lanes" if device.packs_items else device.geometry
+    if device.packs_items and its.length <= ITEM_LENGTH and its.count >= ITEM_ROWS:
+        geometry = "items"
     its_form = form(program, its, geometry, device.details["compute units"], device.cl_device.max_work_group_size)
     return Kind(program, its.steps, len(its.kept), len(its.reduced), wide, its_form), its
 
@@ -184,7 +198,7 @@ def source(its: Kind, correctly_rounded: bool) -> str:
     program = its.program
     values = [*(program.values[v] for v in program.outputs), *program.inputs]
     operands = [Operand(build.STORAGE[x.dtype], x.each, s) for x, s in zip(values, its.steps, strict=True)]
-    text = (Lanes if its.form.geometry == "lanes" else Loops)(its.plan, operands, its.reduced, its.form)
+    text = TEXTS[its.form.geometry](its.plan, operands, its.reduced, its.form)
     return build.assemble(
         (),
         definitions(its),
@@ -201,7 +215,7 @@ def _uses_fp64(program: RowProgram, plan: Passes) -> bool:
 def local_bytes(its: Kind) -> int:
     """Local memory that a work-group needs."""
     how, program, plan = its.form, its.program, its.plan
-    if how.geometry == "loops":
+    if how.geometry != "lanes":
         return 0
     lanes = how.rows * (how.teams * how.lanes + (LANES if how.blocks and not how.shared else 0))
     folds = sum(TABLE[program.values[f].dtype].itemsize for f in plan.folds) * lanes

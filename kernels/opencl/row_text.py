@@ -71,8 +71,8 @@ class Operand:
 class Form:
     """What kernels are printed for, besides the program and its operands.
 
-    geometry: lanes or loops. blocks: rows have several. shared: they are shared out, with a kernel for every pass.
-    held: elements that a row holds between passes at most, 0: none. The others are of the lanes geometry.
+    geometry: lanes, loops or items. blocks: rows have several. shared: they are shared out, with a kernel for every
+    pass. held: elements that a row holds between passes at most, 0: none. The others are of lanes and items.
     lanes: those that have elements. across: work-items that share them; rows, teams: of a work-group: each team takes
     every teams-th block. columns: neighbouring work-items take neighbouring rows. registers: where elements are held.
     """
