@@ -4,8 +4,10 @@
 // The generator (matmul.py) defines, before this text:
 //   INDEX, UINDEX           as in pointwise.cl
 //   IN, ACC, OUT            storage type of the operands, accumulator (float, double, uint, ulong), storage of the
-//   result load(IN) -> ACC         widens; integers are computed modulo 2^32 or 2^64 MULTIPLY_ADD(a, b, c)   of scalars
-//   and of vectors: fma for floats KC                      chunk length; CHUNKED: whether k is longer than one chunk
+//                           result
+//   load(IN) -> ACC         widens; integers are computed modulo 2^32 or 2^64
+//   MULTIPLY_ADD(a, b, c)   of scalars and of vectors: fma for floats
+//   KC                      chunk length; CHUNKED: whether k is longer than one chunk
 //   BATCH                   number of batch axes, at least 1
 //   OUT_COLUMN              the offset of `column` in the result: itself where neighbours are neighbours in memory
 //   EXTRAS(X)               X(i, type) for each further operand of the epilogue; EXTRA_COUNT, at least 1
@@ -19,6 +21,10 @@
 //      | panel of a      |   k    | panel of b   |              |
 //      | k x ROWS        |   |    | k x COLUMNS  |              |     COLUMNS = VECTORS * VECTOR
 //      +-----------------+   v    |              |              |
+//
+// Where a has few rows, or b is small, `multiply` (DIRECT 1) reads both as they lie instead, in vectors of neighbouring
+// columns (LOAD_VECTOR widens one), or where b lies along k (B_ALONG_K) by blocks of BLOCK steps turned round in
+// private memory.
 //
 // Lanes (GPUs): a work-group makes one tile of TILE_M x TILE_N; its work-items bring slices of TILE_K into local
 // memory, and each keeps MICRO_M x MICRO_N accumulators in registers. The sum of finished chunks waits in local
@@ -186,6 +192,98 @@ typedef JOIN(ACC, VECTOR) Vector;
 #define VLOAD JOIN(vload, VECTOR)
 #define VSTORE JOIN(vstore, VECTOR)
 
+#if DIRECT
+
+// One step of k of all rows, with the vectors of b that `RIGHT(j)` names.
+#define ADVANCE(step, RIGHT)                                                                                     \
+  _Pragma("unroll") for (int i = 0; i < ROWS; ++i) {                                                             \
+    const Vector left = (Vector)(load(a[i][(INDEX)(step) * a_step]));                                            \
+    _Pragma("unroll") for (int j = 0; j < VECTORS; ++j) chunk[i][j] = MULTIPLY_ADD(left, RIGHT(j), chunk[i][j]); \
+  }
+#define LOADED(j) right[j]
+
+// Few rows of a, or a small b: both are read as they lie, and nothing is packed. The last columns' work-item begins
+// where it ends with the last column, and stores what is its own.
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(__global OUT *out, const long at,
+                                                                      __global const IN *a_in, const long a_at,
+                                                                      __global const IN *b_in,
+                                                                      const long b_at EXTRAS(EXTRA_ARGUMENT),
+                                                                      const Geometry g) {
+  const UINDEX batch = (UINDEX)get_group_id(2);
+  const INDEX first_row = (INDEX)get_group_id(0) * ROWS, own = (INDEX)get_group_id(1) * COLUMNS;
+  const INDEX first_column = min(own, g.n - COLUMNS), last_row = min(first_row + ROWS, g.m) - 1;
+  const INDEX a_step = g.a[BATCH + 1], b_step = g.b[BATCH];
+  __global const IN *b = b_in + b_at + batch_offset(batch, g.batch, g.b) + first_column * g.b[BATCH + 1];
+  __global const IN *a[ROWS];
+#pragma unroll
+  for (int i = 0; i < ROWS; ++i) {
+    a[i] = a_in + a_at + batch_offset(batch, g.batch, g.a) + min(first_row + i, last_row) * g.a[BATCH];
+  }
+  ACC total[ROWS * COLUMNS];
+  INDEX start = 0;
+  do {
+    const INDEX end = min(g.k, start + (INDEX)KC);
+    Vector chunk[ROWS][VECTORS];
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+#pragma unroll
+      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((ACC)0);
+    }
+    INDEX step = start;
+#if B_ALONG_K
+    for (; step + BLOCK <= end; step += BLOCK) {
+      ACC turned[BLOCK * COLUMNS];
+      for (int c = 0; c < COLUMNS; ++c) {
+        __global const IN *column = b + c * g.b[BATCH + 1] + step;
+#pragma unroll
+        for (int s = 0; s < BLOCK; ++s) turned[s * COLUMNS + c] = load(column[s]);
+      }
+      for (int s = 0; s < BLOCK; ++s) {
+        Vector right[VECTORS];
+#pragma unroll
+        for (int j = 0; j < VECTORS; ++j) right[j] = VLOAD(j, turned + s * COLUMNS);
+        ADVANCE(step + s, LOADED)
+      }
+    }
+    for (; step < end; ++step) {
+      ACC some[COLUMNS];
+      for (int c = 0; c < COLUMNS; ++c) some[c] = load(b[c * g.b[BATCH + 1] + step * b_step]);
+      Vector right[VECTORS];
+#pragma unroll
+      for (int j = 0; j < VECTORS; ++j) right[j] = VLOAD(j, some);
+      ADVANCE(step, LOADED)
+    }
+#else
+    for (; step < end; ++step) {
+      Vector right[VECTORS];
+#pragma unroll
+      for (int j = 0; j < VECTORS; ++j) right[j] = LOAD_VECTOR(VLOAD(j, b + step * b_step));
+      ADVANCE(step, LOADED)
+    }
+#endif
+#pragma unroll
+    for (int i = 0; i < ROWS; ++i) {
+#pragma unroll
+      for (int j = 0; j < VECTORS; ++j) {
+        const int slot = i * VECTORS + j;
+        VSTORE(start ? VLOAD(slot, total) + chunk[i][j] : chunk[i][j], slot, total);
+      }
+    }
+    start = end;
+  } while (start < g.k);
+  EXTRAS(EXTRA_POINTER)
+  __global OUT *to = out + at + batch_offset(batch, g.batch, g.out);
+  for (int i = 0; first_row + i <= last_row; ++i) {
+    const INDEX row = first_row + i;
+    for (int j = (int)(own - first_column); j < COLUMNS; ++j) {
+      const INDEX column = first_column + j;
+      to[row * g.out[BATCH] + OUT_COLUMN] = EPILOGUE(total[i * COLUMNS + j], EXTRAS(EXTRA_VALUE));
+    }
+  }
+}
+
+#else
+
 // g.a and g.b hold, per batch axis, how many packed matrices one step skips.
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
     __global OUT *out, const long at, __global const ACC *restrict a_panels, const long a_at,
@@ -240,5 +338,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
     }
   }
 }
+
+#endif
 
 #endif

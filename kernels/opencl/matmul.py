@@ -1,4 +1,5 @@
-"""Matrix products: panels packed on the device and register tiles on CPUs, tiles in local memory on GPUs."""
+"""Matrix products: register tiles on CPUs, of panels packed on the device or of operands as they lie; tiles in local
+memory on GPUs."""
 
 from __future__ import annotations
 
@@ -46,6 +47,18 @@ accumulators would not fit the registers."""
 PANEL_ROWS = (1, 2, 4, 6, 12)
 """Rows of a register tile in the loops geometry; 12 x 2 vectors use 24 of 32 registers where those are 512 bits
 wide."""
+
+DIRECT_ROWS = (1, 2, 4, 8, 12)
+"""Rows of a register tile that reads its operands as they lie."""
+
+FEW = 16
+"""Rows of a up to which packing b costs more than it gains."""
+
+SMALL = 1 << 17
+"""Bytes of a matrix b that stays in the caches however it is read; packing it costs a launch."""
+
+TURNED = 16
+"""Steps of k that are turned round at once where b lies along k."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,22 @@ def panels(its: Problem, itemsize: int, vector: int) -> Panels:
     largest = 12 if vector == 16 else 6 if vector == 8 else 4
     rows = next((r for r in PANEL_ROWS if r >= min(its.m, largest)), largest)
     return Panels(rows, 1 if its.n <= width else 2, width)
+
+
+def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int) -> Panels | None:
+    """The register tile of a product that reads its operands as they lie, or None where panels are packed: b in rows
+    or in columns without gaps, of few rows or small. units: compute units of the device."""
+    width = max(2, vector * 4 // itemsize)
+    if operand.name == "float16" or 1 not in (its.b[-1], its.b[-2]) or its.n < width:
+        return None
+    if its.m > FEW and its.k * its.n * operand.itemsize > SMALL:
+        return None
+    registers = 24 if vector == 16 else 12 if vector == 8 else 8  # of sums; the others hold b's vectors
+    rows = next((r for r in DIRECT_ROWS if its.m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
+    vectors = 1
+    while 2 * vectors * rows <= registers and its.n >= 4 * units * vectors * width:
+        vectors *= 2
+    return Panels(rows, vectors, width)
 
 
 def tile(its: Problem, itemsize: int, items: int, local_bytes: int) -> Tile | None:
@@ -196,6 +225,34 @@ def panel_source(how: Arithmetic, its: Problem, p: Panels, wide: dict[str, str],
         "OUT_COLUMN": _out_column(its),
         "LANES": 0,
         "PACK": 0,
+        "DIRECT": 0,
+        "ROWS": p.rows,
+        "VECTORS": p.vectors,
+        "VECTOR": p.vector,
+    }
+    return _source(how, defined, correctly_rounded)
+
+
+def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: bool) -> str:
+    """OpenCL C of `multiply` in the loops geometry that packs nothing."""
+    if how.operand.name == "bfloat16":
+        loaded = f"as_float{p.vector}(convert_uint{p.vector}(x) << 16)"
+    elif how.operand.kind == "f":
+        loaded = "(x)"
+    else:
+        signed = how.accumulator.removeprefix("u") if how.operand.kind == "i" else how.accumulator
+        loaded = f"as_{how.accumulator}{p.vector}(convert_{signed}{p.vector}(x))"
+    defined = {
+        **build.index_types(*its.reach),
+        **how.definitions,
+        "BATCH": len(its.batch),
+        "OUT_COLUMN": _out_column(its),
+        "LANES": 0,
+        "PACK": 0,
+        "DIRECT": 1,
+        "B_ALONG_K": int(its.b[-1] != 1),
+        "BLOCK": TURNED,
+        "LOAD_VECTOR(x)": loaded,
         "ROWS": p.rows,
         "VECTORS": p.vectors,
         "VECTOR": p.vector,
@@ -276,6 +333,8 @@ def packed_batch(batch: Shape, strides: Shape) -> tuple[Shape, Shape, Shape]:
 def _loops(call: Call, how: Arithmetic, its: Problem) -> Prepared:
     device = build.device_of(call)
     rounded, obtain = device.correctly_rounded, device.kernel
+    if straight := direct(its, how.operand, how.itemsize, device.vector, device.details["compute units"]):
+        return _direct(call, how, its, straight)
     p = panels(its, how.itemsize, device.vector)
     wide = build.index_types(*its.reach)
     launches, skips, scratch = [], [], []
@@ -304,6 +363,16 @@ def _loops(call: Call, how: Arithmetic, its: Problem) -> Prepared:
     units = (1, how.itemsize, how.itemsize, *(1 for _ in extras))
     launches.append(build.launch(device, multiply, operands, size, (1, 1, 1), units))
     return Prepared(tuple(launches), tuple(scratch))
+
+
+def _direct(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
+    device = build.device_of(call)
+    kernel = device.kernel(NAME, direct_source(how, its, p, device.correctly_rounded), "multiply")
+    fields = build.pack(build.index_types(*its.reach), *geometry_fields(its, its.a, its.b))
+    build.set_numbers(device, kernel, 2 * (3 + len(its.extras)), fields)
+    *inputs, out = slots(call)
+    size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
+    return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1)),))
 
 
 KERNELS = (Kernel("matmul", "opencl.matmul", "opencl/matmul.cl", _supports, _prepare),)

@@ -23,6 +23,9 @@ BITS = {"float16": ("0x7fff", "0x7c00"), "bfloat16": ("0x7fff", "0x7f80"), "floa
 COLUMN_OUTPUTS = 32
 """Neighbouring outputs that a work-group takes in the lanes geometry."""
 
+FEW = LANES // 2
+"""Elements of an output up to which a CPU device's vectors are of outputs: vectors of lanes would be mostly empty."""
+
 WORK = 16384
 """Elements that a work-item of a CPU device takes, so that starting it costs little."""
 
@@ -158,6 +161,8 @@ def levels(shape: Shape, strides: Shape, axes: Shape, out_strides: Shape, geomet
 
 
 def _access(kept: Shape, kept_in: Shape, reduced: Shape, reduced_in: Shape, geometry: str) -> str:
+    if geometry == "loops" and kept[-1] >= 8 and prod(reduced) <= FEW:
+        return "COLUMNS"
     if len(reduced) == 1 and reduced_in[0] == 1:
         return "ROWS"
     neighbours = kept_in[-1] == 1 and kept[-1] >= (8 if geometry == "loops" else 16)
@@ -205,6 +210,7 @@ def definitions(how: Scheme, level: Level, geometry: str) -> dict[str, object]:
         "REDUCED": len(level.reduced),
         "ACCESS_ROWS": int(level.access == "ROWS"),
         "ACCESS_COLUMNS": int(level.access == "COLUMNS"),
+        "COLUMN_STEP": 1 if level.kept_in[-1] == 1 else "g.kept_in[KEPT - 1]",
         "LANES": lanes,
         "ACROSS": across,
         "OUTPUTS": outputs,

@@ -1,6 +1,6 @@
 // Reductions by single work-items, for CPU devices: whole blocks, in vectors of 16 lanes, without barriers.
 //   ACCESS_ROWS     the reduced elements of an output are consecutive
-//   ACCESS_COLUMNS  neighbouring outputs are neighbours in memory: 16 of them at a time
+//   ACCESS_COLUMNS  neighbouring outputs, COLUMN_STEP apart, are taken 16 at a time, an element of each in a vector
 //   neither         elements are gathered one by one
 
 LOADER(16)
@@ -46,10 +46,15 @@ static inline int lanes_in_use(const int length) {
 #if ACCESS_COLUMNS
 
 // Sixteen neighbouring outputs, or the last `width` of them.
-static inline ACC16 load_columns(__global const IN *from, const int width) {
-  if (width == 16) return load16(vload16(0, from));
+static inline ACC16 load_columns(__global const IN *from, const INDEX apart, const int width) {
   IN some[16];
-  for (int c = 0; c < 16; ++c) some[c] = c < width ? from[c] : (IN)0;
+  if (width == 16) {
+    if (apart == 1) return load16(vload16(0, from));
+#pragma unroll
+    for (int c = 0; c < 16; ++c) some[c] = from[c * apart];
+  } else {
+    for (int c = 0; c < 16; ++c) some[c] = c < width ? from[c * apart] : (IN)0;
+  }
   return load16(vload16(0, some));
 }
 
@@ -83,7 +88,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void reduce(ARGUMENTS, c
     for (int r = 0; r * 64 < length; ++r) {
       const int present = min(64, length - r * 64);
       for (int l = 0; l < present; ++l) {
-        const ACC16 value = load_columns(from + walk.offset, width);
+        const ACC16 value = load_columns(from + walk.offset, COLUMN_STEP, width);
         TAKE(lane[l], row[l], value, (ACC16)((ACC)r));
         step(&walk, &geometry);
       }

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
+from typing import TYPE_CHECKING
 
 from accel.backends.base import Call, Kernel, Prepared, Slot, slots
 from accel.dtypes import TABLE
@@ -14,10 +15,15 @@ from accel.numerics import BLOCK, LANES
 from accel.scalar import RowProgram
 
 from . import build
+from .row_items import Items
 from .row_lanes import Lanes
 from .row_loops import Loops
 from .row_passes import Passes, passes
-from .row_text import Form, Operand
+from .row_sub_groups import SIZE, SubGroups
+from .row_text import Form, Operand, Text
+
+if TYPE_CHECKING:
+    from accel.backends.opencl import OpenCLDevice
 
 RANKS = (1, 2, 3, 4, 6, 8)
 """Numbers of kept and of reduced axes that kernels are compiled for; others are filled up with axes of length 1."""
@@ -48,11 +54,23 @@ COLUMN_BYTES = 16384
 TEAMS = 4
 """Teams of work-items that take blocks of one row in turn."""
 
+ITEM_ROWS = 16
+"""Rows of a work-group whose work-items take a row each: as many as the widest SIMD register has float32."""
+
+ITEM_LENGTH = 16
+"""Elements of such a row at most: all of them are in registers."""
+
+SUB_GROUP_CLASSES = (LANES, 2 * LANES, 4 * LANES)
+"""Classes of rows that a sub-group takes: their elements are in registers."""
+
 FULL = 4
 """Work-groups for each compute unit that fill a device."""
 
 WORK = 16384
 """Elements that a work-item of a CPU device takes, so that starting it costs little."""
+
+
+TEXTS: dict[str, type[Text]] = {"lanes": Lanes, "loops": Loops, "items": Items, "sub-groups": SubGroups}
 
 
 @dataclass(frozen=True)
@@ -134,6 +152,11 @@ def form(program: RowProgram, its: Rows, geometry: str, units: int, items: int) 
         held = PRIVATE[0] if n <= PRIVATE[0] and 0 < sum(sizes) * PRIVATE[0] <= PRIVATE[1] else 0
         return Form(geometry, blocks > 1, shared, held)
     lanes = next((c for c in SHORT if n <= c), LANES)
+    if geometry == "items":
+        return Form(geometry, False, False, lanes if sizes else 0, lanes, 1, ITEM_ROWS, columns=True)
+    if geometry == "sub-groups":
+        held = next(c for c in SUB_GROUP_CLASSES if n <= c)
+        return Form(geometry, False, False, held, LANES, SIZE)
     if its.columns:
         across = min(lanes, COLUMN_ITEMS)
         its_folds = sum(TABLE[program.values[f].dtype].itemsize for f in plan.folds)
@@ -159,10 +182,18 @@ def kind(call: Call) -> tuple[Kind, Rows]:
     reach = [b for s in its.kept_strides for b in span(its.kept, s)]
     reach += [b for s in its.reduced_strides if s for b in span(its.reduced, s)]
     wide = build.index_types(its.count, its.length, *reach)["INDEX"] == "long"
-    # A compiler that makes SIMD code of neighbouring work-items only would leave a work-item's loops as they are.
-    geometry = "lanes" if device.packs_items else device.geometry
+    geometry = _packed(its, device) if device.packs_items and device.geometry == "loops" else device.geometry
     its_form = form(program, its, geometry, device.details["compute units"], device.cl_device.max_work_group_size)
     return Kind(program, its.steps, len(its.kept), len(its.reduced), wide, its_form), its
+
+
+def _packed(its: Rows, device: OpenCLDevice) -> str:
+    """The geometry for a compiler that makes SIMD code of neighbouring work-items only, and would leave a work-item's
+    loops as they are."""
+    if its.length <= ITEM_LENGTH and its.count >= ITEM_ROWS:
+        return "items"
+    short = its.length <= SUB_GROUP_CLASSES[-1] and not its.columns
+    return "sub-groups" if short and device.shuffles(SIZE) else "lanes"
 
 
 def definitions(its: Kind) -> dict[str, object]:
@@ -184,7 +215,7 @@ def source(its: Kind, correctly_rounded: bool) -> str:
     program = its.program
     values = [*(program.values[v] for v in program.outputs), *program.inputs]
     operands = [Operand(build.STORAGE[x.dtype], x.each, s) for x, s in zip(values, its.steps, strict=True)]
-    text = (Lanes if its.form.geometry == "lanes" else Loops)(its.plan, operands, its.reduced, its.form)
+    text = TEXTS[its.form.geometry](its.plan, operands, its.reduced, its.form)
     return build.assemble(
         (),
         definitions(its),
@@ -201,7 +232,7 @@ def _uses_fp64(program: RowProgram, plan: Passes) -> bool:
 def local_bytes(its: Kind) -> int:
     """Local memory that a work-group needs."""
     how, program, plan = its.form, its.program, its.plan
-    if how.geometry == "loops":
+    if how.geometry != "lanes":
         return 0
     lanes = how.rows * (how.teams * how.lanes + (LANES if how.blocks and not how.shared else 0))
     folds = sum(TABLE[program.values[f].dtype].itemsize for f in plan.folds) * lanes
@@ -249,10 +280,10 @@ def stages(its: Kind, its_rows: Rows, units: int) -> tuple[Stage, ...]:
     for stage in range(plan.levels + 1 if how.shared else 1):
         parts = blocks if how.shared and stage < len(plan.walks) else 1
         numbers = its_rows.length, count, blocks
-        if how.geometry == "loops":
+        if how.geometry in ("loops", "sub-groups"):
             tasks, work = count * parts, min(its_rows.length, BLOCK) if how.shared else its_rows.length
             each = max(1, min(WORK // work, -(-tasks // (4 * units))))
-            size, numbers = (-(-tasks // each), 1, 1), (*numbers, tasks, each)
+            size, numbers = (how.local[0] * -(-tasks // each), 1, 1), (*numbers, tasks, each)
         else:
             size = (how.local[0] * -(-count // how.rows) * parts, *how.local[1:])
         found.append(Stage(f"row_{stage}" if how.shared else "row", size, numbers))

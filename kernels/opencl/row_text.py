@@ -1,5 +1,5 @@
-"""The OpenCL C of row kernels, as far as it is the same for work-groups (row_lanes.py) and for single work-items
-(row_loops.py)."""
+"""The OpenCL C of row kernels, as far as it is the same for work-groups (row_lanes.py), for sub-groups
+(row_sub_groups.py) and for single work-items (row_items.py, row_loops.py)."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Operand:
 class Form:
     """What kernels are printed for, besides the program and its operands.
 
-    geometry: lanes or loops. blocks: rows have several. shared: they are shared out, with a kernel for every pass.
-    held: elements that a row holds between passes at most, 0: none. The others are of the lanes geometry.
+    geometry: lanes, sub-groups, items or loops. blocks: rows have several. shared: they are shared out, with a kernel
+    for every pass. held: elements that a row holds between passes at most, 0: none. The others are not of loops.
     lanes: those that have elements. across: work-items that share them; rows, teams: of a work-group: each team takes
     every teams-th block. columns: neighbouring work-items take neighbouring rows. registers: where elements are held.
     """
@@ -108,6 +108,7 @@ class Text:
     those before were gathered from scratch memory.
     """
 
+    attributes = ""
     more_arguments: tuple[str, ...] = ()
 
     def __init__(self, plan: Passes, operands: Sequence[Operand], reduced: int, form: Form) -> None:
@@ -144,7 +145,8 @@ class Text:
         arguments += ["const Geometry g", "const ulong n", "const ulong rows", "const ulong blocks"]
         arguments += self.more_arguments
         size = ", ".join(map(str, self.form.local))
-        head = f"__attribute__((reqd_work_group_size({size}))) __kernel void {name}({', '.join(arguments)}) {{\n"
+        attributes = f"{self.attributes}__attribute__((reqd_work_group_size({size})))"
+        head = f"{attributes} __kernel void {name}({', '.join(arguments)}) {{\n"
         return head + "".join(f"{line}\n" for line in self._body(stage)) + "}\n"
 
     def _body(self, stage: int | None) -> list[str]:

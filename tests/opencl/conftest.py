@@ -16,10 +16,11 @@ DEVICES = ("intel", "pocl")
 SLOW = re.compile(
     r"every_scheme\[pocl-\w+-(?!sum-float16|sum-int8|max-float32|argmax-float32)"
     r"|past_every_edge\[pocl-\w+-(?!float32|int8)"
+    r"|direct_products_past_every_edge\[pocl-(?!float32|int8|bfloat16)"
     r"|lanes_and_blocks\[pocl-\w+-(?!65|4097)"
     r"|(wide_offsets|three_levels|several_dtypes).*pocl-lanes"
     r"|((reduce|pointwise)_compiles|(softmax_of_rows|attention|convolution|quantized_matmul)_compiles_\w+)\[.*tgllp"
-    r"|(programs|layouts|columns|every_fold|softmax_\w+|layer_norm_\w+|folds_of_\w+)\[intel-loops"
+    r"|(programs|layouts|columns|softmax_\w+|layer_norm_\w+|folds_of_\w+)\[intel-loops"
     r"|(that_fill_\w+|with_strides)\[intel-loops"
     r"|(test_programs|layouts|columns|every_fold|softmax_of_\w+|layer_norm_\w+|folds_of_\w+)\[pocl-lanes"
     r"|(of_rows|with_strides)\[pocl-lanes"

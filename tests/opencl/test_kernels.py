@@ -166,6 +166,21 @@ def test_sum_of_every_access(variant: accel.Device) -> None:
     run("prod", variant, numbers(rng, (3, 0), "float32"), axis=1)
 
 
+def test_short_rows_of_cpu_devices(device: accel.Device) -> None:
+    """Sixteen outputs at a time: lengths around powers of two and the longest such row, outputs that do not fill
+    vectors, and rows whose elements, or whose neighbours, lie anywhere."""
+    rng = np.random.default_rng(17)
+    for n in (1, 3, 4, 16, reduce.FEW, reduce.FEW + 1):
+        x = numbers(rng, (37, n), "float32")
+        run("sum", device, x, axis=1)
+        run("sum", device, x[::-2, ::-1], axis=1)
+        run("argmax", device, np.round(x), axis=1)
+    x = numbers(rng, (3, 19, 5, 2), "float16")
+    run("sum", device, x, axis=(0, 3))
+    run("max", device, x[:, ::2, :, ::-1], axis=(0, 2))
+    run("sum", device, numbers(rng, (9, 4096 * 2 + 1), "float32"), axis=1)  # a later launch
+
+
 def test_sum_of_three_levels(variant: accel.Device) -> None:
     """More than BLOCK blocks."""
     x = numbers(np.random.default_rng(6), (4096 * 4096 + 70,), "float32")
@@ -260,10 +275,11 @@ def test_matmul_of_every_stride(variant: accel.Device) -> None:
 
 def test_matmul_keeps_the_sign_of_zero(variant: accel.Device) -> None:
     """A chain that ends in -0 stays there: no zero is multiplied in past the end of k."""
-    a = np.full((3, 17), 1e-30, np.float32)
-    b = np.full((17, 2), -1e-30, np.float32)
-    assert np.signbit(canonical.matmul(a, b)).all()
-    run("matmul", variant, a, b)
+    for n in (2, 17):
+        a = np.full((3, 17), 1e-30, np.float32)
+        b = np.full((17, n), -1e-30, np.float32)
+        assert np.signbit(canonical.matmul(a, b)).all()
+        run("matmul", variant, a, b)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -303,12 +319,88 @@ def test_every_register_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatc
 
     base = backend.devices()[0]
     rng = np.random.default_rng(12)
+    monkeypatch.setattr(matmul, "direct", lambda *given: None)  # b is small
     for rows, vectors, vector in ((6, 2, 8), (4, 2, 4), (1, 1, 16), (12, 1, 16)):
         device = backend.adopt(cl.CommandQueue(base.context))
         device.geometry = "loops"
         chosen = matmul.Panels(rows, vectors, vector)
         monkeypatch.setattr(matmul, "panels", lambda *given, chosen=chosen: chosen)
         run("matmul", device, numbers(rng, (31, 290), "float32"), numbers(rng, (290, 70), "float32"))
+
+
+@pytest.mark.parametrize("along_k", [False, True], ids=["b-along-n", "b-along-k"])
+def test_every_direct_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatch, along_k: bool) -> None:
+    """The same for products that pack nothing: every number of rows, and registers of every width."""
+    import pyopencl as cl
+
+    base = backend.devices()[0]
+    rng = np.random.default_rng(14)
+    tiles = ((1, 16, 16), (2, 8, 16), (4, 4, 16), (8, 2, 16), (12, 2, 16), (12, 1, 8), (8, 1, 4), (1, 1, 2))
+    assert {rows for rows, _, _ in tiles} == set(matmul.DIRECT_ROWS)
+    for rows, vectors, vector in tiles:
+        device = backend.adopt(cl.CommandQueue(base.context))
+        device.geometry = "loops"
+        chosen = matmul.Panels(rows, vectors, vector)
+        monkeypatch.setattr(matmul, "direct", lambda *given, chosen=chosen: chosen)
+        b = numbers(rng, (290, chosen.columns + 1), "float32")
+        run("matmul", device, numbers(rng, (2 * rows + 1, 290), "float32"), b.T.copy().T if along_k else b)
+
+
+DIRECT = ("float32", "float64", "bfloat16", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+@pytest.mark.parametrize("dtype", DIRECT)
+def test_direct_products_past_every_edge(device: accel.Device, dtype: str) -> None:
+    """Columns just past a tile, a k past a chunk and past whole blocks of it, b along n and along k."""
+    rng = np.random.default_rng(15)
+    row = TABLE[dtype]
+    sizes = ((1, 17), (8, 133), (12, 17), (16, 33)) if dtype == "float32" else ((1, 17), (12, 33))
+    with accel.config(numerics="reproducible"):
+        for m, n in sizes:
+            a, b = numbers(rng, (m, 281), dtype), numbers(rng, (281, n), dtype)
+            for its_b, strides in ((b, (n, 1)), (b.T.copy().T, (1, 281))):
+                its = matmul.problem((m, n), 281, [(281, 1), strides, (n, 1)])
+                assert matmul.direct(its, row, max(4, row.itemsize), 16, 2) is not None
+                run("matmul", device, a, its_b)
+
+
+def test_direct_products_of_batches_and_strides(device: accel.Device) -> None:
+    """Repeated matrices on either side, a of any stride, b from the middle of its rows, and an epilogue."""
+    rng = np.random.default_rng(16)
+    a, b = numbers(rng, (2, 3, 9, 41), "float32"), numbers(rng, (2, 1, 41, 40), "float32")
+    run("matmul", device, a[:, ::-1, ::2, ::-1], b[..., 3:37])
+    along_k = b.swapaxes(-1, -2).copy()[..., 1:].swapaxes(-1, -2)
+    run("matmul", device, a[:1, :1, :, 1:], along_k[..., :35])
+    with accel.config(numerics="reproducible"):
+        operands = (
+            numbers(rng, (3, 2, 41), "bfloat16"),
+            numbers(rng, (33, 41), "bfloat16"),
+            numbers(rng, (33,), "bfloat16"),
+        )
+        run("linear", device, *operands, activation="silu")
+
+
+def test_products_that_are_packed() -> None:
+    """Panels are for many rows of a and a large b, and for what vectors of neighbours cannot read."""
+
+    def tile(m: int, n: int, k: int, b: tuple[int, int], dtype: str = "float32", vector: int = 16) -> Any:
+        its = matmul.problem((m, n), k, [(k, 1), b, (n, 1)])
+        return matmul.direct(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), vector, 2)
+
+    assert tile(1, 2048, 2048, (2048, 1)) == matmul.Panels(1, 16, 16)
+    assert tile(16, 2048, 2048, (1, 2048)) == matmul.Panels(12, 2, 16)
+    assert tile(17, 2048, 2048, (2048, 1)) is None
+    assert tile(500, 128, 256, (128, 1)) == matmul.Panels(12, 2, 16)  # 128 KiB
+    assert tile(500, 128, 257, (128, 1)) is None
+    assert tile(1, 64, 64, (128, 2)) is None
+    assert tile(1, 64, 64, (64, 1), "float16") is None
+    assert tile(1, 15, 64, (15, 1)) is None
+    for vector, registers in ((4, 8), (8, 12), (16, 24)):
+        for m in (1, 2, 3, 8, 11, 16):
+            for n in (16, 100, 3000):
+                found = tile(m, n, 8, (n, 1), vector=vector)
+                assert found.columns <= n
+                assert found.rows * found.vectors <= registers
 
 
 def test_small_work_groups_are_refused_or_served() -> None:
@@ -318,6 +410,14 @@ def test_small_work_groups_are_refused_or_served() -> None:
     assert matmul.tile(its, 4, 64, 32768) == matmul.TILES[4][1]
     assert matmul.tile(its, 4, 32, 32768) is None
     assert all(tile.local_bytes(size) <= 32768 for size, tiles in matmul.TILES.items() for tile in tiles)
+
+
+def test_vectors_of_outputs_are_for_short_rows() -> None:
+    def access(outputs: int, length: int, geometry: str = "loops") -> str:
+        return reduce.levels((outputs, length), (length, 1), (1,), (1,), geometry)[0].access
+
+    assert access(8, 32) == "COLUMNS"
+    assert access(7, 32) == access(8, 33) == access(8, 32, "lanes") == "ROWS"
 
 
 def test_levels_cover_every_block() -> None:

@@ -143,6 +143,36 @@ def test_softmax_rows_of_every_class(variant: accel.Device, n: int) -> None:
     check(variant, softmax(), 1, *rows_for("softmax", 3, n))
 
 
+@pytest.mark.parametrize("n", [1, 4, 5, 16, 17, 64, 65, 200, 256, 257])
+def test_many_short_rows(device: accel.Device, n: int) -> None:
+    """Rows that do not fill vectors, of every layout; on Intel's runtime by work-items or sub-groups."""
+    x = numbers(n, 37, 2 * n)
+    check(device, softmax(), 1, x[:, ::2])
+    check(device, spread(), 1, x[::-1, n:][:, ::-1])
+    check(
+        device,
+        spread(),
+        1,
+        numbers(n, n, 40).T,
+        results=[np.empty((n, 40), np.float32).T, np.empty(80, np.float32)[::2]],
+    )
+    if device.packs_items:
+        x = accel.asarray(np.ascontiguousarray(x[:, :n]), device=device)
+        its, _ = row.kind(request(device, "row", Rows(softmax(), 1), [x], [x]))
+        assert its.form.geometry == ("items" if n <= 16 else "sub-groups" if n <= 256 else "lanes")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_many_short_rows_of_dtypes(device: accel.Device, dtype: str) -> None:
+    check(device, softmax(dtype), 2, numbers(8, 37, 3, 5, dtype=dtype)[..., ::2])
+
+
+@pytest.mark.parametrize("program", [name for name in PROGRAMS if name != "softmax"])
+def test_programs_of_many_short_rows(device: accel.Device, program: str) -> None:
+    for n in (13, 140):
+        check(device, PROGRAMS[program](), 1, *rows_for(program, 19, n))
+
+
 @pytest.mark.parametrize("n", [3, 200, 1030, 2 * 4096 + 37])
 @pytest.mark.parametrize("program", [name for name in PROGRAMS if name != "softmax"])
 def test_programs(variant: accel.Device, program: str, n: int) -> None:
@@ -191,6 +221,8 @@ def test_every_fold(variant: accel.Device, dtype: str) -> None:
     folds = [build.fold(kind, 0) for kind in ("sum", "prod", "max", "min")]
     program = build.finish(*folds, build.fold("sum", 1))
     check(variant, program, 1, x, np.arange(5).astype(dtype))
+    for n in (9, 75, 130):
+        check(variant, program, 1, x[:, 4480 - n : 4480].repeat(5, 0), np.arange(25).astype(dtype))
 
 
 def test_layouts(variant: accel.Device) -> None:

@@ -113,6 +113,10 @@ class OpenCLDevice(Device):
         does."""
         return self.kind == "cpu" and self.cl_device.platform.name.startswith("Intel")
 
+    def shuffles(self, size: int) -> bool:
+        """Whether kernels may ask for sub-groups of this size and exchange registers in them, as Intel's do."""
+        return size in self._sub_groups and "cl_intel_subgroups" in self.details["extensions"]
+
     # context and queue
 
     @property
