@@ -254,12 +254,12 @@ def _floating(op: str, argument: Any, back: dict[int, Array | None]) -> Any:
     return _part(argument, back)
 
 
-def fitting(op: str, argument: str, value: Any, given: Any) -> list[Array | None]:
-    """The arrays of what is given for a value, of the same structure, shapes and dtypes; None for what is not smooth.
-    Raises ArgumentError, ShapeError or DtypeError."""
+def fitting(op: str, argument: str, value: Any, given: Any, every: bool = False) -> list[Array | None]:
+    """The arrays of what is given for a value, of the same structure, shapes and dtypes; None for what is not smooth,
+    unless every array is wanted. Raises ArgumentError, ShapeError or DtypeError."""
     leaves: list[Leaf] = []
     structure = taken_apart(value, op, (None, argument), leaves)
-    wanted = put_together(structure, iter([x if _is_smooth(x) else None for _, x in leaves]))
+    wanted = put_together(structure, iter([x if every or _is_smooth(x) else None for _, x in leaves]))
     places: list[Leaf] = []
     theirs: list[Leaf] = []
     want = taken_apart(wanted, op, (None, argument), places)
@@ -273,7 +273,7 @@ def fitting(op: str, argument: str, value: Any, given: Any) -> list[Array | None
         if y.dtype is not x.dtype:
             raise DtypeError(f"{op}: {named(place)}: expected dtype {x.dtype}, got {y.dtype}")
     left = iter(values_of(theirs))
-    return [next(left) if _is_smooth(x) else None for _, x in leaves]
+    return [next(left) if every or _is_smooth(x) else None for _, x in leaves]
 
 
 def _described(value: Any) -> str:

@@ -7,9 +7,10 @@
         parameters, state = optimizer.update(parameters, gradient, state)
 
 Parameters are floating arrays in tuples, lists and dicts, nested as you like. A step is compiled by `fuse`, and has the
-same bits on every device. The rules are those of torch.optim, with its defaults.
+same bits on every device. The rules are those of torch.optim, with its defaults. `LossScale` is for gradients of 16
+bits.
 """
 
-from .optimizers import SGD, Adam, AdamW, Lion, clip_by_global_norm
+from .optimizers import SGD, Adam, AdamW, Lion, LossScale, clip_by_global_norm
 
-__all__ = ["SGD", "Adam", "AdamW", "Lion", "clip_by_global_norm"]
+__all__ = ["SGD", "Adam", "AdamW", "Lion", "LossScale", "clip_by_global_norm"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import numpy as np
 from .array import Array
 from .autodiff import arrays_in, fitting, with_arrays
 from .conversion import constant
-from .dtypes import FLOAT32, TABLE, DType
+from .dtypes import FLOAT32, INT32, TABLE, DType
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .fuse import fuse
 from .graph.apart import filled
@@ -53,7 +54,8 @@ class _Optimizer:
     ) -> tuple[Any, dict[str, Any]]:
         """The parameters and the state after one step. What is given stays as it is.
 
-        gradient: with the parameters' structure, shapes and dtypes. state: what `init` or the step before gave.
+        gradient: with the parameters' structure, shapes and dtypes; or all of it in the dtypes that the state has, as
+        `LossScale.unscale` gives it. state: what `init` or the step before gave.
         learning_rate: a number, or an array without axes, with which another value is not traced anew; None: the
         optimizer's own.
         Raises ArgumentError, ShapeError or DtypeError where they do not fit the parameters.
@@ -81,8 +83,9 @@ class _Optimizer:
         def update(parameters: Any, gradient: Any, state: Any, learning_rate: Any) -> tuple[Any, dict[str, Any]]:
             op = f"{type(self).__name__}.update"
             arrays = _checked(op, parameters)
-            slopes = fitting(op, "gradient", parameters, gradient)
             wide = with_arrays(parameters, [fn.astype(x, _wide(x.dtype), copy=False) for x in arrays])
+            is_wide = [g.dtype for g in arrays_in(gradient)] == [p.dtype for p in arrays_in(wide)]
+            slopes = fitting(op, "gradient", wide if is_wide else parameters, gradient)
             if not isinstance(state, dict) or set(state) != {"step", *self.MOMENTS}:
                 raise ArgumentError(f"{op}: state: expected what {type(self).__name__}.init gives")
             fitting(op, "state['step']", filled(0.0, (), FLOAT32, arrays[0].device), state["step"])
@@ -208,6 +211,151 @@ def _clip(gradient: Any, max_norm: float) -> tuple[Any, Any]:
     scale = fn.minimum(max_norm / (norm + 1e-6), 1.0)
     made = [fn.astype(x * scale, y.dtype, copy=False) for x, y in zip(wide, arrays, strict=True)]
     return with_arrays(gradient, made), norm
+
+
+@dataclass(frozen=True)
+class LossScale:
+    """A factor of the loss that keeps gradients of 16 bits from becoming 0, and follows what they bear: 16-bit floats,
+    float16 above all, lack the small numbers that gradients are (Micikevicius et al. 2017, arXiv:1710.03740).
+
+        scaling = accel.optim.LossScale()
+        scale = scaling.init(parameters)
+
+        @accel.fuse
+        def step(parameters, state, scale, x, y):
+            scaled = lambda parameters: scaling.scale(loss(parameters, x, y), scale)
+            value, gradient = accel.value_and_grad(scaled)(parameters)
+            gradient, finite = scaling.unscale(gradient, scale)
+            after = optimizer.update(parameters, gradient, state)
+            (parameters, state), scale = scaling.update(scale, finite, after, (parameters, state))
+            return value / scale["scale"], parameters, state, scale
+
+    The rules and the defaults are those of torch.amp.GradScaler: a step with an infinity or a NaN in any gradient is
+    skipped, and the scale is multiplied by backoff_factor; after growth_interval other steps in a row it is multiplied
+    by growth_factor, unless that would not be finite. Scale and factors are float32. Whether a step counts is chosen on
+    the device: nothing is read back.
+
+    Raises ArgumentError where init_scale is no positive finite number, growth_factor none above 1, backoff_factor none
+    between 0 and 1, or growth_interval no whole number from 1.
+    """
+
+    init_scale: float = 65536.0
+    growth_factor: float = 2.0
+    backoff_factor: float = 0.5
+    growth_interval: int = 2000
+
+    def __post_init__(self) -> None:
+        # in float32, which the state has
+        for name, above, below in (("init_scale", 0, np.inf), ("growth_factor", 1, np.inf), ("backoff_factor", 0, 1)):
+            value = getattr(self, name)
+            _check("LossScale", name, value)
+            with np.errstate(over="ignore"):
+                single = np.float32(value)
+            if not above < single < below:
+                to = "" if below == np.inf else f" and below {below}"
+                raise ArgumentError(
+                    f"LossScale: {name}: expected a float32 number above {above}{to}, got {shown(value)}"
+                )
+        if type(self.growth_interval) is not int or not 1 <= self.growth_interval < 2**31:
+            raise ArgumentError(
+                f"LossScale: growth_interval: expected a whole number from 1 to below 2**31, got "
+                f"{shown(self.growth_interval)}"
+            )
+
+    def init(self, parameters: Any) -> dict[str, Any]:
+        """The state before the first step, on the parameters' device: a dict of ``scale``, float32, and of ``steps``,
+        int32, the steps since the scale changed; arrays without axes.
+
+        Raises ArgumentError where parameters have no arrays, DtypeError where one is not floating.
+        """
+        return self._init(parameters)
+
+    def scale(self, value: Any, state: dict[str, Any]) -> Any:
+        """The loss times the scale, for a gradient to be taken of; a 16-bit loss becomes float32.
+
+        value: a floating array. Raises ArgumentError or DtypeError where value or state are something else.
+        """
+        return self._scale(np.asarray(value) if isinstance(value, np.generic) else value, state)
+
+    def unscale(self, gradient: Any, state: dict[str, Any]) -> tuple[Any, Any]:
+        """The gradient over the scale, 16-bit parts as float32, as the scale is there for what 16 bits do not hold; and
+        whether all that was given is finite, a bool array without axes.
+
+        Raises ArgumentError where there are no arrays, DtypeError where one is not floating, and as `scale` does.
+        """
+        return self._unscale(gradient, state)
+
+    def update(self, state: dict[str, Any], finite: Any, after: Any, before: Any) -> tuple[Any, dict[str, Any]]:
+        """What stands after a step: ``after`` where finite, otherwise ``before``; and the state for the next one.
+
+        finite: of `unscale`. after, before: what the step gave and what it was given, such as pairs of parameters and
+        an optimizer's state, of one structure, with the same shapes and dtypes.
+        Raises ArgumentError, ShapeError or DtypeError where they do not fit each other, or state is something else.
+        """
+        return self._update(state, finite, after, before)
+
+    @cached_property
+    def _init(self) -> Any:
+        def init(parameters: Any) -> dict[str, Any]:
+            device = _checked("LossScale.init", parameters)[0].device
+            return {"scale": filled(self.init_scale, (), FLOAT32, device), "steps": filled(0, (), INT32, device)}
+
+        return fuse(init)
+
+    @cached_property
+    def _scale(self) -> Any:
+        def scale(value: Any, state: Any) -> Array:
+            (loss,) = _checked("LossScale.scale", [value])
+            factor, _ = _of_scale("LossScale.scale", state)
+            dtype = _wide(loss.dtype)
+            return fn.astype(loss, dtype, copy=False) * fn.astype(factor, dtype, copy=False)
+
+        return fuse(scale)
+
+    @cached_property
+    def _unscale(self) -> Any:
+        def unscale(gradient: Any, state: Any) -> tuple[Any, Array]:
+            arrays = _checked("LossScale.unscale", gradient)
+            factor, _ = _of_scale("LossScale.unscale", state)
+            inverse = 1.0 / factor
+            made = [fn.astype(g, _wide(g.dtype), copy=False) for g in arrays]
+            made = [g * fn.astype(inverse, g.dtype, copy=False) for g in made]
+            finite = functools.reduce(fn.logical_and, [fn.all(fn.isfinite(g)) for g in arrays])
+            return with_arrays(gradient, made), finite
+
+        return fuse(unscale)
+
+    @cached_property
+    def _update(self) -> Any:
+        def update(state: Any, finite: Any, after: Any, before: Any) -> tuple[Any, dict[str, Any]]:
+            op = "LossScale.update"
+            if not isinstance(finite, Array) or finite.dtype.kind != "b" or finite.shape != ():
+                raise ArgumentError(f"{op}: finite: expected a bool array without axes, got {shown(finite)}")
+            factor, steps = _of_scale(op, state)
+            pairs = zip(fitting(op, "after", before, after, every=True), arrays_in(before), strict=True)
+            stands = with_arrays(before, [fn.where(finite, x, y) for x, y in pairs])
+            grown, steps = factor * self.growth_factor, steps + 1
+            grows = steps == self.growth_interval
+            larger = fn.where(fn.logical_and(grows, fn.isfinite(grown)), grown, factor)
+            changed = fn.logical_or(grows, fn.logical_not(finite))
+            zero = filled(0, (), INT32, steps.device)
+            return stands, {
+                "scale": fn.where(finite, larger, factor * self.backoff_factor),
+                "steps": fn.where(changed, zero, steps),
+            }
+
+        return fuse(update)
+
+
+def _of_scale(op: str, state: Any) -> tuple[Array, Array]:
+    """The scale and the count of a LossScale's state. Raises ArgumentError, ShapeError, DtypeError."""
+    if not isinstance(state, dict) or set(state) != {"scale", "steps"}:
+        raise ArgumentError(f"{op}: state: expected what LossScale.init gives, got {shown(state)}")
+    for name, dtype in (("scale", FLOAT32), ("steps", INT32)):
+        x = state[name]
+        if not isinstance(x, Array) or x.shape != () or x.dtype is not dtype:
+            raise ArgumentError(f"{op}: state[{name!r}]: expected an array without axes of {dtype}, got {shown(x)}")
+    return state["scale"], state["steps"]
 
 
 def _check(op: str, argument: str, value: Any, below: float = float("inf")) -> None:

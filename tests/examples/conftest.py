@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,3 +61,13 @@ def near() -> Callable[..., None]:
         assert distance(got, wrong) > 1e-3, "the control: a wrong model is seen"
 
     return check
+
+
+@pytest.fixture
+def torch() -> Iterator[Any]:
+    """torch on one thread: two that wait for each other on a busy machine take a hundred times as long."""
+    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(before)

@@ -146,6 +146,19 @@ def test_closures_over_an_outer_trace():
     near(step(W, X), W - 0.1 * 2 * (2 * X).T @ (2 * X @ W))
 
 
+def test_closures_over_parts_of_an_outer_traces_arrays():
+    """The part that is met first does not hold the others."""
+
+    @accel.fuse
+    def slope(w, x):
+        y = accel.exp(x)
+        return accel.grad(lambda w: accel.sum(w * x[:2] * x[2:] + w * w * y[1:3] * y[::-3]))(w)
+
+    w, x = np.array([0.5, -2.0]), np.array([0.3, -1.0, 2.0, 0.1])
+    y = np.exp(x)
+    near(slope(w, x), x[:2] * x[2:] + 2 * w * y[1:3] * y[::-3])
+
+
 @pytest.mark.parametrize("numerics", ["reproducible", "default"])
 def test_the_same_bits_on_every_device(numerics):
     arrays = [x.astype(np.float32) for x in (W, B, X)]

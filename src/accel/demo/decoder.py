@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import accel
-from accel import Array, nn
+from accel import Array, Device, nn
 
 from .seeded import Shapes
 
@@ -84,22 +84,33 @@ class Cache:
         return [kept[:, :, :end] for kept in self.layers[layer]]
 
 
+def angles(config: Config, begin: int, n: int, device: Device, starts: Array | None = None) -> Array:
+    """By what n places from begin turn: (n, head_dim / 2), and with starts, as in `logits`, (batch, 1, n, that)."""
+    pairs = accel.arange(0, config.head_dim, 2, dtype=accel.float32, device=device)
+    places = accel.arange(begin, begin + n, dtype=accel.float32, device=device)
+    if starts is not None:
+        places = accel.maximum(places - accel.astype(starts, accel.float32)[:, None, None], 0.0)  # (batch, 1, n)
+    return places[..., None] * config.rope_theta ** (pairs * (-1 / config.head_dim))
+
+
 def logits(
-    config: Config, weights: dict[str, Array], tokens: Array, cache: Cache, starts: Array | None = None
+    config: Config,
+    weights: dict[str, Array],
+    tokens: Array,
+    cache: Cache,
+    starts: Array | None = None,
+    turns: Array | None = None,
 ) -> Array:
     """Scores (batch, n, vocabulary) of what follows each token of tokens (batch, n), which come behind the cache's.
 
     The cache grows by them. starts: int64 (batch,), the place in cache and tokens at which each sequence begins, None
-    for 0: what is before it is padding, has no part in any sequence, and gets scores that say nothing.
+    for 0: what is before it is padding, has no part in any sequence, and gets scores that say nothing. turns: what
+    `angles` gives for all this, which a function that is traced cannot make; None to make it here.
     """
     batch, n = tokens.shape
     table = weights["model.embed_tokens.weight"]
-    pairs = accel.arange(0, config.head_dim, 2, dtype=accel.float32, device=tokens.device)
-    places = accel.arange(cache.length, cache.length + n, dtype=accel.float32, device=tokens.device)
-    if starts is not None:
-        places = accel.maximum(places - accel.astype(starts, accel.float32)[:, None, None], 0.0)  # (batch, 1, n)
-    angles = places[..., None] * config.rope_theta ** (pairs * (-1 / config.head_dim))
-    cos, sin = (accel.astype(f(angles), table.dtype) for f in (accel.cos, accel.sin))
+    turns = angles(config, cache.length, n, tokens.device, starts) if turns is None else turns
+    cos, sin = (accel.astype(f(turns), table.dtype) for f in (accel.cos, accel.sin))
 
     def norm(x: Array, name: str) -> Array:
         return nn.rms_norm(x, (config.hidden_size,), weights[f"{name}.weight"], config.rms_norm_eps)

@@ -110,12 +110,20 @@ class Tracer:
         for array, symbol in zip(self._captured, self._capturing, strict=True):
             if array.buffer is x.buffer:
                 return symbol
-        whole = None if isinstance(x.buffer, Symbol) else tabulated(x)
+        whole = x.buffer.tracer.whole(x.buffer) if isinstance(x.buffer, Symbol) else tabulated(x)
         if whole is None and x.ndim and isinstance(given_number(x), (bool, int, float)):
             whole = x.view((), ())  # the first one met may have no elements; complex ones are read by their parts
         self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
         return self._capturing[-1]
+
+    def whole(self, symbol: Symbol) -> Array:
+        """All of a value of this trace, of which an array that another trace meets may be a part."""
+        values = [*zip(self._symbols, self._inputs, strict=True)]
+        values += [
+            each for node, its in zip(self._nodes, self._giving, strict=True) for each in zip(its, node[4], strict=True)
+        ]
+        return Array(symbol, 0, next(its for found, its in values if found is symbol))
 
     def graph(self, results: Sequence[Array]) -> Graph:
         """The graph of what was recorded, without the nodes that no result needs."""
