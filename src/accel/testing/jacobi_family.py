@@ -24,7 +24,7 @@ def rows(dtype: DType, pairs: bool) -> Samples:
     parts = 2 if pairs else 1
 
     def draw(its: Draw) -> Sample:
-        count, k, beside = its.integer(0, 1), its.integer(1, 2), its.integer(0, 7)
+        count, k, beside = its.choice((0, 1, 2)), its.integer(1, 2), its.integer(0, 7)
         length = 2 * k + its.integer(0, 70)
         rng, regime = np.random.default_rng(its.integer(0, 2**32 - 1)), its.choice(("normal", "normal", "integers"))
         made = [values(rng, dtype, (count, 2 * k, length + beside), regime) for _ in range(parts)]
