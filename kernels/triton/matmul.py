@@ -87,9 +87,9 @@ def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics:
         if name == "int8" and output.name in ("int8", "int32") and has_matrix_units(architecture):
             tile, warps = _matrix_tile(device, m, n, 1, finished)
             return Config("dot", "int8", "int8", "int32", tile, warps, stages, kc=INT8_CHUNK)
-        return Config("chain", name, wide(output), wide(output), *_vector_tile(device, m, n, 4), kc=UNCHUNKED)
+        return Config("chain", name, wide(output), wide(output), *_chain_tile(device, m, n), kc=UNCHUNKED)
     if name == "float64" and not (device.kind == "gpu" and architecture in DOUBLE_UNITS):
-        return Config("chain", name, name, name, *_vector_tile(device, m, n, 4))
+        return Config("chain", name, name, name, *_chain_tile(device, m, n))
     if operand.itemsize == 2 and numerics != "reproducible" and has_matrix_units(architecture):
         tile, warps = _matrix_tile(device, m, n, 2, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, kc=UNCHUNKED)
@@ -114,6 +114,12 @@ def _vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[tuple[int, in
     largest = 128 if device.architecture == "interpreter" else 64 if depth > 4 else 32
     height, width = (min(largest, max(16, power_of_two(size))) for size in (m, n))
     return (height, width, depth), max(1, min(4, height * width // 256))
+
+
+def _chain_tile(device: Any, m: int, n: int) -> tuple[tuple[int, int, int], int]:
+    """(tile, warps) for fma that is written out; NVIDIA's compiler gives more warps too few registers each."""
+    tile, warps = _vector_tile(device, m, n, 4)
+    return tile, max(1, warps // 2) if device.architecture.startswith("sm_") else warps
 
 
 def _matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> tuple[tuple[int, int, int], int]:
@@ -178,7 +184,9 @@ def _prepare(call: Call) -> Prepared:
 def written_out(config: Config) -> Config:
     """The same product with every fma in the source."""
     height, width, _ = config.tile
-    return replace(config, kernel="chain", tile=(min(32, height), min(32, width), 4))
+    return replace(
+        config, kernel="chain", tile=(min(32, height), min(32, width), 4), num_warps=max(1, config.num_warps // 2)
+    )
 
 
 def multiply(call: Call, config: Config, few: int = FEW) -> Prepared:

@@ -91,7 +91,8 @@ def kernels(device: accel.Device) -> None:
     ):
         spread(device, operand, reduced)
     far = np.array([[0, -1, 4170, 4171, -4171, -4172, 2**62, -(2**63)]])
-    got = np.asarray(accel.fuse(lambda x, i: accel.take_along_axis(x[:, ::-1], i))(on(rows), on(far)))
+    with accel.config(check="off"):
+        got = np.asarray(accel.fuse(lambda x, i: accel.take_along_axis(x[:, ::-1], i))(on(rows), on(far)))
     good = (far >= -4171) & (far < 4171)
     assert (got == np.where(good, rows[:, ::-1][:, np.where(good, far, 0)[0]], 0)).all()
     assert (np.asarray(on(x)[[5, -6], :, [[0], [6]]]) == x[[5, -6], :, [[0], [6]]]).all()

@@ -56,7 +56,7 @@ def shared_out(chunks, SHARED: tl.constexpr, INDEX: tl.constexpr):
     if SHARED:
         return pid // chunks, pid % chunks, pid % chunks + 1
     else:
-        return pid, pid * 0, pid * 0 + chunks
+        return pid, 0, chunks
 
 
 @triton.jit
