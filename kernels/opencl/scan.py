@@ -21,9 +21,10 @@ ITEMS = 256
 """Work-items of a work-group at most, and on a CPU device, where they take turns."""
 
 BLOCK = 4096
-"""Elements of a block where one work-item takes it, and rows are fewer than keep a device busy."""
+"""Elements of a block where one work-item takes it, and rows are fewer than keep a device busy. Of SCAN times as many
+where a CPU device is busy with such blocks."""
 
-LEVELS = (3, 15)
+LEVELS = (3, 5, 15)
 """Digits of a number of groups that kernels of single work-items are compiled for."""
 
 RANKS = (1, 3, 7)
@@ -58,7 +59,9 @@ def width(geometry: str, units: int, n: int, rows: int, x: Place) -> int:
     busy = BUSY[geometry] * (units if geometry == "loops" else 1)
     if rows >= busy or n <= SCAN:
         return max(n, 1)
-    return BLOCK if geometry == "loops" or n > 16 * BLOCK else SCAN * SCAN
+    if geometry == "loops":  # each block walks the totals of those before it
+        return SCAN * BLOCK if n >= busy * SCAN * BLOCK else BLOCK
+    return BLOCK if n > 16 * BLOCK else SCAN * SCAN
 
 
 def definitions(call: Call, its: Pass, geometry: str) -> dict[str, object]:

@@ -32,9 +32,10 @@ static inline void push(Prefix *prefix, ACC total) {
   ++prefix->count;
 }
 
-// After `before`, where there is something: their total, from the highest level down. Whether there is one.
-static inline int total_of(const Prefix *prefix, int some, ACC *before) {
-  for (int level = LEVELS - 1; level >= 0; --level) {
+// After `before`, where there is something: the total of levels `lowest` to `end` - 1, from the highest down. Whether
+// there is one.
+static inline int total_of(const Prefix *prefix, int lowest, int end, int some, ACC *before) {
+  for (int level = end - 1; level >= lowest; --level) {
     const uint digit = (uint)(prefix->count >> (4 * level)) & 15;
     int found = 0;
     ACC value = *before;
@@ -70,15 +71,15 @@ __kernel void scan(ARGUMENTS) {
       before_blocks + before_at + offset_of((UINDEX)row, geometry.kept_shape, geometry.kept_before);
 #if BEFORE == 1
   for (ulong b = 0; b < block; ++b) push(&prefix, blocks_before[(INDEX)b * geometry.step_before]);
-  some_above = total_of(&prefix, 0, &above);
+  some_above = total_of(&prefix, 0, LEVELS, 0, &above);
   prefix.count = 0;
 #else
   some_above = block > 0;
   if (some_above) above = blocks_before[(INDEX)block * geometry.step_before];
 #endif
 #endif
-  ACC before = above;
-  int some = some_above;
+  ACC before = above, high = above;  // high: what comes before the last sixteen groups
+  int some = some_above, some_high = some_above;
   for (ulong at = first; at < last; at += 16) {
     const int here = (int)min((ulong)16, last - at);
     ACC x[16];
@@ -100,12 +101,16 @@ __kernel void scan(ARGUMENTS) {
     // the last push leaves the total of a whole block alone in the stack, or in that of the level above it
     before = x[15];
 #else
-    before = above;
-    some = total_of(&prefix, some_above, &before);
+    if (prefix.count % 16 == 0) {
+      high = above;
+      some_high = total_of(&prefix, 1, LEVELS, some_above, &high);
+    }
+    before = high;
+    some = total_of(&prefix, 0, 1, some_high, &before);
 #endif
   }
 #if TOTALS
-  if (width > 16) total_of(&prefix, 0, &before);
+  if (width > 16) total_of(&prefix, 0, LEVELS, 0, &before);
   to[(INDEX)block * geometry.step_out] = finish(before);
 #endif
 }

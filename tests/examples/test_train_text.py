@@ -14,12 +14,15 @@ from examples.weights import seeded
 TINY = decoder.Config(len(train_text.LETTERS), 8, 12, 1, 2, 1)
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("pocl", "interpreter")]
-"""PoCL compiles for long."""
+SLOW = [("pocl", False), ("interpreter", False), ("baseline", True), ("intel", True), ("interpreter", True)]
+"""What compiles for long."""
 
 
-@pytest.mark.parametrize("same_bits", ["baseline", "intel", *SLOW], indirect=True)
-@pytest.mark.parametrize("half", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("same_bits", "half"),
+    [("baseline", False), ("intel", False), *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW)],
+    indirect=["same_bits"],
+)
 def test_the_curve_has_the_same_bits(same_bits, monkeypatch, half):
     monkeypatch.setattr(train_text, "CONFIG", TINY)
 

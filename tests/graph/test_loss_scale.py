@@ -27,7 +27,7 @@ def test_the_rules_are_torchs(values, init_scale, factors, interval):
     scaling = optim.LossScale(init_scale, *factors, interval)
     theirs = torch.amp.GradScaler("cpu", init_scale, *factors, interval)
     tensor = torch.zeros(2, requires_grad=True)
-    optimizer, ours = torch.optim.SGD([tensor], 0.5), optim.SGD(0.5)
+    optimizer, ours = torch.optim.SGD([tensor], 1.0), optim.SGD(1.0)
     p = {"w": np.zeros(2, np.float32), "idle": np.zeros((0, 3), np.float32)}
     state, scale = ours.init(p), scaling.init(p)
     for value in values:
@@ -39,6 +39,7 @@ def test_the_rules_are_torchs(values, init_scale, factors, interval):
         theirs.update()
         gradient, finite = scaling.unscale({"w": g, "idle": p["idle"]}, scale)
         assert finite == np.isfinite(g).all()
+        np.testing.assert_array_equal(gradient["w"], tensor.grad.numpy())
         before = p["w"], state["step"]
         after = ours.update(p, gradient, state)
         (p, state), scale = scaling.update(scale, finite, after, (p, state))
