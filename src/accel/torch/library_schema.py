@@ -66,7 +66,14 @@ OVERLOADS: dict[str, dict[str, Any]] = {
 """Parameters by which an op has more results, one for each, where they are not at their defaults. A schema has a fixed
 number, so that an overload of this name has them: a tensor that must be given, or a value that it always has."""
 
-RESULTS = {"QRResult": 2, "SlogdetResult": 2, "EighResult": 2, "SVDResult": 3, "tuple[Array, Array]": 2, "tuple[Array, ...]": 2}
+RESULTS = {
+    "QRResult": 2,
+    "SlogdetResult": 2,
+    "EighResult": 2,
+    "SVDResult": 3,
+    "tuple[Array, Array]": 2,
+    "tuple[Array, ...]": 2,
+}
 """The number of results, by their annotation; others are one."""
 
 UNFIT = {"pad": "its pad_width is a list of pairs"}
