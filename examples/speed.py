@@ -228,6 +228,14 @@ def measured(row: Row, seconds: float) -> tuple[list[float], list[float]]:
     return [statistics.median(column) for column in columns], ratios
 
 
+def line(row: Row, seconds: float) -> str:
+    """A row's line of a table, in the form of Markdown."""
+    (theirs, ours, fast), ratios = measured(row, seconds)
+    times = " | ".join(f"{1e3 * t:.2f}" for t in (theirs, ours, fast))
+    each = " | ".join(f"{ratio:.2f}" for ratio in ratios)
+    return f"| {row.name} | {times} | {each} | {row.tokens / ours:.0f} |"
+
+
 @click.command()
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of both libraries.")
 @click.option("--seconds", type=click.FloatRange(0), default=5.0, show_default=True, help="Of each row, at least.")
@@ -239,10 +247,7 @@ def main(threads: int, seconds: float) -> None:
     with torch.inference_mode(), accel.config(num_threads=threads):
         every = (decoders(128, None), decoders(128, 4), decoders(2048, None), berts(1, 128), berts(8, 128), vits(1))
         for row in itertools.chain(*every):
-            (theirs, ours, fast), ratios = measured(row, seconds)
-            times = " | ".join(f"{1e3 * t:.2f}" for t in (theirs, ours, fast))
-            each = " | ".join(f"{ratio:.2f}" for ratio in ratios)
-            click.echo(f"| {row.name} | {times} | {each} | {row.tokens / ours:.0f} |")
+            click.echo(line(row, seconds))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import accel
 from accel.demo import decoder
 
 from . import train, train_text
-from .speed import Row, measured
+from .speed import Row, line
 from .weights import seeded
 
 
@@ -134,10 +134,7 @@ def main(threads: int, seconds: float) -> None:
     with accel.config(num_threads=threads):
         for row in rows():
             torch.testing.assert_close(torch.from_dlpack(row.accel()), row.torch(), rtol=1e-4, atol=1e-4)
-            (theirs, ours, fast), ratios = measured(row, seconds)
-            times = " | ".join(f"{1e3 * t:.2f}" for t in (theirs, ours, fast))
-            each = " | ".join(f"{ratio:.2f}" for ratio in ratios)
-            click.echo(f"| {row.name} | {times} | {each} | {row.tokens / ours:.0f} |")
+            click.echo(line(row, seconds))
 
 
 if __name__ == "__main__":
