@@ -26,6 +26,7 @@ from accel.dtypes import TABLE, DType
 from accel.kernels.triton.device import matmul as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same, wide
+from accel.kernels.triton.row import FILLED
 from accel.layout import collapse, layout
 from accel.numerics import KC
 from accel.ops.primitive.matmul import Product
@@ -42,9 +43,6 @@ MANY = 1 << 22
 
 DOUBLE_UNITS = ("sm_80", "sm_90", "sm_100")
 """Architectures whose matrix units take float64 at a rate worth using."""
-
-FEW = 128
-"""Tiles below which a product's chunks are shared out too; an H100 has 132 multiprocessors."""
 
 SUBNORMAL = {"float32": 1e-42, "float64": 1e-310}
 """What makes numbers near 1 subnormal."""
@@ -189,7 +187,7 @@ def written_out(config: Config) -> Config:
     )
 
 
-def multiply(call: Call, config: Config, few: int = FEW) -> Prepared:
+def multiply(call: Call, config: Config, few: int = FILLED) -> Prepared:
     """A call by a config. few: the tiles below which chunks are shared out, each one's result going to scratch."""
     (a, b, *extras), (out,), device = call.inputs, call.outputs, call.device
     *_, m, n = out.shape
@@ -263,7 +261,7 @@ def folding(device: Any, accumulator: str, arguments: dict[str, Any]) -> tuple[S
 
 def _share(k: int, tiles: int) -> int:
     """Chunk length of a product whose order is not promised, for two program instances a multiprocessor."""
-    return -(-k * tiles // (2 * FEW * KC)) * KC
+    return -(-k * tiles // (2 * FILLED * KC)) * KC
 
 
 _orders: dict[tuple[Any, Config], bool] = {}

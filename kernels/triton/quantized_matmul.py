@@ -15,9 +15,10 @@ from accel.backends.triton_kernel import Pointer, Specialization, prepare, stora
 from accel.dtypes import FLOAT32
 from accel.kernels.triton.device import quantized_dot as dot_code
 from accel.kernels.triton.device import quantized_matmul as device_code
-from accel.kernels.triton.matmul import FEW, Config, allows_matrix_units, folding, keeps_order, vector_config
+from accel.kernels.triton.matmul import Config, allows_matrix_units, folding, keeps_order, vector_config
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
+from accel.kernels.triton.row import FILLED
 from accel.numerics import KC
 from accel.ops.weight_formats import FLOATS, PANEL, SUPER
 
@@ -84,7 +85,7 @@ def multiply(call: Call, form: Form) -> Prepared:
     (m, n), k, group = out.shape, x.shape[1], max(1, params.group)
     tiles_m, chunks = -(-m // form.rows), max(1, -(-k // KC))
     tiles = tiles_m * -(-n // PANEL) // form.panels
-    shared = form.kernel != "quantized_dot" and chunks > 1 and tiles < FEW
+    shared = form.kernel != "quantized_dot" and chunks > 1 and tiles < FILLED
     size = m * n if shared else 0
     far = needs_wide(*((its.shape, its.strides) for its in (x, codes, out)), ((chunks * size,), (1,)))
     exponents = scales.dtype.name == "uint8"

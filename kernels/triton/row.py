@@ -48,7 +48,8 @@ SUMS = 2
 more take longer than 3 s to compile."""
 
 FILLED = 128
-"""Long rows from which on one for each program instance is enough work; an H100 has 132 multiprocessors."""
+"""Program instances that are enough work for a GPU; below that long rows, and chunks of products and of keys, are
+shared out. An H100 has 132 multiprocessors."""
 
 
 @dataclass(frozen=True)

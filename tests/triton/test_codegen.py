@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import triton
-from machine_code import figures
+from machine_code import figures, usage
 from triton.backends.nvidia.compiler import get_ptxas, sm_arch_from_capability
 from triton_cases import (
     CASES,
@@ -60,17 +60,11 @@ def spilled_bytes(kernel, architecture):
     """Bytes, or registers on AMD, that are kept in memory for want of registers."""
     if "amdgcn" in kernel.asm:
         return int(re.findall(r"\.vgpr_spill_count:\s+(\d+)", kernel.asm["amdgcn"])[0])
-    tools = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+    _, stack = usage(kernel)
+    if stack == 0:
+        return 0
+    # a stack frame need not be spills: the assembler says which, called as Triton calls it
     with tempfile.TemporaryDirectory() as folder:
-        binary = Path(folder) / "kernel.cubin"
-        binary.write_bytes(kernel.asm["cubin"])
-        usage = subprocess.run(
-            [tools / "cuobjdump", "-res-usage", binary], capture_output=True, encoding="utf-8", check=True
-        )
-        (stack,) = re.findall(r"STACK:(\d+)", usage.stdout)
-        if stack == "0":
-            return 0
-        # a stack frame need not be spills: the assembler says which, called as Triton calls it
         source = Path(folder) / "kernel.ptx"
         source.write_text(kernel.asm["ptx"], encoding="utf-8")
         command = [

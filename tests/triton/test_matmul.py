@@ -50,7 +50,7 @@ def test_chunks(device, k):
         check(MATMUL, device, (numbers(dtype, (5, k)), numbers(dtype, (k, 6))), {})
 
 
-@pytest.mark.parametrize("few", [0, rows.FEW], ids=["whole", "shared"])
+@pytest.mark.parametrize("few", [0, rows.FILLED], ids=["whole", "shared"])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
 def test_chunks_are_shared_out(device, dtype, few):
     """One program instance for all chunks of a tile, or one for each and a second launch: the same bits."""

@@ -7,6 +7,15 @@ import triton.language as tl
 
 
 @triton.jit
+def apart(place, places):
+    """(the batch's entry, and the output's index on each axis) of places of the whole batch, in row-major order."""
+    o2 = place % places[2]
+    o1 = place // places[2] % places[1]
+    o0 = place // places[2] // places[1] % places[0]
+    return place // places[2] // places[1] // places[0], o0, o1, o2
+
+
+@triton.jit
 def beside(extras, extra_strides, entry, group, row, o0, o1, o2, mask):
     """The epilogue's further operands, at places and outputs (row) of shapes that broadcast to the tile's."""
     values = ()
@@ -92,10 +101,7 @@ def convolve(
     row = pid // tiles % rows * HEIGHT + tl.arange(0, HEIGHT).to(INDEX)
     group = pid // tiles // rows
     inside, within = place < count, row < outputs
-    o2 = place % places[2]
-    o1 = place // places[2] % places[1]
-    o0 = place // places[2] // places[1] % places[0]
-    entry = place // places[2] // places[1] // places[0]
+    entry, o0, o1, o2 = apart(place, places)
     at = entry * out_strides[0] + group * out_strides[1] + o0 * out_strides[3] + o1 * out_strides[4]
     out += (at + o2 * out_strides[5])[None, :] + (row * out_strides[2])[:, None]
     x += entry * x_strides[0] + group * x_strides[1]

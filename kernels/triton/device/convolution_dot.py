@@ -8,7 +8,7 @@ where its weight is no finite number, which makes NaN of it: then the tile is ma
 import triton
 import triton.language as tl
 
-from accel.kernels.triton.device.convolution import beside, walk
+from accel.kernels.triton.device.convolution import apart, beside, walk
 from accel.kernels.triton.device.nan import no_nan
 
 
@@ -26,10 +26,7 @@ def convolve_dot(
     place = pid // rows % tiles * WIDTH + tl.arange(0, WIDTH).to(INDEX)
     group = pid // rows // tiles
     inside, within = place < count, row < outputs
-    o2 = place % places[2]
-    o1 = place // places[2] % places[1]
-    o0 = place // places[2] // places[1] % places[0]
-    entry = place // places[2] // places[1] // places[0]
+    entry, o0, o1, o2 = apart(place, places)
     x += entry * x_strides[0] + group * x_strides[1]
     weight += group * weight_strides[0] + row * weight_strides[1]
     at0, at1, at2 = (

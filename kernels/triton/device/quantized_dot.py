@@ -4,7 +4,7 @@ that x's dtype holds, and a scale multiplies what a part of its group adds up to
 import triton
 import triton.language as tl
 
-from accel.kernels.triton.device.quantized_matmul import scale_at, weight_of
+from accel.kernels.triton.device.quantized_matmul import of_group, of_panel, weight_of
 
 
 @triton.jit
@@ -37,24 +37,13 @@ def quantized_dot(
     there = (rows < m)[:, None]
     x += rows[:, None] * x_row + deep[None, :] * (STEPS * x_column)
     codes += panel * (k // STEPS) * PANEL + deep[:, None] * PANEL + lanes[None, :]
-    groups = k // group
-    over = panel * groups * PANEL + lanes
-    if SUPER > 0:
-        scales += panel * (groups // SUPER) * PANEL + lanes
-    else:
-        scales += over
+    scales, over = of_panel(scales, panel, lanes, k // group, SUPER, 1, PANEL)
     nothing = tl.full([BM, PANEL], 0, tl.float32)
     total = nothing
     for start in range(0, k, STEPS * DEPTH):
-        its = start // group
-        if SUPER > 0:
-            scale = scale_at(scales + its // SUPER * PANEL, SCALE, EXPONENTS)
-            scale = scale * tl.load(minors[0] + over + its * PANEL).to(tl.float32)
-        else:
-            scale = scale_at(scales + its * PANEL, SCALE, EXPONENTS)
-        zero = ZERO
+        scale, _, zero = of_group(scales, minors, over, start // group, SCALE, EXPONENTS, SUPER, 1, ZEROS, ZERO, PANEL)
         if ZEROS:
-            zero = tl.load(minors[0] + over + its * PANEL).to(tl.int32)[None, :]
+            zero = zero[None, :]
         code, scale = tl.load(codes + start // STEPS * PANEL).to(tl.int32), scale[None, :]
         left = tl.load(x + start * x_column, mask=there, other=0)
         low = code

@@ -37,6 +37,16 @@ def scale_at(p, SCALE: tl.constexpr, EXPONENTS: tl.constexpr):
 
 
 @triton.jit
+def of_panel(scales, panel, lanes, groups, SUPER: tl.constexpr, EACH: tl.constexpr, PANEL: tl.constexpr):
+    """(pointers to the scales of the first group, offsets of its minors)."""
+    over = panel * groups * EACH * PANEL + lanes
+    if SUPER > 0:
+        return scales + panel * (groups // SUPER * EACH) * PANEL + lanes, over
+    else:
+        return scales + panel * groups * PANEL + lanes, over
+
+
+@triton.jit
 def of_group(
     scales, minors, over, its, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, SUPER: tl.constexpr, EACH: tl.constexpr,
     ZEROS: tl.constexpr, ZERO: tl.constexpr, PANEL: tl.constexpr,
@@ -94,12 +104,7 @@ def quantized_matmul(
     there = rows < m
     x_rows = x + rows * x_row
     codes = codes + panel * (k // STEPS) * PANEL + lanes
-    groups = k // group
-    if SUPER > 0:
-        scales = scales + panel * (groups // SUPER * EACH) * PANEL + lanes
-    else:
-        scales = scales + panel * groups * PANEL + lanes
-    over = panel * groups * EACH * PANEL + lanes
+    scales, over = of_panel(scales, panel, lanes, k // group, SUPER, EACH, PANEL)
     total = tl.full([BM, PANELS * PANEL], -0.0, tl.float32)
     for chunk in range(first, last):
         part = tl.full([BM, PANELS * PANEL], 0, tl.float32)
@@ -146,12 +151,7 @@ def quantized_tile(
     columns, there = panel * PANEL + lanes, rows < m
     x += rows[:, None] * x_row + tl.arange(0, DEPTH).to(INDEX)[None, :] * x_column
     codes += panel * (k // STEPS) * PANEL + tl.arange(0, DEPTH // STEPS).to(INDEX)[:, None] * PANEL + lanes[None, :]
-    groups = k // group
-    if SUPER > 0:
-        scales += panel * (groups // SUPER * EACH) * PANEL + lanes
-    else:
-        scales += panel * groups * PANEL + lanes
-    over = panel * groups * EACH * PANEL + lanes
+    scales, over = of_panel(scales, panel, lanes, k // group, SUPER, EACH, PANEL)
     total = tl.full([BM, PANEL], -0.0, tl.float32)
     for chunk in range(first, last):
         part = tl.full([BM, PANEL], 0, tl.float32)
