@@ -250,29 +250,38 @@ def _samples(kind: str, dtype: DType) -> Any:
     return factor_family.blocks(kind, dtype)
 
 
+def register(function: Callable[..., Any], arguments: tuple[str, ...], **its: Any) -> None:
+    """Registers an op of this primitive. its: the fields of its spec that kinds differ in."""
+    registry.register(
+        OpSpec(
+            name=function.__name__,
+            primitive="factor",
+            summary=(function.__doc__ or "").partition(".")[0].replace("\n   ", ""),
+            function=function,
+            bits=lambda dtype, numerics: "bits",
+            dtypes=(FLOAT32, FLOAT64),
+            arguments=arguments,
+            namespace="internal",
+            **its,
+        )
+    )
+
+
 for _function, _answer_of, _reference, _arguments in (
     (cholesky_block, cholesky, exact_cholesky, ("x",)),
     (lu_block, lu, exact_lu, ("x",)),
     (qr_block, qr, exact_qr, ("x",)),
     (solve_block, solve, exact_solve, ("triangle", "b")),
 ):
-    registry.register(
-        OpSpec(
-            name=_function.__name__,
-            primitive="factor",
-            summary=(_function.__doc__ or "").partition(".")[0].replace("\n   ", ""),
-            function=_function,
-            infer=partial(infer, _function.__name__),
-            canonical=_answer_of,
-            reference=_reference,
-            bound=partial(bound, _function),
-            bits=lambda dtype, numerics: "bits",
-            samples=partial(_samples, _function.__name__.removesuffix("_block")),
-            dtypes=(FLOAT32, FLOAT64),
-            arguments=_arguments,
-            namespace="internal",
-            flops=lambda inputs, outputs: inputs[-1].size * inputs[0].shape[-1],
-        )
+    register(
+        _function,
+        _arguments,
+        infer=partial(infer, _function.__name__),
+        canonical=_answer_of,
+        reference=_reference,
+        bound=partial(bound, _function),
+        samples=partial(_samples, _function.__name__.removesuffix("_block")),
+        flops=lambda inputs, outputs: inputs[-1].size * inputs[0].shape[-1],
     )
 
 

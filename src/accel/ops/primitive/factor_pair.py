@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import dispatch, interop, registry
-from ...dtypes import FLOAT32, FLOAT64, DType, as_dtype
+from ...dtypes import DType, as_dtype
 from ...graph.bounded import Bounded, bounded
 from ...numerics import LANES
 from .. import bounds
 from ..factor_derivative import factor_vjp
 from ..parameters import Factor
-from ..spec import OpSpec, Output, Primitive
+from ..spec import Output, Primitive
 from . import factor, jacobi
 from .factor import Matrices, bounded_fma, exchange, fma
 
@@ -361,21 +361,13 @@ for _function, _reference, _arguments in (
     (solve_pairs, factor.exact_solve, ("re", "im", "b_re", "b_im")),
 ):
     _kind = _function.__name__.removesuffix("_pairs")
-    registry.register(
-        OpSpec(
-            name=_function.__name__,
-            primitive="factor",
-            summary=(_function.__doc__ or "").partition(".")[0].replace("\n   ", ""),
-            function=_function,
-            infer=partial(factor.infer, _function.__name__),
-            canonical=_canonical(_kind),
-            reference=_exact(_reference),
-            bound=partial(factor.bound, _function),
-            bits=lambda dtype, numerics: "bits",
-            samples=partial(_samples, _kind),
-            dtypes=(FLOAT32, FLOAT64),
-            arguments=_arguments,
-            namespace="internal",
-            flops=lambda inputs, outputs: 4 * inputs[-1].size * inputs[0].shape[-1],
-        )
+    factor.register(
+        _function,
+        _arguments,
+        infer=partial(factor.infer, _function.__name__),
+        canonical=_canonical(_kind),
+        reference=_exact(_reference),
+        bound=partial(factor.bound, _function),
+        samples=partial(_samples, _kind),
+        flops=lambda inputs, outputs: 4 * inputs[-1].size * inputs[0].shape[-1],
     )

@@ -21,7 +21,8 @@ from ...scalar import Program, Step
 from ...scalar.evaluate import evaluate
 from .. import canonical
 from ..parameters import Factor
-from ..spec import Inferred, OpSpec
+from ..spec import Inferred
+from . import factor
 
 TOLERANCE = {"float32": 2.0**-22, "float64": 2.0**-51}
 """Cosine of the angle of two rows above which they are rotated: 2 units in the last place of 1."""
@@ -186,21 +187,13 @@ def _samples(pairs: bool, dtype: DType) -> Any:
 
 
 for _function, _arguments in ((jacobi_rows, ("x",)), (jacobi_row_pairs, ("re", "im"))):
-    registry.register(
-        OpSpec(
-            name=_function.__name__,
-            primitive="factor",
-            summary=(_function.__doc__ or "").partition(".")[0].replace("\n   ", ""),
-            function=_function,
-            infer=partial(infer, _function.__name__),
-            canonical=lambda *parts, length: steps(length, *parts),
-            reference=_reference,
-            bound=_bound,
-            bits=lambda dtype, numerics: "bits",
-            samples=partial(_samples, len(_arguments) == 2),
-            dtypes=(FLOAT32, FLOAT64),
-            arguments=_arguments,
-            namespace="internal",
-            flops=lambda inputs, outputs: 48 * inputs[0].size * inputs[0].shape[1],
-        )
+    factor.register(
+        _function,
+        _arguments,
+        infer=partial(infer, _function.__name__),
+        canonical=lambda *parts, length: steps(length, *parts),
+        reference=_reference,
+        bound=_bound,
+        samples=partial(_samples, len(_arguments) == 2),
+        flops=lambda inputs, outputs: 48 * inputs[0].size * inputs[0].shape[1],
     )
