@@ -4,6 +4,8 @@
 #include <optional>
 #include <stdexcept>
 
+#include "pairs.hpp"
+
 namespace accel {
 
 namespace {
@@ -53,9 +55,12 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
     }
     std::vector<int64_t> args = spec.args;
     const int result = static_cast<int>(dtypes.size()) - 1;
-    Step step{found.kernel, found.with_options, result, static_cast<int>(args.size()), {}};
-    if (spec.function == "cast") {
+    Step step{"cast", found.kernel, found.with_options, result, static_cast<int>(args.size()), {}};
+    if (spec.function != "cast") {
+      step.function = find_row(table.functions, spec.function, spec.dtype)->function;
+    } else {
       if (const auto one = fused(table, spec_, dtypes, inputs_.size(), spec.args[0], found.result)) {
+        step.function = "";
         step.kernel = one->row->kernel;
         step.with_options = one->row->with_options;
         step.arity = one->row->arity;
@@ -74,6 +79,7 @@ Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::v
   result_ = roots.back();
   slots_.assign(dtypes.size(), -1);
   drop_dead_steps();
+  pair(table, dtypes);
   assign_slots();
   repeatable_.assign(inputs_.size(), !steps_.empty());
   for (const Step& step : steps_) {
@@ -93,6 +99,17 @@ void Pointwise::drop_dead_steps() {
     live.push_back(*step);
   }
   steps_.assign(live.rbegin(), live.rend());
+}
+
+void Pointwise::pair(const KernelTable& table, const std::vector<DType>& dtypes) {
+  std::vector<int> uses(dtypes.size());
+  uses[result_] = 1;
+  for (const Step& step : steps_) {
+    for (int a = 0; a < step.arity; ++a) ++uses[step.args[a]];
+  }
+  pair_steps(
+      table, steps_, [&](int value) { return dtypes[value]; },
+      [&](int value, int times) { return uses[value] <= times; });
 }
 
 bool Pointwise::streams() const {

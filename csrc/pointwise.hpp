@@ -30,6 +30,7 @@ class Pointwise {
 
  private:
   struct Step {
+    const char* function;  // its name, "cast" or, of two in one, "first second"; "" where it is in no pair
     ArrayKernel kernel;
     OptionKernel with_options;  // null where there is none
     int result;                 // the value it computes
@@ -41,6 +42,7 @@ class Pointwise {
 
   bool run_block(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads) const;
   void drop_dead_steps();
+  void pair(const KernelTable& table, const std::vector<DType>& dtypes);
   bool streams() const;  // the last step, or a copy, can store around the caches
   void assign_slots();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "pairs.hpp"
 #include "reduce.hpp"
 
 namespace accel {
@@ -106,15 +107,6 @@ void Row::drop_dead_items() {
   }
 }
 
-/// The row of a step of a function in one with the step before it, whose result only it takes; null where there is
-/// none. Loops that read or write 16-bit floats are at that dtype, and compute in float32.
-const FunctionRow* Row::find_pair(const Item& first, const std::string& function, DType result) const {
-  const DType from = values_[first.args[0]].dtype, dtype = is_half(from) ? from : result;
-  if (is_half(dtype) && values_[first.result].dtype != DType::kFloat32) return nullptr;
-  if (is_half(from) && function == kCast && result != from) return nullptr;
-  return find_row(table_.pairs, first.function + (" " + function), info(dtype).name);
-}
-
 /// Whether a later stage had better compute a value again from operands, perhaps in one with other steps, than have it
 /// kept.
 bool Row::cheap(int value) const {
@@ -127,7 +119,8 @@ bool Row::cheap(int value) const {
   const auto is_widened = [&](int arg) {
     const Item& first = items_[sources_[arg]];
     return first.kind == Item::Kind::kStep && first.function == kCast && sources_[first.args[0]] < 0 &&
-           find_pair(first, item.function, dtype);
+           find_pair(table_, first.function, item.function, values_[first.args[0]].dtype, values_[first.result].dtype,
+                     dtype);
   };
   const bool others_are_operands = std::all_of(item.args + 1, item.args + item.arity, is_operand);
   return others_are_operands && (is_operand(item.args[0]) || is_widened(item.args[0]));
@@ -170,40 +163,11 @@ void Row::fold_before_casts(Stage& stage, const std::vector<int>& uses, const st
   }
 }
 
-/// Makes one of two steps where the table has both in one, and nothing else needs the first's result; and of that and
-/// a third.
-void Row::pair_steps(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const {
-  std::vector<Item> steps;
-  for (Item& step : stage.steps) {
-    const bool twice = step.arity == 2 && step.args[0] == step.args[1];
-    std::string function = step.function;
-    if (twice && function != "multiply") {
-      steps.push_back(step);
-      continue;
-    }
-    if (twice) function = "square";
-    const bool commutes = step.arity == 2 && (function == "add" || function == "multiply");
-    bool paired = false;
-    for (int a = 0; a < (commutes ? 2 : 1) && a < step.arity && !paired; ++a) {
-      const int value = step.args[a];
-      const auto first = std::find_if(steps.begin(), steps.end(), [&](const Item& s) { return s.result == value; });
-      if (first == steps.end() || uses[value] > 1 + twice || kept[value]) continue;
-      const FunctionRow* const row = find_pair(*first, function, values_[step.result].dtype);
-      if (!row) continue;
-      Item both = step;
-      both.function = row->function;
-      both.kernel = row->kernel;
-      both.with_options = row->with_options;
-      both.arity = row->arity;
-      std::copy_n(first->args, first->arity, both.args);
-      if (row->arity > first->arity) both.args[first->arity] = step.args[1 - a];
-      steps.erase(first);
-      steps.push_back(both);
-      paired = true;
-    }
-    if (!paired) steps.push_back(step);
-  }
-  stage.steps = steps;
+/// Makes one of two steps where the kernels have both in one, and takes quotients by a row's value to theirs.
+void Row::pair(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const {
+  pair_steps(
+      table_, stage.steps, [&](int value) { return values_[value].dtype; },
+      [&](int value, int times) { return uses[value] <= times && !kept[value]; });
   for (Item& step : stage.steps) {
     if (step.function != std::string("divide") || !values_[step.args[0]].each || values_[step.args[1]].each) continue;
     const FunctionRow* const row = find_row(table_.quotients, "divide", info(values_[step.result].dtype).name);
@@ -336,7 +300,7 @@ Row::Plan Row::make_plan(bool keeps) const {
   }
   for (size_t s = 0; s < plan.stages.size(); ++s) {
     fold_before_casts(plan.stages[s], uses[s], kept);
-    pair_steps(plan.stages[s], uses[s], kept);
+    pair(plan.stages[s], uses[s], kept);
     place_values(plan, plan.stages[s], kept);
   }
   return plan;

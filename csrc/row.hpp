@@ -118,12 +118,11 @@ class Row {
 
   void drop_dead_items();
   Plan make_plan(bool keeps) const;
-  const FunctionRow* find_pair(const Item& first, const std::string& function, DType result) const;
   bool cheap(int value) const;
   void add_elements(Stage& stage, int value, std::vector<bool>& wanted, const std::vector<bool>& computed,
                     std::vector<bool>& kept, bool keeps) const;
   void fold_before_casts(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const;
-  void pair_steps(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const;
+  void pair(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const;
   void place_values(Plan& plan, Stage& stage, const std::vector<bool>& kept) const;
   void begin_group(const Call& call, Group& group) const;
   void run_row_steps(const Call& call, const Stage& stage, Group& group) const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "pairs.hpp"
+
 namespace accel {
 
 namespace {
@@ -34,6 +36,14 @@ const FunctionRow* find_row(const Rows<FunctionRow>& rows, const std::string& fu
   const auto row = std::find_if(rows.begin(), rows.end(),
                                 [&](const FunctionRow& r) { return r.function == function && r.dtype == dtype; });
   return row == rows.end() ? nullptr : row;
+}
+
+const FunctionRow* find_pair(const KernelTable& table, const std::string& first, const std::string& function,
+                             DType from, DType between, DType result) {
+  const DType dtype = is_half(from) ? from : result;
+  if (is_half(dtype) && between != DType::kFloat32) return nullptr;
+  if (is_half(from) && function == "cast" && result != from) return nullptr;
+  return find_row(table.pairs, first + " " + function, info(dtype).name);
 }
 
 ResolvedStep resolve(const KernelTable& table, size_t index, const ProgramStep& step,

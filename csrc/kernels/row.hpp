@@ -31,6 +31,20 @@ namespace accel::ACCEL_ISA {
 ACCEL_PAIR_STEPS(ACCEL_PAIR)
 #undef ACCEL_PAIR
 
+// A choice by a comparison of two others: "less where", of the two that are compared and the two to choose from.
+
+#define ACCEL_COMPARISONS(ROW) ROW(equal) ROW(not_equal) ROW(less) ROW(less_equal) ROW(greater) ROW(greater_equal)
+
+#define ACCEL_CHOICE(comparison)                                                           \
+  static inline float comparison##_where_scalar(float a, float b, float x, float y) {      \
+    return accel_where_float32(accel_##comparison##_float32(a, b), x, y);                  \
+  }                                                                                        \
+  static inline double comparison##_where_scalar(double a, double b, double x, double y) { \
+    return accel_where_float64(accel_##comparison##_float64(a, b), x, y);                  \
+  }
+ACCEL_COMPARISONS(ACCEL_CHOICE)
+#undef ACCEL_CHOICE
+
 template <class T>
 static inline T subtract_square_scalar(T a, T b) {
   return (a - b) * (a - b);
@@ -46,6 +60,18 @@ static inline double subtract_exp_scalar(double a, double b) { return accel_exp_
   }
 ACCEL_PAIR_STEPS(ACCEL_PAIR)
 #undef ACCEL_PAIR
+
+#define ACCEL_CHOICE(comparison)                                                                              \
+  ACCEL_LANES Vector<float> comparison##_where_float32(Vector<float> a, Vector<float> b, Vector<float> x,     \
+                                                       Vector<float> y) {                                     \
+    return accel_lanes_where_float32(accel_lanes_##comparison##_float32(a, b), x, y);                         \
+  }                                                                                                           \
+  ACCEL_LANES Vector<double> comparison##_where_float64(Vector<double> a, Vector<double> b, Vector<double> x, \
+                                                        Vector<double> y) {                                   \
+    return accel_lanes_where_float64(accel_lanes_##comparison##_float64(a, b), x, y);                         \
+  }
+ACCEL_COMPARISONS(ACCEL_CHOICE)
+#undef ACCEL_CHOICE
 
 template <class T>
 ACCEL_LANES Vector<T> subtract_square_lanes(Vector<T> a, Vector<T> b) {
@@ -183,6 +209,9 @@ static constexpr FunctionRow divide_cast_row(const char* dtype) {
 #define ACCEL_THREE(first, second, T, dtype) \
   StepsLoop<first##_##second##_lanes<T>, T, 3>::row(#first " " #second, dtype)
 
+#define ACCEL_CHOICE(comparison, T, dtype) \
+  LanesLoop<comparison##_where_##dtype, T (*)(T, T, T, T)>::row(#comparison " where", #dtype)
+
 // "cast F", F of what is widened from a 16-bit float; "F cast", F rounded to one; and both. They are at its dtype.
 #define ACCEL_EACH_HALF(ROW, ...) \
   ROW(Format::kFloat16, "float16", __VA_ARGS__), ROW(Format::kBfloat16, "bfloat16", __VA_ARGS__)
@@ -200,12 +229,16 @@ static constexpr FunctionRow divide_cast_row(const char* dtype) {
   Loop<static_cast<T (*)(T, T)>(first##_##second##_scalar)>::row(#first " " #second, dtype)
 #define ACCEL_THREE(first, second, T, dtype) \
   Loop<static_cast<T (*)(T, T, T)>(first##_##second##_scalar)>::row(#first " " #second, dtype)
+#define ACCEL_CHOICE(comparison, T, dtype) \
+  Loop<static_cast<T (*)(T, T, T, T)>(comparison##_where_scalar)>::row(#comparison " where", #dtype)
 #endif
+#define ACCEL_CHOICES(comparison) ACCEL_CHOICE(comparison, float, float32), ACCEL_CHOICE(comparison, double, float64),
 
 #define ACCEL_ROW(first, second, f, s) \
   ACCEL_THREE(first, second, float, "float32"), ACCEL_THREE(first, second, double, "float64"),
 static constexpr FunctionRow kPairs[] = {
-    ACCEL_PAIR_STEPS(ACCEL_ROW)  //
+    ACCEL_PAIR_STEPS(ACCEL_ROW)       //
+    ACCEL_COMPARISONS(ACCEL_CHOICES)  //
     ACCEL_TWO(subtract, square, float, "float32"),
     ACCEL_TWO(subtract, square, double, "float64"),
     ACCEL_TWO(subtract, exp, float, "float32"),

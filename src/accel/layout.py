@@ -38,8 +38,10 @@ class Layout:
         if prod(n for n in shape if n) * dtype.itemsize >= 1 << 63:  # so that strides fit, also where there is nothing
             raise SizeError(f"shape {shown(shape)} of {dtype} has more bytes than 63 bits count")
         dense = row_major(shape)
-        self.contiguous = self.size == 0 or all(
-            have == want for have, want, n in zip(strides, dense, shape, strict=True) if n > 1
+        self.contiguous = (
+            strides == dense
+            or self.size == 0
+            or all(have == want for have, want, n in zip(strides, dense, shape, strict=True) if n > 1)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -289,7 +289,8 @@ class Fit:
         limit = self._limits.get(kind)
         if limit is not None and len(members) > limit.most:
             raise Unfit(limit.why)
-        if len(self._operands(members)) > MOST:
+        reads = sum(len(self._graph.node(m).reads) for m in members)
+        if reads > MOST and len(self._operands(members)) > MOST:
             raise Unfit(f"more than {MOST} operands")
 
     def _operands(self, members: Iterable[int]) -> set[tuple[int, object, int]]:

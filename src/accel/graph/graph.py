@@ -29,7 +29,7 @@ class Node:
     """One call of a primitive.
 
     spec, params: as the dispatcher takes them. inferred: the parameters that its kernels take. outputs: the layouts of
-    its results, each of which lies in memory of its own. line: where the function called it, None inside accel.
+    its results, each of which lies in memory of its own.
     """
 
     spec: OpSpec
@@ -37,7 +37,6 @@ class Node:
     inferred: Any
     reads: tuple[Read, ...]
     outputs: tuple[Layout, ...]
-    line: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,18 +78,20 @@ class Graph:
             found.append((its.shape, complex_of(its.dtype) if paired else its.dtype))
         return tuple(found)
 
-    @property
+    @cached_property
     def first(self) -> int:
         """The number of the first node's value."""
         return len(self.inputs) + len(self.constants)
 
     def layout(self, value: int) -> Layout:
         """How a value lies in its own memory."""
-        if value < len(self.inputs):
-            return self.inputs[value]
-        if value < self.first:
-            return self.constants[value - len(self.inputs)].layout
-        return self.node(value).outputs[value - self.giver(value)]
+        return self._layouts[value]
+
+    @cached_property
+    def _layouts(self) -> tuple[Layout, ...]:
+        """Of each value."""
+        given = (its for node in self.nodes for its in node.outputs)
+        return (*self.inputs, *(x.layout for x in self.constants), *given)
 
     @cached_property
     def _givers(self) -> tuple[tuple[int, Node], ...]:
@@ -148,6 +149,8 @@ class Graph:
                 raise AccelError(f"graph: value {user} reads value {read.value}, which is not there yet")
             if read.layout.dtype is not self.layout(read.value).dtype:
                 raise AccelError(f"graph: value {user} reads value {read.value} as {read.layout.dtype}")
+            if read.layout is self.layout(read.value) and read.offset == 0:
+                continue
             low, high = span(read.layout.shape, read.layout.strides)
             least, most = span(self.layout(read.value).shape, self.layout(read.value).strides)
             if high > low and (read.offset + low < least or read.offset + high > most):

@@ -24,8 +24,8 @@ STANDS = "; the traced function stands at "
 
 PACKAGE = str(Path(__file__).parents[1])
 
-Recorded = tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], tuple[Layout, ...], str | None]
-"""A node whose values are not numbered yet: spec, parameters as given and inferred, reads, outputs, line."""
+Recorded = tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], tuple[Layout, ...]]
+"""A node whose values are not numbered yet: spec, parameters as given and inferred, reads, outputs."""
 
 
 class Tracer:
@@ -77,7 +77,7 @@ class Tracer:
         reads = [(self._symbol(spec.name, x), x.layout, x.offset) for x in inputs]
         outputs = tuple(result_layout(layouts, shape, dtype, spec.keeps_order) for shape, dtype in inferred.outputs)
         symbols = tuple(Symbol(self) for _ in outputs)
-        self._nodes.append((spec, params, inferred.params, reads, outputs, _line()))
+        self._nodes.append((spec, params, inferred.params, reads, outputs))
         self._giving.append(symbols)
         results = tuple(Array(symbol, 0, its) for symbol, its in zip(symbols, outputs, strict=True))
         return results[0] if len(results) == 1 else results
@@ -150,8 +150,8 @@ class Tracer:
             return Read(numbers[symbol], its, offset - start.get(symbol, 0))
 
         nodes = tuple(
-            Node(spec, params, inferred, tuple(read(*r) for r in reads), outputs, line)
-            for (spec, params, inferred, reads, outputs, line), _ in kept
+            Node(spec, params, inferred, tuple(read(*r) for r in reads), outputs)
+            for (spec, params, inferred, reads, outputs), _ in kept
         )
         made = Graph(
             self._inputs,
