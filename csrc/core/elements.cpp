@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "../float_environment.hpp"
@@ -336,6 +337,50 @@ PyObject* store(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (!at && PyErr_Occurred()) return nullptr;
   const StandardFloats standard;
   return PyBool_FromLong(at && store_number(type, number, at));
+}
+
+PyObject* load(PyObject*, PyObject* array) {
+  if (Py_TYPE(array) != api.array) Py_RETURN_NONE;
+  static thread_local Known known;
+  Py_ssize_t offset;
+  const HostBuffer* const buffer = host_memory(array, known, offset);
+  if (!buffer) return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None);
+  const Py_ssize_t size = size_of(known.type);
+  bool one = size > 0;
+  for (Py_ssize_t axis = 0; axis < std::min(known.rank, kMaxRank); ++axis) one &= known.extents[axis] == 1;
+  if (!one || offset < 0 || offset >= buffer->nbytes / size) Py_RETURN_NONE;
+  const Ref done(PyObject_CallNoArgs(known.synchronize));  // work on the array may still be queued
+  if (!done) return nullptr;
+  const char* const at = buffer->address + offset * size;
+  const auto is = [at](auto x) {
+    std::memcpy(&x, at, sizeof x);
+    return x;
+  };
+  const StandardFloats standard;  // for subnormals, which become doubles
+  switch (known.type) {
+    case NPY_BOOL:
+      return PyBool_FromLong(is(uint8_t{}));
+    case NPY_INT8:
+      return PyLong_FromLong(is(int8_t{}));
+    case NPY_INT16:
+      return PyLong_FromLong(is(int16_t{}));
+    case NPY_INT32:
+      return PyLong_FromLong(is(int32_t{}));
+    case NPY_INT64:
+      return PyLong_FromLongLong(is(int64_t{}));
+    case NPY_UINT8:
+      return PyLong_FromLong(is(uint8_t{}));
+    case NPY_UINT16:
+      return PyLong_FromLong(is(uint16_t{}));
+    case NPY_UINT32:
+      return PyLong_FromLongLong(is(uint32_t{}));
+    case NPY_UINT64:
+      return PyLong_FromUnsignedLongLong(is(uint64_t{}));
+    case NPY_FLOAT32:
+      return PyFloat_FromDouble(static_cast<double>(is(float{})));
+    default:
+      return PyFloat_FromDouble(is(double{}));
+  }
 }
 
 PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count) {

@@ -11,6 +11,10 @@ namespace accel::core {
 /// reason, is left to the caller, who also says what is wrong with it.
 PyObject* store(PyObject*, PyObject* const* args, Py_ssize_t count);
 
+/// load(array): the one element of an array in host memory as a Python number; None for any other array, also one that
+/// this is not simple for.
+PyObject* load(PyObject*, PyObject* array);
+
 /// What a look at positions finds: nothing that is known, that all are in range, that none of them is below 0 besides.
 enum class Found { kRaised, kNothing, kInside, kForward };
 

@@ -74,6 +74,8 @@ PyMethodDef functions[] = {
     {"store", fast(store), METH_FASTCALL,
      "store(array, key, value): writes a number to the element that integers name, where that is simple; whether it "
      "did."},
+    {"load", load, METH_O,
+     "load(array): the one element of an array in host memory as a Python number; None where that is not simple."},
     {"view", fast(view), METH_FASTCALL, "view(buffer, offset, layout): an accel.Array."},
     {"within", fast(within), METH_FASTCALL,
      "within(array, least, length): whether no position in host memory is below 0; None where one is out of range, or "

@@ -14,7 +14,7 @@ from . import _core, registry
 from ._core import FloatEnvironment
 from .array import Array, Index
 from .composition import RECORDER
-from .conversion import from_numpy, number, to_numpy
+from .conversion import from_numpy, read, to_numpy
 from .creation import asarray
 from .devices import device as device_of
 from .dtypes import BY_NUMPY
@@ -126,7 +126,7 @@ def item(self: Array) -> bool | int | float | complex:
     """The one element as a Python scalar."""
     if self.size != 1:
         raise ShapeError(f"item: expected one element, got shape {self.shape}")
-    return number(to_numpy(self))
+    return read(self)
 
 
 @attached

@@ -167,10 +167,10 @@ def test_elements_at_any_place(n, dtype):
     forward, both = rng.integers(0, length, n), rng.integers(-length, length, n)
     for at in (forward, both):
         for bad in (None, length, -length - 1, -(2**63), 2**63 - 1):
-            for place in (0, n - 1, n // 2)[: 1 if bad is None else 3]:
+            for spot in (0, n - 1, n // 2)[: 1 if bad is None else 3]:
                 index = at.copy()
                 if bad is not None:
-                    index[place] = bad
+                    index[spot] = bad
                 inside = (index >= -length) & (index < length)
                 safe = np.where(inside, index, 0)
                 zeros = np.zeros((), dtype)

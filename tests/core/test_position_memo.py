@@ -261,6 +261,40 @@ def test_a_wrong_table_is_no_crash() -> None:
         _core.Take({}, None, None)(x, i, axis=0)
 
 
+@pytest.mark.parametrize("dtype", ["bool", *DTYPES, "float16", "bfloat16", "float32", "float64", "complex64"])
+def test_one_element_is_read(dtype: str) -> None:
+    """As NumPy reads it, whatever axes it has; where it is not alone, or not in the host's memory, it is not."""
+    its = accel.zeros(1, dtype=dtype).dtype.numpy
+    values = [0, 1, *([3.5, -0.0, np.inf, 5e-324, 1e-40] if its.kind in "fcV" else [])]
+    if its.kind in "iu":
+        values += [np.iinfo(its).min, np.iinfo(its).max]
+    simple = its.kind in "biu" or dtype in ("float32", "float64")
+    for value in values:
+        whole = np.array([[2, 0, 3]]).astype(its)
+        whole[0, 1] = value
+        array = accel.asarray(whole)
+        for one in (array[0, 1], array[:, 1], array[None, :, 1:2]):
+            want = whole[0, 1].item()
+            for found in (one.item(), *((_core.load(one),) if simple else ())):
+                assert type(found) is type(want) and repr(found) == repr(want)
+        assert (_core.load(array[0, 1]) is None) is not simple
+    assert _core.load(array) is None and _core.load(array[:, :0]) is None and _core.load(whole[0, 1]) is None
+
+
+def test_masks_of_one_block_and_of_several() -> None:
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 7, 64, 4095, 4096, 4097, 9000):
+        for share in (0.0, 0.1, 0.5, 1.0):
+            chosen = rng.random(n) < share
+            for x in (rng.integers(0, 99, n), rng.random((n, 5), dtype=np.float32), rng.random((5, n)).T):
+                for _ in range(2):
+                    assert np.array_equal(to_numpy(accel.asarray(x)[accel.asarray(chosen)]), x[chosen])
+                    assert np.array_equal(to_numpy(accel.asarray(x)[chosen]), x[chosen])
+                chosen = chosen[::-1]
+    with pytest.raises(IndexError, match="a mask of shape"):
+        accel.asarray(np.zeros(3))[accel.asarray(np.ones(4, bool))]
+
+
 def test_whether_arrays_are_apart() -> None:
     memory = np.zeros(12)
     x, y, other = accel.asarray(memory[:6]), accel.asarray(memory[5:]), accel.asarray(np.zeros(6))

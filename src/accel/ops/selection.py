@@ -95,6 +95,8 @@ def selected(x: Array, key: Any) -> Array:
 
 
 def _select(memo_key: Key, x: Array, key: Any) -> Array:
+    if memo_key is not None and _is_mask(key) and key.ndim == 1 and key.shape == x.shape[:1] and key.device is x.device:
+        return _masked(x, key)  # as most masks are
     if (array := _alone(x, key)) is not key:
         return selected(x, array)
     flat = _along_one_axis(x, key)
