@@ -10,6 +10,7 @@ namespace accel {
 namespace {
 
 constexpr int64_t kBlock = 512;              // elements whose offsets are worked out together, in L1
+constexpr int64_t kLook = 64;                // positions that are looked at together, in registers
 constexpr int64_t kRun = 1 << 15;            // elements of a row with one index that are copied between two checkpoints
 constexpr int64_t kGrain = 1 << 15;          // elements of a task
 constexpr double kThreadElements = 1 << 17;  // elements that are worth a thread
@@ -18,13 +19,39 @@ constexpr int64_t kAskedBytes = 1 << 10;     // of a row; what follows, the CPU 
 
 /// Operand 0 of `nest` is the output, operand 1 the input, the others are the index arrays.
 struct Call {
-  Nest nest;
+  const Nest& nest;
   const GatherProblem& problem;
   const char* in;
   const int64_t* const* indices;
   char* out;
   bool nothing;  // an indexed axis has no elements, so that none may be read
 };
+
+/// The positions that n indices stand for; whether all are in range, with no branch at each. They stay what they are
+/// when another thread writes to the index array meanwhile.
+[[gnu::always_inline]] inline bool all_positions(const int64_t* index, int64_t n, int64_t length, int64_t* positions) {
+  uint64_t signs = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t its = index[i] + (index[i] < 0 ? length : 0);
+    signs |= static_cast<uint64_t>(its) | static_cast<uint64_t>(length - 1 - its);
+    positions[i] = its;
+  }
+  return static_cast<int64_t>(signs) >= 0;
+}
+
+bool positions_as_built(const int64_t* index, int64_t n, int64_t length, int64_t* positions) {
+  return all_positions(index, n, length, positions);
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2")]] bool positions_avx2(const int64_t* index, int64_t n, int64_t length, int64_t* positions) {
+  return all_positions(index, n, length, positions);
+}
+
+const auto all_in_range = __builtin_cpu_supports("avx2") ? positions_avx2 : positions_as_built;
+#else
+const auto all_in_range = positions_as_built;
+#endif
 
 /// The position that an index stands for, and whether it is in range; position 0 where it is not.
 inline int64_t position(int64_t index, int64_t length, bool& good) {
@@ -89,6 +116,18 @@ void copy_rows(const Call& call, const RowCursor& cursor, int64_t rows) {
   }
 }
 
+/// Elements at n offsets, eight at a time: half the time of one at a time where they are in L1.
+template <class T>
+inline void pick(int64_t n, T* to, const T* from, const int64_t* offsets) {
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    T some[8];
+    for (int64_t k = 0; k < 8; ++k) some[k] = from[offsets[i + k]];
+    std::memcpy(to + i, some, sizeof some);
+  }
+  for (; i < n; ++i) to[i] = from[offsets[i]];
+}
+
 /// n <= kBlock elements from `column` on of the cursor's row.
 template <class T>
 void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n) {
@@ -103,16 +142,28 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
     const int64_t index_step = call.nest.inner_stride(2), length = call.problem.lengths[0];
     const int64_t step = call.problem.steps[0];
     const int64_t* const index = call.indices[0] + cursor.offset(2) + column * index_step;
-    const auto each = [=](int64_t out_by, int64_t in_by, int64_t index_by, int64_t by) __attribute__((always_inline)) {
-      for (int64_t i = 0; i < n; ++i) {
-        bool good;
-        const int64_t at = position(index[i * index_by], length, good) * by;
-        const T value = from[(column + i) * in_by + at];
-        to[i * out_by] = good ? value : T{0};
-      }
-    };
     const bool plain = out_step == 1 && in_step == 0 && index_step == 1 && step == 1;  // three multiplications less
-    return plain ? each(1, 0, 1, 1) : each(out_step, in_step, index_step, step);
+    const auto each = [=](int64_t begin, int64_t end, int64_t out_by, int64_t in_by, int64_t index_by, int64_t by)
+                          __attribute__((always_inline)) {
+                            for (int64_t i = begin; i < end; ++i) {
+                              bool good;
+                              const int64_t at = position(index[i * index_by], length, good) * by;
+                              const T value = from[(column + i) * in_by + at];
+                              to[i * out_by] = good ? value : T{0};
+                            }
+                          };
+    int64_t its[kLook];
+    for (int64_t i = 0; i < n; i += kLook) {
+      const int64_t end = std::min(n, i + kLook);
+      if (index_step != 1 || !all_in_range(index + i, end - i, length, its)) {
+        plain ? each(i, end, 1, 0, 1, 1) : each(i, end, out_step, in_step, index_step, step);
+      } else if (plain) {
+        pick(end - i, to + i, from, its);
+      } else {
+        for (int64_t k = i; k < end; ++k) to[k * out_step] = from[(column + k) * in_step + its[k - i] * step];
+      }
+    }
+    return;
   }
   int64_t offsets[kBlock];
   bool goods[kBlock];
@@ -136,13 +187,50 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
   }
 }
 
+/// Whether every row has elements of a row of its own, at the same positions.
+bool names_columns(const Call& call) {
+  return call.nest.rank() == 2 && call.problem.lengths.size() == 1 && !call.nothing && call.nest.strides[2][0] == 0;
+}
+
+/// That many whole rows from the cursor on, of those that names_columns, after one look at the positions.
+template <class T>
+void select_columns(const Call& call, const RowCursor& cursor, int64_t rows) {
+  const int64_t columns = call.nest.inner(), out_row = call.nest.strides[0][0], in_row = call.nest.strides[1][0];
+  const int64_t out_step = call.nest.inner_stride(0), in_step = call.nest.inner_stride(1);
+  const int64_t index_step = call.nest.inner_stride(2);
+  int64_t offsets[kBlock];
+  bool goods[kBlock];
+  for (int64_t column = 0; column < columns; column += kBlock) {
+    const int64_t n = std::min(kBlock, columns - column);
+    const int64_t* const index = call.indices[0] + cursor.offset(2) + column * index_step;
+    bool every = true;
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t at = position(index[i * index_step], call.problem.lengths[0], goods[i]);
+      offsets[i] = (column + i) * in_step + at * call.problem.steps[0];
+      every &= goods[i];
+    }
+    T* to = reinterpret_cast<T*>(call.out) + cursor.offset(0) + column * out_step;
+    const T* from = reinterpret_cast<const T*>(call.in) + cursor.offset(1);
+    for (int64_t r = 0; r < rows; ++r, to += out_row, from += in_row) {
+      if (every && out_step == 1) {
+        pick(n, to, from, offsets);
+      } else {
+        for (int64_t i = 0; i < n; ++i) {
+          const T value = from[offsets[i]];  // in bounds also where an index is not: position 0 took its place
+          to[i * out_step] = goods[i] ? value : T{0};
+        }
+      }
+    }
+  }
+}
+
 /// Tasks are ranges of elements in the order of the nest.
 template <class T>
 void run_all(const Call& call, int64_t elements, int threads, Interrupt& interrupt) {
   bool alike = true;
   for (size_t k = 0; k < call.problem.lengths.size(); ++k) alike &= call.nest.inner_stride(2 + k) == 0;
   const int64_t columns = call.nest.inner(), most = alike ? kRun : kBlock;
-  const bool whole = names_rows(call);
+  const bool whole = names_rows(call), shared = !whole && names_columns(call);
   const int64_t tasks = std::min(elements, tasks_of(static_cast<double>(elements), kGrain, threads));
   const int64_t share = (elements + tasks - 1) / tasks;
   parallel_for((elements + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
@@ -150,9 +238,9 @@ void run_all(const Call& call, int64_t elements, int threads, Interrupt& interru
     const int64_t end = std::min(elements, at + share);
     RowCursor cursor(call.nest, at / columns);
     while (at < end) {
-      if (whole && column == 0 && columns <= most && end - at >= columns) {
-        const int64_t rows = std::min((end - at) / columns, most / columns);
-        copy_rows<T>(call, cursor, rows);
+      if ((whole || shared) && column == 0 && columns <= kRun && end - at >= columns) {
+        const int64_t rows = std::min((end - at) / columns, kRun / columns);
+        whole ? copy_rows<T>(call, cursor, rows) : select_columns<T>(call, cursor, rows);
         worker.checkpoint(rows * (columns + 8));
         at += rows * columns;
         if (at < end) cursor.advance(rows);
@@ -183,14 +271,23 @@ Gather::Gather(int size) : size_(size) {
   }
 }
 
+GatherProblem::GatherProblem(const Extents& shape, const Extents& out, const Extents& in,
+                             const std::vector<Extents>& indices, const Extents& lengths_, const Extents& steps_)
+    : nest{shape, {out, in}}, elements(shape.product()), nothing(false) {
+  nest.strides.insert(nest.strides.end(), indices.begin(), indices.end());
+  for (int k = 0; k < lengths_.rank; ++k) {
+    lengths.push_back(lengths_[k]);
+    steps.push_back(steps_[k]);
+    nothing |= lengths_[k] == 0;
+  }
+  if (elements > 0) nest.sort_and_collapse();
+}
+
 void Gather::run(const GatherProblem& problem, const char* in, const int64_t* const* indices, char* out, int threads,
                  Interrupt& interrupt) const {
-  const int64_t elements = problem.shape.product();
+  const int64_t elements = problem.elements;
   if (elements == 0) return;
-  Call call{{problem.shape, {problem.out, problem.in}}, problem, in, indices, out, false};
-  call.nest.strides.insert(call.nest.strides.end(), problem.indices.begin(), problem.indices.end());
-  for (const int64_t length : problem.lengths) call.nothing |= length == 0;
-  call.nest.sort_and_collapse();
+  const Call call{problem.nest, problem, in, indices, out, problem.nothing};
   threads = worthwhile(static_cast<double>(elements), kThreadElements, threads);
   switch (size_) {
     case 1:

@@ -10,11 +10,15 @@ namespace accel {
 
 /// out[o] = in[o . in + sum over k of index_k[o . index_k] * steps[k]]. An index below 0 counts from the end of
 /// lengths[k]; where one is out of range the result is 0 and nothing is read.
-struct GatherProblem {
-  Extents shape;
-  Extents out, in;
-  std::vector<Extents> indices;
+class GatherProblem {
+ public:
+  GatherProblem(const Extents& shape, const Extents& out, const Extents& in, const std::vector<Extents>& indices,
+                const Extents& lengths, const Extents& steps);
+
+  Nest nest;  // operand 0 is the output, operand 1 the input, the others are the index arrays
   std::vector<int64_t> lengths, steps;
+  int64_t elements;  // of the output
+  bool nothing;      // an indexed axis has no elements, so that none may be read
 };
 
 class Gather {

@@ -104,6 +104,14 @@ void search_all(DType dtype, const SearchProblem& p, const char* in, const char*
   });
 }
 
+/// Whether 64 booleans are all false.
+inline bool all_false(const uint8_t* mask) {
+  uint64_t words[8], any = 0;
+  std::memcpy(words, mask, sizeof words);
+  for (const uint64_t word : words) any |= word;
+  return any == 0;
+}
+
 /// The places of true elements among n <= kLocal, counted from `first`; how many there are.
 int64_t places(const uint8_t* mask, int64_t n, int64_t step, int64_t first, int64_t* found) {
   int64_t k = 0, i = 0;
@@ -111,7 +119,11 @@ int64_t places(const uint8_t* mask, int64_t n, int64_t step, int64_t first, int6
     for (; i + 8 <= n; i += 8) {
       uint64_t word;
       std::memcpy(&word, mask + i, 8);
-      if (word == 0) continue;
+      if (word == 0) {
+        for (; i + 72 <= n && all_false(mask + i + 8); i += 64) {
+        }
+        continue;
+      }
       for (int64_t j = i; j < i + 8; ++j) {
         found[k] = first + j;
         k += mask[j] != 0;

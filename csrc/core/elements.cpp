@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "../float_environment.hpp"
@@ -292,22 +293,19 @@ constexpr Py_ssize_t kWithGil = 1 << 14;  // elements that are looked at before 
 
 }  // namespace
 
-PyObject* within(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count != 3) return PyErr_Format(PyExc_TypeError, "within: expected array, least and length");
-  const long long least = PyLong_AsLongLong(args[1]), length = PyLong_AsLongLong(args[2]);
-  if (PyErr_Occurred()) return nullptr;
-  if (Py_TYPE(args[0]) != api.array || least > 0 || length < 0) Py_RETURN_NONE;
+Found look(PyObject* array, long long least, long long length) {
+  if (Py_TYPE(array) != api.array || least > 0 || length < 0) return Found::kNothing;
   static thread_local Known known;
   Py_ssize_t offset;
-  const HostBuffer* const buffer = host_memory(args[0], known, offset);
-  if (!buffer) return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None);
+  const HostBuffer* const buffer = host_memory(array, known, offset);
+  if (!buffer) return PyErr_Occurred() ? Found::kRaised : Found::kNothing;
   Py_ssize_t size = known.type == NPY_INT64 ? 1 : 0;
   for (Py_ssize_t axis = 0; axis < std::min(known.rank, kMaxRank); ++axis) size *= known.extents[axis];
-  if (size == 0) Py_RETURN_NONE;
+  if (size == 0) return Found::kNothing;
   const Walk walk(known);
-  if (offset + walk.low < 0 || offset + walk.high >= buffer->nbytes / 8) Py_RETURN_NONE;
+  if (offset + walk.low < 0 || offset + walk.high >= buffer->nbytes / 8) return Found::kNothing;
   const Ref done(PyObject_CallNoArgs(known.synchronize));  // work on the array may still be queued
-  if (!done) return nullptr;
+  if (!done) return Found::kRaised;
   const auto* const first = reinterpret_cast<const int64_t*>(buffer->address) + offset;
   Signs signs;
   if (size <= kWithGil) {
@@ -318,8 +316,16 @@ PyObject* within(PyObject*, PyObject* const* args, Py_ssize_t count) {
     signs = signs_of(walk, first, least, length - 1);
     take_gil(state);
   }
-  if (signs.out < 0) Py_RETURN_NONE;
-  return PyBool_FromLong(signs.below >= 0);
+  return signs.out < 0 ? Found::kNothing : signs.below < 0 ? Found::kInside : Found::kForward;
+}
+
+PyObject* within(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 3) return PyErr_Format(PyExc_TypeError, "within: expected array, least and length");
+  const long long least = PyLong_AsLongLong(args[1]), length = PyLong_AsLongLong(args[2]);
+  if (PyErr_Occurred()) return nullptr;
+  const Found found = look(args[0], least, length);
+  if (found == Found::kRaised) return nullptr;
+  return found == Found::kNothing ? Py_NewRef(Py_None) : PyBool_FromLong(found == Found::kForward);
 }
 
 PyObject* store(PyObject*, PyObject* const* args, Py_ssize_t count) {
@@ -331,6 +337,68 @@ PyObject* store(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (!at && PyErr_Occurred()) return nullptr;
   const StandardFloats standard;
   return PyBool_FromLong(at && store_number(type, number, at));
+}
+
+PyObject* load(PyObject*, PyObject* array) {
+  if (Py_TYPE(array) != api.array) Py_RETURN_NONE;
+  static thread_local Known known;
+  Py_ssize_t offset;
+  const HostBuffer* const buffer = host_memory(array, known, offset);
+  if (!buffer) return PyErr_Occurred() ? nullptr : Py_NewRef(Py_None);
+  const Py_ssize_t size = size_of(known.type);
+  bool one = size > 0;
+  for (Py_ssize_t axis = 0; axis < std::min(known.rank, kMaxRank); ++axis) one &= known.extents[axis] == 1;
+  if (!one || offset < 0 || offset >= buffer->nbytes / size) Py_RETURN_NONE;
+  const Ref done(PyObject_CallNoArgs(known.synchronize));  // work on the array may still be queued
+  if (!done) return nullptr;
+  const char* const at = buffer->address + offset * size;
+  const auto is = [at](auto x) {
+    std::memcpy(&x, at, sizeof x);
+    return x;
+  };
+  const StandardFloats standard;  // for subnormals, which become doubles
+  switch (known.type) {
+    case NPY_BOOL:
+      return PyBool_FromLong(is(uint8_t{}));
+    case NPY_INT8:
+      return PyLong_FromLong(is(int8_t{}));
+    case NPY_INT16:
+      return PyLong_FromLong(is(int16_t{}));
+    case NPY_INT32:
+      return PyLong_FromLong(is(int32_t{}));
+    case NPY_INT64:
+      return PyLong_FromLongLong(is(int64_t{}));
+    case NPY_UINT8:
+      return PyLong_FromLong(is(uint8_t{}));
+    case NPY_UINT16:
+      return PyLong_FromLong(is(uint16_t{}));
+    case NPY_UINT32:
+      return PyLong_FromLongLong(is(uint32_t{}));
+    case NPY_UINT64:
+      return PyLong_FromUnsignedLongLong(is(uint64_t{}));
+    case NPY_FLOAT32:
+      return PyFloat_FromDouble(static_cast<double>(is(float{})));
+    default:
+      return PyFloat_FromDouble(is(double{}));
+  }
+}
+
+PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2) return PyErr_Format(PyExc_TypeError, "apart: expected inputs and out");
+  const auto memory = [](PyObject* array) -> const HostBuffer* {
+    PyObject* const owner = layout_of(array) ? slot(array, api.array_buffer) : nullptr;
+    return owner && Py_TYPE(owner) == api.host_buffer ? reinterpret_cast<HostBuffer*>(owner) : nullptr;
+  };
+  const HostBuffer* const out = memory(args[1]);
+  if (!out || !(PyTuple_CheckExact(args[0]) || PyList_CheckExact(args[0]))) Py_RETURN_FALSE;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(out->address), end = first + static_cast<uintptr_t>(out->nbytes);
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(args[0]); ++i) {
+    const HostBuffer* const its = memory(PySequence_Fast_GET_ITEM(args[0], i));
+    if (!its) Py_RETURN_FALSE;
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(its->address);
+    if (begin < end && first < begin + static_cast<uintptr_t>(its->nbytes)) Py_RETURN_FALSE;
+  }
+  Py_RETURN_TRUE;
 }
 
 PyObject* view(PyObject*, PyObject* const* args, Py_ssize_t count) {

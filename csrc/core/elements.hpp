@@ -11,9 +11,23 @@ namespace accel::core {
 /// reason, is left to the caller, who also says what is wrong with it.
 PyObject* store(PyObject*, PyObject* const* args, Py_ssize_t count);
 
-/// within(array, least, length): whether no element of an int64 array in host memory is below 0; None where one is
-/// below `least`, which is 0 or less, or not below `length`, and where this is not so simple that it is known.
+/// load(array): the one element of an array in host memory as a Python number; None for any other array, also one that
+/// this is not simple for.
+PyObject* load(PyObject*, PyObject* array);
+
+/// What a look at positions finds: nothing that is known, that all are in range, that none of them is below 0 besides.
+enum class Found { kRaised, kNothing, kInside, kForward };
+
+/// A look at the elements of an int64 array in host memory. kNothing where one is below `least`, which is 0 or less, or
+/// not below `length`, and where this is not so simple that it is known. kRaised: with an exception set.
+Found look(PyObject* array, long long least, long long length);
+
+/// within(array, least, length): `look` for Python: whether no element is below 0, or None.
 PyObject* within(PyObject*, PyObject* const* args, Py_ssize_t count);
+
+/// apart(inputs, out): whether all are arrays in host memory, and none of the inputs' buffers shares a byte with that
+/// of out. False also where this is not so simple that it is known.
+PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count);
 
 /// view(buffer, offset, layout): an accel.Array.
 PyObject* view(PyObject*, PyObject* const* args, Py_ssize_t count);

@@ -14,6 +14,7 @@
 #include "memo.hpp"
 #include "plan.hpp"
 #include "pool.hpp"
+#include "take.hpp"
 #include "view.hpp"
 
 namespace py = pybind11;
@@ -73,10 +74,16 @@ PyMethodDef functions[] = {
     {"store", fast(store), METH_FASTCALL,
      "store(array, key, value): writes a number to the element that integers name, where that is simple; whether it "
      "did."},
+    {"load", load, METH_O,
+     "load(array): the one element of an array in host memory as a Python number; None where that is not simple."},
     {"view", fast(view), METH_FASTCALL, "view(buffer, offset, layout): an accel.Array."},
     {"within", fast(within), METH_FASTCALL,
      "within(array, least, length): whether no position in host memory is below 0; None where one is out of range, or "
      "that is not simple."},
+    {"apart", fast(apart), METH_FASTCALL,
+     "apart(inputs, out): whether no array in host memory shares a byte of its buffer with out; False where that is "
+     "not "
+     "simple."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -100,6 +107,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
   m.attr("Door") = checked(make_door_type());
   m.attr("Memo") = checked(make_memo_type());
   m.attr("View") = checked(make_view_type());
+  m.attr("Take") = checked(make_take_type());
   m.attr("FloatEnvironment") = checked(make_float_environment_type());
   m.attr("_api") = py::capsule(&api, kApiName);
   m.def("register_array", &register_array, py::arg("type"), py::arg("symbol"),

@@ -55,33 +55,28 @@ DType of_size(int size) {
 Prepared prepare_gather(py::object kernel, py::handle shape_list, py::handle out_strides, py::handle in_strides,
                         py::handle index_strides, py::handle length_list, py::handle step_list, int threads) {
   const Gather& self = kernel.cast<const Gather&>();
-  GatherProblem problem;
-  problem.shape = to_shape(shape_list, "shape");
-  const int rank = problem.shape.rank;
-  problem.out = to_strides(out_strides, rank, "out");
-  problem.in = to_strides(in_strides, rank, "in");
-  const Extents lengths = to_shape(length_list, "lengths"), steps = to_strides(step_list, lengths.rank, "steps");
-  for (const Operand& index : to_operands(index_strides, static_cast<size_t>(lengths.rank), rank, "indices")) {
-    problem.indices.push_back(index.strides);
+  const Extents shape = to_shape(shape_list, "shape"), lengths = to_shape(length_list, "lengths");
+  const Extents steps = to_strides(step_list, lengths.rank, "steps");
+  std::vector<Extents> indices;
+  for (const Operand& index : to_operands(index_strides, static_cast<size_t>(lengths.rank), shape.rank, "indices")) {
+    indices.push_back(index.strides);
   }
-  for (int k = 0; k < lengths.rank; ++k) {
-    problem.lengths.push_back(lengths[k]);
-    problem.steps.push_back(steps[k]);
-  }
+  GatherProblem problem(shape, to_strides(out_strides, shape.rank, "out"), to_strides(in_strides, shape.rank, "in"),
+                        indices, lengths, steps);
   threads = to_threads(threads);
-  const bool none = problem.shape.product() == 0, no_input = none || lengths.product() == 0;
+  const bool none = problem.elements == 0;
   Prepared prepared;
   prepared.dtypes = {of_size(self.size())};
-  prepared.empty = {no_input};
+  prepared.empty = {none || problem.nothing};
   for (int k = 0; k < lengths.rank; ++k) {
     prepared.dtypes.push_back(DType::kInt64);
     prepared.empty.push_back(none);
   }
   prepared.dtypes.push_back(of_size(self.size()));
   prepared.empty.push_back(none);
-  prepared.work = static_cast<double>(problem.shape.product()) * (lengths.rank + 1);
-  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
-                                                          Interrupt& interrupt) {
+  prepared.work = static_cast<double>(problem.elements) * (lengths.rank + 1);
+  prepared.runner = [=, &self, problem = std::move(problem), alive = std::move(kernel)](
+                        char* const* inputs, char* const* outputs, Interrupt& interrupt) {
     const int64_t* indices[kMaxRank];
     for (size_t k = 0; k < problem.lengths.size(); ++k) indices[k] = reinterpret_cast<const int64_t*>(inputs[1 + k]);
     self.run(problem, inputs[0], indices, outputs[0], threads, interrupt);

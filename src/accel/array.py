@@ -110,6 +110,8 @@ class Array:
         return self.view(tuple(self.shape[a] for a in axes), tuple(self.strides[a] for a in axes))
 
     def __getitem__(self, key: Any) -> Array:
+        if type(key) is Array and key.layout.shape:
+            return self.selected(key)  # type: ignore[attr-defined, no-any-return]
         view: Array = _indexed(self, key)
         return view
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _core
 from ._core import FloatEnvironment
 from .array import Array, Pair, Symbol, empty
 from .cache import Cache
@@ -152,6 +153,12 @@ def number(element: np.ndarray | np.generic) -> Any:
     """The one element of a NumPy array, or a NumPy scalar, as a Python scalar."""
     with FloatEnvironment():
         return element.item()
+
+
+def read(array: Array) -> Any:
+    """The one element of an array as a Python scalar, which waits for it."""
+    found = _core.load(array)
+    return number(on_host(array)) if found is None else found
 
 
 class _Made:

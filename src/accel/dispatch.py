@@ -247,6 +247,8 @@ def _into(spec: OpSpec, params: Any) -> Callable[[Sequence[Array], Out], Out | N
     other are stored one after the other."""
 
     def into(arrays: Sequence[Array], out: Out) -> Out | None:
+        if _core.apart(arrays, out):
+            return None
         outputs = each(out)
         if len(outputs) > 1 and any(_overlap(x, y) for i, x in enumerate(outputs) for y in outputs[:i]):
             return stored(call(spec, arrays, params), out, call)

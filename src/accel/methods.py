@@ -20,6 +20,7 @@ from .ops.complex import part
 from .ops.primitive.pointwise import astype, clip
 from .ops.views import permute_dims, reshape, squeeze
 from .protocols import attached
+from .view_memo import remembered
 
 
 def _no_out(name: str, out: Any) -> None:
@@ -81,12 +82,22 @@ def _reshape(self: Array, *shape: Any) -> Array:
 def _transpose(self: Array, *axes: Any) -> Array:
     """A view with the axes in this order, or in the reverse one where none is given."""
     given = _tuple(axes) if axes else None
-    return permute_dims(self, tuple(range(self.ndim))[::-1] if given is None else given)
+    return _reversed(self) if given is None else permute_dims(self, given)
+
+
+@remembered
+def _reversed(x: Array) -> Array:
+    return x.permute(range(x.ndim)[::-1])
 
 
 def _squeeze(self: Array, axis: Any = None) -> Array:
     """A view without these axes of length 1; None: without all of them."""
-    return squeeze(self, tuple(a for a, n in enumerate(self.shape) if n == 1) if axis is None else axis)
+    return _squeezed(self) if axis is None else squeeze(self, axis)
+
+
+@remembered
+def _squeezed(x: Array) -> Array:
+    return squeeze(x, tuple(a for a, n in enumerate(x.shape) if n == 1))
 
 
 def _clip(self: Array, min: Any = None, max: Any = None) -> Array:

@@ -14,7 +14,7 @@ from . import _core, registry
 from ._core import FloatEnvironment
 from .array import Array, Index
 from .composition import RECORDER
-from .conversion import from_numpy, number, to_numpy
+from .conversion import from_numpy, read, to_numpy
 from .creation import asarray
 from .devices import device as device_of
 from .dtypes import BY_NUMPY
@@ -24,7 +24,7 @@ from .interop import dlpack, is_scalar
 from .memory import Device
 from .operators import check_writable
 from .ops.primitive.pointwise import assign
-from .ops.selection import assign_selected, selected
+from .ops.selection import ASSIGNMENT, assign_selected, selected
 
 
 def attached(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,9 +33,6 @@ def attached(method: Callable[..., Any]) -> Callable[..., Any]:
     setattr(Array, method.__name__, method)
     return method
 
-
-STORE = "x[...] = value"
-"""What messages call storing into an array."""
 
 attached(selected)
 
@@ -54,12 +51,12 @@ def __setitem__(self: Array, key: Index | tuple[Index, ...], value: Any) -> None
         value = value.item()
     elif isinstance(value, (list, tuple)):
         value = asarray(value, dtype=self.dtype, device=self.device)
-    if has_arrays(key):
-        assign_selected(STORE, self, key, value)
+    if (type(key) is Array and key.ndim) or has_arrays(key):
+        assign_selected(self, key, value)
         return
     target = self[key]
-    check_writable(STORE, target)
-    assign(STORE, "value", value, target)
+    check_writable(ASSIGNMENT, target)
+    assign(ASSIGNMENT, "value", value, target)
 
 
 @attached
@@ -129,7 +126,7 @@ def item(self: Array) -> bool | int | float | complex:
     """The one element as a Python scalar."""
     if self.size != 1:
         raise ShapeError(f"item: expected one element, got shape {self.shape}")
-    return number(to_numpy(self))
+    return read(self)
 
 
 @attached

@@ -155,6 +155,54 @@ def test_whole_rows(columns):
                 assert same(accel.fuse(lambda x, i: accel.take(x, i, axis=0))(x, accel.asarray(wrong)), want)
 
 
+@pytest.mark.parametrize("n", [1, 7, 8, 63, 64, 65, 511, 513, 1100, 40000])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "int64"])
+def test_elements_at_any_place(n, dtype):
+    """Of vectors, columns and rows of their own, by every step, where all positions are in range, some are below 0, or
+    one is out of range, first or last: what is looked at and moved together goes over every end."""
+    rng = np.random.default_rng(n)
+    length = 37
+    x = rng.integers(1, 100, (3, length)).astype(dtype)
+    vector = np.ascontiguousarray(x[0])
+    forward, both = rng.integers(0, length, n), rng.integers(-length, length, n)
+    for at in (forward, both):
+        for bad in (None, length, -length - 1, -(2**63), 2**63 - 1):
+            for spot in (0, n - 1, n // 2)[: 1 if bad is None else 3]:
+                index = at.copy()
+                if bad is not None:
+                    index[spot] = bad
+                inside = (index >= -length) & (index < length)
+                safe = np.where(inside, index, 0)
+                zeros = np.zeros((), dtype)
+                cases = [
+                    (lambda x, i: accel.take(x, i), vector, index, np.where(inside, vector[safe], zeros)),
+                    (lambda x, i: accel.take(x, i, axis=1), x, index, np.where(inside, x[:, safe], zeros)),
+                    (lambda x, i: accel.take(x[:, ::-1], i[::-1], axis=1), x, index,
+                     np.where(inside, x[:, ::-1][:, safe], zeros)[:, ::-1]),
+                    (lambda x, i: accel.take_along_axis(x, i, axis=1), x, np.stack([index, at, index[::-1]]),
+                     np.stack([np.where(inside, x[0][safe], zeros), x[1][at],
+                               np.where(inside, x[2][safe], zeros)[::-1]])),
+                    (lambda x, i: accel.take_along_axis(x.T, i.T, axis=0), x, np.stack([index, at, index[::-1]]),
+                     np.stack([np.where(inside, x[0][safe], zeros), x[1][at],
+                               np.where(inside, x[2][safe], zeros)[::-1]]).T),
+                ]  # fmt: skip
+                for call, values, positions, want in cases:
+                    with accel.config(check="off"):
+                        got = call(accel.asarray(values), accel.asarray(positions))
+                    assert same(got, want)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_columns_of_many_rows(threads):
+    """In parts of threads that end within rows."""
+    rng = np.random.default_rng(threads)
+    for rows, columns, count in ((1000, 40, 700), (3, 5, 40001), (70001, 3, 5)):
+        x, index = rng.integers(0, 100, (rows, columns)).astype(np.int16), rng.integers(-columns, columns, count)
+        with accel.config(num_threads=threads):
+            got = accel.take(accel.asarray(x), accel.asarray(index), axis=1)
+        assert same(got, x[:, index])
+
+
 def test_fused_as_apart():
     x, table = np.arange(12.0).reshape(3, 4), np.array([[2, -1], [0, 1]])
 
@@ -196,6 +244,7 @@ def test_the_comparison_sees_another_element(monkeypatch):
         lambda op, x, indices, walks, names: right(op, x, [accel.abs(i) for i in indices], walks, names),
     ):
         monkeypatch.setattr(gather, "gathered", wrong)
+        gather._taken.forget()
         with pytest.raises(Disagreement):
             check(spec, CPU, (x, index), {"axis": 0})
 

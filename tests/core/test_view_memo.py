@@ -119,6 +119,38 @@ def test_errors_are_those_of_the_first_time():
             _ = x[0, 0, 0, 0]
 
 
+VIEWS = {
+    "flip": (lambda x, a, b: accel.flip(x, axis=a), lambda x, a, b: np.flip(x, a)),
+    "flip of several": (lambda x, a, b: accel.flip(x, axis=(a, b)), lambda x, a, b: np.flip(x, (a, b))),
+    "flip of all": (lambda x, a, b: accel.flip(x), lambda x, a, b: np.flip(x)),
+    "moveaxis": (accel.moveaxis, np.moveaxis),
+    "moveaxis of several": (
+        lambda x, a, b: accel.moveaxis(x, (a, b), (b, a)), lambda x, a, b: np.moveaxis(x, (a, b), (b, a)),
+    ),
+    "swapaxes": (accel.swapaxes, np.swapaxes),
+    "rot90": (lambda x, a, b: accel.rot90(x, a, axes=(a, b)), lambda x, a, b: np.rot90(x, a, (a, b))),
+    "diagonal": (lambda x, a, b: accel.diagonal(x, a, a, b), lambda x, a, b: np.diagonal(x, a, a, b)),
+    "matrix_transpose": (lambda x, a, b: accel.matrix_transpose(x), lambda x, a, b: np.swapaxes(x, -1, -2)),
+    "ravel": (lambda x, a, b: accel.ravel(x), lambda x, a, b: np.ravel(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@given(axes=st.permutations(range(-3, 0)), order=st.permutations(range(3)))
+def test_a_function_gives_the_same_view_the_second_time(name, axes, order):
+    """By axes from both ends, of every layout; and of another array of that layout a view of its own."""
+    ours, numpys = VIEWS[name]
+    for a, b in (axes[:2], (axes[0] + 3, axes[1])):
+        want = numpys(N.transpose(order), a, b)
+        for source in (N, N + 1, N):
+            x = of(source).permute(order)
+            found = ours(x, a, b)
+            assert np.array_equal(np.asarray(found), want + (source is not N))
+            assert found.buffer is x.buffer or name == "ravel"
+        with pytest.raises((AxisError, ArgumentError)):
+            ours(x, 3, 3) if name not in ("flip of all", "matrix_transpose", "ravel") else accel.flip(x, axis=3)
+
+
 def test_what_has_no_elements():
     x = of(np.zeros((0, 3), np.float32))
     for _ in range(2):

@@ -17,10 +17,11 @@ from ..creation import device_of
 from ..dtypes import FLOAT32, INT64, as_dtype
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..operators import check_writable
+from ..position_memo import Key
 from .cells import cells_of, in_rows
 from .composed.stopping import stop_gradient
 from .parameters import Scatter
-from .primitive.gather import as_positions, check_positions, gathered
+from .primitive.gather import Selecting, as_positions, check_positions
 from .primitive.pointwise import astype, copy, fn
 from .primitive.reduce import axis_of
 from .primitive.reduce import max as largest
@@ -56,25 +57,33 @@ def embedding(
     real(op, "norm_type", norm_type)
     if max_norm is not None:
         raise ArgumentError(f"{op}: max_norm: weights are not written here; normalize them before")
-    for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
-        if switch(op, name, value):
-            raise ArgumentError(f"{op}: {name}: only False is there")
+    if scale_grad_by_freq is not False or sparse is not False:
+        for name, value in (("scale_grad_by_freq", scale_grad_by_freq), ("sparse", sparse)):
+            if switch(op, name, value):
+                raise ArgumentError(f"{op}: {name}: only False is there")
+    return _embedded.call(weight, input, padding_idx)
+
+
+def _embedding(key: Key, weight: Any, input: Any, padding_idx: Any) -> Any:
+    op = "embedding"
     (numbers, table), restore = _arrays(op, input=input, weight=weight)
     if table.ndim != 2:
         raise ShapeError(f"{op}: weight: expected two axes (rows, features), got shape {table.shape}")
     positions = as_positions(op, "input", numbers)
-    check_positions(f"{op}: input", positions, table.shape[0], least=0)
-    spread = positions.view((*positions.shape, 1), (*positions.strides, 0))
-    rows = gathered("take", table, [spread], (-1, positions.ndim), [None])
-    if padding_idx is None:
-        return restore(rows)
-    padding = integer(op, "padding_idx", padding_idx)
-    if not -table.shape[0] <= padding < table.shape[0]:
+    if table is not weight or positions is not input:
+        return restore(_embedded.call(table, positions, padding_idx))
+    padding = None if padding_idx is None else integer(op, "padding_idx", padding_idx)
+    if padding is not None and not -table.shape[0] <= padding < table.shape[0]:
         raise ArgumentError(f"{op}: padding_idx: {padding} is no row of a weight of shape {table.shape}")
-    if isinstance(table.buffer, Symbol):  # of a trace, which alone is derived
+    spread = positions.view((*positions.shape, 1), (*positions.strides, 0))
+    rows = _embedded.found(key, (table, positions), table, spread, (-1, positions.ndim))
+    if padding is not None and isinstance(table.buffer, Symbol):  # of a trace, which alone is derived
         here = fn.equal(spread, padding % table.shape[0])
         rows = fn.where(here, stop_gradient(rows), rows)
-    return restore(rows)
+    return rows
+
+
+_embedded = Selecting("take", "embedding: input", _embedding, least=0)
 
 
 def one_hot(x: Any, num_classes: int = -1) -> Any:

@@ -16,10 +16,11 @@ from ..conversion import constant
 from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..layout import Shape, broadcast_shapes, broadcast_strides
+from ..position_memo import Key
 from .cells import cells_along, cells_of, in_rows
 from .parameters import SCATTER_FOLDS, Scatter, nothing_of
 from .pieces import filled
-from .primitive.gather import as_positions, check_positions, gathered
+from .primitive.gather import Selecting, as_positions, check_positions, gathered
 from .primitive.pointwise import astype, copy, fn, source_of
 from .primitive.reduce import axis_of
 from .primitive.scan import cumulative_sum
@@ -74,13 +75,21 @@ def gather(x: Any, axis: int, index: Any) -> Any:
     index: of any integer dtype, with as many axes as x, and along all but that one no longer than x. Raises IndexError,
     ShapeError, AxisError, DtypeError, ArgumentError. As torch.gather; `take_along_axis` broadcasts, as NumPy's does.
     """
-    op = "gather"
-    (x, index), restore = _arrays(op, x=x, index=index)
-    along, positions = _along(op, x, axis, index)
+    return _gathered.call(x, index, axis)
+
+
+def _gather(key: Key, x: Any, index: Any, axis: Any) -> Any:
+    (array, numbers), restore = _arrays("gather", x=x, index=index)
+    along, positions = _along("gather", array, axis, numbers)
+    if array is not x or positions is not index:
+        return restore(_gathered.call(array, positions, axis))
     shape = positions.shape
     part = _corner(x, (*shape[:along], x.shape[along], *shape[along + 1 :]))
     walks = tuple(-1 if a == along else a for a in range(x.ndim))
-    return restore(gathered(op, part, [positions], walks, [f"{op}: index"]))
+    return _gathered.found(key, (x, positions), part, positions, walks)
+
+
+_gathered = Selecting("gather", "gather: index", _gather)
 
 
 def scatter(x: Any, axis: int, index: Any, src: Any, *, reduce: str | None = None) -> Any:
@@ -162,15 +171,24 @@ def _put(x: Array, values: Array, cells: Array, walks: Shape, kind: str) -> Arra
 def index_select(x: Any, axis: int, index: Any) -> Any:
     """The rows of x at positions along an axis, in the order of index, a vector of any integer dtype. Raises
     IndexError, ShapeError, AxisError, DtypeError, ArgumentError. As torch.index_select."""
+    return _index_selected.call(x, index, axis)
+
+
+def _index_select(key: Key, x: Any, index: Any, axis: Any) -> Any:
     op = "index_select"
-    (x, index), restore = _arrays(op, x=x, index=index)
-    along, positions = _rows(op, x, axis, index)
+    (array, numbers), restore = _arrays(op, x=x, index=index)
+    along, positions = _rows(op, array, axis, numbers)
+    if array is not x or positions is not index:
+        return restore(_index_selected.call(array, positions, axis))
     after = x.ndim - along - 1
     spread = positions.view(
         (*(1,) * along, positions.size, *(1,) * after), (*(0,) * along, *positions.strides, *(0,) * after)
     )
     walks = tuple(-1 if a == along else a for a in range(x.ndim))
-    return restore(gathered("gather", x, [spread], walks, [f"{op}: index"]))
+    return _index_selected.found(key, (x, positions), x, spread, walks)
+
+
+_index_selected = Selecting("gather", "index_select: index", _index_select)
 
 
 def _rows(op: str, x: Array, axis: Any, index: Array) -> tuple[int, Array]:

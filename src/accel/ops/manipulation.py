@@ -11,6 +11,7 @@ from ..arguments import integer, integers, refuse, unshown
 from ..array import Array, Symbol
 from ..conversion import from_numpy
 from ..errors import ArgumentError, ShapeError, shown
+from ..view_memo import remembered
 from .concatenation import concat
 from .pieces import BOXES, Segment, of_segments
 from .primitive.gather import take
@@ -35,6 +36,11 @@ def flip(x: Any, /, *, axis: int | tuple[int, ...] | None = None, **others: Any)
     """A view with the elements in reverse order along axes; None: along all of them. Raises AxisError."""
     if others:
         refuse("flip", others)
+    return _flip(x, axis)
+
+
+@remembered
+def _flip(x: Any, axis: Any) -> Any:
     array, restore = viewed("flip", x)
     axes = normalize_axes("flip", axis, array.ndim) if array.ndim or axis is not None else ()
     return restore(array[tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(array.ndim))])
@@ -107,6 +113,11 @@ def tile(x: Any, repetitions: int | tuple[int, ...], /) -> Any:
 
 def moveaxis(x: Any, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Any:
     """A view with these axes at other places; the other axes keep their order. Raises AxisError, ArgumentError."""
+    return _moveaxis(x, source, destination)
+
+
+@remembered
+def _moveaxis(x: Any, source: Any, destination: Any) -> Any:
     array, restore = viewed("moveaxis", x)
     old, new = (integers("moveaxis", name, v) for name, v in (("source", source), ("destination", destination)))
     old, new = (tuple(one_axis("moveaxis", a, array) for a in each) for each in (old, new))

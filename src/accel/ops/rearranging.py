@@ -13,6 +13,7 @@ from ..backends.base import Device
 from ..creation import device_of
 from ..dtypes import FLOAT32, as_dtype
 from ..errors import ArgumentError, AxisError, ShapeError, shown
+from ..view_memo import remembered
 from .composed.movement import pad
 from .concatenation import concat
 from .manipulation import flip
@@ -123,12 +124,22 @@ def atleast_3d(*arrays: Any) -> Any:
 
 def ravel(x: Any, /) -> Any:
     """The elements in row-major order along one axis: a view where strides express it, else a copy."""
+    return _ravel(x)
+
+
+@remembered
+def _ravel(x: Any) -> Any:
     array, restore = viewed("ravel", x)
     return restore(reshape(array, (array.size,)))
 
 
 def swapaxes(x: Any, axis1: int, axis2: int, /) -> Any:
     """A view with two axes exchanged. Raises AxisError."""
+    return _swapaxes(x, axis1, axis2)
+
+
+@remembered
+def _swapaxes(x: Any, axis1: Any, axis2: Any) -> Any:
     array, restore = viewed("swapaxes", x)
     order = list(range(array.ndim))
     a, b = axis_of("swapaxes", "axis1", axis1, array.ndim), axis_of("swapaxes", "axis2", axis2, array.ndim)
@@ -149,6 +160,11 @@ def flipud(x: Any, /) -> Any:
 def rot90(x: Any, /, k: int = 1, *, axes: tuple[int, int] = (0, 1)) -> Any:
     """A view turned k times by 90 degrees, from the first of two axes towards the second. Raises AxisError,
     ArgumentError."""
+    return _rot90(x, k, axes)
+
+
+@remembered
+def _rot90(x: Any, k: Any, axes: Any) -> Any:
     array, restore = viewed("rot90", x)
     given = integers("rot90", "axes", axes)
     if len(given) != 2:
@@ -171,6 +187,11 @@ def rot90(x: Any, /, k: int = 1, *, axes: tuple[int, int] = (0, 1)) -> Any:
 def diagonal(x: Any, /, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """A view of the diagonals of two axes, x[i, i + offset], along a last axis. `linalg.diagonal` has those of the last
     two axes. Raises AxisError."""
+    return _diagonal(x, offset, axis1, axis2)
+
+
+@remembered
+def _diagonal(x: Any, offset: Any, axis1: Any, axis2: Any) -> Any:
     array, restore = viewed("diagonal", x)
     return restore(diagonals("diagonal", array, offset, axis1, axis2))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import interop
 from ..array import Array, Symbol, empty
-from ..conversion import number, on_host
+from ..conversion import index_range, read
 from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, ShapeError
 from .primitive.compact import compact
@@ -30,9 +30,13 @@ def true_places(mask: Array) -> Array:
     if mask.size == 0:
         return empty((0,), INT64, mask.device)
     counts = compact(mask)
-    before, blocks = cumulative_sum(counts, include_initial=True), counts.size
-    count = number(on_host(before.view((), (), blocks)))
-    places: Array = compact(mask, before.view((blocks,), (1,)), count=count)
+    blocks = counts.size
+    if blocks == 1:
+        before, count = index_range(1, mask.device), read(counts)  # that is 0
+    else:
+        sums = cumulative_sum(counts, include_initial=True)
+        before, count = sums.view((blocks,), (1,)), read(sums.view((), (), blocks))
+    places: Array = compact(mask, before, count=count)
     return places
 
 

@@ -12,16 +12,17 @@ import numpy as np
 from .. import interop
 from ..array import Array
 from ..conversion import from_numpy
-from ..dtypes import BOOL
+from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, shown
 from ..indexing import is_integer
 from ..layout import Shape, broadcast_shapes, reshaped
 from ..operators import check_writable
+from ..position_memo import Key, PositionMemo
 from .cells import cells_of, in_rows
 from .parameters import Scatter
-from .primitive.gather import as_positions, check_positions, gathered
-from .primitive.pointwise import source_of
-from .primitive.scatter import store
+from .primitive.gather import Selecting, as_positions, check_positions, gathered
+from .primitive.pointwise import adopted, source_of
+from .primitive.scatter import STORE, store
 from .searching import mask_positions, readable, true_places
 from .views import expand_dims, reshape
 
@@ -89,6 +90,15 @@ def located(x: Array, key: Any) -> Selection:
 
 def selected(x: Array, key: Any) -> Array:
     """A copy of the elements that a key with arrays selects."""
+    array: Array = _selected.call(x, key)
+    return array
+
+
+def _select(memo_key: Key, x: Array, key: Any) -> Array:
+    if memo_key is not None and _is_mask(key) and key.ndim == 1 and key.shape == x.shape[:1] and key.device is x.device:
+        return _masked(x, key)  # as most masks are
+    if (array := _alone(x, key)) is not key:
+        return selected(x, array)
     flat = _along_one_axis(x, key)
     if flat is not None:
         return _masked(*flat)
@@ -102,12 +112,29 @@ def selected(x: Array, key: Any) -> Array:
         )
         for index in its.positions
     ]
+    if memo_key is not None and its.view is x and key.dtype is INT64:
+        return _selected.found(memo_key, (x, key), x, spots[0], its.walks)
     return gathered("gather", its.view, spots, its.walks, its.names)
 
 
-def assign_selected(op: str, x: Array, key: Any, value: Any) -> None:
+_selected = Selecting("gather", "index: array 0", _select)
+
+ASSIGNMENT = "x[...] = value"
+"""What messages call storing into an array."""
+
+
+def assign_selected(x: Array, key: Any, value: Any) -> None:
     """Writes values, broadcast, to the elements that a key with arrays selects. Of several for one element the last
     stays, in row-major order of the values. Nothing is written where anything is wrong."""
+    _assigned.call(x, key, value)
+
+
+def _assign(memo_key: Key, x: Array, key: Any, value: Any) -> None:
+    op, array = ASSIGNMENT, _alone(x, key)
+    source = value if type(array) is not Array or type(value) is Array else adopted(op, "value", value, x)
+    if array is not key or source is not value:
+        assign_selected(x, array, source)
+        return
     its = located(*(_along_one_axis(x, key) or (x, key)))
     check_writable(op, its.view)
     lengths = [n for n, to in zip(its.view.shape, its.walks, strict=True) if to < 0]
@@ -125,7 +152,22 @@ def assign_selected(op: str, x: Array, key: Any, value: Any) -> None:
         values = values.permute((*range(its.start, end), *range(its.start), *range(end, values.ndim)))
     place = {to: 1 + i for i, (to, _) in enumerate(walked)} | {-1: -1}
     params = Scatter(its.view.shape, tuple(place[to] for to in its.walks), apart=its.apart)
-    store(its.view, in_rows(values, prod(its.shape), rows), cells_of(its.positions, lengths, checked), params)
+    values, cells = in_rows(values, prod(its.shape), rows), cells_of(its.positions, lengths, checked)
+    if memo_key is not None and its.view is x and key.dtype is INT64 and checked[0] and x.dtype.kind != "c":
+        _assigned.keep(memo_key, (x, key, value), STORE, params, ((2, values), (1, cells)), (0, x.shape[0]), (0, x))
+    store(its.view, values, cells, params)
+
+
+_assigned = PositionMemo(_assign)
+
+
+def _alone(x: Array, key: Any) -> Any:
+    """A key that is one array or list, as positions or as a mask on x's device; any other as it is."""
+    if type(key) is list or (type(key) is np.ndarray and key.ndim):
+        return _as_array(x, key)
+    if type(key) is Array and key.dtype.kind in "iu" and key.device is x.device:
+        return as_positions("index", "key", key)
+    return key
 
 
 def _expanded(x: Array, key: Any) -> tuple[list[Any], list[bool]]:

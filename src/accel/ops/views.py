@@ -102,6 +102,11 @@ def _permute_dims(x: Any, axes: Any) -> Any:
 
 def matrix_transpose(x: Any, /) -> Any:
     """The last two axes exchanged, as a view. Raises ShapeError for fewer than two axes."""
+    return _matrix_transpose(x)
+
+
+@remembered
+def _matrix_transpose(x: Any) -> Any:
     array, restore = viewed("matrix_transpose", x)
     return restore(array.mT)
 

@@ -3,6 +3,7 @@ masks and `unique_values`."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,13 @@ def _infer(inputs: tuple[Layout, ...], params: Compact) -> Inferred:
 def compact(mask: Any, before: Any = None, *, count: int | None = None, block: int = COMPACT_BLOCK) -> Any:
     """How many elements of each block are true, or the places of the true ones, by the rule of
     `accel.ops.parameters.Compact`."""
-    return interop.enter(COMPACT, (mask,) if before is None else (mask, before), Compact(block, count))
+    return interop.enter(COMPACT, (mask,) if before is None else (mask, before), _params(block, count))
+
+
+@lru_cache(maxsize=1024)
+def _params(block: int, count: int | None) -> Compact:
+    """One object for each, by which a call's plan is found at once."""
+    return Compact(block, count)
 
 
 # what the tests compare with

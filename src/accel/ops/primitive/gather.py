@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from ...dtypes import INT64, TABLE, UINT64, DType
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...graph.trace import Tracer
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
+from ...position_memo import Key, PositionMemo
 from .. import bounds
 from ..parameters import Gather
 from ..selection_derivative import gather_vjp
@@ -120,6 +121,29 @@ def _params(walks: tuple[int, ...]) -> Gather:
     return Gather(walks)
 
 
+class Selecting(PositionMemo):
+    """The memo of a function that is one gather, at one array of positions.
+
+    op: what is called. name: what messages call the positions. slow: as of a `PositionMemo`; it ends with `found`.
+    least: 0 where no position may be below it; None: those below it count from the end.
+    """
+
+    __slots__ = ("_least", "_name", "_op")
+
+    def __init__(self, op: str, name: str, slow: Callable[..., Any], least: int | None = None) -> None:
+        super().__init__(slow)
+        self._op, self._name, self._least = op, name, least
+
+    def found(self, key: Key, given: tuple[Array, Array], x: Array, positions: Array, walks: tuple[int, ...]) -> Array:
+        """The elements, by `Gather`'s rule. given: the call's array and its positions; x, positions: as the op takes
+        them."""
+        length = x.shape[walks.index(-1)]
+        least = -length if self._least is None else self._least
+        self.keep(key, given, registry.OPS[self._op], _params(walks), ((0, x), (1, positions)), (least, length))
+        check_positions(self._name, positions, length, least)
+        return gathered(self._op, x, [positions], walks, [None])
+
+
 def picked(x: Array, positions: Array) -> Array:
     """Elements of a vector at int64 positions of any shape that are known to be in range."""
     return gathered("take", x, [positions], (-1,), [None])
@@ -144,13 +168,22 @@ def take(x: Any, indices: Any, /, *, axis: int | None = None, **others: Any) -> 
     """
     if others:
         refuse("take", others)
-    x, positions, restore = _adopted("take", x, indices)
+    return _taken.call(x, indices, axis)
+
+
+def _take(key: Key, x: Any, indices: Any, axis: Any) -> Any:
+    array, positions, restore = _adopted("take", x, indices)
+    if array is not x or positions is not indices:
+        return restore(_taken.call(array, positions, axis))
     along = one_axis("take", axis, x.shape)
     after, more = x.ndim - along - 1, positions.ndim
     walks = tuple(a if a < along else -1 if a == along else a - 1 + more for a in range(x.ndim))
     shape = (*(1,) * along, *positions.shape, *(1,) * after)
     strides = (*(0,) * along, *positions.strides, *(0,) * after)
-    return restore(gathered("take", x, [positions.view(shape, strides)], walks, ["take: indices"]))
+    return _taken.found(key, (x, positions), x, positions.view(shape, strides), walks)
+
+
+_taken = Selecting("take", "take: indices", _take)
 
 
 @unshown
@@ -161,10 +194,16 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1, **others: Any) -
     one, along which the result has the length of indices. Positions and errors are those of `take`; raises ShapeError
     for shapes that do not broadcast.
     """
-    op = "take_along_axis"
     if others:
-        refuse(op, others)
-    x, positions, restore = _adopted(op, x, indices)
+        refuse("take_along_axis", others)
+    return _taken_along.call(x, indices, axis)
+
+
+def _take_along_axis(key: Key, x: Any, indices: Any, axis: Any) -> Any:
+    op = "take_along_axis"
+    array, positions, restore = _adopted(op, x, indices)
+    if array is not x or positions is not indices:
+        return restore(_taken_along.call(array, positions, axis))
     if x.ndim != positions.ndim:
         raise ShapeError(f"{op}: indices: expected {x.ndim} axes as x has, got shape {positions.shape}")
     if axis is None:
@@ -172,13 +211,16 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1, **others: Any) -
     along = one_axis(op, axis, x.shape)
     target = _beside(x.shape, along, 1)
     shape = broadcast_shapes(target, _beside(positions.shape, along, 1), what=op)
-    x, positions = (
+    wide, spread = (
         array.view(full, broadcast_strides(array.layout, full))
         for array in (x, positions)
         for full in [_beside(shape, along, array.shape[along])]
     )
     walks = tuple(-1 if a == along else a for a in range(x.ndim))
-    return restore(gathered(op, x, [positions], walks, [f"{op}: indices"]))
+    return _taken_along.found(key, (x, positions), wide, spread, walks)
+
+
+_taken_along = Selecting("take_along_axis", "take_along_axis: indices", _take_along_axis)
 
 
 def _beside(shape: Shape, axis: int, n: int) -> Shape:

@@ -342,7 +342,7 @@ def assign(op: str, argument: str, value: Any, out: Array) -> None:
 
     Raises RangeError for a number that the dtype does not hold, ShapeError, DeviceError, ArgumentError.
     """
-    source = _adopted(op, argument, value, out)
+    source = adopted(op, argument, value, out)
     _check_broadcasts(op, argument, source.shape, out.shape)
     if out.size:
         stretched = source.view(out.shape, broadcast_strides(source.layout, out.shape))
@@ -351,7 +351,7 @@ def assign(op: str, argument: str, value: Any, out: Array) -> None:
 
 def source_of(op: str, argument: str, value: Any, like: Array, shape: Shape) -> Array:
     """What `assign` would write to elements of an array of which they make up this shape: in its dtype, broadcast."""
-    source = _adopted(op, argument, value, like)
+    source = adopted(op, argument, value, like)
     if source.dtype is like.dtype and source.shape == shape:
         return source
     _check_broadcasts(op, argument, source.shape, shape)
@@ -360,7 +360,8 @@ def source_of(op: str, argument: str, value: Any, like: Array, shape: Shape) -> 
     return source.view(shape, broadcast_strides(source.layout, shape))
 
 
-def _adopted(op: str, argument: str, value: Any, out: Array) -> Array:
+def adopted(op: str, argument: str, value: Any, out: Array) -> Array:
+    """What is to be written to an array, as an array beside it; a number in its dtype."""
     if interop.is_scalar(value):
         check_scalar(value, out.dtype, f"{op}: {argument}")
         return constant(value, out.dtype, out.device)

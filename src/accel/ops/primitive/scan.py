@@ -69,8 +69,8 @@ def _run(op: str, x: Array, params: Params) -> Array:
 
 
 def _cumulative(op: str, x: Any, axis: int | None, dtype: Any, initial: bool) -> Any:
-    if dtype is None and initial is False and (axis is None or type(axis) is int):
-        return interop.enter(registry.OPS[op], (x,), (axis, None, False))
+    if dtype is None and (initial is False or initial is True) and (axis is None or type(axis) is int):
+        return interop.enter(registry.OPS[op], (x,), (axis, None, initial))
     initial = switch(op, "include_initial", initial)
     (array,), restore = interop.adopt(op, x=x)
     asked = None if dtype is None else as_dtype(dtype)

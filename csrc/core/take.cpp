@@ -1,0 +1,109 @@
+#include "take.hpp"
+
+#include "callable.hpp"
+#include "dispatcher.hpp"
+#include "elements.hpp"
+
+namespace accel::core {
+
+namespace {
+
+enum TakePart { kTable, kSlow, kDispatcher, kTakeParts };
+enum EntryPart { kSpec, kParams, kLeast, kLength, kInputs, kOut, kEntryParts };
+
+constexpr Py_ssize_t kPositions = 1;  // the number of that argument
+
+/// A call's arguments.
+struct Given {
+  PyObject* const* items;
+  Py_ssize_t count;
+};
+
+/// Null, perhaps with an exception set, where there is none.
+Ref key_of(const Given& given) {
+  Ref key(PyTuple_New(given.count));
+  if (!key) return key;
+  for (Py_ssize_t i = 0; i < given.count; ++i) {
+    PyObject* const item = given.items[i];
+    PyObject* part = layout_of(item);
+    if (!part && i > kPositions && (item == Py_None || PyLong_CheckExact(item))) part = item;
+    if (!part) return Ref();
+    PyTuple_SET_ITEM(key.get(), i, Py_NewRef(part));
+  }
+  return key;
+}
+
+/// The argument of pair i under its layout; null, perhaps with an exception set, for what is no such pair.
+Ref seen(PyObject* pairs, Py_ssize_t i, const Given& given) {
+  const Py_ssize_t number = PyLong_AsSsize_t(PyTuple_GET_ITEM(pairs, 2 * i));
+  if (number < 0 || number >= given.count) return Ref();
+  PyObject* const array = given.items[number];
+  PyObject* const layout = PyTuple_GET_ITEM(pairs, 2 * i + 1);
+  PyObject* const own = layout_of(array);
+  if (!own || own == layout) return Ref::borrowed(own ? array : nullptr);
+  return Ref(make_array(slot(array, api.array_buffer), slot(array, api.array_offset), layout));
+}
+
+/// Whether an array's memory is the host's and may be written.
+bool is_writable(PyObject* array) {
+  PyObject* const owner = slot(array, api.array_buffer);
+  return Py_TYPE(owner) == api.host_buffer && !reinterpret_cast<HostBuffer*>(owner)->readonly;
+}
+
+/// The call of an entry. Null, perhaps without an exception, where it is not for this way.
+Ref repeat(const Callable& self, PyObject* entry, const Given& given) {
+  if (!PyTuple_CheckExact(entry) || PyTuple_GET_SIZE(entry) != kEntryParts) return Ref();
+  const auto part = [entry](EntryPart i) { return PyTuple_GET_ITEM(entry, i); };
+  const long long least = PyLong_AsLongLong(part(kLeast)), length = PyLong_AsLongLong(part(kLength));
+  if (PyErr_Occurred() || !PyTuple_CheckExact(part(kInputs))) return Ref();
+  const Found found = look(given.items[kPositions], least, length);
+  if (found == Found::kRaised || found == Found::kNothing) return Ref();
+  Ref out = Ref::borrowed(Py_None);
+  if (part(kOut) != Py_None) {
+    if (!PyTuple_CheckExact(part(kOut)) || PyTuple_GET_SIZE(part(kOut)) != 2) return Ref();
+    out = seen(part(kOut), 0, given);
+    if (!out || !is_writable(out.get())) return Ref();
+  }
+  const Py_ssize_t count = PyTuple_GET_SIZE(part(kInputs)) / 2;
+  const Ref inputs(PyTuple_New(count));
+  for (Py_ssize_t i = 0; inputs && i < count; ++i) {
+    Ref input = seen(part(kInputs), i, given);
+    if (!input) return Ref();
+    PyTuple_SET_ITEM(inputs.get(), i, input.release());
+  }
+  if (!inputs) return Ref();
+  PyObject* const call[] = {part(kSpec), inputs.get(), part(kParams), out.get()};
+  return Ref(PyObject_Vectorcall(self.parts[kDispatcher], call, 4, nullptr));
+}
+
+PyObject* take_again(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
+  const Given given{args, PyVectorcall_NARGS(flagged)};
+  if (given.count <= kPositions || (keywords && PyTuple_GET_SIZE(keywords))) {
+    PyErr_SetString(PyExc_TypeError, "take: expected an array, positions, and positional arguments");
+    return nullptr;
+  }
+  const Callable& self = as_callable(object);
+  const Ref key = key_of(given);
+  if (key) {
+    if (const Ref entry = lookup(self.parts[kTable], key.get())) {
+      Ref result = repeat(self, entry.get(), given);
+      if (result) return result.release();
+    }
+  }
+  if (PyErr_Occurred()) return nullptr;
+  const Ref all(PyTuple_New(1 + given.count));
+  if (!all) return nullptr;
+  PyTuple_SET_ITEM(all.get(), 0, Py_NewRef(key ? key.get() : Py_None));
+  for (Py_ssize_t i = 0; i < given.count; ++i) PyTuple_SET_ITEM(all.get(), 1 + i, Py_NewRef(given.items[i]));
+  return PyObject_Call(self.parts[kSlow], all.get(), nullptr);
+}
+
+}  // namespace
+
+PyTypeObject* make_take_type() {
+  return make_callable_type("accel._core.Take",
+                            "Take(table, slow, dispatcher): calls whose positions were in range are found by layouts.",
+                            construct<take_again, kTakeParts>);
+}
+
+}  // namespace accel::core

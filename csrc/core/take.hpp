@@ -1,0 +1,20 @@
+// Calls whose positions are looked at on the way, found by the layouts of their arrays.
+#pragma once
+
+#include "objects.hpp"
+
+namespace accel::core {
+
+/// A callable (array, positions, *arguments) made of (table, slow, dispatcher), for a function that reads or writes
+/// elements of the array where the positions say:
+///   table       dict: (layout or argument...) -> (spec, params, least, length, inputs, out): once all positions are
+///               found in the host's memory, none below `least` and all below `length`, the dispatcher is called.
+///               inputs: (number of an argument, layout, number, layout...), each that array under another layout.
+///               out: such a pair, whose memory may be written, or None
+///   slow        called as slow(key, array, positions, *arguments) where the table has no entry, to make it one, and
+///               where not all positions are in range, to say so; with None for the key where there is none: for arrays
+///               of another kind or without memory, and arguments other than arrays, integers and None
+///   dispatcher  called with spec, inputs, params, out
+PyTypeObject* make_take_type();
+
+}  // namespace accel::core
