@@ -71,6 +71,7 @@ FAMILIES = {
     "attention": [],
     "factors": [],
     "taps": [],
+    "butterflies": [],
     "quantized": [],
     "memory": [],
     "table": [],

@@ -5,6 +5,7 @@
 #include <Python.h>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace accel::core {
 
@@ -17,6 +18,19 @@ struct HostBuffer {
   char readonly;
 };
 
+/// What a launch on host memory begins with: a plan gives it addresses, with no array for each.
+struct HostLaunch {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  /// Runs on the addresses of the operands' first elements, of which each has so many bytes. False with an exception
+  /// set.
+  bool (*run)(PyObject* self, char* const* operands);
+  const int* sizes;
+  Py_ssize_t count;
+};
+
+/// Operands of a launch at most.
+inline constexpr Py_ssize_t kMostOperands = 128;
+
 /// What this module shares with accel's kernels, through a capsule of this name.
 inline constexpr const char* kApiName = "accel._core._api";
 
@@ -24,11 +38,28 @@ struct Api {
   PyTypeObject* host_buffer;
   PyTypeObject* array;                                  // accel.Array; null until `register`
   Py_ssize_t array_buffer, array_offset, array_layout;  // where its slots are
+  PyTypeObject* host_launch;                            // accel._cpu's, whose objects are HostLaunch; null until then
 };
 
 /// A slot of an object, borrowed; null where it was never set.
 inline PyObject* slot(PyObject* object, Py_ssize_t at) {
   return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + at);
+}
+
+/// The address of an array's element number `more` behind its first, of `size` bytes. False, without an exception, where
+/// that is not plain: no array in host memory, or one that is not aligned.
+inline bool find_element(const Api& api, PyObject* array, Py_ssize_t more, int size, char*& found) {
+  if (Py_TYPE(array) != api.array) return false;
+  PyObject* const buffer = slot(array, api.array_buffer);
+  PyObject* const first = slot(array, api.array_offset);
+  if (!buffer || !first || Py_TYPE(buffer) != api.host_buffer) return false;
+  const Py_ssize_t offset = PyLong_AsSsize_t(first);
+  if (offset == -1 && PyErr_Occurred()) {
+    PyErr_Clear();
+    return false;
+  }
+  found = reinterpret_cast<HostBuffer*>(buffer)->address + (offset + more) * size;
+  return reinterpret_cast<uintptr_t>(found) % static_cast<unsigned>(size) == 0;
 }
 
 /// One reference, dropped at the end of its scope.

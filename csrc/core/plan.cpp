@@ -138,6 +138,42 @@ Ref given_outputs(const Parts& parts, PyObject* out) {
   return Ref();
 }
 
+/// The addresses of a step's operands, where all are elements of arrays in host memory that need no array to say so.
+/// False, without an exception, where that is not plain.
+bool addresses_of(const Step& step, const Run& run, const HostLaunch& launch, char** addresses) {
+  const Py_ssize_t count = static_cast<Py_ssize_t>(step.operands.size());
+  if (count != launch.count || count > kMostOperands || !PyTuple_CheckExact(run.inputs)) return false;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    const Operand& operand = step.operands[static_cast<size_t>(i)];
+    const int size = launch.sizes[i];
+    if (operand.kind == Kind::kScratch) {
+      if (Py_TYPE(run.scratch) != api.host_buffer) return false;
+      addresses[i] = reinterpret_cast<HostBuffer*>(run.scratch)->address + operand.offset * size;
+      continue;
+    }
+    if (operand.kind == Kind::kInput && operand.which >= PyTuple_GET_SIZE(run.inputs)) return false;
+    PyObject* const array = operand.kind == Kind::kInput    ? PyTuple_GET_ITEM(run.inputs, operand.which)
+                            : operand.kind == Kind::kOutput ? run.outputs[operand.which]
+                                                            : operand.object.get();
+    if (!find_element(api, array, operand.offset, size, addresses[i])) return false;
+  }
+  return true;
+}
+
+/// Runs a step. False with an exception set.
+bool run_step(const Step& step, const Run& run) {
+  PyObject* const launch = step.run.get();
+  if (Py_TYPE(launch) == api.host_launch) {
+    const HostLaunch& host = *reinterpret_cast<HostLaunch*>(launch);
+    char* addresses[kMostOperands];
+    if (addresses_of(step, run, host, addresses)) return host.run(launch, addresses);
+  }
+  const Ref arrays = arrays_of(step, run);
+  if (!arrays) return false;
+  PyObject* const operands[] = {arrays.get()};
+  return static_cast<bool>(Ref(PyObject_Vectorcall(launch, operands, 1, nullptr)));
+}
+
 bool run_steps(const Parts& parts, PyObject* inputs, PyObject* const* outputs) {
   Ref scratch;
   if (parts.scratch) {
@@ -146,11 +182,7 @@ bool run_steps(const Parts& parts, PyObject* inputs, PyObject* const* outputs) {
   }
   const Run run{inputs, outputs, scratch.get()};
   for (const Step& step : parts.steps) {
-    const Ref arrays = arrays_of(step, run);
-    if (!arrays) return false;
-    PyObject* const operands[] = {arrays.get()};
-    const Ref done(PyObject_Vectorcall(step.run.get(), operands, 1, nullptr));
-    if (!done) return false;
+    if (!run_step(step, run)) return false;
   }
   return true;
 }

@@ -38,6 +38,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
   bind_attention(m);
   bind_factor(m);
   bind_quantized(m);
+  bind_butterfly(m);
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

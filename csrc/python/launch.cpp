@@ -12,10 +12,10 @@ namespace accel {
 
 namespace {
 
-const core::Api* api = nullptr;
+core::Api* api = nullptr;
 PyTypeObject* launch_type = nullptr;
 
-constexpr Py_ssize_t kMaxOperands = 128;
+constexpr Py_ssize_t kMaxOperands = core::kMostOperands;
 
 struct Kernel {
   Runner run;
@@ -25,7 +25,7 @@ struct Kernel {
 };
 
 struct Launch {
-  PyObject_HEAD vectorcallfunc vectorcall;
+  core::HostLaunch host;
   Kernel* kernel;  // owned
 };
 
@@ -33,6 +33,8 @@ Launch& as_launch(PyObject* object) { return *reinterpret_cast<Launch*>(object);
 
 /// The address of an array's first element; null with an exception set.
 char* address(PyObject* array, int size) {
+  char* found = nullptr;
+  if (core::find_element(*api, array, 0, size, found)) return found;
   if (Py_TYPE(array) != api->array) {
     PyErr_Format(PyExc_TypeError, "launch: expected an accel.Array, got %s", Py_TYPE(array)->tp_name);
     return nullptr;
@@ -43,14 +45,9 @@ char* address(PyObject* array, int size) {
     PyErr_SetString(PyExc_TypeError, "launch: expected an accel.Array in host memory");
     return nullptr;
   }
-  const Py_ssize_t offset = PyLong_AsSsize_t(first_element);
-  if (offset == -1 && PyErr_Occurred()) return nullptr;
-  char* const first = reinterpret_cast<core::HostBuffer*>(buffer)->address + offset * size;
-  if (reinterpret_cast<uintptr_t>(first) % static_cast<unsigned>(size) != 0) {
-    PyErr_SetString(PyExc_ValueError, "launch: an operand is not aligned to its dtype");
-    return nullptr;
-  }
-  return first;
+  if (PyLong_AsSsize_t(first_element) == -1 && PyErr_Occurred()) return nullptr;
+  PyErr_SetString(PyExc_ValueError, "launch: an operand is not aligned to its dtype");
+  return nullptr;
 }
 
 /// Calls body(); false with the exception set that its C++ exception stands for.
@@ -70,6 +67,20 @@ bool translate(Body&& body) {
   return false;
 }
 
+/// Runs on the addresses of inputs and outputs. False with an exception set.
+bool run_on(PyObject* object, char* const* operands) {
+  const Kernel& self = *as_launch(object).kernel;
+  char* const* const outputs = operands + (static_cast<Py_ssize_t>(self.sizes.size()) - self.outputs);
+  return translate([&] {
+    if (self.work <= kBriefWork) {
+      Brief interrupt;
+      self.run(operands, outputs, interrupt);
+    } else {
+      WithoutGil::run([&](Interrupt& interrupt) { self.run(operands, outputs, interrupt); });
+    }
+  });
+}
+
 PyObject* call(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   const Kernel& self = *as_launch(object).kernel;
   const Py_ssize_t count = static_cast<Py_ssize_t>(self.sizes.size()), inputs = count - self.outputs;
@@ -84,15 +95,7 @@ PyObject* call(PyObject* object, PyObject* const* args, size_t flagged, PyObject
     operands[i] = address(PySequence_Fast_GET_ITEM(arrays, i), self.sizes[static_cast<size_t>(i)]);
     if (!operands[i] && PyErr_Occurred()) return nullptr;
   }
-  const bool done = translate([&] {
-    if (self.work <= kBriefWork) {
-      Brief interrupt;
-      self.run(operands, operands + inputs, interrupt);
-    } else {
-      WithoutGil::run([&](Interrupt& interrupt) { self.run(operands, operands + inputs, interrupt); });
-    }
-  });
-  if (!done) return nullptr;
+  if (!run_on(object, operands)) return nullptr;
   Py_RETURN_NONE;
 }
 
@@ -104,7 +107,7 @@ void deallocate(PyObject* object) {
 }
 
 PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Launch, vectorcall), READONLY, nullptr},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(core::HostLaunch, vectorcall), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr},
 };
 
@@ -127,9 +130,10 @@ PyType_Spec spec = {
 
 PyTypeObject* make_launch_type() {
   // The capsule is in accel._core, which accel has imported before this module.
-  api = static_cast<const core::Api*>(PyCapsule_Import(core::kApiName, 0));
+  api = static_cast<core::Api*>(PyCapsule_Import(core::kApiName, 0));
   if (!api) return nullptr;
   launch_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  api->host_launch = launch_type;
   return launch_type;
 }
 
@@ -139,8 +143,11 @@ PyObject* make_launch(Runner run, std::vector<int> sizes, size_t outputs, double
   }
   Launch* const launch = PyObject_New(Launch, launch_type);
   if (!launch) return nullptr;
-  launch->vectorcall = call;
+  launch->host.vectorcall = call;
   launch->kernel = new Kernel{std::move(run), std::move(sizes), static_cast<Py_ssize_t>(outputs), work};
+  launch->host.run = run_on;
+  launch->host.sizes = launch->kernel->sizes.data();
+  launch->host.count = static_cast<Py_ssize_t>(launch->kernel->sizes.size());
   return reinterpret_cast<PyObject*>(launch);
 }
 

@@ -46,5 +46,6 @@ void bind_movement(py::module_& m);
 void bind_attention(py::module_& m);
 void bind_factor(py::module_& m);
 void bind_quantized(py::module_& m);
+void bind_butterfly(py::module_& m);
 
 }  // namespace accel

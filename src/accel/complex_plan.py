@@ -107,9 +107,9 @@ def complex_plan(
         if out is not None and any(overlap(x, y) for y in each(out) for x in (*arrays, *each(out)) if x is not y):
             return stored(run(arrays, None), out, call)
         if out is None and not graph.pairs:
-            return inner(list(given(arrays)), None)
+            return inner(tuple(given(arrays)), None)
         made = each(out) or tuple(empty(shape, dtype, device) for shape, dtype in results)
-        inner(list(given(arrays)), packed(x for y in made for x in (halves(y) if y.dtype.kind == "c" else (y,))))
+        inner(tuple(given(arrays)), packed(x for y in made for x in (halves(y) if y.dtype.kind == "c" else (y,))))
         return packed(made)
 
     return run

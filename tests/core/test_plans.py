@@ -10,7 +10,7 @@ import pytest
 import accel
 from accel import _core, dispatch, interop, recording, registry
 from accel.array import Array
-from accel.backends.base import Launch, Prepared, Slot
+from accel.backends.base import Call, Launch, Prepared, Slot
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import BOOL, FLOAT32
 from accel.layout import layout
@@ -308,3 +308,35 @@ def test_explain_and_empties_have_every_output():
     results = apply(PROGRAM, on(np.empty((0, 3))), on(Y))
     assert [(x.shape, x.dtype) for x in results] == [((0, 3), FLOAT32), ((0, 3), BOOL)]
     assert apply(PROGRAM, on(np.empty((0, 3))), on(Y), out=results) is results
+
+
+def test_addresses_and_arrays_give_the_same():
+    """The CPU's launch gets addresses where operands are plain, else arrays, by which it says what is wrong."""
+    x, y = on([1.0, 2.0, 3.0, 4.0]), on([10.0, 20.0, 30.0, 40.0])
+    build = ProgramBuilder("float32", "float32")
+    program = build.finish(build.apply("subtract", 0, 1), "float32")
+    assert to_numpy(apply(program, x, y)).tolist() == [-9, -18, -27, -36]
+    kernel = next(k for k in registry.kernels("cpu") if k.op == "pointwise")
+    half = vector(2)
+    its = Call("pointwise", (half, half), (half,), program, CPU, accel.config.current())
+    (step,) = kernel.prepare(its).launches
+    parts = [Operand("input", 0, 2, half), Operand("constant", y), OUTPUT]
+    piece = [Operand("input", 0, 0, half), Operand("input", 1, 1, half), Operand("scratch", 0, 2, half)]
+    last = [Operand("scratch", 0, 2, half), Operand("constant", y), OUTPUT]
+    made = plan(CPU, [half], (16,), [(step, piece), (step, last)])
+    for inputs in ((x, y), [x, y]):
+        assert to_numpy(made(inputs, None)).tolist() == [1 - 20 - 10, 2 - 30 - 20]
+    made = plan(CPU, [half], (), [(step, parts)])
+    assert to_numpy(made((x,), None)).tolist() == [-7, -16]
+    out = on([0.0, 0.0])
+    assert made((x,), out) is out and to_numpy(out).tolist() == [-7, -16]
+    with pytest.raises(TypeError, match="there are 0 inputs"):
+        made((), None)
+    with pytest.raises(TypeError, match=r"expected an accel\.Array, got int"):
+        made((1,), None)
+    with pytest.raises(TypeError, match="in host memory"):
+        made((Array(object(), 0, x.layout),), None)
+    bytes_of = from_numpy(np.zeros(20, np.uint8), CPU, copy=True)
+    askew = Array(_core.HostBuffer(bytes_of.buffer.address + 1, 16, bytes_of, True), 0, x.layout)
+    with pytest.raises(ValueError, match="not aligned"):
+        made((askew,), None)

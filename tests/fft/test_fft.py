@@ -335,3 +335,24 @@ def test_the_dispatcher_is_not_left_recording():
     z = numbers((211,))
     assert np.array_equal(f(z), 2 * fft.fft(z))
     assert dispatch.RECORDER.get() is None
+
+
+def test_stages_on_the_cpu_are_butterflies(monkeypatch):
+    """Each stage is the kernel of its radix; another program is none."""
+    from accel.kernels.cpu import pointwise
+
+    found, right = [], pointwise._of_complex_numbers
+
+    def seen(call):
+        made = right(call)
+        found.append(made is not None)
+        return made
+
+    monkeypatch.setattr(pointwise, "_of_complex_numbers", seen)
+    dispatch.forget()
+    fft.fft(numbers((1024,)))
+    assert found == [True] * 4  # 8 8 4 4
+    found.clear()
+    accel.exp(numbers((5,)))
+    assert found == [False]
+    dispatch.forget()

@@ -37,6 +37,53 @@ def butterfly(radix: int, dtype: str, twiddled: bool, scaled: bool) -> Program:
     return _Butterfly(radix, dtype, twiddled, scaled).program()
 
 
+class Kind(NamedTuple):
+    """What a butterfly's program is made of."""
+
+    radix: int
+    twiddled: bool
+    scaled: bool
+
+
+def kind_of(program: Program) -> Kind | None:
+    """Of the programs of `butterfly` what they are made of; None of others."""
+    if len(program.results) % 2:
+        return None
+    radix = len(program.results) // 2
+    if radix not in RADICES or program.output not in ("float32", "float64"):
+        return None
+    kinds = (Kind(radix, twiddled, scaled) for twiddled in (False, True) for scaled in (False, True))
+    return next((k for k in kinds if program == butterfly(radix, program.output, k.twiddled, k.scaled)), None)
+
+
+def factors_of(program: Program) -> tuple[int, int, int, int] | None:
+    """Of a program of a product of complex numbers which of its inputs re and im of one are, and those of the other;
+    None of others."""
+    if len(program.inputs) != 4 or len(program.steps) != 6 or len(program.results) != 2:
+        return None
+    if set(program.inputs) not in ({"float32"}, {"float64"}):
+        return None
+    steps = dict(enumerate(program.steps, 4))
+
+    def terms(result: int, function: str) -> list[set[int]] | None:
+        outer = steps.get(result)
+        if outer is None or outer.function != function:
+            return None
+        products = [steps.get(arg) for arg in outer.args]
+        if any(step is None or step.function != "multiply" for step in products):
+            return None
+        return [set(step.args) for step in products if step is not None]
+
+    re, im = terms(program.results[0], "subtract"), terms(program.results[1], "add")
+    if re is None or im is None or {*re[0], *re[1]} != {0, 1, 2, 3} or any(len(x) != 2 for x in (*re, *im)):
+        return None
+    (a, c), (one, other) = sorted(re[0]), sorted(re[1])
+    for b, d in ((one, other), (other, one)):
+        if im in ([{a, d}, {b, c}], [{b, c}, {a, d}]):
+            return a, b, c, d
+    return None
+
+
 @lru_cache(maxsize=16)
 def turned(dtype: str, back: bool, scaled: bool = False) -> Program:
     """The program of a complex number times cos + i sin, or, back, cos - i sin, in which re, im, cos, sin and, where it
