@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "pairs.hpp"
+
 namespace accel {
 
 void Nest::collapse() {
@@ -207,7 +209,71 @@ void gather_row(int64_t n, T* dst, const T* src, int64_t stride) {
   }
 }
 
+template <class T>
+void gather_pair_row(int64_t n, T* first, T* second, const T* src) {
+  using V = Vectors<T>;
+  constexpr auto all = std::make_index_sequence<V::kCount>{};
+  int64_t i = 0;
+#pragma GCC unroll 4
+  for (; i + V::kCount <= n; i += V::kCount) {
+    const auto a = V::load(src + 2 * i), b = V::load(src + 2 * i + V::kCount);
+    V::store(first + i, V::template pick<0, 2>(a, b, all));
+    V::store(second + i, V::template pick<1, 2>(a, b, all));
+  }
+  for (; i < n; ++i) {
+    first[i] = src[2 * i];
+    second[i] = src[2 * i + 1];
+  }
+}
+
+template <class T>
+void scatter_pair_row(int64_t n, T* dst, const T* first, const T* second) {
+  using V = Vectors<T>;
+  constexpr auto all = std::make_index_sequence<V::kCount>{};
+  int64_t i = 0;
+#pragma GCC unroll 4
+  for (; i + V::kCount <= n; i += V::kCount) {
+    const auto a = V::load(first + i), b = V::load(second + i);
+    V::store(dst + 2 * i, V::template zip<0>(a, b, all));
+    V::store(dst + 2 * i + V::kCount, V::template zip<V::kCount / 2>(a, b, all));
+  }
+  for (; i < n; ++i) {
+    dst[2 * i] = first[i];
+    dst[2 * i + 1] = second[i];
+  }
+}
+
+/// Rows that follow one another are one.
+void join_pair_rows(int64_t& rows, int64_t& n, int64_t row_stride) {
+  if (row_stride != 2 * n) return;
+  n *= rows;
+  rows = 1;
+}
+
 }  // namespace
+
+void gather_pairs(int size, int64_t rows, int64_t n, void* first, void* second, const void* src, int64_t row_stride) {
+  join_pair_rows(rows, n, row_stride);
+  with_size(size, [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t r = 0; r < rows; ++r) {
+      gather_pair_row(n, static_cast<T*>(first) + r * n, static_cast<T*>(second) + r * n,
+                      static_cast<const T*>(src) + r * row_stride);
+    }
+  });
+}
+
+void scatter_pairs(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, const void* first,
+                   const void* second) {
+  join_pair_rows(rows, n, row_stride);
+  with_size(size, [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t r = 0; r < rows; ++r) {
+      scatter_pair_row(n, static_cast<T*>(dst) + r * row_stride, static_cast<const T*>(first) + r * n,
+                       static_cast<const T*>(second) + r * n);
+    }
+  });
+}
 
 void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64_t row_stride, int64_t stride) {
   with_size(size, [&](auto zero) {

@@ -4,7 +4,7 @@
 #include <optional>
 #include <stdexcept>
 
-#include "pairs.hpp"
+#include "step_pairs.hpp"
 
 namespace accel {
 

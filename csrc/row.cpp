@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "pairs.hpp"
 #include "reduce.hpp"
+#include "step_pairs.hpp"
 
 namespace accel {
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pairs.hpp"
 #include "row_call.hpp"
 
 namespace accel {
@@ -207,6 +208,32 @@ class Row::Tiles {
     }
   }
 
+  /// Whether the elements of side j are each right after one of side k, all of them in pairs: as the real and imaginary
+  /// parts of complex numbers lie.
+  bool are_pairs(const Group& group, size_t k, size_t j) const {
+    const Side &first = call_.sides[k], &second = call_.sides[j];
+    return group.rows[j] == group.rows[k] + first.size && first.size == second.size && first.apart == second.apart &&
+           first.each && second.each && first.walk.rank() == 1 && second.walk.rank() == 1 &&
+           first.walk.inner_stride(0) == 2 && second.walk.inner_stride(0) == 2;
+  }
+
+  /// Gathers an input of pairs together with the other one's; false where there is none.
+  bool gather_both(const Group& group, int k, int64_t begin, int64_t n, int64_t rows) {
+    const size_t its = static_cast<size_t>(k);
+    for (size_t other = 0; other < row_.inputs_.size(); ++other) {
+      const bool ahead = are_pairs(group, its, other);
+      if (!ahead && !are_pairs(group, other, its)) continue;
+      Gathered& mate = gathered_[other];
+      mate = {mate.data, group.rows[other], begin, n, rows};
+      char *const mine = gathered_[its].data, *const theirs = mate.data;
+      const Side& side = call_.sides[its];
+      gather_pairs(side.size, rows, n, ahead ? mine : theirs, ahead ? theirs : mine,
+                   group.rows[ahead ? its : other] + 2 * begin * side.size, side.apart);
+      return true;
+    }
+    return false;
+  }
+
   /// Columns [begin, begin + n) of a group's rows, one row after the other.
   Where gather_tile(const Group& group, int k, int64_t begin, int64_t n) {
     const Side& side = call_.sides[k];
@@ -219,6 +246,7 @@ class Row::Tiles {
       return where;
     }
     gathered = {gathered.data, group.rows[k], begin, n, rows};
+    if (gather_both(group, k, begin, n, rows)) return where;
     walk(side.walk, begin, n,
          [&](int64_t offset, int64_t at, int64_t runs, int64_t count, int64_t run_stride, int64_t stride) {
            const char* const source = group.rows[k] + offset * size;
@@ -262,6 +290,29 @@ class Row::Tiles {
          });
   }
 
+  /// All of a stage's results that are in tiles, to their outputs.
+  void scatter_tiles(const Stage& stage, const Group& group, int64_t begin, int64_t n) {
+    const int inputs = static_cast<int>(row_.inputs_.size());
+    bool done[kMaxOperands] = {};
+    for (const int k : stage.scattered) {
+      const Side& side = call_.sides[inputs + k];
+      if (side.direct || done[k]) continue;
+      const Where& from = tile_[row_.results_[k]];
+      const auto mate = std::find_if(stage.scattered.begin(), stage.scattered.end(), [&](int j) {
+        return are_pairs(group, inputs + k, inputs + j) || are_pairs(group, inputs + j, inputs + k);
+      });
+      if (mate == stage.scattered.end()) {
+        scatter_tile(group, inputs + k, begin, n, from);
+        continue;
+      }
+      done[*mate] = true;
+      const char *first = from.data, *second = tile_[row_.results_[*mate]].data;
+      const bool ahead = group.rows[inputs + *mate] > group.rows[inputs + k];
+      char* const to = group.rows[inputs + (ahead ? k : *mate)] + 2 * begin * side.size;
+      scatter_pairs(side.size, group.count, n, to, side.apart, ahead ? first : second, ahead ? second : first);
+    }
+  }
+
   void run_tile(const Stage& stage, Group& group, int64_t block, int64_t begin, int64_t n, Worker& worker) {
     for (const int value : stage.leaves) tile_[value] = leaf(stage, group, value, begin, n);
     for (const Item& step : stage.steps) tile_[step.result] = result(stage, group, step.result, begin, n);
@@ -293,9 +344,7 @@ class Row::Tiles {
     }
     worker.checkpoint(group.count * n * static_cast<int64_t>(stage.folds.size()) / 4);
     const int inputs = static_cast<int>(row_.inputs_.size());
-    for (const int k : stage.scattered) {
-      if (!call_.sides[inputs + k].direct) scatter_tile(group, inputs + k, begin, n, tile_[row_.results_[k]]);
-    }
+    scatter_tiles(stage, group, begin, n);
     for (const int k : stage.stored) scatter_tile(group, inputs + k, begin, n, tile_[row_.results_[k]]);
   }
 

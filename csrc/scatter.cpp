@@ -34,6 +34,32 @@ inline bool place(const ScatterProblem& p, int64_t cell, int64_t& at) {
   return cell < p.lengths[0];
 }
 
+/// Where rows are.
+template <class T>
+struct Source {
+  const T* values;
+  const int64_t* sources;
+  int64_t step, source_step, length;
+
+  Source(const ScatterProblem& p, const ScatterOperands& operands)
+      : values(reinterpret_cast<const T*>(operands.values)),
+        sources(operands.sources),
+        step(p.value_step),
+        source_step(p.source_step),
+        length(p.source_length) {}
+
+  /// The first element of row i; null where it is zeros.
+  const T* row(int64_t i) const {
+    if (!sources) return values + i * step;
+    int64_t at = sources[i * source_step];
+    at += at < 0 ? length : 0;
+    return static_cast<uint64_t>(at) < static_cast<uint64_t>(length) ? values + at * step : nullptr;
+  }
+};
+
+template <class T>
+constexpr T kZeros[kWide] = {};  // of a row that is not there
+
 /// Calls body(out offset, value offset, n) for pieces of a row's elements from `begin` to `end`, along which both have
 /// the nest's inner strides.
 template <class Body>
@@ -113,8 +139,11 @@ inline void store_elements(int64_t i, int64_t end, int64_t length, int64_t step,
 
 /// In sequence. Tasks are parts of every row, or where no two rows meet, of the rows.
 template <class T, class Combine>
-void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* values, const int64_t* cells, T* out,
-                int threads, Interrupt& interrupt) {
+void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const ScatterOperands& operands, int threads,
+                Interrupt& interrupt) {
+  const Source<T> source(p, operands);
+  const int64_t* const cells = operands.cells;
+  T* const out = reinterpret_cast<T*>(operands.out);
   const int64_t columns = nest.shape.product(), shared = apart ? p.count : columns;
   const double elements = static_cast<double>(p.count) * static_cast<double>(columns);
   threads = worthwhile(elements, kThreadElements, threads);
@@ -127,15 +156,17 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
     const int64_t begin = apart ? 0 : first, end = apart ? columns : last;
     int64_t i = apart ? first : 0;
     const int64_t stop = apart ? last : p.count;
-    if (columns == 1 && p.lengths.rank == 1) {  // single elements, of which each is worth a few instructions
+    if (columns == 1 && p.lengths.rank == 1 &&
+        !source.sources) {  // single elements, of which each is worth a few instructions
       const bool dense = p.steps[0] == 1 && p.cell_step == 1 && p.value_step == 1;
       for (; i < stop; i += kPart) {
         const int64_t until = std::min(stop, i + kPart);
         worker.checkpoint(until - i);
         if (dense) {
-          store_elements<T, Combine>(i, until, p.lengths[0], 1, 1, 1, values, cells, out);
+          store_elements<T, Combine>(i, until, p.lengths[0], 1, 1, 1, source.values, cells, out);
         } else {
-          store_elements<T, Combine>(i, until, p.lengths[0], p.steps[0], p.cell_step, p.value_step, values, cells, out);
+          store_elements<T, Combine>(i, until, p.lengths[0], p.steps[0], p.cell_step, p.value_step, source.values,
+                                     cells, out);
         }
       }
       return;
@@ -143,21 +174,28 @@ void store_rows(const ScatterProblem& p, const Nest& nest, bool apart, const T* 
     for (; i < stop; ++i) {
       int64_t at;
       if (!place(p, cells[i * p.cell_step], at)) continue;
+      const T* const row = source.row(i);
       along_row(nest, begin, end, [&](int64_t to, int64_t from, int64_t n) {
-        combine<T, Combine>(n, out + at + to, out_step, values + i * p.value_step + from, value_step);
+        combine<T, Combine>(n, out + at + to, out_step, row ? row + from : kZeros<T>, row ? value_step : 0);
       });
       worker.checkpoint(end - begin);
     }
   });
 }
 
-/// Rows of one cell, of which n <= kTile elements, or of kLanes rows n <= kWide, are folded: those at `order` from
-/// place `first` on.
+/// Rows of one cell, of which n <= kTile elements from `offset` on, or of kLanes rows n <= kWide, are folded: those at
+/// `order` from place `first` on.
 template <class T, class Combine>
 struct Rows {
-  const T* values;
+  const Source<T>& source;
   const int64_t* order;
-  int64_t row_step, step, n;
+  int64_t offset, step, n;
+
+  /// The first element; null where the row is zeros.
+  const T* row(int64_t i) const {
+    const T* const its = source.row(order ? order[i] : i);
+    return its ? its + offset : nullptr;
+  }
 
   /// The fold by rule 2 of `count` rows from `first` on, whose items are single rows on level 0, and blocks of the
   /// level below on others.
@@ -170,10 +208,11 @@ struct Rows {
       const T* from = part;
       int64_t by = 1;
       if (level == 0) {
-        from = values + order[first + k] * row_step;
-        by = step;
+        from = row(first + k);
+        by = from ? step : 0;
+        if (!from) from = kZeros<T>;
         if (step == 1 && k + kAhead < items) {
-          const char* const next = reinterpret_cast<const char*>(values + order[first + k + kAhead] * row_step);
+          const char* const next = reinterpret_cast<const char*>(row(first + k + kAhead));
           for (int64_t at = 0; at < n * int64_t{sizeof(T)}; at += 64) __builtin_prefetch(next + at);
         }
       } else {
@@ -244,7 +283,10 @@ struct Rows {
   /// themselves first, as halving does.
   void fold(int64_t first, int64_t count, T* total) const {
     const T* rows[kLanes];
-    for (int64_t l = 0; l < count; ++l) rows[l] = values + order[first + l] * row_step;
+    for (int64_t l = 0; l < count; ++l) {
+      rows[l] = row(first + l);
+      if (!rows[l]) rows[l] = kZeros<T>;
+    }
     if (count <= 8) return fold_few(rows, 1, count, total);
     T parts[8 * kWide];
     const T* folded[8];
@@ -269,15 +311,44 @@ struct Rows {
   }
 };
 
-/// Tasks are parts of the sorted order; each has the cells whose first row is in it.
+/// Tasks are parts of the sorted order; each has the cells whose first row is in it, and where there is a start, those
+/// before them that have no rows.
 template <class T, class Combine>
-void fold_rows(const ScatterProblem& p, const Nest& nest, const T* values, const int64_t* cells, const int64_t* order,
-               T* out, int threads, Interrupt& interrupt) {
+void fold_rows(const ScatterProblem& p, const Nest& nest, const ScatterOperands& operands, int threads,
+               Interrupt& interrupt) {
+  const Source<T> source(p, operands);
+  const int64_t* const order = operands.order;
+  const T* const start = reinterpret_cast<const T*>(operands.start);
+  T* const out = reinterpret_cast<T*>(operands.out);
   const int64_t columns = nest.shape.product(), out_step = nest.inner_stride(0), value_step = nest.inner_stride(1);
   const double elements = static_cast<double>(p.count) * static_cast<double>(columns);
   threads = worthwhile(elements, kThreadElements, threads);
   const int64_t tasks = std::min(p.count, tasks_of(elements, kGrain, threads)), share = (p.count + tasks - 1) / tasks;
-  const auto cell_at = [&](int64_t i) { return cells[order[i] * p.cell_step]; };
+  const auto place_of = [&](int64_t i) { return order ? order[i] : i; };
+  const auto cell_at = [&](int64_t i) { return operands.cells[place_of(i) * p.cell_step]; };
+  const int64_t total = p.lengths.product();
+  const auto within = [&](int64_t cell) { return std::clamp<int64_t>(cell, -1, total); };
+  /// What cells hold that have no rows, from `cell` on to the one before `end`.
+  const auto fill = [&](int64_t cell, int64_t end, Worker& worker) {
+    for (; cell < end; ++cell) {
+      int64_t at;
+      place(p, cell, at);
+      along_row(nest, 0, columns, [&](int64_t to, int64_t, int64_t n) {
+        for (int64_t c = 0; c < n; ++c) out[at + to + c * out_step] = *start;
+      });
+      worker.checkpoint(columns);
+    }
+  };
+  /// Combines n elements, which lie this far apart, with what a cell holds.
+  const auto keep = [&](int64_t n, T* y, const T* x, int64_t x_step) {
+    if (!start) return combine<T, Combine>(n, y, out_step, x, x_step);
+    const T held = *start;
+    if (out_step == 1 && x_step == 1) {
+      for (int64_t i = 0; i < n; ++i) y[i] = Combine::of(held, x[i]);
+    } else {
+      for (int64_t i = 0; i < n; ++i) y[i * out_step] = Combine::of(held, x[i * x_step]);
+    }
+  };
   // Rows of the next cells, which lie anywhere, so that no CPU foresees them.
   const int64_t bytes = columns * int64_t{sizeof(T)};
   const int64_t ahead =
@@ -290,26 +361,29 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, const T* values, const
       const int64_t first = i, cell = cell_at(i);
       while (++i < p.count && cell_at(i) == cell) {
       }
+      if (start) {
+        fill(first > 0 ? within(cell_at(first - 1)) + 1 : 0, within(cell), worker);
+        if (i == p.count) fill(within(cell) + 1, total, worker);
+      }
       int64_t at, size = 1;
       if (!place(p, cell, at)) continue;
       int level = 0;
       for (; (i - first - 1) / size >= kBlock; ++level) size *= kBlock;
       for (asked = std::max(asked, i); asked < std::min(p.count, i + ahead); ++asked) {
-        const char* const row = reinterpret_cast<const char*>(values + order[asked] * p.value_step);
+        const char* const row = reinterpret_cast<const char*>(source.row(place_of(asked)));
         for (int64_t at = 0; at < std::min(bytes, kAskedBytes); at += 64) __builtin_prefetch(row + at);
       }
       const int64_t tile = value_step == 1 && i - first <= kLanes ? kWide : kTile;
       along_row(nest, 0, columns, [&](int64_t to, int64_t from, int64_t n) {
         if (i - first == 1) {
-          const T* const x = values + order[first] * p.value_step + from;
-          return combine<T, Combine>(n, out + at + to, out_step, x, value_step);
+          const T* const x = source.row(place_of(first));
+          return keep(n, out + at + to, x ? x + from : kZeros<T>, x ? value_step : 0);
         }
         for (int64_t c = 0; c < n; c += tile) {
-          const Rows<T, Combine> rows{values + from + c * value_step, order, p.value_step, value_step,
-                                      std::min(tile, n - c)};
-          T total[kWide];
-          rows.sum(level, size, first, i - first, total);
-          combine<T, Combine>(rows.n, out + at + to + c * out_step, out_step, total, 1);
+          const Rows<T, Combine> rows{source, order, from + c * value_step, value_step, std::min(tile, n - c)};
+          T folded[kWide];
+          rows.sum(level, size, first, i - first, folded);
+          keep(rows.n, out + at + to + c * out_step, folded, 1);
         }
       });
       worker.checkpoint((i - first) * columns);
@@ -355,25 +429,23 @@ void with_extreme(DType dtype, Body&& body) {
 }  // namespace
 
 Scatter::Scatter(DType dtype, ScatterKind kind, bool apart) : dtype_(dtype), kind_(kind), apart_(apart) {
-  if (ordered() && (dtype == DType::kBool || is_half(dtype))) {
+  if (folds() && (dtype == DType::kBool || is_half(dtype))) {
     throw std::invalid_argument("there is no sum or product of " + std::string(info(dtype).name));
   }
 }
 
-void Scatter::run(const ScatterProblem& problem, const char* values, const int64_t* cells, const int64_t* order,
-                  char* out, int threads, Interrupt& interrupt) const {
+void Scatter::run(const ScatterProblem& problem, const ScatterOperands& operands, int threads,
+                  Interrupt& interrupt) const {
   Nest nest{problem.rows, {problem.out_rows, problem.value_rows}};
   if (problem.count == 0 || problem.lengths.product() == 0 || nest.shape.product() == 0) return;
   nest.collapse();
   const auto stored = [&](auto type, auto combine) {
     using T = decltype(type);
-    store_rows<T, decltype(combine)>(problem, nest, apart_, reinterpret_cast<const T*>(values), cells,
-                                     reinterpret_cast<T*>(out), threads, interrupt);
+    store_rows<T, decltype(combine)>(problem, nest, apart_, operands, threads, interrupt);
   };
   const auto folded = [&](auto type, auto combine) {
     using T = decltype(type);
-    fold_rows<T, decltype(combine)>(problem, nest, reinterpret_cast<const T*>(values), cells, order,
-                                    reinterpret_cast<T*>(out), threads, interrupt);
+    fold_rows<T, decltype(combine)>(problem, nest, operands, threads, interrupt);
   };
   const auto by_kind = [&](auto type) {
     using T = decltype(type);
@@ -383,8 +455,8 @@ void Scatter::run(const ScatterProblem& problem, const char* values, const int64
   };
   if (kind_ == ScatterKind::kMax) return with_extreme<true>(dtype_, stored);
   if (kind_ == ScatterKind::kMin) return with_extreme<false>(dtype_, stored);
-  if (ordered() && dtype_ == DType::kFloat32) return by_kind(float{});
-  if (ordered() && dtype_ == DType::kFloat64) return by_kind(double{});
+  if (folds() && dtype_ == DType::kFloat32) return by_kind(float{});
+  if (folds() && dtype_ == DType::kFloat64) return by_kind(double{});
   switch (size_of(dtype_)) {
     case 1:
       return by_kind(uint8_t{});

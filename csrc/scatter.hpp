@@ -9,13 +9,28 @@
 
 namespace accel {
 
-/// Row i of the values, with `rows` elements, goes to the cell whose number is cells[i * cell_step]: its row-major
-/// place among `lengths`, axes of the output with these steps. A number of no cell drops its row.
+/// Row i, with `rows` elements, goes to the cell whose number is cells[i * cell_step]: its row-major place among
+/// `lengths`, axes of the output with these steps. A number of no cell drops its row. Row i is the i-th of the values,
+/// or, where there are sources, that at sources[i * source_step] of so many, from the end for one below 0; where there
+/// is none, it is zeros.
 struct ScatterProblem {
   int64_t count;
   int64_t value_step, cell_step;
+  int64_t source_length, source_step;
   Extents lengths, steps;
   Extents rows, out_rows, value_rows;
+};
+
+/// order: what sorts the cells, equal ones in ascending order; null where they are in order. sources: null where there
+/// are none. start: null, or one element that the output is to hold before: then nothing there is read, and all of it
+/// is written. order and start are of sums and products.
+struct ScatterOperands {
+  const char* values;
+  const int64_t* cells;
+  const int64_t* order;
+  const int64_t* sources;
+  const char* start;
+  char* out;
 };
 
 enum class ScatterKind { kSet, kAdd, kMultiply, kMax, kMin };
@@ -29,12 +44,10 @@ class Scatter {
 
   DType dtype() const { return dtype_; }
 
-  /// Whether `run` needs an order.
-  bool ordered() const { return kind_ == ScatterKind::kAdd || kind_ == ScatterKind::kMultiply; }
+  /// Whether `run` goes through rows in the order of their cells.
+  bool folds() const { return kind_ == ScatterKind::kAdd || kind_ == ScatterKind::kMultiply; }
 
-  /// order: what sorts the cells, equal ones in ascending order; null where none is needed.
-  void run(const ScatterProblem& problem, const char* values, const int64_t* cells, const int64_t* order, char* out,
-           int threads, Interrupt& interrupt) const;
+  void run(const ScatterProblem& problem, const ScatterOperands& operands, int threads, Interrupt& interrupt) const;
 
  private:
   const DType dtype_;

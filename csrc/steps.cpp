@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "pairs.hpp"
+#include "step_pairs.hpp"
 
 namespace accel {
 

@@ -2,6 +2,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <optional>
+#include <utility>
+
 #include "../gather.hpp"
 #include "../isa.hpp"
 #include "../join.hpp"
@@ -155,9 +158,14 @@ ScatterKind to_scatter_kind(const std::string& name) {
 
 Prepared prepare_scatter(py::object kernel, int64_t count, py::handle length_list, py::handle step_list,
                          py::handle row_list, py::handle out_rows, py::handle value_rows, int64_t value_step,
-                         int64_t cell_step, int threads) {
+                         int64_t cell_step, bool order, std::optional<std::pair<int64_t, int64_t>> sources, bool start,
+                         int threads) {
   const Scatter& self = kernel.cast<const Scatter&>();
-  ScatterProblem problem{count, value_step, cell_step, to_shape(length_list, "lengths"), {}, {}, {}, {}};
+  const auto [source_length, source_step] = sources.value_or(std::pair<int64_t, int64_t>{0, 0});
+  ScatterProblem problem{count, value_step, cell_step, source_length, source_step, to_shape(length_list, "lengths"), {},
+                         {},    {},         {}};
+  if ((order || start) && !self.folds()) fail("order and start are of sums and products");
+  if (source_length < 0 || source_length > kMaxElements) fail("sources: length is out of range");
   if (count < 0 || problem.lengths.rank == 0) fail("count must not be negative, and lengths must have one at least");
   problem.steps = to_strides(step_list, problem.lengths.rank, "steps");
   problem.rows = to_shape(row_list, "rows");
@@ -168,14 +176,21 @@ Prepared prepare_scatter(py::object kernel, int64_t count, py::handle length_lis
   threads = to_threads(threads);
   Prepared prepared;
   prepared.dtypes = {self.dtype(), DType::kInt64};
-  if (self.ordered()) prepared.dtypes.push_back(DType::kInt64);
+  if (order) prepared.dtypes.push_back(DType::kInt64);
+  if (sources) prepared.dtypes.push_back(DType::kInt64);
+  if (start) prepared.dtypes.push_back(self.dtype());
   prepared.dtypes.push_back(self.dtype());
   prepared.empty.assign(prepared.dtypes.size(), count == 0 || columns == 0 || problem.lengths.product() == 0);
   prepared.work = static_cast<double>(count) * static_cast<double>(columns) * 2;
   prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
                                                           Interrupt& interrupt) {
     const auto numbers = [&](int i) { return reinterpret_cast<const int64_t*>(inputs[i]); };
-    self.run(problem, inputs[0], numbers(1), self.ordered() ? numbers(2) : nullptr, outputs[0], threads, interrupt);
+    ScatterOperands operands{inputs[0], numbers(1), nullptr, nullptr, nullptr, outputs[0]};
+    int next = 2;
+    if (order) operands.order = numbers(next++);
+    if (sources) operands.sources = numbers(next++);
+    if (start) operands.start = inputs[next];
+    self.run(problem, operands, threads, interrupt);
   };
   return prepared;
 }
@@ -213,8 +228,8 @@ void bind_movement(py::module_& m) {
               }),
               py::arg("dtype"), py::arg("kind"), py::arg("apart"));
   add_launch(scatter, &prepare_scatter, py::arg("count"), py::arg("lengths"), py::arg("steps"), py::arg("rows"),
-             py::arg("out_rows"), py::arg("value_rows"), py::arg("value_step"), py::arg("cell_step"),
-             py::arg("threads"));
+             py::arg("out_rows"), py::arg("value_rows"), py::arg("value_step"), py::arg("cell_step"), py::arg("order"),
+             py::arg("sources"), py::arg("start"), py::arg("threads"));
 }
 
 }  // namespace accel

@@ -10,17 +10,25 @@ from accel.ops.parameters import placement
 from . import pointwise, sort
 
 
-def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
+def _own(call: Call, operands: scattering.Operands) -> Launch:
     (out,), params = call.outputs, call.params
     its = placement(call.inputs, out, params)
     kernel = native().Scatter(out.dtype.name, params.kind, params.apart)
     run = kernel.launch(
         its.count, its.lengths, its.steps, its.rows, its.out_rows, its.value_rows, its.value_step, its.cell_step,
-        threads(call.settings),
+        operands.order is not None, None if operands.sources is None else (its.held, its.source_step),
+        operands.start is not None, threads(call.settings),
     )  # fmt: skip
-    return Launch(run, (*operands, Slot("output")), kernel)
+    return Launch(run, (*operands.given, Slot("output")), kernel)
 
 
 KERNELS = (
-    scattering.kernel("cpu.scatter", "csrc/scatter.hpp", (*pointwise.KERNELS, *sort.KERNELS), _own, in_sequence=True),
+    scattering.kernel(
+        "cpu.scatter",
+        "csrc/scatter.hpp",
+        (*pointwise.KERNELS, *sort.KERNELS),
+        _own,
+        in_sequence=True,
+        starts=True,
+    ),
 )

@@ -8,7 +8,7 @@ from accel.backends import scattering
 from accel.backends.base import Call, Launch, Slot
 from accel.layout import span
 from accel.numerics import BLOCK, LANES
-from accel.ops.parameters import SCATTER_FOLDS, Placement, placement
+from accel.ops.parameters import SCATTER_FOLDS, Placement, placement, scattered_operands
 
 from . import build, pointwise, sort
 from .gather import STORAGE
@@ -20,8 +20,8 @@ GROUP = 64
 def definitions(call: Call, its: Placement, ordered: bool) -> dict[str, object]:
     """What scatter.cl needs defined."""
     (out,), dtype = call.outputs, call.outputs[0].dtype
-    *_, values, cells = call.inputs
-    reach = [bound for x in (out, values, cells) for bound in span(x.shape, x.strides)]
+    _, *read = scattered_operands(call.inputs, call.params)
+    reach = [bound for x in (out, *read) if x is not None for bound in span(x.shape, x.strides)]
     kind, floats = call.params.kind, call.params.folds and dtype.kind == "f"
     suffix = "f" if dtype.itemsize == 4 else ""
     if kind in ("max", "min"):  # keys of NaNs, which are the last ones, become the first ones for min
@@ -37,7 +37,7 @@ def definitions(call: Call, its: Placement, ordered: bool) -> dict[str, object]:
     else:
         combine = {}
     return {
-        **build.index_types(prod(its.lengths), its.count, prod(its.rows), *reach),
+        **build.index_types(prod(its.lengths), its.count, its.held, prod(its.rows), *reach),
         "ELEMENT": build.STORAGE[dtype.name] if floats else STORAGE[dtype.itemsize],
         "AXES": len(its.lengths),
         "ROWS": len(its.rows),
@@ -45,6 +45,8 @@ def definitions(call: Call, its: Placement, ordered: bool) -> dict[str, object]:
         "FOLD": int(call.params.folds),
         "EXTREME": int(kind in ("max", "min")),
         "ORDERED": int(ordered),
+        "SORTED": int(ordered or call.params.ascending),
+        "SOURCED": int(call.params.sourced),
         "BLOCK": BLOCK,
         "LANES": LANES,
     }
@@ -52,7 +54,7 @@ def definitions(call: Call, its: Placement, ordered: bool) -> dict[str, object]:
 
 def _refusal(call: Call) -> str | None:
     its = placement(call.inputs, call.outputs[0], call.params)
-    nbytes = 8 * (2 * len(its.lengths) + 3 * len(its.rows) + 2) + 16 * 4 + 16
+    nbytes = 8 * (2 * len(its.lengths) + 3 * len(its.rows) + 4) + 16 * 5 + 16
     if nbytes > build.ARGUMENT_BYTES:
         return f"{len(its.lengths)} axes of cells and {len(its.rows)} of rows need {nbytes} bytes of arguments"
     if its.count > BLOCK**3:
@@ -60,20 +62,21 @@ def _refusal(call: Call) -> str | None:
     return None
 
 
-def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
+def _own(call: Call, operands: scattering.Operands) -> Launch:
     device, its = build.device_of(call), placement(call.inputs, call.outputs[0], call.params)
-    defined = definitions(call, its, len(operands) == 3)
+    defined, given = definitions(call, its, operands.order is not None), operands.given
     fp64 = defined["ELEMENT"] == "double"
     files = ("sort_keys", "scatter") if defined["EXTREME"] else ("scatter",)
     code = build.assemble(files, defined, "", fp64=fp64, correctly_rounded=device.correctly_rounded)
     kernel = device.kernel("kernels/opencl/scatter.cl", code, "scatter")
     fields = build.pack(
-        defined, *its.lengths, *its.steps, *its.rows, *its.out_rows, *its.value_rows, its.value_step, its.cell_step
-    )
+        defined, *its.lengths, *its.steps, *its.rows, *its.out_rows, *its.value_rows, its.value_step, its.cell_step,
+        its.source_step, its.held,
+    )  # fmt: skip
     columns = prod(its.rows)
-    build.set_numbers(device, kernel, 2 * (len(operands) + 1), fields, its.count, columns)
+    build.set_numbers(device, kernel, 2 * (len(given) + 1), fields, its.count, columns)
     size = -(-its.count * columns // GROUP) * GROUP
-    return build.launch(device, kernel, (Slot("output"), *operands), (size,), (GROUP,))
+    return build.launch(device, kernel, (Slot("output"), *given), (size,), (GROUP,))
 
 
 KERNELS = (

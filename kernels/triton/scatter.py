@@ -13,7 +13,7 @@ from accel.backends.triton_kernel import Pointer, Specialization, prepare, stora
 from accel.kernels.triton.device import scatter as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.numerics import BLOCK, LANES
-from accel.ops.parameters import SCATTER_FOLDS, placement
+from accel.ops.parameters import SCATTER_FOLDS, placement, scattered_operands
 from accel.sort_keys import key_rule
 
 from . import pointwise, sort
@@ -23,26 +23,30 @@ ELEMENTS = {"interpreter": 1 << 16}
 
 
 def _refusal(call: Call) -> str | None:
-    count = call.inputs[-1].size
+    _, _, cells, _ = scattered_operands(call.inputs, call.params)
+    count = cells.size
     return f"sums of more than {BLOCK**3} rows" if count > BLOCK**3 else None
 
 
-def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
+def _own(call: Call, operands: scattering.Operands) -> Launch:
     (out,), device, params, dtype = call.outputs, call.device, call.params, call.outputs[0].dtype
-    *_, values, cells = call.inputs
+    _, *read = scattered_operands(call.inputs, params)
     its = placement(call.inputs, out, params)
     columns, floats = prod(its.rows), params.folds and dtype.kind == "f"
     total = its.count * columns
     block = min(power_of_two(total), ELEMENTS.get(device.architecture, 1024) // (LANES if params.folds else 1))
     ahead = BLOCK**2 if params.folds else block  # what loops and instances go beyond the last row
-    far = needs_wide(*((x.shape, x.strides) for x in (out, values, cells)), ((total + ahead,), (1,)))
+    far = needs_wide(*((x.shape, x.strides) for x in (out, *read) if x is not None), ((total + ahead,), (1,)))
     element = storage(dtype.name) if floats else f"uint{8 * dtype.itemsize}"
     arguments: dict[str, Any] = {
         "out": Pointer(element), "values": Pointer(element), "cells": Pointer("int64"), "order": Pointer("int64"),
-        "count": its.count, "columns": columns, "lengths": its.lengths, "steps": its.steps, "rows": its.rows,
-        "out_rows": its.out_rows, "value_rows": its.value_rows, "value_step": its.value_step,
-        "cell_step": its.cell_step, "BLOCK": block, "INDEX": tl.int64 if far else tl.int32,
+        "sources": Pointer("int64"), "count": its.count, "columns": columns, "lengths": its.lengths,
+        "steps": its.steps, "rows": its.rows, "out_rows": its.out_rows, "value_rows": its.value_rows,
+        "value_step": its.value_step, "cell_step": its.cell_step, "source_step": its.source_step, "held": its.held,
+        "ORDERED": operands.order is not None, "SOURCED": params.sourced, "BLOCK": block,
+        "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
+    arranged = operands.order is not None or params.ascending
     if params.folds:
         nothing = SCATTER_FOLDS[params.kind]
         arguments |= {
@@ -56,16 +60,17 @@ def _own(call: Call, operands: tuple[Slot, ...]) -> Launch:
         arguments |= {
             "search": its.count.bit_length(), "SIGN": rule.sign, "INFINITE": rule.infinity, "ALL": (1 << 8 * size) - 1,
             "KEY": getattr(tl, f"uint{8 * max(4, size)}"), "MAX": params.kind == "max",
-            "FIRST": int(params.kind == "min" and dtype.kind == "f"), "ORDERED": len(operands) == 3,
+            "FIRST": int(params.kind == "min" and dtype.kind == "f"), "SORTED": arranged,
         }  # fmt: skip
         name = "keep_extremes"
     else:
-        arguments["ORDERED"] = len(operands) == 3
+        arguments["SORTED"] = arranged
         name = "store_rows"
     what = Specialization(device.kernel(device_code.__file__, name), arguments, "i64" if far else "i32")
-    slots = (Slot("output"), *operands, operands[-1])[:4]  # without an order, the cells take its place
+    cells = operands.cells  # takes the place of what there is not
+    slots = (Slot("output"), operands.values, cells, operands.order or cells, operands.sources or cells)
     size = dtype.itemsize
-    return prepare(device, what, -(-total // block), slots, [size, size, 8, 8])
+    return prepare(device, what, -(-total // block), slots, [size, size, 8, 8, 8])
 
 
 KERNELS = (

@@ -210,6 +210,43 @@ def test_kernels_drop_what_is_out_of_range(target):
         assert got.to_device("cpu").tolist() == [[9] * 3] * 2
 
 
+def test_rows_that_are_taken_for_a_sum_are_read_where_they_are(target):
+    """One launch of a take and of what adds its rows up, with the bits of both; also where positions are out of
+    range, and of a column's rows, which lie apart."""
+    x, columns = RNG.standard_normal((30, 5)).astype(np.float32), RNG.standard_normal((5, 30)).astype(np.float32)
+    i, segment = RNG.integers(-30, 30, 90), RNG.integers(0, 7, 90)
+    far = np.where(np.arange(90) % 9 == 0, 30, i)
+    params, nothing = Scatter((8, 5), (-1, 1), "add"), np.zeros((8, 5), np.float32)
+    with target.in_force() as device, accel.config(check="off"):
+        for rows, which in ((x, i), (x, far), (columns.T, i), (x[::-2], i // 2)):
+            operands = [place(v, device) for v in (rows, which, segment)]
+
+            def summed(rows, which, segment):
+                return accel.nn.segment_sum(accel.take(rows, which, axis=0), segment, 8)
+
+            got = accel.fuse(summed)(*operands).to_device("cpu")
+            good = (which >= -len(rows)) & (which < len(rows))
+            taken = np.where(good[:, None], rows[np.where(good, which, 0)], np.float32(0))
+            want = scatter.evaluate(params, nothing, taken, segment)
+            assert same(got, want)
+            other = scatter.evaluate(params, nothing, rows[i % 9], segment)
+            assert not same(got, other), "other rows are seen"
+
+
+def test_sources_that_do_not_fit():
+    x, values, numbers = np.zeros((4, 3), np.float32), np.ones((2, 3), np.float32), np.array([0, 1, 1])
+    internal = registry.OPS["scatter"].function
+    assert internal(x, values, numbers, numbers, walks=(-1, 1)).sum() == 6
+    with pytest.raises(accel.DtypeError, match="scatter: operands of dtypes"):
+        internal(x, values, numbers, numbers[:2], walks=(-1, 1))
+    with pytest.raises(accel.DtypeError, match="scatter: operands of dtypes"):
+        internal(x, values, numbers, numbers.astype(np.int32), walks=(-1, 1))
+    with pytest.raises(accel.ShapeError, match="scatter: operands of shapes"):
+        internal(x, values[0], numbers, numbers, walks=(-1, 1))
+    with pytest.raises(accel.ArgumentError, match="sources: expected an array"):
+        internal(x, values, numbers, 1, walks=(-1, 1))
+
+
 def test_fused_as_apart():
     x, i, s = accel.asarray(np.arange(12.0).reshape(3, 4)), accel.asarray([2, 0, 2]), accel.asarray(np.ones((3, 4)))
 

@@ -26,6 +26,23 @@ def test_pairs_are_turned_and_others_stay(interleaved, features):
     assert (got[..., 16:] == x[..., 16:]).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_neighbours_are_halves_put_side_by_side(dtype):
+    """The same bits for every number of pairs, with and without features behind them, and of views."""
+    for pairs in (1, 2, 3, 4, 5, 7, 8, 9, 15, 17, 33, 600):
+        cos, sin = (f(RNG.uniform(0, 100, (3, pairs))).astype(dtype) for f in (np.cos, np.sin))
+        for rest in (0, 1, 6):
+            whole = RNG.standard_normal((2, 6, 2 * (2 * pairs + rest))).astype(dtype)
+            n = 2 * pairs + rest
+            for x in (whole[:, ::2, :n], whole[:, 3:, ::2], whole[:, 2::-1, n - 1 :: -1]):
+                order = np.r_[0 : 2 * pairs : 2, 1 : 2 * pairs : 2, 2 * pairs : n]
+                want = np.empty(x.shape, dtype)
+                want[..., order] = nn.rotary_embedding(np.ascontiguousarray(x[..., order]), cos, sin)
+                got = nn.rotary_embedding(x, cos, sin, interleaved=True)
+                assert (got == want).all(), (pairs, rest)
+                assert pairs == 1 or (got != nn.rotary_embedding(x, cos, sin)).any(), "other pairs are seen"
+
+
 def test_a_result_has_the_dtype_of_x_and_one_rounding():
     x = X[..., :16].astype(np.float16)
     cos, sin = (f(ANGLES).astype(np.float32) for f in (np.cos, np.sin))

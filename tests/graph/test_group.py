@@ -19,6 +19,7 @@ CHANNELS16 = accel.ones((6,), dtype="bfloat16")
 BATCH, CUBE = accel.ones((2, 4, 16), dtype="float32"), accel.ones((16, 3, 4), dtype="float32")
 PICTURE, KERNELS = accel.ones((2, 6, 9, 7), dtype="float32"), accel.ones((6, 6, 3, 3), dtype="float32")
 CHANNELS, CLASSES = accel.ones((6,), dtype="float32"), accel.zeros((8,), dtype="int64")
+BAGS = accel.zeros((3, 5), dtype="int64")
 
 LAUNCHES = {
     "softmax": (lambda x: nn.softmax(x, axis=-1), (X,), ["row"]),
@@ -117,6 +118,27 @@ LAUNCHES = {
     ),
     "a diagonal": (lambda x: accel.exp(accel.diagonal(accel.astype(x, "float64"))), (M,), ["pointwise"]),
     "chain": (lambda x, y: accel.exp(x * y + x) / (1 + y * y) - x, (X, X), ["pointwise"]),
+    "segments of rows that are taken": (
+        lambda x, i, s: nn.segment_sum(accel.take(x, i, axis=0), s, 3),
+        (X, CLASSES, CLASSES),
+        ["scatter"],
+    ),
+    "segments of columns that are taken": (
+        lambda x, i, s: nn.segment_max(accel.take(x, i, axis=1).mT, s, 3),
+        (X, CLASSES, CLASSES),
+        ["gather", "scatter"],
+    ),
+    "rows that are taken for a sum beside": (
+        lambda x, i, s: on(accel.take(x, i, axis=0), lambda rows: (nn.segment_sum(rows, s, 3), accel.exp(rows))),
+        (X, CLASSES, CLASSES),
+        ["gather", "scatter", "pointwise"],
+    ),
+    "bags": (lambda x, i: nn.embedding_bag(i, x, mode="sum"), (X, BAGS), ["scatter"]),
+    "bags by offsets": (  # and whether these ascend, for the error
+        lambda x, i, o: nn.embedding_bag(i, x, o, mode="sum"),
+        (X, CLASSES, CLASSES),
+        ["pointwise", "search", "pointwise", "scatter"],
+    ),
 }
 
 

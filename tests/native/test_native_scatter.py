@@ -17,14 +17,17 @@ from accel.ops.primitive.scatter import evaluate
 def run_scatter(
     cpu: ModuleType, out: np.ndarray, values: np.ndarray, cells: np.ndarray, threads: int, **how: Any
 ) -> None:
-    """Along the first axis of out."""
+    """Along the first axis of out. how: sources, start and whether cells are ascending, beside kind and apart."""
     kernel = cpu.Scatter(out.dtype.name, how.get("kind", "set"), how.get("apart", False))
     steps, value_steps = strides(out), strides(values)
     rows, (out_rows, value_rows) = collapse(out.shape[1:], [steps[1:], value_steps[1:]])
-    order = [np.argsort(cells, kind="stable")] if how.get("kind") in ("add", "multiply") else []
+    sorts = how.get("kind") in ("add", "multiply") and not how.get("ascending")
+    order = [np.argsort(cells, kind="stable")] if sorts else []
+    sources, start = ([how[name]] if name in how else [] for name in ("sources", "start"))
     kernel.run(
-        [x.ctypes.data for x in (values, cells, *order)], [out.ctypes.data], len(cells), out.shape[:1], steps[:1],
-        rows, out_rows, value_rows, value_steps[0], strides(cells)[0], threads,
+        [x.ctypes.data for x in (values, cells, *order, *sources, *start)], [out.ctypes.data], len(cells),
+        out.shape[:1], steps[:1], rows, out_rows, value_rows, value_steps[0], strides(cells)[0],
+        sorts, (len(values), strides(sources[0])[0]) if sources else None, bool(start), threads,
     )  # fmt: skip
 
 
@@ -84,18 +87,61 @@ def test_cells_of_every_number_of_rows(cpu, dtype, columns):
     assert same(turned, want) == (dtype == "int16"), "another order of the additions of floats is seen"
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("dtype", "columns"), [("float32", 16), ("float64", 600), ("int16", 1)])
+def test_rows_at_sources(cpu, dtype, columns, threads):
+    """From the end, out of range, and in strides; cells of one, few and many rows; in order and not."""
+    rng = np.random.default_rng(0)
+    counts = np.r_[0:12, 60:70, 130, 4200]
+    ascending = np.repeat(np.arange(len(counts)), counts)
+    values, held = random(rng, dtype, (50, columns)), random(rng, dtype, (len(counts), columns))
+    sources = rng.integers(-53, 53, 2 * len(ascending))[::2]
+    sources[:6] = 50, -51, 2**62, -(2**63), -1, 0
+    for cells, how in ((ascending, {"ascending": True}), (rng.permutation(ascending), {})):
+        for kind in ("add", "multiply", "max", "set"):
+            params = Scatter(held.shape, (-1, 1), kind, sourced=True)
+            want = evaluate(params, held, values, cells, sources)
+            for order in "CF":
+                out = np.array(held, order=order)
+                given = np.asarray(values, order=order)
+                run_scatter(cpu, out, given, cells, threads, kind=kind, sources=sources, **how)
+                assert same(np.ascontiguousarray(out), want), (kind, order)
+            assert not same(evaluate(params, held, values, cells, sources[::-1]), want), "other rows are seen"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", ["add", "multiply"])
+def test_outputs_that_start_as_one_element(cpu, kind, threads):
+    """Cells without rows before, between and behind the others; numbers of no cell; rows of several axes."""
+    rng = np.random.default_rng(0)
+    for shape, cells in (
+        ((40, 7), np.array([3, 3, 39, 5, -1, 5, 5, 40, 2**40])), ((40, 7), np.array([-5, -1])), ((3, 9), np.array([7])),
+        ((900, 5, 40), rng.integers(-2, 902, 2500)), ((900,), np.sort(rng.integers(100, 700, 5000))),
+        ((2000, 64), rng.integers(500, 600, 900)), ((6, 3), np.array([0, 5])),
+    ):  # fmt: skip
+        values, start = random(rng, "float32", (len(cells), *shape[1:])), np.float32([-0.0 if kind == "add" else 2])
+        walks = (-1, *range(1, len(shape)))
+        want = evaluate(Scatter(shape, walks, kind), np.full(shape, start[0]), values, cells)
+        for order in "CF":
+            out = np.full(shape, np.nan, np.float32, order=order)
+            run_scatter(cpu, out, values, cells, threads, kind=kind, start=start)
+            assert same(np.ascontiguousarray(out), want), (shape, order)
+
+
 def test_arguments_that_do_not_fit(cpu):
     for dtype in ("bool", "float16", "bfloat16"):
         with pytest.raises(ValueError, match="there is no sum or product of"):
             cpu.Scatter(dtype, "add", False)
     kernel = cpu.Scatter("float32", "set", False)
-    good = [4, (3,), (1,), (2,), (1,), (1,), 2, 1, 1]
+    good = [4, (3,), (1,), (2,), (1,), (1,), 2, 1, False, None, False, 1]
     kernel.launch(*good)
     for position, wrong in (
-        (0, -1), (0, 1 << 61), (1, ()), (1, (-3,)), (2, (1, 1)), (3, (1 << 60, 4)), (4, ()), (5, (1, 2)), (8, 0),
+        (0, -1), (0, 1 << 61), (1, ()), (1, (-3,)), (2, (1, 1)), (3, (1 << 60, 4)), (4, ()), (5, (1, 2)), (8, True),
+        (9, (-1, 1)), (9, (1 << 62, 1)), (10, True), (11, 0),
     ):  # fmt: skip
-        with pytest.raises(ValueError, match=r"count|lengths|steps|rows|too many|threads|large"):
+        words = r"count|lengths|steps|rows|too many|threads|large|order|sources"
+        with pytest.raises(ValueError, match=words):
             kernel.launch(*good[:position], wrong, *good[position + 1 :])
-    for position in (0, 6, 7):
+    for position in (0, 6, 7, 9):
         with pytest.raises(TypeError):
             kernel.launch(*good[:position], "x", *good[position + 1 :])

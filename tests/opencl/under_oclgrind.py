@@ -109,6 +109,10 @@ def kernels(device: accel.Device) -> None:
     for place in (many, many * 0):  # one sum of more than a block
         got = np.asarray(accel.index_add(on(rows[:, :3]), 1, on(place), on(rows)))
         assert (got == registry.OPS["index_add"].canonical(rows[:, :3], 1, place, rows)).all()
+    table, bags = on(x.reshape(54, 7)), on(np.array([[0, 53, 54], [-1, -54, -55], [2**62, 7, -(2**63)]]))
+    for mode in ("sum", "max"):  # rows at positions, of which some are out of range
+        taken = accel.fuse(lambda t, i, mode=mode: accel.nn.embedding_bag(i, t, mode=mode))
+        assert np.isfinite(np.asarray(taken(table, bags))).all()
     drop = accel.fuse(lambda x, i, v: accel.put_along_axis(x, i, v))
     got = np.asarray(drop(on(rows), on(np.repeat(far, 2, 0)), on(rows[:, :8])))
     want = rows.copy()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..dtypes import INT64
 from ..layout import layout
-from ..ops.parameters import Sort
+from ..ops.parameters import Sort, scattered_operands
 from ..ops.primitive.pointwise import cast_program
 from .base import Call, Kernel, Launch, Prepared, Slot
 
@@ -22,29 +22,53 @@ class Part:
     target: Slot
 
 
+@dataclass(frozen=True)
+class Operands:
+    """What a backend's own launch gets. order: of the cells; None: they are in order, or none is needed. start: the one
+    element that the output is to hold before; None: it does already."""
+
+    values: Slot
+    cells: Slot
+    order: Slot | None
+    sources: Slot | None
+    start: Slot | None
+
+    @property
+    def given(self) -> tuple[Slot, ...]:
+        """Those that there are."""
+        every = (self.values, self.cells, self.order, self.sources, self.start)
+        return tuple(slot for slot in every if slot is not None)
+
+
 def kernel(
     name: str,
     source: str,
     others: Sequence[Kernel],
-    own: Callable[[Call, tuple[Slot, ...]], Launch],
+    own: Callable[[Call, Operands], Launch],
     *,
     in_sequence: bool,
+    starts: bool = False,
     refusal: Callable[[Call], str | None] = lambda call: None,
 ) -> Kernel:
-    """A backend's kernel row. others: its rows of ``pointwise`` and ``sort``. own(call, operands): its launch on
-    values, cells and, where rows meet in a cell and are folded or not taken in sequence, the order of the cells.
-    refusal(call): why it does not serve a call."""
+    """A backend's kernel row. others: its rows of ``pointwise`` and ``sort``. own(call, operands): its launch, which
+    gets the order of the cells where rows meet in a cell and are folded or not taken in sequence. starts: whether that
+    takes a base of one element for sums and products, and writes the whole output. refusal(call): why it does not serve
+    a call."""
+
+    def started(call: Call) -> bool:
+        base, *_ = scattered_operands(call.inputs, call.params)
+        return starts and call.params.folds and base is not None and not any(base.strides)
 
     def parts(call: Call) -> list[Part]:
-        *base, _, cells = call.inputs
+        base, _, cells, _ = scattered_operands(call.inputs, call.params)
         found = []
-        if call.params.folds or not (call.params.apart or in_sequence):
+        if not call.params.ascending and (call.params.folds or not (call.params.apart or in_sequence)):
             order = layout(INT64, cells.shape, None, call.device)
             sort = replace(call, op="sort", inputs=(cells,), outputs=(order,), params=Sort("indices", 0))
-            found.append(Part(sort, Slot("input", len(base) + 1), Slot("scratch", 0, 0, order)))
-        if base:
-            program = cast_program(base[0].dtype, base[0].dtype)
-            copy = replace(call, op="pointwise", inputs=tuple(base), params=program)
+            found.append(Part(sort, Slot("input", (base is not None) + 1), Slot("scratch", 0, 0, order)))
+        if base is not None and not started(call):
+            program = cast_program(base.dtype, base.dtype)
+            copy = replace(call, op="pointwise", inputs=(base,), params=program)
             found.append(Part(copy, Slot("input"), Slot("output")))
         return found
 
@@ -63,19 +87,27 @@ def kernel(
         return reasons[0] if reasons else refusal(call)
 
     def prepare(call: Call) -> Prepared:
-        base = len(call.inputs) - 2
-        operands = [Slot("input", base), Slot("input", base + 1)]
+        order = None
         launches: list[Launch] = []
         scratch: tuple[int, ...] = ()
         for part in parts(call):
             row, _ = chosen(part)
             prepared = row.prepare(part.call)
             if part.target.kind == "scratch":  # the order, which is the first piece
-                operands.append(part.target)
+                order = part.target
                 scratch = (8 * part.call.outputs[0].size,)
             launches += _within(prepared, part, len(scratch))
             scratch = (*scratch, *prepared.scratch)
-        return Prepared((*launches, own(call, tuple(operands))), scratch)
+        base, *_ = scattered_operands(call.inputs, call.params)
+        first = int(base is not None)
+        operands = Operands(
+            Slot("input", first),
+            Slot("input", first + 1),
+            order,
+            Slot("input", first + 2) if call.params.sourced else None,
+            Slot("input") if started(call) else None,
+        )
+        return Prepared((*launches, own(call, operands)), scratch)
 
     return Kernel("scatter", name, source, supports, prepare)
 

@@ -9,6 +9,7 @@ along it. So a view that slices, shifts or reverses an intermediate ends a group
     row         folds over the same axes of the domain, and steps before, between and after them
     matmul      a product, steps on each of its results, and steps of what these read besides
     convolution the same of a convolution
+    scatter     a gather of whole rows, and the scatter that alone reads them
     alone       what has no group: one node, called like any other op
 """
 
@@ -17,8 +18,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..layout import Shape
+from ..ops.parameters import scattered_operands
 from .fit import PRODUCTS, Fit, Group, Limit, Unfit, product_of, space
 from .graph import Graph, Node
+from .program import gathered_rows
 
 FOLDED = ("sum", "prod", "max", "min", "any", "all")
 """Kinds of reductions that a row program has; argmax and argmin have kernels of their own."""
@@ -44,6 +47,8 @@ class _Grouping:
             self._beside(group)
         for group in [g for g in self._groups if g.kind in PRODUCTS]:
             self._settle(group)
+        for group in [g for g in self._groups if g.kind == "alone"]:
+            self._take_rows(group)
         return self._ordered()
 
     def _place(self, value: int, node: Node) -> None:
@@ -185,6 +190,27 @@ class _Grouping:
             group = self._of[user]
             if group is not made and group.kind in ("pointwise", "row"):
                 self._joined(group, made, user, self._graph.node(user))
+
+    def _take_rows(self, group: Group) -> None:
+        """Takes the gather of a scatter's values to it."""
+        (number,) = group.members
+        node = self._graph.node(number)
+        if node.spec.primitive != "scatter" or node.spec.name in self._alone or node.inferred.sourced:
+            return
+        _, values, _, _ = scattered_operands(node.reads, node.inferred)
+        other = self._of.get(values.value)
+        if other is None or other.kind != "alone" or gathered_rows(self._graph, values) is None:
+            return
+        if self._graph.users[values.value] != {number} or self._graph.node(values.value).spec.name in self._alone:
+            return
+        try:
+            self._fit.check_size([*other.members, *group.members], "scatter")
+        except Unfit as why:
+            other.ended = other.ended or str(why)
+            return
+        group.kind, group.members = "scatter", [*other.members, *group.members]
+        self._groups.remove(other)
+        self._enter(other.members[0], group)
 
     def _users(self, group: Group) -> set[int]:
         """The nodes that read its values; -1: they are results."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 from ..conversion import is_range
@@ -38,7 +39,43 @@ def work(graph: Graph, group: Group) -> Work:
         return Work(node.spec.primitive, node.inferred, node.reads, written)
     if group.kind in PRODUCTS:
         return _product(graph, group)
+    if group.kind == "scatter":
+        return _sourced(graph, group)
     return _Emission(graph, group).work()
+
+
+def gathered_rows(graph: Graph, values: Read) -> tuple[Read, Read] | None:
+    """The rows that a gather chooses from, as (rows, …), and the vector that says which: where a value is read as it
+    lies, and comes from a gather along its first axis; None where it does not."""
+    node, own = graph.node(values.value), values.layout
+    if node.spec.primitive != "gather" or values.offset or own.shape != node.outputs[0].shape:
+        return None
+    if own.strides != node.outputs[0].strides or any(read.layout.size == 0 for read in node.reads):
+        return None
+    if prod(own.shape[1:]) == 1:  # single elements, which are read by the thousand before they are stored
+        return None
+    (x, *indices), walks = node.reads, node.inferred.walks
+    if len(indices) != 1 or sorted(walks) != [-1, *range(1, own.ndim)]:
+        return None
+    its = indices[0].layout
+    if its.shape != (own.shape[0], *(1,) * (own.ndim - 1)):
+        return None
+    order = [walks.index(to) for to in (-1, *range(1, own.ndim))]
+    shape, strides = (tuple(each[a] for a in order) for each in (x.layout.shape, x.layout.strides))
+    return (
+        Read(x.value, layout(own.dtype, shape, strides, own.device), x.offset),
+        Read(indices[0].value, layout(its.dtype, its.shape[:1], its.strides[:1], its.device), indices[0].offset),
+    )
+
+
+def _sourced(graph: Graph, group: Group) -> Work:
+    """A scatter of rows that a gather chooses."""
+    node = graph.node(group.members[-1])
+    *base, values, cells = node.reads
+    rows = gathered_rows(graph, values)
+    assert rows is not None
+    written = written_to(graph, group, group.members[-1])
+    return Work("scatter", replace(node.inferred, sourced=True), (*base, rows[0], cells, rows[1]), (written,))
 
 
 def leaving(graph: Graph, group: Group) -> list[int]:

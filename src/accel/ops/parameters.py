@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
+from typing import TypeVar
 
 from ..dtypes import TABLE, DType
 from ..errors import ShapeError
 from ..layout import Layout, Shape, broadcast_strides, collapse
 from ..scalar import Program, RowProgram
 from .weight_formats import FORMATS, Format
+
+X = TypeVar("X")
 
 
 @dataclass(frozen=True)
@@ -359,21 +362,25 @@ class Scatter:
     is there.
 
     Inputs: at times the base, of the output's shape and dtype, which is what the output holds first (without one it
-    holds something already, and keeps what is not written); values (count, …) of the dtype; cells (count,), int64.
+    holds something already, and keeps what is not written); values (count, …) of the dtype; cells (count,), int64. If
+    sourced, also sources (count,), int64: the values may have any number of rows, and row i is the one at sources[i],
+    as `gather` has it: from the end for one below 0, and zeros where there is none.
     shape: of the output. walks: for each of its axes, the axis of the values, from 1 on and each once, that is walked
     with it and has its length, or -1: such axes are counted in row-major order, and a cell is a number of theirs. A
     number of no cell drops its row; nothing is written beyond the output.
     kind: ``set``, and the last of a cell's values stays. ``add`` and ``multiply``: the values of one cell, in ascending
     order of their places, are folded by rule 2 of docs/numerics.md, and then what the cell holds is combined with the
     result; for float32, float64 and integers. ``max`` and ``min``: the extreme of them and of what the cell holds, as
-    `accel.max` and `accel.min` have it. apart: no cell is there twice, for which the caller answers. No operand has
-    size 0.
+    `accel.max` and `accel.min` have it. apart: no cell is there twice; ascending: cells are in order. For both the
+    caller answers. No operand has size 0.
     """
 
     shape: Shape
     walks: tuple[int, ...]
     kind: str = "set"
     apart: bool = False
+    ascending: bool = False
+    sourced: bool = False
 
     @property
     def folds(self) -> bool:
@@ -400,11 +407,19 @@ def nothing_of(kind: str, dtype: DType) -> bool | int | float:
     return (1 << bits - signed) - 1 if greatest else -(1 << bits - 1) if signed else 0
 
 
+def scattered_operands(inputs: Sequence[X], params: Scatter) -> tuple[X | None, X, X, X | None]:
+    """The base, values, cells and sources of a scatter; None for what it does not have."""
+    *others, last = inputs
+    sources = last if params.sourced else None
+    *base, values, cells = others if params.sourced else inputs
+    return base[0] if base else None, values, cells, sources
+
+
 @dataclass(frozen=True)
 class Placement:
     """A scatter in strides of few axes. lengths, steps: of the axes of the output that cells count. rows: the lengths
-    of those that are walked, with the output's and the values' steps. value_step, cell_step: from one row to the
-    next."""
+    of those that are walked, with the output's and the values' steps. value_step, cell_step, source_step: from one row
+    to the next. held: how many rows the values have."""
 
     count: int
     lengths: Shape
@@ -414,11 +429,13 @@ class Placement:
     value_rows: Shape
     value_step: int
     cell_step: int
+    source_step: int
+    held: int
 
 
 def placement(inputs: Sequence[Layout], out: Layout, params: Scatter) -> Placement:
     """Where a scatter of operands of these layouts writes."""
-    *_, values, cells = inputs
+    _, values, cells, sources = scattered_operands(inputs, params)
     counted = [axis for axis, to in enumerate(params.walks) if to < 0]
     walked = sorted((to, axis) for axis, to in enumerate(params.walks) if to >= 0)
     lengths, (steps,) = collapse(
@@ -430,5 +447,5 @@ def placement(inputs: Sequence[Layout], out: Layout, params: Scatter) -> Placeme
     (value_step, *_), (cell_step,) = values.strides, cells.strides
     return Placement(
         cells.size, lengths or (1,), steps or (0,), rows or (1,), out_rows or (0,), value_rows or (0,), value_step,
-        cell_step,
+        cell_step, 0 if sources is None else sources.strides[0], values.shape[0],
     )  # fmt: skip

@@ -4,6 +4,7 @@ another one of them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -54,8 +55,14 @@ def gather_vjp(params: Gather, cotangents: Cotangents, results: Sequence[Array],
 def scatter_vjp(params: Scatter, cotangents: Cotangents, results: Sequence[Array], operands: Sequence[Array]) -> Any:
     """Values that are added have the cotangents of their cells. Of those that are stored, only the last one of a cell,
     and the base has none there. Of extremes, all that are the extreme share it evenly, the base's too."""
-    (g,), (base, values, cells) = cotangents, operands
+    (g,), (base, values, cells, *sources) = cotangents, operands
     assert g is not None
+    if sources:
+        (at,), rows = sources, replace(params, sourced=False)
+        of_base, of_rows, _ = scatter_vjp(rows, cotangents, results, [base, _rows_at(values, at), cells])
+        its = fn.where(at < 0, at + values.shape[0], at)
+        walks = (-1, *range(1, values.ndim))
+        return [of_base, fn.scatter(_zeros(values, values.shape), of_rows, its, walks=walks, kind="add"), None, None]
     counted = [a for a, to in enumerate(params.walks) if to < 0]
     walked = sorted((to, a) for a, to in enumerate(params.walks) if to >= 0)
     number = prod(params.shape[a] for a in counted)

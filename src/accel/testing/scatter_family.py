@@ -59,8 +59,16 @@ def _scatter(its: Draw, dtype: DType) -> Sample:
         numbers, keywords["apart"] = rng.permutation(cells)[:count], True
     if not its.once_in(3):
         keywords["kind"] = its.choice(("add", "multiply", "max", "min") if _folds(dtype) else ("max", "min"))
-    rows = array(its, dtype, (count, *(full[a] for a in walked)))
-    return Sample((array(its, dtype, full), rows, numbers[::-1] if its.once_in(3) else numbers), keywords)
+    if its.once_in(4):
+        numbers, keywords["ascending"] = np.sort(numbers), True
+    elif its.once_in(3):
+        numbers = numbers[::-1]
+    held = count
+    if its.once_in(2):  # rows at positions, of which some may be out of range
+        held, far = its.choice((1, 2, 40)), int(its.once_in(3))
+        keywords["sources"] = rng.integers(-held - far, held + far, count)[:: -1 if its.once_in(3) else 1]
+    rows = array(its, dtype, (held, *(full[a] for a in walked)))
+    return Sample((array(its, dtype, full), rows, numbers), keywords)
 
 
 def _folds(dtype: DType) -> bool:
@@ -92,6 +100,8 @@ def _edge(op: str, dtype: DType, full: tuple[int, ...], count: int, axis: int) -
             return Sample((x,), {"axis": axis, "index": index, "source": source})
         walks = tuple(-1 if a == axis else a + (a < axis) for a in range(len(full)))
         how = {"kind": "add"} if _folds(dtype) else {"kind": "max"} if count % 2 else {}
+        if count > BLOCK:  # each row at a position of its own, so that another one is seen
+            how = {**how, "sources": rng.permutation(count)}
         return Sample((x, np.moveaxis(source, axis, 0), index), {"walks": walks, **how})
 
     return make

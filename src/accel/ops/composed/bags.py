@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ... import dispatch
 from ...arguments import integer, switch, word
 from ...array import Array
-from ...conversion import constant, index_range
+from ...conversion import constant, index_range, table
 from ...dtypes import INT64, DType
 from ...errors import ArgumentError, DtypeError, ShapeError
-from ..cells import in_rows
 from ..compose import Indices, Operand, composed
 from ..parameters import Scatter, nothing_of
 from ..pieces import filled
@@ -88,7 +89,7 @@ def embedding_bag(
         return copy(filled(0, (count, features), weight.dtype, weight.device))  # type: ignore[no-any-return]
     flat = reshape(as_positions(OP, "input", input), (n,))
     if offsets is None:
-        cells = in_rows(index_range(count, weight.device).view(input.shape, (1, 0)), n, ())
+        cells = table(("bags", *input.shape), lambda: np.repeat(np.arange(count), input.shape[1]), weight.device)
     else:
         cells = searchsorted(as_positions(OP, "offsets", offsets), index_range(n, weight.device), side="right") - 1
     if padding_idx is not None:
@@ -98,9 +99,11 @@ def embedding_bag(
     if per_sample_weights is not None:
         rows = rows * astype(reshape(per_sample_weights, (n, 1)), rows.dtype, copy=False)
 
+    ascending = offsets is None and padding_idx is None
+
     def put(values: Array, kind: str, start: Any) -> Array:
         base = filled(start, (count, *values.shape[1:]), values.dtype, weight.device)
-        params = Scatter(base.shape, (-1, *range(1, values.ndim)), kind)
+        params = Scatter(base.shape, (-1, *range(1, values.ndim)), kind, ascending=ascending)
         result: Array = dispatch.call(SCATTER, (base, values, cells), params)
         return result
 

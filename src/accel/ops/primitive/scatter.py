@@ -19,10 +19,10 @@ from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from ...parts import parts
 from .. import bounds, canonical
 from ..cells import cells_along, cells_of, in_rows
-from ..parameters import SCATTER_FOLDS, SCATTER_KINDS, Scatter
+from ..parameters import SCATTER_FOLDS, SCATTER_KINDS, Scatter, scattered_operands
 from ..selection_derivative import scatter_vjp
 from ..spec import Inferred, OpSpec, Output, Primitive
-from .gather import as_positions, check_positions
+from .gather import as_positions, check_positions, select
 from .pointwise import astype, copy, source_of
 from .reduce import axis_of
 from .sort import one_axis
@@ -33,15 +33,18 @@ if TYPE_CHECKING:
 
 
 def _infer(inputs: tuple[Layout, ...], params: Scatter) -> Inferred:
-    *base, values, cells = inputs
+    base, values, cells, sources = scattered_operands(inputs, params)
     walked = sorted((to, n) for n, to in zip(params.shape, params.walks, strict=True) if to >= 0)
     if [to for to, _ in walked] != list(range(1, len(walked) + 1)) or -1 not in params.walks:
         raise ShapeError(f"scatter: walks {params.walks} do not say where values of shape {values.shape} go")
-    if values.shape != (cells.size, *(n for _, n in walked)) or any(x.shape != params.shape for x in base):
+    rows = values.shape[0] if sources is not None and values.ndim else cells.size
+    bases, numbers = ([x for x in its if x is not None] for its in ([base], [cells, sources]))
+    if values.shape != (rows, *(n for _, n in walked)) or any(x.shape != params.shape for x in bases):
         shapes = ", ".join(str(x.shape) for x in inputs)
         raise ShapeError(f"scatter: operands of shapes {shapes} do not fit an output of shape {params.shape}")
     dtype = values.dtype
-    if cells.dtype is not INT64 or cells.ndim != 1 or any(x.dtype is not dtype for x in base):
+    wrong = any(x.dtype is not INT64 or x.shape != (cells.size,) for x in numbers)
+    if wrong or any(x.dtype is not dtype for x in bases):
         raise DtypeError(f"scatter: operands of dtypes {', '.join(str(x.dtype) for x in inputs)} are of several kinds")
     if params.kind not in SCATTER_KINDS:
         raise ArgumentError(f"scatter: kind: expected one of {', '.join(SCATTER_KINDS)}, got {shown(params.kind)}")
@@ -54,12 +57,12 @@ def _folds(dtype: DType) -> bool:
     return dtype.kind in "iu" or (dtype.kind == "f" and dtype.itemsize >= 4)
 
 
-def scattered(op: str, base: Array, values: Array, cells: Array, params: Scatter) -> Array:
+def scattered(op: str, base: Array, values: Array, cells: Array, params: Scatter, *sources: Array) -> Array:
     """The base, with values where cells say; an array of its own also where there are none."""
-    if base.size == 0 or values.size == 0:
+    if base.size == 0 or values.size == 0 or cells.size == 0:
         result: Array = copy(base)
     else:
-        result = dispatch.call(registry.OPS[op], (base, values, cells), params)
+        result = dispatch.call(registry.OPS[op], (base, values, cells, *sources), params)
     return result
 
 
@@ -159,19 +162,34 @@ def _beside(shape: Shape, axis: int, n: int) -> Shape:
     return (*shape[:axis], n, *shape[axis + 1 :])
 
 
-def scatter(x: Any, values: Any, cells: Any, *, walks: tuple[int, ...], kind: str = "set", apart: bool = False) -> Any:
+def scatter(
+    x: Any,
+    values: Any,
+    cells: Any,
+    sources: Any = None,
+    *,
+    walks: tuple[int, ...],
+    kind: str = "set",
+    apart: bool = False,
+    ascending: bool = False,
+) -> Any:
     """x with rows of values stored, or combined, where cells say, by the rule of `accel.ops.parameters.Scatter`."""
-    (x, values, cells), restore = _arrays("scatter", x=x, values=values, cells=cells)
-    params = Scatter(x.shape, walks, kind, apart)
-    _infer((x.layout, values.layout, cells.layout), params)
-    return restore(scattered("scatter", x, values, cells, params))
+    given = {} if sources is None else {"sources": sources}
+    (x, values, cells, *found), restore = _arrays("scatter", x=x, values=values, cells=cells, **given)
+    params = Scatter(x.shape, walks, kind, apart, ascending, bool(given))
+    _infer(tuple(each.layout for each in (x, values, cells, *found)), params)
+    return restore(scattered("scatter", x, values, cells, params, *found))
 
 
 # what the tests compare with
 
 
-def evaluate(params: Scatter, x: np.ndarray, values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def evaluate(
+    params: Scatter, x: np.ndarray, values: np.ndarray, cells: np.ndarray, sources: np.ndarray | None = None
+) -> np.ndarray:
     """The canonical answer."""
+    if sources is not None:
+        values = _rows_of(values, sources)
     made = np.array(x, order="C")
     counted = [axis for axis, to in enumerate(params.walks) if to < 0]
     walked = sorted((to, axis) for axis, to in enumerate(params.walks) if to >= 0)
@@ -186,6 +204,12 @@ def evaluate(params: Scatter, x: np.ndarray, values: np.ndarray, cells: np.ndarr
         at = np.unravel_index(its[head], lengths)
         view[at] = _combined(params.kind, view[at], values[order[head:end]])
     return made
+
+
+def _rows_of(values: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """Those at sources."""
+    its = sources.reshape(-1, *(1,) * (values.ndim - 1))
+    return select((-1, *range(1, values.ndim)), (sources.size, *values.shape[1:]), values, its)
 
 
 def _combined(kind: str, held: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -205,11 +229,13 @@ def _canonical(
     x: np.ndarray,
     values: np.ndarray,
     cells: np.ndarray,
+    sources: np.ndarray | None = None,
+    *,
     walks: tuple[int, ...],
     kind: str = "set",
-    apart: bool = False,
+    **promised: bool,
 ) -> np.ndarray:
-    return evaluate(Scatter(x.shape, walks, kind, apart), x, values, cells)
+    return evaluate(Scatter(x.shape, walks, kind), x, values, cells, sources)
 
 
 def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = -1) -> np.ndarray:
@@ -305,7 +331,7 @@ PUT_ALONG_AXIS, INDEX_ADD, SCATTER = (
         (
             scatter, "Rows stored, or combined, where numbers of cells say.",
             _canonical, _canonical, bounds.none, lambda dtype, numerics: "bits" if dtype.kind == "f" else "exact",
-            ("x", "values", "cells"), "internal",
+            ("x", "values", "cells", "sources"), "internal",
         ),
     )
 )  # fmt: skip
@@ -319,11 +345,19 @@ def _answer(params: Scatter, outputs: tuple[Output], *operands: np.ndarray) -> l
 
 
 def _analysed(
-    analysis: Analysis, params: Scatter, outputs: tuple[Output], x: Bounded, values: Bounded, cells: Bounded
+    analysis: Analysis,
+    params: Scatter,
+    outputs: tuple[Output],
+    x: Bounded,
+    values: Bounded,
+    cells: Bounded,
+    *sources: Bounded,
 ) -> list[Bounded]:
     """What is stored keeps its errors. Computed cells are exact: they are integers."""
     from ...graph.bounded import Bounded, bounded
 
+    for its in sources:
+        values = values.seen(lambda v, its=its: _rows_of(v, its.value))
     made = evaluate(params, x.value, values.value, cells.value)
     errors = [np.broadcast_to(each.error, each.value.shape).astype(np.float64) for each in (x, values)]
     if params.kind in ("max", "min"):  # the result is off by no more than all that it is chosen from

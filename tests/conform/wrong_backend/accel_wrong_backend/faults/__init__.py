@@ -10,6 +10,7 @@ from . import (
     quantized,
     reductions,
     rows,
+    scatters,
     softmax,
 )
 from .fault import NONE, Fault, of
@@ -23,6 +24,7 @@ FAULTS: dict[str, Fault] = {
     **of(convolutions.FAULTS, "convolution"),
     **of(factorizations.FAULTS, "factor"),
     **of(quantized.FAULTS, "quantized_matmul"),
+    **of(scatters.FAULTS, "scatter"),
     **of(pointwise.FAULTS, "pointwise"),
     **memory.FAULTS,
 }
