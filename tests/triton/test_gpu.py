@@ -18,7 +18,7 @@ import pytest
 
 import accel
 from accel import _core, ptx
-from accel.backends import triton_gpu
+from accel.backends import triton_copy, triton_gpu
 from accel.backends.triton_driver import Driver
 from accel.conversion import from_numpy, to_numpy
 from accel.kernels.triton import matmul
@@ -151,6 +151,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(triton_gpu, "current_device", lambda: lambda: current[0])
     monkeypatch.setattr(triton_gpu, "current_stream", lambda: lambda index: STREAM)
     monkeypatch.setattr(triton_gpu, "driver", the_driver.driver)
+    monkeypatch.setattr(triton_gpu, "capturing", lambda: lambda: False)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda index: None)
     device = triton_gpu.GpuDevice("triton", "triton:0", "gpu", "a stand-in")
     device.torch_device = "cpu"
@@ -213,6 +214,24 @@ def test_copies(gpu):
     np.testing.assert_array_equal(to_numpy(from_numpy(x, gpu)), x)
     array[0] = 0.0
     assert x[0, 0] != 0
+
+
+def test_large_copies(gpu, monkeypatch):
+    """More than a piece, from and to anywhere in a buffer, by way of pinned memory but for what a graph captures."""
+    sent, real = [], triton_copy.copy_in
+    monkeypatch.setattr(triton_gpu, "copy_in", lambda *a: sent.append(a[2]) or real(*a))
+    monkeypatch.setattr(triton_gpu, "PIECE", 1000)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: None if index else "a stream")
+    monkeypatch.setattr(triton_copy, "pinned", lambda n: (_ for _ in ()).throw(RuntimeError("out of memory")))
+    x = RNG.integers(0, 256, 5003, np.uint8)
+    buffer = gpu.allocate(6000)
+    gpu.copy_in(buffer, 7, x)
+    np.testing.assert_array_equal(gpu.copy_out(buffer, 8, 5000), x[1:5001])
+    monkeypatch.setattr(triton_gpu, "capturing", lambda: lambda: True)
+    gpu.copy_in(buffer, 7, x[::-1].copy())
+    gpu.copy_in(buffer, 0, x[:1000])
+    assert sent == ["a stream", None, None]
+    np.testing.assert_array_equal(gpu.copy_out(buffer, 1007, 100), x[::-1][1000:1100])
 
 
 def test_tensors_are_wrapped_without_a_copy():

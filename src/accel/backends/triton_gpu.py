@@ -16,6 +16,7 @@ from ..cache import Cache
 from ..errors import OutOfMemoryError
 from ..memory import Device, driver_call, host_bytes
 from ..scalar import Program
+from .triton_copy import PIECE, copy_in, copy_out, host_tensor
 from .triton_driver import driver
 from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, load
 
@@ -102,21 +103,22 @@ class GpuDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
-        # torch warns of arrays that it may not write to, though a copy only reads
-        readable = source if source.flags.writeable else source.copy()
-        self._copy(buffer.tensor[offset : offset + source.size], torch.from_numpy(readable))
+        self._copy(copy_in, buffer.tensor[offset : offset + source.size], host_tensor(source))
 
     @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
         result = host_bytes(nbytes)
-        self._copy(torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
+        self._copy(copy_out, torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
         return result
 
-    def _copy(self, target: Any, source: Any) -> None:
+    def _copy(self, copy: Callable[[Any, Any, Any], None], target: Any, source: Any) -> None:
+        stream = None
+        if source.numel() > PIECE and not capturing()():
+            stream = torch.cuda.current_stream(self.index)
         try:
-            target.copy_(source)
+            copy(target, source, stream)
         except RuntimeError as error:
-            self.again(error, lambda: target.copy_(source), source.numel())
+            self.again(error, lambda: copy(target, source, stream), source.numel())
 
     @driver_call
     def synchronize(self) -> None:
@@ -236,6 +238,11 @@ def current_stream() -> Callable[[int], int]:
 def current_device() -> Callable[[], int]:
     """What gives the number of torch's current GPU."""
     return getattr(torch._C, "_cuda_getDevice", torch.cuda.current_device)
+
+
+def capturing() -> Callable[[], bool]:
+    """What says whether a graph is being captured on torch's current stream."""
+    return torch.cuda.is_current_stream_capturing
 
 
 def target_of(index: int) -> Any:
