@@ -17,6 +17,7 @@ from ..errors import OutOfMemoryError
 from ..memory import Device, driver_call, host_bytes
 from ..scalar import Program
 from .triton_copy import PIECE, copy_in, copy_out, host_tensor
+from .triton_counters import Counters
 from .triton_driver import driver
 from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, load
 
@@ -72,6 +73,7 @@ class GpuDevice(Device):
         arch = self.target.arch
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
         self._compiled: Cache[Any, Any] = Cache(COMPILED)
+        self._counters = Counters(self, self.allocate, capturing())
 
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
@@ -146,11 +148,17 @@ class GpuDevice(Device):
         compiles it. Raises CompileError."""
         kernel = self.compiled(what)
         index, device_of, stream_of = self.index, current_device(), current_stream()
+        if what.counters:
+            sizes = (*sizes, 8)
+            with torch.cuda.device(index):
+                self._counters.prepare()
         by_triton = self._by_triton(what, grid, sizes)
         launch = self._by_driver(what, kernel, grid, sizes) if _is_plain(kernel) else None
         if launch is None:
             launch = by_triton
         hooks = triton.knobs.runtime
+        if what.counters:
+            launch, by_triton = self._counting(launch, what.counters), self._counting(by_triton, what.counters)
 
         def elsewhere(arrays: Sequence[Array]) -> None:
             with torch.cuda.device(index):
@@ -166,6 +174,11 @@ class GpuDevice(Device):
                 self.again(error, lambda: elsewhere(arrays))
 
         return run
+
+    def _counting(self, launch: OnStream, count: int) -> OnStream:
+        """A launch that is given its counters too."""
+        counters = self._counters.of
+        return lambda arrays, stream: launch((*arrays, counters(stream, count)), stream)
 
     def _by_driver(self, what: Specialization, kernel: Any, grid: int, sizes: Sequence[int]) -> OnStream | None:
         """The launch through the driver's own function; None where its library was not found."""
