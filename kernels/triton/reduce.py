@@ -1,11 +1,12 @@
 """Reductions: what is computed at which dtype, and how rows, blocks and passes are shared out.
 
-Block results go to scratch memory and are reduced by the same kernel until one is left.
+Block results go to scratch memory. The last program instance of a row to be done reduces them, in the same launch;
+where they are more than a block's, or the rows too many, another launch of the same kernel does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import triton.language as tl
 
 from accel.backends.base import Call, Kernel, Prepared, Slot
-from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
+from accel.backends.triton_kernel import COUNTERS, Pointer, Specialization, prepare, storage
 from accel.dtypes import DType, as_dtype
 from accel.kernels.triton.device import reduce as device_code
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
@@ -94,7 +95,10 @@ def _pair(function: str, dtype: str) -> Program:
 
 @dataclass(frozen=True)
 class Geometry:
-    """One pass over n elements of each row. Strides are of the pass's input and output, in elements."""
+    """One pass over n elements of each row. Strides are of the pass's input and output, in elements.
+
+    joined: whether the last instance of each row reduces its block results too, so that the output is of rows.
+    """
 
     kept: Shape
     x_kept: Shape
@@ -102,6 +106,7 @@ class Geometry:
     x_reduced: Shape
     out_kept: Shape
     out_block: int
+    joined: bool = False
 
     @property
     def n(self) -> int:
@@ -128,13 +133,15 @@ class Geometry:
         tiles = -(-length // tile)
         width = BLOCK if self.blocks > 1 else -(-self.n // lanes) * lanes
         whole = (*self.kept, *self.reduced), (*self.x_kept, *self.x_reduced)
-        far = needs_wide(whole, ((*self.kept, self.blocks), (*self.out_kept, self.out_block)))
+        results = (prod(self.kept) * self.blocks,)
+        far = needs_wide(whole, ((*self.kept, self.blocks), (*self.out_kept, self.out_block)), (results, (1,)))
         arguments = {
             "n": self.n, "width": width, "blocks": self.blocks, "rows": rows, "tiles": tiles, "outer": outer,
             "x_outer": self.x_kept[:-1], "x_row": self.x_kept[-1], "reduced": self.reduced, "x_reduced": self.x_reduced,
             "out_outer": self.out_kept[:-1], "out_row": self.out_kept[-1], "out_block": self.out_block,
-            "BY_BLOCK": by_block, "ROWS": tile, "LANES": lanes, "FOLDS": lanes.bit_length() - 1,
-            "INDEX": tl.int64 if far else tl.int32,
+            "BY_BLOCK": by_block, "ROWS": tile, "LANES": lanes,
+            "JOINED": min(LANES, power_of_two(self.blocks)) if self.joined else 0,
+            "partial": 0, "places": 0, "counters": 0, "INDEX": tl.int64 if far else tl.int32,
         }  # fmt: skip
         return arguments, tiles * others, "i64" if far else "i32", min(8, max(1, tile * lanes // 256))
 
@@ -165,13 +172,31 @@ def _supports(call: Call) -> str | None:
     return None
 
 
+def _joined(geometries: list[Geometry], architecture: str, itemsize: int, size: int) -> list[Geometry]:
+    """The passes, of which the last two are one where there are not too many rows to have a counter each.
+
+    itemsize: of accumulators. size: of elements of the operand.
+    """
+    if len(geometries) == 1:
+        return geometries
+    *before, shared, last = geometries
+    shared = replace(shared, out_kept=last.out_kept, out_block=0, joined=True)
+    its, *_ = shared.arguments(architecture, itemsize, itemsize if before else size)
+    return [*before, shared] if _groups(its) <= COUNTERS else geometries
+
+
+def _groups(arguments: dict[str, Any]) -> int:
+    """Rows, or tiles of rows, that have a last instance."""
+    return prod(arguments["outer"]) * (arguments["rows"] if arguments["BY_BLOCK"] else arguments["tiles"])
+
+
 def _prepare(call: Call) -> Prepared:
     (x,), (out,), device = call.inputs, call.outputs, call.device
     how = recipe(call.params.kind, x.dtype, out.dtype)
-    geometries = passes(call)
     arg = how.combine is None
     width = as_dtype(how.accumulator).itemsize
     itemsize = width + (8 if arg else 0)
+    geometries = _joined(passes(call), device.architecture, itemsize, x.dtype.itemsize)
     launches, scratch = [], []
     at = known = (Slot("input"), x.dtype.itemsize)
     target = (Slot("output"), out.dtype.itemsize)
@@ -205,17 +230,21 @@ def _prepare(call: Call) -> Prepared:
                 "UNROLL": UNROLL,
             }
             kernel = device.kernel(device_code.__file__, "accumulate")
-        to = places = target
-        if not last:
-            count, to = prod(geometry.kept) * geometry.blocks, (Slot("scratch", len(scratch)), 1)
-            scratch.append(count * width)
-            if arg:
-                places = (Slot("scratch", len(scratch)), 1)
-                scratch.append(count * 8)
-        operands, sizes = zip(*((to, places, at, known) if arg else (to, at)), strict=True)
-        what = Specialization(kernel, arguments, index, warps)
+        results = []
+        if not last or geometry.joined:
+            dtypes = {"partial": how.accumulator, "places": "int64"} if arg else {"partial": how.accumulator}
+            for dtype in dtypes.values():
+                results.append((Slot("scratch", len(scratch)), 1))
+                scratch.append(prod(geometry.kept) * geometry.blocks * as_dtype(dtype).itemsize)
+        counters = 0
+        if geometry.joined:
+            counters = _groups(arguments)
+            arguments |= {name: Pointer(dtype) for name, dtype in dtypes.items()} | {"counters": Pointer("int64")}
+        to = [target] * (1 + arg) if last else results
+        operands, sizes = zip(*to, *([at, known] if arg else [at]), *(results if geometry.joined else ()), strict=True)
+        what = Specialization(kernel, arguments, index, warps, counters=counters)
         launches.append(prepare(device, what, grid, operands, sizes))
-        at, known = to, places
+        at, known = to[0], to[-1]
     return Prepared(tuple(launches), tuple(scratch))
 
 

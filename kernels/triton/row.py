@@ -2,7 +2,7 @@
 
 Rows of at most a block are kept in registers, several of them in a tile where they are short. Longer ones are walked by
 a program instance each where there are enough of them, and else shared out by blocks: one launch for every level of
-folds and one more.
+folds, and one more where outputs are of each element.
 """
 
 from __future__ import annotations
@@ -130,14 +130,14 @@ def specializations(call: Call) -> list[tuple[Specialization, int]]:
         arguments |= {name: Pointer(storage(x.dtype.name)), f"{name}_kept": over, f"{name}_reduced": along}
     for name, dtype in zip(row_source.scratch(program, how.form), scratch_dtypes(program), strict=False):
         arguments[name] = Pointer(dtype)
-    last = max(row_source.levels(program)) + 1
-    found = []
-    for level in range(1, last + 1) if how.form == "shared" else (last,):
+    found, count = [], row_source.launches(program, how.form)
+    for level in range(1, count + 1):
         text = row_source.source(program, how.form, level)
         kernel = device.kernel(printed("row", text), "row")
-        what = Specialization(kernel, arguments, "i64" if far else "i32", how.warps)
-        by_row = level == last and not any(program.values[v].each for v in program.outputs)
-        found.append((what, rows * blocks if how.form == "shared" and not by_row else -(-rows // how.rows)))
+        joined = how.form == "shared" and level == max(row_source.levels(program)) == count
+        its = arguments | {"counters": Pointer("int64") if joined else 0}
+        what = Specialization(kernel, its, "i64" if far else "i32", how.warps, counters=rows if joined else 0)
+        found.append((what, rows * blocks if how.form == "shared" else -(-rows // how.rows)))
     return found
 
 

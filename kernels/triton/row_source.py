@@ -3,7 +3,8 @@
     kept     a tile holds whole rows; every input is read once
     looped   a program instance walks a row's blocks once for every level of folds, and once more for the outputs
     shared   a program instance has one block of a row; one launch for every level of folds, whose block results go to
-             scratch, and one more for the outputs
+             scratch, and one more for the outputs. Where these are of rows, the last instance of each row computes
+             them in the launch of the last folds
 
 A fold's level is one more than that of the folds that it needs.
 """
@@ -24,6 +25,7 @@ HEAD = """\"\"\"A row program of accel, printed for Triton.\"\"\"
 import triton
 import triton.language as tl
 
+from accel.kernels.triton.device.arrive import last, put, taken
 from accel.kernels.triton.device.index import offset_of
 from accel.kernels.triton.device.row import gathered, joined, placed
 """
@@ -57,6 +59,12 @@ def operands(program: RowProgram) -> list[str]:
 def scratch(program: RowProgram, form: str) -> list[str]:
     """Names of the pointers of folds' block results."""
     return [f"s{v}" for v in folds(program)] if form == "shared" else []
+
+
+def launches(program: RowProgram, form: str) -> int:
+    """How many there are, of which the first computes the folds of level 1."""
+    deepest = max(levels(program))
+    return 1 if form != "shared" else max(1, deepest + any(program.values[v].each for v in program.outputs))
 
 
 def part(program: RowProgram, wanted: Iterable[int], given: Callable[[int], bool]) -> tuple[tuple[int, ...], Program]:
@@ -192,11 +200,11 @@ class Writer:
         """Makes an accumulator of a fold."""
         self.line(f"{name} = {self.identity(v, f'[ROWS, {lanes}]' if self.combine(v)[-1] else '[ROWS]')}")
 
-    def gather(self, v: int, tile: str, mask: str, width: str, lanes: str) -> None:
-        """Takes a tile into the accumulator ``a``."""
+    def gather(self, v: int, acc: str, tile: str, mask: str, width: str, lanes: str) -> None:
+        """Takes a tile into an accumulator."""
         masked = f"tl.where({mask}, {tile}, {self.identity(v, '()')})"
         two, along, its_order = self.combine(v)
-        self.line(f"a{v} = gathered(a{v}, {masked}, {two}, {along}, {its_order}, ROWS, {width}, {lanes})")
+        self.line(f"{acc} = gathered({acc}, {masked}, {two}, {along}, {its_order}, ROWS, {width}, {lanes})")
 
     def join(self, v: int, name: str, acc: str, lanes: str) -> None:
         """Names a fold's result."""
@@ -221,7 +229,7 @@ class Writer:
             self.start(v, f"a{v}", "LANES")
         with self.tiles():
             for v, tile in zip(wanted, self.elements(self.folds[v].arg for v in wanted), strict=True):
-                self.gather(v, tile, "there", "WIDTH", "LANES")
+                self.gather(v, f"a{v}", tile, "there", "WIDTH", "LANES")
         for v in wanted:
             self.join(v, f"p{v}", f"a{v}", "LANES")
 
@@ -250,7 +258,7 @@ class Writer:
             tiles = self.elements(self.folds[v].arg for v in wanted)
             for v, tile in zip(wanted, tiles, strict=True):
                 self.start(v, f"a{v}", "LANES")
-                self.gather(v, tile, "there", "WIDTH", "LANES")
+                self.gather(v, f"a{v}", tile, "there", "WIDTH", "LANES")
                 self.join(v, f"v{v}", f"a{v}", "LANES")
                 self.named.add(v)
         self.before(self.program.outputs)
@@ -279,39 +287,46 @@ class Writer:
                 self.store(True, "there")
         self.store(False, "here")
 
-    def shared(self, level: int) -> None:
-        """level: of the folds whose block results are found; one more than all for the outputs."""
-        last = level > max(self.levels)
-        by_row = last and not any(map(self.each, self.program.outputs))
-        self.line(f"r = tl.program_id(0).to(INDEX){'' if by_row else ' // blocks'} + tl.arange(0, ROWS).to(INDEX)")
-        if not by_row:
-            self.line("b = tl.program_id(0).to(INDEX) % blocks")
-        self.addresses()
-        if level > 1:
-            self.line("j = tl.arange(0, BLOCKS)[None, :].to(INDEX)")
-        for v in (v for k in range(1, level) for v in self.at(k)):
-            self.start(v, f"a{v}", "BLOCK_LANES")
-            self.line(f"q{v} = tl.load(s{v} + r[:, None] * blocks + j, mask=j < blocks, other=0)")
-            self.gather(v, f"q{v}", "j < blocks", "BLOCKS", "BLOCK_LANES")
-            self.join(v, f"v{v}", f"a{v}", "BLOCK_LANES")
+    def row_results(self, wanted: Iterable[int], load: str) -> None:
+        """Names the results of folds, of block results in scratch. load: the function of places and a mask."""
+        for v in wanted:
+            self.start(v, f"c{v}", "BLOCK_LANES")
+            self.line(f"q{v} = {load}(s{v} + r[:, None] * blocks + j, j < blocks)")
+            self.gather(v, f"c{v}", f"q{v}", "j < blocks", "BLOCKS", "BLOCK_LANES")
+            self.join(v, f"v{v}", f"c{v}", "BLOCK_LANES")
             self.named.add(v)
-        if last:
+
+    def shared(self, level: int) -> None:
+        """level: of the folds whose block results are found; one more than all for outputs of each element."""
+        self.line("r = tl.program_id(0).to(INDEX) // blocks + tl.arange(0, ROWS).to(INDEX)")
+        self.line("b = tl.program_id(0).to(INDEX) % blocks")
+        self.line("j = tl.arange(0, BLOCKS)[None, :].to(INDEX)")
+        self.addresses()
+        self.row_results((v for k in range(1, level) for v in self.at(k)), "tl.load")
+        if level > max(self.levels):
             self.before(self.program.outputs)
-            if not by_row:
-                with self.tiles():
-                    self.store(True, "there")
-            self.store(False, "here" if by_row else "here & (b == 0)")
+            with self.tiles():
+                self.store(True, "there")
+            self.store(False, "here & (b == 0)")
             return
         wanted = self.at(level)
         self.before(self.folds[v].arg for v in wanted)
         self.block_results(wanted)
+        if level < launches(self.program, "shared"):
+            for v in wanted:
+                self.line(f"tl.store(s{v} + r * blocks + b, p{v}, mask=here)")
+            return
         for v in wanted:
-            self.line(f"tl.store(s{v} + r * blocks + b, p{v}, mask=here)")
+            self.line(f"put(s{v} + r * blocks + b, p{v}, here)")
+        with self.block("if last(counters + tl.program_id(0).to(INDEX) // blocks, blocks):"):
+            self.row_results(wanted, "taken")
+            self.before(self.program.outputs)
+            self.store(False, "here")
 
     def text(self, form: str) -> str:
         names = operands(self.program)
         strides = [f"{name}_{axes}" for name in names for axes in ("kept", "reduced")]
-        runtime = [*names, *scratch(self.program, form), "n", "rows", "blocks", "kept", "reduced", *strides]
+        runtime = [*names, *scratch(self.program, form), "counters", "n", "rows", "blocks", "kept", "reduced", *strides]
         constants = [f"{name}: tl.constexpr" for name in CONSTANTS]
         head = f"@triton.jit\ndef row(\n    {', '.join(runtime)},\n    {', '.join(constants)},\n):\n"
         return "\n\n".join([HEAD, *self.functions, head + "".join(self.lines)])

@@ -40,6 +40,23 @@ def test_grids(grid: tuple[int, ...], together: int) -> None:
     assert report["counts"]["st.global.u32"] == 4 * ctas and report["counts"]["mov.u32"] == (32 + 4 * 5) * ctas
 
 
+def test_orders() -> None:
+    """CTAs run in the order that is given, each once; a CTA sees what earlier ones have done, and no later one."""
+    text = """.visible .entry k(.param .u64 k_0) { .reg .b32 %r<4>; .reg .b64 %rd<4>; .reg .pred %p<2>;
+    mov.u32 %r1, %tid.x; setp.ne.u32 %p1, %r1, 0; @%p1 ret; ld.param.u64 %rd1, [k_0];
+    mov.u32 %r2, %ctaid.x; atom.global.add.u32 %r3, [%rd1], 1; mad.wide.u32 %rd2, %r2, 4, %rd1;
+    st.global.u32 [%rd2+4], %r3; ret; }"""
+    for order in (None, range(5), [4, 3, 2, 1, 0], np.array([2, 0, 4, 1, 3])):
+        for together in (1, 2, 7):
+            out = np.zeros(6, np.uint32)
+            given = [(out.ctypes.data, out.nbytes)]
+            run(text, (5,), [("Q", out.ctypes.data)], 1, 0, given, ctas_at_once=together, order=order)
+            assert out[0] == 5 and [out[1 + cta] for cta in (range(5) if order is None else order)] == [*range(5)]
+    for wrong in ([0, 1, 2], [0, 1, 2, 3, 3], [1, 2, 3, 4, 5]):
+        with pytest.raises(ValueError, match="order: expected the numbers of 5 CTAs, each once"):
+            run(text, (5,), [("Q", 0)], 1, 0, order=wrong)
+
+
 def test_special_registers(by_hand: Callable) -> None:
     """Of the third of three warps, in a grid of one CTA."""
     lane = np.arange(32)

@@ -48,9 +48,11 @@ def stand_in(library: ctypes.CDLL) -> triton_gpu.GpuDevice:
         "current_device": lambda: lambda: 0,
         "current_stream": lambda: lambda index: 7,
         "driver": lambda rocm: found,
+        "capturing": lambda: lambda: False,
     }.items():
         mock.patch.object(triton_gpu, name, value).start()
     mock.patch.object(torch.cuda, "device", lambda index: contextlib.nullcontext()).start()
+    mock.patch.object(torch.cuda, "synchronize", lambda index: None).start()
     device = triton_gpu.GpuDevice("triton", "triton:0", "gpu", "a stand-in")
     device.torch_device = torch.device("cpu")
     real: Callable[..., Any] = device.compiled
@@ -75,12 +77,13 @@ def main() -> None:
         source.write_text(DRIVER, encoding="utf-8")
         subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", str(target), str(source)], check=True)
         device = stand_in(ctypes.CDLL(str(target)))
-    x, row = (from_numpy(np.ones(shape, np.float32), device) for shape in ((64, 1024), (1024,)))
+    x, row, long = (from_numpy(np.ones(shape, np.float32), device) for shape in ((64, 1024), (1024,), (1 << 20,)))
     for name, call in {
         "add": lambda: accel.add(x, x),
         "rms_norm": lambda: accel.nn.rms_norm(x, (1024,), row),
         "softmax": lambda: accel.nn.softmax(x, axis=-1),
         "sum along rows": lambda: accel.sum(x, axis=-1),
+        "sum of 2^20, one launch": lambda: accel.sum(long),
         "the allocation alone": lambda: device.allocate(65536),
     }.items():
         print(f"{microseconds(call):6.2f} us  {name}")

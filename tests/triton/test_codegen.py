@@ -158,7 +158,7 @@ def written(case, architecture):
 @pytest.mark.parametrize("architecture", TARGETS)
 @pytest.mark.parametrize(
     "case",
-    ["exp", "multiply float16", "x * x + x", "sum rows", "sum columns float16", "max, two passes",
+    ["exp", "multiply float16", "x * x + x", "sum rows", "sum columns float16", "max of all",
      "matmul float64, chain"],
 )  # fmt: skip
 def test_fused_only_where_written(case, architecture):

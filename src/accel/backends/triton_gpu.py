@@ -16,6 +16,8 @@ from ..cache import Cache
 from ..errors import OutOfMemoryError
 from ..memory import Device, driver_call, host_bytes
 from ..scalar import Program
+from .triton_copy import PIECE, copy_in, copy_out, host_tensor
+from .triton_counters import Counters
 from .triton_driver import driver
 from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, load
 
@@ -71,6 +73,7 @@ class GpuDevice(Device):
         arch = self.target.arch
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
         self._compiled: Cache[Any, Any] = Cache(COMPILED)
+        self._counters = Counters(self, self.allocate, capturing())
 
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
@@ -102,21 +105,22 @@ class GpuDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
-        # torch warns of arrays that it may not write to, though a copy only reads
-        readable = source if source.flags.writeable else source.copy()
-        self._copy(buffer.tensor[offset : offset + source.size], torch.from_numpy(readable))
+        self._copy(copy_in, buffer.tensor[offset : offset + source.size], host_tensor(source))
 
     @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
         result = host_bytes(nbytes)
-        self._copy(torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
+        self._copy(copy_out, torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
         return result
 
-    def _copy(self, target: Any, source: Any) -> None:
+    def _copy(self, copy: Callable[[Any, Any, Any], None], target: Any, source: Any) -> None:
+        stream = None
+        if source.numel() > PIECE and not capturing()():
+            stream = torch.cuda.current_stream(self.index)
         try:
-            target.copy_(source)
+            copy(target, source, stream)
         except RuntimeError as error:
-            self.again(error, lambda: target.copy_(source), source.numel())
+            self.again(error, lambda: copy(target, source, stream), source.numel())
 
     @driver_call
     def synchronize(self) -> None:
@@ -144,11 +148,17 @@ class GpuDevice(Device):
         compiles it. Raises CompileError."""
         kernel = self.compiled(what)
         index, device_of, stream_of = self.index, current_device(), current_stream()
+        if what.counters:
+            sizes = (*sizes, 8)
+            with torch.cuda.device(index):
+                self._counters.prepare()
         by_triton = self._by_triton(what, grid, sizes)
         launch = self._by_driver(what, kernel, grid, sizes) if _is_plain(kernel) else None
         if launch is None:
             launch = by_triton
         hooks = triton.knobs.runtime
+        if what.counters:
+            launch, by_triton = self._counting(launch, what.counters), self._counting(by_triton, what.counters)
 
         def elsewhere(arrays: Sequence[Array]) -> None:
             with torch.cuda.device(index):
@@ -164,6 +174,11 @@ class GpuDevice(Device):
                 self.again(error, lambda: elsewhere(arrays))
 
         return run
+
+    def _counting(self, launch: OnStream, count: int) -> OnStream:
+        """A launch that is given its counters too."""
+        counters = self._counters.of
+        return lambda arrays, stream: launch((*arrays, counters(stream, count)), stream)
 
     def _by_driver(self, what: Specialization, kernel: Any, grid: int, sizes: Sequence[int]) -> OnStream | None:
         """The launch through the driver's own function; None where its library was not found."""
@@ -236,6 +251,11 @@ def current_stream() -> Callable[[int], int]:
 def current_device() -> Callable[[], int]:
     """What gives the number of torch's current GPU."""
     return getattr(torch._C, "_cuda_getDevice", torch.cuda.current_device)
+
+
+def capturing() -> Callable[[], bool]:
+    """What says whether a graph is being captured on torch's current stream."""
+    return torch.cuda.is_current_stream_capturing
 
 
 def target_of(index: int) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,15 @@ from ..ieee import fma32, fma64
 from ..scalar import Program
 from .base import HostDevice
 from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, interpreting, load
+
+
+@contextmanager
+def counters_of(what: Specialization) -> Iterator[list[tuple[int, int]]]:
+    """The (address, bytes) of what a launch counts in, none or one; RuntimeError where the kernel leaves no zeros."""
+    counters = np.zeros(what.counters, np.int64)
+    yield [(counters.ctypes.data, counters.nbytes)] if what.counters else []
+    if counters.any():
+        raise RuntimeError(f"{what.name}: counters are left at {counters[counters != 0]}, not at 0")
 
 
 class InterpreterDevice(HostDevice):
@@ -49,16 +59,18 @@ class InterpreterDevice(HostDevice):
             return value if value in (0, 1) and not general else tensor(value, *index)
 
         def launch(arrays: Sequence[Array]) -> None:
-            left = iter(addresses_of(arrays, sizes))
+            left: Iterator[int]
 
             def pointer(parameter: Any) -> Any:
                 return tensor(next(left), tl.pointer_type(getattr(tl, parameter.dtype)), np.uint64)
 
             with (
+                counters_of(what) as counters,
                 interpreting(what.function, reduce, create_dot=dot, create_splat=splat) as builder,
                 FloatEnvironment(),
                 np.errstate(all="ignore"),
             ):
+                left = iter([*addresses_of(arrays, sizes), *(address for address, _ in counters)])
                 arguments = what.bind(pointer, integer)
                 builder.set_grid_dim(grid, 1, 1)
                 for instance in range(grid):
@@ -119,6 +131,9 @@ class EmulatedDevice(HostDevice):
     `accel.ptx.BadAccess`.
     """
 
+    order: Callable[[int], Sequence[int]] | None = None
+    """order(count): in which order that many program instances run; None: ascending (tests)."""
+
     LANES = 4096
     """Threads that the emulator runs at once; more are faster until the registers leave the cache."""
 
@@ -167,15 +182,17 @@ class EmulatedDevice(HostDevice):
             addresses = addresses_of(arrays, sizes)
             kernel = self.compiled(what, aligned=all(address % 16 == 0 for address in addresses))
             warps = kernel.metadata.num_warps
-            result = ptx.run(
-                kernel.asm["ptx"],
-                (grid,),
-                what.packed(addresses),
-                warps,
-                kernel.metadata.shared,
-                allowed=_united([(x.buffer.address, x.buffer.nbytes) for x in arrays]),
-                ctas_at_once=max(1, self.LANES // (32 * warps)),
-            )
+            with counters_of(what) as counters:
+                result = ptx.run(
+                    kernel.asm["ptx"],
+                    (grid,),
+                    what.packed([*addresses, *(address for address, _ in counters)]),
+                    warps,
+                    kernel.metadata.shared,
+                    allowed=_united([*((x.buffer.address, x.buffer.nbytes) for x in arrays), *counters]),
+                    ctas_at_once=max(1, self.LANES // (32 * warps)),
+                    order=None if self.order is None else self.order(grid),
+                )
             with self._lock:
                 for name, total in self.counts.items():
                     total.update(result[name])

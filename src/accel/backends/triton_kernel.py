@@ -43,6 +43,9 @@ TYPES = {
 WIDE = 1 << 31
 """Element offsets from here on need 64-bit arithmetic."""
 
+COUNTERS = 4096
+"""The counters that a kernel can have at most."""
+
 Start = Callable[[Sequence[Array]], None]
 """start(the array behind every pointer, in the order of the parameters): queues a launch"""
 
@@ -75,7 +78,9 @@ class Specialization:
     for a parameter annotated tl.constexpr, any constant. index: ``i32`` or ``i64``, the type of the integers; 0 and 1
     are made constants and multiples of ``multiple`` are known as such, on every device alike: so many of the smallest
     elements are 16 bytes, the widest access, which rows of such a length then begin at. general: parameters of
-    whose integers nothing is known, so that one kernel serves all.
+    whose integers nothing is known, so that one kernel serves all. counters: how many int64 the last pointer leads to,
+    which the device supplies: they are 0 when a launch begins, no other launch has them meanwhile, and the kernel
+    leaves them at 0.
     """
 
     function: Any
@@ -84,6 +89,7 @@ class Specialization:
     num_warps: int = 4
     num_stages: int = 2
     general: frozenset[str] = frozenset()
+    counters: int = 0
 
     @cached_property
     def multiple(self) -> int:
@@ -205,7 +211,8 @@ class Specialization:
 
 def prepare(device: Any, what: Specialization, grid: int, operands: tuple[Slot, ...], sizes: Sequence[int]) -> Launch:
     """The launch of a number of program instances on a device of the backend; compiles it. operands: of the pointers,
-    in the order of the parameters. sizes: bytes of an element of each, 1 for scratch. Raises CompileError."""
+    in the order of the parameters, without the counters. sizes: bytes of an element of each, 1 for scratch. Raises
+    CompileError."""
     return Launch(device.prepare(what, grid, sizes), operands, what, (grid,))
 
 

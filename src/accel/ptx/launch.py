@@ -24,6 +24,7 @@ def run(
     shared_bytes: int,
     allowed: Iterable[tuple[int, int]] | None = None,
     ctas_at_once: int = 1,
+    order: Sequence[int] | None = None,
 ) -> dict[str, Counter[str]]:
     """Runs the entry of a PTX module over a grid of CTAs of 32 * num_warps threads.
 
@@ -33,6 +34,7 @@ def run(
     allowed: (address, bytes) that global accesses must stay in, or None for no check.
     ctas_at_once: CTAs that run together as more lanes, which is faster; leave it at 1 where CTAs depend on each other's
     atomics in order.
+    order: the numbers of the CTAs in the order in which they run, ascending if None: a GPU promises none.
 
     Returns counters of executions by opcode, one a thread: "counts", all; and those of them that a check of bits wants
     none of: "approximate", whose bits PTX leaves open; "unordered", whose result depends on the order of threads
@@ -54,12 +56,14 @@ def run(
         raise ValueError(f"cannot launch {num_warps} warps, {shared_bytes} bytes shared, {ctas_at_once} CTAs at once")
     if module.threads is not None and module.threads != 32 * num_warps:
         raise ValueError(f"{module.entry.name} wants {module.threads} threads a CTA, not {32 * num_warps}")
+    if order is not None and sorted(order) != list(range(size[0] * size[1] * size[2])):
+        raise ValueError(f"order: expected the numbers of {size[0] * size[1] * size[2]} CTAs, each once")
     with FloatEnvironment(), np.errstate(all="ignore"):
         machine = Machine(module, size, num_warps, shared_bytes, allowed, ctas_at_once)
         code = assemble(machine, module, args)
         scheduler = Scheduler(machine, code)
         for first in range(0, machine.ctas, machine.slots):
-            machine.begin(first)
+            machine.begin(first, order)
             try:
                 scheduler.execute()
             except Exception as error:

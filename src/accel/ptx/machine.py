@@ -5,7 +5,7 @@ when it is built: a view of a register as the instruction's type, or an array of
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,9 +105,11 @@ class Machine:
         special["%lanemask_gt"] = ~special["%lanemask_le"]
         return special
 
-    def begin(self, first: int) -> None:
-        """Makes the slots the CTAs from `first` on, with registers and shared memory that are no zeros by luck."""
-        index = first + self.slot
+    def begin(self, first: int, order: Sequence[int] | None = None) -> None:
+        """Makes the slots the CTAs from `first` on, of those in order, with registers and shared memory that are no
+        zeros by luck."""
+        turn = first + self.slot
+        index = turn if order is None else np.asarray(order)[np.minimum(turn, self.ctas - 1)]
         self.special["%ctaid.x"][:] = index % self.grid[0]
         self.special["%ctaid.y"][:] = index // self.grid[0] % self.grid[1]
         self.special["%ctaid.z"][:] = index // (self.grid[0] * self.grid[1])
@@ -117,7 +119,7 @@ class Machine:
             else:
                 block.view(np.uint8).fill(0xB5)
         self.shared.bytes.fill(0xA5)
-        self.live = index < self.ctas
+        self.live = turn < self.ctas
 
     def declare(self, kind: str, names: Iterable[str], scope: Scope) -> None:
         """Adds the registers of a .reg directive to the scope; `r<4>` is r0 to r3."""
