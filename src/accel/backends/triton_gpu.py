@@ -72,6 +72,12 @@ class GpuDevice(Device):
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
         self._compiled: Cache[Any, Any] = Cache(COMPILED)
 
+    def identity(self) -> tuple[str, ...]:
+        asked = getattr(torch._C, "_cuda_getDriverVersion", None)
+        driver_version = "" if asked is None or torch.version.cuda is None else str(asked())
+        runtime = self.details.get("runtime", "")
+        return (self.description, self.architecture, runtime, driver_version, f"triton {triton.__version__}")
+
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
         def obtain() -> TorchBuffer:
