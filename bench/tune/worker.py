@@ -6,10 +6,13 @@ python -P -m accel.bench.tune.worker    reads a task, one JSON object, on stdin;
  "seconds": 0.2, "only": null, "most": n}       emits, or {"skipped": why}
 {"do": "warm", "device": …, "cases": […]}       for each case {"case": id}, then {"compiled": seconds} or
                                                 {"failed": why}
+{"do": "aot", "device": "cpu", "cases": […],    the same, and {"kernel": entry} for each that is written
+ "target": "sm_90", "folder": …}
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ... import tuning
@@ -86,7 +89,25 @@ def warm(target: Device, task: dict[str, Any], emit: Emit) -> None:
             emit({"compiled": compiling.seconds() - before})
 
 
-TASKS = {"tune": tune, "warm": warm}
+def aot(target: Device, task: dict[str, Any], emit: Emit) -> None:
+    """Compiles the cases' kernels for another GPU and writes their machine code to a folder."""
+    from ...backends import triton_prepared
+    from ...backends.triton_target import TargetDevice
+
+    written: set[str] = set()
+
+    def take(what: Any, kernel: Any, aligned: bool) -> None:
+        found = triton_prepared.entry_of(what, kernel, aligned)
+        if found is not None and found[0] not in written:
+            key, entry, code = found
+            written.add(key)
+            (Path(task["folder"]) / entry["file"]).write_bytes(code)
+            emit({"kernel": {"key": key, **entry}})
+
+    warm(TargetDevice(task["target"], take), task, emit)
+
+
+TASKS = {"tune": tune, "warm": warm, "aot": aot}
 
 if __name__ == "__main__":
     main(TASKS)

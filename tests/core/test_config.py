@@ -26,6 +26,7 @@ GOOD = {
     "ACCEL_CACHE_DIR": ("/tmp/x", "/tmp/x"),
     "ACCEL_POOL_LIMIT": ("64M", 64 << 20),
     "ACCEL_TUNE": ("off", "off"),
+    "ACCEL_AOT": ("/tmp/x", "/tmp/x"),
 }
 
 BAD = {
