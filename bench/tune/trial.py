@@ -4,7 +4,8 @@ long it takes beside that one, in turns."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -17,7 +18,6 @@ from ...dtypes import DType
 from ...errors import AccelError
 from ...layout import Layout, span
 from ...plan import prepare, single
-from ..measure.timing import OWN, rounds
 from ..measure.worker import Emit
 
 GUARD = 256
@@ -32,8 +32,12 @@ BATCH_SECONDS = 2e-3
 HOPELESS = 2.0
 """A choice that takes so many times the computed one's time at its second run is not timed further."""
 
+ROUNDS, CAREFUL, MOST = 5, 25, 200
+"""Rounds of a choice at least, of one that is measured a second time, and at most."""
+
 CONFIRMED = 3
-"""Choices that are measured a second time at most, the best first: of many noisy numbers the least is too low."""
+"""Choices that are measured a second time at most, the best first: of many noisy numbers the least is too low. Of the
+second time's rounds three of four must save `tuning.GAIN`, so that what is used is faster on a busy machine too."""
 
 
 class DifferentBits(AccelError):
@@ -52,7 +56,7 @@ class Trial:
         self.computed = self._plan(self.tunable.default(call))
         self.expected = self._bits(self.computed)
         self.batch = 1
-        while (took := self._timed(self.computed)) < BATCH_SECONDS / 2 and self.batch < 1 << 12:
+        while (took := self._timed(self.computed, self.batch)) < BATCH_SECONDS / 2 and self.batch < 1 << 12:
             self.batch *= 2
         self.took = took / self.batch
 
@@ -60,20 +64,27 @@ class Trial:
         """All bytes of the results, and of guards around them, that a choice gives."""
         return self._bits(self._plan(choice))
 
-    def ratio(self, choice: Choice, seconds: float | None = None) -> float:
-        """Time of a choice over the computed one's. Raises DifferentBits, and CompileError and the like where the
-        device does not take it."""
+    def ratio(self, choice: Choice, least: int = ROUNDS, seconds: float | None = None) -> tuple[float, float]:
+        """Time of a choice over the computed one's, in turns: the median, and what three rounds of four are below.
+
+        least: rounds. Raises DifferentBits, and CompileError and the like where the device does not take the choice.
+        """
         plan = self._plan(choice)
         if self._bits(plan) != self.expected:
             computed = tuning.named(self.kernel, self.call, self.tunable.default(self.call))
             raise DifferentBits(f"other bits than with {computed}")
-        batch, self.batch = self.batch, 1
-        once = min(self._timed(plan), self._timed(plan))
-        self.batch = batch
+        once, batch = min(self._timed(plan, 1), self._timed(plan, 1)), self.batch
         if once > HOPELESS * max(self.took, BATCH_SECONDS / 2):
-            return once / self.took
-        samples = rounds([self._batch(plan)], {"computed": [self._batch(self.computed)]}, seconds or self.seconds, 0.01)
-        return median(a / b for a, b in zip(samples[OWN], samples["computed"], strict=True))
+            return once / self.took, once / self.took
+        ratios: list[float] = []
+        end = time.perf_counter() + (seconds or self.seconds)
+        while len(ratios) < least or (time.perf_counter() < end and len(ratios) < MOST):
+            if len(ratios) % 2:
+                before, its = self._timed(self.computed, batch), self._timed(plan, batch)
+            else:
+                its, before = self._timed(plan, batch), self._timed(self.computed, batch)
+            ratios.append(its / before)
+        return median(ratios), float(np.quantile(ratios, 0.75))
 
     def _plan(self, choice: Choice) -> Any:
         # what stands in the place of the kernel's own preparation is prepared in the same way
@@ -94,19 +105,13 @@ class Trial:
             found.append(device.copy_out(x.buffer, 0, _nbytes(x.layout)).tobytes())
         return found
 
-    def _batch(self, plan: Any) -> Callable[[], object]:
+    def _timed(self, plan: Any, launches: int) -> float:
+        """Seconds of so many runs, until the device has done them."""
         out = self.outputs[0] if len(self.outputs) == 1 else tuple(self.outputs)
-
-        def run() -> None:
-            for _ in range(self.batch):
-                plan(self.inputs, out)
-            self.call.device.synchronize()
-
-        return run
-
-    def _timed(self, plan: Any) -> float:
-        run, begin = self._batch(plan), time.perf_counter()
-        run()
+        begin = time.perf_counter()
+        for _ in range(launches):
+            plan(self.inputs, out)
+        self.call.device.synchronize()
         return time.perf_counter() - begin
 
 
@@ -120,30 +125,40 @@ def measure(kernel: Kernel, call: Call, row: tuning.Row, promised: bool, emit: E
     assert kernel.tunable is not None
     for choice in kernel.tunable.choices(call):
         if choice != row.default and choice not in row.ratios and choice not in row.failed:
-            attempt(trial, choice, promised, emit, row, None)
+            attempt(trial, choice, promised, emit, row)
     used = row.default
-    for _ in range(CONFIRMED):
-        best = min(row.ratios, key=row.ratios.__getitem__, default=row.default)
-        if row.ratios.get(best, 1.0) > 1 - tuning.GAIN:
+    for best in sorted(row.ratios, key=row.ratios.__getitem__)[:CONFIRMED]:
+        if row.ratios[best] > 1 - tuning.GAIN:
             break
-        attempt(trial, best, promised, emit, row, 3 * seconds)
-        if row.ratios.get(best, 1.0) <= 1 - tuning.GAIN:  # it may have failed this time
+        if attempt(trial, best, promised, emit, row, CAREFUL, 4 * seconds) <= 1 - tuning.GAIN:
             used = best
             break
     emit({"done": used})
 
 
-def attempt(trial: Trial, choice: Choice, promised: bool, emit: Emit, row: tuning.Row, seconds: float | None) -> None:
-    """Measures one choice into a row."""
+def attempt(
+    trial: Trial,
+    choice: Choice,
+    promised: bool,
+    emit: Emit,
+    row: tuning.Row,
+    least: int = ROUNDS,
+    seconds: float | None = None,
+) -> float:
+    """Measures one choice into a row; returns the share of the computed one's time that three rounds of four are
+    below."""
     emit({"begin": choice})
     try:
-        row.ratios[choice] = round(trial.ratio(choice, seconds), 4)
-        emit({"ratio": row.ratios[choice], "choice": choice})
+        middle, upper = trial.ratio(choice, least, seconds)
     except Exception as error:  # drivers raise their own classes
         row.ratios.pop(choice, None)
         row.failed[choice] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         defect = promised and isinstance(error, DifferentBits)
         emit({"failed": row.failed[choice], "choice": choice, "defect": defect})
+        return inf
+    row.ratios[choice] = round(middle, 4)
+    emit({"ratio": row.ratios[choice], "choice": choice})
+    return upper
 
 
 def operand(like: Layout, rng: np.random.Generator) -> Array:

@@ -20,7 +20,7 @@ from accel.bench.tune.run import Run
 from accel.cli import run as command_line
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-AT = (1, 1, 1)
+AT, OTHER = (1, 1, 1), (0, 2, 2)
 
 
 @pytest.fixture
@@ -59,9 +59,6 @@ def test_the_fastest_is_kept_and_used(run, intel):
     forget()
     kernel, call = asked(intel, 48, 48, 48)
     assert tuning.found(kernel, call) == (AT, "measured on this device, these shapes")
-    steps = []
-    again = run("fast", lambda its, choice: steps.append(choice))
-    assert (again.calls, again.done, steps) == (1, 1, []), "nothing is measured twice"
 
 
 @pytest.mark.slow
@@ -70,36 +67,31 @@ def test_a_slow_one_is_not_used(run):
     assert row.choice != AT and row.ratios[AT] > 2
 
 
-HANGS = pytest.param("hang", "out of time", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize(("fault", "words"), [("crash", "signal 6 (SIGABRT)"), HANGS])
-def test_what_crashes_or_hangs_is_marked_and_the_rest_is_measured(run, fault, words):
-
-    def impatient(its, choice):
-        its.timeout = 2.0 if choice == AT and fault == "hang" else 500.0
-
-    found = run(fault, impatient)
-    row = only_row(found)
-    assert words in row.failed[AT] and row.choice != AT and row.done
-    assert set(row.ratios) == {(1, 2, 2), (0, 2, 2)}
-    assert any(words in note and "1,1,1" in note for note in found.notes)
-
-
-def test_other_bits_are_a_defect(run, capsys):
-    """It is not used, and the exit code says so."""
+def test_what_crashes_or_gives_other_bits_is_marked_and_the_rest_is_measured(run, capsys):
+    """Neither is used; other bits are a defect, which the exit code tells."""
     from accel.cli.tune import show
 
-    found = run("bits")
+    found = run("crash bits")
     row = only_row(found)
-    assert row.failed[AT].startswith("DifferentBits: other bits than with packed=1 rows=4 vectors=2")
-    assert row.choice != AT and AT not in row.ratios
+    assert row.failed[OTHER].startswith("DifferentBits: other bits than with packed=1 rows=4 vectors=2")
+    assert "signal 6 (SIGABRT)" in row.failed[AT] and set(row.failed) == {AT, OTHER}
+    assert set(row.ratios) == {(1, 2, 2)} and row.done and row.choice not in row.failed
+    assert any("SIGABRT" in note and "1,1,1" in note for note in found.notes)
     (defect,) = found.defects
-    assert "opencl.matmul" in defect and "1,1,1" in defect
+    assert "opencl.matmul" in defect and "0,2,2" in defect
     assert show(found, None, False) == 1
     assert "DEFECT" in capsys.readouterr().out
     found.defects.clear()
     assert show(found, None, False) == 0
+
+
+@pytest.mark.slow
+def test_what_hangs_is_marked(run):
+    def impatient(its, choice):
+        its.timeout = 2.0 if choice == AT else 500.0
+
+    row = only_row(run("hang", impatient))
+    assert "out of time" in row.failed[AT] and row.done and set(row.ratios) == {(1, 2, 2), OTHER}
 
 
 def test_a_process_that_cannot_start_is_an_error(run):
@@ -123,8 +115,16 @@ def test_an_interrupted_run_goes_on(run):
     assert list(row.ratios) == [(1, 2, 2)] and not row.done and row.choice == row.default
     steps = []
     found = run("", lambda its, choice: steps.append(choice))
-    assert only_row(found).done
+    assert only_row(found).done and (found.calls, found.done) == (1, 1)
     assert steps[:3] == [(1, 4, 2), AT, (0, 2, 2)], "the computed choice is always there to compare with"
+
+
+@pytest.mark.slow
+def test_what_is_done_is_not_measured_again(run):
+    run("fast")
+    steps = []
+    again = run("fast", lambda its, choice: steps.append(choice))
+    assert (again.calls, again.done, steps) == (1, 1, [])
 
 
 def test_the_time_ends_a_run(run):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,24 +98,44 @@ def test_rows_of_another_source_are_not_used(folder, intel):
     assert tuning.found(kernel, call)[1] == "computed"
 
 
-def test_shipped_tables(folder, intel, tmp_path, monkeypatch):
-    """They are asked behind the user's own, whatever source they were measured with."""
+@pytest.fixture
+def package(tmp_path, monkeypatch) -> Path:
+    """Where the tables lie that ship with OpenCL's kernels, in the test."""
+    import accel.kernels.opencl
+
+    monkeypatch.setattr(accel.kernels.opencl, "__path__", [str(tmp_path / "kernels")])
+    (tmp_path / "kernels" / "tuned").mkdir(parents=True)
+    return tmp_path / "kernels" / "tuned"
+
+
+def test_shipped_tables(folder, intel, package):
+    """They are asked behind the user's own, whatever source they were measured with. What is not faster is left out of
+    one that is made."""
     kernel, call = asked(intel, 64, 64, 64)
     shipped, own = kernel.tunable.choices(call)[-1], kernel.tunable.choices(call)[-2]
     row = replace(row_of(kernel, call, shipped), source="0" * 16)
-    data = tuning.exported(intel.architecture, intel.identity(), [row, row_of(*asked(intel, 9, 9, 9), (9, 9, 9))])
-    monkeypatch.setattr(tuning, "shipped", lambda device: tuning.rows_of(data, None))
+    same = row_of(*asked(intel, 9, 9, 9), kernel.tunable.default(asked(intel, 9, 9, 9)[1]))
+    data = tuning.exported(intel.architecture, intel.identity(), [row, same])
+    assert tuning.rows_of(data, None) == [row]
+    (package / f"{intel.architecture}.json").write_bytes(data)
     forget()
     assert tuning.found(kernel, call) == (shipped, f"shipped for {intel.architecture}, these shapes")
+    assert tuning.found(kernel, asked(intel, 60, 60, 60)[1])[0] == shipped
     tuning.keep(intel.identity(), [row_of(kernel, call, own)])
     forget()
     assert tuning.found(kernel, call) == (own, "measured on this device, these shapes")
 
 
+def test_a_broken_shipped_table_is_ignored_with_one_warning(folder, intel, package):
+    kernel, call = asked(intel, 64, 64, 64)
+    (package / f"{intel.architecture}.json").write_bytes(b"{")
+    forget()
+    with pytest.warns(RuntimeWarning, match=f"the shipped tuning results {intel.architecture}.json are not used"):
+        assert tuning.found(kernel, call)[1] == "computed"
+
+
 def test_the_shipped_files_are_good():
     """Every table that ships can be read, and names no choice twice."""
-    from pathlib import Path
-
     import accel.kernels
 
     for file in Path(accel.kernels.__path__[0]).glob("*/tuned/*.json"):

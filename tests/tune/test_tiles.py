@@ -132,4 +132,4 @@ def test_control_a_wrong_choice_is_refused(intel):
         with pytest.raises(DifferentBits, match="other bits than with packed=0"):
             trial.ratio(kernel.tunable.choices(call)[-1])
         trial.expected = good
-    assert trial.ratio(kernel.tunable.choices(call)[-1], 0.01) > 0
+    assert min(trial.ratio(kernel.tunable.choices(call)[-1])) > 0

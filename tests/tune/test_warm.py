@@ -69,7 +69,7 @@ def test_a_later_process_compiles_nothing(folder, intel, tmp_path, capsys, monke
     assert int(calls(tmp_path / "other")[2]) == int(loaded)
 
 
-@pytest.mark.parametrize("fault", ["crash", "refuse"])
+@pytest.mark.parametrize("fault", ["crash", pytest.param("refuse", marks=pytest.mark.slow)])
 def test_a_case_that_fails_costs_itself_only(folder, intel, monkeypatch, fault):
     monkeypatch.setenv("ACCEL_CACHE_DIR", str(folder))
     monkeypatch.setenv("PYTHONPATH", str(FIXTURES))
