@@ -64,10 +64,12 @@ class Ending:
 
 class Child:
     """A `worker` with a task, in a process group of its own, so that Ctrl-C reaches the parent alone and a kill
-    reaches all that the child started. variables: of its environment, beside the parent's."""
+    reaches all that the child started. variables: of its environment, beside the parent's. module: that runs."""
 
-    def __init__(self, task: dict[str, Any], variables: Mapping[str, str]) -> None:
-        command = [sys.executable, "-P", "-m", f"{__package__}.worker"]
+    def __init__(
+        self, task: dict[str, Any], variables: Mapping[str, str], module: str = f"{__package__}.worker"
+    ) -> None:
+        command = [sys.executable, "-P", "-m", module]
         self._process = subprocess.Popen(
             ["env", *(f"{name}={value}" for name, value in variables.items()), *command],
             stdin=subprocess.PIPE,
@@ -114,13 +116,17 @@ class Child:
         """Bytes of memory that the child holds now."""
         return resident_bytes(self._process.pid)
 
+    def terminate(self) -> None:
+        """Ends the child's processes; whoever waits for its next message gets its ending. For other threads."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
         """Ends the child and all that it started. May be called again."""
         if self._killed:
             return
         self._killed = True
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.terminate()
         self._process.wait()
         self._read(0.0)
         self._selector.close()

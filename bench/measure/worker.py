@@ -22,7 +22,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...backends.base import Device
@@ -30,6 +30,9 @@ from ...devices import default_device, device
 from ...errors import AccelError
 
 Emit = Callable[[dict[str, Any]], None]
+
+Task = Callable[[Device, dict[str, Any], Emit], None]
+"""task(the device, what was read on stdin, emit)"""
 
 PR_SET_PDEATHSIG = 1
 """See prctl(2)."""
@@ -86,11 +89,11 @@ def measure(target: Device, task: dict[str, Any], emit: Emit) -> None:
         emit({"case": trial.measure(case, target, options, emit)})
 
 
-TASKS = {"describe": describe, "probe": probe, "measure": measure}
+TASKS: dict[str, Task] = {"describe": describe, "probe": probe, "measure": measure}
 
 
-def main() -> None:
-    """The child process."""
+def main(tasks: Mapping[str, Task] = TASKS) -> None:
+    """The child process. tasks: what it can do, by name."""
     die_with_parent()
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -102,7 +105,7 @@ def main() -> None:
     task = json.load(sys.stdin)
     try:
         target = default_device() if task["device"] is None else device(task["device"])
-        TASKS[task["do"]](target, task, emit)
+        tasks[task["do"]](target, task, emit)
     except AccelError as error:
         emit({"error": str(error)})
 

@@ -3,142 +3,31 @@ memory on GPUs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from math import prod
 
-from accel.backends.base import Call, Kernel, Prepared, Slot, slots
+from accel import tuning
+from accel.backends.base import Call, Choice, Kernel, Prepared, Slot, Tunable, slots
 from accel.dtypes import TABLE, DType
-from accel.layout import Shape, collapse, row_major, span
+from accel.layout import Shape, row_major
 from accel.numerics import KC
 from accel.scalar import Program
 
 from . import build
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One tile of the lanes geometry: m x n per work-group, k per slice in local memory, micro_m x micro_n per
-    work-item.
-
-    On Intel GPUs the accumulators fit the registers at the smallest sub-group size (8 on Gen12LP and Arc A, 16 on
-    Data Center Max), without spills; left to itself the compiler takes 32 on Data Center Max, and spills.
-    """
-
-    m: int
-    n: int
-    k: int
-    micro_m: int
-    micro_n: int
-
-    @property
-    def items(self) -> int:
-        return self.m // self.micro_m * (self.n // self.micro_n)
-
-    def local_bytes(self, itemsize: int) -> int:
-        """Two slices and the sums of finished chunks."""
-        return itemsize * (self.k * (self.m + self.n + 2) + self.m * self.n)
-
-
-TILES = {4: (Tile(64, 64, 16, 8, 4), Tile(32, 32, 16, 4, 4)), 8: (Tile(32, 64, 16, 4, 4), Tile(32, 32, 8, 4, 4))}
-"""Tiles by the accumulator's bytes, the largest first. Sums of finished chunks wait in local memory, as a second set of
-accumulators would not fit the registers."""
-
-PANEL_ROWS = (1, 2, 4, 6, 12)
-"""Rows of a register tile in the loops geometry; 12 x 2 vectors use 24 of 32 registers where those are 512 bits
-wide."""
-
-DIRECT_ROWS = (1, 2, 4, 8, 12)
-"""Rows of a register tile that reads its operands as they lie."""
-
-FEW = 16
-"""Rows of a up to which packing b costs more than it gains."""
-
-SMALL = 1 << 17
-"""Bytes of a matrix b that stays in the caches however it is read; packing it costs a launch."""
-
-TURNED = 16
-"""Steps of k that are turned round at once where b lies along k."""
-
-
-@dataclass(frozen=True)
-class Panels:
-    """The register tile of the loops geometry: rows x (vectors x vector)."""
-
-    rows: int
-    vectors: int
-    vector: int
-
-    @property
-    def columns(self) -> int:
-        return self.vectors * self.vector
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns."""
-
-    m: int
-    n: int
-    k: int
-    batch: Shape
-    a: Shape
-    b: Shape
-    out: Shape
-    extras: tuple[Shape, ...]
-
-    @property
-    def reach(self) -> tuple[int, ...]:
-        """Every length and offset that an index type must hold."""
-        ends: list[int] = [prod(self.batch), self.m, self.n, self.k]
-        for strides, shape in ((self.a, (self.m, self.k)), (self.b, (self.k, self.n)), (self.out, (self.m, self.n))):
-            ends += span((*self.batch, *shape), strides)
-        for strides in self.extras:
-            ends += span((*self.batch, self.m, self.n), strides)
-        return tuple(ends)
-
-
-def problem(shape: Shape, k: int, strides: Sequence[Shape]) -> Problem:
-    """The geometry of a product of an output shape (…, m, n). strides: of a, b, the output, and each further
-    operand."""
-    *batch, m, n = shape
-    axes, steps = collapse(tuple(batch), [s[:-2] for s in strides])
-    if not axes:
-        axes, steps = (1,), [(0,)] * len(strides)
-    a, b, out, *extras = ((*s, *whole[-2:]) for s, whole in zip(steps, strides, strict=True))
-    return Problem(m, n, k, axes, a, b, out, tuple(extras))
-
-
-def panels(its: Problem, itemsize: int, vector: int) -> Panels:
-    """The register tile for a problem. vector: float32 elements of a SIMD register."""
-    width = max(2, vector * 4 // itemsize)
-    largest = 12 if vector == 16 else 6 if vector == 8 else 4
-    rows = next((r for r in PANEL_ROWS if r >= min(its.m, largest)), largest)
-    return Panels(rows, 1 if its.n <= width else 2, width)
-
-
-def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int) -> Panels | None:
-    """The register tile of a product that reads its operands as they lie, or None where panels are packed: b in rows
-    or in columns without gaps, of few rows or small. units: compute units of the device."""
-    width = max(2, vector * 4 // itemsize)
-    if operand.name == "float16" or 1 not in (its.b[-1], its.b[-2]) or its.n < width:
-        return None
-    if its.m > FEW and its.k * its.n * operand.itemsize > SMALL:
-        return None
-    registers = 24 if vector == 16 else 12 if vector == 8 else 8  # of sums; the others hold b's vectors
-    rows = next((r for r in DIRECT_ROWS if its.m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
-    vectors = 1
-    while 2 * vectors * rows <= registers and its.n >= 4 * units * vectors * width:
-        vectors *= 2
-    return Panels(rows, vectors, width)
-
-
-def tile(its: Problem, itemsize: int, items: int, local_bytes: int) -> Tile | None:
-    """The largest tile that fits the device (its work-group size and local memory) and is not mostly past the edge,
-    else the smallest that fits."""
-    fitting = [t for t in TILES[itemsize] if t.items <= items and t.local_bytes(itemsize) <= local_bytes]
-    small = its.m <= 32 and its.n <= 32
-    return fitting[-1 if small else 0] if fitting else None
+from .matmul_tiles import (
+    TURNED,
+    Panels,
+    Problem,
+    Tile,
+    direct,
+    fitting_tiles,
+    panels,
+    problem,
+    register_tiles,
+    tile,
+    width_of,
+)
 
 
 @dataclass(frozen=True)
@@ -298,18 +187,55 @@ def _tile_of(call: Call, how: Arithmetic, its: Problem) -> Tile | None:
     return tile(its, how.itemsize, device.max_work_group_size, device.local_mem_size)
 
 
+def _arithmetic_of(call: Call) -> Arithmetic:
+    return arithmetic(call.inputs[0].dtype, call.outputs[0].dtype, call.params.epilogue)
+
+
+def _shape(call: Call) -> tuple[str, tuple[int, ...]]:
+    words, lengths = tuning.product(call)
+    return f"{build.device_of(call).geometry} {words}", lengths
+
+
+def _default(call: Call) -> Choice:
+    device, how, its = build.device_of(call), _arithmetic_of(call), _problem_of(call)
+    if device.geometry == "lanes":
+        t = _tile_of(call, how, its)
+        assert t is not None  # _supports refuses otherwise
+        return astuple(t)
+    straight = direct(its, how.operand, how.itemsize, device.vector, device.details["compute units"])
+    p = straight or panels(its, how.itemsize, device.vector)
+    return int(straight is None), p.rows, p.vectors
+
+
+def _choices(call: Call) -> tuple[Choice, ...]:
+    device, how, its = build.device_of(call), _arithmetic_of(call), _problem_of(call)
+    if device.geometry == "loops":
+        found: Iterable[Choice] = register_tiles(its, how.operand, how.itemsize, device.vector)
+    else:
+        its_device = device.cl_device
+        fitting = fitting_tiles(how.itemsize, its_device.max_work_group_size, its_device.local_mem_size)
+        found = map(astuple, fitting)
+    return tuple(dict.fromkeys((_default(call), *found)))
+
+
+def _prepared(call: Call, choice: Choice) -> Prepared:
+    device, how, its = build.device_of(call), _arithmetic_of(call), _problem_of(call)
+    if device.geometry == "lanes":
+        return _lanes(call, how, its, Tile(*choice))
+    packed, rows, vectors = choice
+    p = Panels(rows, vectors, width_of(how.itemsize, device.vector))
+    return (_packed if packed else _direct)(call, how, its, p)
+
+
 def _prepare(call: Call) -> Prepared:
-    how = arithmetic(call.inputs[0].dtype, call.outputs[0].dtype, call.params.epilogue)
-    its = _problem_of(call)
-    return (_lanes if build.device_of(call).geometry == "lanes" else _loops)(call, how, its)
+    return _prepared(call, tuning.choice(ROW, call))
 
 
 NAME = "kernels/opencl/matmul.cl"
 
 
-def _lanes(call: Call, how: Arithmetic, its: Problem) -> Prepared:
-    device, t = build.device_of(call), _tile_of(call, how, its)
-    assert t is not None  # _supports refuses otherwise
+def _lanes(call: Call, how: Arithmetic, its: Problem, t: Tile) -> Prepared:
+    device = build.device_of(call)
     code = tile_source(how, its, t, device.correctly_rounded, device.sub_group)
     kernel = device.kernel(NAME, code, "multiply")
     arrays = 3 + len(its.extras)
@@ -330,12 +256,9 @@ def packed_batch(batch: Shape, strides: Shape) -> tuple[Shape, Shape, Shape]:
     return lengths or (1,), tuple(strides[i] for i in kept) or (0,), tuple(skips.get(i, 0) for i in range(len(batch)))
 
 
-def _loops(call: Call, how: Arithmetic, its: Problem) -> Prepared:
+def _packed(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
     device = build.device_of(call)
     rounded, obtain = device.correctly_rounded, device.kernel
-    if straight := direct(its, how.operand, how.itemsize, device.vector, device.details["compute units"]):
-        return _direct(call, how, its, straight)
-    p = panels(its, how.itemsize, device.vector)
     wide = build.index_types(*its.reach)
     launches, skips, scratch = [], [], []
     for operand, (strides, length, width) in enumerate(
@@ -375,4 +298,16 @@ def _direct(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
     return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1)),))
 
 
-KERNELS = (Kernel("matmul", "opencl.matmul", "opencl/matmul.cl", _supports, _prepare),)
+NAMES = {"loops": ("packed", "rows", "vectors"), "lanes": ("m", "n", "k", "micro_m", "micro_n")}
+"""What the numbers of a choice are, by geometry."""
+
+
+def _names(call: Call) -> tuple[str, ...]:
+    return NAMES[build.device_of(call).geometry]
+
+
+ROW = Kernel(
+    "matmul", "opencl.matmul", "opencl/matmul.cl", _supports, _prepare,
+    Tunable(_names, _shape, _default, _choices, _prepared),
+)  # fmt: skip
+KERNELS = (ROW,)

@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import triton.language as tl
 
+from accel import tuning
 from accel.array import empty
-from accel.backends.base import Call, Kernel, Prepared, Slot, slots
+from accel.backends.base import Call, Choice, Kernel, Prepared, Slot, Tunable, slots
 from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE, DType
 from accel.kernels.triton.device import matmul as device_code
+from accel.kernels.triton.matmul_tiles import chain_tile, fitted, matrix_tile, neighbours, vector_tile
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same, wide
 from accel.kernels.triton.row import FILLED
@@ -37,9 +39,6 @@ GROUP = 8
 
 UNCHUNKED = 1 << 30
 """Chunk length of products whose order is not promised."""
-
-MANY = 1 << 22
-"""Elements of an output from which on tiles of 128 by 256 are enough for all multiprocessors of an H200."""
 
 DOUBLE_UNITS = ("sm_80", "sm_90", "sm_100")
 """Architectures whose matrix units take float64 at a rate worth using."""
@@ -79,20 +78,28 @@ class Config:
 def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str, finished: bool = False) -> Config:
     """How a device multiplies (…, m, k) by (…, k, n). output: the product's dtype, before an epilogue. finished: by an
     epilogue, which wants registers of its own."""
+    config = _chosen(device, operand, output, m, n, numerics, finished)
+    if config.kernel != "dot":
+        return config
+    tile, stages = fitted(device.architecture, config.tile, config.num_stages, TABLE[config.load].itemsize)
+    return replace(config, tile=tile, num_stages=stages)
+
+
+def _chosen(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str, finished: bool) -> Config:
     architecture, name = device.architecture, operand.name
     stages = 3 if architecture.startswith("sm_") else 2
     if operand.kind != "f":
         if name == "int8" and output.name in ("int8", "int32") and has_matrix_units(architecture):
-            tile, warps = _matrix_tile(device, m, n, 1, finished)
+            tile, warps = matrix_tile(device, m, n, 1, finished)
             return Config("dot", "int8", "int8", "int32", tile, warps, stages, kc=INT8_CHUNK)
-        return Config("chain", name, wide(output), wide(output), *_chain_tile(device, m, n), kc=UNCHUNKED)
+        return Config("chain", name, wide(output), wide(output), *chain_tile(device, m, n), kc=UNCHUNKED)
     if name == "float64" and not (device.kind == "gpu" and architecture in DOUBLE_UNITS):
-        return Config("chain", name, name, name, *_chain_tile(device, m, n))
+        return Config("chain", name, name, name, *chain_tile(device, m, n))
     if operand.itemsize == 2 and numerics != "reproducible" and has_matrix_units(architecture):
-        tile, warps = _matrix_tile(device, m, n, 2, finished)
+        tile, warps = matrix_tile(device, m, n, 2, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, kc=UNCHUNKED)
     if name == "float32" and numerics == "fast" and has_tf32(architecture):
-        tile, warps = _matrix_tile(device, m, n, 4, finished)
+        tile, warps = matrix_tile(device, m, n, 4, finished)
         return Config("dot", name, name, "float32", tile, warps, stages, "tf32", UNCHUNKED)
     config = vector_config(device, operand, m, n)
     return replace(config, num_warps=2 * config.num_warps) if finished else config
@@ -101,35 +108,10 @@ def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics:
 def vector_config(device: Any, operand: DType, m: int, n: int) -> Config:
     """How tl.dot serves the canonical order of floats that are widened to the accumulator's dtype."""
     architecture, total = device.architecture, operand.accumulator
-    tile, warps = _vector_tile(device, m, n, 8 if architecture.startswith("sm_") and architecture != "sm_90" else 16)
+    tile, warps = vector_tile(device, m, n, 8 if architecture.startswith("sm_") and architecture != "sm_90" else 16)
     if architecture.startswith("gfx1"):
         warps *= 2  # of half as many lanes as other GPUs of AMD have
     return Config("dot", storage(operand.name), total, total, tile, warps, 3 if architecture.startswith("sm_") else 2)
-
-
-def _vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[tuple[int, int, int], int]:
-    """(tile, warps) for multiplication by fma: two accumulators of at most 32 values a thread fit its registers."""
-    largest = 128 if device.architecture == "interpreter" else 64 if depth > 4 else 32
-    height, width = (min(largest, max(16, power_of_two(size))) for size in (m, n))
-    return (height, width, depth), max(1, min(4, height * width // 256))
-
-
-def _chain_tile(device: Any, m: int, n: int) -> tuple[tuple[int, int, int], int]:
-    """(tile, warps) for fma that is written out; NVIDIA's compiler gives more warps too few registers each."""
-    tile, warps = _vector_tile(device, m, n, 4)
-    return tile, max(1, warps // 2) if device.architecture.startswith("sm_") else warps
-
-
-def _matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> tuple[tuple[int, int, int], int]:
-    """(tile, warps) for matrix units. 32 rows avoid wgmma, which the emulator lacks; RDNA is short of registers."""
-    depth = {1: 64, 2: 32 if device.architecture.startswith("gfx1") else 64, 4: 32}[itemsize]
-    if device.kind == "emulated" and device.architecture == "sm_90":
-        return (32, 64, depth), 4
-    if min(m, n) >= 128 and device.kind == "gpu":
-        if device.architecture == "sm_90" and not finished:  # as measured on an H200
-            return ((128, 128, 128) if itemsize == 1 else (128, 256 if m * n >= MANY else 128, depth)), 8
-        return (128, 64 if finished else 128, depth), 8
-    return (64, 64, depth), 4
 
 
 def allows_matrix_units(call: Call) -> bool:
@@ -167,16 +149,59 @@ def _supports(call: Call) -> str | None:
     return None
 
 
-def _prepare(call: Call) -> Prepared:
+def _computed(call: Call) -> Config:
+    """How a call is computed, before its device is asked about the order."""
     a, (out,) = call.inputs[0], call.outputs
     *_, m, n = out.shape
     finished = call.params.epilogue is not None
     result = TABLE[call.params.epilogue.inputs[0]] if finished else out.dtype
     config = choose(call.device, a.dtype, result, m, n, call.settings.numerics, finished)
     # With one k, no loop stands between tl.dot and what is added next, and Triton adds that inside of it.
-    if config.ordered and (a.shape[-1] == 1 or (call.device.kind == "gpu" and not keeps_order(call.device, config))):
+    return written_out(config) if config.ordered and a.shape[-1] == 1 else config
+
+
+def _shape(call: Call) -> tuple[str, tuple[int, ...]]:
+    config, (words, lengths) = _computed(call), tuning.product(call)
+    return f"{config.kernel} {config.precision} {config.accumulator} {words}", lengths
+
+
+def _default(call: Call) -> Choice:
+    config = _computed(call)
+    return (*config.tile, config.num_warps, config.num_stages, FILLED)
+
+
+def _choices(call: Call) -> tuple[Choice, ...]:
+    """Neighbours of the computed choice. Where the order is not promised, nothing that shares out or steps through k
+    is changed."""
+    config, default, k = _computed(call), _default(call), call.inputs[0].shape[-1]
+    architecture, total = call.device.architecture, TABLE[config.accumulator]
+    free, (*batch, m, n) = config.ordered or total.kind != "f", call.outputs[0].shape
+    tiles = -(-m // config.tile[0]) * -(-n // config.tile[1]) * prod(batch)
+    if not free and tiles < FILLED:  # chunks depend on the tiles
+        return (default,)
+    other = 0 if tiles < FILLED or not free else UNCHUNKED
+    found = [default]
+    for tile, warps, stages in neighbours(config.tile, config.num_warps, config.num_stages, m, n, architecture):
+        same, itemsize = tile == config.tile, TABLE[config.load].itemsize
+        if config.kernel == "dot" and fitted(architecture, tile, stages, itemsize) != (tile, stages):
+            continue
+        if tile[2] != config.tile[2] and not (free and config.kernel == "dot"):
+            continue
+        few = (FILLED, other) if config.ordered and k > KC and same else (FILLED,) if free else (0,)
+        found += [(*tile, warps, stages, each) for each in few]
+    return tuple(dict.fromkeys(found))
+
+
+def _prepared(call: Call, choice: Choice) -> Prepared:
+    height, width, depth, warps, stages, few = choice
+    config = replace(_computed(call), tile=(height, width, depth), num_warps=warps, num_stages=stages)
+    if config.ordered and config.kernel == "dot" and call.device.kind == "gpu" and not keeps_order(call.device, config):
         config = written_out(config)
-    return multiply(call, config)
+    return multiply(call, config, few)
+
+
+def _prepare(call: Call) -> Prepared:
+    return _prepared(call, tuning.choice(ROW, call))
 
 
 def written_out(config: Config) -> Config:
@@ -301,4 +326,11 @@ def keeps_order(device: Any, config: Config) -> bool:
     return _orders[key]
 
 
-KERNELS = (Kernel("matmul", "triton.matmul", "triton/device/matmul.py", _supports, _prepare),)
+NAMES = ("BM", "BN", "BK", "warps", "stages", "few")
+"""What the numbers of a choice are; few: see `multiply`."""
+
+ROW = Kernel(
+    "matmul", "triton.matmul", "triton/device/matmul.py", _supports, _prepare,
+    Tunable(lambda call: NAMES, _shape, _default, _choices, _prepared),
+)  # fmt: skip
+KERNELS = (ROW,)

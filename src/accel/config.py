@@ -141,8 +141,10 @@ OPTIONS: tuple[Option, ...] = (
            "folder; a temporary one where that cannot be written", _text),
     Option("pool_limit", "ACCEL_POOL_LIMIT", None, "bytes, or a number with K, M or G", "host memory that is kept for "
            "the next arrays; else an eighth of the machine's", _bytes, _pool),
-    Option("tune", "ACCEL_TUNE", "load", "off | load | search", "use of tuning results",
-           _one_of("off", "load", "search")),
+    Option("aot", "ACCEL_AOT", None, "folder", "machine code that accel aot wrote, whose kernels need no "
+           "compiler", _text),
+    Option("tune", "ACCEL_TUNE", "load", "off | load", "whether kernels take tiles that were measured, as accel tune "
+           "does; off: those that they compute, with the same bits", _one_of("off", "load")),
 )  # fmt: skip
 
 _BY_NAME = {option.name: option for option in OPTIONS}

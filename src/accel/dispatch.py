@@ -47,8 +47,7 @@ class FallbackWarning(UserWarning):
 
 
 def planned(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None) -> Out:
-    """Runs a call by its plan, which is made where there is none yet. Raises ArgumentError for an array that has no
-    memory, being of a trace."""
+    """Runs a call by its plan. Raises ArgumentError for an array that has no memory, being of a trace."""
     for x in (*inputs, *each(out)):
         if isinstance(x, Array) and isinstance(x.buffer, Symbol):
             if is_apart(x) and x.buffer.tracer is None:
@@ -57,6 +56,11 @@ def planned(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None)
                 f"{spec.name}: an array of a traced function cannot be computed with outside its trace; "
                 "let the function return it"
             )
+    return plan_of(spec, inputs, params, out)(inputs, out)
+
+
+def plan_of(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None) -> Plan:
+    """The plan of a call, which is made where there is none yet."""
     layouts, target, settings = tuple(x.layout for x in inputs), _target_layouts(spec, out), config.current()
     key = (spec, settings, params, target, *layouts)
     plan = _plans.find(key)
@@ -72,7 +76,7 @@ def planned(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None)
         else:
             plan = _composed(adapted)
         _plans.keep(key, plan)
-    return plan(inputs, out)
+    return plan
 
 
 def _call(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None) -> Out:

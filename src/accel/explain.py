@@ -42,6 +42,7 @@ class Explanation:
                     lines.append(f"  no   {c.what}{source}: {c.refusal}")
                 else:
                     lines.append(f"  {'runs' if not chosen else '-   '} {c.what}{source}")
+                    lines += [f"         {c.tiles}"] if c.tiles else []
                     lines += [f"         {line}" for line in c.more]
                     chosen = True
             if not chosen:

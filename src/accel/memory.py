@@ -34,10 +34,13 @@ class Device(ABC):
     is the only one listed in ACCEL_BACKEND) or ``named`` (never).
     memory: bytes, None where unknown. host: buffers are `HostBuffer`s, whose memory the process addresses itself.
     details: what `accel devices` and bug reports show (driver, instruction set, extensions…).
+    architecture: which shipped tuning results it uses; "" where there are none.
 
     A device is itself only: copies are the same object, and it is pickled by its name. No dataclass, as
     `dataclasses.asdict` would take a device that is a field of another one to pieces.
     """
+
+    architecture = ""
 
     def __init__(
         self,
@@ -72,6 +75,11 @@ class Device(ABC):
 
     def __repr__(self) -> str:
         return f"accel.device({self.name!r})"
+
+    def identity(self) -> tuple[str, ...]:
+        """The exact device, its driver and its compiler, which what is measured on it holds for (optional; default: (),
+        nothing is kept for it)."""
+        return ()
 
     def missing(self, dtype_name: str) -> str | None:
         """Why the device cannot compute in a dtype, or None (optional; default: it can)."""

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import registry
+from . import registry, tuning
 from .array import Array, empty
-from .backends.base import Call
+from .backends.base import Call, Kernel
 from .composition import RECORDER
 from .config import config
-from .dispatch import describe, destination, on_views, one_device, planned, refusal, staged
-from .graph.compile import lines
+from .dispatch import describe, destination, on_views, one_device, plan_of, planned, refusal, staged
+from .graph.compile import lines, request_of
 from .layout import Layout, layout, row_major
 from .ops.spec import OpSpec, Seen
 from .plan import Out, packed
@@ -28,20 +28,25 @@ FALLBACK = "fallback to cpu"
 class Candidate:
     """One way to serve a call: what it is, and why it cannot be used (None: it can).
 
-    more, kernels: the launches of a compiled composition in words, and the names of their kernels."""
+    more, kernels: the launches of a compiled composition in words, and the names of their kernels. tiles: which of its
+    tiles a kernel takes, and where they come from, where it has any to choose among. requests: the kernels and what
+    each is asked for."""
 
     what: str
     source: str
     refusal: str | None
     more: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
+    tiles: str | None = None
+    requests: tuple[tuple[Kernel, Call], ...] = ()
 
 
 class Recorder:
-    """The calls made inside a `recording` block: description and candidates of each. run: whether they are also run."""
+    """The calls made inside a `recording` block: description and candidates of each. run: whether they are also run.
+    plan: whether their plans are made, and kernels compiled, where they are not."""
 
-    def __init__(self, run: bool) -> None:
-        self.run = run
+    def __init__(self, run: bool, plan: bool = False) -> None:
+        self.run, self.plan = run, plan
         self.calls: list[tuple[str, list[Candidate]]] = []
 
     def served_by(self) -> set[str]:
@@ -62,16 +67,18 @@ class Recorder:
             found = candidates(spec, layouts, params)
             self.calls.append((describe(spec, layouts), found))
             if not self.run:
+                if self.plan and _runs(found) != DECOMPOSITION:
+                    plan_of(spec, inputs, params, out)
                 return _imagined(found, spec, inputs, params)
         return planned(spec, inputs, params, out)
 
 
 @contextlib.contextmanager
-def recording(run: bool) -> Iterator[Recorder]:
+def recording(run: bool, plan: bool = False) -> Iterator[Recorder]:
     """Records every call that this thread makes inside a with block.
 
-    run False: nothing is computed; results have shape and dtype but no memory behind them."""
-    recorder = Recorder(run)
+    run False: nothing is computed; results have shape and dtype but no memory behind them. plan: see `Recorder`."""
+    recorder = Recorder(run, plan)
     token = RECORDER.set(recorder)
     try:
         yield recorder
@@ -79,13 +86,23 @@ def recording(run: bool) -> Iterator[Recorder]:
         RECORDER.reset(token)
 
 
+def _runs(found: list[Candidate]) -> str:
+    return next((c.what for c in found if c.refusal is None), "")
+
+
 def _imagined(found: list[Candidate], spec: OpSpec, inputs: Sequence[Array], params: Any) -> Out:
     """What a call would return, without its elements; what it would decompose into is called the same way."""
-    if next((c.what for c in found if c.refusal is None), "") == DECOMPOSITION:
+    if _runs(found) == DECOMPOSITION:
         return spec.decompose(*inputs, params)
     outputs = spec.infer(tuple(x.layout for x in inputs), params).outputs
     device = inputs[0].device
     return packed(empty((1,), dtype, device).view(shape, row_major(shape)) for shape, dtype in outputs)
+
+
+def _of_kernel(kernel: Kernel, request: Call) -> Candidate:
+    why = refusal(kernel, request)
+    tiles = None if why else tuning.told(kernel, request)
+    return Candidate(kernel.name, kernel.source, why, tiles=tiles, requests=((kernel, request),))
 
 
 def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> list[Candidate]:
@@ -100,12 +117,15 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     results = tuple(layout(dtype, shape, None, device) for shape, dtype in inferred.outputs)
     request = Call(spec.primitive, inputs, results, inferred.params, device, settings)
     rows = [k for k in registry.kernels(device.backend) if k.op == spec.primitive]
-    found = [Candidate(k.name, k.source, refusal(k, request)) for k in rows]
+    found = [_of_kernel(k, request) for k in rows]
     composed = spec.decompose is not None and spec.decomposes(params)
     if composed and settings.fusion == "on":
         graph, made = staged(spec, inputs, params, device, settings)
-        names = tuple(stage.kernel.name for stage in made if stage.kernel is not None)
-        found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made)), names))
+        asked = [(stage.kernel, request_of(stage.work, device, settings)) for stage in made]
+        tiles = [None if kernel is None else tuning.told(kernel, its) for kernel, its in asked]
+        served = tuple((kernel, its) for kernel, its in asked if kernel is not None)
+        names = tuple(kernel.name for kernel, _ in served)
+        found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made, tiles)), names, requests=served))
     else:
         found.append(Candidate(DECOMPOSITION, "", None if composed else f"{spec.name} is a primitive"))
     why = None

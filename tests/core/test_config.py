@@ -26,6 +26,7 @@ GOOD = {
     "ACCEL_CACHE_DIR": ("/tmp/x", "/tmp/x"),
     "ACCEL_POOL_LIMIT": ("64M", 64 << 20),
     "ACCEL_TUNE": ("off", "off"),
+    "ACCEL_AOT": ("/tmp/x", "/tmp/x"),
 }
 
 BAD = {
@@ -40,7 +41,7 @@ BAD = {
     "ACCEL_NUM_THREADS": ("0", "-2", "many", "1.5", "2147483648", "18446744073709551617"),
     "ACCEL_CPU_ISA": ("sse9",),
     "ACCEL_POOL_LIMIT": ("-1", "1T", "K", "1.5G", "lots"),
-    "ACCEL_TUNE": ("always",),
+    "ACCEL_TUNE": ("always", "search"),
 }
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "Backend",
     "BackendInfo",
     "Call",
+    "Choice",
     "Device",
     "HostBuffer",
     "HostDevice",
@@ -44,6 +45,7 @@ __all__ = [
     "Launch",
     "Prepared",
     "Slot",
+    "Tunable",
     "one_launch",
     "slots",
 ]
@@ -161,6 +163,29 @@ def one_launch(
     return Prepared((Launch(run, slots(call), code, grid),))
 
 
+Choice = tuple[int, ...]
+"""Whole numbers that say how a kernel serves a call: tiles, warps, stages."""
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """What of a kernel may be chosen by measuring: nothing that the order of additions depends on, so that every choice
+    gives a call the same bits.
+
+    names(call): of the numbers of a choice, for people.
+    shape(call): which calls a choice is good for: words for dtypes, order in memory and mode, and lengths.
+    default(call): the computed choice.
+    choices(call): all that serve a call, the computed one first.
+    prepare(call, choice): as `Kernel.prepare`, by one of them.
+    """
+
+    names: Callable[[Call], tuple[str, ...]]
+    shape: Callable[[Call], tuple[str, tuple[int, ...]]]
+    default: Callable[[Call], Choice]
+    choices: Callable[[Call], tuple[Choice, ...]]
+    prepare: Callable[[Call, Choice], Prepared]
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One row of the kernel table.
@@ -170,6 +195,8 @@ class Kernel:
     supports(call): None, or the reason why this row does not serve the call; never raises for a call it does not like.
     prepare(call): compiles (within `compiling`, which `accel bench` asks), chooses launch geometry, and describes the
     launches.
+    tunable: what `accel tune` may choose of it (optional; default: nothing). ``prepare`` then asks `accel.tuning` which
+    choice serves a call.
     """
 
     op: str
@@ -177,6 +204,7 @@ class Kernel:
     source: str
     supports: Callable[[Call], str | None]
     prepare: Callable[[Call], Prepared]
+    tunable: Tunable | None = None
 
 
 class Backend(ABC):

@@ -68,6 +68,7 @@ class OpenCLDevice(Device):
             details=opencl_query.details(device),
         )
         self.cl_device = device
+        self.architecture = opencl_query.architecture(device)
         self.geometry = "loops" if kind == "cpu" else "lanes"
         self.lock: Any = threading.Lock()
         self.correctly_rounded = bool(device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT)
@@ -90,6 +91,12 @@ class OpenCLDevice(Device):
         """Why the device cannot compute in a dtype: float64 needs cl_khr_fp64. 16-bit floats need nothing: they are
         integers in storage and float32 in registers."""
         return f"{self} has no float64 (cl_khr_fp64)" if dtype_name == "float64" and not self._fp64 else None
+
+    def identity(self) -> tuple[str, ...]:
+        device = self.cl_device
+        platform = device.platform
+        parts = (platform.name, platform.version, device.name, device.version, device.driver_version)
+        return (*(part.strip() for part in parts), f"{self.vector * 32} bits, {device.max_compute_units} units")
 
     def inexact(self, settings: Settings) -> str | None:
         """Why floating-point results would not be those of the bit contract, or None; nothing is refused in mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from typing import TYPE_CHECKING, Any
 
 from .opencl_library import library
@@ -71,6 +72,14 @@ def kind(device: pyopencl.Device) -> str:
     if device.type & cl.device_type.GPU:
         return "gpu"
     return "cpu" if device.type & cl.device_type.CPU else "accelerator"
+
+
+def architecture(device: pyopencl.Device) -> str:
+    """Whose tuning results a device shares: CPUs those of their runtime and the width of their registers, in bits,
+    others those of their name."""
+    width = 32 * max(4, min(16, device.native_vector_width_float))
+    text = f"{device.platform.name} {width}" if kind(device) == "cpu" else device.name
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def inexact(device: pyopencl.Device) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,13 +13,17 @@ import triton
 from .._core import GpuLaunch
 from ..array import Array
 from ..cache import Cache
-from ..errors import OutOfMemoryError
+from ..config import config
+from ..errors import CompileError, OutOfMemoryError
 from ..memory import Device, driver_call, host_bytes
 from ..scalar import Program
 from .triton_copy import PIECE, copy_in, copy_out, host_tensor
 from .triton_counters import Counters
-from .triton_driver import driver
+from .triton_driver import driver, loader
 from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, load
+from .triton_prepared import PreparedKernel
+from .triton_prepared import folder as prepared_folder
+from .triton_target import compilable
 
 Result = TypeVar("Result")
 
@@ -74,6 +78,12 @@ class GpuDevice(Device):
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
         self._compiled: Cache[Any, Any] = Cache(COMPILED)
         self._counters = Counters(self, self.allocate, capturing())
+
+    def identity(self) -> tuple[str, ...]:
+        asked = getattr(torch._C, "_cuda_getDriverVersion", None)
+        driver_version = "" if asked is None or torch.version.cuda is None else str(asked())
+        runtime = self.details.get("runtime", "")
+        return (self.description, self.architecture, runtime, driver_version, f"triton {triton.__version__}")
 
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
@@ -139,9 +149,25 @@ class GpuDevice(Device):
         key = (*what.key(), aligned)
         found = self._compiled.find(key)
         if found is None:
-            found = what.compile(self.target, aligned)
+            found = self._prepared(what, aligned)
+            if not isinstance(found, PreparedKernel):
+                found = self._compiled_now(what, aligned, found)
             self._compiled.keep(key, found)
         return found
+
+    def _prepared(self, what: Specialization, aligned: bool) -> PreparedKernel | str | None:
+        """A kernel of the folder that ACCEL_AOT names, or why it has none; None where no folder is named."""
+        path, rocm = config.current().aot, torch.version.hip is not None
+        if path is None or driver(rocm) is None:
+            return None
+        folder = prepared_folder(os.path.expanduser(path), self.architecture, triton.__version__)
+        return folder.find(what, aligned, self.target.backend, loader(rocm))
+
+    def _compiled_now(self, what: Specialization, aligned: bool, why: str | None) -> Any:
+        try:
+            return what.compile(self.target, aligned)
+        except CompileError as error:
+            raise error if why is None else CompileError(f"{error}\n{config.origin('aot')}: {why}") from error
 
     def prepare(self, what: Specialization, grid: int, sizes: Sequence[int]) -> Start:
         """The launch of a number of program instances of a kernel on arrays, whose elements have these sizes in bytes;
@@ -156,6 +182,8 @@ class GpuDevice(Device):
         launch = self._by_driver(what, kernel, grid, sizes) if _is_plain(kernel) else None
         if launch is None:
             launch = by_triton
+        elif isinstance(kernel, PreparedKernel):
+            by_triton = launch  # Triton's launcher, and so its hooks, are for what it compiled
         hooks = triton.knobs.runtime
         if what.counters:
             launch, by_triton = self._counting(launch, what.counters), self._counting(by_triton, what.counters)
@@ -242,10 +270,13 @@ def out_of_memory(error: RuntimeError) -> bool:
 
 
 def current_stream() -> Callable[[int], int]:
-    """What gives the handle of torch's current stream of a GPU, without making a torch object of it at each call."""
-    from triton.runtime import driver
+    """What gives the handle of torch's current stream of a GPU, without making a torch object of it at each call, nor
+    starting Triton's driver, which a C compiler builds."""
+    return getattr(torch._C, "_cuda_getCurrentRawStream", _stream_of)
 
-    return driver.active.get_current_stream
+
+def _stream_of(index: int) -> int:
+    return torch.cuda.current_stream(index).cuda_stream
 
 
 def current_device() -> Callable[[], int]:
@@ -266,13 +297,6 @@ def target_of(index: int) -> Any:
     if torch.version.hip is not None:
         return GPUTarget("hip", properties.gcnArchName.partition(":")[0], properties.warp_size)
     return GPUTarget("cuda", 10 * properties.major + properties.minor, 32)
-
-
-def compilable(target: Any) -> bool:
-    """Whether Triton 3.9 compiles for a GPUTarget, as tried: NVIDIA from Volta on, AMD's CDNA, RDNA 3 and RDNA 4."""
-    if target.backend == "cuda":
-        return target.arch >= 70
-    return re.fullmatch(r"gfx(906|908|90a|942|950|11\d\d|12\d\d)", target.arch) is not None
 
 
 def gpus() -> tuple[list[GpuDevice], list[str]]:

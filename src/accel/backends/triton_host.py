@@ -32,10 +32,17 @@ def counters_of(what: Specialization) -> Iterator[list[tuple[int, int]]]:
         raise RuntimeError(f"{what.name}: counters are left at {counters[counters != 0]}, not at 0")
 
 
+def _host_identity(device: HostDevice) -> tuple[str, ...]:
+    import triton
+
+    return device.name, f"triton {triton.__version__}"
+
+
 class InterpreterDevice(HostDevice):
     """``triton:interpreter``: kernels run by Triton's interpreter, block by block, in NumPy."""
 
     architecture = "interpreter"
+    identity = _host_identity
 
     def kernel(self, path: str, name: str) -> Any:
         """A kernel of a file, in this device's form."""
@@ -136,6 +143,8 @@ class EmulatedDevice(HostDevice):
 
     LANES = 4096
     """Threads that the emulator runs at once; more are faster until the registers leave the cache."""
+
+    identity = _host_identity
 
     def __post_init__(self) -> None:
         super().__post_init__()

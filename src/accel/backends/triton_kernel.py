@@ -208,6 +208,25 @@ class Specialization:
         signature, constants, attributes = self._describe(True)
         return (self.function, self.num_warps, self.num_stages, str(signature), _frozen(constants), str(attributes))
 
+    def portable(self, aligned: bool) -> tuple[str, str]:
+        """(digest of what it is compiled for, digest of its source), which are the same in every process."""
+        signature, constants, attributes = self._describe(aligned)
+        functions = [value for _, value in sorted(constants.items()) if hasattr(value, "cache_key")]
+        asked = (
+            Path(self.path).name, self.name, self.num_warps, self.num_stages, aligned, sorted(signature.items()),
+            [(path, _portable(value)) for path, value in sorted(constants.items())], sorted(attributes.items()),
+        )  # fmt: skip
+        with LANGUAGE:
+            sources = [function.cache_key for function in (self.function, *functions)]
+        return hashlib.sha256(str(asked).encode()).hexdigest(), hashlib.sha256(str(sources).encode()).hexdigest()
+
+
+def _portable(value: Any) -> str:
+    """A constant in words that are the same in every process: functions by their file and name."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_portable, value))})"
+    return f"{Path(_file(value)).name}:{value.__name__}" if hasattr(value, "cache_key") else repr(value)
+
 
 def prepare(device: Any, what: Specialization, grid: int, operands: tuple[Slot, ...], sizes: Sequence[int]) -> Launch:
     """The launch of a number of program instances on a device of the backend; compiles it. operands: of the pointers,

@@ -85,6 +85,29 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[str], N
         yield lambda text: bar.update(task, advance=1, description=f"{title}: {text}")
 
 
+@contextlib.contextmanager
+def bar(title: str) -> Iterator[Callable[[str, int], None]]:
+    """Yields what is called with a text and the number of steps that are left, which may grow: a bar on stderr where
+    that is a terminal, else nothing."""
+    err = console(stderr=True)
+    if not err.is_terminal:
+        yield lambda text, left: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    done = 0
+    with Progress(*columns, console=err, transient=True) as shown:
+        task = shown.add_task(title, total=None)
+
+        def step(text: str, left: int) -> None:
+            nonlocal done
+            shown.update(task, completed=done, total=done + left, description=f"{title}: {text}")
+            done += 1
+
+        yield step
+
+
 def memory(nbytes: int | None) -> str:
     """A size of memory for people."""
     return "unknown" if nbytes is None else f"{nbytes / 2**30:.1f} GiB"

@@ -73,7 +73,8 @@ def command(op: str, keywords: tuple[str, ...], shape: str, dtype: str, device: 
             {
                 "call": what,
                 "candidates": [
-                    {"what": c.what, "source": c.source, "refusal": c.refusal, "launches": c.more} for c in candidates
+                    {"what": c.what, "source": c.source, "refusal": c.refusal, "launches": c.more, "tiles": c.tiles}
+                    for c in candidates
                 ],
             }
             for what, candidates in found.calls

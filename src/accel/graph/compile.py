@@ -63,15 +63,16 @@ def _attempt(
     return made
 
 
-def lines(graph: Graph, made: Sequence[Stage]) -> list[str]:
-    """What `accel explain` prints of a compiled composition: a line for each stage."""
+def lines(graph: Graph, made: Sequence[Stage], tiles: Sequence[str | None]) -> list[str]:
+    """What `accel explain` prints of a compiled composition: a line for each stage. tiles: what is to be said of those
+    of each stage's kernel."""
     result = []
-    for stage in made:
+    for stage, told in zip(made, tiles, strict=True):
         names = calls_of(graph, stage.group)
         by = "called" if stage.kernel is None else stage.kernel.name
         values = dict.fromkeys(r.value for r in stage.work.outputs)
         written = ", ".join(described(graph.layout(value)) for value in values)
-        why = f" [{stage.why}]" if stage.why else ""
+        why = "".join(f" [{text}]" for text in (stage.why, told) if text)
         result.append(f"{stage.work.primitive} by {by}: {names} -> {written}{why}")
     return result
 

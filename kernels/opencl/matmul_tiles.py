@@ -1,0 +1,174 @@
+"""Tiles of matrix products: of work-groups on GPUs, of registers on CPUs; the computed ones, and those among which
+measuring chooses. None of them changes the order of additions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from accel.backends.base import Choice
+from accel.dtypes import DType
+from accel.layout import Shape, collapse, span
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile of the lanes geometry: m x n per work-group, k per slice in local memory, micro_m x micro_n per
+    work-item.
+
+    On Intel GPUs the accumulators fit the registers at the smallest sub-group size (8 on Gen12LP and Arc A, 16 on
+    Data Center Max), without spills; left to itself the compiler takes 32 on Data Center Max, and spills.
+    """
+
+    m: int
+    n: int
+    k: int
+    micro_m: int
+    micro_n: int
+
+    @property
+    def items(self) -> int:
+        return self.m // self.micro_m * (self.n // self.micro_n)
+
+    def local_bytes(self, itemsize: int) -> int:
+        """Two slices and the sums of finished chunks."""
+        return itemsize * (self.k * (self.m + self.n + 2) + self.m * self.n)
+
+
+TILES = {4: (Tile(64, 64, 16, 8, 4), Tile(32, 32, 16, 4, 4)), 8: (Tile(32, 64, 16, 4, 4), Tile(32, 32, 8, 4, 4))}
+"""Tiles by the accumulator's bytes, the largest first. Sums of finished chunks wait in local memory, as a second set of
+accumulators would not fit the registers."""
+
+MORE_TILES = (Tile(64, 64, 8, 4, 4), Tile(64, 64, 32, 8, 4), Tile(128, 64, 16, 8, 8), Tile(64, 128, 16, 8, 8),
+              Tile(32, 64, 16, 4, 4), Tile(64, 32, 16, 4, 4), Tile(32, 64, 8, 4, 8), Tile(32, 32, 32, 4, 4),
+              Tile(32, 32, 16, 2, 4), Tile(16, 64, 16, 2, 4), Tile(16, 16, 16, 2, 2))  # fmt: skip
+"""Further tiles that a device may be faster with, as measuring says (accel tune)."""
+
+TUNED_ROWS, TUNED_VECTORS = (1, 2, 3, 4, 6, 8, 12), (1, 2, 4)
+"""Register tiles among which measuring chooses, as far as they fit the registers."""
+
+PANEL_ROWS = (1, 2, 4, 6, 12)
+"""Rows of a register tile in the loops geometry; 12 x 2 vectors use 24 of 32 registers where those are 512 bits
+wide."""
+
+DIRECT_ROWS = (1, 2, 4, 8, 12)
+"""Rows of a register tile that reads its operands as they lie."""
+
+FEW = 16
+"""Rows of a up to which packing b costs more than it gains."""
+
+SMALL = 1 << 17
+"""Bytes of a matrix b that stays in the caches however it is read; packing it costs a launch."""
+
+TURNED = 16
+"""Steps of k that are turned round at once where b lies along k."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """The register tile of the loops geometry: rows x (vectors x vector)."""
+
+    rows: int
+    vectors: int
+    vector: int
+
+    @property
+    def columns(self) -> int:
+        return self.vectors * self.vector
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns."""
+
+    m: int
+    n: int
+    k: int
+    batch: Shape
+    a: Shape
+    b: Shape
+    out: Shape
+    extras: tuple[Shape, ...]
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Every length and offset that an index type must hold."""
+        ends: list[int] = [prod(self.batch), self.m, self.n, self.k]
+        for strides, shape in ((self.a, (self.m, self.k)), (self.b, (self.k, self.n)), (self.out, (self.m, self.n))):
+            ends += span((*self.batch, *shape), strides)
+        for strides in self.extras:
+            ends += span((*self.batch, self.m, self.n), strides)
+        return tuple(ends)
+
+
+def problem(shape: Shape, k: int, strides: Sequence[Shape]) -> Problem:
+    """The geometry of a product of an output shape (…, m, n). strides: of a, b, the output, and each further
+    operand."""
+    *batch, m, n = shape
+    axes, steps = collapse(tuple(batch), [s[:-2] for s in strides])
+    if not axes:
+        axes, steps = (1,), [(0,)] * len(strides)
+    a, b, out, *extras = ((*s, *whole[-2:]) for s, whole in zip(steps, strides, strict=True))
+    return Problem(m, n, k, axes, a, b, out, tuple(extras))
+
+
+def width_of(itemsize: int, vector: int) -> int:
+    """Accumulators of a vector. vector: float32 elements of a SIMD register."""
+    return max(2, vector * 4 // itemsize)
+
+
+def sums(vector: int) -> int:
+    """SIMD registers that sums may take; the others hold b's vectors."""
+    return 24 if vector == 16 else 12 if vector == 8 else 8
+
+
+def panels(its: Problem, itemsize: int, vector: int) -> Panels:
+    """The register tile for a problem. vector: float32 elements of a SIMD register."""
+    width = width_of(itemsize, vector)
+    largest = 12 if vector == 16 else 6 if vector == 8 else 4
+    rows = next((r for r in PANEL_ROWS if r >= min(its.m, largest)), largest)
+    return Panels(rows, 1 if its.n <= width else 2, width)
+
+
+def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int) -> Panels | None:
+    """The register tile of a product that reads its operands as they lie, or None where panels are packed: b in rows
+    or in columns without gaps, of few rows or small. units: compute units of the device."""
+    width = width_of(itemsize, vector)
+    if not lies_well(its, operand, width) or (its.m > FEW and its.k * its.n * operand.itemsize > SMALL):
+        return None
+    registers = sums(vector)
+    rows = next((r for r in DIRECT_ROWS if its.m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
+    vectors = 1
+    while 2 * vectors * rows <= registers and its.n >= 4 * units * vectors * width:
+        vectors *= 2
+    return Panels(rows, vectors, width)
+
+
+def lies_well(its: Problem, operand: DType, columns: int) -> bool:
+    """Whether a product may read its operands as they lie, by register tiles of so many columns."""
+    return operand.name != "float16" and 1 in (its.b[-1], its.b[-2]) and its.n >= columns
+
+
+def register_tiles(its: Problem, operand: DType, itemsize: int, vector: int) -> Iterator[Choice]:
+    """(packed, rows, vectors) of the register tiles that a problem may be measured with."""
+    width = width_of(itemsize, vector)
+    for rows in (r for r in TUNED_ROWS if r == 1 or r < 2 * its.m):
+        for vectors in (v for v in TUNED_VECTORS if rows * v <= sums(vector) and (v == 1 or v * width < 2 * its.n)):
+            yield 1, rows, vectors
+            if lies_well(its, operand, vectors * width):
+                yield 0, rows, vectors
+
+
+def tile(its: Problem, itemsize: int, items: int, local_bytes: int) -> Tile | None:
+    """The largest tile that fits the device (its work-group size and local memory) and is not mostly past the edge,
+    else the smallest that fits."""
+    fitting = [t for t in TILES[itemsize] if t.items <= items and t.local_bytes(itemsize) <= local_bytes]
+    small = its.m <= 32 and its.n <= 32
+    return fitting[-1 if small else 0] if fitting else None
+
+
+def fitting_tiles(itemsize: int, items: int, local_bytes: int) -> tuple[Tile, ...]:
+    """All tiles that fit a device: its work-group size and its local memory."""
+    every = (*TILES[itemsize], *MORE_TILES)
+    return tuple(t for t in every if t.items <= items and t.local_bytes(itemsize) <= local_bytes)

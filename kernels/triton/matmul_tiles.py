@@ -1,0 +1,86 @@
+"""Tiles of matrix products on GPUs: the computed ones, cut to what an architecture has room for, and their neighbours,
+among which measuring chooses."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from accel.kernels.triton.pointwise import power_of_two
+
+Tile = tuple[int, int, int]
+"""(m, n, k) of a program instance."""
+
+MANY = 1 << 22
+"""Elements of an output from which on tiles of 128 by 256 are enough for all multiprocessors of an H200."""
+
+SHARED_MEMORY = {
+    **dict.fromkeys(("sm_86", "sm_89", "sm_120"), 99 << 10), "sm_80": 163 << 10, "sm_87": 163 << 10,
+    "sm_90": 227 << 10, "sm_100": 227 << 10, "gfx950": 160 << 10, "interpreter": 1 << 30,
+}  # fmt: skip
+"""Bytes of shared memory (AMD: LDS) that a program instance may take, by architecture. Every other one that Triton
+compiles for has `LEAST` at least."""
+
+LEAST = 64 << 10
+
+REGISTERS = 128
+"""Sums of a thread at most among neighbours: half of its registers."""
+
+
+def vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[Tile, int]:
+    """(tile, warps) for multiplication by fma: two accumulators of at most 32 values a thread fit its registers."""
+    largest = 128 if device.architecture == "interpreter" else 64 if depth > 4 else 32
+    height, width = (min(largest, max(16, power_of_two(size))) for size in (m, n))
+    return (height, width, depth), max(1, min(4, height * width // 256))
+
+
+def chain_tile(device: Any, m: int, n: int) -> tuple[Tile, int]:
+    """(tile, warps) for fma that is written out; NVIDIA's compiler gives more warps too few registers each."""
+    tile, warps = vector_tile(device, m, n, 4)
+    return tile, max(1, warps // 2) if device.architecture.startswith("sm_") else warps
+
+
+def matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> tuple[Tile, int]:
+    """(tile, warps) for matrix units. 32 rows avoid wgmma, which the emulator lacks; RDNA is short of registers."""
+    depth = {1: 64, 2: 32 if device.architecture.startswith("gfx1") else 64, 4: 32}[itemsize]
+    if device.kind == "emulated" and device.architecture == "sm_90":
+        return (32, 64, depth), 4
+    if min(m, n) >= 128 and device.kind == "gpu":
+        if device.architecture == "sm_90" and not finished:  # as measured on an H200
+            return ((128, 128, 128) if itemsize == 1 else (128, 256 if m * n >= MANY else 128, depth)), 8
+        return (128, 64 if finished else 128, depth), 8
+    return (64, 64, depth), 4
+
+
+def fitted(architecture: str, tile: Tile, stages: int, itemsize: int) -> tuple[Tile, int]:
+    """A tile of tl.dot and its stages that an architecture has the shared memory for, where each stage holds both
+    operands' tiles: the same, or fewer stages, or a smaller tile. So no GPU that is not known here is asked for more
+    than it has."""
+    most, (height, width, depth) = SHARED_MEMORY.get(architecture, LEAST), tile
+    while stages * depth * (height + width) * itemsize > most:
+        if stages > 2:
+            stages -= 1
+        elif width >= height:
+            width //= 2
+        else:
+            height //= 2
+    return (height, width, depth), stages
+
+
+def neighbours(
+    tile: Tile, warps: int, stages: int, m: int, n: int, architecture: str
+) -> Iterator[tuple[Tile, int, int]]:
+    """(tile, warps, stages) with each number half or twice as large, and further stages of the tile itself, as far as
+    a product of m by n fills them and a thread's registers hold them."""
+    depth, most = tile[2], [max(16, power_of_two(size)) for size in (m, n)]
+    lanes = 64 if architecture.startswith("gfx9") else 32
+    heights, widths = (
+        [h for h in (x, 2 * x, x // 2) if 16 <= h <= limit] for x, limit in zip(tile[:2], most, strict=True)
+    )
+    depths = [d for d in (depth, 2 * depth, depth // 2) if d >= min(depth, 8)]
+    for h, w, d, ways in itertools.product(heights, widths, depths, (warps, 2 * warps, warps // 2)):
+        if 1 <= ways <= 16 and 1 <= h * w // (lanes * ways) <= REGISTERS:
+            for its in (stages, stages + 1, stages - 1) if (h, w, d) == tile else (stages,):
+                if its:
+                    yield (h, w, d), ways, its
