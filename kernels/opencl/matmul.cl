@@ -26,6 +26,8 @@
 // columns (LOAD_VECTOR widens one), or where b lies along k (B_ALONG_K) by blocks of BLOCK steps turned round in
 // private memory.
 //
+// Matrix units (DPAS 1): dpas.cl, which this text only begins.
+//
 // Lanes (GPUs): a work-group makes one tile of TILE_M x TILE_N; its work-items bring slices of TILE_K into local
 // memory, and each keeps MICRO_M x MICRO_N accumulators in registers. The sum of finished chunks waits in local
 // memory, one slot per accumulator.
@@ -57,7 +59,9 @@ static inline INDEX batch_offset(UINDEX place, __private const INDEX *lengths, _
   __global const type *further##i = extra##i + extra_at##i + batch_offset(batch, g.batch, g.extra[i]);
 #define EXTRA_VALUE(i, type) , further##i[row * g.extra[i][BATCH] + column * g.extra[i][BATCH + 1]]
 
-#if LANES
+#if DPAS  // dpas.cl follows
+
+#elif LANES
 
 #define ITEMS_X (TILE_N / MICRO_N)
 #define ITEMS_Y (TILE_M / MICRO_M)

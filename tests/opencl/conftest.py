@@ -26,6 +26,8 @@ SLOW = re.compile(
     r"|(of_rows|with_strides)\[pocl-lanes"
     r"|every_class\[pocl-lanes-(?!4$|1000$|4097$)"
     r"|test_(attention|convolution|quantized_matmul)_compiles_without_spills\[.*(tgllp|pvc)"
+    r"|main_loop\[(bfloat16|uint8|(?!float16).*small|.*small-pvc)|(packing|epilogues_and_wide_\w+|be_said_again)\[pvc"
+    r"|every_element_is_in_its_lane\[(dg2-(bfloat16|int8)|pvc-(float16|uint8))|test_every_tile\[(pvc|dg2-small)"
     r"|random_programs\[pocl-\w+-[2-9]"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )

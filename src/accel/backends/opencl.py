@@ -48,8 +48,9 @@ class OpenCLDevice(Device):
     """One OpenCL device with its context, queue and compiled programs. Buffers are pyopencl's memory objects.
 
     geometry: what a work-item is to the kernels: ``lanes`` (of a GPU's SIMD unit: work-groups share local memory) or
-    ``loops`` (a CPU's thread: no barriers). Tests set it before the first use, to run the GPU's kernels on a CPU
-    device. lock: held while a launch sets its kernels' arguments and queues them.
+    ``loops`` (a CPU's thread: no barriers). matrix_lanes: work-items of a sub-group that multiplies by matrix units,
+    or None. Tests set both before the first use, to run a GPU's kernels on a CPU device. lock: held while a launch sets
+    its kernels' arguments and queues them.
     """
 
     def __init__(self, device: pyopencl.Device, name: str, queue: pyopencl.CommandQueue | None = None) -> None:
@@ -77,6 +78,7 @@ class OpenCLDevice(Device):
         self._largest = device.max_mem_alloc_size
         self._shares_host_memory = opencl_query.shares_host_memory(device)
         self._sub_groups = opencl_query.sub_group_sizes(device)
+        self.matrix_lanes = opencl_query.matrix_lanes(device.extensions.split(), self._sub_groups)
         self._queue = queue
         self._context: Any = None if queue is None else _context_of(queue)
         self._pool: Any = None if queue is None else _pool_of(queue)
@@ -285,12 +287,12 @@ class OpenCLDevice(Device):
     # programs
 
     @driver_call
-    def kernel(self, name: str, source: str, function: str) -> pyopencl.Kernel:
-        """A fresh kernel object (with arguments of its own) of a program. name: of the source, for errors. Raises
-        CompileError."""
+    def kernel(self, name: str, source: str, function: str, more: tuple[str, ...] = ()) -> pyopencl.Kernel:
+        """A fresh kernel object (with arguments of its own) of a program. name: of the source, for errors. more:
+        options of this program alone. Raises CompileError."""
         cl = library()
 
-        context, options = self.context, self.options
+        context, options = self.context, (*self.options, *more)
         key = opencl_program.digest(source, *options)
         program = self._programs.find(key)
         if program is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .opencl_library import library
@@ -17,6 +18,9 @@ KINDS = ("gpu", "accelerator", "cpu")
 NOTED = ("cl_khr_fp64", "cl_khr_fp16", "cl_khr_subgroups", "cl_intel_subgroups", "cl_intel_required_subgroup_size",
          "cl_intel_subgroup_matrix_multiply_accumulate", "cl_khr_integer_dot_product", "cl_intel_bfloat16")  # fmt: skip
 """Extensions that reports name where a device has them."""
+
+MATRIX = {"cl_intel_subgroup_matrix_multiply_accumulate", "cl_intel_subgroups", "cl_intel_subgroups_short"}
+"""Extensions that products on an Intel GPU's matrix units need: the built-ins, and block reads of words and halves."""
 
 
 EXHAUSTED = {"MEM_OBJECT_ALLOCATION_FAILURE": -4, "OUT_OF_RESOURCES": -5, "OUT_OF_HOST_MEMORY": -6}
@@ -135,3 +139,10 @@ def sub_group_sizes(device: pyopencl.Device) -> tuple[int, ...]:
     sizes = (ctypes.c_size_t * 16)()
     failed = get_info(device.int_ptr, query, ctypes.sizeof(sizes), sizes, ctypes.byref(size))
     return () if failed else tuple(sizes[: size.value // ctypes.sizeof(ctypes.c_size_t)])
+
+
+def matrix_lanes(extensions: Iterable[str], sub_groups: Sequence[int]) -> int | None:
+    """Work-items of a sub-group that multiplies by an Intel GPU's matrix units: the fewest that the device has, as the
+    extension asks, where these are 8 or 16, for which it has built-ins. None where there are none."""
+    fewest = min(sub_groups, default=0)
+    return fewest if fewest in (8, 16) and MATRIX.issubset(extensions) else None
