@@ -26,6 +26,11 @@ SLOW = re.compile(
     r"|(of_rows|with_strides)\[pocl-lanes"
     r"|every_class\[pocl-lanes-(?!4$|1000$|4097$)"
     r"|test_(attention|convolution|quantized_matmul)_compiles_without_spills\[.*(tgllp|pvc)"
+    r"|runs_of_every_class\[(pocl-(?!float32)|intel-(bool|uint32|int64))|strided_rows\[pocl|any_number_of_runs\[pocl-[25]"
+    r"|any_number_of_runs\[intel-[25]|both_geometries\[(pocl|intel-loops)|first_places\[pocl"
+    r"|rows_of_one_block\[(pocl-(?!float32-cumulative_sum)|intel-(?!float32|int32-cumulative_sum))"
+    r"|rows_and_elements\[(pocl-(?!loops-float32)|intel-lanes|intel-loops-(?!int8|float32))"
+    r"|of_range_gives_zero\[(pocl-lanes|intel-lanes)|long_rows_by_sub_groups\[4096"
     r"|random_programs\[pocl-\w+-[2-9]"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )
