@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from accel.array import Array
 from accel.backends.base import Call, Launch, Slot
 from accel.scalar import Program, Step, opencl
+from accel.scalar.expr import schedule
 
 if TYPE_CHECKING:
     from accel.backends.opencl import OpenCLDevice
@@ -35,6 +37,16 @@ STORAGE = {
 
 ARGUMENT_BYTES = 1024
 """Bytes of arguments that every OpenCL device takes (CL_DEVICE_MAX_PARAMETER_SIZE at least)."""
+
+
+COSTS = {"const": 0, "arg": 0, "bitcast": 0, "div": 8, "sqrt": 8, "idiv": 20}
+"""Operations that a primitive of expressions counts for; others for one."""
+
+WIDE = ("float64", "int64", "uint64")
+
+LIGHT, LIGHT_ALONE = 1 << 18, 1 << 22
+"""Work of a launch (see `launch`) up to which a CPU device's calling thread does it as fast alone, some 15 us; the
+second, of a launch of one work-group, which one thread has to do in any case."""
 
 
 def device_of(call: Call) -> OpenCLDevice:
@@ -80,6 +92,12 @@ def procedure(program: Program, name: str) -> str:
 def uses_fp64(*programs: Program) -> bool:
     """Whether any of the programs computes in float64."""
     return any(opencl.uses_fp64(program) for program in programs)
+
+
+@lru_cache(maxsize=256)
+def operations(program: Program) -> int:
+    """What a program computes for one element, as `launch` counts it."""
+    return sum(COSTS.get(node.op, 1) * (2 if node.dtype in WIDE else 1) for node in schedule(*program.expressions()))
 
 
 def index_types(*values: int) -> dict[str, str]:
@@ -129,16 +147,18 @@ def launch(
     size: tuple[int, ...],
     local: tuple[int, ...],
     units: Sequence[int] | None = None,
+    work: float = inf,
 ) -> Launch:
     """The launch of a kernel object of its own whose other arguments are set. size, local: of the whole range and of a
-    work-group. units: bytes of an element where an operand is scratch, else 1."""
+    work-group. units: bytes of an element where an operand is scratch, else 1. work: operations on float32, of which a
+    SIMD unit does several at a time; infinite where nobody counts them."""
     arguments, enqueue = Operands(device, kernel, len(operands)), device.enqueue
-    divisors = units or (1,) * len(operands)
+    divisors, light = units or (1,) * len(operands), work <= (LIGHT_ALONE if size == local else LIGHT)
 
     def run(arrays: Sequence[Array]) -> None:
         with device.lock:
             arguments.set(arrays, divisors)
-            enqueue(kernel, size, local)
+            enqueue(kernel, size, local, light)
 
     return Launch(run, operands, kernel, size)
 

@@ -4,7 +4,11 @@
 //   INDEX, UINDEX    int and uint, or long and ulong where an offset or a length needs 64 bits
 //   ELEMENT          an unsigned integer of an element's size
 //   RANK             axes after collapsing; the last one is walked by `x`, the others make up the rows
-//   EACH_INDEX(X)    X(k) for each index array; INDICES: how many, at least 1
+//   OUT_STEP, IN_STEP  UNIT, SAME or STRIDED: the output's and the input's walk along the last axis
+//   EACH_INDEX(X)    X(k, step) for each index array; INDICES: how many, at least 1
+//   ALIKE            1: no index changes along the last axis
+//   WHOLE            1: the output and the input are UNIT
+//   NOTHING          1: an indexed axis has no elements, so that none may be read
 //   LANES, LOCAL_X, LOCAL_Y, EACH  as in pointwise.cl
 // A position below 0 counts from the end of the axis that it indexes; one out of range gives 0 and reads nothing.
 
@@ -17,15 +21,22 @@ typedef struct {
   INDEX step[INDICES];
 } Geometry;
 
-#define ARGUMENT(k) __global const long *index##k, const long index_at##k,
-#define POINTER(k) __global const long *p##k = index##k + index_at##k;
-#define WALK(k) p##k += (INDEX)place * g.index[k][axis];
-#define SELECT(k)                                              \
+#define UNIT(strides) (INDEX)x
+#define SAME(strides) 0
+#define STRIDED(strides) ((INDEX)x * (strides)[RANK - 1])
+
+#define ARGUMENT(k, walk) __global const long *index##k, const long index_at##k,
+#define POINTER(k, walk) __global const long *p##k = index##k + index_at##k;
+#define WALK(k, walk) p##k += (INDEX)place * g.index[k][axis];
+
+// Adds to `at`; `good`: whether every position is in range. Position 0 takes the place of one that is not.
+#define SELECT(k, walk)                                        \
   {                                                            \
-    long position = p##k[(INDEX)x * g.index[k][RANK - 1]];     \
+    long position = p##k[walk(g.index[k])];                    \
     position += position < 0 ? (long)g.length[k] : 0;          \
-    good = good && position >= 0 && position < g.length[k];    \
-    at += (good ? (INDEX)position : 0) * g.step[k];            \
+    const int its_good = (ulong)position < (ulong)g.length[k]; \
+    good &= its_good;                                          \
+    at += (its_good ? (INDEX)position : 0) * g.step[k];        \
   }
 
 #define START                                                  \
@@ -42,12 +53,6 @@ typedef struct {
     EACH_INDEX(WALK)                                           \
   }
 
-#define MOVE                                                   \
-  INDEX at = (INDEX)x * g.in[RANK - 1];                        \
-  int good = 1;                                                \
-  EACH_INDEX(SELECT)                                           \
-  to[(INDEX)x * g.out[RANK - 1]] = good ? from[at] : (ELEMENT)0;
-
 #define ARGUMENTS                                                                              \
   __global ELEMENT *out, const long out_at, __global const ELEMENT *in, const long in_at, \
       EACH_INDEX(ARGUMENT) const Geometry g, const ulong rows
@@ -62,7 +67,10 @@ __attribute__((reqd_work_group_size(LOCAL_X, LOCAL_Y, 1))) __kernel void gather(
   size_t x = get_global_id(0);
   for (int e = 0; e < EACH; ++e, x += get_global_size(0)) {
     if (x < columns) {
-      MOVE
+      INDEX at = IN_STEP(g.in);
+      int good = 1;
+      EACH_INDEX(SELECT)
+      to[OUT_STEP(g.out)] = good ? from[at] : (ELEMENT)0;
     }
   }
 }
@@ -77,9 +85,30 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void gather(ARGUMENTS, c
   const size_t last_row = min(first_row + rows_each, rows);
   for (size_t row = first_row; row < last_row; ++row) {
     START
-    for (size_t x = first; x < last; ++x) {
-      MOVE
+    size_t x = first;
+#if NOTHING
+    for (; x < last; ++x) to[OUT_STEP(g.out)] = (ELEMENT)0;
+#elif ALIKE
+    INDEX at = 0;
+    int good = 1;
+    EACH_INDEX(SELECT)
+    from += at;
+    if (!good) {
+      for (; x < last; ++x) to[OUT_STEP(g.out)] = (ELEMENT)0;
     }
+#if WHOLE
+    for (; x + 16 <= last; x += 16) vstore16(vload16(0, from + x), 0, to + x);
+#endif
+    for (; x < last; ++x) to[OUT_STEP(g.out)] = from[IN_STEP(g.in)];
+#else
+    for (; x < last; ++x) {
+      INDEX at = IN_STEP(g.in);
+      int good = 1;
+      EACH_INDEX(SELECT)
+      const ELEMENT value = from[at];  // in bounds also where a position is not
+      to[OUT_STEP(g.out)] = good ? value : (ELEMENT)0;
+    }
+#endif
   }
 }
 

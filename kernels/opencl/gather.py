@@ -11,6 +11,9 @@ from accel.ops.parameters import Selection, selection
 from . import build
 from .pointwise import WORK, Walk, each, local_size, walk
 
+WORK_EACH = 30
+"""Work of an element, as `build.launch` counts it: it is moved by itself."""
+
 STORAGE = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 """OpenCL C type by the bytes of an element."""
 
@@ -25,14 +28,19 @@ def definitions(call: Call, its: Selection, its_walk: Walk, lanes: bool) -> dict
     """What gather.cl needs defined."""
     x, *_ = call.inputs
     reach = [bound for strides in its_walk.strides for bound in span(its_walk.shape, strides)]
-    numbers = range(len(its.indices))
+    out_step, in_step, *steps = its_walk.steps
     local_x, local_y = local_size(its_walk.shape, "lanes") if lanes else (1, 1)
     return {
         **build.index_types(prod(its_walk.shape), *span(x.shape, x.strides), *its.lengths, *its.steps, *reach),
         "ELEMENT": STORAGE[x.dtype.itemsize],
         "RANK": len(its_walk.shape),
-        "INDICES": max(1, len(numbers)),
-        "EACH_INDEX(X)": " ".join(f"X({i})" for i in numbers),
+        "OUT_STEP": out_step,
+        "IN_STEP": in_step,
+        "INDICES": max(1, len(steps)),
+        "EACH_INDEX(X)": " ".join(f"X({i}, {step})" for i, step in enumerate(steps)),
+        "ALIKE": int(set(steps) <= {"SAME"}),
+        "WHOLE": int(out_step == in_step == "UNIT"),
+        "NOTHING": int(0 in its.lengths),
         "LANES": int(lanes),
         "LOCAL_X": local_x,
         "LOCAL_Y": local_y,
@@ -72,7 +80,8 @@ def _prepare(call: Call) -> Prepared:
         local, size = (1, 1), (-(-columns // columns_each), -(-rows // rows_each))
         build.set_numbers(device, kernel, first, fields, rows, rows_each, columns_each)
     *inputs, output = slots(call)
-    return Prepared((build.launch(device, kernel, (output, *inputs), size, local),))
+    work = WORK_EACH * rows * columns
+    return Prepared((build.launch(device, kernel, (output, *inputs), size, local, work=work),))
 
 
 KERNELS = (Kernel("gather", "opencl.gather", "opencl/gather.cl", _supports, _prepare),)

@@ -233,6 +233,14 @@ def _prepare(call: Call) -> Prepared:
 
 NAME = "kernels/opencl/matmul.cl"
 
+PACK_EACH = 4
+"""Work of an element that is packed, as `build.launch` counts it."""
+
+
+def work_of(its: Problem) -> float:
+    """A product's work, as `build.launch` counts it."""
+    return prod(its.batch) * its.m * its.n * max(1, its.k)
+
 
 def _lanes(call: Call, how: Arithmetic, its: Problem, t: Tile) -> Prepared:
     device = build.device_of(call)
@@ -244,7 +252,7 @@ def _lanes(call: Call, how: Arithmetic, its: Problem, t: Tile) -> Prepared:
     local = (t.n // t.micro_n, t.m // t.micro_m, 1)
     size = (-(-its.n // t.n) * local[0], -(-its.m // t.m) * local[1], prod(its.batch))
     *inputs, out = slots(call)
-    return Prepared((build.launch(device, kernel, (out, *inputs), size, local),))
+    return Prepared((build.launch(device, kernel, (out, *inputs), size, local, work=work_of(its)),))
 
 
 def packed_batch(batch: Shape, strides: Shape) -> tuple[Shape, Shape, Shape]:
@@ -274,7 +282,8 @@ def _packed(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
         size = (-(-its.k // KC), -(-length // width), prod(lengths))
         if its.k:
             ends = (Slot("scratch", operand), Slot("input", operand))
-            launches.append(build.launch(device, kernel, ends, size, (1, 1, 1), (how.itemsize, 1)))
+            packed = PACK_EACH * its.k * length * prod(lengths)
+            launches.append(build.launch(device, kernel, ends, size, (1, 1, 1), (how.itemsize, 1), packed))
         scratch.append(size[1] * size[2] * its.k * width * how.itemsize)
         skips.append((*skip, 0, 0))
     multiply = obtain(NAME, panel_source(how, its, p, wide, rounded), "multiply")
@@ -284,7 +293,7 @@ def _packed(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
     _, _, *extras, out = slots(call)
     operands = (out, Slot("scratch", 0), Slot("scratch", 1), *extras)
     units = (1, how.itemsize, how.itemsize, *(1 for _ in extras))
-    launches.append(build.launch(device, multiply, operands, size, (1, 1, 1), units))
+    launches.append(build.launch(device, multiply, operands, size, (1, 1, 1), units, work_of(its)))
     return Prepared(tuple(launches), tuple(scratch))
 
 
@@ -295,7 +304,7 @@ def _direct(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
     build.set_numbers(device, kernel, 2 * (3 + len(its.extras)), fields)
     *inputs, out = slots(call)
     size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
-    return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1)),))
+    return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1), work=work_of(its)),))
 
 
 NAMES = {"loops": ("packed", "rows", "vectors"), "lanes": ("m", "n", "k", "micro_m", "micro_n")}

@@ -161,7 +161,8 @@ def _prepare(call: Call) -> Prepared:
         build.set_numbers(device, kernel, 2 * arrays, fields, rows, rows_each, columns_each)
     its = slots(call)
     n = len(call.inputs)
-    return Prepared((build.launch(device, kernel, (*its[n:], *its[:n]), size, local),))
+    work = prod(its_walk.shape) * (arrays + build.operations(program))
+    return Prepared((build.launch(device, kernel, (*its[n:], *its[:n]), size, local, work=work),))
 
 
 def _multiple(n: int, of: int) -> int:

@@ -26,6 +26,9 @@ COLUMN_OUTPUTS = 32
 FEW = LANES // 2
 """Elements of an output up to which a CPU device's vectors are of outputs: vectors of lanes would be mostly empty."""
 
+WORK_EACH, MIN_COUNT = 3, 16
+"""Work of an element, as `build.launch` counts it, and elements that each output counts for at least."""
+
 WORK = 16384
 """Elements that a work-item of a CPU device takes, so that starting it costs little."""
 
@@ -279,7 +282,8 @@ def _prepare(call: Call) -> Prepared:
         if how.indexed:
             operands += [(places, 8), (places_read, 8)]
         units = [size_of if slot.kind == "scratch" else 1 for slot, size_of in operands]
-        launches.append(build.launch(device, kernel, tuple(slot for slot, _ in operands), size, local, units))
+        its_slots, work = tuple(slot for slot, _ in operands), WORK_EACH * level.outputs * max(level.count, MIN_COUNT)
+        launches.append(build.launch(device, kernel, its_slots, size, local, units, work))
         read, unit, places_read = write, how.itemsize, places
     return Prepared(tuple(launches), tuple(scratch))
 

@@ -19,6 +19,7 @@ from .row_items import Items
 from .row_lanes import Lanes
 from .row_loops import Loops
 from .row_passes import Passes, passes
+from .row_sub_groups import REGISTERS as SUB_GROUP_REGISTERS
 from .row_sub_groups import SIZE, SubGroups
 from .row_text import Form, Operand, Text
 
@@ -60,11 +61,17 @@ ITEM_ROWS = 16
 ITEM_LENGTH = 16
 """Elements of such a row at most: all of them are in registers."""
 
-SUB_GROUP_CLASSES = (LANES, 2 * LANES, 4 * LANES)
-"""Classes of rows that a sub-group takes: their elements are in registers."""
+SUB_GROUP_CLASSES = (LANES, 2 * LANES, 4 * LANES, BLOCK // 4, BLOCK, 4 * BLOCK, 16 * BLOCK)
+"""Classes of rows whose elements a sub-group holds: in registers, or in local memory where there is enough."""
+
+LOCAL = 1 << 15
+"""Bytes of local memory that every device has."""
 
 FULL = 4
 """Work-groups for each compute unit that fill a device."""
+
+MIN_LENGTH = 16
+"""Elements that a row counts for at least where a launch's work is counted."""
 
 WORK = 16384
 """Elements that a work-item of a CPU device takes, so that starting it costs little."""
@@ -142,8 +149,9 @@ def _filled(lengths: Shape, strides: list[Shape]) -> tuple[Shape, list[Shape]]:
     return (1,) * fill + lengths, [(0,) * fill + s for s in strides]
 
 
-def form(program: RowProgram, its: Rows, geometry: str, units: int, items: int) -> Form:
-    """The form of the kernels. units: compute units of the device; items: of its largest work-group."""
+def form(program: RowProgram, its: Rows, geometry: str, units: int, items: int, local: int = LOCAL) -> Form:
+    """The form of the kernels. units: compute units of the device; items: of its largest work-group; local: bytes of
+    its local memory."""
     n, blocks = its.length, -(-its.length // BLOCK)
     plan = passes(program, True)
     shared = blocks > 1 and its.count < FULL * units and plan.levels <= 2
@@ -155,8 +163,10 @@ def form(program: RowProgram, its: Rows, geometry: str, units: int, items: int) 
     if geometry == "items":
         return Form(geometry, False, False, lanes if sizes else 0, lanes, 1, ITEM_ROWS, columns=True)
     if geometry == "sub-groups":
-        held = next(c for c in SUB_GROUP_CLASSES if n <= c)
-        return Form(geometry, False, False, held, LANES, SIZE)
+        held = next((c for c in SUB_GROUP_CLASSES if n <= c), 0)
+        if held > SUB_GROUP_REGISTERS and not 0 < sum(sizes) * held <= local:
+            held = 0
+        return Form(geometry, blocks > 1, False, held, LANES, SIZE)
     if its.columns:
         across = min(lanes, COLUMN_ITEMS)
         its_folds = sum(TABLE[program.values[f].dtype].itemsize for f in plan.folds)
@@ -183,7 +193,8 @@ def kind(call: Call) -> tuple[Kind, Rows]:
     reach += [b for s in its.reduced_strides if s for b in span(its.reduced, s)]
     wide = build.index_types(its.count, its.length, *reach)["INDEX"] == "long"
     geometry = _packed(its, device) if device.packs_items and device.geometry == "loops" else device.geometry
-    its_form = form(program, its, geometry, device.details["compute units"], device.cl_device.max_work_group_size)
+    units, own = device.details["compute units"], device.cl_device
+    its_form = form(program, its, geometry, units, own.max_work_group_size, own.local_mem_size)
     return Kind(program, its.steps, len(its.kept), len(its.reduced), wide, its_form), its
 
 
@@ -192,8 +203,8 @@ def _packed(its: Rows, device: OpenCLDevice) -> str:
     loops as they are."""
     if its.length <= ITEM_LENGTH and its.count >= ITEM_ROWS:
         return "items"
-    short = its.length <= SUB_GROUP_CLASSES[-1] and not its.columns
-    return "sub-groups" if short and device.shuffles(SIZE) else "lanes"
+    shared = its.length > BLOCK and its.count < FULL * device.details["compute units"]
+    return "sub-groups" if not shared and not its.columns and device.shuffles(SIZE) else "lanes"
 
 
 def definitions(its: Kind) -> dict[str, object]:
@@ -232,6 +243,8 @@ def _uses_fp64(program: RowProgram, plan: Passes) -> bool:
 def local_bytes(its: Kind) -> int:
     """Local memory that a work-group needs."""
     how, program, plan = its.form, its.program, its.plan
+    if how.geometry == "sub-groups" and how.held > SUB_GROUP_REGISTERS:
+        return sum(TABLE[program.values[v].dtype].itemsize for v in plan.held) * how.held
     if how.geometry != "lanes":
         return 0
     lanes = how.rows * (how.teams * how.lanes + (LANES if how.blocks and not how.shared else 0))
@@ -305,11 +318,13 @@ def _prepare(call: Call) -> Prepared:
     inputs, outputs = slots(call)[: len(call.inputs)], slots(call)[len(call.inputs) :]
     operands = (*outputs, *inputs, *(Slot("scratch", i) for i in range(len(folds))))
     units = (*(1 for _ in its.steps), *folds)
+    each = sum(build.operations(walk.part.program) + len(walk.part.given) + len(walk.folds) for walk in plan.walks)
+    work = its_rows.count * max(its_rows.length, MIN_LENGTH) * each
     launches = []
     for stage in stages(its, its_rows, device.details["compute units"]):
         kernel = device.kernel("kernels/opencl/row.cl", code, stage.function)
         build.set_numbers(device, kernel, 2 * len(operands), fields, *stage.numbers)
-        launches.append(build.launch(device, kernel, operands, stage.size, its.form.local, units))
+        launches.append(build.launch(device, kernel, operands, stage.size, its.form.local, units, work))
     return Prepared(tuple(launches), tuple(results * itemsize for itemsize in folds))
 
 

@@ -30,6 +30,15 @@ LEVELS = (3, 5, 15)
 RANKS = (1, 3, 7)
 """Kept axes that kernels are compiled for; others are filled up with leading axes of length 1."""
 
+SPAN = SCAN * SCAN
+"""Elements that such a work-item takes at a time where they are consecutive, by vectors."""
+
+ALONE = 1 << 18
+"""Elements of a row up to which it takes the row as one block then: more launches cost more."""
+
+VECTORS = {"sum": ("((a) + (b))", "-0.0f", "0"), "prod": ("((a) * (b))", "1.0f", "1")}
+"""Kinds that vectors of elements are scanned by: the operation, and the identities of floats and of integers."""
+
 BUSY = {"loops": 4, "lanes": 4096}
 """Rows per compute unit, or rows on a GPU, from which on each is one block."""
 
@@ -52,13 +61,27 @@ def by_items(x: Place, rows: int, geometry: str) -> bool:
     return geometry == "loops" or (x.kept[-1] == 1 and x.step != 1 and rows >= 16)
 
 
-def width(geometry: str, units: int, n: int, rows: int, x: Place) -> int:
-    """Elements of a block."""
+def by_vectors(call: Call, its: Pass, geometry: str) -> bool:
+    """Whether the elements of a row are consecutive, no fewer than a span, and sums or products of what they are stored
+    as."""
+    (x,), (out,), kind = call.inputs, call.outputs, call.params.kind
+    acc = accumulator(kind, x.dtype, out.dtype)
+    stored = [x.dtype] * its.reads_input + [out.dtype] * its.writes_output
+    plain = all(d.kind != "b" and d.itemsize == acc.itemsize and (d.kind == "f") == (acc.kind == "f") for d in stored)
+    consecutive = its.x.step == 1 and (its.totals or its.out.step == 1)
+    enough = min(its.n, its.width) >= SPAN
+    return geometry == "loops" and kind in VECTORS and plain and consecutive and enough and not its.exclusive
+
+
+def width(geometry: str, units: int, n: int, rows: int, x: Place, simple: bool = True) -> int:
+    """Elements of a block. simple: sums or products."""
     if not by_items(x, rows, geometry):
         return SCAN * next((items for items in GROUPS if SCAN * items >= n), GROUPS[-1])
     busy = BUSY[geometry] * (units if geometry == "loops" else 1)
     if rows >= busy or n <= SCAN:
         return max(n, 1)
+    if geometry == "loops" and simple and x.step == 1 and n <= ALONE:
+        return n
     if geometry == "loops":  # each block walks the totals of those before it
         return SCAN * BLOCK if n >= busy * SCAN * BLOCK else BLOCK
     return BLOCK if n > 16 * BLOCK else SCAN * SCAN
@@ -73,6 +96,11 @@ def definitions(call: Call, its: Pass, geometry: str) -> dict[str, object]:
     levels = next(k for k in LEVELS if SCAN**k > max(its.width // SCAN, its.blocks))
     items = its.width // SCAN
     groups = {"ITEMS": items, "ROWS": _rows(its)}
+    if by_vectors(call, its, geometry):
+        combine, real, whole = VECTORS[params.kind]
+        vectors = {"VECTOR_COMBINE(a, b)": combine, "IDENTITY": real if x.dtype.kind == "f" else whole}
+    else:
+        vectors = {}
     return {
         **build.index_types(its.rows * its.blocks, its.n + 1, *reach),
         "IN": build.STORAGE[x.dtype.name] if its.reads_input else acc,
@@ -83,6 +111,7 @@ def definitions(call: Call, its: Pass, geometry: str) -> dict[str, object]:
         "TOTALS": int(its.totals),
         "BEFORE": 0 if its.before is None else 1 + its.scanned,
         "EXCLUSIVE": int(its.exclusive),
+        **vectors,
         **({"LEVELS": levels} if by_items(its.x, its.rows, geometry) else groups),
     }
 
@@ -116,15 +145,22 @@ def functions(call: Call, its: Pass) -> tuple[str, bool]:
 def source(call: Call, its: Pass, geometry: str, correctly_rounded: bool) -> str:
     """The whole OpenCL C of one launch."""
     text, fp64 = functions(call, its)
-    stem = "scan_loops" if by_items(its.x, its.rows, geometry) else "scan_lanes"
+    if by_vectors(call, its, geometry):
+        stems = "scan", "scan_prefix", "scan_vectors"
+    elif by_items(its.x, its.rows, geometry):
+        stems = "scan", "scan_prefix", "scan_loops"
+    else:
+        stems = "scan", "scan_lanes"
     defined = definitions(call, its, geometry)
     return build.assemble((), defined, text, fp64=fp64, correctly_rounded=correctly_rounded) + "".join(
-        map(build.text, ("scan", stem))
+        map(build.text, stems)
     )
 
 
-def launch_size(its: Pass, geometry: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Range and work-group size."""
+def launch_size(its: Pass, geometry: str, vectors: bool = False) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Range and work-group size. vectors: see `by_vectors`."""
+    if vectors:
+        return (its.rows * its.blocks,), (1,)
     if by_items(its.x, its.rows, geometry):
         items = its.rows * its.blocks
         local = min(ITEMS, max(1, items // 8)) if geometry == "loops" else ITEMS
@@ -145,7 +181,9 @@ def _prepare(call: Call) -> Prepared:
     (x,), (out,) = call.inputs, call.outputs
     geometry = device.geometry
     size = accumulator(call.params.kind, x.dtype, out.dtype).itemsize
-    plan, scratch = passes(call, partial(width, geometry, device.details["compute units"]), RANKS)
+    simple = call.params.kind in VECTORS
+    plan, scratch = passes(call, partial(width, geometry, device.details["compute units"], simple=simple), RANKS)
+    each = 4 + build.operations(combination(call.params.kind, accumulator(call.params.kind, x.dtype, out.dtype)))
     launches = []
     for its in plan:
         code = source(call, its, geometry, device.correctly_rounded)
@@ -168,7 +206,8 @@ def _prepare(call: Call) -> Prepared:
         build.set_numbers(device, kernel, 2 * len(places), fields, its.n, its.width, its.blocks, its.rows)
         operands = tuple(place.slot for place in places)
         units = [size if slot.kind == "scratch" else 1 for slot in operands]
-        launches.append(build.launch(device, kernel, operands, *launch_size(its, geometry), units))
+        ranges = launch_size(its, geometry, by_vectors(call, its, geometry))
+        launches.append(build.launch(device, kernel, operands, *ranges, units, each * its.rows * its.n))
     return Prepared(tuple(launches), tuple(count * size for count in scratch))
 
 

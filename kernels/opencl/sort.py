@@ -1,4 +1,4 @@
-"""Sorting along one axis: blocks in local memory, then one launch for each doubling of the runs."""
+"""Sorting along one axis: runs, in local memory or by single work-items, then one launch for each doubling of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from accel.sort_keys import key_rule
 from . import build
 
 BLOCK = 1024
-"""Elements of a block at most; with them 2^20 elements take 11 launches."""
+"""Elements of a work-group's run at most; with them 2^20 elements take 11 launches."""
 
 ITEMS = 128
 """Work-items of a block at most."""
 
-CHUNK = {"lanes": 16, "loops": 1024}
-"""Elements that a work-item merges, by geometry; each divides 2 * BLOCK."""
+PART = 1 << 14
+"""Elements of a row that are worth a work-item of a CPU device, which sorts them alone."""
+
+FEW = 48
+"""Elements of a row up to which such a work-item inserts them one by one."""
+
+WORK_EACH, WORK_DIGIT = 40, 40
+"""Work of an element, and of each byte of it, as `build.launch` counts it."""
+
+CHUNK = {"lanes": 16, "loops": 4096}
+"""Elements that a work-item merges, by geometry; each divides twice any run's."""
 
 KEYS = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 """OpenCL C type of a key by the bytes of an element."""
@@ -27,6 +36,13 @@ def key_definitions(dtype: DType, descending: bool) -> dict[str, object]:
     rule, suffix = key_rule(dtype, descending), "UL" if dtype.itemsize == 8 else "U"
     constants = {"SIGN": rule.sign, "INFINITE": rule.infinity, "FLIP": rule.flip}
     return {"KEY": KEYS[dtype.itemsize], **{name: f"{value}{suffix}" for name, value in constants.items()}}
+
+
+def parts_of(rows: int, n: int, units: int) -> tuple[int, int]:
+    """How many runs a CPU device sorts of each row, and the elements of one: as many as keep its compute units busy."""
+    parts = max(1, min(-(-units // rows), n // PART))
+    run = n if parts == 1 else -(-n // parts // CHUNK["loops"]) * CHUNK["loops"]
+    return -(-n // run), run
 
 
 def _supports(call: Call) -> str | None:
@@ -42,11 +58,8 @@ def _prepare(call: Call) -> Prepared:
     )
     if not shape:
         shape, source, target = (1,), (0,), (0,)
-    rows = x.size // n
+    rows, geometry, units = x.size // n, device.geometry, device.details["compute units"]
     steps = x.strides[params.axis], out.strides[params.axis]
-    block = min(BLOCK, 1 << (n - 1).bit_length())
-    blocks, items = -(-n // block), max(1, min(ITEMS, block // 2))
-    passes = (blocks - 1).bit_length()
     reach = [b for its, step in zip((source, target), steps, strict=True) for b in span((*shape, n), (*its, step))]
     size = x.dtype.itemsize
     types = build.index_types(rows * n, *reach)
@@ -58,37 +71,65 @@ def _prepare(call: Call) -> Prepared:
         "INDICES": int(indices),
         "KEPT": len(shape),
     }
+    scratch: list[int] = []
+    widths: list[int] = []
+
+    def pieces(elements: int) -> list[Slot]:
+        """Scratch for so many keys, and for as many indices where there are some."""
+        found = []
+        for nbytes in (size, width) if indices else (size,):
+            found.append(Slot("scratch", len(scratch)))
+            scratch.append(elements * nbytes)
+            widths.append(nbytes)
+        return found
+
+    work = rows * n * (WORK_EACH + WORK_DIGIT * size)
 
     def made(last: bool, more: dict[str, int], operands: list[Slot], numbers: tuple[int, ...], groups: int, each: int):
         text = build.assemble(
-            ("sort_keys", "sort"), {**common, "LAST": int(last), **more}, "", fp64=False, correctly_rounded=True
+            ("sort_keys", "sort", f"sort_{geometry}"),
+            {**common, "LAST": int(last), **more},
+            "",
+            fp64=False,
+            correctly_rounded=True,
         )
-        kernel = device.kernel("kernels/opencl/sort.cl", text, "sort")
+        kernel = device.kernel(f"kernels/opencl/sort_{geometry}.cl", text, "sort")
         build.set_numbers(device, kernel, 2 * len(operands), fields, *numbers)
-        units = [1 if s.kind != "scratch" else width if s.index >= 2 else size for s in operands]
-        return build.launch(device, kernel, tuple(operands), (groups * each,), (each,), units)
-
-    def kept_in(piece: int) -> list[Slot]:
-        """Keys, and indices where there are some, of one of the two halves of the scratch."""
-        return [Slot("scratch", piece), Slot("scratch", 2 + piece)] if indices else [Slot("scratch", piece)]
+        its_units = [widths[s.index] if s.kind == "scratch" else 1 for s in operands]
+        return build.launch(device, kernel, tuple(operands), (groups * each,), (each,), its_units, work)
 
     launches: list[Launch] = []
-    to = [Slot("output")] if passes == 0 else kept_in(0)
-    launches.append(
-        made(passes == 0, {"BLOCK": block, "ITEMS": items}, [*to, Slot("input")], (n, blocks), rows * blocks, items)
-    )
-    chunk = CHUNK[device.geometry]
+    if geometry == "loops":
+        parts, run = parts_of(rows, n, units)
+        passes, runs = (parts - 1).bit_length(), rows * parts
+        kept_in = [pieces(rows * n) for _ in range(min(2, passes))]
+        to = kept_in[0] if passes else [Slot("output")]
+        each, short = -(-runs // (4 * units)), run <= FEW
+        items = -(-runs // each)
+        halves = [] if short else pieces(2 * run * items)
+        more = {"RUN": run, "SHORT": int(short)}
+        operands = [*to, *halves, Slot("input")]
+        launches.append(made(passes == 0, more, operands, (n, parts, runs, each), items, 1))
+        groups_of = 1
+    else:
+        run = min(BLOCK, 1 << (n - 1).bit_length())
+        parts, items = -(-n // run), max(1, min(ITEMS, run // 2))
+        passes = (parts - 1).bit_length()
+        kept_in = [pieces(rows * n) for _ in range(2 if passes else 0)]
+        to = kept_in[0] if passes else [Slot("output")]
+        more = {"BLOCK": run, "ITEMS": items}
+        launches.append(made(passes == 0, more, [*to, Slot("input")], (n, parts), rows * parts, items))
+        groups_of = 64
+    chunk = CHUNK[geometry]
     chunks = -(-n // chunk)
     for number in range(passes):
         last = number == passes - 1
-        to = [Slot("output")] if last else kept_in(1 - number % 2)
-        groups = -(-rows * chunks // 64)
-        numbers = (n, block << number, chunks, rows)
-        launches.append(made(last, {"CHUNK": chunk}, [*to, *kept_in(number % 2)], numbers, groups, 64))
-    if passes == 0:
-        return Prepared(tuple(launches))
-    scratch = (rows * n * size,) * 2 + ((rows * n * width,) * 2 if indices else ())
-    return Prepared(tuple(launches), scratch)
+        to = [Slot("output")] if last else kept_in[1 - number % 2]
+        groups = -(-rows * chunks // groups_of)
+        operands = [*to, *kept_in[number % 2]]
+        numbers = (n, run << number, chunks, rows)
+        launches.append(made(last, {"CHUNK": chunk}, operands, numbers, groups, groups_of))
+    return Prepared(tuple(launches), tuple(scratch))
 
 
 KERNELS = (Kernel("sort", "opencl.sort", "opencl/sort.cl", _supports, _prepare),)

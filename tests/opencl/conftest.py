@@ -28,6 +28,11 @@ SLOW = re.compile(
     r"|test_(attention|convolution|quantized_matmul)_compiles_without_spills\[.*(tgllp|pvc)"
     r"|main_loop\[(bfloat16|uint8|(?!float16).*small|.*small-pvc)|(packing|epilogues_and_wide_\w+|be_said_again)\[pvc"
     r"|every_element_is_in_its_lane\[(dg2-(bfloat16|int8)|pvc-(float16|uint8))|test_every_tile\[(pvc|dg2-small)"
+    r"|runs_of_every_class\[(pocl-(?!float32)|intel-(bool|uint32|int64))|strided_rows\[pocl|any_number_of_runs\[pocl-[25]"
+    r"|any_number_of_runs\[intel-[25]|both_geometries\[(pocl|intel-loops)|first_places\[pocl"
+    r"|rows_of_one_block\[(pocl-(?!float32-cumulative_sum)|intel-(?!float32|int32-cumulative_sum))"
+    r"|rows_and_elements\[(pocl-(?!loops-float32)|intel-lanes|intel-loops-(?!int8|float32))"
+    r"|of_range_gives_zero\[(pocl-lanes|intel-lanes)|long_rows_by_sub_groups\[4096"
     r"|random_programs\[pocl-\w+-[2-9]"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )

@@ -159,7 +159,28 @@ def test_many_short_rows(device: accel.Device, n: int) -> None:
     if device.packs_items:
         x = accel.asarray(np.ascontiguousarray(x[:, :n]), device=device)
         its, _ = row.kind(request(device, "row", Rows(softmax(), 1), [x], [x]))
-        assert its.form.geometry == ("items" if n <= 16 else "sub-groups" if n <= 256 else "lanes")
+        assert its.form.geometry == ("items" if n <= 16 else "sub-groups")
+
+
+@pytest.mark.parametrize("n", [1000, 4096, 2 * 4096 + 37])
+def test_many_long_rows_by_sub_groups(backend: Any, n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elements that are held in local memory, and that are computed again where it is too small; rows of blocks."""
+    device = backend.device("intel")
+    if device is None or not device.shuffles(16):
+        pytest.skip("no CPU device here has sub-groups")
+    original = row.form
+    for local in (1 << 18, 1 << 10):
+        monkeypatch.setattr(row, "form", lambda *given, local=local: original(*given[:-1], local))
+        accel.dispatch.forget()
+        x = numbers(n, 17, 2 * n)
+        check(device, softmax(), 1, x[:, ::2])
+        check(device, spread(), 1, x[::-1, n:][:, ::-1])
+        placed = accel.asarray(np.ascontiguousarray(x[:, :n]), device=device)
+        its, _ = row.kind(request(device, "row", Rows(softmax(), 1), [placed], [placed]))
+        assert its.form.geometry == "sub-groups"
+        assert (its.form.held > 0) == (local == 1 << 18)
+        assert its.form.blocks == (n > 4096)
+    accel.dispatch.forget()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

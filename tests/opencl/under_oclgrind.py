@@ -11,7 +11,7 @@ import accel
 from accel import registry
 from accel.backends import opencl
 from accel.dtypes import TABLE
-from accel.kernels.opencl import attention
+from accel.kernels.opencl import attention, scan, sort
 from accel.ops import canonical
 from accel.ops.primitive.row import Rows, evaluate
 from accel.ops.primitive.row import rows as run_rows
@@ -95,6 +95,12 @@ def kernels(device: accel.Device) -> None:
     good = (far >= -4171) & (far < 4171)
     assert (got == np.where(good, rows[:, ::-1][:, np.where(good, far, 0)[0]], 0)).all()
     assert (np.asarray(on(x)[[5, -6], :, [[0], [6]]]) == x[[5, -6], :, [[0], [6]]]).all()
+    for operand in (rows, columns, x[:, ::2, ::-1]):  # several runs of a row, with a launch that merges them
+        for op in ("sort", "argsort"):
+            assert (np.asarray(getattr(accel, op)(on(operand))) == getattr(np, op)(operand, kind="stable")).all()
+        got = np.asarray(accel.cumulative_sum(on(operand), axis=-1, include_initial=True))
+        want = registry.OPS["cumulative_sum"].canonical(operand, axis=-1, include_initial=True)
+        assert (got == want).all()
     vector, values = np.sort(rows[0])[::2], columns[:, ::-3]
     assert (
         np.asarray(accel.searchsorted(on(vector), on(values), side="right")) == vector.searchsorted(values, "right")
@@ -171,6 +177,8 @@ if __name__ == "__main__":
     simulated = started.adopt(cl.CommandQueue(context))
     assert "Oclgrind" in simulated.description, simulated.description
     simulated.geometry = "loops" if mode == "loops" else "lanes"
+    sort.parts_of = lambda rows, n, units: (-(-n // 4096), 4096) if n > 4096 else (1, n)
+    scan.ALONE = 1 << 10
     if mode == "control":
         control(simulated)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -167,6 +168,20 @@ def test_contraction_would_be_seen(device: Any) -> None:
     assert not differences(Built(device, {"k": program}).run("k", x), expected, x)
     fused = "static inline float f_k(float x0) { return fma(x0, x0, x0); }\n"
     assert differences(Built(device, {"k": program}, body=fused).run("k", x), expected, x)
+
+
+def test_floats_are_chosen_without_a_branch() -> None:
+    """An operand of ?: that is a call, such as the bits of a NaN, makes a branch of it, and PoCL's loops stay scalar on
+    some CPUs. The control: what select() replaces is in many functions."""
+    chosen = 0
+    for name, row in FUNCTIONS.items():
+        for dtype in set(row.dtypes) & {"float32", "float64"}:
+            dtypes = row.argument_dtypes(dtype)
+            text = opencl.print_program(program_for(name, dtypes), "f")
+            assert not re.search(r"const (float|double) \w+ = [^;]*\?", text), name
+            chosen += text.count("= select(")
+    assert chosen > 100
+    assert "select(x1, x0, (long)t" in opencl.print_program(program_for("maximum", ("float64", "float64")), "f")
 
 
 SEEDS = (

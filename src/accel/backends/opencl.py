@@ -40,6 +40,13 @@ POOLED = 64 << 20
 HELD = 1 << 30
 """Bytes of unused buffers at which the pool gives all of them back to the driver."""
 
+LOCAL_EXECUTION = 1 << 31
+"""CL_QUEUE_THREAD_LOCAL_EXEC_ENABLE_INTEL (cl_intel_exec_by_local_thread): a queue whose kernels run in the thread that
+enqueues them, before it goes on."""
+
+SELECTORS = 64
+"""Selectors whose devices are kept at least: to ask the driver for all names costs as much as a launch."""
+
 PROGRAMS = 512
 """Programs that a device keeps at least, once built; plans hold those that they launch."""
 
@@ -80,6 +87,10 @@ class OpenCLDevice(Device):
         self._sub_groups = opencl_query.sub_group_sizes(device)
         self.matrix_lanes = opencl_query.matrix_lanes(device.extensions.split(), self._sub_groups)
         self._queue = queue
+        self._runs_locally = queue is None and "cl_intel_exec_by_local_thread" in device.extensions.split()
+        self._local_queue: Any = None
+        self._shared = queue is not None
+        self._queued = self._finished = 0
         self._context: Any = None if queue is None else _context_of(queue)
         self._pool: Any = None if queue is None else _pool_of(queue)
         self._programs: Cache[str, Any] = Cache(PROGRAMS)
@@ -130,7 +141,9 @@ class OpenCLDevice(Device):
 
     @property
     def queue(self) -> pyopencl.CommandQueue:
-        """The in-order queue. Raises BackendUnavailableError in a forked child."""
+        """The in-order queue. Raises BackendUnavailableError in a forked child. Who has it may queue work of their own,
+        which this device then waits for, too."""
+        self._shared = True
         return self._queue or self._start()
 
     @property
@@ -152,6 +165,8 @@ class OpenCLDevice(Device):
                     context = self.served(lambda: cl.Context([self.cl_device]))
                     queue = self.served(lambda: cl.CommandQueue(context, self.cl_device))
                     self._pool = _pool_of(queue)  # first, as other threads look at the others
+                    if self._runs_locally:
+                        self._local_queue = cl.CommandQueue(context, self.cl_device, LOCAL_EXECUTION)
                     self._context, self._queue = context, queue
                 except cl.Error as error:
                     raise BackendUnavailableError(
@@ -166,8 +181,9 @@ class OpenCLDevice(Device):
             f"{self}: OpenCL was started before this process was forked, and OpenCL runtimes do not survive that; "
             "start workers with multiprocessing's 'spawn' or 'forkserver' method, or use OpenCL only after the fork"
         )
-        _abandoned.append((self._context, self._queue, self._pool, self._programs))
-        self._context, self._queue, self._pool, self._programs = None, None, None, Cache(PROGRAMS)
+        _abandoned.append((self._context, self._queue, self._local_queue, self._pool, self._programs))
+        self._context, self._queue, self._local_queue, self._pool = None, None, None, None
+        self._programs = Cache(PROGRAMS)
         self.lock, self._build_lock = _Refusal(self._lost), threading.Lock()
 
     # memory
@@ -242,7 +258,7 @@ class OpenCLDevice(Device):
     def _copy(self, target: Any, source: Any, nbytes: int, **offset: int) -> None:
         cl = library()
 
-        queue = self.queue
+        queue = self._queue or self._start()
         queued = self.served(lambda: cl.enqueue_copy(queue, target, source, is_blocking=False, **offset), nbytes)
         self._wait(queued.wait)
 
@@ -267,11 +283,21 @@ class OpenCLDevice(Device):
 
         return bool(buffer.flags & cl.mem_flags.READ_ONLY)
 
-    @driver_call
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued that has not been waited for."""
+        return self._queued == self._finished and not self._shared
+
     def synchronize(self) -> None:
-        """Waits for the queue; nothing to wait for where this process has used none."""
-        if self._queue is not None:
-            self._wait(self._queue.finish)
+        """Waits for the queue, unless there is nothing to wait for."""
+        if self._queue is not None and not self.idle:
+            self._finish()
+
+    @driver_call
+    def _finish(self) -> None:
+        queued = self._queued
+        self._wait(self._queue.finish)
+        self._finished = queued
 
     def _wait(self, wait: Callable[[], Any]) -> None:
         """Waits for queued work. If it ran out of memory its results are not there, so there is no second try."""
@@ -320,11 +346,21 @@ class OpenCLDevice(Device):
         wide = self.kind == "cpu" and self._fp64 and not self.correctly_rounded
         return ("-cl-std=CL1.2", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
 
-    def enqueue(self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...]) -> None:
-        """Queues a kernel whose arguments are set. size: of the whole range, a multiple of local."""
+    def enqueue(
+        self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...], light: bool = False
+    ) -> None:
+        """Queues a kernel whose arguments are set; the lock is held. size: of the whole range, a multiple of local.
+
+        light: it takes less time than waking the threads of a CPU device and being woken by them. Where the device can,
+        and nothing is queued that it might have to wait for, it runs at once in the calling thread.
+        """
         cl = library()
 
-        queue = self.queue
+        queue = self._queue or self._start()
+        if light and self._local_queue is not None and self.idle:
+            queue = self._local_queue
+        else:
+            self._queued += 1
         try:
             cl.enqueue_nd_range_kernel(queue, kernel, size, local)
         except Exception as error:  # no `served` here: a launch is to be fast
@@ -340,6 +376,7 @@ class OpenCLBackend(Backend):
     def __init__(self) -> None:
         self._devices = tuple(OpenCLDevice(device, f"opencl:{i}") for i, device in enumerate(_discover()))
         self._adopted: weakref.WeakValueDictionary[int, OpenCLDevice] = weakref.WeakValueDictionary()
+        self._selected: Cache[str, OpenCLDevice] = Cache(SELECTORS)
         self._lock = threading.Lock()
 
     def devices(self) -> tuple[OpenCLDevice, ...]:
@@ -352,7 +389,13 @@ class OpenCLBackend(Backend):
             return self._devices[int(selector)] if int(selector) < len(self._devices) else None
         if selector.startswith("queue-"):
             return next((d for d in self._adopted.values() if d.name == f"opencl:{selector}"), None)
-        wanted = selector.lower()
+        found = self._selected.find(selector)
+        if found is None and (found := self._described(selector.lower())) is not None:
+            self._selected.keep(selector, found)
+        return found
+
+    def _described(self, wanted: str) -> OpenCLDevice | None:
+        """The first device that has such words in lower case."""
 
         def platform(device: OpenCLDevice) -> str:
             found = device.cl_device.platform

@@ -20,8 +20,8 @@ COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 class Dialect:
     """types: local type of each dtype (bool: the logical type). storage_bool: type of a stored bool.
     suffixes: of integer literals by dtype, for 32 and 64 bits.
-    bitcast: text from (target dtype, operand). call: text from (primitive, dtype, operands) of fma, sqrt, div, abs and
-    the roundings; None leaves div to the operator.
+    bitcast: text from (target dtype, operand). call: text from (primitive, dtype, operands) of fma, sqrt, div, abs,
+    select and the roundings; None leaves div and select to the operators.
     """
 
     types: dict[str, str]
@@ -82,7 +82,7 @@ class Dialect:
     def _text(self, node: Expr, a: tuple[str, ...]) -> str:
         op, dtype = node.op, node.dtype
         if op == "select":
-            return f"{a[0]} ? {a[1]} : {a[2]}"
+            return self.call(op, dtype, a) or f"{a[0]} ? {a[1]} : {a[2]}"
         if op in COMPARE:
             return f"{a[0]} {COMPARE[op]} {a[1]}"
         if op == "bitcast":

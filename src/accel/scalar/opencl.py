@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from . import convert
 from .c_dialect import Dialect
-from .expr import schedule
+from .expr import FLOATS, schedule
 from .program import Program
 
 TYPES = {
@@ -41,6 +41,8 @@ def _bitcast(dtype: str, operand: str) -> str:
 def _call(op: str, dtype: str, operands: tuple[str, ...]) -> str | None:
     if op in ("div", "sqrt") and dtype == "float32":
         return f"accel_{op}_f32({', '.join(operands)})"
+    if op == "select" and dtype in FLOATS:  # an operand of ?: that is a call, as of a NaN's bits, is branched around
+        return f"select({operands[2]}, {operands[1]}, ({'int' if dtype == 'float32' else 'long'}){operands[0]})"
     if op in ("fma", "sqrt", "floor", "ceil", "trunc", "rint", "abs"):
         return f"{'fabs' if op == 'abs' else op}({', '.join(operands)})"
     return None
