@@ -3,7 +3,7 @@
 #   make demo       the main job, on every device found, with an OpenCL CPU device from pip
 #   make test       the whole test suite; PYTEST_ARGS="-k matmul" for a part of it
 #   make gpu        what a machine with a GPU can show, within ten minutes, in one folder to keep and send
-#   make check      formatters and linters; generated pages of docs/ are not stale
+#   make check      formatters and linters; generated pages of docs/ are not stale; GPUs' code is not worse than they say
 #   make sanitize   the C++ kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make deep       the test suite with many random examples, and the tests marked slow
 #   make clean      removes everything that make made
@@ -58,6 +58,7 @@ check: $(DONE)/accel $(DONE)/extra-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python docs/gpu_code.py --check
 
 sanitize: $(DONE)/accel $(DONE)/extra-all
 	PATH="$(abspath $(BIN)):$$PATH" tests/native/sanitize.sh

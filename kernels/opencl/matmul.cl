@@ -67,12 +67,12 @@ static inline INDEX batch_offset(UINDEX place, __private const INDEX *lengths, _
 #define ITEMS_Y (TILE_M / MICRO_M)
 #define ITEMS (ITEMS_X * ITEMS_Y)
 
-// One step of k for all accumulators of a work-item: rows y, y + ITEMS_Y, … and columns x, x + ITEMS_X, …
+// One step of k for all accumulators of a work-item, which has neighbouring rows and columns: one message reads each.
 #define ADVANCE(step)                                                                                                 \
   {                                                                                                                   \
     ACC left[MICRO_M], right[MICRO_N];                                                                                \
-    _Pragma("unroll") for (int i = 0; i < MICRO_M; ++i) left[i] = slice_a[step][y + i * ITEMS_Y];                     \
-    _Pragma("unroll") for (int j = 0; j < MICRO_N; ++j) right[j] = slice_b[step][x + j * ITEMS_X];                    \
+    JOIN(vstore, MICRO_M)(JOIN(vload, MICRO_M)(0, &slice_a[step][y * MICRO_M]), 0, left);                             \
+    JOIN(vstore, MICRO_N)(JOIN(vload, MICRO_N)(0, &slice_b[step][x * MICRO_N]), 0, right);                            \
     _Pragma("unroll") for (int i = 0; i < MICRO_M; ++i) {                                                             \
       _Pragma("unroll") for (int j = 0; j < MICRO_N; ++j) chunk[i][j] = MULTIPLY_ADD(left[i], right[j], chunk[i][j]); \
     }                                                                                                                 \
@@ -95,8 +95,8 @@ __attribute__((intel_reqd_sub_group_size(SUB_GROUP)))
 __attribute__((reqd_work_group_size(ITEMS_X, ITEMS_Y, 1))) __kernel void multiply(
     __global OUT *out, const long at, __global const IN *a, const long a_at, __global const IN *b,
     const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
-  __local ACC slice_a[TILE_K][TILE_M + 1];
-  __local ACC slice_b[TILE_K][TILE_N + 1];
+  __local ACC slice_a[TILE_K][TILE_M + 4];
+  __local ACC slice_b[TILE_K][TILE_N + 4];
 #if CHUNKED
   __local ACC sum[MICRO_M * MICRO_N][ITEMS];
 #endif
@@ -140,10 +140,10 @@ __attribute__((reqd_work_group_size(ITEMS_X, ITEMS_Y, 1))) __kernel void multipl
   __global OUT *to = out + at + batch_offset(batch, g.batch, g.out);
 #pragma unroll
   for (int i = 0; i < MICRO_M; ++i) {
-    const INDEX row = first_row + y + i * ITEMS_Y;
+    const INDEX row = first_row + y * MICRO_M + i;
 #pragma unroll
     for (int j = 0; j < MICRO_N; ++j) {
-      const INDEX column = first_column + x + j * ITEMS_X;
+      const INDEX column = first_column + x * MICRO_N + j;
 #if CHUNKED
       const ACC total = sum[i * MICRO_N + j][item] + chunk[i][j];
 #else

@@ -33,7 +33,7 @@ class Tile:
 
     def local_bytes(self, itemsize: int) -> int:
         """Two slices and the sums of finished chunks."""
-        return itemsize * (self.k * (self.m + self.n + 2) + self.m * self.n)
+        return itemsize * (self.k * (self.m + self.n + 8) + self.m * self.n)
 
 
 TILES = {4: (Tile(64, 64, 16, 8, 4), Tile(32, 32, 16, 4, 4)), 8: (Tile(32, 64, 16, 4, 4), Tile(32, 32, 8, 4, 4))}

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import ml_dtypes
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 import accel
 from accel.array import Array
+from accel.backends import opencl_query
 from accel.conversion import to_numpy
 from accel.dtypes import TABLE
 from accel.testing.compare import differing
@@ -241,3 +243,15 @@ def test_a_queues_device_is_one_object_where_it_is_and_unknown_elsewhere():
     script = f"import pickle, accel; pickle.loads({text!r})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120)
     assert f"DeviceError: unpickling: the device {x.device} is not here" in done.stderr
+
+
+def test_a_buffer_larger_than_kernels_reach_is_refused(monkeypatch):
+    """As a device is described that addresses 1024 bytes: the argument, what came and what was expected are named."""
+    small = SimpleNamespace(max_mem_alloc_size=1024)
+    monkeypatch.setattr(
+        "accel.interop.pyopencl.unaddressable", lambda nbytes, device: opencl_query.unaddressable(nbytes, small)
+    )
+    fits, large = put(np.ones(256, np.float32)), put(np.ones(257, np.float32))
+    assert same((accel.negative(fits)).get(), -np.ones(256, np.float32))
+    with pytest.raises(accel.ArgumentError, match=r"negative: .*the buffer has 1028 bytes; expected at most 1024"):
+        accel.negative(large)

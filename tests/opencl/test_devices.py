@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -285,3 +286,20 @@ def test_after_fork(device: Any, tmp_path: Path) -> None:
     assert all("fork" in error and "spawn" in error for error in errors)
     assert listed == "True"
     assert float(total) == 10.0
+
+
+def test_buffers_beyond_what_programs_address() -> None:
+    """Of a GPU that says 4 GiB less a page, as Intel's do, and has more memory: the limit itself is served."""
+    arc = SimpleNamespace(max_mem_alloc_size=(4 << 30) - 4096, global_mem_size=16 << 30)
+    assert opencl_query.unaddressable(arc.max_mem_alloc_size, arc) is None
+    reason = opencl_query.unaddressable(arc.max_mem_alloc_size + 1, arc)
+    assert reason is not None
+    assert f"the buffer has {arc.max_mem_alloc_size + 1} bytes; expected at most {arc.max_mem_alloc_size}" in reason
+    assert "-cl-intel-greater-than-4GB-buffer-required" in reason
+
+
+def test_arrays_beyond_what_the_device_allows(device: Any) -> None:
+    """Refused before the driver is asked, with the limit."""
+    largest = device.cl_device.max_mem_alloc_size
+    with pytest.raises(accel.OutOfMemoryError, match=rf"at most {largest} in one array \(CL_DEVICE_MAX_MEM_ALLOC_SIZE"):
+        accel.empty((largest + 1,), dtype=accel.uint8, device=device)

@@ -238,7 +238,9 @@ class OpenCLDevice(Device):
             raise
 
     def _too_large(self, nbytes: int | None, error: pyopencl.Error | None = None) -> OutOfMemoryError:
-        said = f", at most {self._largest} in one array" + ("" if error is None else f" ({error})")
+        said = f", at most {self._largest} in one array (CL_DEVICE_MAX_MEM_ALLOC_SIZE)" + (
+            "" if error is None else f" ({error})"
+        )
         if nbytes is None:
             return OutOfMemoryError(
                 f"{self}: the device ran out of memory or of other resources; it has {self.memory} bytes{said}"

@@ -141,6 +141,24 @@ def sub_group_sizes(device: pyopencl.Device) -> tuple[int, ...]:
     return () if failed else tuple(sizes[: size.value // ctypes.sizeof(ctypes.c_size_t)])
 
 
+def unaddressable(nbytes: int, device: pyopencl.Device) -> str | None:
+    """Why kernels would not reach all of a user's buffer, or None.
+
+    Programs for Intel's GPUs address 4 GiB of a buffer, which is what the device then says is its largest, unless they
+    are built for more; whoever asks for it (CL_MEM_ALLOW_UNRESTRICTED_SIZE_INTEL) can have a larger buffer all the
+    same, and nothing fails but the results. Plans hold for arrays of a layout in whatever buffer, so all programs
+    would have to be built for it, whose accesses then take several instructions more.
+    """
+    largest = device.max_mem_alloc_size
+    if nbytes <= largest:
+        return None
+    return (
+        f"the buffer has {nbytes} bytes; expected at most {largest} (CL_DEVICE_MAX_MEM_ALLOC_SIZE), beyond which "
+        "programs need a build option that accel does not use (-cl-intel-greater-than-4GB-buffer-required); "
+        "split it into buffers of that size"
+    )
+
+
 def matrix_lanes(extensions: Iterable[str], sub_groups: Sequence[int]) -> int | None:
     """Work-items of a sub-group that multiplies by an Intel GPU's matrix units: the fewest that the device has, as the
     extension asks, where these are 8 or 16, for which it has built-ins. None where there are none."""

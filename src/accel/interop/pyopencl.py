@@ -11,6 +11,7 @@ from pyopencl import array as cl_array
 from .. import registry
 from ..array import Array
 from ..backends.base import Device
+from ..backends.opencl_query import unaddressable
 from ..conversion import cast_on_host, store, to_numpy
 from ..dtypes import as_dtype
 from ..errors import ArgumentError
@@ -20,8 +21,9 @@ from ..layout import layout, span
 def to_array(value: cl_array.Array, home: Device, argument: str) -> Array:
     """A pyopencl array's elements as an `Array` on the device of its queue, without a copy; home has no say.
 
-    Raises ArgumentError for arrays without a queue, in shared virtual memory or a write-only buffer, or whose elements
-    are misaligned; DtypeError; DeviceError for an out-of-order queue; BackendUnavailableError.
+    Raises ArgumentError for arrays without a queue, in shared virtual memory, in a write-only buffer or one that is
+    larger than kernels reach, or whose elements are misaligned; DtypeError; DeviceError for an out-of-order queue;
+    BackendUnavailableError.
     """
     dtype = as_dtype(value.dtype, argument)
     device, size = _device(value, argument), dtype.itemsize
@@ -34,6 +36,8 @@ def to_array(value: cl_array.Array, home: Device, argument: str) -> Array:
         )
     if memory.flags & cl.mem_flags.WRITE_ONLY:
         raise ArgumentError(f"{argument}: the buffer is write-only (mem_flags.WRITE_ONLY); accel reads its operands")
+    if reason := unaddressable(memory.size, value.queue.device):
+        raise ArgumentError(f"{argument}: {reason}")
     if value.offset % size or any(step % size for step in value.strides):
         raise ArgumentError(
             f"{argument}: the offset or a stride is no multiple of the {size} bytes of {dtype}; copy it"
