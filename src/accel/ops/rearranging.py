@@ -102,8 +102,13 @@ def _each(op: str, arrays: tuple[Any, ...], ndim: int) -> Any:
     found = []
     for i, x in enumerate(arrays):
         array, restore = viewed(op, x, f"arrays[{i}]")
-        found.append(restore(expand_dims(array, axis=NEW_AXES.get((ndim, array.ndim), ()))))
+        found.append(restore(_widened(array, ndim)))
     return found[0] if len(found) == 1 else tuple(found)
+
+
+@remembered
+def _widened(x: Array, ndim: int) -> Any:
+    return expand_dims(x, axis=NEW_AXES.get((ndim, x.ndim), ()))
 
 
 def atleast_1d(*arrays: Any) -> Any:

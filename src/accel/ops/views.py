@@ -32,6 +32,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
 def viewed(op: str, x: Any, argument: str = "x") -> tuple[Array, interop.Restore]:
     """x as an `Array` where it lies, and what turns a view of it back into x's kind. A view computes nothing, so an
     array of the host stays there, and shares its memory, whatever the default device is."""
+    if type(x) is Array:
+        return x, interop.unchanged
     library = interop.library(x)
     if library is None or library.device_of(x) is not None:
         (array,), restore = interop.adopt(op, **{argument: x})
