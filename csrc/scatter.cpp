@@ -11,15 +11,16 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kLanes = 64, kBlock = 4096;  // of rule 2
-constexpr int64_t kTile = 64;                  // elements of a row that are summed side by side
-constexpr int64_t kWide = 1 << 9;              // the same where a cell has no more rows than lanes
-constexpr int64_t kAhead = 8;                  // rows before a row is added, it is asked for
-constexpr int64_t kAskedBytes = 1 << 14;       // of the next cells' rows that are asked for while one is folded
-constexpr int64_t kPart = 1 << 14;             // elements between two checkpoints
-constexpr int64_t kPiece = 64;                 // elements of a row that one task of several moves at least
-constexpr double kGrain = 1 << 15;             // elements of a task
-constexpr double kThreadElements = 1 << 16;    // elements that are worth a thread
+constexpr int64_t kLanes = kFoldedRows, kBlock = 4096;  // of rule 2
+constexpr int64_t kTile = 64;                           // elements of a row that are summed side by side
+constexpr int64_t kWide = kFoldedColumns;               // the same where a cell has no more rows than lanes
+constexpr int64_t kAhead = 8;                           // rows before a row is added, it is asked for
+constexpr int64_t kAskedBytes = 1 << 14;     // of the next cells' rows that are asked for while one is folded
+constexpr int64_t kLine = 64;                // bytes of a cache line
+constexpr int64_t kPart = 1 << 14;           // elements between two checkpoints
+constexpr int64_t kPiece = 64;               // elements of a row that one task of several moves at least
+constexpr double kGrain = 1 << 15;           // elements of a task
+constexpr double kThreadElements = 1 << 16;  // elements that are worth a thread
 
 /// Whether there is a cell of that number; `at`: the offset of its first element.
 inline bool place(const ScatterProblem& p, int64_t cell, int64_t& at) {
@@ -189,6 +190,7 @@ template <class T, class Combine>
 struct Rows {
   const Source<T>& source;
   const int64_t* order;
+  RowFold folds;
   int64_t offset, step, n;
 
   /// The first element; null where the row is zeros.
@@ -229,74 +231,14 @@ struct Rows {
   }
 
  private:
-  using V __attribute__((vector_size(16))) = T;
-  static constexpr int64_t kWidth = 16 / int64_t{sizeof(T)};
-
-  /// What lane L of N holds when lanes have been folded down to S: `every` rows are from one to the next.
-  template <int L, int S, int N, class U>
-  __attribute__((always_inline)) static U lane(const T* const* rows, int64_t every, int64_t c) {
-    if constexpr (S >= N) {
-      U x;
-      std::memcpy(&x, rows[L * every] + c, sizeof x);
-      return x;
-    } else if constexpr (L + S < N) {
-      const U a = lane<L, 2 * S, N, U>(rows, every, c);
-      return Combine::of(a, lane<L + S, 2 * S, N, U>(rows, every, c));
-    } else {
-      return lane<L, 2 * S, N, U>(rows, every, c);
-    }
-  }
-
-  template <int N>
-  static void fold_lanes(const T* const* rows, int64_t every, int64_t n, T* total) {
-    int64_t c = 0;
-    for (; c + 2 * kWidth <= n; c += 2 * kWidth) {
-      const V x = lane<0, 1, N, V>(rows, every, c), y = lane<0, 1, N, V>(rows, every, c + kWidth);
-      std::memcpy(total + c, &x, sizeof x);
-      std::memcpy(total + c + kWidth, &y, sizeof y);
-    }
-    for (; c < n; ++c) total[c] = lane<0, 1, N, T>(rows, every, c);
-  }
-
-  void fold_few(const T* const* rows, int64_t every, int64_t count, T* total) const {
-    switch (count) {
-      case 1:
-        return fold_lanes<1>(rows, every, n, total);
-      case 2:
-        return fold_lanes<2>(rows, every, n, total);
-      case 3:
-        return fold_lanes<3>(rows, every, n, total);
-      case 4:
-        return fold_lanes<4>(rows, every, n, total);
-      case 5:
-        return fold_lanes<5>(rows, every, n, total);
-      case 6:
-        return fold_lanes<6>(rows, every, n, total);
-      case 7:
-        return fold_lanes<7>(rows, every, n, total);
-      default:
-        return fold_lanes<8>(rows, every, n, total);
-    }
-  }
-
-  /// The same of rows that have a lane each, in registers. Of more than 8, the lanes l, l + 8, … are folded by
-  /// themselves first, as halving does.
+  /// The same of rows that have a lane each.
   void fold(int64_t first, int64_t count, T* total) const {
-    const T* rows[kLanes];
+    const void* rows[kLanes];
     for (int64_t l = 0; l < count; ++l) {
-      rows[l] = row(first + l);
-      if (!rows[l]) rows[l] = kZeros<T>;
+      const T* const its = row(first + l);
+      rows[l] = its ? its : kZeros<T>;
     }
-    if (count <= 8) return fold_few(rows, 1, count, total);
-    T parts[8 * kWide];
-    const T* folded[8];
-    for (int64_t l = 0; l < 8; ++l) {
-      folded[l] = rows[l];
-      if (l + 8 >= count) continue;
-      fold_few(rows + l, 8, (count - l + 7) / 8, parts + l * n);
-      folded[l] = parts + l * n;
-    }
-    fold_few(folded, 1, 8, total);
+    folds(count, n, rows, total);
   }
 
   void halve(T* lanes, int64_t half, int64_t left) const {
@@ -314,7 +256,7 @@ struct Rows {
 /// Tasks are parts of the sorted order; each has the cells whose first row is in it, and where there is a start, those
 /// before them that have no rows.
 template <class T, class Combine>
-void fold_rows(const ScatterProblem& p, const Nest& nest, const ScatterOperands& operands, int threads,
+void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const ScatterOperands& operands, int threads,
                Interrupt& interrupt) {
   const Source<T> source(p, operands);
   const int64_t* const order = operands.order;
@@ -353,6 +295,7 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, const ScatterOperands&
   const int64_t bytes = columns * int64_t{sizeof(T)};
   const int64_t ahead =
       nest.rank() == 1 && value_step == 1 && bytes >= 64 ? std::max<int64_t>(1, kAskedBytes / bytes) : 0;
+  const int64_t asks = std::min(bytes, kAskedBytes);
   parallel_for((p.count + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t stop = std::min(p.count, (task + 1) * share);
     int64_t i = task * share, asked = i;
@@ -371,7 +314,12 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, const ScatterOperands&
       for (; (i - first - 1) / size >= kBlock; ++level) size *= kBlock;
       for (asked = std::max(asked, i); asked < std::min(p.count, i + ahead); ++asked) {
         const char* const row = reinterpret_cast<const char*>(source.row(place_of(asked)));
-        for (int64_t at = 0; at < std::min(bytes, kAskedBytes); at += 64) __builtin_prefetch(row + at);
+        int64_t line = 0;
+        for (; line + 4 * kLine <= asks; line += 4 * kLine) {
+#pragma GCC unroll 4
+          for (int64_t k = 0; k < 4; ++k) __builtin_prefetch(row + line + k * kLine);
+        }
+        for (; line < asks; line += kLine) __builtin_prefetch(row + line);
       }
       const int64_t tile = value_step == 1 && i - first <= kLanes ? kWide : kTile;
       along_row(nest, 0, columns, [&](int64_t to, int64_t from, int64_t n) {
@@ -380,7 +328,7 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, const ScatterOperands&
           return keep(n, out + at + to, x ? x + from : kZeros<T>, x ? value_step : 0);
         }
         for (int64_t c = 0; c < n; c += tile) {
-          const Rows<T, Combine> rows{source, order, from + c * value_step, value_step, std::min(tile, n - c)};
+          const Rows<T, Combine> rows{source, order, folds, from + c * value_step, value_step, std::min(tile, n - c)};
           T folded[kWide];
           rows.sum(level, size, first, i - first, folded);
           keep(rows.n, out + at + to + c * out_step, folded, 1);
@@ -389,6 +337,14 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, const ScatterOperands&
       worker.checkpoint((i - first) * columns);
     }
   });
+}
+
+RowFold fold_of(const RowFolds& folds, DType dtype, ScatterKind kind) {
+  const int which = kind == ScatterKind::kMultiply;
+  if (dtype == DType::kFloat32) return folds.floats[which];
+  if (dtype == DType::kFloat64) return folds.doubles[which];
+  const int size = size_of(dtype);
+  return folds.integers[size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3][which];
 }
 
 /// The rule of a dtype's extremes, on its bits.
@@ -428,7 +384,8 @@ void with_extreme(DType dtype, Body&& body) {
 
 }  // namespace
 
-Scatter::Scatter(DType dtype, ScatterKind kind, bool apart) : dtype_(dtype), kind_(kind), apart_(apart) {
+Scatter::Scatter(const KernelTable& table, DType dtype, ScatterKind kind, bool apart)
+    : dtype_(dtype), kind_(kind), apart_(apart), folds_(fold_of(find_row_folds(table), dtype, kind)) {
   if (folds() && (dtype == DType::kBool || is_half(dtype))) {
     throw std::invalid_argument("there is no sum or product of " + std::string(info(dtype).name));
   }
@@ -445,7 +402,7 @@ void Scatter::run(const ScatterProblem& problem, const ScatterOperands& operands
   };
   const auto folded = [&](auto type, auto combine) {
     using T = decltype(type);
-    fold_rows<T, decltype(combine)>(problem, nest, operands, threads, interrupt);
+    fold_rows<T, decltype(combine)>(problem, nest, folds_, operands, threads, interrupt);
   };
   const auto by_kind = [&](auto type) {
     using T = decltype(type);

@@ -1,10 +1,11 @@
 // Rows stored, or combined with what is there, where numbers of cells say. Sums and products go by rule 2 of
-// docs/numerics.md over the rows of one cell in ascending order; plain C++ serves every instruction set, as each row is
-// somewhere else in memory.
+// docs/numerics.md over the rows of one cell in ascending order. Plain C++ serves every instruction set, but where up
+// to 64 rows of elements that are neighbours are folded (row_folds.hpp).
 #pragma once
 
 #include "dtypes.hpp"
 #include "layout.hpp"
+#include "row_folds.hpp"
 #include "threads.hpp"
 
 namespace accel {
@@ -40,7 +41,7 @@ class Scatter {
   /// kind: the last of a cell's rows stays; or their sum or product is combined with what is there; or the extreme of
   /// both stays, where NaN is beyond all numbers and +0 above -0. apart: no cell is there twice. Throws
   /// std::invalid_argument where a dtype has no sums: bool and the 16-bit floats.
-  Scatter(DType dtype, ScatterKind kind, bool apart);
+  Scatter(const KernelTable& table, DType dtype, ScatterKind kind, bool apart);
 
   DType dtype() const { return dtype_; }
 
@@ -53,6 +54,7 @@ class Scatter {
   const DType dtype_;
   const ScatterKind kind_;
   const bool apart_;
+  const RowFold folds_;
 };
 
 }  // namespace accel

@@ -45,6 +45,14 @@ def resampled() -> list[Case]:
     ]
 
 
+def antialiased() -> list[Case]:
+    """A third of the height and width, by filters as wide as samples are apart."""
+    return [
+        _case("interpolate", (2, 64, 128, 128), size=(48, 40), mode=mode, antialias=True)
+        for mode in ("bilinear", "bicubic")
+    ]
+
+
 def at_places() -> list[Case]:
     """Samples at places of a grid."""
     return [

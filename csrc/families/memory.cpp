@@ -1,5 +1,6 @@
 #include "kernels/copy.hpp"
 #include "kernels/probe.hpp"
+#include "kernels/row_folds.hpp"
 #include "table.hpp"
 
 namespace accel::ACCEL_ISA {

@@ -223,10 +223,10 @@ void bind_movement(py::module_& m) {
       py::arg("length"), py::arg("step"), py::arg("block"), py::arg("out_step"), py::arg("threads"));
   py::class_<Scatter> scatter(m, "Scatter",
                               "Rows stored, or combined in the canonical order, where numbers of cells say.");
-  scatter.def(py::init([](const std::string& dtype, const std::string& kind, bool apart) {
-                return Scatter(parse_dtype(dtype), to_scatter_kind(kind), apart);
+  scatter.def(py::init([](const std::string& isa, const std::string& dtype, const std::string& kind, bool apart) {
+                return Scatter(find_isa(isa), parse_dtype(dtype), to_scatter_kind(kind), apart);
               }),
-              py::arg("dtype"), py::arg("kind"), py::arg("apart"));
+              py::arg("isa"), py::arg("dtype"), py::arg("kind"), py::arg("apart"));
   add_launch(scatter, &prepare_scatter, py::arg("count"), py::arg("lengths"), py::arg("steps"), py::arg("rows"),
              py::arg("out_rows"), py::arg("value_rows"), py::arg("value_step"), py::arg("cell_step"), py::arg("order"),
              py::arg("sources"), py::arg("start"), py::arg("threads"));

@@ -15,10 +15,10 @@ from accel.ops.primitive.scatter import evaluate
 
 
 def run_scatter(
-    cpu: ModuleType, out: np.ndarray, values: np.ndarray, cells: np.ndarray, threads: int, **how: Any
+    cpu: ModuleType, out: np.ndarray, values: np.ndarray, cells: np.ndarray, threads: int, isa: str, **how: Any
 ) -> None:
     """Along the first axis of out. how: sources, start and whether cells are ascending, beside kind and apart."""
-    kernel = cpu.Scatter(out.dtype.name, how.get("kind", "set"), how.get("apart", False))
+    kernel = cpu.Scatter(isa, out.dtype.name, how.get("kind", "set"), how.get("apart", False))
     steps, value_steps = strides(out), strides(values)
     rows, (out_rows, value_rows) = collapse(out.shape[1:], [steps[1:], value_steps[1:]])
     sorts = how.get("kind") in ("add", "multiply") and not how.get("ascending")
@@ -33,7 +33,7 @@ def run_scatter(
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("dtype", ["bool", "int16", "float32", "float64"])
-def test_rows(cpu, dtype, threads):
+def test_rows(cpu, isa, dtype, threads):
     """Sums of whole numbers, which every order of additions gives."""
     rng = np.random.default_rng(0)
     shapes = (((70000,), 150000, "C"), ((500, 300), 900, "C"), ((40, 30, 50), 300, "F"), ((3,), 9, "C"))
@@ -47,7 +47,7 @@ def test_rows(cpu, dtype, threads):
             if dtype == "bool" and how.get("kind") == "add":
                 continue
             out, want, its = np.array(held, order=order), held.copy(), once if "apart" in how else cells
-            run_scatter(cpu, out, values[: len(its)], its, threads, **how)
+            run_scatter(cpu, out, values[: len(its)], its, threads, isa, **how)
             if "kind" in how:
                 ufunc = {"add": np.add, "max": np.maximum, "min": np.minimum}[how["kind"]]
                 ufunc.at(want, cells[good], values[good])
@@ -56,14 +56,14 @@ def test_rows(cpu, dtype, threads):
             assert same(np.ascontiguousarray(out), want), (full, how)
 
 
-def test_cells_of_several_blocks_of_rows(cpu):
+def test_cells_of_several_blocks_of_rows(cpu, isa):
     """Beside another one of fewer, in tiles of a row and a rest."""
     rng = np.random.default_rng(0)
     values, cells = random(rng, "float32", (3 * 4096 + 70, 19)), np.zeros(3 * 4096 + 70, np.int64)
     cells[::50] = 1
     held = random(rng, "float32", (2, 19))
     out = held.copy()
-    run_scatter(cpu, out, values, cells, 2, kind="add")
+    run_scatter(cpu, out, values, cells, 2, isa, kind="add")
     want = evaluate(Scatter((2, 19), (-1, 1), "add"), held, values, cells)
     assert same(out, want)
     turned = evaluate(Scatter((2, 19), (-1, 1), "add"), held, values[::-1], cells[::-1])
@@ -71,7 +71,7 @@ def test_cells_of_several_blocks_of_rows(cpu):
 
 
 @pytest.mark.parametrize(("dtype", "columns"), [("float32", 16), ("float32", 1100), ("float64", 67), ("int16", 515)])
-def test_cells_of_every_number_of_rows(cpu, dtype, columns):
+def test_cells_of_every_number_of_rows(cpu, isa, dtype, columns):
     """Up to more than lanes, which are folded elsewhere; rows shorter and longer than what is folded at a time."""
     rng = np.random.default_rng(0)
     cells = rng.permutation(np.repeat(np.arange(70), np.arange(70)))
@@ -80,7 +80,7 @@ def test_cells_of_every_number_of_rows(cpu, dtype, columns):
     for order in "CF":
         for threads in (1, 2):
             out = np.array(held, order=order)
-            run_scatter(cpu, out, np.asarray(values, order=order), cells, threads, kind="add")
+            run_scatter(cpu, out, np.asarray(values, order=order), cells, threads, isa, kind="add")
             assert same(np.ascontiguousarray(out), want), (order, threads)
     mixed = rng.permutation(len(cells))
     turned = evaluate(Scatter((70, columns), (-1, 1), "add"), held, values[mixed], cells[mixed])
@@ -89,7 +89,7 @@ def test_cells_of_every_number_of_rows(cpu, dtype, columns):
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("dtype", "columns"), [("float32", 16), ("float64", 600), ("int16", 1)])
-def test_rows_at_sources(cpu, dtype, columns, threads):
+def test_rows_at_sources(cpu, isa, dtype, columns, threads):
     """From the end, out of range, and in strides; cells of one, few and many rows; in order and not."""
     rng = np.random.default_rng(0)
     counts = np.r_[0:12, 60:70, 130, 4200]
@@ -104,14 +104,14 @@ def test_rows_at_sources(cpu, dtype, columns, threads):
             for order in "CF":
                 out = np.array(held, order=order)
                 given = np.asarray(values, order=order)
-                run_scatter(cpu, out, given, cells, threads, kind=kind, sources=sources, **how)
+                run_scatter(cpu, out, given, cells, threads, isa, kind=kind, sources=sources, **how)
                 assert same(np.ascontiguousarray(out), want), (kind, order)
             assert not same(evaluate(params, held, values, cells, sources[::-1]), want), "other rows are seen"
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("kind", ["add", "multiply"])
-def test_outputs_that_start_as_one_element(cpu, kind, threads):
+def test_outputs_that_start_as_one_element(cpu, isa, kind, threads):
     """Cells without rows before, between and behind the others; numbers of no cell; rows of several axes."""
     rng = np.random.default_rng(0)
     for shape, cells in (
@@ -124,15 +124,15 @@ def test_outputs_that_start_as_one_element(cpu, kind, threads):
         want = evaluate(Scatter(shape, walks, kind), np.full(shape, start[0]), values, cells)
         for order in "CF":
             out = np.full(shape, np.nan, np.float32, order=order)
-            run_scatter(cpu, out, values, cells, threads, kind=kind, start=start)
+            run_scatter(cpu, out, values, cells, threads, isa, kind=kind, start=start)
             assert same(np.ascontiguousarray(out), want), (shape, order)
 
 
 def test_arguments_that_do_not_fit(cpu):
     for dtype in ("bool", "float16", "bfloat16"):
         with pytest.raises(ValueError, match="there is no sum or product of"):
-            cpu.Scatter(dtype, "add", False)
-    kernel = cpu.Scatter("float32", "set", False)
+            cpu.Scatter("baseline", dtype, "add", False)
+    kernel = cpu.Scatter("baseline", "float32", "set", False)
     good = [4, (3,), (1,), (2,), (1,), (1,), 2, 1, False, None, False, 1]
     kernel.launch(*good)
     for position, wrong in (
