@@ -3,7 +3,8 @@
     python -m accel.bench.cpu.opencl --device opencl:intel
 
 Both run on the same cores in one process, in turns, in mode ``reproducible``, so that both do the same work; times are
-whole calls with results that are there. Each output's bits are compared before it is timed.
+whole calls with results that are there. Each output's bits are compared before it is timed. A sample is taken when the
+other's threads have let go of the cores; where they do not, the row has no ratio, and says why.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from math import exp, log
 from statistics import median
@@ -22,12 +24,34 @@ import numpy as np
 import accel
 
 from ..machine.head import load
+from ..measure.quiet import Machine, Quiet
 from ..measure.timing import OWN, SETTLE_SECONDS, rounds
+from ..result.statistics import noise
 
 Body = Callable[..., Any]
 Case = tuple[str, Body, tuple[np.ndarray, ...], "str | None"]
 
 SMALL, LARGE = 1 << 16, 1 << 22
+
+NOISE = 0.02
+"""Half the width of the interval of a median, as a share of it, at which a row is known well enough."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """own, other: seconds on OpenCL and on the CPU backend, medians. noisy: whether one is known less well than
+    `NOISE`. refused: why there is no `other`."""
+
+    name: str
+    own: float
+    other: float | None
+    noisy: bool
+    refused: str | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Of the CPU backend's time to OpenCL's."""
+        return None if self.other is None else self.other / self.own
 
 
 def cases() -> Iterator[Case]:
@@ -79,9 +103,8 @@ def _rms_norm(columns: int, x: Any, weight: Any) -> Any:
     return accel.nn.rms_norm(x, (columns,), weight)
 
 
-def measure(device: str, wanted: str = "", seconds: float = 0.25) -> Iterator[tuple[str, float, float]]:
-    """(row, seconds on OpenCL, seconds on the CPU backend), medians. wanted: a regular expression of row names.
-    Raises AccelError where the two differ in a bit."""
+def measure(device: str, wanted: str = "", seconds: float = 0.25) -> Iterator[Row]:
+    """The rows. wanted: a regular expression of row names. Raises AccelError where the two differ in a bit."""
     for name, body, operands, dtype in cases():
         if re.search(wanted, name) is None:
             continue
@@ -92,8 +115,14 @@ def measure(device: str, wanted: str = "", seconds: float = 0.25) -> Iterator[tu
             results.append(accel.asarray(calls[place](), device="cpu"))
         if bytes(_bits(results[0])) != bytes(_bits(results[1])):
             raise accel.AccelError(f"{name}: {device} and cpu differ")
-        samples = rounds([calls[device]], {"cpu": [calls["cpu"]]}, seconds, 0.02, settle=SETTLE_SECONDS)
-        yield name, median(samples[OWN]), median(samples["cpu"])
+        refused: dict[str, str] = {}
+        samples = rounds(
+            [calls[device]], {"cpu": [calls["cpu"]]}, seconds, NOISE, settle=SETTLE_SECONDS,
+            quiet=Quiet().wait, refused=refused,
+        )  # fmt: skip
+        other = samples.get("cpu")
+        noisy = max(map(noise, samples.values())) > NOISE
+        yield Row(name, median(samples[OWN]), median(other) if other else None, noisy, refused.get("cpu"))
 
 
 def _placed(x: np.ndarray, dtype: str | None, place: str) -> Any:
@@ -112,30 +141,42 @@ def _bits(x: Any) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the table in Markdown, slowest rows last, then the geometric mean."""
+    """Prints how busy the machine was, the table in Markdown, slowest rows first, then the geometric mean."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="opencl:intel", help="an OpenCL CPU device")
     parser.add_argument("--rows", default="", help="a regular expression; only rows whose name has it")
     parser.add_argument("--seconds", type=float, default=0.25, help="of timing for each row")
     chosen = parser.parse_args(arguments)
-    busy, where = load(), accel.device(chosen.device)
-    found = []
+    before, machine, where = load(), Machine(), accel.device(chosen.device)
+    found: list[Row] = []
     with accel.config(numerics="reproducible"):
         for row in measure(chosen.device, chosen.rows, chosen.seconds):
             found.append(row)
-            print(f"\r{len(found)} rows, {row[0]:40}", end="", file=sys.stderr, flush=True)
+            print(f"\r{len(found)} rows, {row.name:40}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     if not found:
         parser.error(f"argument --rows: no row's name has {chosen.rows!r}")
-    found.sort(key=lambda row: row[1] / row[2])
-    print(f"{where.description}; load when it began: {busy}\n")
-    print("| row | OpenCL, us | CPU backend, us | ratio |\n|---|---|---|---|")
-    for name, own, other in found:
-        print(f"| {name} | {own * 1e6:.1f} | {other * 1e6:.1f} | {other / own:.2f} |")
-    ratios = [other / own for _, own, other in found]
-    mean = exp(sum(map(log, ratios)) / len(ratios))
-    print(f"\n{len(ratios)} rows: geometric mean {mean:.2f}, worst {min(ratios):.2f}")
+    print("\n".join(table(found, where.description, before, machine.others())))
     return 0
+
+
+def table(found: list[Row], device: str, load: float | None, others: float | None) -> Iterator[str]:
+    """The lines. load: runnable processes per core at the begin. others: see `Machine.others`."""
+    noisy = sum(row.noisy for row in found)
+    busy = [f"{noisy} of {len(found)} rows noisier than ±{NOISE:.0%} (marked ±)"]
+    busy += [] if load is None else [f"{load:.2g} runnable processes per core when it began"]
+    busy += [] if others is None else [f"others took {others:.0%} of the cores"]
+    yield f"{device}; {', '.join(busy)}\n"
+    yield "| row | OpenCL, us | CPU backend, us | ratio |\n|---|---|---|---|"
+    for row in sorted(found, key=lambda row: row.ratio or 0.0):
+        mark = " ±" if row.noisy else ""
+        other, ratio = ("", "") if row.other is None else (f"{row.other * 1e6:.1f}", f"{row.ratio:.2f}{mark}")
+        yield f"| {row.name} | {row.own * 1e6:.1f} | {other} | {ratio} |"
+    ratios = [row.ratio for row in found if row.ratio is not None]
+    yield from (f"\n{row.name}: no ratio: {row.refused}" for row in found if row.refused is not None)
+    if ratios:
+        mean = exp(sum(map(log, ratios)) / len(ratios))
+        yield f"\n{len(ratios)} rows: geometric mean {mean:.2f}, worst {min(ratios):.2f}"
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ def rounds(
     evict: Call | None = None,
     settle: float = 0.0,
     on_round: Call | None = None,
+    quiet: Callable[[], str | None] | None = None,
+    refused: dict[str, str] | None = None,
     clock: Callable[[], float] = time.perf_counter,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, list[float]]:
@@ -57,7 +59,9 @@ def rounds(
     budget: seconds; exceeded only by the rounds that are needed at least. max_noise: of accel's samples, at which the
     rounds end; see `statistics.noise`. evict: empties the caches; where given, each sample is one call, after it.
     settle: seconds of a pause before each sample, which calls that warm up follow. on_round: is called before each
-    round.
+    round. quiet: waits, before each sample where there are baselines, until no thread of the libraries that were called
+    before works any more, or says why it gave up: then no baseline is timed beside accel, whose time goes on, and each
+    one's reason goes to `refused`.
     """
     calls = {OWN: own, **baselines}
     names, start = list(calls), clock()
@@ -74,10 +78,20 @@ def rounds(
             on_round()
         first = done % len(names)
         for name in names[first:] + names[:first]:
+            if name not in samples:
+                continue
             if evict:
                 evict()
             if settle:
                 pause(settle)
+            if quiet and len(samples) > 1 and (why := quiet()):
+                for other in names:
+                    if other != OWN:
+                        del samples[other]
+                        if refused is not None:
+                            refused[other] = why
+                if name != OWN:
+                    continue
             call, count = calls[name][done % len(calls[name])], counts[name]
             took = samples[name][-1] if samples[name] else 0.0
             if count > 1 or (warm and took * WARM_SHARE < warm):  # caches and threads as they are in a loop

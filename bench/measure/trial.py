@@ -30,6 +30,7 @@ from ..result.record import baseline, blank, timed
 from . import cold, energy, timing, verify
 from .peak import Peak
 from .poison import poison
+from .quiet import Machine, Quiet
 from .route import route
 
 PATIENCE_SECONDS, PATIENCE = 10.0, 10
@@ -198,12 +199,20 @@ class Trial:
         options, count = self.options, threads(config.current())
         self.step("in the second call")
         steady = self.second_call()
+        on_host = self.device.kind not in ("gpu", "accelerator")
+        self.quiet = Quiet().wait if on_host else _at_once  # a GPU's baselines run there too
         peers, alone = self.peers(steady, count) if options.baselines else ({}, {})
         own, others, evict = self.placed(peers, count)
-        settle = timing.SETTLE_SECONDS if count > 1 and self.device.kind not in ("gpu", "accelerator") else 0.0
+        settle = timing.SETTLE_SECONDS if count > 1 and on_host else 0.0
         self.said = -math.inf
-        found = timing.rounds(own, others, options.budget, options.max_noise, evict, settle, self.going_on)
+        refused: dict[str, str] = {}
+        machine = Machine()
+        found = timing.rounds(
+            own, others, options.budget, options.max_noise, evict, settle, self.going_on, self.quiet, refused
+        )
+        self.record["others"] = machine.others()
         self.record |= timed(self.record, found.pop(timing.OWN), options.max_noise)
+        alone |= {name: baseline([], f"not timed: {why}") for name, why in refused.items()}
         self.record["baselines"] = alone | {name: baseline(samples, None) for name, samples in found.items()}
 
     def placed(self, peers: Calls, count: int) -> tuple[Turns, dict[str, Turns], timing.Call | None]:
@@ -256,6 +265,9 @@ class Trial:
                 alone[name] = baseline([], self.options.without[name])
                 continue
             self.mark({"baseline": name, "patience": patience})
+            if (restless := self.quiet()) is not None:
+                alone[name] = baseline([], f"not timed: {restless}")
+                continue
             begin = time.perf_counter()
             try:
                 result = call()
@@ -280,6 +292,11 @@ def _empty_pool() -> None:
     kept = config.current().pool_limit
     config.pool_limit = 0
     config.pool_limit = kept
+
+
+def _at_once() -> str | None:
+    """Waits for nothing."""
+    return None
 
 
 def _finish(call: Callable[[], Array]) -> None:

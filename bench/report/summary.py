@@ -24,9 +24,23 @@ class Line:
     case: str | None = None
 
 
+def others(record: Record) -> float | None:
+    """What others took of the machine's cores while cases were timed, in the median of those of which it is known."""
+    known = [value for case in record.get("cases") or () if (value := at(case, "others")) is not None]
+    return median(known) if known else None
+
+
 def busy(record: Record) -> bool:
-    """Whether others kept the machine busy when the run began."""
-    return (at(record, "host", "load") or 0.0) > BUSY
+    """Whether others kept the machine busy when the run began, or while cases were timed."""
+    return max(at(record, "host", "load") or 0.0, others(record) or 0.0) > BUSY
+
+
+def load(record: Record) -> str:
+    """How busy the machine was, in words; none where nothing is known."""
+    begin, during = at(record, "host", "load"), others(record)
+    words = [] if begin is None else [f"{begin:.2g} runnable processes per core when the run began"]
+    words += [] if during is None else [f"others took {units.percent(during)} of the cores while cases were timed"]
+    return ", ".join(words)
 
 
 def marks(record: Record, unsure: bool) -> str:
@@ -38,7 +52,7 @@ def explained(mark: str, record: Record) -> str:
     """What a mark means in this record."""
     if mark == NOISY:
         return f"a time of it is noisier than ±{units.percent(aim(record))}"
-    return f"the machine was busy: {at(record, 'host', 'load'):.2g} runnable processes per core when the run began"
+    return f"the machine was busy: {load(record)}"
 
 
 def used(record: Record) -> list[str]:
@@ -87,6 +101,7 @@ def _fast(record: Record) -> list[Line]:
             words = (
                 f"{units.ratio(found.mean)} as fast in the mean of {units.whole(found.count, 'case')}, "
                 f"{units.ratio(found.best)} in the best, {units.ratio(found.worst)} in the worst"
+                + (f"; {found.noisy} of them {NOISY}" if found.noisy else "")
             )
             lines.append(Line(f"Beside {name}", words, marks(record, found.noisy > 0), found.worst_case))
     shares = [
@@ -109,6 +124,4 @@ def _noise(record: Record) -> Line:
     words = f"{len(noisier)} of {units.whole(len(known), 'timed case')} noisier than ±{units.percent(aim(record))}"
     if widths:
         words += f"; ±{units.percent(median(widths))} in the median, ±{units.percent(max(widths))} at most"
-    load = at(record, "host", "load")
-    words += "" if load is None else f"; {load:.2g} runnable processes per core when the run began"
-    return Line("Noise", words, marks(record, bool(noisier)))
+    return Line("Noise", "; ".join(filter(None, (words, load(record)))), marks(record, bool(noisier)))

@@ -40,6 +40,7 @@ def blank(workload: Workload, requested: str, status: str, detail: str | None = 
         "median_s": None,
         "interval_s": None,
         "flags": [],
+        "others": None,
         "baselines": {},
         "roof": None,
         "peak_bytes": None,
@@ -84,8 +85,14 @@ def joined(record: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:
         "median_s": median(both["samples_s"]),
         "interval_s": list(statistics.joint_interval(parts)),
         "flags": flags,
+        "others": _most(record.get("others"), further.get("others")),
         "baselines": {name: _joined(record, further, name) for name in record["baselines"]},
     }
+
+
+def _most(*values: float | None) -> float | None:
+    """The largest of those that are known."""
+    return max((value for value in values if value is not None), default=None)
 
 
 def in_rounds(record: dict[str, Any], name: str) -> bool:

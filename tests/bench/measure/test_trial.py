@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from statistics import median
 
 import numpy as np
 import pytest
+import synthetic
 from faults import case
 
 import accel
@@ -16,6 +18,8 @@ from accel import _core, recording
 from accel.bench.cases.case import Operand, Workload
 from accel.bench.measure import trial
 from accel.bench.measure.route import route
+from accel.bench.report import html, view
+from accel.bench.result.file import problems
 
 OPTIONS = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=False)
 
@@ -178,6 +182,32 @@ def test_baselines_are_timed_in_the_same_rounds(monkeypatch):
     steps = [message["step"] for message in messages if "step" in message]
     assert steps[:4] == ["making the operands", "in the first call", "checking the result", "in the second call"]
     assert steps[-3:] == ["being timed", "in the last call", "checking the result of the last call"]
+
+
+def test_no_baseline_is_timed_beside_a_device_whose_threads_spin(faulty_device, monkeypatch):
+    """They would take the cores that its own threads wait for; the file says why there is no time, and how many have
+    none. Threads that spin for a while are waited for."""
+    monkeypatch.setattr(trial.baselines, "calls", offered(good=np.add, other=np.add))
+    options = replace(OPTIONS, baselines=True)
+    briefly = measured(case("spin-briefly"), faulty_device, options)
+    assert [len(peer["samples_s"]) for peer in briefly["baselines"].values()] == [len(briefly["samples_s"])] * 2
+    found = measured(case("spin"), faulty_device, options)
+    assert found["status"] == "PASS" and len(found["samples_s"]) >= 5
+    for peer in found["baselines"].values():
+        assert (peer["samples_s"], peer["median_s"]) == ([], None)
+        assert re.fullmatch(r"not timed: other threads of the process.* took [\d.e-]+ cores, .*", peer["note"])
+    whole = synthetic.result([synthetic.case(baselines=found["baselines"])])
+    assert problems(whole) == []
+    notes = view.build([whole]).runs[0].baseline_notes
+    assert sorted(text.partition(":")[0] for text, _ in notes) == ["good", "other"]
+    assert all(text.partition("'")[0] in html.render([whole]) for text, _ in notes)
+
+
+def test_without_the_wait_it_would_be_timed(faulty_device, monkeypatch):
+    """The control."""
+    monkeypatch.setattr(trial.baselines, "calls", offered(good=np.add))
+    monkeypatch.setattr(trial.Quiet, "wait", lambda self: None)
+    assert measured(case("spin"), faulty_device, replace(OPTIONS, baselines=True))["baselines"]["good"]["median_s"]
 
 
 def test_a_baseline_that_is_to_be_left_out_is_not_called(monkeypatch):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -74,6 +76,29 @@ def _nothing(out: np.ndarray, want: np.ndarray, calls: int) -> None:
     return
 
 
+class Spinner:
+    """A thread that keeps a core, without the interpreter's lock, until so many seconds after the last call."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.end, self.lock, self.running = seconds, 0.0, threading.Lock(), False
+
+    def __call__(self, out: np.ndarray, want: np.ndarray, calls: int) -> None:
+        out[...] = want
+        with self.lock:
+            self.end = time.monotonic() + self.seconds
+            if not self.running:
+                self.running = True
+                threading.Thread(target=self.spin, daemon=True).start()
+
+    def spin(self) -> None:
+        while True:
+            hashlib.pbkdf2_hmac("sha256", b"spin", b"spin", 1000)
+            with self.lock:
+                if time.monotonic() > self.end:
+                    self.running = False
+                    return
+
+
 FAULTS: dict[str, Callable[[np.ndarray, np.ndarray, int], None]] = {
     "right": _right,
     "slow": _slow,
@@ -92,6 +117,8 @@ FAULTS: dict[str, Callable[[np.ndarray, np.ndarray, int], None]] = {
     "raise": _raise(RuntimeError("the kernel is broken")),
     "compile": _raise(CompileError("add: expected ';'")),
     "refuse": _nothing,
+    "spin": Spinner(1.0),
+    "spin-briefly": Spinner(0.02),
 }
 """By name; the n-th is that of results of `LENGTH` + n elements. Each gets the result's memory, what belongs there, and
 how many calls there were."""
