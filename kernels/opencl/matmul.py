@@ -76,7 +76,8 @@ class Panels:
 
 @dataclass(frozen=True)
 class Problem:
-    """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns."""
+    """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns.
+    definitions: more that its kernel needs (see `grouped_matmul`)."""
 
     m: int
     n: int
@@ -86,6 +87,7 @@ class Problem:
     b: Shape
     out: Shape
     extras: tuple[Shape, ...]
+    definitions: tuple[tuple[str, object], ...] = ()
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -125,8 +127,13 @@ def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int)
         return None
     if its.m > FEW and its.k * its.n * operand.itemsize > SMALL:
         return None
+    return direct_panels(its, its.m, width, vector, units)
+
+
+def direct_panels(its: Problem, m: int, width: int, vector: int, units: int) -> Panels:
+    """The register tile of `direct` for so many rows, in vectors of so many columns."""
     registers = 24 if vector == 16 else 12 if vector == 8 else 8  # of sums; the others hold b's vectors
-    rows = next((r for r in DIRECT_ROWS if its.m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
+    rows = next((r for r in DIRECT_ROWS if m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
     vectors = 1
     while 2 * vectors * rows <= registers and its.n >= 4 * units * vectors * width:
         vectors *= 2
@@ -206,6 +213,7 @@ def tile_source(how: Arithmetic, its: Problem, t: Tile, correctly_rounded: bool,
         **({"SUB_GROUP": sub_group} if sub_group else {}),
         "A_ALONG_K": int(abs(its.a[-1]) <= abs(its.a[-2])),
         "B_ALONG_K": int(abs(its.b[-2]) < abs(its.b[-1])),
+        **dict(its.definitions),
     }
     return _source(how, defined, correctly_rounded)
 
@@ -256,6 +264,7 @@ def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: b
         "ROWS": p.rows,
         "VECTORS": p.vectors,
         "VECTOR": p.vector,
+        **dict(its.definitions),
     }
     return _source(how, defined, correctly_rounded)
 

@@ -26,6 +26,7 @@ SLOW = re.compile(
     r"|(of_rows|with_strides)\[pocl-lanes"
     r"|every_class\[pocl-lanes-(?!4$|1000$|4097$)"
     r"|test_(attention|convolution|quantized_matmul)_compiles_without_spills\[.*(tgllp|pvc)"
+    r"|test_grouped_matmul\[(pocl-(?!loops-float32)|intel-\w+-int8|intel-lanes-float16)"
     r"|random_programs\[pocl-\w+-[2-9]"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )
