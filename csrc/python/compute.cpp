@@ -3,7 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "../isa.hpp"
-#include "../matmul.hpp"
+#include "../matmul_groups.hpp"
 #include "../pointwise.hpp"
 #include "../reduce.hpp"
 #include "../row.hpp"
@@ -113,6 +113,37 @@ Prepared prepare_matmul(py::object kernel, py::handle batch_shape, int64_t m, in
   return prepared;
 }
 
+Prepared prepare_grouped(py::object kernel, int64_t groups, int64_t m, int64_t n, int64_t k, bool contracted,
+                         py::handle a_strides, py::handle b_strides, py::handle out_strides, const std::string& ends,
+                         int threads) {
+  const GroupedMatmul& self = kernel.cast<const GroupedMatmul&>();
+  MatmulGroups problem{groups, m, n, k, contracted, {}, {}, {}, parse_dtype(ends), nullptr};
+  if (groups < 0 || m < 0 || n < 0 || k < 0) fail("groups, m, n and k must not be negative");
+  if (problem.ends_dtype != DType::kInt32 && problem.ends_dtype != DType::kInt64) fail("ends must be int32 or int64");
+  const double results = static_cast<double>(contracted ? groups : 1) * m * n, operations = double(m) * n * k;
+  if (operations > 1e24 || results > static_cast<double>(kMaxElements)) fail("the problem is too large");
+  const bool none = groups == 0 || m == 0 || n == 0;
+  problem.a = {nullptr, to_strides(a_strides, 3, "a")};
+  problem.b = {nullptr, to_strides(b_strides, 3, "b")};
+  problem.out = {nullptr, to_strides(out_strides, 3, "out")};
+  threads = to_threads(threads);
+  Prepared prepared;
+  prepared.dtypes = {self.dtype(), self.dtype(), problem.ends_dtype, self.output()};
+  prepared.empty = {none || k == 0, none || k == 0, groups == 0, none};
+  prepared.work = (operations + results) / 16;
+  prepared.runner = [=, &self, alive = std::move(kernel)](char* const* inputs, char* const* outputs,
+                                                          Interrupt& interrupt) {
+    if (none) return;
+    MatmulGroups placed = problem;
+    placed.a.data = placed.k ? inputs[0] : nullptr;
+    placed.b.data = placed.k ? inputs[1] : nullptr;
+    placed.ends = inputs[2];
+    placed.out.data = outputs[0];
+    self.run(placed, threads, interrupt);
+  };
+  return prepared;
+}
+
 Row make_row(const std::string& isa, const std::vector<std::tuple<std::string, bool>>& inputs, const Steps& steps,
              std::vector<int64_t> outputs) {
   std::vector<RowValue> values;
@@ -175,6 +206,15 @@ void bind_compute(py::module_& m) {
   add_launch(matmul, &prepare_matmul, py::arg("batch_shape"), py::arg("m"), py::arg("n"), py::arg("k"),
              py::arg("a_strides"), py::arg("b_strides"), py::arg("out_strides"), py::arg("extra_strides"),
              py::arg("threads"));
+  py::class_<GroupedMatmul> grouped(m, "GroupedMatmul", "Matrix multiply of groups of rows, each by its own matrix.");
+  grouped.def(
+      py::init([](const std::string& isa, const std::string& dtype, const std::string& output, bool matrix_units) {
+        return GroupedMatmul(find_isa(isa), parse_dtype(dtype), parse_dtype(output), matrix_units);
+      }),
+      py::arg("isa"), py::arg("dtype"), py::arg("output"), py::arg("matrix_units") = false);
+  add_launch(grouped, &prepare_grouped, py::arg("groups"), py::arg("m"), py::arg("n"), py::arg("k"),
+             py::arg("contracted"), py::arg("a_strides"), py::arg("b_strides"), py::arg("out_strides"),
+             py::arg("ends_dtype"), py::arg("threads"));
   py::class_<Row> row(m, "Row", "Scalar steps and folds over rows, in stages.");
   row.def(py::init(&make_row), py::arg("isa"), py::arg("inputs"), py::arg("steps"), py::arg("outputs"));
   add_launch(row, &prepare_row, py::arg("kept_shape"), py::arg("reduced_shape"), py::arg("out_strides"),

@@ -12,6 +12,8 @@
 //   OUT_COLUMN              the offset of `column` in the result: itself where neighbours are neighbours in memory
 //   EXTRAS(X)               X(i, type) for each further operand of the epilogue; EXTRA_COUNT, at least 1
 //   EPILOGUE(total, more)   the epilogue's call: the accumulator, then a comma before each further operand
+//   GROUPED                 0; 1: rows are in groups, the batch's entries, of which b has a matrix each; 2: k are, of
+//                           which the result has a matrix each. END: the type of the groups' ends
 //
 // Loops (CPU devices): `pack` widens an operand into panels of WIDTH rows (or columns), zero past the edge; then each
 // work-item of `multiply` makes one tile of ROWS x COLUMNS, all in registers, without barriers:
@@ -24,7 +26,7 @@
 //
 // Where a has few rows, or b is small, `multiply` (DIRECT 1) reads both as they lie instead, in vectors of neighbouring
 // columns (LOAD_VECTOR widens one), or where b lies along k (B_ALONG_K) by blocks of BLOCK steps turned round in
-// private memory.
+// private memory, or, GATHERED, element by element, of which there are then fewer columns than a vector's, too.
 //
 // Matrix units (DPAS 1): dpas.cl, which this text only begins.
 //
@@ -54,6 +56,51 @@ static inline INDEX batch_offset(UINDEX place, __private const INDEX *lengths, _
   return offset + (INDEX)place * strides[0];
 }
 
+#if GROUPED
+#define ENDS_ARGUMENT , __global const END *ends, const long ends_at
+
+// Where a group begins: within the rows, whatever the ends say; the first one at 0, and one after the last at `rows`.
+static inline INDEX begin_of(__global const END *ends, INDEX group, INDEX groups, INDEX rows) {
+  return group == 0 ? 0 : group == groups ? rows : (INDEX)clamp((long)ends[group - 1], 0L, (long)rows);
+}
+#else
+#define ENDS_ARGUMENT
+#endif
+
+// What a work-group computes: rows from first_row up to end_row of the batch's entry `batch`, from `depth` steps of k,
+// the first of which is first_k.
+#if GROUPED == 1
+// A group that begins at row r has the tiles from r / height + its number on, which are enough: each tile has one
+// group, and some have no rows.
+#define LOCATE(tile, height)                                                                  \
+  INDEX group = 0, behind = g.batch[0];                                                       \
+  while (behind - group > 1) {                                                                \
+    const INDEX middle = (group + behind) / 2;                                                \
+    if (begin_of(ends + ends_at, middle, g.batch[0], g.m) / height + middle <= (INDEX)tile) { \
+      group = middle;                                                                         \
+    } else {                                                                                  \
+      behind = middle;                                                                        \
+    }                                                                                         \
+  }                                                                                           \
+  const INDEX its_first = begin_of(ends + ends_at, group, g.batch[0], g.m);                   \
+  const INDEX end_row = begin_of(ends + ends_at, group + 1, g.batch[0], g.m);                 \
+  const INDEX first_row = its_first + ((INDEX)tile - its_first / height - group) * height;    \
+  const UINDEX batch = (UINDEX)group;                                                         \
+  const INDEX first_k = 0, depth = g.k;                                                       \
+  if (first_row >= end_row) return;
+#elif GROUPED == 2
+#define LOCATE(tile, height)                                                     \
+  const UINDEX batch = (UINDEX)get_group_id(2);                                  \
+  const INDEX first_row = (INDEX)tile * height, end_row = g.m;                   \
+  const INDEX first_k = begin_of(ends + ends_at, (INDEX)batch, g.batch[0], g.k); \
+  const INDEX depth = max((INDEX)0, begin_of(ends + ends_at, (INDEX)batch + 1, g.batch[0], g.k) - first_k);
+#else
+#define LOCATE(tile, height)                                   \
+  const UINDEX batch = (UINDEX)get_group_id(2);                \
+  const INDEX first_row = (INDEX)tile * height, end_row = g.m; \
+  const INDEX first_k = 0, depth = g.k;
+#endif
+
 #define EXTRA_ARGUMENT(i, type) , __global const type *extra##i, const long extra_at##i
 #define EXTRA_POINTER(i, type) \
   __global const type *further##i = extra##i + extra_at##i + batch_offset(batch, g.batch, g.extra[i]);
@@ -80,13 +127,13 @@ static inline INDEX batch_offset(UINDEX place, __private const INDEX *lengths, _
 
 // Neighbouring work-items read neighbouring elements: along k where A_ALONG_K (B_ALONG_K), else along the rows
 // (columns).
-#define BRING(slice, TILE, from, along_k, first, limit, stride, stride_k)                                  \
-  for (int e = item; e < TILE * TILE_K; e += ITEMS) {                                                      \
-    const int depth = along_k ? e % TILE_K : e / TILE;                                                     \
-    const int place = along_k ? e / TILE_K : e % TILE;                                                     \
-    const INDEX its_k = start + depth, its_place = first + place;                                          \
-    slice[depth][place] =                                                                                  \
-        its_k < g.k && its_place < limit ? load(from[its_place * (stride) + its_k * (stride_k)]) : (ACC)0; \
+#define BRING(slice, TILE, from, along_k, first, limit, stride, stride_k)                                    \
+  for (int e = item; e < TILE * TILE_K; e += ITEMS) {                                                        \
+    const int step = along_k ? e % TILE_K : e / TILE;                                                        \
+    const int place = along_k ? e / TILE_K : e % TILE;                                                       \
+    const INDEX its_k = start + step, its_place = first + place;                                             \
+    slice[step][place] =                                                                                     \
+        its_k < depth && its_place < limit ? load(from[its_place * (stride) + its_k * (stride_k)]) : (ACC)0; \
   }
 
 #ifdef SUB_GROUP
@@ -94,24 +141,24 @@ __attribute__((intel_reqd_sub_group_size(SUB_GROUP)))
 #endif
 __attribute__((reqd_work_group_size(ITEMS_X, ITEMS_Y, 1))) __kernel void multiply(
     __global OUT *out, const long at, __global const IN *a, const long a_at, __global const IN *b,
-    const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
+    const long b_at ENDS_ARGUMENT EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
   __local ACC slice_a[TILE_K][TILE_M + 4];
   __local ACC slice_b[TILE_K][TILE_N + 4];
 #if CHUNKED
   __local ACC sum[MICRO_M * MICRO_N][ITEMS];
 #endif
   const int x = get_local_id(0), y = get_local_id(1), item = y * ITEMS_X + x;
-  const INDEX first_row = (INDEX)get_group_id(1) * TILE_M, first_column = (INDEX)get_group_id(0) * TILE_N;
-  const UINDEX batch = (UINDEX)get_group_id(2);
-  __global const IN *from_a = a + a_at + batch_offset(batch, g.batch, g.a);
-  __global const IN *from_b = b + b_at + batch_offset(batch, g.batch, g.b);
+  const INDEX first_column = (INDEX)get_group_id(0) * TILE_N;
+  LOCATE(get_group_id(1), TILE_M)
+  __global const IN *from_a = a + a_at + batch_offset(batch, g.batch, g.a) + first_k * g.a[BATCH + 1];
+  __global const IN *from_b = b + b_at + batch_offset(batch, g.batch, g.b) + first_k * g.b[BATCH];
   ACC chunk[MICRO_M][MICRO_N];
 #pragma unroll
   for (int i = 0; i < MICRO_M; ++i) {
 #pragma unroll
     for (int j = 0; j < MICRO_N; ++j) chunk[i][j] = (ACC)0;
   }
-  for (INDEX start = 0; start < g.k; start += TILE_K) {
+  for (INDEX start = 0; start < depth; start += TILE_K) {
 #if CHUNKED
     if (start && start % KC == 0) {
 #pragma unroll
@@ -126,14 +173,14 @@ __attribute__((reqd_work_group_size(ITEMS_X, ITEMS_Y, 1))) __kernel void multipl
     }
 #endif
     barrier(CLK_LOCAL_MEM_FENCE);
-    BRING(slice_a, TILE_M, from_a, A_ALONG_K, first_row, g.m, g.a[BATCH], g.a[BATCH + 1])
+    BRING(slice_a, TILE_M, from_a, A_ALONG_K, first_row, end_row, g.a[BATCH], g.a[BATCH + 1])
     BRING(slice_b, TILE_N, from_b, B_ALONG_K, first_column, g.n, g.b[BATCH + 1], g.b[BATCH])
     barrier(CLK_LOCAL_MEM_FENCE);
-    if (start + TILE_K <= g.k) {
+    if (start + TILE_K <= depth) {
 #pragma unroll
       for (int step = 0; step < TILE_K; ++step) ADVANCE(step)
     } else {  // no zeros past the end: fma(0, 0, -0) is +0
-      for (int step = 0; step < (int)(g.k - start); ++step) ADVANCE(step)
+      for (int step = 0; step < (int)(depth - start); ++step) ADVANCE(step)
     }
   }
   EXTRAS(EXTRA_POINTER)
@@ -144,12 +191,14 @@ __attribute__((reqd_work_group_size(ITEMS_X, ITEMS_Y, 1))) __kernel void multipl
 #pragma unroll
     for (int j = 0; j < MICRO_N; ++j) {
       const INDEX column = first_column + x * MICRO_N + j;
-#if CHUNKED
+#if CHUNKED && GROUPED == 2
+      const ACC total = depth > KC ? sum[i * MICRO_N + j][item] + chunk[i][j] : chunk[i][j];
+#elif CHUNKED
       const ACC total = sum[i * MICRO_N + j][item] + chunk[i][j];
 #else
       const ACC total = chunk[i][j];
 #endif
-      if (row < g.m && column < g.n) {
+      if (row < end_row && column < g.n) {
         to[row * g.out[BATCH] + OUT_COLUMN] = EPILOGUE(total, EXTRAS(EXTRA_VALUE));
       }
     }
@@ -208,25 +257,29 @@ typedef JOIN(ACC, VECTOR) Vector;
 
 // Few rows of a, or a small b: both are read as they lie, and nothing is packed. The last columns' work-item begins
 // where it ends with the last column, and stores what is its own.
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(__global OUT *out, const long at,
-                                                                      __global const IN *a_in, const long a_at,
-                                                                      __global const IN *b_in,
-                                                                      const long b_at EXTRAS(EXTRA_ARGUMENT),
-                                                                      const Geometry g) {
-  const UINDEX batch = (UINDEX)get_group_id(2);
-  const INDEX first_row = (INDEX)get_group_id(0) * ROWS, own = (INDEX)get_group_id(1) * COLUMNS;
-  const INDEX first_column = min(own, g.n - COLUMNS), last_row = min(first_row + ROWS, g.m) - 1;
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
+    __global OUT *out, const long at, __global const IN *a_in, const long a_at, __global const IN *b_in,
+    const long b_at ENDS_ARGUMENT EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
+  LOCATE(get_group_id(0), ROWS)
+  const INDEX own = (INDEX)get_group_id(1) * COLUMNS, last_row = min(first_row + ROWS, end_row) - 1;
+#if GATHERED
+  const INDEX first_column = own, last_column = g.n - 1 - own;
+#else
+  const INDEX first_column = min(own, g.n - COLUMNS), last_column = COLUMNS - 1;
+#endif
   const INDEX a_step = g.a[BATCH + 1], b_step = g.b[BATCH];
-  __global const IN *b = b_in + b_at + batch_offset(batch, g.batch, g.b) + first_column * g.b[BATCH + 1];
+  __global const IN *b =
+      b_in + b_at + batch_offset(batch, g.batch, g.b) + first_k * b_step + first_column * g.b[BATCH + 1];
   __global const IN *a[ROWS];
 #pragma unroll
   for (int i = 0; i < ROWS; ++i) {
-    a[i] = a_in + a_at + batch_offset(batch, g.batch, g.a) + min(first_row + i, last_row) * g.a[BATCH];
+    a[i] = a_in + a_at + batch_offset(batch, g.batch, g.a) + first_k * a_step;
+    a[i] += min(first_row + i, last_row) * g.a[BATCH];
   }
   ACC total[ROWS * COLUMNS];
   INDEX start = 0;
   do {
-    const INDEX end = min(g.k, start + (INDEX)KC);
+    const INDEX end = min(depth, start + (INDEX)KC);
     Vector chunk[ROWS][VECTORS];
 #pragma unroll
     for (int i = 0; i < ROWS; ++i) {
@@ -234,6 +287,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(__global O
       for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((ACC)0);
     }
     INDEX step = start;
+#if B_ALONG_K || GATHERED
 #if B_ALONG_K
     for (; step + BLOCK <= end; step += BLOCK) {
       ACC turned[BLOCK * COLUMNS];
@@ -249,9 +303,10 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(__global O
         ADVANCE(step + s, LOADED)
       }
     }
+#endif
     for (; step < end; ++step) {
       ACC some[COLUMNS];
-      for (int c = 0; c < COLUMNS; ++c) some[c] = load(b[c * g.b[BATCH + 1] + step * b_step]);
+      for (int c = 0; c < COLUMNS; ++c) some[c] = load(b[min((INDEX)c, last_column) * g.b[BATCH + 1] + step * b_step]);
       Vector right[VECTORS];
 #pragma unroll
       for (int j = 0; j < VECTORS; ++j) right[j] = VLOAD(j, some);
@@ -274,12 +329,12 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(__global O
       }
     }
     start = end;
-  } while (start < g.k);
+  } while (start < depth);
   EXTRAS(EXTRA_POINTER)
   __global OUT *to = out + at + batch_offset(batch, g.batch, g.out);
   for (int i = 0; first_row + i <= last_row; ++i) {
     const INDEX row = first_row + i;
-    for (int j = (int)(own - first_column); j < COLUMNS; ++j) {
+    for (int j = (int)(own - first_column); j <= min((int)last_column, COLUMNS - 1); ++j) {
       const INDEX column = first_column + j;
       to[row * g.out[BATCH] + OUT_COLUMN] = EPILOGUE(total[i * COLUMNS + j], EXTRAS(EXTRA_VALUE));
     }

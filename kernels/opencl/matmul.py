@@ -95,6 +95,7 @@ def tile_source(how: Arithmetic, its: Problem, t: Tile, correctly_rounded: bool,
         **({"SUB_GROUP": sub_group} if sub_group else {}),
         "A_ALONG_K": int(abs(its.a[-1]) <= abs(its.a[-2])),
         "B_ALONG_K": int(abs(its.b[-2]) < abs(its.b[-1])),
+        **dict(its.definitions),
     }
     return _source(how, defined, correctly_rounded)
 
@@ -145,6 +146,7 @@ def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: b
         "ROWS": p.rows,
         "VECTORS": p.vectors,
         "VECTOR": p.vector,
+        **dict(its.definitions),
     }
     return _source(how, defined, correctly_rounded)
 

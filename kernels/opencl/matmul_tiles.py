@@ -80,7 +80,8 @@ class Panels:
 
 @dataclass(frozen=True)
 class Problem:
-    """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns."""
+    """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns.
+    definitions: more that its kernel needs (see `grouped_matmul`)."""
 
     m: int
     n: int
@@ -90,6 +91,7 @@ class Problem:
     b: Shape
     out: Shape
     extras: tuple[Shape, ...]
+    definitions: tuple[tuple[str, object], ...] = ()
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -137,10 +139,15 @@ def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int)
     width = width_of(itemsize, vector)
     if not lies_well(its, operand, width) or (its.m > FEW and its.k * its.n * operand.itemsize > SMALL):
         return None
+    return direct_panels(its.m, its.n, width, vector, units)
+
+
+def direct_panels(m: int, n: int, width: int, vector: int, units: int) -> Panels:
+    """The register tile of `direct` for m rows of n columns, in vectors of so many columns."""
     registers = sums(vector)
-    rows = next((r for r in DIRECT_ROWS if its.m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
+    rows = next((r for r in DIRECT_ROWS if m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
     vectors = 1
-    while 2 * vectors * rows <= registers and its.n >= 4 * units * vectors * width:
+    while 2 * vectors * rows <= registers and n >= 4 * units * vectors * width:
         vectors *= 2
     return Panels(rows, vectors, width)
 

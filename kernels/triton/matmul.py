@@ -212,17 +212,22 @@ def written_out(config: Config) -> Config:
     )
 
 
-def multiply(call: Call, config: Config, few: int = FILLED) -> Prepared:
-    """A call by a config. few: the tiles below which chunks are shared out, each one's result going to scratch."""
+def multiply(call: Call, config: Config, few: int = FILLED, grouped: int = 0) -> Prepared:
+    """A call by a config. few: the tiles below which chunks are shared out, each one's result going to scratch.
+    grouped: 1 or 2, where the third input has the ends of the groups that are the batch: of rows, which b has a matrix
+    of each for, or of k, of which the output has a product for each."""
     (a, b, *extras), (out,), device = call.inputs, call.outputs, call.device
+    ends = extras.pop(0) if grouped else None
     *_, m, n = out.shape
-    k = a.shape[-1]
+    k, groups = a.shape[-1], ends.shape[0] if ends else 0
     operands = (out, a, b, *extras)
     batch, batches = collapse(out.shape[:-2], [x.strides[:-2] for x in operands])
     strides = [(over, *x.strides[-2:]) for over, x in zip(batches, operands, strict=True)]
     height, width, depth = config.tile
     tiles_m, tiles_n = -(-m // height), -(-n // width)
-    tiles = tiles_m * tiles_n * prod(batch)
+    if grouped == 1:
+        tiles_m = m // height + groups  # see `group_of`
+    tiles = tiles_m * tiles_n * (1 if grouped == 1 else prod(batch))
     kc = config.kc if config.kc == KC or tiles >= few else min(config.kc, _share(k, tiles))
     chunks = max(1, -(-k // kc))
     shared = chunks > 1 and tiles < few
@@ -248,8 +253,9 @@ def multiply(call: Call, config: Config, few: int = FILLED) -> Prepared:
     }  # fmt: skip
     arguments = {
         **geometry, **finishing, "a": Pointer(config.load), "b": Pointer(config.load), "k": k,
-        "a_strides": strides[1], "b_strides": strides[2], "WIDEN": widen, "MASKED": k % depth != 0,
-        "SHARED": shared, "BK": depth, "KC": kc,
+        "a_strides": strides[1], "b_strides": strides[2], "WIDEN": widen, "SHARED": shared, "BK": depth, "KC": kc,
+        "MASKED": grouped == 2 or k % depth != 0, "GROUPED": grouped, "groups": groups,
+        "halvings": max(0, groups - 1).bit_length(), "ends": (Pointer(ends.dtype.name),) if ends else (),
     }  # fmt: skip
     if config.kernel == "dot":
         arguments |= {"PRECISION": config.precision, "SIGNED": config.ordered}
@@ -261,7 +267,7 @@ def multiply(call: Call, config: Config, few: int = FILLED) -> Prepared:
     kernel = device.kernel(device_code.__file__, config.kernel)
     what = Specialization(kernel, arguments, index, config.num_warps, config.num_stages)
     *inputs, result = slots(call)
-    sizes = [x.dtype.itemsize for x in operands]
+    sizes = [x.dtype.itemsize for x in (*operands[:3], *((ends,) if ends else ()), *extras)]
     if not shared:
         return Prepared((prepare(device, what, tiles, (result, *inputs), sizes),))
     parts = Slot("scratch", 0)

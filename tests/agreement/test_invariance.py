@@ -29,6 +29,7 @@ NO_BATCH = {
     "compact": WHOLE,
     "corrcoef": WHOLE,
     "cov": WHOLE,
+    "grouped_matmul": "its counts say how many rows there are",
     "join": "its first operand has the result's shape",
     "pad": "its examples have new rows on every axis",
     **dict.fromkeys(

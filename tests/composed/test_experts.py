@@ -23,13 +23,15 @@ def test_each_group_is_its_own_product(dtype: type, device: str) -> None:
     x, w = ((4 * RNG.standard_normal(shape)).astype(dtype) for shape in ((20, 300), (4, 33, 300)))
     x, w = accel.asarray(x, device=device), accel.asarray(w, device=device).mT
     asked = "int32" if dtype is np.int8 else None
-    for counts in COUNTS if device == "cpu" else COUNTS[:2]:  # each length is compiled
+    for counts in COUNTS if device == "cpu" else COUNTS[:1]:  # each length is compiled
         ends = np.cumsum((0, *counts))
         parts = [accel.matmul(x[a:b], w[g], dtype=asked) for g, (a, b) in enumerate(pairwise(ends))]
         want = np.concatenate([np.asarray(part) for part in parts])
         for given in (counts, accel.asarray(np.array(counts), device=device)):
             got = np.asarray(nn.grouped_matmul(x, w, given, dtype=asked))
             assert got.dtype == want.dtype and np.array_equal(got, want)
+        for offs in (ends[1:].tolist(), accel.asarray(ends[1:].astype(np.int32), device=device)):
+            assert np.array_equal(np.asarray(nn.grouped_matmul(x, w, offs=offs, dtype=asked)), want)
         wrong = np.asarray(nn.grouped_matmul(x, w, counts[::-1], dtype=asked))
         assert np.any(wrong != want), "and the groups are told apart"
 
@@ -83,7 +85,14 @@ def test_a_tokens_route_does_not_depend_on_others() -> None:
 X, W = np.ones((3, 4), np.float32), np.ones((2, 4, 5), np.float32)
 WRONG = (
     (lambda: nn.grouped_matmul(X[0], W, (3, 0)), ShapeError, "x.*rows, k"),
-    (lambda: nn.grouped_matmul(X, W[0], (3, 0)), ShapeError, "weights.*groups, k, n"),
+    (lambda: nn.grouped_matmul(X, W[0, 0], (3, 0)), ShapeError, "weights.*groups, k, n"),
+    (lambda: nn.grouped_matmul(X.T, X[:2], (3, 0)), ShapeError, "3 columns meet 2 rows"),
+    (lambda: nn.grouped_matmul(X, W), ArgumentError, "counts or offs, got neither"),
+    (lambda: nn.grouped_matmul(X, W, (3, 0), offs=(3, 3)), ArgumentError, "counts or offs, got both"),
+    (lambda: nn.grouped_matmul(X, W, offs=(3, 2)), ArgumentError, "offs.*ascend from 0 to 3"),
+    (lambda: nn.grouped_matmul(X, W, offs=(-1, 3)), ArgumentError, "offs.*ascend from 0 to 3"),
+    (lambda: nn.grouped_matmul(X, W[:0], ()), ArgumentError, "counts.*sum to 3"),
+    (lambda: nn.grouped_matmul(X, W[:0], np.zeros(0, int)), IndexError, "counts.*sum to 3"),
     (lambda: nn.grouped_matmul(X, W.mT, (3, 0)), ShapeError, "4 columns meet 5 rows"),
     (lambda: nn.grouped_matmul(X, [W[0]], (3,)), ArgumentError, "weights.*PackedWeights"),
     (lambda: nn.grouped_matmul(X, W, (3,)), ShapeError, "counts.*2 groups, got 1"),

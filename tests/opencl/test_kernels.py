@@ -282,6 +282,19 @@ def test_matmul_keeps_the_sign_of_zero(variant: accel.Device) -> None:
         run("matmul", variant, a, b)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_grouped_matmul(variant: accel.Device, dtype: str) -> None:
+    """Groups of no rows and of several tiles; weights by rows, by columns, by neither, and of few columns; the sums of
+    a group's rows, of none, of less and of more than a chunk."""
+    rng = np.random.default_rng(12)
+    x, w, counts = numbers(rng, (340, 270), dtype), numbers(rng, (4, 270, 67), dtype), np.array((0, 270, 1, 69))
+    with accel.config(numerics="reproducible"):
+        run("grouped_matmul", variant, x, np.ascontiguousarray(w.transpose(0, 2, 1)).transpose(0, 2, 1), counts)
+        run("grouped_matmul", variant, x[:, ::27], w[:, ::27, ::3], counts.astype(np.int32))
+        run("grouped_matmul", variant, x[:, :9], np.ascontiguousarray(w[:, :9]), counts)
+        run("grouped_matmul", variant, x[:, :9].T, x[:, 200:], counts)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_matmul_epilogue(variant: accel.Device, dtype: str) -> None:
     rng = np.random.default_rng(10)

@@ -134,6 +134,11 @@ def kernels(device: accel.Device) -> None:
     for m, n, k in ((5, 7, 270), (33, 35, 17)):
         a, b = numbers(m, k), numbers(n, k)
         assert (np.asarray(on(a) @ on(b).mT) == canonical.matmul(a, b.T)).all()
+    x, w = numbers(40, 20), numbers(3, 20, 7)
+    for ends in ((7, 7, 40), (-5, 90, 3), (2**40, 41, -1)):  # in the last two some ends are none
+        got = np.asarray(accel.nn.grouped_matmul(on(x), on(w), offs=on(np.array(ends))))
+        assert ends[0] != 7 or (got[:7] == canonical.matmul(x[:7], w[0])).all()
+        accel.nn.grouped_matmul(on(x).T, on(x[:, :9]), offs=on(np.array(ends)))
     bias = numbers(7)
     got = accel.nn.linear(on(numbers(3, 20)), on(numbers(7, 20)), on(bias), activation="relu")
     assert got.shape == (3, 7)
@@ -142,7 +147,12 @@ def kernels(device: accel.Device) -> None:
 def models(device: accel.Device) -> None:
     """Attention, convolutions and products with quantised weights, as the kit has them at the edges of the contract:
     what is small enough for a simulator."""
-    for name, most in (("attention", 2600), ("convolution", 1000), ("quantized_matmul", 5000)):
+    for name, most in (
+        ("attention", 2600),
+        ("convolution", 1000),
+        ("quantized_matmul", 5000),
+        ("grouped_matmul", 3000),
+    ):
         spec, run = registry.OPS[name], 0
         for edge in spec.samples(TABLE["float32"]).edges:
             if edge.size <= most:
@@ -184,5 +194,5 @@ if __name__ == "__main__":
     else:
         with accel.config(check="off"):  # indices out of range are to reach the kernels
             kernels(simulated)
-        models(simulated)
+            models(simulated)
     print("done", mode)

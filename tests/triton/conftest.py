@@ -24,6 +24,7 @@ SLOW = re.compile(
     r"|test_fast.*emulated-sm_80-(plain-float32|causal|window|conv2d, of|conv_transpose|mxfp4|Q)"
     r"|test_figures.*-(sm_80|sm_100|gfx90a|gfx950|gfx1100|gfx1201)\]"
     r"|test_(attention_of_every_operand|attention_of_chunks_\w+|other_bits).*emulated"
+    r"|grouped.py::test_(dtypes.*emulated.*(64|16)\]|\w+\[triton:emulated-sm_90)"
     r"|test_an_epilogue\[triton:interpreter|shared_out\[triton:interpreter-float16"
 )
 """Tests that take long to compile, or to emulate, and that others nearly cover."""

@@ -20,17 +20,74 @@ def as_loaded(x):
 
 
 @triton.jit
-def place(
-    pid, m, n, tiles_m, tiles_n, BM: tl.constexpr, BN: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr
-):  # fmt: skip
-    """(batch, rows, columns) of a tile; GROUP rows of tiles go together, so that they share b's."""
+def tile_of(pid, tiles_m, tiles_n, GROUP: tl.constexpr):
+    """(batch, row, column) of a tile among tiles; GROUP rows of tiles go together, so that they share b's."""
     batch = pid // (tiles_m * tiles_n)
     pid = pid % (tiles_m * tiles_n)
     first = pid // (GROUP * tiles_n) * GROUP
     height = min(tiles_m - first, GROUP)
     pid = pid % (GROUP * tiles_n)
-    rows = (first + pid % height) * BM + tl.arange(0, BM).to(INDEX)
-    return batch, rows, pid // height * BN + tl.arange(0, BN).to(INDEX)
+    return batch, first + pid % height, pid // height
+
+
+@triton.jit
+def place(
+    pid, m, n, tiles_m, tiles_n, BM: tl.constexpr, BN: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr
+):  # fmt: skip
+    """(batch, rows, columns) of a tile."""
+    batch, row, column = tile_of(pid, tiles_m, tiles_n, GROUP)
+    return batch, row * BM + tl.arange(0, BM).to(INDEX), column * BN + tl.arange(0, BN).to(INDEX)
+
+
+@triton.jit
+def begin_of(ends, group, rows, INDEX: tl.constexpr):
+    """Where a group begins: within the rows, whatever ends say; the first one at 0."""
+    begin = tl.load(ends + (group - 1), mask=group > 0, other=0)
+    return tl.where(begin < 0, 0, tl.where(begin > rows, rows, begin)).to(INDEX)
+
+
+@triton.jit
+def end_of(ends, group, groups, rows, INDEX: tl.constexpr):
+    """One after a group's last row, as `begin_of`; the last one has what is left."""
+    return tl.where(group == groups - 1, rows, begin_of(ends, group + 1, rows, INDEX))
+
+
+@triton.jit
+def group_of(ends, tile, groups, halvings, rows, BM: tl.constexpr, INDEX: tl.constexpr):
+    """(group, first row, one after the group's last) of a tile of BM rows. A group that begins at row r has the tiles
+    from r // BM + its number on, which are enough: each tile has one group, and some have no rows."""
+    low = tile * 0
+    high = low + groups
+    for _ in range(halvings):
+        middle = (low + high) // 2
+        reached = begin_of(ends, middle, rows, INDEX) // BM + middle <= tile
+        low = tl.where(reached, middle, low)
+        high = tl.where(reached, high, middle)
+    begin = begin_of(ends, low, rows, INDEX)
+    return low, begin + (tile - (begin // BM + low)) * BM, end_of(ends, low, groups, rows, INDEX)
+
+
+@triton.jit
+def located(
+    pid, last, ends, groups, halvings, m, k, tiles_m, tiles_n,
+    GROUPED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr,
+    INDEX: tl.constexpr,
+):  # fmt: skip
+    """(batch, rows, columns, one after the rows that there are, first k, how many, one after the last chunk) of a tile.
+    GROUPED: 1: rows are in groups, each a batch of b. 2: k are, each a batch of the output. 0: none are."""
+    batch, row, column = tile_of(pid, tiles_m, tiles_n, GROUP)
+    columns = column * BN + tl.arange(0, BN).to(INDEX)
+    if GROUPED == 1:
+        group, top, bottom = group_of(ends[0], row, groups, halvings, m, BM, INDEX)
+        chunks = tl.where(top < bottom, last, 0)
+        return group, top + tl.arange(0, BM).to(INDEX), columns, bottom, 0, k, chunks
+    elif GROUPED == 2:
+        start = begin_of(ends[0], batch, k, INDEX)
+        its_k = max(end_of(ends[0], batch, groups, k, INDEX) - start, 0)
+        chunks = max((its_k + (KC - 1)) // KC, 1)
+        return batch, row * BM + tl.arange(0, BM).to(INDEX), columns, m, start, its_k, chunks
+    else:
+        return batch, row * BM + tl.arange(0, BM).to(INDEX), columns, m, 0, k, last
 
 
 @triton.jit
@@ -85,20 +142,26 @@ def fold(
 
 @triton.jit
 def dot(
-    out, a, b, extras, m, n, k, chunks, size, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides,
-    extra_strides,
+    out, a, b, ends, extras, m, n, k, chunks, size, tiles_m, tiles_n, batch, groups, halvings, a_strides, b_strides,
+    out_strides, extra_strides,
     WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
     SIGNED: tl.constexpr, PRECISION: tl.constexpr, SHARED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    BK: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr, INDEX: tl.constexpr,
+    BK: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr, GROUPED: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """out = EPILOGUE(a @ b, extras…), by tl.dot. chunks: of KC consecutive k, at least 1, so that no k at all gives +0.
 
     Strides of an operand: (those of the batch axes, its row's, its column's). NOTHING: what a total starts from: −0, or
     an integer 0. SHARED: a program instance has one chunk, whose result goes to `out`, of scratch, for `fold`; size: of
     a chunk's. MASKED: k is no multiple of BK. SIGNED: the sign of a zero matters, so past the end a is to be −0.
+    ends: (), or, GROUPED as `located` has it, of the groups of rows (or of k), which are found by so many halvings.
     """
     pid, first, last = shared_out(chunks, SHARED, INDEX)
-    at_batch, rows, columns = place(pid, m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
+    at_batch, rows, columns, m, begin, k, last = located(
+        pid, last, ends, groups, halvings, m, k, tiles_m, tiles_n, GROUPED, BM, BN, KC, GROUP, INDEX
+    )
+    if GROUPED == 2:
+        a += begin * a_strides[2]
+        b += begin * b_strides[1]
     a_rows = a + offset_of(at_batch, batch, a_strides[0]) + rows[:, None] * a_strides[1]
     b_columns = b + offset_of(at_batch, batch, b_strides[0]) + columns[None, :] * b_strides[2]
     a_there, b_there = rows[:, None] < m, columns[None, :] < n
@@ -127,15 +190,20 @@ def dot(
 
 @triton.jit
 def chain(
-    out, a, b, extras, m, n, k, chunks, size, tiles_m, tiles_n, batch, a_strides, b_strides, out_strides,
-    extra_strides,
+    out, a, b, ends, extras, m, n, k, chunks, size, tiles_m, tiles_n, batch, groups, halvings, a_strides, b_strides,
+    out_strides, extra_strides,
     WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
     FUSED: tl.constexpr, SHARED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, KC: tl.constexpr,
-    GROUP: tl.constexpr, INDEX: tl.constexpr,
+    GROUP: tl.constexpr, GROUPED: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """Like dot, but each k is one outer product, added by fma (FUSED) or by integer multiplication and addition."""
     pid, first, last = shared_out(chunks, SHARED, INDEX)
-    at_batch, rows, columns = place(pid, m, n, tiles_m, tiles_n, BM, BN, GROUP, INDEX)
+    at_batch, rows, columns, m, begin, k, last = located(
+        pid, last, ends, groups, halvings, m, k, tiles_m, tiles_n, GROUPED, BM, BN, KC, GROUP, INDEX
+    )
+    if GROUPED == 2:
+        a += begin * a_strides[2]
+        b += begin * b_strides[1]
     a_rows = a + offset_of(at_batch, batch, a_strides[0]) + rows * a_strides[1]
     b_columns = b + offset_of(at_batch, batch, b_strides[0]) + columns * b_strides[2]
     a_there, b_there = rows < m, columns < n

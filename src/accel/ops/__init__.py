@@ -59,6 +59,7 @@ from .primitive import (
     factor,
     factor_pair,
     gather,
+    grouped_matmul,
     join,
     matmul,
     pointwise,

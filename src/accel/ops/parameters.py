@@ -41,6 +41,21 @@ class Product:
     epilogue: Program | None = None
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Parameters of the primitive ``grouped_matmul``.
+
+    Inputs: a and b of one dtype, and ends (groups,), int32 or int64: group g has the rows from ends[g - 1] to ends[g] -
+    1, the first one those from 0 on, the last one those to the end. Ends are to ascend; nothing beyond the operands is
+    read where they do not.
+    contracted: False, and a (rows, k) has its rows in groups, b is (groups, k, n), and the output (rows, n), each row
+    by the matrix of its group. True, and a (m, rows) has its columns in groups, as b (rows, n) has its rows; output:
+    (groups, m, n). Each group's result is that of `Product` without an epilogue.
+    """
+
+    contracted: bool
+
+
 def accumulator_dtype(operand: DType, output: DType) -> DType:
     """What an epilogue's first input is: see `Product`."""
     return TABLE[operand.accumulator] if operand.kind == "f" else output

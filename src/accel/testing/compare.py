@@ -120,7 +120,8 @@ def check(
     for i, x in (*enumerate(placed), *named.items()):
         if isinstance(x, Placed) and not x.unchanged():
             raise Disagreement(f"operand {i}, or memory beside it, was changed by the call")
-    dtype = next(as_dtype(x.dtype) for x in reversed(operands) if isinstance(x, np.ndarray))
+    dtypes = [as_dtype(x.dtype) for x in reversed(operands) if isinstance(x, np.ndarray)]
+    dtype = next((each for each in dtypes if each.kind in "fc"), dtypes[0])  # and not that of indices or counts
     for i, (its, want) in enumerate(zip(got, wanted, strict=True)):
         which, shape = f"result {i}: " if len(got) > 1 else "", want.shape if size is None else (size,)
         if (its.shape, its.dtype) != (shape, want.dtype):

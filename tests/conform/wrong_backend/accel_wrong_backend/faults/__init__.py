@@ -4,6 +4,7 @@ from . import (
     attentions,
     convolutions,
     factorizations,
+    groups,
     memory,
     pointwise,
     products,
@@ -18,6 +19,7 @@ from .fault import NONE, Fault, of
 FAULTS: dict[str, Fault] = {
     **of(reductions.FAULTS, "reduce", "mean"),
     **of(products.FAULTS, "matmul"),
+    **of(groups.FAULTS, "grouped_matmul"),
     **of(softmax.FAULTS, "softmax", "log_softmax", "logsumexp"),
     **of(rows.FAULTS, "row"),
     **of(attentions.FAULTS, "attention"),
