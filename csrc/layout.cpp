@@ -250,6 +250,21 @@ void join_pair_rows(int64_t& rows, int64_t& n, int64_t row_stride) {
   rows = 1;
 }
 
+/// dst[2 * r] and dst[2 * r + 1] = src[r], as a number meets both parts of a complex one.
+template <class T>
+void repeat_twice(int64_t rows, T* dst, const T* src) {
+  using V = Vectors<T>;
+  constexpr int count = V::kCount;
+  constexpr auto all = std::make_index_sequence<count>{};
+  int64_t r = 0;
+  for (; r + count <= rows; r += count) {
+    const auto v = V::load(src + r);
+    V::store(dst + 2 * r, V::template zip<0>(v, v, all));
+    V::store(dst + 2 * r + count, V::template zip<count / 2>(v, v, all));
+  }
+  for (; r < rows; ++r) dst[2 * r] = dst[2 * r + 1] = src[r];
+}
+
 }  // namespace
 
 void gather_pairs(int size, int64_t rows, int64_t n, void* first, void* second, const void* src, int64_t row_stride) {
@@ -280,6 +295,7 @@ void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64
     using T = decltype(zero);
     T* const out = static_cast<T*>(dst);
     const T* const x = static_cast<const T*>(src);
+    if (row_stride == 1 && stride == 0 && n == 2) return repeat_twice(rows, out, x);
     if (row_stride == 1 && stride != 1 && rows > 1 && n > 1) return transpose(rows, n, out, n, x, stride);
     if (row_stride == n * stride) return gather_row(rows * n, out, x, stride);
     for (int64_t r = 0; r < rows; ++r) gather_row(n, out + r * n, x + r * row_stride, stride);

@@ -131,6 +131,10 @@ struct Butterflies {
     for (int k = kUnturned; pass.turns && k < 2 * kRadix; ++k) {
       turns[k] = reinterpret_cast<const T*>(pass.turns[k - kUnturned]) + pass.of_turns.at;
     }
+    if constexpr (kRadix == 1) {
+      const bool by_pairs = pass.of_turns.step == 2 && turns[1] == turns[0] + 1;
+      if (pairs && to_pairs && by_pairs && pass.n >= kE) return products(pass, x[0], turns[0], y[0]);
+    }
     const int64_t whole = pass.n < kE ? pass.n : kE;  // results at a time; the last ones are computed twice
     for (int64_t r = 0; r < pass.rows; ++r) {
       for (int64_t i = 0; i < pass.n; i += whole) {
@@ -202,6 +206,23 @@ struct Butterflies {
   }
 
  private:
+  /// Numbers, factors and products with their parts in pairs; at least a vector of each. In any order of lanes.
+  static void products(const ButterflyPass& pass, const T* x, const T* by, T* y) {
+    const int64_t n = pass.n, x_row = pass.of_x.row, by_row = pass.of_turns.row, y_row = pass.of_y.row;
+    for (int64_t r = 0; r < pass.rows; ++r, x += x_row, by += by_row, y += y_row) {
+      for (int64_t i = 0; i < n; i += kE) {
+        const int64_t at = 2 * (i + kE <= n ? i : n - kE);
+        const Parts<T> a = parts_of(x + at), found = product(a, parts_of(by + at));
+        store<T>(y + at, zip<false, T>(found.re, found.im));
+        store<T>(y + at + kE, zip<true, T>(found.re, found.im));
+      }
+    }
+  }
+  ACCEL_LANES Parts<T> parts_of(const T* pairs) {
+    const Vector<T> low = load(pairs), high = load(pairs + kE);
+    return {unzip_groups<0, T>(low, high), unzip_groups<1, T>(low, high)};
+  }
+
   /// Turns every result but the first back; a single number is multiplied.
   ACCEL_LANES void turn(Parts<T> (&v)[kRadix], const T* const* turns, int64_t at, int64_t step, int64_t count) {
     const auto by = [&](auto read) __attribute__((always_inline)) {
