@@ -143,11 +143,21 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void reduce(ARGUMENTS, c
 #if ACCESS_ROWS
     from += start;
     const int whole = length / 64;
+#if INDEXED
+    // Rows ascend: an equal key comes later. Where none is better than the identity, the first row's is as good.
+    for (int j = 0; whole && j < 4; ++j) row[j] = (ACC16)((ACC)0);
+#endif
     for (int r = 0; r < whole; ++r) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const ACC16 value = load16(vload16(r * 4 + j, from));
+#if INDEXED
+        const MASK better = BEFORE(value, lane[j]);
+        lane[j] = better ? value : lane[j];
+        row[j] = better ? (ACC16)((ACC)r) : row[j];
+#else
         TAKE(lane[j], row[j], value, (ACC16)((ACC)r));
+#endif
       }
     }
 #define ELEMENT_AT(i) from[i]

@@ -222,6 +222,14 @@ def test_extremes_of_zeros_and_nan(variant: accel.Device, kind: str) -> None:
     run(f"arg{kind}", variant, x, axis=1)
 
 
+def test_places_of_the_lowest(device: accel.Device) -> None:
+    """No element is better than what a lane begins with: the first one's place all the same."""
+    for n in (64, 70):
+        x = np.full((3, n), -(2**31), np.int32)
+        x[1, n - 1] = x[2, n // 3] = 7
+        run("argmax", device, x, axis=1)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_every_16_bit_float_widens_exactly(variant: accel.Device, dtype: str) -> None:
     x = np.arange(1 << 16, dtype=np.uint16).view(TABLE[dtype].numpy).reshape(-1, 1)
