@@ -383,24 +383,6 @@ PyObject* load(PyObject*, PyObject* array) {
   }
 }
 
-PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count) {
-  if (count != 2) return PyErr_Format(PyExc_TypeError, "apart: expected inputs and out");
-  const auto memory = [](PyObject* array) -> const HostBuffer* {
-    PyObject* const owner = layout_of(array) ? slot(array, api.array_buffer) : nullptr;
-    return owner && Py_TYPE(owner) == api.host_buffer ? reinterpret_cast<HostBuffer*>(owner) : nullptr;
-  };
-  const HostBuffer* const out = memory(args[1]);
-  if (!out || !(PyTuple_CheckExact(args[0]) || PyList_CheckExact(args[0]))) Py_RETURN_FALSE;
-  const uintptr_t first = reinterpret_cast<uintptr_t>(out->address), end = first + static_cast<uintptr_t>(out->nbytes);
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(args[0]); ++i) {
-    const HostBuffer* const its = memory(PySequence_Fast_GET_ITEM(args[0], i));
-    if (!its) Py_RETURN_FALSE;
-    const uintptr_t begin = reinterpret_cast<uintptr_t>(its->address);
-    if (begin < end && first < begin + static_cast<uintptr_t>(its->nbytes)) Py_RETURN_FALSE;
-  }
-  Py_RETURN_TRUE;
-}
-
 PyObject* view(PyObject*, PyObject* const* args, Py_ssize_t count) {
   if (count != 3) return PyErr_Format(PyExc_TypeError, "view: expected buffer, offset and layout");
   return make_array(args[0], args[1], args[2]);

@@ -25,10 +25,6 @@ Found look(PyObject* array, long long least, long long length);
 /// within(array, least, length): `look` for Python: whether no element is below 0, or None.
 PyObject* within(PyObject*, PyObject* const* args, Py_ssize_t count);
 
-/// apart(inputs, out): whether all are arrays in host memory, and none of the inputs' buffers shares a byte with that
-/// of out. False also where this is not so simple that it is known.
-PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count);
-
 /// view(buffer, offset, layout): an accel.Array.
 PyObject* view(PyObject*, PyObject* const* args, Py_ssize_t count);
 

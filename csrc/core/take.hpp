@@ -17,4 +17,8 @@ namespace accel::core {
 ///   dispatcher  called with spec, inputs, params, out
 PyTypeObject* make_take_type();
 
+/// apart(inputs, out): whether all are arrays in host memory, and none of the inputs' buffers shares a byte with that
+/// of out. False also where this is not so simple that it is known.
+PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count);
+
 }  // namespace accel::core
