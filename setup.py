@@ -72,6 +72,7 @@ FAMILIES = {
     "factors": [],
     "taps": [],
     "butterflies": [],
+    "sorts": [],
     "quantized": [],
     "memory": [],
     "table": [],

@@ -17,6 +17,8 @@ constexpr int64_t kMost = 1 << 22;         // elements of such a row, which noth
 constexpr int kDigit = 8, kDigits = 1 << kDigit;
 constexpr int64_t kPart = 1 << 14;  // elements between two questions whether to go on
 constexpr double kThreadWork = 1 << 15;
+constexpr int64_t kShortRows = 1 << 9;        // rows of few elements that are sorted between two such questions
+constexpr double kShortThreadWork = 1 << 16;  // their elements that are worth a thread
 
 /// A key and where it comes from.
 struct Far {
@@ -174,8 +176,51 @@ void sort_rows(DType dtype, bool indices, bool descending, int64_t count, const 
 
 }  // namespace
 
+/// Rows of few elements, several at once.
+void Sort::run_short(const SortProblem& problem, const char* in, char* out, int threads, Interrupt& interrupt) const {
+  Nest nest{problem.kept, {problem.in_kept, problem.out_kept}};
+  nest.collapse();
+  uint64_t sign = 0, infinity = 0, flip = 0;
+  const auto keys = [&](const auto& its) { sign = its.sign, infinity = its.infinity, flip = its.flip; };
+  switch (size_of(dtype_)) {
+    case 1:
+      keys(Keys<uint8_t>(dtype_, descending_));
+      break;
+    case 2:
+      keys(Keys<uint16_t>(dtype_, descending_));
+      break;
+    case 4:
+      keys(Keys<uint32_t>(dtype_, descending_));
+      break;
+    default:
+      keys(Keys<uint64_t>(dtype_, descending_));
+  }
+  const int64_t rows = nest.shape.product(), inner = nest.inner();
+  const int64_t size = size_of(dtype_), out_size = indices_ ? 8 : size;
+  const double work = static_cast<double>(rows) * static_cast<double>(problem.length);
+  threads = worthwhile(work, kShortThreadWork, threads);
+  // A task is some of the neighbouring rows; those of one vector are together.
+  const int64_t parts = std::max<int64_t>(1, (inner + kShortRows - 1) / kShortRows), pieces = rows / inner * parts;
+  const int64_t tasks = std::min(pieces, tasks_of(work, kPart, threads)), share = (pieces + tasks - 1) / tasks;
+  parallel_for((pieces + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
+    const int64_t end = std::min(pieces, (task + 1) * share);
+    RowCursor cursor(nest, task * share / parts);
+    for (int64_t piece = task * share; piece < end; ++piece) {
+      const int64_t first = piece % parts * kShortRows, in_row = nest.inner_stride(0), out_row = nest.inner_stride(1);
+      const char* const from = in + (cursor.offset(0) + first * in_row) * size;
+      char* const to = out + (cursor.offset(1) + first * out_row) * out_size;
+      const int64_t count = std::min(kShortRows, inner - first);
+      short_->run({sign, infinity, flip, count, problem.length, std::min(count_, problem.length), from, in_row,
+                   problem.in_step, to, out_row, problem.out_step});
+      worker.checkpoint(count * problem.length * 2);
+      if ((piece + 1) % parts == 0 && piece + 1 < end) cursor.next();
+    }
+  });
+}
+
 void Sort::run(const SortProblem& problem, const char* in, char* out, int threads, Interrupt& interrupt) const {
   if (problem.kept.product() == 0 || problem.length == 0) return;
+  if (short_ && problem.length <= kShortRow) return run_short(problem, in, out, threads, interrupt);
   const int size = size_of(dtype_);
   const auto rows = size == 1   ? sort_rows<uint8_t>
                     : size == 2 ? sort_rows<uint16_t>

@@ -3,6 +3,7 @@
 
 #include "dtypes.hpp"
 #include "layout.hpp"
+#include "sort_network.hpp"
 #include "threads.hpp"
 
 namespace accel {
@@ -19,8 +20,12 @@ class Sort {
  public:
   /// indices: the output is the int64 indices that sort, else the sorted values. count: as many of them as the output
   /// has along the axis, the first ones.
-  Sort(DType dtype, bool indices, bool descending, int64_t count)
-      : dtype_(dtype), indices_(indices), descending_(descending), count_(count) {}
+  Sort(const KernelTable& table, DType dtype, bool indices, bool descending, int64_t count)
+      : dtype_(dtype),
+        indices_(indices),
+        descending_(descending),
+        count_(count),
+        short_(find_sort(table.isa, size_of(dtype), indices)) {}
 
   DType dtype() const { return dtype_; }
   DType output() const { return indices_ ? DType::kInt64 : dtype_; }
@@ -28,9 +33,12 @@ class Sort {
   void run(const SortProblem& problem, const char* in, char* out, int threads, Interrupt& interrupt) const;
 
  private:
+  void run_short(const SortProblem& problem, const char* in, char* out, int threads, Interrupt& interrupt) const;
+
   const DType dtype_;
   const bool indices_, descending_;
   const int64_t count_;
+  const SortRow* const short_;  // null where rows of few elements are sorted like others
 };
 
 }  // namespace accel

@@ -58,11 +58,11 @@ Prepared prepare_scan(py::object kernel, py::handle kept_shape, py::handle out_s
 
 void bind_along(py::module_& m) {
   py::class_<Sort> sort(m, "Sort", "Sorted values, or the indices that sort, along one axis.");
-  sort.def(py::init([](const std::string& dtype, bool indices, bool descending, int64_t count) {
+  sort.def(py::init([](const std::string& isa, const std::string& dtype, bool indices, bool descending, int64_t count) {
              if (count < 0) fail("count must not be negative");
-             return Sort(parse_dtype(dtype), indices, descending, count);
+             return Sort(find_isa(isa), parse_dtype(dtype), indices, descending, count);
            }),
-           py::arg("dtype"), py::arg("indices"), py::arg("descending"), py::arg("count"));
+           py::arg("isa"), py::arg("dtype"), py::arg("indices"), py::arg("descending"), py::arg("count"));
   add_launch(sort, &prepare_sort, py::arg("kept_shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("length"), py::arg("out_step"), py::arg("in_step"), py::arg("threads"));
   py::class_<Scan> scan(m, "Scan", "sum prod max min logaddexp of all elements up to each, in the canonical order.");

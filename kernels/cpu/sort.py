@@ -1,9 +1,9 @@
-"""Sorting along one axis: radix sorts of long rows, comparisons in short ones."""
+"""Sorting along one axis: radix sorts of long rows, comparisons in shorter ones, networks of them in rows of few."""
 
 from __future__ import annotations
 
 from accel.backends.base import Call, Kernel, Prepared
-from accel.backends.cpu import along_axis, native
+from accel.backends.cpu import along_axis, isa, native
 
 
 def _supports(call: Call) -> str | None:
@@ -13,6 +13,7 @@ def _supports(call: Call) -> str | None:
 def _prepare(call: Call) -> Prepared:
     (x,), (out,), params = call.inputs, call.outputs, call.params
     kernel = native().Sort(
+        isa(call.settings.cpu_isa),
         x.dtype.name,
         indices=params.kind == "indices",
         descending=params.descending,

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
-from accel import registry
+from accel import _cpu, registry
 from accel.backends.base import Call
 from accel.dtypes import FLOAT32, INT64, TABLE
 from accel.layout import layout
+from accel.ops import canonical
 from accel.ops.parameters import Sort
 from accel.ops.primitive.sort import first_places
+from accel.testing.compare import differing
 
 DTYPES = [d.name for d in TABLE.values() if d.name != "bfloat16"]
 VALUES = [0.0, -0.0, 1.0, -1.0, float("inf"), -float("inf"), float("nan"), 5e-45, 3.0, 3.0]
@@ -114,3 +116,48 @@ def test_the_first_places(dtype, n):
             got = np.asarray(first_places(accel.asarray(x), count, descending))
             want = np.asarray(accel.argsort(accel.asarray(x), descending=descending))[:, :count]
             assert got.shape == (2, count) and np.array_equal(got, want)
+
+
+@pytest.mark.parametrize("isa", _cpu.isas())
+@pytest.mark.parametrize("dtype", [d.name for d in TABLE.values()])
+def test_rows_of_few(dtype, isa):
+    """Of every length that a network has, and one more; of fewer rows than lanes, and of more than a vector's; along
+    either axis and backwards; with ties and special values."""
+    rng = np.random.default_rng(len(dtype))
+    with accel.config(cpu_isa=isa):
+        for n in (1, 3, 8, 17, 33, 42, 56, 64, 65):
+            for rows in ((1, 37), (7,))[n % 2] if isa != "baseline" else (9,):
+                x = rng.integers(0, 2 if dtype == "bool" else 9, (rows, n))
+                x = (x.astype(np.float32) - (4 if "u" not in dtype and dtype != "bool" else 0)).astype(
+                    TABLE[dtype].numpy
+                )
+                if TABLE[dtype].kind == "f":
+                    for value in (-0.0, np.nan, np.inf, -np.inf):
+                        x[rng.random((rows, n)) < 0.1] = value
+                for descending in (False, True):
+                    order = canonical.argsort(x, 1, descending)
+                    want = np.take_along_axis(x, order, 1)
+                    array = accel.asarray(x)
+                    assert np.array_equal(np.asarray(accel.argsort(array, descending=descending)), order)
+                    assert identical(np.asarray(accel.sort(array, descending=descending)), want)
+                    assert identical(np.asarray(accel.sort(array.T, axis=0, descending=descending)).T, want)
+                    turned = accel.asarray(np.ascontiguousarray(x[:, ::-1]))[:, ::-1]
+                    assert identical(np.asarray(accel.sort(turned, descending=descending)), want)
+                    some = np.asarray(first_places(array, n // 3 + 1, descending))
+                    assert np.array_equal(some, order[:, : n // 3 + 1])
+
+
+def identical(x: np.ndarray, y: np.ndarray) -> bool:
+    """Equal bits, but for those of NaN."""
+    return not differing(x, np.ascontiguousarray(y)).any()
+
+
+def test_rows_of_few_in_parts_and_threads():
+    """More rows than one task has, and more than one axis of them."""
+    x = np.random.default_rng(1).standard_normal((3, 1700, 2, 9)).astype(np.float32)
+    for threads in (1, 3):
+        with accel.config(num_threads=threads):
+            array = accel.asarray(x)
+            assert np.array_equal(np.asarray(accel.sort(array)), np.sort(x))
+            assert np.array_equal(np.asarray(accel.sort(array[:, ::2])), np.sort(x[:, ::2]))
+            assert np.array_equal(np.asarray(accel.argsort(array, axis=0)), np.argsort(x, 0))

@@ -1,0 +1,15 @@
+#include "kernels/sort_network.hpp"
+
+namespace accel::ACCEL_ISA {
+
+static constexpr SortRow kSorts[] = {
+    {1, false, ShortSort<uint8_t>::values},  {1, true, ShortSort<uint8_t>::indices},
+    {2, false, ShortSort<uint16_t>::values}, {2, true, ShortSort<uint16_t>::indices},
+    {4, false, ShortSort<uint32_t>::values}, {4, true, ShortSort<uint32_t>::indices},
+    {8, false, ShortSort<uint64_t>::values},
+};
+
+Rows<SortRow> sort_rows();
+Rows<SortRow> sort_rows() { return {kSorts, sizeof kSorts / sizeof *kSorts}; }
+
+}  // namespace accel::ACCEL_ISA

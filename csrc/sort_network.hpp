@@ -1,0 +1,31 @@
+// The contract of the kernels that sort short rows, which csrc/families/sorts.cpp compiles once per instruction set.
+#pragma once
+
+#include "kernels.hpp"
+
+namespace accel {
+
+/// Elements of a row at most.
+inline constexpr int64_t kShortRow = 64;
+
+/// `rows` rows of `n` elements, 0 < n <= kShortRow, of which the first `count` in order are written. Steps in elements.
+struct ShortRows {
+  uint64_t sign, infinity, flip;  // of `Keys`, of the elements' width
+  int64_t rows, n, count;
+  const void* in;
+  int64_t in_row, in_step;
+  void* out;
+  int64_t out_row, out_step;
+};
+
+/// Sorts of elements of so many bytes: their values, or the int64 indices that sort.
+struct SortRow {
+  int size;
+  bool indices;
+  void (*run)(const ShortRows& problem);
+};
+
+/// Null where there is none. isa: the name of an instruction set.
+const SortRow* find_sort(const char* isa, int size, bool indices);
+
+}  // namespace accel
