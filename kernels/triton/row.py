@@ -151,7 +151,8 @@ def _prepare(call: Call) -> Prepared:
     kept, reduced = _domain(call)
     made = specializations(call)
     results = prod(kept) * -(-prod(reduced) // BLOCK)
-    folds = scratch_dtypes(program) if len(made) > 1 else []
+    shared = len(made) > 1 or made[0][0].counters > 0
+    folds = scratch_dtypes(program) if shared else []
     its, n = slots(call), len(call.inputs)
     operands = (*its[n:], *its[:n], *(Slot("scratch", i) for i in range(len(folds))))
     sizes = [*(x.dtype.itemsize for x in (*call.outputs, *call.inputs)), *(1 for _ in folds)]

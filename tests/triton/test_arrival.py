@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 from triton_cases import Recorder, reduce_case, row_case
-from triton_rows import launch, logsumexp, softmax
+from triton_rows import Builder, launch, logsumexp, softmax
 
 import accel
 from accel.array import empty
@@ -24,6 +24,12 @@ BLOCK = 4096
 
 def numbers(*shape):
     return (1 + RNG.standard_normal(shape) / 8).astype(np.float32)
+
+
+def totals():
+    """The sum and the least of a row: folds of one level."""
+    b = Builder(("float32", True))
+    return b.finish(b.fold("sum", 0), b.fold("min", 0))
 
 
 ORDERS = {
@@ -51,9 +57,12 @@ def test_orders(emulated, monkeypatch, order):
     x = numbers(5 * BLOCK).round(1)
     for each in (x, np.where(x < 1, np.float32(np.nan), x)):
         check(OPS["argmin"], emulated, (each,), {"axis": 0})
-    program, operands = logsumexp(), [numbers(2, 2 * BLOCK + 9)]
-    (got,) = launch(program, [place(x, emulated) for x in operands], 1, emulated)
-    assert not differing(fetch(got), evaluate(Rows(program, 1), *operands)).any()
+    operands = [numbers(2, 2 * BLOCK + 9)]
+    for program in (logsumexp(), totals()):
+        found = launch(program, [place(x, emulated) for x in operands], 1, emulated)
+        want = evaluate(Rows(program, 1), *operands)
+        for got, each in zip(found, want if len(found) > 1 else [want], strict=True):
+            assert not differing(fetch(got), each).any()
     assert not any(emulated.counts["unordered"].values())
 
 
@@ -155,6 +164,7 @@ def prepared(case, architecture="sm_90"):
         (reduce_case("max", "int8", "int8", ((1 << 24) + 1,), 0), 2),
         (reduce_case("sum", "float32", "float32", (8192, 40 * COUNTERS), 0), 2),
         (row_case(logsumexp(), 4, 128256), 2),
+        (row_case(totals(), 4, 128256), 1),
         (row_case(softmax(), 4, 128256), 3),
         (row_case(softmax(), 1000, 128256), 1),
     ],
