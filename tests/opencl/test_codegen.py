@@ -23,6 +23,7 @@ from accel.kernels.opencl import (
     factor,
     join,
     matmul,
+    matmul_tiles,
     pointwise,
     quantized_matmul,
     reduce,
@@ -85,8 +86,8 @@ def product(dtype: str, k: int, sub_group: int | None, epilogue: Program | None 
     row = TABLE[dtype]
     how = matmul.arithmetic(row, row, epilogue)
     extras = [] if epilogue is None else [(0, 1)] * (len(epilogue.inputs) - 1)
-    its = matmul.problem((1024, 1024), k, [(k, 1), (1024, 1), (1024, 1), *extras])
-    return matmul.tile_source(how, its, matmul.TILES[how.itemsize][tile], True, sub_group)
+    its = matmul_tiles.problem((1024, 1024), k, [(k, 1), (1024, 1), (1024, 1), *extras])
+    return matmul.tile_source(how, its, matmul_tiles.TILES[how.itemsize][tile], True, sub_group)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
@@ -111,7 +112,7 @@ def test_matmul_fuses_what_is_written_and_no_more(target: Target, tmp_path: Path
     """All multiply-adds are the fma of a register tile; a bias after the product stays an addition of its own."""
     with_bias = ProgramBuilder("float32", "float32")
     bias = with_bias.finish(with_bias.apply("add", with_bias.apply("multiply", *with_bias.inputs), with_bias.inputs[1]))
-    tile = matmul.TILES[4][0]
+    tile = matmul_tiles.TILES[4][0]
     for i, epilogue in enumerate((None, bias)):
         assert epilogue is None or count_fma(epilogue) == 0
         source = product("float32", 1024, target.sub_group, epilogue)
