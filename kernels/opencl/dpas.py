@@ -17,7 +17,7 @@ from accel.dtypes import DType
 from accel.layout import Shape
 from accel.numerics import KC
 
-from . import build, matmul
+from . import build, matmul, matmul_tiles
 
 SHORT = {"float16": "f16", "bfloat16": "bf16", "int8": "i8", "uint8": "u8"}
 """Operands of the built-ins, by their names in these."""
@@ -78,13 +78,13 @@ def steps_of(operand: DType) -> int:
     return 4 * ROWS // operand.itemsize
 
 
-def choose(its: matmul.Problem, lanes: int, units: int) -> Tiles:
+def choose(its: matmul_tiles.Problem, lanes: int, units: int) -> Tiles:
     """The larger tiles where they give each compute unit (of Intel's: a thread's vector engine) a sub-group."""
     made = -(-its.m // (LARGE.a * ROWS)) * -(-its.n // (LARGE.b * lanes)) * prod(its.batch)
     return LARGE if made >= units else SMALL
 
 
-def panels(its: matmul.Problem, lanes: int, tiles: Tiles) -> tuple[Panels, Panels]:
+def panels(its: matmul_tiles.Problem, lanes: int, tiles: Tiles) -> tuple[Panels, Panels]:
     """Both operands, packed."""
     a = (*its.a[:-2], its.a[-2], its.a[-1])
     b = (*its.b[:-2], its.b[-1], its.b[-2])
@@ -134,7 +134,7 @@ def pack_source(how: matmul.Arithmetic, its: Panels, wide: dict[str, str], corre
 
 
 def source(
-    how: matmul.Arithmetic, its: matmul.Problem, tiles: Tiles, lanes: int, wide: dict[str, str], rounded: bool
+    how: matmul.Arithmetic, its: matmul_tiles.Problem, tiles: Tiles, lanes: int, wide: dict[str, str], rounded: bool
 ) -> str:
     """OpenCL C of `multiply`. rounded: see `build.assemble`."""
     left, right, total = types(how.operand, lanes)
@@ -170,14 +170,14 @@ def _source(how: matmul.Arithmetic, defined: dict[str, object], declared: str, r
     return build.assemble(("matmul", "dpas"), defined, functions, fp64=how.fp64, correctly_rounded=rounded)
 
 
-def _problem(call: Call) -> tuple[matmul.Arithmetic, matmul.Problem]:
+def _problem(call: Call) -> tuple[matmul.Arithmetic, matmul_tiles.Problem]:
     (a, b, *extras), (out,) = call.inputs, call.outputs
     how = matmul.arithmetic(a.dtype, out.dtype, call.params.epilogue)
     strides = [a.strides, b.strides, out.strides, *(x.strides for x in extras)]
-    return how, matmul.problem(out.shape, a.shape[-1], strides)
+    return how, matmul_tiles.problem(out.shape, a.shape[-1], strides)
 
 
-def _tiles(call: Call, its: matmul.Problem, lanes: int) -> Tiles | None:
+def _tiles(call: Call, its: matmul_tiles.Problem, lanes: int) -> Tiles | None:
     device = build.device_of(call)
     chosen = choose(its, lanes, device.details["compute units"])
     fitting = (t for t in (chosen, SMALL) if t.local_bytes(lanes) <= device.cl_device.local_mem_size)
@@ -196,7 +196,7 @@ def _supports(call: Call) -> str | None:
     how, its = _problem(call)
     if how.itemsize != 4:
         return "the matrix units add integers modulo 2^32"
-    if min(its.m, its.n) <= matmul.FEW:
+    if min(its.m, its.n) <= matmul_tiles.FEW:
         return f"packing operands costs more than {min(its.m, its.n)} rows or columns gain"
     if _tiles(call, its, lanes) is None:
         return "the device's local memory is too small"

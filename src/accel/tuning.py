@@ -155,9 +155,11 @@ def found(kernel: Kernel, call: Call) -> tuple[Choice, str]:
         if got is None:
             continue
         row, which = got
-        if exact and row.source != source(kernel):
+        if not row.done or (exact and row.source != source(kernel)):
             continue
-        if row.choice == computed or row.choice in its.choices(call):
+        if row.choice == row.default:
+            return computed, f"computed; no other was faster as {table.where}, {which}"
+        if row.choice in its.choices(call):
             return row.choice, f"{table.where}, {which}"
     return computed, "computed"
 

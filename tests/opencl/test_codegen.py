@@ -29,7 +29,7 @@ from accel.kernels.opencl import (
     convolution,
     factor,
     join,
-    matmul,
+    matmul_tiles,
     pointwise,
     quantized_matmul,
     reduce,
@@ -81,7 +81,7 @@ def test_matmul_fuses_what_is_written_and_no_more(target: Target) -> None:
     """All multiply-adds are the fma of a register tile; a bias after the product stays an addition of its own."""
     with_bias = ProgramBuilder("float32", "float32")
     bias = with_bias.finish(with_bias.apply("add", with_bias.apply("multiply", *with_bias.inputs), with_bias.inputs[1]))
-    tile = matmul.TILES[4][0]
+    tile = matmul_tiles.TILES[4][0]
     counts = []
     for epilogue in (None, bias):
         assert epilogue is None or count_fma(epilogue) == 0

@@ -9,7 +9,7 @@ from intel_code import OCLOC, SUBNORMALS, TARGETS, Code, Target, compiled
 from machine_code import instructions
 
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, dpas, matmul
+from accel.kernels.opencl import build, dpas, matmul, matmul_tiles
 from accel.scalar import Program, program_for
 
 pytestmark = pytest.mark.skipif(OCLOC is None, reason="ocloc is not installed (Debian package intel-opencl-icd)")
@@ -20,9 +20,9 @@ DTYPES = (("float16", "float16"), ("bfloat16", "float32"), ("int8", "int32"), ("
 
 def product(
     target: Target, dtype: str, output: str, tiles: dpas.Tiles, epilogue: Program | None = None, *, wide: bool = False
-) -> tuple[str, matmul.Arithmetic, matmul.Problem]:
+) -> tuple[str, matmul.Arithmetic, matmul_tiles.Problem]:
     how = matmul.arithmetic(TABLE[dtype], TABLE[output], epilogue)
-    its = matmul.problem((1024, 1024), 4096, [(4096, 1), (1024, 1), (1024, 1)])
+    its = matmul_tiles.problem((1024, 1024), 4096, [(4096, 1), (1024, 1), (1024, 1)])
     types = build.index_types(1 << 40 if wide else 1 << 20)
     return dpas.source(how, its, tiles, target.sub_group, types, True), how, its
 
@@ -105,6 +105,6 @@ def test_other_gpus_are_untouched() -> None:
     """Gen12LP has no matrix units: there its ordinary kernel has no such instruction."""
     target = next(t for t in TARGETS if not t.matrix)
     how = matmul.arithmetic(TABLE["float16"], TABLE["float16"], None)
-    its = matmul.problem((1024, 1024), 1024, [(1024, 1), (1024, 1), (1024, 1)])
-    source = matmul.tile_source(how, its, matmul.TILES[4][0], True, target.sub_group)
+    its = matmul_tiles.problem((1024, 1024), 1024, [(1024, 1), (1024, 1), (1024, 1)])
+    source = matmul.tile_source(how, its, matmul_tiles.TILES[4][0], True, target.sub_group)
     assert [kernel.matrix for kernel in compiled(target, source).kernels] == [0]

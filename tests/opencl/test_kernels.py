@@ -13,7 +13,7 @@ from primitive_calls import serve
 import accel
 from accel import registry
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, matmul, reduce
+from accel.kernels.opencl import build, matmul, matmul_tiles, reduce
 from accel.ops import canonical
 from accel.scalar import Program, Step
 from accel.testing.compare import differing, place
@@ -327,7 +327,7 @@ def test_every_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     base = backend.devices()[0]
     rng = np.random.default_rng(11)
     for dtype, size in (("float32", 4), ("float64", 8)):
-        for tile in matmul.TILES[size]:
+        for tile in matmul_tiles.TILES[size]:
             device = backend.adopt(cl.CommandQueue(base.context))
             device.geometry = "lanes"
             monkeypatch.setattr(matmul, "tile", lambda *given, tile=tile: tile)
@@ -344,8 +344,9 @@ def test_every_register_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatc
     for rows, vectors, vector in ((6, 2, 8), (4, 2, 4), (1, 1, 16), (12, 1, 16)):
         device = backend.adopt(cl.CommandQueue(base.context))
         device.geometry = "loops"
-        chosen = matmul.Panels(rows, vectors, vector)
+        chosen = matmul_tiles.Panels(rows, vectors, vector)
         monkeypatch.setattr(matmul, "panels", lambda *given, chosen=chosen: chosen)
+        monkeypatch.setattr(matmul, "width_of", lambda *given, chosen=chosen: chosen.vector)
         run("matmul", device, numbers(rng, (31, 290), "float32"), numbers(rng, (290, 70), "float32"))
 
 
@@ -357,12 +358,13 @@ def test_every_direct_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatch,
     base = backend.devices()[0]
     rng = np.random.default_rng(14)
     tiles = ((1, 16, 16), (2, 8, 16), (4, 4, 16), (8, 2, 16), (12, 2, 16), (12, 1, 8), (8, 1, 4), (1, 1, 2))
-    assert {rows for rows, _, _ in tiles} == set(matmul.DIRECT_ROWS)
+    assert {rows for rows, _, _ in tiles} == set(matmul_tiles.DIRECT_ROWS)
     for rows, vectors, vector in tiles:
         device = backend.adopt(cl.CommandQueue(base.context))
         device.geometry = "loops"
-        chosen = matmul.Panels(rows, vectors, vector)
+        chosen = matmul_tiles.Panels(rows, vectors, vector)
         monkeypatch.setattr(matmul, "direct", lambda *given, chosen=chosen: chosen)
+        monkeypatch.setattr(matmul, "width_of", lambda *given, chosen=chosen: chosen.vector)
         b = numbers(rng, (290, chosen.columns + 1), "float32")
         run("matmul", device, numbers(rng, (2 * rows + 1, 290), "float32"), b.T.copy().T if along_k else b)
 
@@ -380,8 +382,8 @@ def test_direct_products_past_every_edge(device: accel.Device, dtype: str) -> No
         for m, n in sizes:
             a, b = numbers(rng, (m, 281), dtype), numbers(rng, (281, n), dtype)
             for its_b, strides in ((b, (n, 1)), (b.T.copy().T, (1, 281))):
-                its = matmul.problem((m, n), 281, [(281, 1), strides, (n, 1)])
-                assert matmul.direct(its, row, max(4, row.itemsize), 16, 2) is not None
+                its = matmul_tiles.problem((m, n), 281, [(281, 1), strides, (n, 1)])
+                assert matmul_tiles.direct(its, row, max(4, row.itemsize), 16, 2) is not None
                 run("matmul", device, a, its_b)
 
 
@@ -405,13 +407,13 @@ def test_products_that_are_packed() -> None:
     """Panels are for many rows of a and a large b, and for what vectors of neighbours cannot read."""
 
     def tile(m: int, n: int, k: int, b: tuple[int, int], dtype: str = "float32", vector: int = 16) -> Any:
-        its = matmul.problem((m, n), k, [(k, 1), b, (n, 1)])
-        return matmul.direct(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), vector, 2)
+        its = matmul_tiles.problem((m, n), k, [(k, 1), b, (n, 1)])
+        return matmul_tiles.direct(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), vector, 2)
 
-    assert tile(1, 2048, 2048, (2048, 1)) == matmul.Panels(1, 16, 16)
-    assert tile(16, 2048, 2048, (1, 2048)) == matmul.Panels(12, 2, 16)
+    assert tile(1, 2048, 2048, (2048, 1)) == matmul_tiles.Panels(1, 16, 16)
+    assert tile(16, 2048, 2048, (1, 2048)) == matmul_tiles.Panels(12, 2, 16)
     assert tile(17, 2048, 2048, (2048, 1)) is None
-    assert tile(500, 128, 256, (128, 1)) == matmul.Panels(12, 2, 16)  # 128 KiB
+    assert tile(500, 128, 256, (128, 1)) == matmul_tiles.Panels(12, 2, 16)  # 128 KiB
     assert tile(500, 128, 257, (128, 1)) is None
     assert tile(1, 64, 64, (128, 2)) is None
     assert tile(1, 64, 64, (64, 1), "float16") is None
@@ -426,11 +428,11 @@ def test_products_that_are_packed() -> None:
 
 def test_small_work_groups_are_refused_or_served() -> None:
     """A device with small work-groups gets a smaller tile, and a reason where none fits."""
-    its = matmul.problem((500, 500), 500, [(500, 1)] * 3)
-    assert matmul.tile(its, 4, 256, 32768) == matmul.TILES[4][0]
-    assert matmul.tile(its, 4, 64, 32768) == matmul.TILES[4][1]
-    assert matmul.tile(its, 4, 32, 32768) is None
-    assert all(tile.local_bytes(size) <= 32768 for size, tiles in matmul.TILES.items() for tile in tiles)
+    its = matmul_tiles.problem((500, 500), 500, [(500, 1)] * 3)
+    assert matmul_tiles.tile(its, 4, 256, 32768) == matmul_tiles.TILES[4][0]
+    assert matmul_tiles.tile(its, 4, 64, 32768) == matmul_tiles.TILES[4][1]
+    assert matmul_tiles.tile(its, 4, 32, 32768) is None
+    assert all(tile.local_bytes(size) <= 32768 for size, tiles in matmul_tiles.TILES.items() for tile in tiles)
 
 
 def test_vectors_of_outputs_are_for_short_rows() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tuned_calls import asked, forget
 
 import accel
-from accel import tuning
+from accel import registry, tuning
 
 
 def another(kernel, call):
@@ -98,11 +98,27 @@ def test_rows_of_another_source_are_not_used(folder, intel):
     assert tuning.found(kernel, call)[1] == "computed"
 
 
+def test_a_row_without_anything_faster_keeps_what_is_computed(folder, intel):
+    """Of a call of its class whose computed choice is another one, too; and a row that is not done says nothing."""
+    kernel, call = asked(intel, 64, 64, 250)
+    _, like = asked(intel, 33, 64, 250)
+    _, few = asked(intel, 5, 5, 5)
+    computed = kernel.tunable.default(call)
+    row = row_of(kernel, call, computed)
+    tuning.keep(intel.identity(), [row, replace(row_of(kernel, few, another(kernel, few)), done=False)])
+    forget()
+    words = "computed; no other was faster as measured on this device, "
+    assert tuning.found(kernel, call) == (computed, f"{words}these shapes")
+    assert tuning.found(kernel, like) == (kernel.tunable.default(like), f"{words}shapes like these: 1x64x64x250")
+    assert tuning.found(kernel, few) == (kernel.tunable.default(few), "computed")
+
+
 @pytest.fixture
-def package(tmp_path, monkeypatch) -> Path:
+def package(intel, tmp_path, monkeypatch) -> Path:
     """Where the tables lie that ship with OpenCL's kernels, in the test."""
     import accel.kernels.opencl
 
+    registry.kernels("opencl")  # found by the path, once in a process
     monkeypatch.setattr(accel.kernels.opencl, "__path__", [str(tmp_path / "kernels")])
     (tmp_path / "kernels" / "tuned").mkdir(parents=True)
     return tmp_path / "kernels" / "tuned"
@@ -134,14 +150,25 @@ def test_a_broken_shipped_table_is_ignored_with_one_warning(folder, intel, packa
         assert tuning.found(kernel, call)[1] == "computed"
 
 
-def test_the_shipped_files_are_good():
-    """Every table that ships can be read, and names no choice twice."""
+def assert_shippable(file: Path) -> None:
+    rows = tuning.rows_of(file.read_bytes(), None)
+    assert rows and len({row.shape for row in rows}) == len(rows)
+    assert all(row.done and row.choice != row.default for row in rows)
+    assert json.loads(file.read_bytes())["architecture"] == file.stem
+
+
+def test_the_shipped_files_are_good(tmp_path):
+    """All that lie beside kernels; the control: one under another architecture's name."""
     import accel.kernels
 
     for file in Path(accel.kernels.__path__[0]).glob("*/tuned/*.json"):
-        rows = tuning.rows_of(file.read_bytes(), None)
-        assert rows and len({row.shape for row in rows}) == len(rows)
-        assert json.loads(file.read_bytes())["architecture"] == file.stem
+        assert_shippable(file)
+    row = tuning.Row("kernel", "source", "words", (1,), (1,), (2,), done=True)
+    for name in ("sm_1", "sm_2"):
+        (tmp_path / f"{name}.json").write_bytes(tuning.exported("sm_1", ("device",), [row]))
+    assert_shippable(tmp_path / "sm_1.json")
+    with pytest.raises(AssertionError):
+        assert_shippable(tmp_path / "sm_2.json")
 
 
 FOREIGN = {
