@@ -81,7 +81,7 @@ def steps(architecture):
 
 
 @pytest.mark.parametrize("architecture", TARGETS)
-@pytest.mark.parametrize("case", ["max of all", "argmax of long rows"])
+@pytest.mark.parametrize("case", ["max of all", pytest.param("argmax of long rows", marks=pytest.mark.slow)])
 def test_results_are_seen(case, architecture):
     ((what, kernel),) = compiled(case, architecture)
     assert what.counters

@@ -127,6 +127,7 @@ def test_what_is_done_is_not_measured_again(run):
     assert (again.calls, again.done, steps) == (1, 1, [])
 
 
+@pytest.mark.slow
 def test_the_time_ends_a_run(run):
 
     def late(its, choice):

@@ -87,6 +87,7 @@ def test_an_unknown_device_is_an_error(folder):
         warm.run({"do": "warm", "device": "opencl:nobody"}, chosen(["add"], [], [(4,), (4,)]), 1, print)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_processes(folder, intel, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(FIXTURES))
     monkeypatch.setenv("WARM_FAULT", "hang")
