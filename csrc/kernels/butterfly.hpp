@@ -133,12 +133,11 @@ struct Butterflies {
     }
     if constexpr (kRadix == 1) {
       const bool by_pairs = pass.of_turns.step == 2 && turns[1] == turns[0] + 1;
-      if (pairs && to_pairs && by_pairs && pass.n >= kE) return products(pass, x[0], turns[0], y[0]);
+      if (pairs && to_pairs && by_pairs) return products(pass, x[0], turns[0], y[0]);
     }
-    const int64_t whole = pass.n < kE ? pass.n : kE;  // results at a time; the last ones are computed twice
     for (int64_t r = 0; r < pass.rows; ++r) {
-      for (int64_t i = 0; i < pass.n; i += whole) {
-        const int64_t at = i + whole <= pass.n ? i : pass.n - whole;
+      for (int64_t at = 0; at < pass.n; at += kE) {
+        const int64_t whole = pass.n - at < kE ? pass.n - at : kE;  // y may be x: nothing is computed twice
         Parts<T> v[kRadix];
         const int64_t from = r * pass.of_x.row + at * pass.of_x.step;
         if (whole < kE) {
@@ -210,17 +209,30 @@ struct Butterflies {
   static void products(const ButterflyPass& pass, const T* x, const T* by, T* y) {
     const int64_t n = pass.n, x_row = pass.of_x.row, by_row = pass.of_turns.row, y_row = pass.of_y.row;
     for (int64_t r = 0; r < pass.rows; ++r, x += x_row, by += by_row, y += y_row) {
-      for (int64_t i = 0; i < n; i += kE) {
-        const int64_t at = 2 * (i + kE <= n ? i : n - kE);
-        const Parts<T> a = parts_of(x + at), found = product(a, parts_of(by + at));
+      int64_t at = 0;
+      for (; at + 2 * kE <= 2 * n; at += 2 * kE) {
+        const Parts<T> found = product(parts_of(x + at), parts_of(by + at));
         store<T>(y + at, zip<false, T>(found.re, found.im));
         store<T>(y + at + kE, zip<true, T>(found.re, found.im));
+      }
+      if (const int64_t left = 2 * n - at; left > 0) {  // y may be x or by: nothing is computed twice
+        const Parts<T> found = product(some_parts(x + at, left), some_parts(by + at, left));
+        T last[2 * kE];
+        store<T>(last, zip<false, T>(found.re, found.im));
+        store<T>(last + kE, zip<true, T>(found.re, found.im));
+        for (int64_t k = 0; k < left; ++k) y[at + k] = last[k];
       }
     }
   }
   ACCEL_LANES Parts<T> parts_of(const T* pairs) {
     const Vector<T> low = load(pairs), high = load(pairs + kE);
     return {unzip_groups<0, T>(low, high), unzip_groups<1, T>(low, high)};
+  }
+  /// The same of fewer elements than two vectors have.
+  ACCEL_LANES Parts<T> some_parts(const T* pairs, int64_t count) {
+    T last[2 * kE] = {};
+    for (int64_t k = 0; k < count; ++k) last[k] = pairs[k];
+    return parts_of(last);
   }
 
   /// Turns every result but the first back; a single number is multiplied.

@@ -104,7 +104,10 @@ def complex_plan(
                 yield Array(x.buffer, 2 * x.offset + 1, its)
 
     def run(arrays: Sequence[Array], out: Out | None) -> Out:
-        if out is not None and any(overlap(x, y) for y in each(out) for x in (*arrays, *each(out)) if x is not y):
+        # the parts of one number have no gaps between elements: kernels would read one where the other is written
+        if out is not None and any(
+            overlap(x, y) and (x is not y or y.size == 1) for y in each(out) for x in (*arrays, *each(out))
+        ):
             return stored(run(arrays, None), out, call)
         if out is None and not graph.pairs:
             return inner(tuple(given(arrays)), None)

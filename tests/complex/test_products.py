@@ -24,3 +24,19 @@ def test_products(dtype, isa):
             got = np.asarray(accel.asarray(factor) * accel.asarray(x))
             assert got.real.tobytes() == (factor * x.real).tobytes()
             assert got.imag.tobytes() == (factor * x.imag).tobytes()
+
+
+@pytest.mark.parametrize("isa", _cpu.isas())
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_products_in_place(dtype, isa):
+    """Into either factor's memory, whatever is left of the last vector: nothing is multiplied twice."""
+    rng = np.random.default_rng(2)
+    with accel.config(device="cpu", cpu_isa=isa):
+        for n in range(1, 40):
+            x, y = ((rng.standard_normal(n) + 1j * rng.standard_normal(n)).astype(dtype) for _ in range(2))
+            for other in (y, np.array(2j, dtype), y.real.copy(), None):
+                array = accel.asarray(x.copy())
+                factor = array if other is None else accel.asarray(other)
+                want = np.asarray(array * factor)
+                array *= factor
+                assert np.asarray(array).tobytes() == want.tobytes(), (n, other)
