@@ -94,7 +94,7 @@ from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, tri
 from .registry import OPS as _OPS
 
 from . import ending as _ending, fft, linalg, nn, operators as _operators, protocols as _protocols, special  # isort: skip
-from . import methods as _methods, optim, random  # isort: skip
+from . import methods as _methods, random  # isort: skip
 from .ops import quantiles as _quantiles  # isort: skip
 
 __version__ = "0.1.0"
@@ -120,3 +120,16 @@ __all__ = sorted(
         "__array_namespace_info__",
     ]
 )
+
+
+def __getattr__(name: str) -> _Module:
+    """accel.optim, which most programs do without, is imported where it is asked for."""
+    if name != "optim":
+        raise AttributeError(f"module 'accel' has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(".optim", __name__)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "optim"})

@@ -93,6 +93,7 @@ ARGUMENTS = {
     **dict.fromkeys(("eigh", "eigvalsh"), ("--shape", "9x9")),
     "pinv": ("--shape", "3x5x7,3"),
     "solve": ("--shape", "70x70,70x3"),
+    "grouped_matmul": ("--shape", "5x7,2x7x3,2", "--dtype", "float32,float32,int64"),
 }
 """Arguments of the ops that take more than operands of one shape."""
 
