@@ -90,7 +90,9 @@ INTEGERS = """
 def test_sequences_are_none_of_them():
     """Division, roots and quotients of integers begin with approximations; more of these than sequences are seen."""
     assert amd_unwanted(DIVISION + ROOT + INTEGERS) == []
-    assert amd_unwanted("v_rsq_f64_e32 v[0:1], v[2:3]\nv_cmp_class_f64_e64 s[0:1], v[2:3], v8") == []
+    wide = "v_rsq_f64_e32 v[0:1], v[2:3]\nv_fma_f64 v[4:5], -v[0:1], v[6:7], 0.5"
+    assert amd_unwanted(wide) == []
+    assert amd_unwanted(f"{wide}\nv_rsq_f64_e32 v[0:1], v[2:3]") == ["v_rsq_f64_e32"]
     assert amd_unwanted(DIVISION + "\n    v_rcp_f32_e32 v5, v4") == ["v_rcp_f32_e32"]
     assert amd_unwanted(ROOT + "    v_s_sqrt_f32 s3, s2") == ["v_s_sqrt_f32"]
 
