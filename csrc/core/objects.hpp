@@ -46,8 +46,8 @@ inline PyObject* slot(PyObject* object, Py_ssize_t at) {
   return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + at);
 }
 
-/// The address of an array's element number `more` behind its first, of `size` bytes. False, without an exception, where
-/// that is not plain: no array in host memory, or one that is not aligned.
+/// The address of an array's element number `more` behind its first, of `size` bytes. False, without an exception,
+/// where that is not plain: no array in host memory, or one that is not aligned.
 inline bool find_element(const Api& api, PyObject* array, Py_ssize_t more, int size, char*& found) {
   if (Py_TYPE(array) != api.array) return false;
   PyObject* const buffer = slot(array, api.array_buffer);

@@ -137,7 +137,8 @@ def operands(spec: Any, dtype: str) -> tuple[list[np.ndarray], list[dict[str, An
         calls = [{}, {"activation": "gelu"}] if dtype in FRACTION else [{}]
         return [made[0], made[1].T.copy(), elements(dtype, (17,), 2)], calls
     if spec.name == "grouped_matmul":
-        return [elements(dtype, (13, 300), 0), elements(dtype, (3, 300, 17), 1), np.array([2, 4, 7])], [{}]  # as numbers of rows and as ends
+        numbers = np.array([2, 4, 7])  # of rows, and as ends
+        return [elements(dtype, (13, 300), 0), elements(dtype, (3, 300, 17), 1), numbers], [{}]
     if spec.name in ("int8_matmul", "scaled_int8_matmul"):
         made = [elements(dtype, (13, 300), 0), elements("int8", (300, 17), 1)]
         scales = [elements("float32", (13, 1), 2), elements("float32", (17,), 3)]
