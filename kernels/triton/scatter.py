@@ -66,7 +66,11 @@ def _own(call: Call, operands: scattering.Operands) -> Launch:
     else:
         arguments["SORTED"] = arranged
         name = "store_rows"
-    what = Specialization(device.kernel(device_code.__file__, name), arguments, "i64" if far else "i32")
+    # a fold has three sums of each lane, and with sources an address of each besides
+    warps = 8 if name == "fold_rows" and params.sourced else 4
+    what = Specialization(
+        device.kernel(device_code.__file__, name), arguments, "i64" if far else "i32", num_warps=warps
+    )
     cells = operands.cells  # takes the place of what there is not
     slots = (Slot("output"), operands.values, cells, operands.order or cells, operands.sources or cells)
     size = dtype.itemsize
