@@ -4,36 +4,16 @@
 #include <stdexcept>
 #include <string>
 
+#include "by_isa.hpp"
 #include "contract.hpp"
 
 namespace accel {
 
-#define ACCEL_ATTENTION(isa)           \
-  namespace isa {                      \
-  Rows<AttentionRow> attention_rows(); \
-  }
-ACCEL_ATTENTION(baseline)
-#if defined(__x86_64__)
-ACCEL_ATTENTION(avx2)
-ACCEL_ATTENTION(avx512)
-#elif defined(__aarch64__)
-ACCEL_ATTENTION(neon)
-#endif
-#undef ACCEL_ATTENTION
+ACCEL_IN_EACH_ISA(Rows<AttentionRow> attention_rows())
 
 namespace {
 
 constexpr double kThreadWork = 1 << 17;  // multiplications and additions that are worth a thread
-
-Rows<AttentionRow> rows_of(const std::string& isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return avx512::attention_rows();
-  if (isa == "avx2") return avx2::attention_rows();
-#elif defined(__aarch64__)
-  if (isa == "neon") return neon::attention_rows();
-#endif
-  return baseline::attention_rows();
-}
 
 /// How the rows of one head of keys are cut into parts: whole heads of queries together where they are short.
 struct Tiles {
@@ -68,7 +48,7 @@ Attention::Attention(const KernelTable& table, DType dtype) : dtype_(dtype) {
     throw std::invalid_argument("attention takes floating dtypes");
   }
   const CType type = dtype == DType::kFloat64 ? CType::kF64 : CType::kF32;
-  for (const AttentionRow& row : rows_of(table.isa)) {
+  for (const AttentionRow& row : ACCEL_OF_ISA(table.isa, attention_rows)()) {
     if (row.type == type) row_ = &row;
   }
 }

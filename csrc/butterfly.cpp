@@ -3,25 +3,12 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
-#include <string_view>
+
+#include "by_isa.hpp"
 
 namespace accel {
 
-namespace baseline {
-Rows<ButterflyRow> butterfly_rows();
-}
-#if defined(__x86_64__)
-namespace avx2 {
-Rows<ButterflyRow> butterfly_rows();
-}
-namespace avx512 {
-Rows<ButterflyRow> butterfly_rows();
-}
-#elif defined(__aarch64__)
-namespace neon {
-Rows<ButterflyRow> butterfly_rows();
-}
-#endif
+ACCEL_IN_EACH_ISA(Rows<ButterflyRow> butterfly_rows())
 
 namespace {
 
@@ -29,22 +16,11 @@ constexpr int64_t kPart = 1 << 13;       // butterflies between two questions wh
 constexpr double kGrain = 1 << 15;       // numbers of a task
 constexpr double kThreadWork = 1 << 17;  // numbers that are worth a thread
 
-Rows<ButterflyRow> rows_of(const KernelTable& table) {
-  [[maybe_unused]] const std::string_view isa = table.isa;
-#if defined(__x86_64__)
-  if (isa == "avx512") return avx512::butterfly_rows();
-  if (isa == "avx2") return avx2::butterfly_rows();
-#elif defined(__aarch64__)
-  if (isa == "neon") return neon::butterfly_rows();
-#endif
-  return baseline::butterfly_rows();
-}
-
 }  // namespace
 
 Butterfly::Butterfly(const KernelTable& table, DType dtype, int radix, bool twiddled, bool scaled)
     : row_(nullptr), dtype_(dtype), twiddled_(twiddled), scaled_(scaled) {
-  for (const ButterflyRow& row : rows_of(table)) {
+  for (const ButterflyRow& row : ACCEL_OF_ISA(table.isa, butterfly_rows)()) {
     if (row.radix == radix && row.type == storage(dtype) && !is_half(dtype)) row_ = &row;
   }
   if (!row_) throw std::invalid_argument("no butterfly of " + std::to_string(radix) + " " + info(dtype).name);

@@ -5,7 +5,12 @@
 #include <stdexcept>
 #include <string>
 
+#include "by_isa.hpp"
+#include "isa.hpp"
+
 namespace accel {
+
+ACCEL_IN_EACH_ISA(bool all_positions(const int64_t* index, int64_t n, int64_t length, int64_t* positions))
 
 namespace {
 
@@ -27,31 +32,8 @@ struct Call {
   bool nothing;  // an indexed axis has no elements, so that none may be read
 };
 
-/// The positions that n indices stand for; whether all are in range, with no branch at each. They stay what they are
-/// when another thread writes to the index array meanwhile.
-[[gnu::always_inline]] inline bool all_positions(const int64_t* index, int64_t n, int64_t length, int64_t* positions) {
-  uint64_t signs = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const int64_t its = index[i] + (index[i] < 0 ? length : 0);
-    signs |= static_cast<uint64_t>(its) | static_cast<uint64_t>(length - 1 - its);
-    positions[i] = its;
-  }
-  return static_cast<int64_t>(signs) >= 0;
-}
-
-bool positions_as_built(const int64_t* index, int64_t n, int64_t length, int64_t* positions) {
-  return all_positions(index, n, length, positions);
-}
-
-#if defined(__x86_64__)
-[[gnu::target("avx2")]] bool positions_avx2(const int64_t* index, int64_t n, int64_t length, int64_t* positions) {
-  return all_positions(index, n, length, positions);
-}
-
-const auto all_in_range = __builtin_cpu_supports("avx2") ? positions_avx2 : positions_as_built;
-#else
-const auto all_in_range = positions_as_built;
-#endif
+/// By the best instructions that the CPU has: only positions are moved, so that no setting changes a result.
+const auto all_in_range = ACCEL_OF_ISA(supported_isas().front()->isa, all_positions);
 
 /// The position that an index stands for, and whether it is in range; position 0 where it is not.
 inline int64_t position(int64_t index, int64_t length, bool& good) {

@@ -2,27 +2,17 @@
 
 #include <stdexcept>
 
+#include "by_isa.hpp"
+
 namespace accel {
 
-namespace baseline {
-KernelTable make_table();
-}
+ACCEL_IN_EACH_ISA(KernelTable make_table())
 #if defined(__x86_64__)
-namespace avx2 {
-KernelTable make_table();
-}
-namespace avx512 {
-KernelTable make_table();
-}
 namespace avx512vnni {
 extern const UnitKernels kKernels;
 }
 namespace avx512bf16 {
 extern const MatrixKernels kKernels;
-}
-#elif defined(__aarch64__)
-namespace neon {
-KernelTable make_table();
 }
 #endif
 

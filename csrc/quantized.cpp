@@ -4,26 +4,13 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "by_isa.hpp"
 #include "contract.hpp"
 #include "layout.hpp"
 
 namespace accel {
 
-namespace baseline {
-extern const QuantizedKernels kQuantized;
-}
-#if defined(__x86_64__)
-namespace avx2 {
-extern const QuantizedKernels kQuantized;
-}
-namespace avx512 {
-extern const QuantizedKernels kQuantized;
-}
-#elif defined(__aarch64__)
-namespace neon {
-extern const QuantizedKernels kQuantized;
-}
-#endif
+ACCEL_IN_EACH_ISA(extern const QuantizedKernels kQuantized)
 
 namespace {
 
@@ -46,16 +33,6 @@ const WeightFormat kFormats[] = {
     {"Q6_K", Codes::kInt8, Scales::kLevels, 0, 16, 16},
 };
 
-const QuantizedKernels& kernels_of(const std::string& isa) {
-#if defined(__x86_64__)
-  if (isa == "avx512") return avx512::kQuantized;
-  if (isa == "avx2") return avx2::kQuantized;
-#elif defined(__aarch64__)
-  if (isa == "neon") return neon::kQuantized;
-#endif
-  return baseline::kQuantized;
-}
-
 /// Rows of A from `row` on that a kernel multiplies at once, of which some may be zeros behind the last, as a power of
 /// two.
 int rows_log2(int64_t rows) { return rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 : 0; }
@@ -63,7 +40,7 @@ int rows_log2(int64_t rows) { return rows > 4 ? 3 : rows > 2 ? 2 : rows > 1 ? 1 
 }  // namespace
 
 Quantized::Quantized(const KernelTable& table, const std::string& format, DType dtype, DType output)
-    : dtype_(dtype), output_(output), kernels_(&kernels_of(table.isa)) {
+    : dtype_(dtype), output_(output), kernels_(&ACCEL_OF_ISA(table.isa, kQuantized)) {
   for (const WeightFormat& one : kFormats) {
     if (format == one.name) format_ = &one;
   }

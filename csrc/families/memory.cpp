@@ -1,4 +1,5 @@
 #include "kernels/copy.hpp"
+#include "kernels/positions.hpp"
 #include "kernels/probe.hpp"
 #include "kernels/row_folds.hpp"
 #include "table.hpp"

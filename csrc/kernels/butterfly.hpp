@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../butterfly.hpp"
-#include "pairs.hpp"
+#include "interleave.hpp"
 #include "transpose.hpp"
 
 namespace accel::ACCEL_ISA {
