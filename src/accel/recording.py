@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import registry, tuning
+from . import registry
 from .array import Array, empty
 from .backends.base import Call, Kernel
 from .composition import RECORDER
@@ -101,8 +101,15 @@ def _imagined(found: list[Candidate], spec: OpSpec, inputs: Sequence[Array], par
 
 def _of_kernel(kernel: Kernel, request: Call) -> Candidate:
     why = refusal(kernel, request)
-    tiles = None if why else tuning.told(kernel, request)
+    tiles = None if why else _tiles(kernel, request)
     return Candidate(kernel.name, kernel.source, why, tiles=tiles, requests=((kernel, request),))
+
+
+def _tiles(kernel: Kernel, request: Call) -> str | None:
+    """What `tuning.told` says, which reads tables: `import accel` does without it."""
+    from .tuning import told
+
+    return told(kernel, request)
 
 
 def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> list[Candidate]:
@@ -122,7 +129,7 @@ def candidates(spec: OpSpec, inputs: tuple[Layout, ...], params: Any = None) -> 
     if composed and settings.fusion == "on":
         graph, made = staged(spec, inputs, params, device, settings)
         asked = [(stage.kernel, request_of(stage.work, device, settings)) for stage in made]
-        tiles = [None if kernel is None else tuning.told(kernel, its) for kernel, its in asked]
+        tiles = [None if kernel is None else _tiles(kernel, its) for kernel, its in asked]
         served = tuple((kernel, its) for kernel, its in asked if kernel is not None)
         names = tuple(kernel.name for kernel, _ in served)
         found.append(Candidate(COMPILED, "", None, tuple(lines(graph, made, tiles)), names, requests=served))

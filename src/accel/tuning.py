@@ -11,7 +11,9 @@ tables lie beside the kernels, in ``tuned/<architecture>.json``. Each is read on
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -194,8 +196,6 @@ def source(kernel: Kernel) -> str:
     package = importlib.import_module("accel.kernels")
     files += [str(Path(folder) / kernel.source) for folder in package.__path__]
     text = [Path(file).read_bytes() for file in files if file is not None and Path(file).is_file()]
-    import hashlib  # slow to import, as json is
-
     return hashlib.sha256(b"\0".join(text)).hexdigest()[:16]
 
 
@@ -224,9 +224,6 @@ def _tables(device: Device) -> list[tuple[Table, bool]]:
 
 def file_name(identity: Sequence[str]) -> str:
     """The name of the user's table of an exact device (`Device.identity`)."""
-    import hashlib
-    import json
-
     return f"{hashlib.sha256(json.dumps(list(identity)).encode()).hexdigest()[:24]}.json"
 
 
@@ -260,8 +257,6 @@ def shipped(device: Device) -> list[Row]:
 
 def rows_of(data: bytes, identity: list[str] | None) -> list[Row]:
     """The rows of a table. identity: of the device that it must be of. Raises ValueError for anything else."""
-    import json
-
     try:
         table = json.loads(data)
     except ValueError as error:
@@ -292,8 +287,6 @@ def exported(architecture: str, identity: Sequence[str], rows: Iterable[Row]) ->
 
 
 def _table(head: dict[str, Any], rows: Iterable[Row]) -> bytes:
-    import json
-
     made = {"schema": SCHEMA, "bit_contract": BIT_CONTRACT, **head, "rows": [row.to_json() for row in rows]}
     lines = json.dumps(made | {"rows": []}, indent=1)
     body = ",\n".join(f"  {json.dumps(row)}" for row in made["rows"])
