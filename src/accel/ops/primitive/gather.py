@@ -307,23 +307,29 @@ TAKE, TAKE_ALONG_AXIS, GATHER = (
 )
 
 
-FARTHEST = OpSpec(
-    name="farthest",
-    primitive="composed",
-    summary="How far the positions that a check looks at are above the least.",
-    function=_farthest,
-    infer=lambda inputs, least: Inferred((((), UINT64),), least),
-    canonical=_farthest,
-    reference=_farthest,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
-    samples=lambda dtype: None,
-    dtypes=(INT64,),
-    arguments=("positions",),
-    namespace="internal",
-    decompose=_farthest,
-)
-"""No row of the table: of a device that the host does not read, what `check_positions` looks at, in one launch."""
+def look(name: str, summary: str, function: Callable[..., Array], argument: str) -> OpSpec:
+    """The op of a function that makes one uint64 of int64 numbers and a parameter: no row of the table, but what a
+    check looks at in one launch, on a device that the host does not read."""
+    return OpSpec(
+        name=name,
+        primitive="composed",
+        summary=summary,
+        function=function,
+        infer=lambda inputs, params: Inferred((((), UINT64),), params),
+        canonical=function,
+        reference=function,
+        bound=bounds.none,
+        bits=lambda dtype, numerics: "exact",
+        samples=lambda dtype: None,
+        dtypes=(INT64,),
+        arguments=(argument,),
+        namespace="internal",
+        decompose=function,
+    )
+
+
+FARTHEST = look("farthest", "How far the positions that a check looks at are above the least.", _farthest, "positions")
+"""What `check_positions` looks at."""
 
 
 def _answer(params: Gather, outputs: tuple[Output], x: np.ndarray, *indices: np.ndarray) -> list[np.ndarray]:

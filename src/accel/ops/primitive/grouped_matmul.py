@@ -20,11 +20,10 @@ from ...dtypes import FLOATS, INT32, INT64, INTEGERS, UINT64, DType, as_dtype, p
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...graph.bounded import Bounded
 from ...layout import Layout
-from .. import bounds
 from ..derivative import Cotangents
 from ..parameters import Groups, Product
 from ..spec import Inferred, OpSpec, Output, Primitive
-from .gather import as_positions, checked
+from .gather import as_positions, checked, look
 from .matmul import bits, bound_matmul, canonical_matmul, exact_matmul, result_dtype
 from .pointwise import astype, fn
 from .reduce import max as largest
@@ -256,23 +255,8 @@ GROUPED_MATMUL = registry.register(
     )
 )
 
-STEPS = OpSpec(
-    name="steps",
-    primitive="composed",
-    summary="How far the ends that a check looks at are apart.",
-    function=_steps,
-    infer=lambda inputs, rows: Inferred((((), UINT64),), rows),
-    canonical=_steps,
-    reference=_steps,
-    bound=bounds.none,
-    bits=lambda dtype, numerics: "exact",
-    samples=lambda dtype: None,
-    dtypes=(INT64,),
-    arguments=("ends",),
-    namespace="internal",
-    decompose=_steps,
-)
-"""No row of the table: of a device that the host does not read, what `check_ends` looks at, in one launch."""
+STEPS = look("steps", "How far the ends that a check looks at are apart.", _steps, "ends")
+"""What `check_ends` looks at."""
 
 
 def _answer(params: Groups, outputs: tuple[Output], a: np.ndarray, b: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
