@@ -15,13 +15,16 @@ SOURCE = Path(__file__).parent / "example_backend"
 
 
 def run(
-    *arguments: str, path: Path | None = None, environment: dict[str, str] | None = None
+    *arguments: str,
+    path: Path | None = None,
+    environment: dict[str, str] | None = None,
+    timeout: float | None = 300,
 ) -> subprocess.CompletedProcess:
     """A Python process that sees a folder of installed packages, without ACCEL_ variables but those given."""
     given = [f"{name}={value}" for name, value in (environment or {}).items()]
     paths = [f"PYTHONPATH={path}"] if path is not None else []
     command = ["env", "-u", "ACCEL_BACKEND", "-u", "ACCEL_DEVICE", *paths, *given, sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=timeout)
 
 
 def accel(*arguments: str, **keywords) -> subprocess.CompletedProcess:
@@ -72,8 +75,17 @@ def test_it_is_listed_and_not_the_default(installed):
     assert [row for row in with_it["devices"] if row is not device] == without["devices"]
 
 
-def test_it_conforms(installed):
-    done = accel("conform", "--backend", "example", "--examples", "2", "--json", path=installed)
+OPS = ("add", "exp", "where", "copy", "softmax", "sum", "matmul", "sort", "take", "grid_sample", "join")
+"""What its kernel serves, what is compiled from that, and what decomposes into it or runs elsewhere."""
+
+
+@pytest.mark.parametrize(
+    "ops", [OPS, pytest.param((), marks=[pytest.mark.slow, pytest.mark.timeout(3600)])], ids=["some", "all"]
+)
+def test_it_conforms(installed, ops):
+    chosen = [word for op in ops for word in ("--op", op)]
+    command = ("conform", "--backend", "example", "--examples", "2", "--json", *chosen)
+    done = accel(*command, path=installed, timeout=None if ops == () else 300)
     report = json.loads(done.stdout)
     assert done.returncode == 0, [row for row in report["rows"] if row["status"] == "fail"]
     assert report["passed"]
@@ -81,7 +93,16 @@ def test_it_conforms(installed):
     statuses = {(row["op"], row["dtype"]): row["status"] for row in report["rows"]}
     assert statuses["add", "float32"] == "pass"
     assert statuses["matmul", "float32"] == "fallback"
-    assert statuses["contract: memory", "-"] == "pass"
+
+
+def test_it_keeps_the_backend_contract(installed):
+    code = (
+        "import accel; from accel.testing import conform\n"
+        "for row in conform.contract_rows(accel.device('example:0')): print(row.status, row.op, row.detail)"
+    )
+    done = run("-c", code, path=installed)
+    said = done.stdout.splitlines()
+    assert len(said) == 4 and all(line.startswith("pass contract: ") for line in said), done.stdout + done.stderr
 
 
 def test_conform_finds_a_wrong_kernel(installed, tmp_path):

@@ -3,38 +3,58 @@ own spec."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from zlib import crc32
 
-from accel.dtypes import BFLOAT16, FLOAT16, FLOAT32
+import pytest
+from targets import TARGETS, Target
+
+from accel.backends.cpu import native
+from accel.dtypes import BFLOAT16, FLOAT16, FLOAT32, DType
+from accel.ops.spec import OpSpec
 from accel.registry import PRIMITIVES
-from accel.scalar import FUNCTIONS
 from accel.testing import conform
 
 CASES = conform.cases()
-
-WIDELY, ELSEWHERE = ("cpu-avx512", "cpu-avx2", "gpu"), ("cpu-baseline", "cpu-neon", "intel", "interpreter")
-"""Targets that run composed ops in all dtypes, and in float32, without --deep; their kernels are those of the
-primitives, which every target runs."""
 
 ALIKE = ("cumulative_prod", "cumulative_max", "cumulative_min", "logcumsumexp", "put_along_axis", "index_add")
 """Ops whose kernels are those of `cumulative_sum` with another operation, or those of `scatter` around others: they run
 as composed ones do."""
 
 
-def with_deep_only(target, spec, dtype) -> bool:
-    """Whether what an example would show is shown by others already: ops of the kernels of others, scalar functions of
-    16-bit floats, which are those of float32 between casts that every program has, and scatter in most dtypes."""
-    if target.name in WIDELY:
-        return False
-    if (spec.decompose is not None and spec.name not in PRIMITIVES) or spec.name in ALIKE:
-        return target.name not in ELSEWHERE or dtype is not (FLOAT32 if FLOAT32 in spec.dtypes else spec.dtypes[0])
-    if spec.name == "scatter" and target.name.startswith("emulated"):
-        return dtype.name not in ("float32", "int16")  # compiled anew for every element that is added
-    return spec.name in FUNCTIONS and dtype in (FLOAT16, BFLOAT16) and spec.name not in CASTING
+def part() -> Iterator[tuple[Target, OpSpec, DType]]:
+    """What runs without --deep. The fastest instruction set here, and a GPU, run every op in every dtype. Of what is
+    slower, instruction sets and devices, each runs every primitive in float32 (or its first dtype), the emulated GPUs
+    by turns. A primitive's further dtypes are shared out among them, and so are composed ops, whose kernels are those
+    of primitives, where compiling is quick."""
+    fastest, *slower = (f"cpu-{isa}" for isa in native().isas())
+    widely = [t for t in TARGETS if t.name in (fastest, "gpu")]
+    emulated = [t for t in TARGETS if t.name.startswith("emulated")]
+    others = [t for t in TARGETS if t.name in (*slower, "intel", "pocl", "interpreter")]
+    quick = [t for t in others if t.name != "pocl"]
+    for spec, dtype in CASES:
+        turn = crc32(f"{spec.name}-{dtype}".encode())
+        chosen = list(widely)
+        first = dtype is (FLOAT32 if FLOAT32 in spec.dtypes else spec.dtypes[0])
+        if (spec.decompose is not None and spec.name not in PRIMITIVES) or spec.name in ALIKE:
+            chosen += [quick[turn % len(quick)]] if first else []
+        elif first:
+            chosen += [*others, emulated[turn % len(emulated)]]
+        else:
+            every = [*others, emulated[turn % len(emulated)]]
+            # 16-bit functions are those of float32 between casts; scatter is compiled anew for each element added
+            long = dtype in (FLOAT16, BFLOAT16) or spec.name == "scatter"
+            chosen.append((others if long else every)[turn % (len(others) + (not long))])
+        yield from ((target, spec, dtype) for target in chosen)
 
 
-CASTING = ("add", "multiply", "exp", "where", "nextafter")
-"""Scalar functions that are run in 16 bits everywhere."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "spec" in metafunc.fixturenames:
+        deep = metafunc.config.getoption("--deep")
+        chosen = [(t, *case) for case in CASES for t in TARGETS] if deep else part()
+        marked = [pytest.param(*row, marks=[pytest.mark.gpu] if row[0].name == "gpu" else []) for row in chosen]
+        ids = [f"{target.name}-{spec.name}-{dtype}" for target, spec, dtype in (row.values for row in marked)]
+        metafunc.parametrize(("on", "spec", "dtype"), marked, ids=ids)
 
 
 def edges(request: pytest.FixtureRequest, target, device) -> int | None:
@@ -42,14 +62,11 @@ def edges(request: pytest.FixtureRequest, target, device) -> int | None:
     return conform.largest(device) if request.config.getoption("--deep") else target.edges
 
 
-@pytest.mark.parametrize(("spec", "dtype"), CASES, ids=[f"{spec.name}-{dtype}" for spec, dtype in CASES])
-def test_op(request, target, spec, dtype):
+def test_op(request, on, spec, dtype):
     deep = request.config.getoption("--deep")
-    if not deep and with_deep_only(target, spec, dtype):
-        pytest.skip("this op runs in this dtype on this device with --deep")
-    with target.in_force() as device:
+    with on.in_force() as device:
         known = conform.known_failures(device.backend).get((spec.name, dtype.name))
-        row = conform.one(spec, dtype, device, 100 if deep else target.examples, known, edges(request, target, device))
+        row = conform.one(spec, dtype, device, 100 if deep else on.examples, known, edges(request, on, device))
     print(f"largest error / bound: {row.error:.3g}")
     assert row.status in ("pass", "compiled", "decomposition", "known"), f"{row.status}: {row.detail}"
 

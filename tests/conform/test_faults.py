@@ -37,7 +37,15 @@ def test_a_fault_is_seen(name):
     assert not unseen
 
 
-@pytest.mark.parametrize(("op", "dtype"), CASES, ids=[f"{op}-{dtype}" for op, dtype in CASES])
+FIRST = dict(reversed(CASES))
+"""The dtype in which an op runs without --deep."""
+
+
+@pytest.mark.parametrize(
+    ("op", "dtype"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (FIRST[case[0]] != case[1])) for case in CASES],
+    ids=[f"{op}-{dtype}" for op, dtype in CASES],
+)
 def test_without_a_fault_nothing_is_seen(op, dtype):
     """The control: the same kernels through the same wrapper."""
     (row,) = conform.run("wrong:nothing", [op], dtypes=[dtype]).rows

@@ -90,7 +90,7 @@ def remote(monkeypatch):
     dispatch.forget()
 
 
-def agrees(spec: OpSpec, device: Device, examples: int = 3, **settings_in_force: str) -> set[str]:
+def agrees(spec: OpSpec, device: Device, examples: int = 1, **settings_in_force: str) -> set[str]:
     """Runs samples of an op in one dtype and holds them against the canonical answer. Returns what served them."""
     dtype = next((d for d in spec.dtypes if d.name == "float32"), spec.dtypes[0])
     how: set[str] = set()

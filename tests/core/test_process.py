@@ -38,12 +38,16 @@ def test_import_pulls_in_no_framework_and_starts_no_driver():
 
 
 def test_import_time(tmp_path):
-    """Processor time that accel, compiled to bytecode, adds to numpy and ml_dtypes: the smallest of several runs on a
-    shared machine."""
-    code = "import time, numpy, ml_dtypes; t = time.process_time(); import accel; print(time.process_time() - t)"
+    """Processor time that accel, compiled to bytecode, adds to numpy and ml_dtypes, as a multiple of theirs: the
+    smallest of several runs on a shared machine."""
+    code = """
+    import time; before = time.process_time()
+    import numpy, ml_dtypes; between = time.process_time()
+    import accel; print((time.process_time() - between) / (between - before))
+    """
     env = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
     env.pop("PYTHONDONTWRITEBYTECODE", None)
-    assert min(float(python(code, env=env).stdout) for _ in range(6)) < 0.16
+    assert min(float(python(code, env=env).stdout) for _ in range(6)) < 2
 
 
 def test_import_survives_a_broken_backend(tmp_path):

@@ -33,12 +33,12 @@ def first(backend: str) -> str:
     [
         ("cpu", "all"),
         ("opencl", "all"),
-        pytest.param("triton", "quick", id="triton-quick"),
+        pytest.param("triton", "quick", id="triton-quick", marks=pytest.mark.slow),
         pytest.param("triton", "long", id="triton-long", marks=pytest.mark.slow),
     ],
 )
 def test_they_give_numpys_results(backend, which):
-    """Of Triton, those that take its interpreter many seconds (LONG of scientific.py) are marked slow."""
+    """Of Triton, quick are those that take its interpreter few seconds each (all but LONG of scientific.py)."""
     pytest.importorskip("sklearn", reason="scikit-learn is not installed: it is in the extra demo")
     device = first(backend)
     run = subprocess.run(

@@ -41,6 +41,10 @@ from accel.scalar import ProgramBuilder, count_fma, program_for
 
 pytestmark = pytest.mark.skipif(OCLOC is None, reason="ocloc is not installed (Debian package intel-opencl-icd)")
 
+ALL_OR_ONE = [pytest.param(t, id=t.name, marks=[pytest.mark.slow] * (t.name != "pvc")) for t in TARGETS]
+"""Kernels whose code hardly depends on the generation are compiled for the one that has every dtype, and for the others
+with --deep."""
+
 
 def compile_for(target: Target, source: str) -> list[Code]:
     """Every kernel in a source, which is of the bit contract. Fails with the compiler's words; where a multiply-add is
@@ -127,7 +131,7 @@ POINTWISE = (
 )
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize("case", POINTWISE, ids=lambda c: c[0])
 def test_pointwise_compiles(target: Target, case: tuple) -> None:
     """Both geometries, operands gathered through strides on every axis; soft division where rounding is not
@@ -142,7 +146,7 @@ def test_pointwise_compiles(target: Target, case: tuple) -> None:
     compile_for(target, pointwise.source(program, walk, "loops", False, False))
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize("pairs", [False, True])
 @pytest.mark.parametrize(
     ("kind", "dtype"),
@@ -170,7 +174,7 @@ def test_factor_compiles(target: Target, kind: str, dtype: str, pairs: bool) -> 
         assert code.spills <= (512 if kind == "jacobi" and pairs else 0)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize(
     ("dtype", "d", "every"), [("float32", 64, False), ("float16", 128, True), ("float64", 64, False)]
 )
@@ -198,7 +202,7 @@ def test_attention_compiles_without_spills(target: Target, dtype: str, d: int, e
             assert not code.matrix
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_convolution_compiles_without_spills(target: Target, dtype: str) -> None:
     if dtype == "float64" and not target.fp64:
@@ -222,7 +226,7 @@ def test_convolution_compiles_without_spills(target: Target, dtype: str) -> None
             assert not code.matrix
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize(("bits", "dtype"), [(8, "float32"), (4, "bfloat16")])
 def test_quantized_matmul_compiles_without_spills(target: Target, bits: int, dtype: str) -> None:
     """One row, and the most rows of a work-item."""
@@ -240,7 +244,7 @@ REDUCTIONS = (("sum", "float32"), ("sum", "float16"), ("prod", "int16"), ("max",
               ("all", "uint64"), ("sum", "float64"))  # fmt: skip
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize(("kind", "dtype"), REDUCTIONS, ids=str)
 def test_reduce_compiles(target: Target, kind: str, dtype: str) -> None:
     """First and last launch over rows, first over columns, without spills in the GPUs' geometry."""
@@ -257,7 +261,7 @@ def test_reduce_compiles(target: Target, kind: str, dtype: str) -> None:
                 assert code.spills == 0
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize(("count", "shape"), [(2, (5000,)), (16, (70, 90)), (8, (7, 8, 9, 10))], ids=str)
 def test_join_compiles_without_spills(target: Target, count: int, shape: tuple[int, ...]) -> None:
     cpu = accel.device("cpu")
@@ -275,7 +279,7 @@ def test_join_compiles_without_spills(target: Target, count: int, shape: tuple[i
 ROWS = ((1000, 3), (1000, 200), (1000, 1000), (1000, 5000), (3, 1 << 20))
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("target", ALL_OR_ONE)
 @pytest.mark.parametrize("shape", ROWS, ids=str)
 def test_softmax_of_rows_compiles_without_spills(target: Target, shape: tuple[int, int]) -> None:
     """Rows in registers, in local memory, read again, by teams, with blocks shared out; and rows that are columns."""

@@ -55,7 +55,14 @@ def test_parameters_with_axes_change_no_place():
     assert np.array_equal(one, numbers(default_rng(5).uniform(0.0, 2.0, (3, 5000))))
 
 
-@pytest.mark.parametrize("device", [str(d) for d in accel.devices() if d.backend != "null"])
+@pytest.mark.parametrize(
+    "device",
+    [
+        pytest.param(str(d), marks=[pytest.mark.slow] * ("sm_90" in str(d)))  # compiled anew, and emulated as sm_80 is
+        for d in accel.devices()
+        if d.backend != "null"
+    ],
+)
 def test_every_device_draws_the_same(device):
     def drawn(rng: Generator) -> list[np.ndarray]:
         return [

@@ -77,7 +77,10 @@ COPIES = r"positive_.*|.*bool.*|(sin|cos|tan)_float64"
 NOT_VECTORISED = {"avx2": rf"{COPIES}|cast_.*int64_b?float\d+|cast_b?float\d+_u?int64", "avx512": COPIES}
 
 
-@pytest.mark.parametrize("isa", scalar_native.ISAS[1:], ids=lambda isa: isa.name)
+@pytest.mark.parametrize(
+    "isa",
+    [pytest.param(isa, id=isa.name, marks=[pytest.mark.slow] * (isa.name == "avx2")) for isa in scalar_native.ISAS[1:]],
+)
 def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
     """g++ reports a vectorised loop for every function and cast of floats (its vectoriser, not the CPU, is tested)."""
     if "g++" not in scalar_native.compiler():

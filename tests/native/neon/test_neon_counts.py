@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cross_compile import COMPILER, EMULATOR, FLAGS, ROOT
 
+pytestmark = pytest.mark.slow
+
 LISTER = "aarch64-linux-gnu-objdump"
 SHARE = 0.7
 """Of the instructions of a tile's loop, at least so many multiply and add."""
