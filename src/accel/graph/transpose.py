@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
+import numpy as np
+
 from ..array import Array
+from ..conversion import table
 from ..errors import ArgumentError
 from ..layout import Layout
 from ..ops.pieces import filled, joined
 from ..ops.primitive.pointwise import COPY
 from ..ops.primitive.reduce import sum as total
+from ..ops.primitive.scatter import add_rows
 from ..ops.views import reshape, squeeze
 from .graph import Read
 
@@ -16,7 +22,10 @@ def transposed(g: Array, read: Read, its: Layout) -> Array:
     """The cotangent of a value of a layout from that of a read of it: elements that the view repeats are summed, others
     are put in their places, and what the view leaves out gets zeros.
 
-    Raises ArgumentError for a view whose elements overlap.
+    What several places of a view have from one element is summed as `index_add` adds rows, in ascending order of the
+    places, axes of larger strides first.
+
+    Raises ArgumentError for a view of an operand that has gaps in memory.
     """
     if read.layout.shape == its.shape and read.layout.strides == its.strides and read.offset == 0:
         return g
@@ -45,6 +54,8 @@ def transposed(g: Array, read: Read, its: Layout) -> Array:
         flat = reshape(g, (its.size,))
         flat = flat if flat.strides == (1,) else COPY.function(flat)
         return flat.view(its.shape, its.strides)
+    if _overlaps(g, steps):
+        return _added(g, steps, start, its)
     return _scattered(g, steps, start, its)
 
 
@@ -81,15 +92,35 @@ def _covers(g: Array, steps: list[int], its: Layout) -> bool:
     return expected == its.size
 
 
+def _overlaps(g: Array, steps: list[int]) -> bool:
+    """Whether axes from the longest stride to the shortest may come to one element in two ways."""
+    reach = 0
+    for n, step in reversed(list(zip(g.shape, steps, strict=True))):
+        if step <= reach:
+            return True
+        reach += (n - 1) * step
+    return False
+
+
+def _added(g: Array, steps: list[int], start: int, its: Layout) -> Array:
+    """Elements added up where the view has them from."""
+
+    def places() -> np.ndarray:
+        axes = [np.arange(n, dtype=np.int64) * step for n, step in zip(g.shape, steps, strict=True)]
+        found: np.ndarray = start + reduce(np.add, np.ix_(*axes)).reshape(-1)
+        return found
+
+    index = table(("places of a view", g.shape, tuple(steps), start), places, g.device)
+    flat = reshape(g, (g.size,))
+    nothing = filled(0, (its.size,), g.dtype, g.device)
+    added: Array = add_rows("index_add", nothing, index, flat, 0, True)
+    return added.view(its.shape, its.strides)
+
+
 def _scattered(g: Array, steps: list[int], start: int, its: Layout) -> Array:
     """Axes from the longest stride to the shortest, with zeros between their elements. From the inside outwards, what
     lies between an element of an axis and the next one is filled up to the axis's stride, from both sides where the
     first element of all can have its place like that."""
-    reach = 0
-    for n, step in reversed(list(zip(g.shape, steps, strict=True))):
-        if step <= reach:
-            raise ArgumentError("a view whose elements overlap has no derivative")
-        reach += (n - 1) * step
     row, last = g.view((*g.shape, 1), (*g.strides, 0)), 0  # the place of the last element that is no zero
     for n, step, outer in reversed(list(zip(g.shape, steps, [its.size, *steps], strict=False))):
         before = start % step
