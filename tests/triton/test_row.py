@@ -281,10 +281,11 @@ def test_few_variants(program, rows):
 
 
 def test_launches():
-    """One launch where rows fill a device or are short; one more for every level of folds where few are long."""
+    """One launch where rows fill a device or are short; one more for every level of folds where few are long, but none
+    for one that nothing follows: the last program of a row joins its blocks."""
     device = Counted()
     device.architecture = "sm_90"
-    for program, launches in ((softmax(), 3), (layer_norm(), 3), (logsumexp(), 3)):
+    for program, launches in ((softmax(), 3), (layer_norm(), 3), (logsumexp(), 2)):
         assert len(row.specializations(call_of(program, 1000, 128256, device))) == 1
         assert len(row.specializations(call_of(program, 4, 4096, device))) == 1
         assert len(row.specializations(call_of(program, 64, 128256, device))) == launches

@@ -238,6 +238,7 @@ def test_a_hopeless_baseline_is_timed_once(name, seconds, calls, timed, monkeypa
         return a + b
 
     monkeypatch.setattr(trial.baselines, "calls", offered(**{name: slow}))
+    monkeypatch.setattr(trial.Quiet, "wait", lambda self: None)
     options = trial.Options(seed=0, budget=0.02, max_noise=0.5, baselines=True)
     record = trial.measure(addition(), accel.device("cpu"), options, lambda message: None)
     found = record["baselines"][name]
