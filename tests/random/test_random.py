@@ -55,6 +55,22 @@ def test_parameters_with_axes_change_no_place():
     assert np.array_equal(one, numbers(default_rng(5).uniform(0.0, 2.0, (3, 5000))))
 
 
+def drawn(rng: Generator) -> list[np.ndarray]:
+    return [
+        numbers(x)
+        for x in (
+            rng.random((2, 50)), rng.random(70, "bfloat16"), rng.exponential(2.0, 33), rng.bernoulli(0.25, 40),
+            rng.integers(-5, 5, 60), rng.integers(0, 2**63, 20, "uint64"), rng.uniform(-1, 1, 30, "float16"),
+            rng.permutation(40), rng.choice(9, 20), rng.normal(1, 2, 50), rng.normal(size=20, dtype="bfloat16"),
+            rng.gamma(np.array([0.5, 3, -1.0]), 2, (9, 3)), rng.truncated_normal(size=40),
+        )
+    ]  # fmt: skip
+
+
+def weighted(rng: Generator) -> list[np.ndarray]:
+    return [numbers(rng.choice(3, 30, p=[0.2, 0.0, 0.8])), numbers(rng.choice(4, 3, False, [0.1, 0.2, 0.0, 0.7]))]
+
+
 @pytest.mark.parametrize(
     "device",
     [
@@ -64,20 +80,14 @@ def test_parameters_with_axes_change_no_place():
     ],
 )
 def test_every_device_draws_the_same(device):
-    def drawn(rng: Generator) -> list[np.ndarray]:
-        return [
-            numbers(x)
-            for x in (
-                rng.random((2, 50)), rng.random(70, "bfloat16"), rng.exponential(2.0, 33), rng.bernoulli(0.25, 40),
-                rng.integers(-5, 5, 60), rng.integers(0, 2**63, 20, "uint64"), rng.uniform(-1, 1, 30, "float16"),
-                rng.permutation(40), rng.choice(9, 20), rng.normal(1, 2, 50), rng.normal(size=20, dtype="bfloat16"),
-                rng.gamma(np.array([0.5, 3, -1.0]), 2, (9, 3)), rng.truncated_normal(size=40),
-                rng.choice(3, 30, p=[0.2, 0.0, 0.8]), rng.choice(4, 3, False, [0.1, 0.2, 0.0, 0.7]),
-            )
-        ]  # fmt: skip
-
-    for got, want in zip(drawn(default_rng(9, device)), drawn(default_rng(9, "cpu")), strict=True):
+    here, there = ([*drawn(rng), *weighted(rng)] for rng in (default_rng(9, device), default_rng(9, "cpu")))
+    for got, want in zip(here, there, strict=True):
         assert got.dtype == want.dtype and np.array_equal(got, want, equal_nan=got.dtype == np.float32)
+
+
+def test_a_device_that_computes_nothing_has_shapes_and_dtypes():
+    for got, want in zip(drawn(default_rng(9, "null:0")), drawn(default_rng(9, "cpu")), strict=True):
+        assert got.shape == want.shape and got.dtype == want.dtype
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

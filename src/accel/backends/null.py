@@ -8,19 +8,28 @@ import numpy as np
 from .base import Backend, Call, Device
 
 
+class NullBuffer:
+    """So many bytes that are not there: one allocation is told from another by the object."""
+
+    __slots__ = ("nbytes",)
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+
+
 class NullDevice(Device):
     """Memory without bytes. ``launches`` holds the prepared calls in the order in which they ran."""
 
     def __post_init__(self) -> None:
         self.launches: list[Call] = []
 
-    def allocate(self, nbytes: int) -> int:
-        return nbytes
+    def allocate(self, nbytes: int) -> NullBuffer:
+        return NullBuffer(nbytes)
 
-    def copy_in(self, buffer: int, offset: int, source: np.ndarray) -> None:
+    def copy_in(self, buffer: NullBuffer, offset: int, source: np.ndarray) -> None:
         return
 
-    def copy_out(self, buffer: int, offset: int, nbytes: int) -> np.ndarray:
+    def copy_out(self, buffer: NullBuffer, offset: int, nbytes: int) -> np.ndarray:
         return np.zeros(nbytes, np.uint8)
 
 
