@@ -239,21 +239,27 @@ def table(key: tuple[Any, ...], make: Callable[[], np.ndarray], device: Device) 
     if found is None or found.device is not device:
         with FloatEnvironment():
             found = from_numpy(make(), device, copy=True)
-        if device.host:
-            found.buffer.readonly = True
-        _tables.keep(key, found)
-        _tabulated.keep(found)
+        _tables.keep(key, captured(found))
     return found
 
 
+def captured(array: Array) -> Array:
+    """An array that nothing else can write to, as a constant of whatever is traced: read-only."""
+    if array.device.host:
+        array.buffer.readonly = True
+    _tabulated.keep(array)
+    return array
+
+
 def tabulated(array: Array) -> Array | None:
-    """What `table` gave, of which an array is a part; None of other arrays."""
+    """What `table` or `captured` gave, of which an array is a part; None of other arrays."""
     found = _tabulated.find(array)
     return None if found is None else found[0]
 
 
 def is_constant(array: Array) -> bool:
-    """Whether an array is what `constant`, `index_range` or `table` gave, in whole or in part and under any shape."""
+    """Whether an array is what `constant`, `index_range`, `table` or `captured` gave, in whole or in part and under any
+    shape."""
     return given_number(array) is not None or is_range(array) or tabulated(array) is not None
 
 

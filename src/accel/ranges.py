@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,14 +18,38 @@ from . import dispatch, interop
 from ._core import FloatEnvironment
 from .arguments import integer, switch, word
 from .array import Array
-from .conversion import cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
+from .composition import RECORDER
+from .conversion import captured, cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
 from .creation import device_of, zeros
 from .dtypes import BOOL, COMPLEX64, FLOAT32, INT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, DtypeError, ShapeError, shown
+from .graph.trace import Tracer
 from .layout import broadcast_shapes
 from .memory import Device, host_bytes
 from .ops.views import broadcast_to, expand_dims, viewed
 from .registry import OPS
+
+Creation = TypeVar("Creation", bound=Callable[..., Array])
+
+
+def _is_traced() -> bool:
+    return isinstance(RECORDER.get(), Tracer)
+
+
+def _of_numbers(function: Creation) -> Creation:
+    """A function whose result its arguments say, none of which is an array: it is a constant of what is traced."""
+
+    @wraps(function)
+    def made(*args: Any, **keywords: Any) -> Array:
+        if not _is_traced():
+            return function(*args, **keywords)
+        token = RECORDER.set(None)
+        try:
+            return captured(function(*args, **keywords))
+        finally:
+            RECORDER.reset(token)
+
+    return made  # type: ignore[return-value]
 
 
 def _number(op: str, argument: str, value: Any, kinds: tuple[type, ...] = (int, float)) -> Any:
@@ -91,6 +116,7 @@ def _ends(dtype: DType, values: np.ndarray, ends: dict[int, int | float], start:
     return values
 
 
+@_of_numbers
 def arange(
     start: int | float,
     /,
@@ -131,6 +157,7 @@ def arange(
         return from_blocks(n, wanted, device_of(device), block)
 
 
+@_of_numbers
 def linspace(
     start: int | float | complex,
     stop: int | float | complex,
@@ -182,6 +209,7 @@ def _spaced(
     return lambda i, j: _ends(dtype, line.values(step, i, j), ends, i)
 
 
+@_of_numbers
 def eye(
     n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | Device | None = None
 ) -> Array:
@@ -215,14 +243,17 @@ def _triangle(op: str, x: Any, k: int, lower: bool) -> Any:
         raise ShapeError(f"{op}: x: expected at least two axes, got shape {array.shape}")
     rows, columns = array.shape[-2:]
     k = integer(op, "k", k)
-    result = arrays.empty(array.shape, array.dtype, array.device)  # before anything else takes memory
+    traced = _is_traced()
+    # before anything else takes memory
+    result = None if traced else arrays.empty(array.shape, array.dtype, array.device)
     if array.size == 0:
-        return restore(result)
+        return restore(array if result is None else result)
     length = rows + columns - 1
     cut = min(max(0, k + rows if lower else k + rows - 1), length)
     band = host_bytes(length).view(bool)
     band[:cut], band[cut:] = lower, not lower
-    kept = from_numpy(band, array.device).view((rows, columns), (-1, 1), rows - 1)
+    diagonals = from_numpy(band, array.device)
+    kept = (captured(diagonals) if traced else diagonals).view((rows, columns), (-1, 1), rows - 1)
     zero = constant(False if array.dtype is BOOL else 0, array.dtype, array.device)
     return restore(dispatch.call(OPS["where"], (kept, array, zero), None, result))
 

@@ -187,6 +187,38 @@ def test_odd_strides(how):
     same(accel.fuse(gate)(how(X), how(Y)), unfused(gate, how(X), how(Y)))
 
 
+MADE_INSIDE = {
+    "arange": lambda x: x * accel.arange(6, dtype="float32") + accel.arange(x.shape[0])[:, None],
+    "linspace": lambda x: x - accel.linspace(0, 1, 6),
+    "eye": lambda x: x @ accel.eye(6, 5, k=1) + accel.eye(4, 5),
+    "full": lambda x: accel.where(x > accel.zeros(6), accel.ones(x.shape), accel.full(6, 2.5)),
+    "mask": lambda x: accel.nn.softmax(accel.where(accel.tril(accel.ones((6, 6), dtype="bool")), x.T @ x, -accel.inf)),
+    "triangles": lambda x: accel.tril(x) - accel.triu(x, k=1),
+    "returned": lambda x: (x + 1, accel.arange(3)),
+    "grid": lambda x: x + sum(accel.meshgrid(accel.arange(6.0), accel.arange(4.0))),
+}
+
+
+@pytest.mark.parametrize("name", MADE_INSIDE)
+def test_what_numbers_alone_make_are_constants(name):
+    function = Counted(MADE_INSIDE[name])
+    fused = accel.fuse(function)
+    for x in (X, Y):
+        for got, want in zip(_several(fused(x)), _several(unfused(MADE_INSIDE[name], x)), strict=True):
+            same(got, want)
+    assert function.calls == 1
+
+
+def _several(found):
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize("name", [name for name in MADE_INSIDE if name != "returned"])
+def test_and_so_they_are_where_it_is_derived(name):
+    got = accel.grad(lambda x: accel.sum(accel.square(MADE_INSIDE[name](x))))(X)
+    assert np.isfinite(np.asarray(got)).all() and got.shape == X.shape
+
+
 def test_fusion_off_and_override(monkeypatch):
     with accel.config(fusion="off"):
         same(accel.fuse(gate)(X, Y), unfused(gate, X, Y))
