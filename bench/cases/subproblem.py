@@ -37,6 +37,9 @@ ROWS = 64
 
 FEWEST, SUMMED = 4, 1 << 20
 
+CONVOLVED = 1 << 25
+"""Products of a convolution that are computed at most, but for those of two channels of the result, or groups."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -288,9 +291,34 @@ def _attention(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part
     return Part((first(query), key[:1, :1], value[:1, :1]), keywords, first)
 
 
+def _convolution(operands: Sequence[np.ndarray], keywords: dict[str, Any]) -> Part:
+    """Some images, and of these some channels of the result, or some groups where there are several."""
+    x, weight, *bias = operands
+    if x.ndim != weight.ndim:
+        return Part(tuple(operands), keywords, _all)
+    groups = keywords.get("groups", 1)
+    each = weight.shape[0] // groups
+    images = spread(x.shape[0], 2)
+    one = images.size * prod(x.shape[2:]) * prod(weight.shape[1:])
+    most = max(2, min(COLUMNS, CONVOLVED // max(1, one)))
+    if groups == 1:
+        chosen, some, given = spread(weight.shape[0], most), x[images], keywords
+    else:
+        few = spread(groups, max(2, most // each))
+        chosen = (few[:, None] * each + np.arange(each)).reshape(-1)
+        channels = (few[:, None] * weight.shape[1] + np.arange(weight.shape[1])).reshape(-1)
+        some, given = x[images[:, None], channels], keywords | {"groups": int(few.size)}
+
+    def take(result: np.ndarray) -> np.ndarray:
+        return result[images[:, None], chosen]
+
+    return Part((some, weight[chosen], *(b[chosen] for b in bias)), given, take)
+
+
 PARTS: dict[str, Callable[[Sequence[np.ndarray], dict[str, Any]], Part]] = {
     "take": _taken, "segment_sum": _segments, "concat": _side_by_side, "rotary_embedding": _turned,
     "scaled_dot_product_attention": _attention,
     **dict.fromkeys(("rfft", "rfft2", "irfft2"), _transforms),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
 }  # fmt: skip
 """By the op's name."""

@@ -199,6 +199,45 @@ def test_the_part_is_the_same_problem(small_parts: None, name: str, data: st.Dat
         assert_close(np.broadcast_to(of_part_bound, of_part.shape), some.take(bound), at_most=True)
 
 
+@pytest.fixture
+def small_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subproblem, "CONVOLVED", 1)
+
+
+@given(
+    axes=st.integers(1, 3),
+    n=st.integers(1, 4),
+    groups=st.integers(1, 5),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 6)),
+    kernel=st.integers(1, 3),
+    how=st.tuples(st.integers(1, 2), st.integers(0, 1), st.integers(1, 2)),
+    biased=st.booleans(),
+)
+def test_a_part_of_a_convolution_is_one(small_convolutions, axes, n, groups, channels, kernel, how, biased):
+    spec, rng = OPS[f"conv{axes}d"], np.random.default_rng(n * groups)
+    x = rng.standard_normal((n, groups * channels[0], *range(5, 5 + axes))).astype(np.float32)
+    weight = rng.standard_normal((groups * channels[1], channels[0], *(kernel,) * axes)).astype(np.float32)
+    bias = [weight[(slice(None), *(0,) * (axes + 1))]] if biased else []
+    keywords = dict(zip(("stride", "padding", "dilation"), how, strict=True)) | {"groups": groups}
+    some = subproblem.part(spec, [x, weight, *bias], keywords, 12)
+    whole = np.asarray(spec.canonical(*arranged(spec, [x, weight, *bias], keywords)[0], **keywords))
+    assert_same(spec, some, whole)
+    assert some.operands[0].shape[0] == min(n, 2)
+    assert some.operands[1].shape[0] <= weight.shape[0]
+
+
+def test_of_a_large_convolution_few_channels_are_computed():
+    """And with several groups, few of these."""
+    x, spec = np.ones((4, 64, 56, 56), np.float32), OPS["conv2d"]
+    some = subproblem.part(spec, [x, np.ones((256, 64, 3, 3), np.float32)], {"padding": 1})
+    assert [y.shape for y in some.operands[:2]] == [(2, 64, 56, 56), (9, 64, 3, 3)]
+    some = subproblem.part(spec, [x, np.ones((64, 1, 3, 3), np.float32)], {"padding": 1, "groups": 64})
+    assert some.operands[0].shape == (2, 64, 56, 56), "there are few products"
+    x = np.ones((4, 960, 100, 100), np.float32)
+    some = subproblem.part(spec, [x, np.ones((960, 1, 9, 9), np.float32)], {"padding": 4, "groups": 960})
+    assert [y.shape for y in some.operands[:2]] == [(2, 20, 100, 100), (20, 1, 9, 9)]
+
+
 def assert_same(spec: OpSpec, some: subproblem.Part, whole: np.ndarray) -> None:
     """The canonical answer of a part has the shape, dtype and bits of the part of the whole's."""
     part, taken = np.asarray(spec.canonical(*some.operands, **some.keywords)), np.asarray(some.take(whole))
