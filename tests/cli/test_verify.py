@@ -74,12 +74,20 @@ def test_a_table_of_devices(receipt, here, monkeypatch):
 
 def test_a_device_that_fails_and_one_that_differs(altered, here, monkeypatch):
     devices(monkeypatch, "cpu", "null")
+    verify_on = receipts.verify
+
+    def lost(its, *, device, **rest):
+        if str(device) == "null:0":
+            raise accel.AccelError("the device is lost")
+        return verify_on(its, device=device, **rest)
+
+    monkeypatch.setattr(receipts, "verify", lost)
     code, out, _ = here("verify", str(altered), "--all-devices")
     assert code == 1
     assert "cpu     DIFFERS  2 of 4   " in out
     assert "same bits" not in out
     assert "null:0  failed   -" in out
-    assert "\nnull:0 failed: AccelError: " in out
+    assert "\nnull:0 failed: AccelError: the device is lost" in out
 
 
 @pytest.mark.parametrize(
