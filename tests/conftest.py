@@ -13,7 +13,7 @@ from targets import TARGETS, Target
 import accel
 
 settings.register_profile(
-    "quick", derandomize=True, database=None, deadline=None, max_examples=15, suppress_health_check=list(HealthCheck)
+    "quick", derandomize=True, database=None, deadline=None, max_examples=10, suppress_health_check=list(HealthCheck)
 )
 settings.register_profile(
     "deep", deadline=None, max_examples=500, print_blob=True, suppress_health_check=list(HealthCheck)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,10 +16,16 @@ import scalar_native
 @pytest.fixture(scope="session", params=scalar_native.ISAS, ids=lambda isa: isa.name)
 def native(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> scalar_native.Library:
     """The generated header compiled for one instruction set."""
-    return scalar_native.library(request.param, tmp_path_factory.getbasetemp())
+    return scalar_native.library(request.param, shared(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
 def fastest(tmp_path_factory: pytest.TempPathFactory) -> scalar_native.Library:
     """The generated header compiled for the best instruction set of this machine."""
-    return scalar_native.library(scalar_native.best(), tmp_path_factory.getbasetemp())
+    return scalar_native.library(scalar_native.best(), shared(tmp_path_factory))
+
+
+def shared(factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run; where several processes test, of all of them."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from scalar_samples import NUMPY
 
 from accel.scalar import FUNCTIONS, cpp
@@ -116,11 +117,15 @@ class Library:
 
 @functools.cache
 def library(isa: Isa, folder: Path) -> Library:
+    """The library of an instruction set, which the processes that test compile once between them in `folder`."""
     if not runs(isa):
         pytest.skip(f"this CPU lacks {isa.name}: {', '.join(sorted(set(isa.needs) - cpu_flags()))}")
     target = folder / isa.name
     target.mkdir(exist_ok=True)
-    (target / "scalar_functions.hpp").write_text(cpp.header(), encoding="utf-8")
     path = target / "scalar.so"
-    compile_source(LOOPS, path, *isa.flags, f"-I{target}", "-shared", "-fPIC")
+    with FileLock(target / "lock"):
+        if not path.exists():
+            (target / "scalar_functions.hpp").write_text(cpp.header(), encoding="utf-8")
+            compile_source(LOOPS, target / "partial.so", *isa.flags, f"-I{target}", "-shared", "-fPIC")
+            (target / "partial.so").rename(path)
     return Library(path)

@@ -79,7 +79,10 @@ NOT_VECTORISED = {"avx2": rf"{COPIES}|cast_.*int64_b?float\d+|cast_b?float\d+_u?
 
 @pytest.mark.parametrize(
     "isa",
-    [pytest.param(isa, id=isa.name, marks=[pytest.mark.slow] * (isa.name == "avx2")) for isa in scalar_native.ISAS[1:]],
+    [
+        pytest.param(isa, id=isa.name, marks=[pytest.mark.slow] * (isa != scalar_native.best()))
+        for isa in scalar_native.ISAS[1:]
+    ],
 )
 def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
     """g++ reports a vectorised loop for every function and cast of floats (its vectoriser, not the CPU, is tested)."""

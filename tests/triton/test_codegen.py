@@ -81,8 +81,15 @@ def spilled_bytes(kernel, architecture):
 PUBLISHED = json.loads((Path(__file__).parents[2] / "docs" / "gpu-code.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("architecture", TARGETS)
-@pytest.mark.parametrize("case", CASES)
+SHARED_OUT = [
+    pytest.param(case, architecture, marks=[pytest.mark.slow] * ((m + n) % 3 > 0))
+    for m, case in enumerate(CASES)
+    for n, architecture in enumerate(TARGETS)
+]
+"""Every case on every target; without --deep each case on a third of them."""
+
+
+@pytest.mark.parametrize(("case", "architecture"), SHARED_OUT)
 def test_figures_are_those_published(case, architecture):
     """What docs/gpu-code.md says. Where it differs and is meant to: python docs/gpu_code.py."""
     found = [[what.name, *astuple(figures(kernel, architecture))] for what, kernel in compiled(case, architecture)]
@@ -97,8 +104,7 @@ SPILLED = {"jacobi": 1024}
 """By the first word of a case: Triton keeps all lanes of a row in one thread to fold them, of four sums at once."""
 
 
-@pytest.mark.parametrize("architecture", TARGETS)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "architecture"), SHARED_OUT)
 def test_resources(case, architecture):
     for what, kernel in compiled(case, architecture):
         assert spilled_bytes(kernel, architecture) <= SPILLED.get(case.partition(" ")[0], 0), what.name
