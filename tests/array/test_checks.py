@@ -306,3 +306,21 @@ def test_a_look_is_one_launch() -> None:
         before = len(null.launches)
         fused(x, i)
         assert [each.op for each in null.launches[before:]] == ["gather"]
+
+
+def test_lists_are_looked_at_before_they_go_to_a_device() -> None:
+    """A device that runs behind the host is not asked: nothing is launched, and nothing written."""
+    null = accel.device("null:0")
+    x = accel.zeros((4, 3), device=null)
+    for key, bad in (([1, 9], 9), ((slice(None), [-4]), -4), ((..., [0, 3]), 3), (([[0], [4]], [0, 1]), 4)):
+        length = 4 if bad in (9, 4) else 3
+        words = rf"^index: array 0: {bad} is out of range for an axis of length {length}$"
+        before = len(null.launches)
+        with pytest.raises(IndexError, match=words):
+            x[key]
+        with pytest.raises(IndexError, match=words):
+            x[key] = 1.0
+        assert len(null.launches) == before
+    assert x[[-4, 3], [2, -3]].shape == (2,)
+    with accel.config(check="off"):
+        assert x[[9]].shape == (1, 3)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import interop
 from ..array import Array
+from ..config import config
 from ..conversion import from_numpy
 from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, shown
@@ -164,7 +165,10 @@ _assigned = PositionMemo(_assign)
 def _alone(x: Array, key: Any) -> Any:
     """A key that is one array or list, as positions or as a mask on x's device; any other as it is."""
     if type(key) is list or (type(key) is np.ndarray and key.ndim):
-        return _as_array(x, key)
+        array = _as_array(x, key)
+        if type(key) is list and x.ndim and not _is_mask(array):
+            _look_at_list("index: array 0", key, x, 0)
+        return array
     if type(key) is Array and key.dtype.kind in "iu" and key.device is x.device:
         return as_positions("index", "key", key)
     return key
@@ -173,20 +177,33 @@ def _alone(x: Array, key: Any) -> Any:
 def _expanded(x: Array, key: Any) -> tuple[list[Any], list[bool]]:
     """A key's items, in which positions stand for masks, and of each of the arrays among them whether its positions are
     known to be in range."""
-    given = [_as_array(x, item) for item in (key if isinstance(key, tuple) else (key,))]
+    keys = key if isinstance(key, tuple) else (key,)
+    given = [_as_array(x, item) for item in keys]
     axes = [_axes(item) for item in given]
     items: list[Any] = []
     known: list[bool] = []
     for i, item in enumerate(given):
+        behind = any(other is Ellipsis for other in given[:i])
+        axis = x.ndim - sum(axes[i:]) if behind else sum(axes[:i])
         if _is_mask(item):
-            behind = any(other is Ellipsis for other in given[:i])
-            _check_mask(x, x.ndim - sum(axes[i:]) if behind else sum(axes[:i]), item)
+            _check_mask(x, axis, item)
             items += mask_positions(item)
             known += [True] * item.ndim
         else:
+            if isinstance(keys[i], list) and 0 <= axis < x.ndim:
+                _look_at_list(f"index: array {len(known)}", keys[i], x, axis)
             items.append(item)
             known += [False] * isinstance(item, Array)
     return items, known
+
+
+def _look_at_list(what: str, numbers: list[Any], x: Array, axis: int) -> None:
+    """A list is looked at here for a device that the host does not read, as its copy there is looked at later."""
+    if x.device.host or config.check == "off" or not numbers:
+        return
+    length, at = x.shape[axis], np.asarray(numbers)
+    if (bad := at[(at < -length) | (at >= length)]).size:
+        raise IndexError(f"{what}: {bad.flat[0]} is out of range for an axis of length {length}")
 
 
 def _is_mask(item: Any) -> bool:
