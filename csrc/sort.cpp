@@ -11,11 +11,13 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kShort = 12;  // elements for each digit up to which comparisons are faster than counting digits
+constexpr int64_t kShort = 12;      // elements for each byte up to which comparisons are faster than counting digits
+constexpr int64_t kLong = 1 << 14;  // elements from which fewer passes are worth counts of more digits
+constexpr int kCounted = 16;        // bits of keys that are sorted by their digits whatever else there is
+constexpr int kMostBits = 11;       // of these digits
 constexpr int64_t kFew = 16, kPartly = 4;  // shares of a row whose first elements are found without sorting all
 constexpr int64_t kMost = 1 << 22;         // elements of such a row, which nothing interrupts
-constexpr int kDigit = 8, kDigits = 1 << kDigit;
-constexpr int64_t kPart = 1 << 14;  // elements between two questions whether to go on
+constexpr int64_t kPart = 1 << 14;         // elements between two questions whether to go on
 constexpr double kThreadWork = 1 << 15;
 constexpr int64_t kShortRows = 1 << 9;        // rows of few elements that are sorted between two such questions
 constexpr double kShortThreadWork = 1 << 16;  // their elements that are worth a thread
@@ -32,32 +34,42 @@ inline U key_of(U item) {
   return item;
 }
 
-/// Sorts n items by the digits of their keys from bit `first` to bit `end`, stable; either of the two buffers has the
-/// result. counts: for (end - first) / kDigit * kDigits numbers.
+/// How keys of so many bits, of n items, are taken apart: in bytes, or in as few digits of one width as may be.
+struct Digits {
+  Digits(int64_t n, int bits)
+      : count((bits + (n < kLong ? 7 : kMostBits - 1)) / (n < kLong ? 8 : kMostBits)),
+        width((bits + count - 1) / count),
+        values(1 << width) {}
+  int count, width, values;
+};
+
+/// Sorts n items by the digits of their keys from bit `first` to bit `end`, above which they are equal, stable; either
+/// of the two buffers has the result. counts: for as many numbers as all digits have values.
 template <class Item>
 Item* radix_sort(Item* items, Item* other, int64_t n, int first, int end, int64_t* counts, Worker& worker) {
-  const int digits = (end - first) / kDigit;
-  std::fill(counts, counts + digits * kDigits, 0);
+  const Digits digits(n, end - first);
+  const auto digit = [&](auto key, int shift) { return static_cast<int>(key >> shift) & (digits.values - 1); };
+  std::fill(counts, counts + digits.count * digits.values, 0);
   for (int64_t begin = 0; begin < n; begin += kPart) {
     const int64_t stop = std::min(n, begin + kPart);
     for (int64_t i = begin; i < stop; ++i) {
       const auto key = key_of(items[i]);
-      for (int d = 0; d < digits; ++d) ++counts[d * kDigits + ((key >> (first + d * kDigit)) & (kDigits - 1))];
+      for (int d = 0; d < digits.count; ++d) ++counts[d * digits.values + digit(key, first + d * digits.width)];
     }
-    worker.checkpoint((stop - begin) * digits);
+    worker.checkpoint((stop - begin) * digits.count);
   }
-  for (int d = 0; d < digits; ++d) {
-    int64_t* const places = counts + d * kDigits;
-    const int shift = first + d * kDigit;
-    if (places[(key_of(items[0]) >> shift) & (kDigits - 1)] == n) continue;  // the digit is constant
-    for (int64_t v = 0, at = 0; v < kDigits; ++v) {
+  for (int d = 0; d < digits.count; ++d) {
+    int64_t* const places = counts + d * digits.values;
+    const int shift = first + d * digits.width;
+    if (places[digit(key_of(items[0]), shift)] == n) continue;  // the digit is constant
+    for (int64_t v = 0, at = 0; v < digits.values; ++v) {
       const int64_t count = places[v];
       places[v] = at;
       at += count;
     }
     for (int64_t begin = 0; begin < n; begin += kPart) {
       const int64_t stop = std::min(n, begin + kPart);
-      for (int64_t i = begin; i < stop; ++i) other[places[(key_of(items[i]) >> shift) & (kDigits - 1)]++] = items[i];
+      for (int64_t i = begin; i < stop; ++i) other[places[digit(key_of(items[i]), shift)]++] = items[i];
       worker.checkpoint(2 * (stop - begin));
     }
     std::swap(items, other);
@@ -68,7 +80,7 @@ Item* radix_sort(Item* items, Item* other, int64_t n, int first, int end, int64_
 /// Items have no equals, or equals that cannot be told apart: any sort of few is stable.
 template <class Item>
 Item* sort_items(Item* items, Item* other, int64_t n, int first, int end, int64_t* counts, Worker& worker) {
-  if (n > kShort * ((end - first) / kDigit)) return radix_sort(items, other, n, first, end, counts, worker);
+  if (n > kShort * ((end - first) / 8)) return radix_sort(items, other, n, first, end, counts, worker);
   std::sort(items, items + n);
   return items;
 }
@@ -96,12 +108,36 @@ struct Buffers {
   Item *items, *other;
 };
 
+/// Calls each(i, i * step) for n elements, in a loop that vectorises where they are neighbours.
+template <class Each>
+inline void walk(int64_t n, int64_t step, Each&& each) {
+  if (step == 1) {
+    for (int64_t i = 0; i < n; ++i) each(i, i);
+  } else {
+    for (int64_t i = 0; i < n; ++i) each(i, i * step);
+  }
+}
+
+/// What makes unsigned integers signed ones of the same order, and back.
 template <class U>
-void sort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, int64_t in_step, char* out,
-              int64_t out_step, int64_t* counts, Worker& worker) {
+constexpr U kSign = static_cast<U>(U{1} << (8 * sizeof(U) - 1));
+
+Pause pause_of(Worker& worker) {
+  return {[](void* its, int64_t work) { static_cast<Worker*>(its)->checkpoint(work); }, &worker};
+}
+
+template <class U>
+void sort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count, const char* in, int64_t in_step,
+              char* out, int64_t out_step, int64_t* counts, Worker& worker) {
   const Buffers<U> row(n);
   const U* const x = reinterpret_cast<const U*>(in);
   U* const y = reinterpret_cast<U*>(out);
+  if (by && count == n) {
+    walk(n, in_step, [=, items = row.items](int64_t i, int64_t at) { items[i] = keys.key(x[at]) ^ kSign<U>; });
+    by->run(row.items, row.other, n, pause_of(worker));
+    walk(n, out_step, [=, items = row.items](int64_t i, int64_t at) { y[at] = keys.bits(items[i] ^ kSign<U>); });
+    return;
+  }
   for (int64_t i = 0; i < n; ++i) row.items[i] = keys.key(x[i * in_step]);
   const U* const made = sort_first(row.items, row.other, n, count, 0, int{8 * sizeof(U)}, counts, worker);
   for (int64_t i = 0; i < count; ++i) y[i * out_step] = keys.bits(made[i]);
@@ -109,8 +145,8 @@ void sort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, int
 
 /// Where the keys go over less than 2^32, these of 32 bits at most above indices of as many.
 template <class U>
-void argsort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, int64_t in_step, char* out,
-                 int64_t out_step, int64_t* counts, Worker& worker) {
+void argsort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count, const char* in, int64_t in_step,
+                 char* out, int64_t out_step, int64_t* counts, Worker& worker) {
   const U* const x = reinterpret_cast<const U*>(in);
   int64_t* const y = reinterpret_cast<int64_t*>(out);
   constexpr int kBits = 8 * sizeof(U);
@@ -134,10 +170,14 @@ void argsort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, 
     int bits = 8;
     while (range >> bits) bits += 8;
     const Buffers<uint64_t> row(n);
-    for (int64_t i = 0; i < n; ++i) {
-      row.items[i] = static_cast<uint64_t>(keys.key(x[i * in_step]) - low) << 32 | static_cast<uint64_t>(i);
-    }
-    const uint64_t* const made = sort_first(row.items, row.other, n, count, 32, 32 + bits, counts, worker);
+    const bool long_sort = by && count == n && bits > kCounted;
+    const uint64_t sign = long_sort ? kSign<uint64_t> : 0;
+    walk(n, in_step, [=, items = row.items](int64_t i, int64_t at) {
+      items[i] = (static_cast<uint64_t>(keys.key(x[at]) - low) << 32 | static_cast<uint64_t>(i)) ^ sign;
+    });
+    if (long_sort) by->run(row.items, row.other, n, pause_of(worker));
+    const uint64_t* const made =
+        long_sort ? row.items : sort_first(row.items, row.other, n, count, 32, 32 + bits, counts, worker);
     for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);
     return;
   }
@@ -148,8 +188,8 @@ void argsort_row(const Keys<U>& keys, int64_t n, int64_t count, const char* in, 
 }
 
 template <class U>
-void sort_rows(DType dtype, bool indices, bool descending, int64_t count, const SortProblem& p, const char* in,
-               char* out, int threads, Interrupt& interrupt) {
+void sort_rows(DType dtype, bool indices, bool descending, const LongSort* by, int64_t count, const SortProblem& p,
+               const char* in, char* out, int threads, Interrupt& interrupt) {
   const Keys<U> keys(dtype, descending);
   const int64_t rows = p.kept.product(), out_size = indices ? 8 : int64_t{sizeof(U)};
   const double work = static_cast<double>(rows) * static_cast<double>(p.length);
@@ -161,13 +201,14 @@ void sort_rows(DType dtype, bool indices, bool descending, int64_t count, const 
   for (Extents& strides : nest.strides) strides.append(0);
   parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t begin = rows * task / tasks, end = rows * (task + 1) / tasks;
-    std::vector<int64_t> counts(sizeof(U) * kDigits);
+    const Digits digits(p.length, int{8 * sizeof(U)});
+    std::vector<int64_t> counts(digits.count * digits.values);
     RowCursor cursor(nest, begin);
     for (int64_t row = begin; row < end; ++row) {
       const char* const from = in + cursor.offset(0) * int64_t{sizeof(U)};
       char* const to = out + cursor.offset(1) * out_size;
-      (indices ? argsort_row<U> : sort_row<U>)(keys, p.length, count, from, p.in_step, to, p.out_step, counts.data(),
-                                               worker);
+      (indices ? argsort_row<U> : sort_row<U>)(keys, by, p.length, count, from, p.in_step, to, p.out_step,
+                                               counts.data(), worker);
       worker.checkpoint(p.length);
       if (row + 1 < end) cursor.next();
     }
@@ -226,7 +267,7 @@ void Sort::run(const SortProblem& problem, const char* in, char* out, int thread
                     : size == 2 ? sort_rows<uint16_t>
                     : size == 4 ? sort_rows<uint32_t>
                                 : sort_rows<uint64_t>;
-  rows(dtype_, indices_, descending_, std::min(count_, problem.length), problem, in, out, threads, interrupt);
+  rows(dtype_, indices_, descending_, long_, std::min(count_, problem.length), problem, in, out, threads, interrupt);
 }
 
 }  // namespace accel

@@ -25,7 +25,8 @@ class Sort {
         indices_(indices),
         descending_(descending),
         count_(count),
-        short_(find_sort(table.isa, size_of(dtype), indices)) {}
+        short_(find_sort(table.isa, size_of(dtype), indices)),
+        long_(find_long_sort(table.isa, indices ? 8 : size_of(dtype))) {}
 
   DType dtype() const { return dtype_; }
   DType output() const { return indices_ ? DType::kInt64 : dtype_; }
@@ -39,6 +40,7 @@ class Sort {
   const bool indices_, descending_;
   const int64_t count_;
   const SortRow* const short_;  // null where rows of few elements are sorted like others
+  const LongSort* const long_;  // of values, or of keys beside indices; null where their digits are counted
 };
 
 }  // namespace accel

@@ -28,4 +28,18 @@ struct SortRow {
 /// Null where there is none. isa: the name of an instruction set.
 const SortRow* find_sort(const char* isa, int size, bool indices);
 
+/// What a long sort calls between its parts, with roughly the nanoseconds of work of the next one; it may throw.
+struct Pause {
+  void (*call)(void* its, int64_t work);
+  void* its;
+};
+
+/// Sorts of rows of any length: n signed integers of so many bytes, with room for as many.
+struct LongSort {
+  int size;
+  void (*run)(void* keys, void* spare, int64_t n, const Pause& pause);
+};
+
+const LongSort* find_long_sort(const char* isa, int size);
+
 }  // namespace accel

@@ -24,6 +24,7 @@ from . import (
     scans,
     scatters,
     searches,
+    sorts,
     transforms,
 )
 from .case import Case
@@ -284,6 +285,9 @@ ROWS: tuple[Row, ...] = (
     Row("roll", "roll of 64K and 4M, along each axis", joins.rolls, 1.2, "mean", floor=0.8),
     Row("flip", "a copy of a flip of 64K and 4M, along each axis", joins.flips, 1.2, "mean", floor=0.8),
     Row("pad", "pad of 64K and 4M, with zeros and mirrored", joins.pads, 1.2, "mean", floor=0.8),
+    Row("sort", "sorted values of 64K and 4M", sorts.values, 1.2, "mean", floor=0.8),
+    Row("argsort", "stable indices that sort 64K and 4M", sorts.indices, 1.2, "mean", floor=0.8),
+    Row("sort-rows", "values and indices of 64K in rows of 8 to 1024", sorts.rows, 1.2, "mean", floor=0.8),
     Row(
         "searchsorted",
         "searchsorted of as many values, 64K and 4M, in any order and sorted",

@@ -1,5 +1,9 @@
 #include "kernels/sort_network.hpp"
 
+#ifdef __AVX2__
+#include "kernels/quick_sort.hpp"
+#endif
+
 namespace accel::ACCEL_ISA {
 
 static constexpr SortRow kSorts[] = {
@@ -11,5 +15,13 @@ static constexpr SortRow kSorts[] = {
 
 Rows<SortRow> sort_rows();
 Rows<SortRow> sort_rows() { return {kSorts, sizeof kSorts / sizeof *kSorts}; }
+
+Rows<LongSort> long_sorts();
+#ifdef __AVX2__
+static constexpr LongSort kLongSorts[] = {{4, QuickSort<int32_t>::run}, {8, QuickSort<int64_t>::run}};
+Rows<LongSort> long_sorts() { return {kLongSorts, sizeof kLongSorts / sizeof *kLongSorts}; }
+#else
+Rows<LongSort> long_sorts() { return {nullptr, 0}; }
+#endif
 
 }  // namespace accel::ACCEL_ISA

@@ -1,0 +1,115 @@
+"""Rows longer than a network's: values and indices on every instruction set, and rows that no pivot divides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import accel
+from accel.backends.cpu import native
+
+DTYPES = ("int32", "uint32", "int64", "uint64", "float32", "float64")
+LENGTHS = (65, 100, 127, 128, 129, 200, 256, 257, 1023, 1025, 5000, 65536, 100001)
+
+
+@pytest.fixture(params=native().isas(), autouse=True)
+def isa(request):
+    with accel.config(device="cpu", cpu_isa=request.param):
+        yield request.param
+
+
+def agrees(x: np.ndarray) -> bool:
+    """Whether values and indices are NumPy's, in both directions."""
+    array = accel.asarray(x)
+    up, down = np.asarray(accel.sort(array)), np.asarray(accel.sort(array, descending=True))
+    wanted = np.sort(x)
+    same = up.tobytes() == wanted.tobytes() and down.tobytes() == np.ascontiguousarray(wanted[::-1]).tobytes()
+    return same and bool((np.asarray(accel.argsort(array)) == np.argsort(x, kind="stable")).all())
+
+
+def patterns(n: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(n)
+    return {
+        "random": rng.integers(0, 1 << 31, n),
+        "three values": rng.integers(0, 3, n),
+        "one value": np.zeros(n, np.int64),
+        "ascending": np.arange(n),
+        "descending": np.arange(n)[::-1],
+        "up and down": np.minimum(np.arange(n), np.arange(n)[::-1]),
+        "many of the largest": np.minimum(rng.integers(0, 1 << 31, n), 1 << 29),
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", LENGTHS)
+def test_patterns(dtype, n):
+    for name, x in patterns(n).items():
+        assert agrees(np.ascontiguousarray(x).astype(dtype)), name
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_ends_of_a_dtype(dtype):
+    """Many elements are the largest there is, which is also what fills a block."""
+    info = np.finfo(dtype) if dtype.startswith("float") else np.iinfo(dtype)
+    largest = np.inf if dtype.startswith("float") else info.max
+    for n in (130, 1000, 3001):
+        x = np.full(n, largest, dtype)
+        assert agrees(x)
+        x[::3], x[1::7] = info.min, 1
+        assert agrees(x)
+
+
+@given(st.integers(65, 700), st.integers(0, 2**32 - 1), st.sampled_from([2, 30, 1 << 31]), st.sampled_from(DTYPES))
+def test_any_length(n, seed, most, dtype):
+    assert agrees(np.random.default_rng(seed).integers(0, most, n).astype(dtype))
+
+
+def partitioned(ids: np.ndarray, below: np.ndarray, lanes: int) -> tuple[np.ndarray, int]:
+    """How csrc/kernels/quick_sort.hpp moves elements: those below to the beginning, the others to the end."""
+    out, low, high, at = np.empty_like(ids), 0, len(ids), 0
+    while high - low >= 2 * lanes:
+        its, mask = ids[at : at + lanes], below[at : at + lanes]
+        count = int(mask.sum())
+        out[low : low + count] = its[mask]
+        out[high - (lanes - count) : high] = its[~mask]
+        low, high, at = low + count, high - (lanes - count), at + lanes
+    for each, under in zip(ids[at:], below[at:], strict=True):
+        if under:
+            out[low], low = each, low + 1
+        else:
+            out[high - 1], high = each, high - 1
+    return out, low
+
+
+def middle(values: list[float]) -> float:
+    if len(values) == 1:
+        return values[0]
+    third = len(values) // 3
+    return sorted(middle(values[k * third : (k + 1) * third]) for k in range(3))[1]
+
+
+def against_pivots(n: int, lanes: int) -> tuple[np.ndarray, int]:
+    """A row whose pivots are all next to the smallest, and how often it is divided until it is short: elements get
+    their values, ascending, when they are first looked at (McIlroy, A killer adversary for quicksort, 1999)."""
+    values, ids, given, depth = np.full(n, np.inf), np.arange(n), 0, 0
+    while len(ids) > 16 * lanes:
+        samples = 9 if len(ids) < 1024 else 27 if len(ids) < 1 << 15 else 81
+        looked = ids[np.arange(samples) * (len(ids) // samples)]
+        for each in looked:
+            if np.isinf(values[each]):
+                values[each], given = given, given + 1
+        out, low = partitioned(ids, values[ids] < middle(list(values[looked])), lanes)
+        assert low > 0
+        ids, depth = out[low:], depth + 1
+    values[np.isinf(values)] = given + np.arange(int(np.isinf(values).sum()))
+    return values, depth
+
+
+@pytest.mark.parametrize(("dtype", "lanes"), [("int32", 8), ("int64", 4)])
+def test_rows_that_no_pivot_divides(dtype, lanes):
+    n = 4000
+    x, depth = against_pivots(n, lanes)
+    assert depth > 16 + 2 * n.bit_length()  # where the kernel gives up dividing
+    assert agrees(x.astype(dtype))
