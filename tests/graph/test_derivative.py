@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import accel
 from accel import dispatch
 from accel.array import Array
+from accel.composition import recorded_by
 from accel.config import config
 from accel.conversion import from_numpy, to_numpy
 from accel.graph import interpret
@@ -122,11 +123,8 @@ def graph_of(function: Callable[..., Any], arrays: list[Array], alone: frozenset
     """alone: composed ops that stay nodes, as those with a derivative of their own do where one is taken."""
     tracer = Tracer([x.layout for x in arrays])
     tracer.stand_alone(alone)
-    token = dispatch.RECORDER.set(tracer)
-    try:
+    with recorded_by(tracer):
         result = function(*tracer.arguments())
-    finally:
-        dispatch.RECORDER.reset(token)
     return tracer.graph(result if isinstance(result, tuple) else (result,))
 
 
