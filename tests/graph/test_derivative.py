@@ -3,16 +3,12 @@ functions and against torch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import accel
 from accel import dispatch
@@ -490,149 +486,6 @@ def test_a_stopped_value_is_what_was_given():
     torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     theirs = accel.stop_gradient(torch.tensor(special))
     assert isinstance(theirs, torch.Tensor) and theirs.numpy().tobytes() == special.tobytes()
-
-
-def test_a_view_of_nothing_gives_zeros():
-    for cut in (lambda x: x[:0], lambda x: x[:, 2:2] * 2.0):
-        graph = graph_of(cut, [x := on_cpu(normal(3, 4))])
-        (found,) = backward(graph, forward(graph, [x]), [on_cpu(np.ones(graph.outputs[0][0], np.float32))])
-        assert found.shape == (3, 4) and not np.asarray(found).any()
-
-
-@given(st.data())
-def test_elements_that_a_view_has_several_times_get_the_sum(data):
-    """Windows along two axes."""
-    n, m = data.draw(st.integers(3, 9)), data.draw(st.integers(3, 9))
-    (high, a), (wide, b) = (data.draw(st.tuples(st.integers(1, size), st.integers(1, 4))) for size in (n, m))
-    shape, strides = ((n - high) // a + 1, (m - wide) // b + 1, high, wide), (a * m, b, m, 1)
-    start = data.draw(st.integers(0, n * m - 1 - int(np.dot(np.array(shape) - 1, strides))))
-    x, g = on_cpu(normal(n, m)), normal(*shape)
-    graph = graph_of(lambda x: x.view(shape, strides, start) * 1.0, [x])
-
-    def pulled(x: Array, g: Array) -> Array:
-        (found,) = backward(graph, forward(graph, [x]), [g])
-        return found
-
-    places = np.lib.stride_tricks.as_strided(
-        np.arange(n * m)[start:], shape, tuple(8 * step for step in strides)
-    )  # of int64
-    want = np.zeros(n * m)
-    np.add.at(want, places.reshape(-1), g.reshape(-1).astype(np.float64))
-    np.testing.assert_allclose(to_numpy(pulled(x, on_cpu(g))), want.reshape(n, m), 1e-5, 1e-5)
-    traced = graph_of(pulled, [x, on_cpu(g)])
-    again = forward(traced, [x, on_cpu(g)])
-    (read,) = traced.returned
-    got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
-    assert to_numpy(got).tobytes() == to_numpy(pulled(x, on_cpu(g))).tobytes()
-
-
-@st.composite
-def windows(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]:
-    """The shape of images, and shape, strides and start of a view: windows of one of them, which may start late."""
-    n, m, c = draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 3))
-    (high, a), (wide, b) = (draw(st.tuples(st.integers(2, size), st.integers(1, 4))) for size in (n, m))
-    first = draw(st.booleans())  # whether channels come before the places of an image
-    step = 1 if first else c
-    counts, steps = ((n - high) // a + 1, (m - wide) // b + 1), (a * m * step, b * step)
-    shape, strides = (*counts, high, wide), (*steps, m * step, step)
-    if first:
-        image, shape, strides = (c, n, m), (c, *shape), (n * m, *strides)
-    else:
-        image, shape, strides = (n, m, c), (*shape, c), (*strides, 1)
-    spare = n * m * c - 1 - int(np.dot(np.array(shape) - 1, strides))
-    return image, shape, strides, draw(st.sampled_from(sorted({0, spare // 2, spare})))
-
-
-def cotangent(base: tuple[int, ...], shape: tuple[int, ...], strides: tuple[int, ...], start: int, g: np.ndarray):
-    """That of an array of a shape, of a cotangent of a view of it; and its graph."""
-    x = on_cpu(np.zeros(base, np.float32))
-    graph = graph_of(lambda x: x.view(shape, strides, start) * 1.0, [x])
-
-    def pulled(x: Array, g: Array) -> Array:
-        (found,) = backward(graph, forward(graph, [x]), [g])
-        return found
-
-    return to_numpy(pulled(x, on_cpu(g))), graph_of(pulled, [x, on_cpu(g)])
-
-
-@given(windows(), st.integers(2, 4), st.sampled_from([1, 2]))
-def test_windows_of_a_batch_have_the_bits_of_one_image_alone(drawn, batch, by):
-    """Of every image, or of every second one; what the others get is zeros."""
-    image, shape, strides, start = drawn
-    size = math.prod(image)
-    g = np.random.default_rng(3).standard_normal((batch, *shape)).astype(np.float32)
-    base = (batch * by, *image)
-    found, _ = cotangent(base, (batch, *shape), (by * size, *strides), start + (by - 1) * size, g)
-    alone = np.stack([cotangent(image, shape, strides, start, part)[0] for part in g])
-    assert found[by - 1 :: by].tobytes() == alone.tobytes()
-    assert by == 1 or not found[::2].any()
-    places = np.lib.stride_tricks.as_strided(np.arange(size)[start:], shape, tuple(8 * step for step in strides))
-    want = np.zeros((batch, size))
-    for into, part in zip(want, g, strict=True):
-        np.add.at(into, places.reshape(-1), part.reshape(-1).astype(np.float64))
-    np.testing.assert_allclose(alone, want.reshape(alone.shape), 1e-5, 1e-5)
-
-
-def test_the_table_of_windows_grows_neither_with_the_batch_nor_with_channels():
-    def longest(n: int, c: int, last: bool) -> int:
-        shape, strides = (n, c, 5, 5, 3, 3), (49 * c, 49, 7, 1, 7, 1)
-        if last:
-            shape, strides = (n, 5, 5, 3, 3, c), (49 * c, 7 * c, c, 7 * c, c, 1)
-        base = (n, 7, 7, c) if last else (n, c, 7, 7)
-        _, graph = cotangent(base, shape, strides, 0, np.ones(shape, np.float32))
-        return np.max([x.size for x in graph.constants])
-
-    assert longest(1, 1, False) == 5 * 5 * 3 * 3, "the control: one image's windows are seen"
-    for last in (False, True):
-        assert longest(32, 16, last) == 5 * 5 * 3 * 3
-
-
-@st.composite
-def views(draw: Any) -> tuple[tuple[int, ...], Callable[[Any], Any]]:
-    """A shape, and a view of arrays of that shape, without overlap, as a function of NumPy's arrays and accel's."""
-    shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)))
-    moves: list[Callable[[Any], Any]] = []
-    x = np.zeros(shape)
-    for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(["slice", "flat", "turned", "diagonal", "new"]))
-        if kind == "slice" and x.ndim:
-            steps = [draw(st.sampled_from([1, 1, 2, 3, -1, -2])) for _ in x.shape]
-            starts = [draw(st.integers(0, n - 1)) for n in x.shape]
-            key = tuple(slice(a, None, s) for a, s in zip(starts, steps, strict=True))
-            moves.append(lambda v, key=key: v[key])
-        elif kind == "flat" and x.flags.c_contiguous:
-            moves.append(lambda v: v.reshape((-1,)))
-        elif kind == "turned":
-            moves.append(lambda v: v.transpose())
-        elif kind == "diagonal" and x.ndim == 2:
-            moves.append(lambda v: np.diagonal(v) if isinstance(v, np.ndarray) else accel.diagonal(v))
-        else:
-            moves.append(lambda v: v[None])
-        x = moves[-1](x)
-    return shape, lambda v: reduce(lambda seen, move: move(seen), moves, v)
-
-
-@given(views())
-def test_a_view_gives_its_elements_their_cotangents_and_others_zeros(drawn):
-    """On a device, and in a trace."""
-    shape, view = drawn
-    places = view(np.arange(math.prod(shape)).reshape(shape))
-    g = np.random.default_rng(0).standard_normal(places.shape).astype(np.float32)
-    want = np.zeros(shape, np.float32)
-    want.reshape(-1)[places.reshape(-1)] = g.reshape(-1)
-    x = on_cpu(np.ones(shape, np.float32))
-    graph = graph_of(lambda x: view(x) * 1.0, [x])
-
-    def pulled(x: Array, g: Array) -> Array:
-        (found,) = backward(graph, forward(graph, [x]), [g])
-        return found
-
-    assert np.array_equal(to_numpy(pulled(x, on_cpu(g))), want)
-    traced = graph_of(pulled, [x, on_cpu(g)])
-    again = forward(traced, [x, on_cpu(g)])
-    (read,) = traced.returned
-    got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
-    assert np.array_equal(to_numpy(got), want)
 
 
 TORCH: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]] = {

@@ -144,15 +144,16 @@ def _scattered(g: Array, steps: list[int], start: int, its: Layout) -> Array:
     """Axes from the longest stride to the shortest, with zeros between their elements. From the inside outwards, what
     lies between an element of an axis and the next one is filled up to the axis's stride, from both sides where the
     first element of all can have its place like that."""
-    row, last = g.view((*g.shape, 1), (*g.strides, 0)), 0  # the place of the last element that is no zero
-    for n, step, outer in reversed(list(zip(g.shape, steps, [its.size, *steps], strict=False))):
-        before = start % step
-        if before + last >= step or before + last + (n - 1) * step >= outer:
+    row, ahead = g.view((*g.shape, 1), (*g.strides, 0)), 0  # zeros before the first element
+    for a in reversed(range(g.ndim)):
+        step, before = steps[a], start % steps[a]
+        # with zeros ahead all that is inside an axis has to stay within its stride
+        if any(ahead + before + _reach(g, steps, b + 1) >= steps[b] for b in range(a + 1)):
             before = 0
-        start, last = start - before, last + before + (n - 1) * step
+        start, ahead = start - before, ahead + before
         row = row[..., : step - before]
         row = _filled_up(row, before, step - before - row.shape[-1])
-        row = reshape(row, (*row.shape[:-2], n * step))
+        row = reshape(row, (*row.shape[:-2], g.shape[a] * step))
     row = row[: its.size - start]
     return _filled_up(row, start, its.size - start - row.shape[0]).view(its.shape, its.strides)
 
