@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,17 @@ RECORDER: ContextVar[Any] = ContextVar("accel.recorder", default=None)
 `Recorder`. None: nothing does."""
 
 
+@contextmanager
+def recorded_by(recorder: Any) -> Iterator[None]:
+    """Calls of this thread go to a recorder inside a with block, and behind it to whatever they went to before. None:
+    to the dispatcher, also in a trace."""
+    token = RECORDER.set(recorder)
+    try:
+        yield
+    finally:
+        RECORDER.reset(token)
+
+
 def forget() -> None:
     """Drops all graphs (tests)."""
     _graphs.clear()
@@ -50,11 +62,10 @@ def trace(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozense
     """The same, made anew."""
     tracer = Tracer(inputs, spec.captures)
     tracer.stand_alone(alone)
-    token = RECORDER.set(tracer)
     try:
-        results = spec.decompose(*tracer.arguments(), params)
+        with recorded_by(tracer):
+            results = spec.decompose(*tracer.arguments(), params)
     finally:
-        RECORDER.reset(token)
         tracer.over = True
     return arranged(tracer.graph(each(results)))
 

@@ -18,7 +18,7 @@ from . import dispatch, interop
 from ._core import FloatEnvironment
 from .arguments import integer, switch, word
 from .array import Array
-from .composition import RECORDER
+from .composition import RECORDER, recorded_by
 from .conversion import captured, cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
 from .creation import device_of, zeros
 from .dtypes import BOOL, COMPLEX64, FLOAT32, INT64, DType, as_dtype, check_scalar
@@ -43,11 +43,8 @@ def _of_numbers(function: Creation) -> Creation:
     def made(*args: Any, **keywords: Any) -> Array:
         if not _is_traced():
             return function(*args, **keywords)
-        token = RECORDER.set(None)
-        try:
+        with recorded_by(None):
             return captured(function(*args, **keywords))
-        finally:
-            RECORDER.reset(token)
 
     return made  # type: ignore[return-value]
 

@@ -11,7 +11,7 @@ from typing import Any
 from . import registry
 from .array import Array, empty
 from .backends.base import Call, Kernel
-from .composition import RECORDER
+from .composition import recorded_by
 from .config import config
 from .dispatch import describe, destination, on_views, one_device, plan_of, planned, refusal, staged
 from .graph.compile import lines, request_of
@@ -79,11 +79,8 @@ def recording(run: bool, plan: bool = False) -> Iterator[Recorder]:
 
     run False: nothing is computed; results have shape and dtype but no memory behind them. plan: see `Recorder`."""
     recorder = Recorder(run, plan)
-    token = RECORDER.set(recorder)
-    try:
+    with recorded_by(recorder):
         yield recorder
-    finally:
-        RECORDER.reset(token)
 
 
 def _runs(found: list[Candidate]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import accel
-from accel import composition, dispatch
+from accel import composition
 from accel.graph.graph import Graph
 from accel.graph.group import groups
 from accel.graph.program import work
@@ -26,14 +26,9 @@ def graph_of(name: str, *operands: Any, **keywords: Any) -> Graph:
         def call(self, spec: Any, inputs: Any, params: Any, out: Any) -> Any:
             raise Traced(composition.graph_of(spec, tuple(x.layout for x in inputs), params))
 
-    token = dispatch.RECORDER.set(Asked())
-    try:
+    with pytest.raises(Traced) as found, composition.recorded_by(Asked()):
         OPS[name].function(*operands, **keywords)
-    except Traced as found:
-        return found.args[0]
-    finally:
-        dispatch.RECORDER.reset(token)
-    raise AssertionError(f"{name} was not dispatched")
+    return found.value.args[0]
 
 
 def made(shape: tuple[int, ...], dtype: str = "float32") -> accel.Array:

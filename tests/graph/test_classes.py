@@ -31,14 +31,9 @@ def graph_of(spec, sample):
     cpu = accel.device("cpu")
     operands = [place(x, cpu) if isinstance(x, np.ndarray) else x for x in sample.operands]
     keywords = {name: place(x, cpu) if isinstance(x, np.ndarray) else x for name, x in sample.keywords.items()}
-    token = composition.RECORDER.set(Catcher())
-    try:
+    with pytest.raises(Caught) as caught, composition.recorded_by(Catcher()):
         spec.function(*operands, **keywords)
-    except Caught as caught:
-        its = caught.args
-    finally:
-        composition.RECORDER.reset(token)
-    return composition.graph_of(*its)
+    return composition.graph_of(*caught.value.args)
 
 
 @cache

@@ -3,20 +3,17 @@ functions and against torch."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from functools import reduce
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import accel
 from accel import dispatch
 from accel.array import Array
+from accel.composition import recorded_by
 from accel.config import config
 from accel.conversion import from_numpy, to_numpy
 from accel.graph import interpret
@@ -122,11 +119,8 @@ def graph_of(function: Callable[..., Any], arrays: list[Array], alone: frozenset
     """alone: composed ops that stay nodes, as those with a derivative of their own do where one is taken."""
     tracer = Tracer([x.layout for x in arrays])
     tracer.stand_alone(alone)
-    token = dispatch.RECORDER.set(tracer)
-    try:
+    with recorded_by(tracer):
         result = function(*tracer.arguments())
-    finally:
-        dispatch.RECORDER.reset(token)
     return tracer.graph(result if isinstance(result, tuple) else (result,))
 
 
@@ -492,88 +486,6 @@ def test_a_stopped_value_is_what_was_given():
     torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
     theirs = accel.stop_gradient(torch.tensor(special))
     assert isinstance(theirs, torch.Tensor) and theirs.numpy().tobytes() == special.tobytes()
-
-
-def test_a_view_of_nothing_gives_zeros():
-    for cut in (lambda x: x[:0], lambda x: x[:, 2:2] * 2.0):
-        graph = graph_of(cut, [x := on_cpu(normal(3, 4))])
-        (found,) = backward(graph, forward(graph, [x]), [on_cpu(np.ones(graph.outputs[0][0], np.float32))])
-        assert found.shape == (3, 4) and not np.asarray(found).any()
-
-
-@given(st.data())
-def test_elements_that_a_view_has_several_times_get_the_sum(data):
-    """Windows along two axes."""
-    n, m = data.draw(st.integers(3, 9)), data.draw(st.integers(3, 9))
-    (high, a), (wide, b) = (data.draw(st.tuples(st.integers(1, size), st.integers(1, 4))) for size in (n, m))
-    shape, strides = ((n - high) // a + 1, (m - wide) // b + 1, high, wide), (a * m, b, m, 1)
-    start = data.draw(st.integers(0, n * m - 1 - int(np.dot(np.array(shape) - 1, strides))))
-    x, g = on_cpu(normal(n, m)), normal(*shape)
-    graph = graph_of(lambda x: x.view(shape, strides, start) * 1.0, [x])
-
-    def pulled(x: Array, g: Array) -> Array:
-        (found,) = backward(graph, forward(graph, [x]), [g])
-        return found
-
-    places = np.lib.stride_tricks.as_strided(
-        np.arange(n * m)[start:], shape, tuple(8 * step for step in strides)
-    )  # of int64
-    want = np.zeros(n * m)
-    np.add.at(want, places.reshape(-1), g.reshape(-1).astype(np.float64))
-    np.testing.assert_allclose(to_numpy(pulled(x, on_cpu(g))), want.reshape(n, m), 1e-5, 1e-5)
-    traced = graph_of(pulled, [x, on_cpu(g)])
-    again = forward(traced, [x, on_cpu(g)])
-    (read,) = traced.returned
-    got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
-    assert to_numpy(got).tobytes() == to_numpy(pulled(x, on_cpu(g))).tobytes()
-
-
-@st.composite
-def views(draw: Any) -> tuple[tuple[int, ...], Callable[[Any], Any]]:
-    """A shape, and a view of arrays of that shape, without overlap, as a function of NumPy's arrays and accel's."""
-    shape = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=3)))
-    moves: list[Callable[[Any], Any]] = []
-    x = np.zeros(shape)
-    for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(["slice", "flat", "turned", "diagonal", "new"]))
-        if kind == "slice" and x.ndim:
-            steps = [draw(st.sampled_from([1, 1, 2, 3, -1, -2])) for _ in x.shape]
-            starts = [draw(st.integers(0, n - 1)) for n in x.shape]
-            key = tuple(slice(a, None, s) for a, s in zip(starts, steps, strict=True))
-            moves.append(lambda v, key=key: v[key])
-        elif kind == "flat" and x.flags.c_contiguous:
-            moves.append(lambda v: v.reshape((-1,)))
-        elif kind == "turned":
-            moves.append(lambda v: v.transpose())
-        elif kind == "diagonal" and x.ndim == 2:
-            moves.append(lambda v: np.diagonal(v) if isinstance(v, np.ndarray) else accel.diagonal(v))
-        else:
-            moves.append(lambda v: v[None])
-        x = moves[-1](x)
-    return shape, lambda v: reduce(lambda seen, move: move(seen), moves, v)
-
-
-@given(views())
-def test_a_view_gives_its_elements_their_cotangents_and_others_zeros(drawn):
-    """On a device, and in a trace."""
-    shape, view = drawn
-    places = view(np.arange(math.prod(shape)).reshape(shape))
-    g = np.random.default_rng(0).standard_normal(places.shape).astype(np.float32)
-    want = np.zeros(shape, np.float32)
-    want.reshape(-1)[places.reshape(-1)] = g.reshape(-1)
-    x = on_cpu(np.ones(shape, np.float32))
-    graph = graph_of(lambda x: view(x) * 1.0, [x])
-
-    def pulled(x: Array, g: Array) -> Array:
-        (found,) = backward(graph, forward(graph, [x]), [g])
-        return found
-
-    assert np.array_equal(to_numpy(pulled(x, on_cpu(g))), want)
-    traced = graph_of(pulled, [x, on_cpu(g)])
-    again = forward(traced, [x, on_cpu(g)])
-    (read,) = traced.returned
-    got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
-    assert np.array_equal(to_numpy(got), want)
 
 
 TORCH: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]] = {

@@ -13,6 +13,7 @@ from reference_kernels import reference_kernels
 
 import accel
 from accel import dispatch
+from accel.composition import recorded_by
 from accel.config import config
 from accel.graph import fit
 from accel.graph.compile import stages
@@ -64,11 +65,8 @@ def test_every_kind_of_group_is_met(capsys):
             drawn = draw(Draw.seeded(seed), 12)
             arrays = [accel.asarray(x) for x in drawn.arrays()]
             tracer = Tracer([x.layout for x in arrays])
-            token = dispatch.RECORDER.set(tracer)
-            try:
+            with recorded_by(tracer):
                 results = drawn(*tracer.arguments())
-            finally:
-                dispatch.RECORDER.reset(token)
             graph = tracer.graph(results)
             for stage in stages(graph, dispatch.chooser(arrays[0].device, config.current())):
                 size = "single" if len(stage.group.members) == 1 else "several"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accel import dispatch
+from accel.composition import recorded_by
 from accel.config import config
 from accel.conversion import is_constant
 from accel.graph.arrange import arranged
@@ -13,11 +14,8 @@ from accel.graph.trace import Tracer
 
 def traced(function, *arrays) -> Graph:
     tracer = Tracer([x.layout for x in arrays], is_constant)
-    token = dispatch.RECORDER.set(tracer)
-    try:
+    with recorded_by(tracer):
         results = function(*tracer.arguments())
-    finally:
-        dispatch.RECORDER.reset(token)
     return tracer.graph(results if isinstance(results, tuple) else (results,))
 
 

@@ -52,39 +52,40 @@ class Family(NamedTuple):
         return self.model().eval()
 
 
-def of(model: Any, configuration: Any, inputs: Any = text, **settings: Any) -> Family:
-    return Family(lambda: model(configuration(**settings)), inputs)
+def of(model: str, configuration: str, inputs: Any = text, **settings: Any) -> Family:
+    """By names of what transformers imports when it is asked for: collecting tests does without."""
+    return Family(lambda: getattr(hf, model)(getattr(hf, configuration)(**settings)), inputs)
 
 
 FAMILIES = {
-    "llama": of(hf.LlamaForCausalLM, hf.LlamaConfig, **GROUPED),
-    "mistral": of(hf.MistralForCausalLM, hf.MistralConfig, **GROUPED, sliding_window=4),
-    "qwen2": of(hf.Qwen2ForCausalLM, hf.Qwen2Config, **GROUPED),
-    "qwen3": of(hf.Qwen3ForCausalLM, hf.Qwen3Config, **GROUPED, head_dim=16),
-    "gemma": of(hf.GemmaForCausalLM, hf.GemmaConfig, **GROUPED, head_dim=16),
-    "gemma3": of(hf.Gemma3ForCausalLM, hf.Gemma3TextConfig, **GROUPED, head_dim=16, sliding_window=4),
-    "phi": of(hf.PhiForCausalLM, hf.PhiConfig, **SMALL),
-    "phi3": of(hf.Phi3ForCausalLM, hf.Phi3Config, **GROUPED),
+    "llama": of("LlamaForCausalLM", "LlamaConfig", **GROUPED),
+    "mistral": of("MistralForCausalLM", "MistralConfig", **GROUPED, sliding_window=4),
+    "qwen2": of("Qwen2ForCausalLM", "Qwen2Config", **GROUPED),
+    "qwen3": of("Qwen3ForCausalLM", "Qwen3Config", **GROUPED, head_dim=16),
+    "gemma": of("GemmaForCausalLM", "GemmaConfig", **GROUPED, head_dim=16),
+    "gemma3": of("Gemma3ForCausalLM", "Gemma3TextConfig", **GROUPED, head_dim=16, sliding_window=4),
+    "phi": of("PhiForCausalLM", "PhiConfig", **SMALL),
+    "phi3": of("Phi3ForCausalLM", "Phi3Config", **GROUPED),
     "mixtral": of(
-        hf.MixtralForCausalLM, hf.MixtralConfig, **GROUPED, num_local_experts=4, experts_implementation="eager"
+        "MixtralForCausalLM", "MixtralConfig", **GROUPED, num_local_experts=4, experts_implementation="eager"
     ),
     "gpt2": of(
-        hf.GPT2LMHeadModel, hf.GPT2Config, vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64,
+        "GPT2LMHeadModel", "GPT2Config", vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64,
         bos_token_id=1, eos_token_id=2, pad_token_id=0,
     ),
-    "bert": of(hf.BertForMaskedLM, hf.BertConfig, **SMALL),
+    "bert": of("BertForMaskedLM", "BertConfig", **SMALL),
     "vit": of(
-        hf.ViTForImageClassification, hf.ViTConfig, image, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        "ViTForImageClassification", "ViTConfig", image, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
         num_attention_heads=4, image_size=16, patch_size=4,
     ),
     "whisper": of(
-        hf.WhisperForConditionalGeneration, hf.WhisperConfig, sound, vocab_size=96, d_model=32, encoder_layers=2,
+        "WhisperForConditionalGeneration", "WhisperConfig", sound, vocab_size=96, d_model=32, encoder_layers=2,
         decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48,
         num_mel_bins=8, max_source_positions=20, max_target_positions=32, pad_token_id=0, bos_token_id=1,
         eos_token_id=2, decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
     ),
     "t5": of(
-        hf.T5ForConditionalGeneration, hf.T5Config, translation, vocab_size=96, d_model=32, d_kv=8, d_ff=48,
+        "T5ForConditionalGeneration", "T5Config", translation, vocab_size=96, d_model=32, d_kv=8, d_ff=48,
         num_layers=2, num_heads=4, decoder_start_token_id=0, pad_token_id=0, eos_token_id=2,
     ),
 }  # fmt: skip

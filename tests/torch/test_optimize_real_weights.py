@@ -13,7 +13,6 @@ import pytest
 import accel
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
 
 from torch import nn  # noqa: E402
 
@@ -56,6 +55,7 @@ def model():
 @pytest.fixture(scope="module")
 def crops():
     """Parts of two photographs, of which none is a face."""
+    datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn is not installed")
     pictures = [datasets.load_sample_image(name) for name in ("china.jpg", "flower.jpg")]
     parts = [p[y : y + 48, x : x + 48] for p in pictures for y in (0, 120, 300) for x in (40, 200, 420)]
     return (torch.from_numpy(np.stack(parts)).float().permute(0, 3, 1, 2) - 127.5) / 128

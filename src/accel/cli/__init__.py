@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-COMMANDS = ("aot", "bench", "conform", "demo", "devices", "doctor", "explain", "tune", "verify", "warm")
+COMMANDS = ("aot", "bench", "conform", "demo", "devices", "doctor", "explain", "hub", "tune", "verify", "warm")
 """Names of the commands, which are the names of their modules; each module has its click command as ``command``."""
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, registry
+from .. import registry
 from ..array import Array
+from ..composition import recorded_by
 from ..conversion import from_numpy, given_number, on_host
 from ..devices import device
 from ..dtypes import FLOAT64
@@ -56,13 +57,10 @@ def _under(
 ) -> Any:
     host = device("cpu")
     given = [from_numpy(x, host, copy=True) if isinstance(x, np.ndarray) else x for x in operands]
-    token = dispatch.RECORDER.set(judge)
-    try:
+    with recorded_by(judge):
         result = function(*given, **keywords)
         several = result if isinstance(result, tuple) else (result,)
         made = tuple(map(of_result, several))
-    finally:
-        dispatch.RECORDER.reset(token)
     return made if isinstance(result, tuple) else made[0]
 
 

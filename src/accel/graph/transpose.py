@@ -50,12 +50,12 @@ def transposed(g: Array, read: Read, its: Layout) -> Array:
         return reshape(g.permute(axes), its.shape)
     if not _dense(its):
         raise ArgumentError("a cotangent of a view of an operand that has gaps in memory: pass a copy of the operand")
+    if _overlaps(g, steps):
+        g, steps, start = _added(g, steps, start, its)
     if _covers(g, steps, its) and start == 0:
         flat = reshape(g, (its.size,))
         flat = flat if flat.strides == (1,) else COPY.function(flat)
         return flat.view(its.shape, its.strides)
-    if _overlaps(g, steps):
-        return _added(g, steps, start, its)
     return _scattered(g, steps, start, its)
 
 
@@ -92,44 +92,68 @@ def _covers(g: Array, steps: list[int], its: Layout) -> bool:
     return expected == its.size
 
 
+def _reach(g: Array, steps: list[int], first: int) -> int:
+    """How far the last element lies behind the first one along the axes from `first` on."""
+    return sum((n - 1) * step for n, step in zip(g.shape[first:], steps[first:], strict=True))
+
+
 def _overlaps(g: Array, steps: list[int]) -> bool:
     """Whether axes from the longest stride to the shortest may come to one element in two ways."""
-    reach = 0
-    for n, step in reversed(list(zip(g.shape, steps, strict=True))):
-        if step <= reach:
-            return True
-        reach += (n - 1) * step
-    return False
+    return any(step <= _reach(g, steps, a + 1) for a, step in enumerate(steps))
 
 
-def _added(g: Array, steps: list[int], start: int, its: Layout) -> Array:
-    """Elements added up where the view has them from."""
+def _added(g: Array, steps: list[int], start: int, its: Layout) -> tuple[Array, list[int], int]:
+    """Elements added up where a view that overlaps has them from: blocks of the value, which do not overlap, their
+    axes' strides, and where the first one starts.
+
+    Only places within a block are written down, so of windows those of one image: axes before, such as a batch, say
+    which block it is, and elements that lie side by side in all places, such as channels, go together.
+    """
+    outer = 0
+    while steps[outer] > _reach(g, steps, outer + 1):
+        outer += 1
+    step = steps[outer - 1] if outer else its.size
+    first = start % step
+    if first + _reach(g, steps, outer) < step:  # blocks without anything between them
+        length = step
+    else:
+        first, length = 0, _reach(g, steps, outer) + 1
+    end, together = g.ndim, 1
+    while steps[end - 1] == together and not any(
+        x % (together * g.shape[end - 1]) for x in (*steps[outer : end - 1], first, length)
+    ):
+        end -= 1
+        together *= g.shape[end]
+    windows = g.shape[outer:end]
 
     def places() -> np.ndarray:
-        axes = [np.arange(n, dtype=np.int64) * step for n, step in zip(g.shape, steps, strict=True)]
-        found: np.ndarray = start + reduce(np.add, np.ix_(*axes)).reshape(-1)
+        axes = [np.arange(n, dtype=np.int64) * step for n, step in zip(windows, steps[outer:end], strict=True)]
+        found: np.ndarray = (first + reduce(np.add, np.ix_(*axes)).reshape(-1)) // together
         return found
 
-    index = table(("places of a view", g.shape, tuple(steps), start), places, g.device)
-    flat = reshape(g, (g.size,))
-    nothing = filled(0, (its.size,), g.dtype, g.device)
-    added: Array = add_rows("index_add", nothing, index, flat, 0, True)
-    return added.view(its.shape, its.strides)
+    key = ("places of a view", windows, tuple(steps[outer:end]), first, together)
+    index = table(key, places, g.device)
+    blocks = g.shape[:outer]
+    nothing = filled(0, (*blocks, length // together, together), g.dtype, g.device)
+    source = reshape(g, (*blocks, index.size, together))
+    added: Array = add_rows("index_add", nothing, index, source, outer, True)
+    return reshape(added, (*blocks, length)), [*steps[:outer], 1], start - first
 
 
 def _scattered(g: Array, steps: list[int], start: int, its: Layout) -> Array:
     """Axes from the longest stride to the shortest, with zeros between their elements. From the inside outwards, what
     lies between an element of an axis and the next one is filled up to the axis's stride, from both sides where the
     first element of all can have its place like that."""
-    row, last = g.view((*g.shape, 1), (*g.strides, 0)), 0  # the place of the last element that is no zero
-    for n, step, outer in reversed(list(zip(g.shape, steps, [its.size, *steps], strict=False))):
-        before = start % step
-        if before + last >= step or before + last + (n - 1) * step >= outer:
+    row, ahead = g.view((*g.shape, 1), (*g.strides, 0)), 0  # zeros before the first element
+    for a in reversed(range(g.ndim)):
+        step, before = steps[a], start % steps[a]
+        # with zeros ahead all that is inside an axis has to stay within its stride
+        if any(ahead + before + _reach(g, steps, b + 1) >= steps[b] for b in range(a + 1)):
             before = 0
-        start, last = start - before, last + before + (n - 1) * step
+        start, ahead = start - before, ahead + before
         row = row[..., : step - before]
         row = _filled_up(row, before, step - before - row.shape[-1])
-        row = reshape(row, (*row.shape[:-2], n * step))
+        row = reshape(row, (*row.shape[:-2], g.shape[a] * step))
     row = row[: its.size - start]
     return _filled_up(row, start, its.size - start - row.shape[0]).view(its.shape, its.strides)
 

@@ -10,11 +10,11 @@ import numpy as np
 from .. import dispatch, interop, registry
 from ..arguments import switch
 from ..array import Array, Symbol
+from ..composition import RECORDER
 from ..conversion import index_range, on_host
 from ..dtypes import TABLE
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
 from ..numerics import HEAD
-from ..recording import RECORDER
 from .ascending import check_ascending
 from .composed.attention import check_key, of_heads, options
 from .composed.random import words

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import torch
 
-from .aten.attention import TORCHS
 from .aten.attention import attention as accels
+from .aten.attention import torchs
 
 NAME = "accel"
 """By which torch.nn.attention knows it."""
@@ -47,8 +47,7 @@ def attention(
     not."""
     its = (query, key, value, attn_mask, dropout_p, is_causal)
     if not torch.backends.cuda.flash_sdp_enabled():  # which is of the CPU's, too
-        own: torch.Tensor = TORCHS.decompose(*its, scale=scale, enable_gqa=enable_gqa)
-        return own
+        return torchs(*its, scale=scale, enable_gqa=enable_gqa)
     by_places = query.ndim == 4 and query.stride(1) < query.stride(2)  # as torch's own, the result lies as queries do
     return accels(*its, scale, enable_gqa, by_places=by_places)
 
@@ -56,7 +55,7 @@ def attention(
 def register() -> None:
     """Makes accel known to torch.nn.attention, where torch has more than one implementation. Nothing is active
     before a user asks for it."""
-    from torch.nn import attention as torchs
+    from torch.nn import attention as its
 
-    if hasattr(torchs, "register_flash_attention_impl"):
-        torchs.register_flash_attention_impl(NAME, register_fn=Activated)
+    if hasattr(its, "register_flash_attention_impl"):
+        its.register_flash_attention_impl(NAME, register_fn=Activated)

@@ -16,7 +16,7 @@ import numpy as np
 from ... import dispatch
 from ...array import Array
 from ...backends.base import Device
-from ...composition import RECORDER
+from ...composition import recorded_by
 from ...conversion import constant, from_numpy, on_host, table
 from ...devices import device as device_named
 from ...dtypes import DType
@@ -212,8 +212,5 @@ def _spectrum(n: int, dtype: DType, device: Device) -> Array:
 def _at_once(wave: np.ndarray, scale: float) -> Parts:
     """The transform of a wave of float64, whatever records calls."""
     cpu = device_named("cpu")
-    token = RECORDER.set(None)
-    try:
+    with recorded_by(None):
         return transform(*(from_numpy(part, cpu) for part in wave), 0, scale=scale)
-    finally:
-        RECORDER.reset(token)

@@ -6,6 +6,7 @@ from . import (
     factorizations,
     groups,
     memory,
+    pairs,
     pointwise,
     products,
     quantized,
@@ -28,6 +29,7 @@ FAULTS: dict[str, Fault] = {
     **of(quantized.FAULTS, "quantized_matmul"),
     **of(scatters.FAULTS, "scatter"),
     **of(pointwise.FAULTS, "pointwise"),
+    **pairs.FAULTS,
     **memory.FAULTS,
 }
 

@@ -10,24 +10,26 @@ import numpy as np
 from accel.backends.base import Call
 
 Run = Callable[[Call, Sequence[np.ndarray], np.ndarray, Callable[[], None]], None]
-"""run(call, inputs, out, right): does the call, wrongly. right(): does it as the CPU does."""
+"""run(call, inputs, out, right): does the call, wrongly. out: that of the outputs in which the fault is. right(): does
+it as the CPU does."""
 
 
 @dataclass(frozen=True)
 class Fault:
     """clause: what is broken. cases: (op, dtype) pairs, each of which must be seen to fail. primitives: those whose
-    kernels have it (none: all)."""
+    kernels have it (none: all). output: of which of a launch's results; launches without it are right."""
 
     clause: str
     cases: tuple[tuple[str, str], ...]
     run: Run
     primitives: tuple[str, ...] = ()
+    output: int = 0
 
 
-def fault(clause: str, cases: str, run: Run) -> Fault:
+def fault(clause: str, cases: str, run: Run, output: int = 0) -> Fault:
     """cases: "op dtype, op dtype"."""
     pairs = [case.split() for case in cases.split(",")]
-    return Fault(clause, tuple((op, dtype) for op, dtype in pairs), run)
+    return Fault(clause, tuple((op, dtype) for op, dtype in pairs), run, output=output)
 
 
 def of(faults: dict[str, Fault], *primitives: str) -> dict[str, Fault]:

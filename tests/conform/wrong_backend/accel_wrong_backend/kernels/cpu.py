@@ -29,7 +29,7 @@ def elements(array: Array, its: Layout) -> np.ndarray:
 def _spoiled(right: Kernel) -> Kernel:
     def prepare(call: Call) -> Prepared:
         prepared, fault = right.prepare(call), call.device.fault
-        if fault.primitives and call.op not in fault.primitives:
+        if len(call.outputs) <= fault.output or (fault.primitives and call.op not in fault.primitives):
             return prepared
         its = _as_reduction(call) if right.op in WHOLE else call
         first, end = len(call.inputs), len(call.inputs) + len(call.outputs)
@@ -42,7 +42,7 @@ def _spoiled(right: Kernel) -> Kernel:
                     launch.on(inputs, outputs, scratch)
 
             x = [elements(array, of_array) for array, of_array in zip(inputs, its.inputs, strict=True)]
-            fault.run(its, x, elements(outputs[0], its.outputs[0]), sound)
+            fault.run(its, x, elements(outputs[fault.output], its.outputs[fault.output]), sound)
 
         operands = (*slots(call), *(Slot("scratch", i) for i in range(len(prepared.scratch))))
         return Prepared((Launch(wrong, operands),), prepared.scratch)
