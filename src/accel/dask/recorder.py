@@ -1,0 +1,215 @@
+"""Calls on chunked arrays: accel's own functions run, and where they call a primitive its rule here makes tasks of it.
+
+So a function needs nothing of its own to work on chunks: what it does is its body, and what is shared out, with the
+order of docs/numerics.md, are the primitives below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from .. import dispatch
+from ..array import Array, Symbol
+from ..composition import RECORDER
+from ..conversion import given_number, to_numpy
+from ..errors import ArgumentError, DtypeError, UnsupportedError
+from ..graph.trace import passed_on
+from ..layout import Shape
+from ..ops.spec import Inferred, OpSpec
+from . import work
+from .chunks import Chunks, Lengths, beside, unified
+from .grid import Grid, Index, Layer, held
+from .movement import along_axes, behind, place_in, rechunked, resolved, whole
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a primitive: the op, its parameters as given and as kernels take them, its operands."""
+
+    spec: OpSpec
+    params: Any
+    inferred: Inferred
+    inputs: tuple[Array, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Of the first result."""
+        return self.inferred.outputs[0][0]
+
+    def operand(self, i: int, stretched: bool = True) -> Grid:
+        """An operand as a grid of its own."""
+        return grid_of(self.inputs[i], stretched)
+
+    def layer(self, chunks: Chunks, sources: Sequence[Grid], *what: Any) -> Layer:
+        """The tasks of the first result."""
+        return Layer(self.spec.name, chunks, self.inferred.outputs[0][1], sources, self.params, *what)
+
+
+def grid_of(x: Array, stretched: bool = True) -> Grid:
+    """An array as a grid: a view of one, or one chunk of elements that are there."""
+    if isinstance(x.buffer, Grid):
+        return resolved(x, stretched)
+    if isinstance(x.buffer, Symbol):
+        raise DtypeError("a chunked array has no complex numbers; share out their real and imaginary parts")
+    if not stretched:
+        x = x[tuple(slice(None) if step else slice(1) for step in x.strides)]
+    return held(to_numpy(x), x.dtype)
+
+
+class Recorder:
+    """Takes the place of `dispatch.call` while a function of chunked arrays runs."""
+
+    def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
+        """The results of a call: arrays on grids of tasks."""
+        if not any(isinstance(x.buffer, Symbol) for x in inputs):
+            with _recording(None):
+                return dispatch.call(spec, tuple(inputs), params, out)
+        if out is not None:
+            raise ArgumentError(f"{spec.name}: chunked arrays are not written into; use the result instead")
+        if (passed := passed_on(spec, inputs, params, self.call)) is not None:
+            return passed
+        inferred = spec.infer(tuple(x.layout for x in inputs), params)
+        call = Call(spec, params, inferred, tuple(inputs))
+        results = RULES.get(spec.primitive, alone)(call)
+        made = tuple(grid.array() for grid in results)
+        return made[0] if len(made) == 1 else made
+
+
+@contextmanager
+def _recording(recorder: Recorder | None) -> Iterator[None]:
+    token = RECORDER.set(recorder)
+    try:
+        yield
+    finally:
+        RECORDER.reset(token)
+
+
+def described(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """What a function of accel's makes of arrays on grids."""
+    with _recording(Recorder()):
+        return function(*arguments, **keywords)
+
+
+Rule = Callable[[Call], tuple[Grid, ...]]
+
+
+def pointwise(call: Call) -> tuple[Grid, ...]:
+    """Chunk by chunk, in chunks that all operands share."""
+    operands: list[Any] = []
+    for x in call.inputs:
+        number = given_number(x) if not isinstance(x.buffer, Symbol) else None
+        if isinstance(number, (bool, int, float)):
+            operands.append(work.Number(number, x.dtype.name))
+        else:
+            operands.append(grid_of(x, stretched=False))
+    shape = call.shape
+    grids, chunks = along_axes([x for x in operands if isinstance(x, Grid)], shape)
+    chunks = tuple(c if sum(c) == n else (n,) for c, n in zip(chunks, shape, strict=True))
+    if call.spec.name == "copy" and grids[0].chunks == chunks and isinstance(operands[0], Grid):
+        return (grids[0],)
+    left = iter(grids)
+    operands = [next(left) if isinstance(x, Grid) else x for x in operands]
+    layer = call.layer(chunks, grids, *(x for x in operands if not isinstance(x, Grid)))
+    name = call.spec.name
+    for place in _places(chunks):
+        its = tuple(c[i] for c, i in zip(chunks, place, strict=True))
+        given = [x.ref(place_in(x, place)) if isinstance(x, Grid) else x for x in operands]
+        layer.put(place, work.pointwise, name, call.params, its, *given)
+    return (layer.grid(),)
+
+
+def _places(chunks: Chunks) -> Iterator[Index]:
+    return product(*(range(len(lengths)) for lengths in chunks))
+
+
+def join(call: Call) -> tuple[Grid, ...]:
+    """Chunks under other names."""
+    starts = call.inferred.params.starts
+    moved = {axis for at in starts for axis, begin in enumerate(at) if begin}
+    if len(moved) > 1:
+        return alone(call)
+    axis = moved.pop() if moved else 0
+    return (behind([grid_of(x) for x in call.inputs], axis),)
+
+
+def along(call: Call) -> tuple[Grid, ...]:
+    """What goes along one axis, which is in one chunk for it."""
+    axis = call.inferred.params.axis
+    x = whole(call.operand(0), (axis,))
+    chunks = tuple((call.shape[a],) if a == axis else lengths for a, lengths in enumerate(x.chunks))
+    layer = call.layer(chunks, (x,))
+    for place in x.places():
+        layer.put(place, work.called, call.spec.name, call.params, x.ref(place))
+    return (layer.grid(),)
+
+
+def search(call: Call) -> tuple[Grid, ...]:
+    """Each chunk of values in the whole vector."""
+    vector, values = whole(call.operand(0), (0,)), call.operand(1)
+    layer = call.layer(values.chunks, (vector, values))
+    for place in values.places():
+        layer.put(place, work.called, call.spec.name, call.params, vector.ref((0,)), values.ref(place))
+    return (layer.grid(),)
+
+
+def gather(call: Call) -> tuple[Grid, ...]:
+    """Each chunk of positions in whole axes, those that are walked with the result chunk by chunk."""
+    walks = call.inferred.params.walks
+    x = whole(call.operand(0), tuple(a for a, to in enumerate(walks) if to < 0))
+    shape = call.shape
+    indices = [grid_of(index, stretched=False) for index in call.inputs[1:]]
+    chunks: list[Lengths] = []
+    for axis, n in enumerate(shape):
+        given = [g.chunks[axis] for g in indices if sum(g.chunks[axis]) == n]
+        given += [lengths for lengths, to in zip(x.chunks, walks, strict=True) if to == axis]
+        chunks.append(unified(given) if given else (n,))
+    x = rechunked(x, tuple(chunks[to] if to >= 0 else lengths for to, lengths in zip(walks, x.chunks, strict=True)))
+    indices = [rechunked(g, tuple(map(beside, g.chunks, chunks))) for g in indices]
+    layer = call.layer(tuple(chunks), (x, *indices))
+    lengths = call.inputs[0].shape
+    for place in _places(chunks):
+        source = x.ref(tuple(place[to] if to >= 0 else 0 for to in walks))
+        given = [g.ref(place_in(g, place)) for g in indices]
+        layer.put(place, work.gathered, call.spec.name, call.params, lengths, source, *given)
+    return (layer.grid(),)
+
+
+def alone(call: Call) -> tuple[Grid, ...]:
+    """Operands of one chunk each in one task; others are refused."""
+    grids = [grid_of(x) for x in call.inputs]
+    for x in grids:
+        if any(n > 1 for n in x.counts):
+            raise UnsupportedError(
+                f"{call.spec.name}: its primitive {call.spec.primitive} is not shared out between chunks, and an "
+                f"operand of shape {x.shape} has {' x '.join(map(str, x.counts))} of them; rechunk(-1) puts all "
+                "elements into one"
+            )
+    name, places = call.spec.name, [(0,) * len(x.chunks) for x in grids]
+    refs = [x.ref(place) for x, place in zip(grids, places, strict=True)]
+    outputs = call.inferred.outputs
+    results = []
+    for i, (shape, dtype) in enumerate(outputs):
+        layer = Layer(name, tuple((n,) for n in shape), dtype, grids, call.params, i)
+        target = (0,) * len(shape)
+        if len(outputs) == 1:
+            layer.put(target, work.called, name, call.params, *refs)
+        else:
+            made = layer.aside("all", (), work.called, name, call.params, *refs)
+            layer.put(target, work.one_of, made, i)
+        results.append(layer.grid())
+    return tuple(results)
+
+
+RULES: dict[str, Rule] = {
+    "pointwise": pointwise,
+    "join": join,
+    "scan": along,
+    "sort": along,
+    "search": search,
+    "gather": gather,
+}
+"""By primitive; all others are `alone`."""
