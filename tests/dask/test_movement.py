@@ -3,7 +3,7 @@
 import dask
 import numpy as np
 import pytest
-from chunked import assert_same, cut, equal_bits, numbers
+from chunked import assert_same, cut, equal_bits, few, numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +41,7 @@ def test_basic_indexing(data, shape):
     assert_same(ad.from_array(x, cut(data.draw, shape))[tuple(key)], x[tuple(key)])
 
 
+@few
 @given(st.data(), st.lists(st.sampled_from((1, 2, 3, 4, 6)), min_size=1, max_size=4).map(tuple))
 def test_axes_in_other_orders_and_shapes(data, shape):
     x = numbers(3, shape, "int32")
@@ -57,6 +58,7 @@ def test_axes_in_other_orders_and_shapes(data, shape):
     assert_same(ad.roll(d, 2), accel.roll(x, 2))
 
 
+@few
 @given(st.data(), st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple), DTYPES)
 def test_one_behind_the_other(data, shape, dtype):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
@@ -67,6 +69,7 @@ def test_one_behind_the_other(data, shape, dtype):
     assert_same(ad.concat([*chunked, several[0]], axis=axis), accel.concat([*several, several[0]], axis=axis))
 
 
+@few
 @given(st.data(), st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple))
 def test_operands_of_other_chunks_and_shapes_meet(data, shape):
     other = tuple(1 if data.draw(st.booleans()) else n for n in shape)[data.draw(st.integers(0, len(shape))) :]

@@ -5,7 +5,7 @@ import contextlib
 import dask
 import numpy as np
 import pytest
-from chunked import assert_same, cut, equal_bits, numbers
+from chunked import assert_same, cut, equal_bits, few, numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +35,7 @@ def test_matmul(way, data, dtype):
         assert_same(a @ b, x @ y)
 
 
+@few
 @given(st.data())
 def test_tensordot_and_einsum(data):
     x, y = numbers(1, (4, 30, 20), "float32"), numbers(2, (20, 30, 5), "float32")

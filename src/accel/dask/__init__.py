@@ -24,7 +24,7 @@ except ImportError as error:
 
     raise ImportError(f"accel.dask needs Dask ({error}): {remedy('dask')}") from error
 
-from . import product, reduction  # noqa: F401  # their rules
+from . import product, random, reduction  # noqa: F401  # and the rules of primitives
 from .cluster import check, register
 from .collection import Array
 from .namespace import Namespace, functions
@@ -46,6 +46,7 @@ __all__ = [
     "linalg",
     "nn",
     "ones",
+    "random",
     "special",
     "to_npy",
     "zeros",

@@ -21,7 +21,7 @@ from ..operators import BINARY, EQUALITY, ORDER, UNARY
 from ..ops.primitive.pointwise import clip
 from ..ops.views import permute_dims, reshape, squeeze
 from . import cluster, work
-from .chunks import Chunks, normalized, starts
+from .chunks import Chunks, normalized
 from .grid import Grid, Layer
 from .movement import rechunked
 from .recorder import described, grid_of
@@ -304,9 +304,3 @@ for _name, _op in BINARY.items():
     setattr(Array, f"__r{_name}__", _binary(_op, swapped=True))
 for _name, _op in UNARY.items():
     setattr(Array, f"__{_name}__", _unary(_op))
-
-
-def begins(x: Grid) -> dict[Any, Shape]:
-    """Where each chunk begins, by its place."""
-    along = [starts(lengths) for lengths in x.chunks]
-    return {place: tuple(each[i] for each, i in zip(along, place, strict=True)) for place in x.places()}

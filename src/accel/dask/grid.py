@@ -24,7 +24,7 @@ from ..dtypes import DType
 from ..layout import Shape, layout
 from ..memory import Device
 from . import work
-from .chunks import Chunks, shape_of
+from .chunks import Chunks, shape_of, starts
 
 Index = tuple[int, ...]
 
@@ -46,7 +46,7 @@ class Grid(Symbol):
     over = False
     """As a `Tracer` has it: what is described here does not end."""
 
-    def __init__(self, name: str, chunks: Chunks, dtype: DType, graph: HighLevelGraph) -> None:
+    def __init__(self, name: str, chunks: Chunks, dtype: DType, graph: HighLevelGraph | None) -> None:
         super().__init__(self)
         self.name, self.chunks, self.dtype, self.graph = name, chunks, dtype, graph
 
@@ -151,3 +151,9 @@ def held(elements: np.ndarray, dtype: DType) -> Grid:
     place = (0,) * elements.ndim
     layer.put(place, work.chunk, elements, dtype.name)
     return layer.grid()
+
+
+def begins(x: Grid) -> dict[Index, Shape]:
+    """Where each chunk begins, by its place."""
+    along = [starts(lengths) for lengths in x.chunks]
+    return {place: tuple(each[i] for each, i in zip(along, place, strict=True)) for place in x.places()}

@@ -20,8 +20,8 @@ from ..errors import ArgumentError, DtypeError, FileError, ShapeError, shown
 from ..files import RAW
 from . import work
 from .chunks import Chunks, normalized
-from .collection import Array, begins
-from .grid import Grid, Layer
+from .collection import Array
+from .grid import Grid, Layer, begins
 
 
 def _real(op: str, dtype: DType) -> DType:
@@ -32,7 +32,7 @@ def _real(op: str, dtype: DType) -> DType:
 
 def _boxes(chunks: Chunks) -> list[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]]:
     """Places, and from where to where each chunk goes along each axis."""
-    grid = Grid("", chunks, FLOAT32, None)  # type: ignore[arg-type]
+    grid = Grid("", chunks, FLOAT32, None)
     return [
         (place, tuple((at, at + n) for at, n in zip(begin, grid.lengths(place), strict=True)))
         for place, begin in begins(grid).items()
@@ -99,7 +99,8 @@ def _flat(parts: Any, counts: tuple[int, ...]) -> list[Delayed]:
             raise ArgumentError(f"from_delayed: parts: expected what dask.delayed gives, got {shown(parts)}")
         return [parts]
     if not isinstance(parts, (tuple, list)) or len(parts) != counts[0]:
-        raise ShapeError(f"from_delayed: parts: expected a list of {counts[0]} at this level, got {shown(parts)}")
+        given = f"one of {len(parts)}" if isinstance(parts, (tuple, list)) else type(parts).__qualname__
+        raise ShapeError(f"from_delayed: parts: expected a list of {counts[0]} at this level, got {given}")
     return [found for part in parts for found in _flat(part, counts[1:])]
 
 
@@ -130,8 +131,7 @@ def to_npy(x: Array, path: Any) -> None:
     if not isinstance(x, Array):
         raise ArgumentError(f"to_npy: x: expected a chunked array, got {shown(x)}")
     name = os.path.abspath(os.fspath(path))
-    dtype = RAW if x.dtype.name == "bfloat16" else x.dtype.numpy
-    np.lib.format.open_memmap(name, mode="w+", dtype=dtype, shape=x.shape).flush()
+    np.lib.format.open_memmap(name, mode="w+", dtype=x.dtype.numpy, shape=x.shape).flush()
     layer = Layer("to-npy", tuple((1,) * len(c) for c in x.chunks), x.dtype, (x.grid,), name)
     for place, begin in begins(x.grid).items():
         layer.put(place, work.write_npy, name, begin, x.grid.ref(place))

@@ -118,6 +118,13 @@ def composed(name: str, given: tuple[bool, ...], values: tuple[Any, ...], *opera
     return dispatch.call(op.spec, tuple(map(here, operands)), op.bind(given, values))
 
 
+def drawn(name: str, given: tuple[bool, ...], values: tuple[Any, ...], state: tuple[int, ...], *others: Any) -> Array:
+    """Random numbers of a part of an array (`accel.ops.composed.random.Part`)."""
+    home = default_device()
+    operands = [from_numpy(np.array(x), home, copy=True) for x in (np.array(state, np.uint64), *others)]
+    return composed(name, given, values, *operands)  # type: ignore[no-any-return]
+
+
 def one_of(results: tuple[Array, ...], i: int) -> Array:
     """One of several results."""
     return results[i]
