@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from functools import cache
 from itertools import product
 from math import prod
@@ -27,6 +28,9 @@ from . import work
 from .chunks import Chunks, shape_of, starts
 
 Index = tuple[int, ...]
+
+MADE: ContextVar[list[str] | None] = ContextVar("accel.dask.made", default=None)
+"""Where the kinds of layers are noted that are made in a context."""
 
 
 @cache
@@ -101,6 +105,9 @@ class Layer:
     """
 
     def __init__(self, op: str, chunks: Chunks, dtype: DType, sources: Sequence[Grid], *what: Any) -> None:
+        noted = MADE.get()
+        if noted is not None:
+            noted.append(op)
         token = tokenize(chunks, dtype.name, [source.name for source in sources], pickle.dumps(what))
         self.name = f"accel-{op}-{token}"
         self._chunks, self._dtype, self._sources = chunks, dtype, sources

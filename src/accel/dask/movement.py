@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from math import prod
 from typing import Any
 
 from ..array import Array
+from ..dtypes import DType
 from ..errors import UnsupportedError
 from ..layout import Shape, row_major
 from . import work
-from .chunks import Chunks, Lengths, beside, merged, pieces, unified
+from .chunks import Chunks, Lengths, beside, between, borders, merged, pieces, starts, unified
 from .grid import Grid, Index, Layer
 
 
@@ -66,7 +68,7 @@ def resolved(x: Array, stretched: bool = True) -> Grid:
     if x.layout.contiguous and x.offset == 0 and shape == source.shape:
         return source
     if x.size == 0:
-        return _nothing(source, shape)
+        return nothing(source.dtype, shape)
     once = tuple(n if step else 1 for n, step in zip(shape, strides, strict=True))
     axes = _axes(source.shape, once, strides, x.offset)
     if axes is None:
@@ -162,7 +164,8 @@ def _seen(source: Grid, shape: Shape, axes: list[int | None], walks: list[Walk])
         order.append(kept.index(a) if a is not None else new)
         new += a is None
     chunks = tuple((1,) if a is None else tuple(len(range(source.chunks[a][c])[s]) for c, s in cuts[a]) for a in axes)
-    layer = Layer("view", chunks, source.dtype, (source,), shape, axes, walks)
+    kind = "permuted" if walks == [(0, 1, n) for n in source.shape] else "view"
+    layer = Layer(kind, chunks, source.dtype, (source,), shape, axes, walks)
     for place in product(*(range(len(lengths)) for lengths in chunks)):
         at = {a: i for a, i in zip(axes, place, strict=True) if a is not None}
         taken = [cuts[a][at.get(a, 0)] for a in range(len(source.chunks))]
@@ -172,10 +175,11 @@ def _seen(source: Grid, shape: Shape, axes: list[int | None], walks: list[Walk])
     return layer.grid()
 
 
-def _nothing(source: Grid, shape: Shape) -> Grid:
+def nothing(dtype: DType, shape: Shape) -> Grid:
+    """An array without elements."""
     chunks = tuple((n,) for n in shape)
-    layer = Layer("full", chunks, source.dtype, (), shape)
-    number = work.Number(False if source.dtype.kind == "b" else 0, source.dtype.name)
+    layer = Layer("full", chunks, dtype, (), shape)
+    number = work.Number(False if dtype.kind == "b" else 0, dtype.name)
     layer.put((0,) * len(shape), work.full, shape, number)
     return layer.grid()
 
@@ -223,19 +227,26 @@ def reshaped(source: Grid, shape: Shape) -> Grid:
     return layer.grid()
 
 
-def behind(sources: list[Grid], axis: int) -> Grid:
-    """One after the other along an axis."""
-    shape = tuple(0 if a == axis else n for a, n in enumerate(sources[0].shape))
-    others = []
-    for a in range(len(shape)):
-        others.append(unified([g.chunks[a] for g in sources]) if a != axis else ())
-    parts = [rechunked(g, tuple(g.chunks[a] if a == axis else others[a] for a in range(len(shape)))) for g in sources]
-    lengths = tuple(n for g in parts for n in g.chunks[axis])
-    chunks = tuple(lengths if a == axis else others[a] for a in range(len(shape)))
-    layer = Layer("concat", chunks, sources[0].dtype, list(dict.fromkeys(parts)), axis, len(parts))
-    begin = 0
-    for g in parts:
+def boxed(sources: list[Grid], begins: Sequence[Shape], shape: Shape) -> Grid:
+    """Boxes that fill a shape, from where they begin in it: chunks end wherever a box does, or one of its chunks."""
+    dtype = sources[0].dtype
+    pairs = [(g, begin) for g, begin in zip(sources, begins, strict=True) if 0 not in g.shape]
+    if not pairs:
+        return nothing(dtype, shape)
+    ends = [{0, n} for n in shape]
+    for g, begin in pairs:
+        for axis, at in enumerate(begin):
+            ends[axis] |= {at, *(at + p for p in borders(g.chunks[axis])), at + g.shape[axis]}
+    chunks = tuple(between(sorted(each), n) for each, n in zip(ends, shape, strict=True))
+    at_start = [{at: i for i, at in enumerate(starts(lengths))} for lengths in chunks]
+    parts, places = [], []
+    for g, begin in pairs:
+        first = tuple(each[at] for each, at in zip(at_start, begin, strict=True))
+        places.append(first)
+        inside = [between([p - at for p in each], n) for each, at, n in zip(ends, begin, g.shape, strict=True)]
+        parts.append(rechunked(g, tuple(inside)))
+    layer = Layer("join", chunks, dtype, parts, begins)
+    for g, first in zip(parts, places, strict=True):
         for place in g.places():
-            layer.alias(tuple(i + begin if a == axis else i for a, i in enumerate(place)), g.ref(place))
-        begin += len(g.chunks[axis])
+            layer.alias(tuple(i + k for i, k in zip(place, first, strict=True)), g.ref(place))
     return layer.grid()

@@ -20,10 +20,10 @@ from ..errors import ArgumentError, DtypeError, UnsupportedError
 from ..graph.trace import passed_on
 from ..layout import Shape
 from ..ops.spec import Inferred, OpSpec
-from . import work
+from . import chunkwise, work
 from .chunks import Chunks, Lengths, beside, unified
 from .grid import Grid, Index, Layer, held
-from .movement import along_axes, behind, place_in, rechunked, resolved, whole
+from .movement import along_axes, boxed, place_in, rechunked, resolved, whole
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,11 @@ def grid_of(x: Array, stretched: bool = True) -> Grid:
 
 
 class Recorder:
-    """Takes the place of `dispatch.call` while a function of chunked arrays runs."""
+    """Takes the place of `dispatch.call` while a function of chunked arrays runs. log: where what is called is noted;
+    composed ops are then taken apart in any case."""
+
+    def __init__(self, log: chunkwise.Log | None = None) -> None:
+        self._log = log
 
     def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
         """The results of a call: arrays on grids of tasks."""
@@ -70,13 +74,40 @@ class Recorder:
                 return dispatch.call(spec, tuple(inputs), params, out)
         if out is not None:
             raise ArgumentError(f"{spec.name}: chunked arrays are not written into; use the result instead")
+        if self._log is None and spec.decompose is not None:
+            found = chunkwise.attempt(_logged, spec, [_operand(x) for x in inputs], params)
+            if found is not None:
+                return _results(found)
         if (passed := passed_on(spec, inputs, params, self.call)) is not None:
             return passed
+        if self._log is not None:
+            numbers = [repr(x) for x in map(_number, inputs) if x is not None]
+            self._log.append((spec.name, params, numbers))
         inferred = spec.infer(tuple(x.layout for x in inputs), params)
         call = Call(spec, params, inferred, tuple(inputs))
-        results = RULES.get(spec.primitive, alone)(call)
-        made = tuple(grid.array() for grid in results)
-        return made[0] if len(made) == 1 else made
+        return _results(RULES.get(spec.primitive, alone)(call))
+
+
+def _results(grids: Sequence[Grid]) -> Any:
+    made = tuple(grid.array() for grid in grids)
+    return made[0] if len(made) == 1 else made
+
+
+def _number(x: Array) -> work.Number | None:
+    """A Python scalar that became an array without memory of its own."""
+    number = None if isinstance(x.buffer, Symbol) else given_number(x)
+    return work.Number(number, x.dtype.name) if isinstance(number, (bool, int, float)) else None
+
+
+def _operand(x: Array) -> Grid | work.Number:
+    return (None if x.ndim else _number(x)) or grid_of(x)
+
+
+def _logged(spec: OpSpec, inputs: Sequence[Array], params: Any) -> tuple[chunkwise.Log, Any]:
+    """What the body of a composed op calls, and what it returns."""
+    log: chunkwise.Log = []
+    with _recording(Recorder(log)):
+        return log, spec.decompose(*inputs, params)  # type: ignore[misc]
 
 
 @contextmanager
@@ -99,13 +130,7 @@ Rule = Callable[[Call], tuple[Grid, ...]]
 
 def pointwise(call: Call) -> tuple[Grid, ...]:
     """Chunk by chunk, in chunks that all operands share."""
-    operands: list[Any] = []
-    for x in call.inputs:
-        number = given_number(x) if not isinstance(x.buffer, Symbol) else None
-        if isinstance(number, (bool, int, float)):
-            operands.append(work.Number(number, x.dtype.name))
-        else:
-            operands.append(grid_of(x, stretched=False))
+    operands: list[Any] = [_number(x) or grid_of(x, stretched=False) for x in call.inputs]
     shape = call.shape
     grids, chunks = along_axes([x for x in operands if isinstance(x, Grid)], shape)
     chunks = tuple(c if sum(c) == n else (n,) for c, n in zip(chunks, shape, strict=True))
@@ -128,12 +153,8 @@ def _places(chunks: Chunks) -> Iterator[Index]:
 
 def join(call: Call) -> tuple[Grid, ...]:
     """Chunks under other names."""
-    starts = call.inferred.params.starts
-    moved = {axis for at in starts for axis, begin in enumerate(at) if begin}
-    if len(moved) > 1:
-        return alone(call)
-    axis = moved.pop() if moved else 0
-    return (behind([grid_of(x) for x in call.inputs], axis),)
+    params = call.inferred.params
+    return (boxed([grid_of(x) for x in call.inputs], params.starts, params.shape),)
 
 
 def along(call: Call) -> tuple[Grid, ...]:

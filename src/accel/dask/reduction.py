@@ -49,7 +49,7 @@ def reduce(call: Call) -> tuple[Grid, ...]:
 def _inside(call: Call, x: Grid, kind: str, axes: Shape, dtype: DType) -> Grid:
     """Of axes that no chunk's border cuts."""
     chunks = tuple(lengths for a, lengths in enumerate(x.chunks) if a not in axes)
-    layer = Layer(call.spec.name, chunks, dtype, (x,), kind, axes)
+    layer = Layer(f"{kind}-inside", chunks, dtype, (x,), axes)
     asked = dtype if kind in ("sum", "prod") else None
     for place in x.places():
         kept = tuple(i for a, i in enumerate(place) if a not in axes)
