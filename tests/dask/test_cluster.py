@@ -6,12 +6,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import dask
 import numpy as np
 import pytest
 from chunked import equal_bits, numbers
 from distributed import Client, LocalCluster
+from distributed.protocol.pickle import dumps
 
 import accel
 import accel.dask as ad
@@ -102,12 +104,38 @@ def test_a_worker_without_accel_is_refused(client):
 
 
 def test_a_worker_that_joins_later_is_looked_at():
+    closed = []
+
+    class Loop:
+        def add_callback(self, function: Any, **keywords: Any) -> None:
+            closed.append((function, keywords))
+
     class Worker:
-        address = "tcp://there:1"
+        address, loop, close = "tcp://there:1", Loop(), "close"
 
     plugin.Contract(BIT_CONTRACT).setup(Worker())
-    with pytest.raises(accel.BackendUnavailableError, match=r"there:1 has version \d+ .*client version 99"):
+    assert not closed
+    with pytest.raises(accel.BackendUnavailableError, match=r"there:1 has version \d+ .*client version 99") as caught:
         plugin.Contract(99).setup(Worker())
+    assert closed == [("close", {"reason": str(caught.value)})]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "workers"), [(BIT_CONTRACT, 2), (99, 1)])
+def test_a_worker_of_another_contract_that_joins_later_is_closed(version, workers):
+    def expect(plugins: bytes, dask_scheduler: Any = None) -> None:
+        dask_scheduler.worker_plugins["accel"] = plugins
+
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        ad.check(client)
+        client.run_on_scheduler(expect, dumps(plugin.Contract(version)))
+        cluster.scale(2)
+        time.sleep(20)
+        assert len(client.scheduler_info()["workers"]) == workers
+        assert ad.sum(ad.from_array([1.0, 2.0, 3.0], 1)).compute(scheduler="distributed").item() == 6.0
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from ..numerics import BIT_CONTRACT
 
 
 class Contract(WorkerPlugin):
-    """Refuses workers with another version of the bit contract than the client's."""
+    """Closes workers with another version of the bit contract than the client's."""
 
     name = "accel"
 
@@ -19,9 +19,11 @@ class Contract(WorkerPlugin):
         self._version = version
 
     def setup(self, worker: Any) -> None:
-        """Raises BackendUnavailableError; distributed then closes the worker."""
+        """Raises BackendUnavailableError, which distributed logs; it would keep the worker."""
         if self._version != BIT_CONTRACT:
-            raise BackendUnavailableError(
+            reason = (
                 f"worker {worker.address} has version {BIT_CONTRACT} of the bit contract, and the client version "
                 f"{self._version}: results would differ"
             )
+            worker.loop.add_callback(worker.close, reason=reason)
+            raise BackendUnavailableError(reason)
