@@ -13,8 +13,7 @@ from accel.dask.collection import lifted
 from accel.testing.draw import Draw
 
 NOT_SHARED_OUT = {
-    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose3d"),
-    *("embedding_bag", "fold", "grouped_matmul", "segment_max", "segment_mean", "segment_min", "segment_sum", "solve"),
+    *("embedding_bag", "fold", "grouped_matmul", "segment_max", "segment_mean", "segment_min", "segment_sum"),
 }
 """Ops whose examples here are all refused, as a primitive of theirs is not shared out and their chunks are several."""
 
@@ -89,6 +88,22 @@ def test_more_examples(first):
 )
 def test_examples_that_were_wrong(name, dtype, number):
     assert compared(name, getattr(accel, dtype), number) or name == "multi_head_attention"
+
+
+def test_images_sequences_and_matrices_are_shared_out():
+    """By chunks of the first axis, also where other axes are cut."""
+    x, w, b = numbers(5, (7, 6, 9, 8), "float32"), numbers(6, (4, 3, 2, 2), "float32"), numbers(7, (4,), "float32")
+    found = ad.nn.conv2d(ad.from_array(x, (3, 2, 4, -1)), w, b, groups=2)
+    assert found.numblocks == (3, 1, 1, 1)
+    assert_same(found, accel.nn.conv2d(x, w, b, groups=2))
+    q, k, v = (numbers(8 + i, (5, 2, 70, 16), "float32") for i in range(3))
+    chunked = [ad.from_array(each, (2, -1, 30, -1)) for each in (q, k, v)]
+    attention, theirs = ad.nn.scaled_dot_product_attention, accel.nn.scaled_dot_product_attention
+    assert_same(attention(*chunked, is_causal=True), theirs(q, k, v, is_causal=True))
+    m = numbers(11, (6, 40, 40), "float64")
+    d = ad.from_array(m, (4, -1, 13))
+    assert_same(ad.linalg.qr(d), accel.linalg.qr(m))
+    assert_same(ad.linalg.solve(d, d.mT), accel.linalg.solve(m, m.mT))
 
 
 def test_whole_ops_run_in_chunks_that_they_do_not_cross():

@@ -10,7 +10,7 @@ from typing import Any
 from ..array import Array
 from ..dtypes import DType
 from ..errors import UnsupportedError
-from ..layout import Shape, row_major
+from ..layout import Shape, row_major, span
 from . import work
 from .chunks import Chunks, Lengths, beside, between, borders, merged, pieces, starts, unified
 from .grid import Grid, Index, Layer
@@ -74,6 +74,8 @@ def resolved(x: Array, stretched: bool = True) -> Grid:
     if axes is None:
         if (other := _as_reshaped(x, once)) is not None:
             return resolved(other, stretched)
+        if (made := _strided(x, once)) is not None:
+            return broadcast(made, shape) if stretched and once != shape else made
         raise UnsupportedError(
             f"a chunked array of shape {source.shape} has no view of shape {shape} with strides {strides} from element "
             f"{x.offset} on; reshape or copy it before"
@@ -95,6 +97,32 @@ def _as_reshaped(x: Array, once: Shape) -> Array | None:
     else:
         return None
     return None if target == source.shape else Array(reshaped(source, target), x.offset, x.layout)
+
+
+def _strided(x: Array, once: Shape) -> Grid | None:
+    """Any view that goes through the source's first axis as that does, chunk by chunk of it, or any view of one chunk;
+    None for others."""
+    source: Grid = x.buffer
+    rest = prod(source.shape[1:])
+    pairs = list(zip(once, x.strides, strict=True))
+    first = (
+        next((a for a, pair in enumerate(pairs) if pair == (source.shape[0], rest)), None) if source.chunks else None
+    )
+    if first is not None:
+        others = [pair for a, pair in enumerate(pairs) if a != first]
+        low, high = span(tuple(n for n, _ in others), tuple(step for _, step in others))
+        if not 0 <= x.offset + low < x.offset + high <= rest:
+            first = None
+    if first is None and any(n > 1 for n in source.counts):
+        return None
+    source = whole(source, tuple(range(1, len(source.chunks))))
+    chunks = tuple(source.chunks[0] if a == first else (n,) for a, n in enumerate(once))
+    layer = Layer("view", chunks, source.dtype, (source,), once, x.strides, x.offset)
+    for place in product(*(range(len(lengths)) for lengths in chunks)):
+        its = tuple(lengths[i] for lengths, i in zip(chunks, place, strict=True))
+        at = (0 if first is None else place[first], *(0 for _ in source.chunks[1:]))[: len(source.chunks)]
+        layer.put(place, work.strided, its, x.strides, x.offset, source.ref(at))
+    return layer.grid()
 
 
 Walk = tuple[int, int, int]

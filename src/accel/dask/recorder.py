@@ -199,6 +199,33 @@ def gather(call: Call) -> tuple[Grid, ...]:
     return (layer.grid(),)
 
 
+def by_first_axis(call: Call) -> tuple[Grid, ...]:
+    """What computes each image, sequence or matrix alone: chunks of the first axis, of all others whole axes."""
+    shared = _shared(call)
+    if not shared:
+        return alone(call)
+    grids = [grid_of(x) for x in call.inputs]
+    first = tuple(n for n in unified([grids[i].chunks[0] for i in shared]) if n) or (0,)
+    grids = [
+        rechunked(x, tuple(first if not a and i in shared else (n,) for a, n in enumerate(x.shape)))
+        for i, x in enumerate(grids)
+    ]
+    return _several(call, grids, first, shared)
+
+
+def _shared(call: Call) -> tuple[int, ...]:
+    """The operands whose first axis is that of the results, each place of which is computed from its own elements."""
+    operands = range(len(call.inputs))
+    if call.spec.primitive == "convolution":
+        return tuple(i for i in operands if i == 0 or i >= len(operands) - call.inferred.params.extras)
+    if call.spec.primitive == "attention":
+        named = ("query", "key", "value", *call.inferred.params.given)
+        if "offsets" in named or "pages" in named:
+            return ()
+        return tuple(i for i in operands if named[i] not in ("sinks", "slopes"))
+    return tuple(operands)
+
+
 def alone(call: Call) -> tuple[Grid, ...]:
     """Operands of one chunk each in one task; others are refused."""
     grids = [grid_of(x) for x in call.inputs]
@@ -209,18 +236,25 @@ def alone(call: Call) -> tuple[Grid, ...]:
                 f"operand of shape {x.shape} has {' x '.join(map(str, x.counts))} of them; rechunk(-1) puts all "
                 "elements into one"
             )
-    name, places = call.spec.name, [(0,) * len(x.chunks) for x in grids]
-    refs = [x.ref(place) for x, place in zip(grids, places, strict=True)]
-    outputs = call.inferred.outputs
-    results = []
+    return _several(call, grids, None, ())
+
+
+def _several(call: Call, grids: list[Grid], first: Lengths | None, shared: tuple[int, ...]) -> tuple[Grid, ...]:
+    """The results of calls of operands in one chunk each, or in several along the first axis of those that share it."""
+    name, outputs, results = call.spec.name, call.inferred.outputs, []
     for i, (shape, dtype) in enumerate(outputs):
-        layer = Layer(name, tuple((n,) for n in shape), dtype, grids, call.params, i)
-        target = (0,) * len(shape)
-        if len(outputs) == 1:
-            layer.put(target, work.called, name, call.params, *refs)
-        else:
-            made = layer.aside("all", (), work.called, name, call.params, *refs)
-            layer.put(target, work.one_of, made, i)
+        chunks = tuple(first if first and not a else (n,) for a, n in enumerate(shape))
+        layer = Layer(name, chunks, dtype, grids, call.params, i)
+        for place in _places(chunks):
+            refs = [
+                x.ref(tuple(place[0] if not a and k in shared else 0 for a in range(len(x.chunks))))
+                for k, x in enumerate(grids)
+            ]
+            if len(outputs) == 1:
+                layer.put(place, work.called, name, call.params, *refs)
+            else:
+                made = layer.aside("all", place[:1], work.called, name, call.params, *refs)
+                layer.put(place, work.one_of, made, i)
         results.append(layer.grid())
     return tuple(results)
 
@@ -232,5 +266,8 @@ RULES: dict[str, Rule] = {
     "sort": along,
     "search": search,
     "gather": gather,
+    "convolution": by_first_axis,
+    "attention": by_first_axis,
+    "factor": by_first_axis,
 }
 """By primitive; all others are `alone`."""

@@ -78,6 +78,11 @@ def seen(key: tuple[Any, ...], order: Shape, x: Array) -> Array:
     return view.permute(order)
 
 
+def strided(shape: Shape, strides: Shape, offset: int, x: Array) -> Array:
+    """A view of a chunk's elements as they lie row-major."""
+    return x.contiguous().view(shape, strides, offset)  # type: ignore[attr-defined, no-any-return]
+
+
 def widened(shape: Shape, x: Array) -> Array:
     """A chunk stretched to a shape."""
     return broadcast_to(x, shape)  # type: ignore[no-any-return]
