@@ -58,12 +58,12 @@ def _dtypes(spec) -> list[accel.DType]:
 
 
 def test_ops_of_the_table():
-    """A quarter of them, at one example each."""
+    """An eighth of them, at one example each."""
     served = 0
-    for i, name in enumerate(OPS[1::4]):
+    for i, name in enumerate(OPS[1::8]):
         dtypes = _dtypes(registry.OPS[name])
         served += compared(name, dtypes[i % len(dtypes)], 1)
-    assert served > 50
+    assert served > 25
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_whole_ops_run_in_chunks_that_they_do_not_cross():
             assert (names.count(op.__name__) == rows.npartitions) == whole, (op.__name__, chunks)
 
 
-@pytest.mark.parametrize("chunks", [(5, -1), (-1, 700), (4, 900)])
+@pytest.mark.parametrize("chunks", [(5, -1), (4, 900)])
 def test_rows_that_borders_cut(chunks):
     """Softmax and norms along axes of one chunk and of several."""
     x = numbers(3, (12, 4500), "float32")

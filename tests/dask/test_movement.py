@@ -3,7 +3,7 @@
 import dask
 import numpy as np
 import pytest
-from chunked import assert_same, cut, equal_bits, few, numbers
+from chunked import assert_same, cut, equal_bits, few, numbers, some
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +15,7 @@ DTYPES = st.sampled_from(("float32", "float64", "bfloat16", "int32", "bool"))
 SHAPES = st.lists(st.integers(0, 9), max_size=4).map(tuple)
 
 
+@some
 @given(st.data(), SHAPES, DTYPES)
 def test_any_chunks_give_the_elements_back(data, shape, dtype):
     x = numbers(1, shape, dtype)

@@ -5,7 +5,7 @@ import contextlib
 import dask
 import numpy as np
 import pytest
-from chunked import assert_same, cut, equal_bits, few, numbers
+from chunked import assert_same, cut, equal_bits, few, numbers, some
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ WAYS = {"gathered": "128 MiB", "chained": "1 B"}
 """By how k is brought together: Dask's setting of a chunk's size under which that is chosen."""
 
 
+@some
 @given(st.data(), st.sampled_from(("float32", "float64", "bfloat16", "int32")))
 @pytest.mark.parametrize("way", WAYS)
 def test_matmul(way, data, dtype):
