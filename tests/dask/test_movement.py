@@ -147,3 +147,28 @@ def test_every_function_of_elements_is_there(names):
         given = [accel.astype(v, accel.bool) for v in operands] if name == "logical_not" else operands
         chunked = [ad.from_array(v, (4, 5)) for v in given]
         assert_same(getattr(ad, name)(*chunked), getattr(accel, name)(*given))
+
+
+def test_calls_that_differ_in_their_operands_order_are_two():
+    """Tasks go by names that follow from calls."""
+    x, y = numbers(9, (6,), "float32"), numbers(10, (6,), "float32")
+    a, b = ad.from_array(x, 4), ad.from_array(y, 4)
+    assert_same((1 - a) * (a - 1), (1 - x) * (x - 1))
+    assert_same((a - b) / (b - a + 0.5), (x - y) / (y - x + 0.5))
+    chosen = [ad.where(a > 0, a, 2.0), ad.where(a > 0, 2.0, a), ad.where(a > 0, a, b), ad.where(a > 0, b, a)]
+    wanted = [
+        accel.where(x > 0, x, 2.0),
+        accel.where(x > 0, 2.0, x),
+        accel.where(x > 0, x, y),
+        accel.where(x > 0, y, x),
+    ]
+    assert_same(ad.stack(chosen), accel.stack(wanted))
+    assert_same(ad.concat([a, b, a]) + ad.concat([a, b, b]), accel.concat([x, y, x]) + accel.concat([x, y, y]))
+    lerps = [ad.lerp(a, b, a), ad.lerp(a, b, b), ad.lerp(b, a, a), ad.lerp(a, a, b)]
+    assert_same(ad.stack(lerps), accel.stack([accel.lerp(*v) for v in ((x, y, x), (x, y, y), (y, x, x), (x, x, y))]))
+    assert_same(ad.sum(a - 0.0) + ad.sum(a - -0.0), accel.sum(x - 0.0) + accel.sum(x - -0.0))
+
+
+def test_numpys_functions_compute_nothing_silently():
+    with pytest.raises(TypeError):
+        np.exp(ad.from_array(accel.ones(3), 2))

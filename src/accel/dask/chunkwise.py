@@ -135,9 +135,9 @@ def _layer(
 ) -> Grid:
     """The tasks of a result."""
     grids = [x for x in operands if isinstance(x, Grid)]
-    numbers = [x for x in operands if not isinstance(x, Grid)]
     told = (params.given, params.values)
-    layer = Layer(spec.name, made[i].chunks, made[i].dtype, list(dict.fromkeys(grids)), told, numbers, i)
+    known = [x.name if isinstance(x, Grid) else x for x in operands]
+    layer = Layer(spec.name, made[i].chunks, made[i].dtype, grids, told, known, i)
     for place, its in sources.items():
         given = [x.ref(its[x.name]) if isinstance(x, Grid) else x for x in operands]
         if len(made) == 1:

@@ -37,6 +37,7 @@ class Array(DaskMethodsMixin):
 
     __slots__ = ("grid",)
     __array_priority__ = 2000  # NumPy's and accel's operators leave mixed expressions to this one's
+    __array_ufunc__ = None  # as do NumPy's functions, which would compute the elements, and refuse
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, grid: Grid) -> None:

@@ -138,7 +138,7 @@ def pointwise(call: Call) -> tuple[Grid, ...]:
         return (grids[0],)
     left = iter(grids)
     operands = [next(left) if isinstance(x, Grid) else x for x in operands]
-    layer = call.layer(chunks, grids, *(x for x in operands if not isinstance(x, Grid)))
+    layer = call.layer(chunks, grids, *(x.name if isinstance(x, Grid) else x for x in operands))
     name = call.spec.name
     for place in _places(chunks):
         its = tuple(c[i] for c, i in zip(chunks, place, strict=True))
