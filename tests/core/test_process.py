@@ -30,6 +30,7 @@ def test_import_pulls_in_no_framework_and_starts_no_driver():
         import sys
         import accel
         heavy = {"torch", "triton", "pyopencl", "click", "rich", "hypothesis", "platformdirs", "sklearn", "PIL"}
+        heavy |= {"dask", "distributed", "accel.dask"}
         heavy |= {"accel.testing", "accel.graph.interpret", "accel.graph.bound", "accel.graph.derivative"}
         print(sorted(heavy & set(sys.modules)), "accel._cpu" in sys.modules)
         """

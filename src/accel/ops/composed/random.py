@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from math import inf, nan, pi, prod
+from math import inf, nan, pi
 from typing import Any
 
 from ...array import Array
 from ...conversion import DIGITS, index_range
 from ...dtypes import FLOAT32, FLOAT64, INT64, TABLE, UINT64, DType, as_dtype
 from ...errors import DtypeError
-from ...layout import Shape
+from ...layout import Shape, row_major
 from ..bounds import largest
 from ..compose import AnyOperand, Operand, composed
 from ..primitive.pointwise import astype, fn
@@ -25,18 +26,29 @@ def examples(family: str, dtype: DType) -> Any:
     return getattr(random_numbers, family)(dtype)
 
 
-def positions(shape: Shape, like: Array) -> Array:
-    """The number of each element of a shape in row-major order, as uint64."""
-    result = astype(reshape(index_range(1, like.device), ()), UINT64)
-    for axis, n in enumerate(shape):
+@dataclass(frozen=True)
+class Part:
+    """Stands for the shape of a result that is a part of a larger one: its lengths, and how far apart the places of
+    neighbours along each axis are in the whole. The place of its first element is the last number of the state."""
+
+    shape: Shape
+    steps: Shape
+
+
+def positions(shape: Shape | Part, state: Array) -> Array:
+    """The place of each element of a result in row-major order, as uint64."""
+    part = shape if isinstance(shape, Part) else Part(shape, row_major(shape))
+    first = state[-1] if part is shape else astype(reshape(index_range(1, state.device), ()), UINT64)
+    result = first
+    for axis, n in enumerate(part.shape):
         if n > 1:
-            step, rest = prod(shape[axis + 1 :]), (1 for _ in shape[axis + 1 :])
-            each = astype(reshape(index_range(n, like.device), (n, *rest)), UINT64)
+            step, rest = part.steps[axis], (1 for _ in part.shape[axis + 1 :])
+            each = astype(reshape(index_range(n, state.device), (n, *rest)), UINT64)
             result = result + (each * step if step > 1 else each)
-    return broadcast_to(result, shape)
+    return broadcast_to(result, part.shape)
 
 
-def words(state: Array, shape: Shape, further: int = 0) -> Array:
+def words(state: Array, shape: Shape | Part, further: int = 0) -> Array:
     """64 random bits for each element. state: uint64, the stream and the key first. further: streams beyond it."""
     return fn.philox(positions(shape, state), state[0] + further if further else state[0], state[1])
 

@@ -1,0 +1,121 @@
+"""`accel.random` in chunks: an element's number is a function of its place in the whole array, so that chunks change
+none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from .. import random as whole
+from ..array import Array as Memory
+from ..composition import RECORDER
+from ..conversion import to_numpy
+from ..errors import UnsupportedError
+from ..layout import Shape, broadcast_strides, row_major
+from ..ops.composed.random import Part
+from ..ops.spec import OpSpec
+from . import work
+from .chunks import normalized
+from .collection import Array
+from .grid import Grid, Layer, begins
+
+__all__ = ["Generator", "default_rng"]
+
+_CHUNKS: ContextVar[Any] = ContextVar("accel.dask.chunks", default="auto")
+"""What a call says of its result's chunks."""
+
+
+class _Drawing:
+    """Takes the place of `dispatch.call` where numbers are drawn: each task draws those of its own chunk."""
+
+    def call(self, spec: OpSpec, inputs: Sequence[Memory], params: Any, out: Memory | None) -> Any:
+        state, *others = inputs
+        ((shape, dtype),) = spec.infer(tuple(x.layout for x in inputs), params).outputs
+        chunks = normalized(spec.name, _CHUNKS.get(), shape, dtype)
+        numbers, steps = [int(word) for word in to_numpy(state)], row_major(shape)
+        operands = [to_numpy(x.view(shape, broadcast_strides(x.layout, shape))) if x.ndim else x for x in others]
+        layer = Layer(spec.name, chunks, dtype, (), numbers, params.names, params.values, list(map(_told, operands)))
+        grid = Grid(layer.name, chunks, dtype, None)
+        for place, begin in begins(grid).items():
+            first = sum(at * step for at, step in zip(begin, steps, strict=True))
+            its = grid.lengths(place)
+            box = tuple(slice(at, at + n) for at, n in zip(begin, its, strict=True))
+            values = tuple(
+                Part(its, steps) if name == "shape" else value
+                for name, value in zip(params.names, params.values, strict=True)
+            )
+            parts = [_told(x if isinstance(x, Memory) else x[box]) for x in operands]
+            layer.put(place, work.drawn, spec.name, params.given, values, (*numbers, first % 2**64), *parts)
+        return layer.grid().array()
+
+
+def _told(x: Any) -> Any:
+    """An operand as a task carries it."""
+    return to_numpy(x) if isinstance(x, Memory) else x
+
+
+class Generator(whole.Generator):
+    """`accel.random.Generator`, whose results are chunked: the same seed and calls give the same numbers.
+
+    Each call takes ``chunks`` beside its other arguments, as `from_array` does. Parameters that are arrays are in
+    memory. Of the methods, permutation, choice and gamma are not shared out.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(seed, "cpu")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["key"])  # type: ignore[misc]
+        self._calls, self._spawned = state["calls"], state["spawned"]
+
+    def spawn(self, n_children: int) -> list[whole.Generator]:
+        """As `accel.random.Generator.spawn`."""
+        return [Generator(child.state["key"]) for child in super().spawn(n_children)]
+
+    def _drawn(self, shape: Shape, operands: tuple[Memory, ...], draw: Callable[[Shape], Any]) -> Any:
+        token = RECORDER.set(_Drawing())
+        try:
+            return Array(draw(shape).buffer)
+        finally:
+            RECORDER.reset(token)
+
+    def _refused(self, name: str) -> Any:
+        raise UnsupportedError(f"{name}: is not shared out between chunks; accel.random has it in one process")
+
+    def gamma(self, *arguments: Any, **keywords: Any) -> Any:
+        """Raises UnsupportedError."""
+        return self._refused("gamma")
+
+    def permutation(self, *arguments: Any, **keywords: Any) -> Any:
+        """Raises UnsupportedError."""
+        return self._refused("permutation")
+
+    def choice(self, *arguments: Any, **keywords: Any) -> Any:
+        """Raises UnsupportedError."""
+        return self._refused("choice")
+
+
+def _method(name: str) -> Callable[..., Any]:
+    base = getattr(whole.Generator, name)
+
+    def method(self: Generator, *arguments: Any, chunks: Any = None, **keywords: Any) -> Any:
+        token = _CHUNKS.set(_CHUNKS.get() if chunks is None else chunks)
+        try:
+            return base(self, *arguments, **keywords)
+        finally:
+            _CHUNKS.reset(token)
+
+    method.__name__, method.__doc__ = name, f"`accel.random.Generator.{name}`, in chunks."
+    return method
+
+
+DRAWN = ("random", "uniform", "exponential", "normal", "standard_normal", "truncated_normal", "bernoulli", "integers")
+
+for _name in DRAWN:
+    setattr(Generator, _name, _method(_name))
+
+
+def default_rng(seed: int | None = None) -> Generator:
+    """A new `Generator`."""
+    return Generator(seed)
