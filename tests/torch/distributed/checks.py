@@ -3,8 +3,13 @@ and 4 of them, and gives a list of what was wrong. The reference is accel in thi
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import distributed
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import Replicate
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel
 
 import accel
 import accel.torch
@@ -100,14 +105,18 @@ def check_large_products_in_pieces(group):
     from accel.torch.distributed import ordered
 
     rank, size = place(group)
-    a, b = drawn(1, 300, 1100), drawn(2, 1100, 40)
-    want, lengths = accel.matmul(a, b), even(1100, size)
-    kept = ordered.PIECE, ordered.PIPELINE
+    a, b = drawn(1, 300, 5000), drawn(2, 5000, 40)
+    want, lengths = accel.matmul(a, b), even(5000, size)
+    names = ("PIECE", "MESSAGE", "FUSED")
+    kept = [getattr(ordered, name) for name in names]
     wrong = []
-    for ordered.PIECE, ordered.PIPELINE in ((1 << 14, kept[1]), (kept[0], 1 << 10)):
+    for sizes in ((1 << 15, 1 << 20, 1 << 16), (1 << 26, 1 << 10, 1 << 16), (1 << 16, 1 << 14, 1)):
+        for name, its in zip(names, sizes, strict=True):
+            setattr(ordered, name, its)
         a1, b1 = cut(a, 1, lengths, rank), cut(b, 0, lengths, rank)
         wrong += same("pieces", product(ranks_of(group), "product", a1, b1, lengths, F32), want)
-    ordered.PIECE, ordered.PIPELINE = kept
+    for name, its in zip(names, kept, strict=True):
+        setattr(ordered, name, its)
     return wrong
 
 
@@ -335,6 +344,32 @@ def check_parallel_modules(group):
     its = parallel.VocabularyParallelEmbedding(words, group)
     wrong += same("embedding", its(torch.tensor([[2, 299], [0, 7]])), words(torch.tensor([[2, 299], [0, 7]])))
     return wrong
+
+
+def check_a_plan_of_torchs_styles_on_a_mesh(group):
+    size = place(group)[1]
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(
+        torch.nn.Embedding(90, 300), torch.nn.Linear(300, 520), torch.nn.ReLU(), torch.nn.Linear(520, 300),
+        torch.nn.LayerNorm(300), torch.nn.Linear(300, 90),
+    )  # fmt: skip
+    tokens, g = torch.tensor([[1, 89, 7], [0, 7, 30]]), drawn(2, 2, 3, 90)
+    alone = parallel.parallelize(copy.deepcopy(model), None, {})
+    y = alone(tokens)
+    y.backward(g)
+    plan = {"0": RowwiseParallel(input_layouts=Replicate()), "1": ColwiseParallel(), "3": RowwiseParallel()}
+    plan["5"] = ColwiseParallel(output_layouts=Replicate())
+    mesh = None if group is None else DeviceMesh.from_group(group, "cpu", mesh_dim_names=("tensor",))
+    model = parallel.parallelize(model, mesh, plan)
+    got = model(tokens)
+    got.backward(g)
+    wrong = same("scores", got, y)
+    want, found = (parallel.whole(its, gradients=True) for its in (alone, model))
+    if len(want) != 9 or set(found) != set(want):
+        wrong.append(f"gradients of {sorted(found)}, not of {sorted(want)}")
+    if size > 1 and model[1].weight.shape[0] == 520:
+        wrong.append("the layer is whole")
+    return wrong + [line for name in want for line in same(name, found[name], want[name])]
 
 
 def control(group):

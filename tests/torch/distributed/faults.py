@@ -6,6 +6,7 @@ import os
 import time
 
 import torch
+from torch import distributed
 
 import accel
 import accel.torch.distributed as parallel
@@ -62,9 +63,16 @@ def disagreements(group, rank):
     yield "right", row(x, weight, lengths=[8] * 4)
 
 
-def ends(short, world, rank):
-    """A rank that does not come in time, in a group whose time-out is short; then one that ends in the middle."""
+def ends(other, short, world, rank):
+    """In groups whose time-out is short, a rank that makes another call where the others' is known, and one that does
+    not come in time; then one that ends in the middle."""
     x, weight = torch.ones(4, 300), torch.ones(3, 300)
+    begun = time.monotonic()
+    parallel.row_parallel_linear(x, weight, group=other, lengths=[300] * 4)
+    mine = torch.ones(5, 300) if rank == 1 else x
+    later = raised(lambda: parallel.row_parallel_linear(mine, weight, group=other, lengths=[300] * 4))
+    yield "later", [*later, time.monotonic() - begun]
+    distributed.barrier(world)
     begun = time.monotonic()
     if rank == 3:
         time.sleep(4)

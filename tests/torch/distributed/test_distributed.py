@@ -146,6 +146,14 @@ def test_a_refused_call_leaves_the_group_as_it_was(ranks):
     assert all(ranks[rank]["faults"]["right"] == ["nothing", ""] for rank in "0123")
 
 
+def test_a_call_that_differs_from_a_known_one_ends_in_time(ranks):
+    for rank in "0123":
+        kind, message, seconds = ranks[rank]["faults"]["later"]
+        assert kind == "RankError"
+        assert f"row_parallel_linear: rank {rank} of 4: another rank ended" in message
+        assert seconds < 20
+
+
 @pytest.mark.parametrize("name", ["late", "dead"])
 def test_a_rank_that_does_not_come_ends_the_others_in_time(ranks, name):
     """The group's time-out is 2 s, where a rank sleeps; one that ended is noticed at once."""

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 import accel
 
 from ...errors import AccelError, ArgumentError, DtypeError, ShapeError, shown
-from .local import local
+from .local import local, underived
 from .ordered import WIDE, product, rows_of, total
 from .ranks import Fact, Ranks, ranks_of
 
@@ -130,7 +129,7 @@ class _Linear(torch.autograd.Function):
         return made.reshape(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
-    @once_differentiable
+    @underived
     def backward(ctx: Any, g: torch.Tensor) -> Any:
         (x, weight), call = ctx.saved_tensors, ctx.call
         op = f"{call.op}, backward"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ import accel
 
 from ...array import Array
 from ...autodiff import Pulled
+from ...errors import UnsupportedError
 from ...fuse import fuse
 from ..autograd import recorded
 from .ordered import exactly
@@ -56,3 +57,29 @@ add, subtract, multiply, divide = (
     Local(lambda a, b, f=f: f(a, b), f.__name__) for f in (accel.add, accel.subtract, accel.multiply, accel.divide)
 )
 """Of two tensors."""
+
+
+def underived(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """The backward of a torch.autograd.Function, recorded under create_graph only to say that it cannot be derived:
+    torch's `once_differentiable` lets a gradient that depends on saved tensors pass for a constant."""
+
+    @wraps(backward)
+    def run(ctx: Any, *cotangents: torch.Tensor) -> Any:
+        with torch.no_grad():
+            found = backward(ctx, *cotangents)
+        if not torch.is_grad_enabled():
+            return found
+        its = found if isinstance(found, tuple) else (found,)
+        return tuple(None if x is None else _Underived.apply(x, *ctx.saved_tensors, *cotangents) for x in its)
+
+    return run
+
+
+class _Underived(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, *origins: torch.Tensor) -> torch.Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
+        raise UnsupportedError("accel.torch.distributed has no derivative of a gradient")

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 from ...errors import ArgumentError, UnsupportedError, shown
 from . import layers, sums, vocabulary
+from .local import underived
 from .ordered import shares as evenly
 from .ranks import Ranks, ranks_of
 
@@ -107,7 +107,7 @@ class _Gathered(torch.autograd.Function):
         return ranks.gathered("gather_output", lying, lengths).movedim(0, -1).contiguous()
 
     @staticmethod
-    @once_differentiable
+    @underived
     def backward(ctx: Any, g: torch.Tensor) -> Any:
         ranks, lengths = ctx.its
         return g.split(lengths, -1)[ranks.rank].contiguous(), None, None

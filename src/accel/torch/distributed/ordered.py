@@ -20,6 +20,8 @@ import torch
 
 import accel
 
+from ...arguments import integer
+from ...errors import ArgumentError
 from ...numerics import BLOCK, KC, LANES
 from .ranks import Ranks
 
@@ -28,10 +30,13 @@ WIDE[torch.float64] = torch.float64
 """Floating dtypes, and those that they are added in."""
 
 PIECE = 1 << 26
-"""Bytes of chunk results that a rank keeps at once: a product's rows are taken so many at a time."""
+"""Bytes of chunk results that a rank keeps at once: a product's rows are computed so many at a time."""
 
-PIPELINE = 1 << 21
-"""Bytes of a partial result from which on its rows are handed on in pieces, so that ranks work at the same time."""
+MESSAGE = 1 << 20
+"""Bytes of a partial result that are handed on at once, so that ranks work at the same time."""
+
+FUSED = 1 << 16
+"""Elements from which on up to eight additions are one pass over memory, compiled for their shape."""
 
 
 def exactly() -> Any:
@@ -54,9 +59,14 @@ def shares(n: int, size: int, parts: int | None = None, width: int | None = None
 
     parts: equal parts of n that stay whole, such as heads; None: n of them. width: elements of k that a part is in the
     product over what is split; None: n / parts. Where there are enough parts, ranks begin at multiples of KC elements
-    of k, so that no chunk is split and no operand has to travel; else as the parts fall.
+    of k, so that no chunk is split and no operand has to travel; else as the parts fall. Raises ArgumentError.
     """
-    parts = n if parts is None else parts
+    for name, value, least in (("n", n, 0), ("size", size, 1), ("parts", parts, 1), ("width", width, 1)):
+        if value is not None and integer("shares", name, value) < least:
+            raise ArgumentError(f"shares: {name}: expected {least} at least, got {value}")
+    parts = max(n, 1) if parts is None else parts
+    if n % parts:
+        raise ArgumentError(f"shares: parts: {parts} do not divide {n}")
     step = KC // gcd(KC, n // parts if width is None else width)
     if -(-parts // step) < size:
         step = 1
@@ -98,28 +108,40 @@ def product(
         a, b = _in_chunks(ranks, op, a, b, lengths)
         starts = chunked(lengths)
         owners = [r for r in range(ranks.size) if starts[r] < starts[r + 1]] or [0]
-        m, n, last = a.shape[0], b.shape[1], owners[-1]
-        result = torch.empty((m, n), dtype=dtype, device=a.device)
-        if ranks.rank in owners and m and n:
-            place = owners.index(ranks.rank)
+        result = torch.empty((a.shape[0], b.shape[1]), dtype=dtype, device=a.device)
+        if ranks.rank in owners and result.numel():
+            before, behind = _beside(owners, ranks.rank)
+            most = max(1, -(-max(b - a for a, b in pairwise(starts)) // KC))
             sent = []
-            for i, j in _pieces(m, n * wide.itemsize, max(map(int.__sub__, starts[1:], starts)), len(owners)):
-                if place == 0:
-                    total = _whole(a[i:j], b, wide)
-                else:
-                    before = torch.empty((j - i, n), dtype=wide, device=a.device)
-                    coming = ranks.receive(op, before, owners[place - 1])
-                    made = [_whole(a[i:j, c : c + KC], b[c : c + KC], wide) for c in range(0, a.shape[1], KC)]
-                    ranks.finish(op, [coming])
-                    total = before
-                    for chunk in made:
-                        total = accel.add(total, chunk)
-                if ranks.rank == last:
+            for i, j, total in _totals(ranks, op, a, b, before, most):
+                if behind is None:
                     result[i:j] = finished(total)
                 else:
-                    sent.append(_handed(ranks, op, total.contiguous(), owners[place + 1]))
+                    sent.append(_handed(ranks, op, total.contiguous(), behind))
             ranks.finish(op, [work for work, _ in sent])
-        return ranks.broadcast(op, result, last)
+        return ranks.broadcast(op, result, owners[-1])
+
+
+def _totals(
+    ranks: Ranks, op: str, a: torch.Tensor, b: torch.Tensor, before: int | None, most: int
+) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Rows i to j of the sum of all chunks so far. before: the rank that has the chunks before this one's. most: chunks
+    that a rank has at most."""
+    (m, n), wide = (a.shape[0], b.shape[1]), WIDE[a.dtype]
+    for i, j in _rows(m, n * wide.itemsize * most, PIECE):
+        pieces = [(i + s, i + t) for s, t in _rows(j - i, n * wide.itemsize, MESSAGE)]
+        coming = []
+        if before is not None:  # what arrives does so while chunks are computed
+            into = [torch.empty((t - s, n), dtype=wide, device=a.device) for s, t in pieces]
+            coming = [(x, ranks.receive(op, x, before)) for x in into]
+        chunks = _chunks(a[i:j], b, wide) if coming else (_whole(a[i:j], b, wide),)
+        for number, (s, t) in enumerate(pieces):
+            its = [chunk[s - i : t - i] for chunk in chunks]
+            if coming:
+                x, work = coming[number]
+                ranks.finish(op, [work])
+                its.insert(0, x)
+            yield s, t, _added(its)
 
 
 def _whole(a: torch.Tensor, b: torch.Tensor, wide: torch.dtype) -> torch.Tensor:
@@ -127,14 +149,40 @@ def _whole(a: torch.Tensor, b: torch.Tensor, wide: torch.dtype) -> torch.Tensor:
     return made
 
 
-def _pieces(m: int, row: int, most: int, owners: int) -> Iterator[tuple[int, int]]:
-    """Rows of a product that are handed on together: the same ones on all ranks. row: bytes of a row of accumulators.
-    most: elements of k that a rank has at most."""
-    rows = max(1, PIECE // (row * max(1, -(-most // KC))))
-    if owners > 1 and m * row >= PIPELINE:
-        rows = min(rows, max(64, -(-m // (2 * owners))))
-    for i in range(0, m, rows):
-        yield i, min(m, i + rows)
+def _chunks(a: torch.Tensor, b: torch.Tensor, wide: torch.dtype) -> tuple[torch.Tensor, ...]:
+    """The result of each chunk of k."""
+    ends = [min(a.shape[1], c + KC) for c in range(0, a.shape[1], KC)]
+    made: torch.Tensor = accel.nn.grouped_matmul(a, b, offs=ends, dtype=str(wide).removeprefix("torch."))
+    return made.unbind(0)
+
+
+def _beside(owners: list[int], rank: int) -> tuple[int | None, int | None]:
+    """The ranks that a partial result comes from, and goes to."""
+    place = owners.index(rank)
+    return (owners[place - 1] if place else None), (owners[place + 1] if place + 1 < len(owners) else None)
+
+
+def _rows(m: int, row: int, most: int) -> Iterator[tuple[int, int]]:
+    """m rows of so many bytes in parts of at most so many bytes, and of one row at least: the same on all ranks."""
+    step = max(1, most // max(1, row))
+    for i in range(0, m, step):
+        yield i, min(m, i + step)
+
+
+def _added(its: list[torch.Tensor]) -> torch.Tensor:
+    """Tensors of one shape, added from the first to the last."""
+    together = its[0].numel() >= FUSED
+    while len(its) > 1:
+        front = its[: 1 + (8 if together else 1)]
+        its = [_fold(*front) if together else accel.add(*front), *its[len(front) :]]
+    return its[0]
+
+
+@accel.fuse
+def _fold(total: Any, *others: Any) -> Any:
+    for each in others:
+        total = total + each
+    return total
 
 
 def _in_chunks(

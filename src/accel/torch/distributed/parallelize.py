@@ -134,9 +134,10 @@ def _change(name: str, layer: nn.Module, style: Style | None, ranks: Ranks, batc
 
     def split(n: int) -> list[int]:
         assert style is not None
-        if style.parts is not None and (style.parts < 1 or n % style.parts):
-            raise ArgumentError(f"plan: {name}: parts: {style.parts} do not divide {n}")
-        return shares(n, ranks.size, style.parts, style.width)
+        try:
+            return shares(n, ranks.size, style.parts, style.width)
+        except ArgumentError as error:
+            raise ArgumentError(f"plan: {name}: {error}") from None
 
     if kind is nn.Linear and isinstance(layer, nn.Linear):
         if isinstance(style, ColwiseParallel):

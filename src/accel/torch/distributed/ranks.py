@@ -58,6 +58,7 @@ class Ranks:
         self.group = group
         self.rank = 0 if group is None else distributed.get_rank(group)
         self.size = 1 if group is None else distributed.get_world_size(group)
+        self.world = None if group is None else distributed.group.WORLD
         self._known: set[str] = set()
 
     def lengths(
@@ -76,6 +77,9 @@ class Ranks:
         if known is None:
             told = self.agreed(op, facts, problem)
             return [its[of][1][its[of][2]] for its in told]
+        if not isinstance(known, list | tuple) or len(known) != self.size or not all(type(n) is int for n in known):
+            problem = problem or ArgumentError(f"{op}: lengths: expected {self.size} whole numbers, got {shown(known)}")
+            known = []
         wanted = list(known)
         common = json.dumps([op, wanted, {name: _common(fact) for name, fact in _said(facts).items()}])
         if problem is None and common in self._known:
@@ -206,6 +210,7 @@ ALONE = Ranks(None)
 """This process by itself."""
 
 _made: dict[Any, Ranks] = {}
+"""Of the process groups that there are."""
 
 
 def ranks_of(group: Any, argument: str = "group") -> Ranks:
@@ -226,6 +231,10 @@ def ranks_of(group: Any, argument: str = "group") -> Ranks:
         raise ArgumentError(f"{argument}: expected a process group, a DeviceMesh or None, got {shown(group)}")
     if distributed.get_rank(group) < 0:
         raise ArgumentError(f"{argument}: this process is not in the group")
-    if group not in _made:
-        _made[group] = Ranks(group)
-    return _made[group]
+    found = _made.get(group)
+    if found is None:
+        world = distributed.group.WORLD
+        for other in [other for other, its in _made.items() if its.world is not world]:
+            del _made[other]  # torch.distributed was ended, and began anew
+        found = _made[group] = Ranks(group)
+    return found

@@ -7,12 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 import accel
 
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
-from .local import Local, add, multiply
+from .local import Local, add, multiply, underived
 from .ordered import WIDE, rows_of, total
 from .ranks import Fact, Ranks, ranks_of
 
@@ -26,7 +25,7 @@ class _Beside(torch.autograd.Function):
         return parameter.expand(count, *parameter.shape).clone()
 
     @staticmethod
-    @once_differentiable
+    @underived
     def backward(ctx: Any, g: torch.Tensor) -> Any:
         batch, op, dtype = ctx.its
         lengths = batch.lengths(op, {"gradient of rows": Fact(g, 0)}, "gradient of rows")
@@ -42,7 +41,7 @@ class _Total(torch.autograd.Function):
         return total(ranks, op, x, lengths)
 
     @staticmethod
-    @once_differentiable
+    @underived
     def backward(ctx: Any, g: torch.Tensor) -> Any:
         return g.expand(ctx.shape), None, None, None
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 import accel
 
+from ...arguments import integer
 from ...errors import AccelError, ArgumentError, DtypeError, ShapeError, shown
-from .local import Local, divide, subtract
+from .local import Local, divide, subtract, underived
 from .ordered import WIDE, exactly, rows_of, starts_of
 from .ranks import Fact, Ranks, ranks_of
 from .sums import summed
@@ -50,7 +50,12 @@ def embedding(
         least, most = int(tokens.min()), int(tokens.max())
         if least < 0 or most >= starts[-1]:
             raise IndexError(f"{op}: tokens: expected numbers from 0 to {starts[-1] - 1}, got {least} to {most}")
-    padding = None if padding_idx is None else padding_idx % starts[-1]
+    padding = None
+    if padding_idx is not None:
+        padding = integer(op, "padding_idx", padding_idx)
+        if not -starts[-1] <= padding < starts[-1]:
+            raise ArgumentError(f"{op}: padding_idx: {padding} is none of {starts[-1]} rows")
+        padding %= starts[-1]
     result: torch.Tensor = _Embedding.apply(tokens, weight, starts[ranks.rank], padding, ranks, others)
     return result
 
@@ -77,7 +82,7 @@ class _Embedding(torch.autograd.Function):
         return ranks.united("embedding", made).reshape(*tokens.shape, weight.shape[1])
 
     @staticmethod
-    @once_differentiable
+    @underived
     def backward(ctx: Any, g: torch.Tensor) -> Any:
         (tokens,), (start, padding, batch, rows, dtype) = ctx.saved_tensors, ctx.its
         op = "embedding, backward"
@@ -118,6 +123,7 @@ def cross_entropy(
     op, ranks, others = "cross_entropy", ranks_of(group), ranks_of(batch, "batch")
     if reduction not in ("none", "sum", "mean"):
         raise ArgumentError(f"{op}: reduction: expected 'none', 'sum' or 'mean', got {shown(reduction)}")
+    integer(op, "ignore_index", ignore_index)
     problem = _not_tokens(op, "target", target)
     if problem is None and not (isinstance(logits, torch.Tensor) and logits.dtype in WIDE):
         problem = ArgumentError(f"{op}: logits: expected a floating tensor, got {shown(logits)}")
@@ -184,7 +190,7 @@ class _Chosen(torch.autograd.Function):
         return ranks.united("cross_entropy", made)
 
     @staticmethod
-    @once_differentiable
+    @underived
     def backward(ctx: Any, g: torch.Tensor) -> Any:
         here, at = ctx.saved_tensors
         made = g.new_zeros(ctx.shape)
