@@ -33,6 +33,7 @@ from .errors import (
     LinAlgError,
     OutOfMemoryError,
     RangeError,
+    RankError,
     ShapeError,
     UnsupportedError,
 )

@@ -63,6 +63,10 @@ class CompileError(AccelError, RuntimeError):
     """A kernel failed to compile; the message carries the compiler's own words and the path of the source."""
 
 
+class RankError(AccelError, RuntimeError):
+    """Ranks of a process group that disagree about a call, or of which one ended or did not come in time."""
+
+
 LINE = 80
 """Characters that a value takes in a message at most."""
 

@@ -96,7 +96,7 @@ def test_the_hierarchy_has_the_nearest_builtins():
         accel.ConfigError: ValueError, accel.BackendUnavailableError: RuntimeError, accel.DeviceError: ValueError,
         accel.UnsupportedError: NotImplementedError, accel.ShapeError: ValueError, accel.AxisError: IndexError,
         accel.DtypeError: TypeError, accel.ArgumentError: TypeError, accel.OutOfMemoryError: MemoryError,
-        accel.CompileError: RuntimeError, accel.FileError: ValueError,
+        accel.CompileError: RuntimeError, accel.FileError: ValueError, accel.RankError: RuntimeError,
     }  # fmt: skip
     for error, builtin in pairs.items():
         assert issubclass(error, builtin)
