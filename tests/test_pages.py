@@ -3,7 +3,7 @@
 A page is followed from its top to its end, in a folder of its own. By the kind of a block:
 
     python     with ``>>>``: a session, in doctest's form. One that imports begins anew, others go on with its names.
-               Without: a file, whose name is the comment in its first line
+               Without: a file, whose name is the comment in its first line; toml likewise
     console    lines ``$ accel ...`` and ``$ python ...``, each with its output; ``...`` stands for anything. The exit
                code is 0, or what ``$ echo $?`` prints after it
     text       what is no code: a drawing, a form
@@ -21,6 +21,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,14 +64,14 @@ class Reader:
         self.folder, self.names = folder, {}
         self.wrong: list[str] = []
         self.left: list[str] = []
-        self.done, self.lacks, self.code = 0, None, 0
+        self.done, self.lacks, self.code, self.packages = 0, None, 0, False
 
     def follow(self, text: str, commands: bool = True) -> None:
         """Follows all blocks of a page; its sessions only, where commands is False."""
         for kind, block in blocks(text):
             if kind == "python" and ">>>" in block:
                 self.session(block)
-            elif kind == "python" and commands:
+            elif kind in ("python", "toml") and commands:
                 self.file(block)
             elif kind == "console" and commands:
                 self.console(block)
@@ -93,11 +94,27 @@ class Reader:
         self.done += 1
         name = re.match(r"# (\S+)", block)
         assert name, f"a block that is neither a session nor begins with a file's name: {block}"
-        (self.folder / name[1]).write_text(block, encoding="utf-8")
+        path = self.folder / name[1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block, encoding="utf-8")
+        if path.name == "pyproject.toml":
+            self.install(tomllib.loads(block)["project"])
+
+    def install(self, project: dict) -> None:
+        """What pip would write for a package of the folder: its name and entry points. The folder is on the path."""
+        self.packages = True
+        metadata = self.folder / f"{project['name']}-{project['version']}.dist-info"
+        metadata.mkdir()
+        about = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+        (metadata / "METADATA").write_text(about, encoding="utf-8")
+        lines = []
+        for group, points in project["entry-points"].items():
+            lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+        (metadata / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
 
     def console(self, block: str) -> None:
         steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
-        lacks = self.lacks or missing(block)
+        lacks = None if self.packages else self.lacks or missing(block)  # a page's own backend is not of this process
         if lacks:
             self.left += [lacks]
             return
@@ -111,14 +128,16 @@ class Reader:
                 self.wrong.append(f"{command}\nExpected:\n{wanted}\nGot:\n{got}")
 
     def shell(self, command: str) -> str:
-        """What a command prints, on stdout and stderr; `accel` runs in this process where no variable is set."""
+        """What a command prints, on stdout and stderr; `accel` runs in this process where no variable is set and no
+        package was made."""
         words = shlex.split(command)
-        if words[0] == "accel":
+        if words[0] == "accel" and not self.packages:
             printed = io.StringIO()
             with redirect_stdout(printed), redirect_stderr(printed):
                 self.code = run(words[1:])
             return printed.getvalue()
-        here = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        paths = filter(None, (str(self.folder), os.environ.get("PYTHONPATH")))
+        here = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         while re.fullmatch(r"[A-Z_]+=.*", words[0]):
             name, _, value = words.pop(0).partition("=")
             here[name] = value
@@ -205,7 +224,7 @@ def test_what_is_not_there_is_said(tmp_path):
 
 
 def test_every_block_is_of_a_kind_that_is_followed():
-    kinds = {"python", "console", "text", "shell"}
+    kinds = {"python", "toml", "console", "text", "shell"}
     for page in PAGES:
         if name_of(page) not in NOT_RUN:
             found = blocks(page.read_text(encoding="utf-8"))
