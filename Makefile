@@ -63,6 +63,7 @@ check: $(DONE)/accel $(DONE)/extra-dev
 
 docs: $(DONE)/accel $(DONE)/extra-docs
 	$(BIN)/python docs/generate.py --check
+	rm -rf build/site build/doctrees
 	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/doctrees docs build/site
 	$(call where,the site is in build/site)
 

@@ -2,7 +2,7 @@
 
 Pages are Markdown that also reads well where the repository is shown. Two things are done to their text: a block
 ``{api}`` becomes the entries of public names (api.py), and a link to a file outside docs/ becomes its path, as the site
-has no copy of the repository.
+has no copy of the repository. Where there is a clone, a report is drawn of the result files of the bench suite.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import api
 
 import accel
+from accel.bench.report import html
+from accel.bench.result.file import load
 
 project = "accel"
 author = "the accel contributors"
@@ -54,6 +56,7 @@ html_theme_options = {
 html_sidebars = {"index": []}
 copyright = "the accel contributors, Apache-2.0"
 
+RESULTS = Path(__file__).parents[1] / "bench" / "results"
 OUTSIDE = re.compile(r"\[([^\]]*)\]\(\.\./((?:\.\./)*[^)#]+)(#[^)]*)?\)")
 
 
@@ -73,6 +76,16 @@ def read(app: Any, name: str, source: list[str]) -> None:
     source[0] = OUTSIDE.sub(lambda found: _outside(found, page), api.expand(source[0]))
 
 
+def draw(app: Any, error: Exception | None) -> None:
+    """Sphinx's event build-finished: draws the report on the result files, where there is a clone."""
+    names = ("quick-cpu", "quick-cpu-avx2", "quick-opencl-intel", "quick-opencl-pocl", "quick-triton-h200")
+    files = [RESULTS / f"{name}.json" for name in names]
+    if error is None and app.builder.format == "html" and all(map(Path.is_file, files)):
+        text = html.render([load(file) for file in files])
+        (Path(app.outdir) / "results-quick.html").write_text(text, encoding="utf-8")
+
+
 def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", read)
+    app.connect("build-finished", draw)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
