@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NAMESPACES = ("accel", "accel.nn", "accel.linalg", "accel.fft", "accel.special", "accel.random", "accel.optim")
+if find_spec("torch") is not None:
+    NAMESPACES += ("accel.torch",)
 
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="only in a source folder: docs/ is not installed")
 
@@ -110,3 +113,29 @@ def test_a_page_loads_nothing_from_a_network(built):
     for style in built[0].rglob("*.css"):
         assert not LOADS.search(style.read_text(encoding="utf-8")), style.name
     assert (built[0] / "searchindex.js").stat().st_size > 100_000
+
+
+def unknown(text: str) -> set[str]:
+    """Names ``accel.x`` in code that are none. A trailing dot or star stands for what follows."""
+    names = {name.rstrip(".") for name in re.findall(r"(?<![\w/.@-])accel(?:\.\w+)+\.?(?!\w|\.?\*)", text)}
+    return {name for name in names if not resolves(name)}
+
+
+def resolves(name: str) -> bool:
+    words = name.split(".")
+    value = import_module(words[0])
+    for n, word in enumerate(words[1:], 2):
+        if not hasattr(value, word):
+            try:
+                import_module(".".join(words[:n]))
+            except ModuleNotFoundError:
+                return False
+        value = getattr(value, word)
+    return True
+
+
+def test_every_name_that_a_page_mentions_is_there():
+    assert unknown("`accel.nn.softmax(x)` and `accel.nn.softmaxx`, accel.sums") == {"accel.nn.softmaxx", "accel.sums"}
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        assert unknown(" ".join(re.findall(r"`[^`\n]+`", text))) == set(), page.name
