@@ -4,6 +4,7 @@
 #   make test       the whole test suite; PYTEST_ARGS="-k matmul" for a part of it
 #   make gpu        what a machine with a GPU can show, within ten minutes, in one folder to keep and send
 #   make check      formatters and linters; generated pages of docs/ are not stale; GPUs' code is not worse than they say
+#   make docs       the site, of docs/, into build/site: open build/site/index.html
 #   make sanitize   the C++ kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make deep       the test suite with many random examples, and the tests marked slow
 #   make clean      removes everything that make made
@@ -30,7 +31,7 @@ BEGUN := $(shell date +%s)
 say = @printf '\n== %s\n' "$(1)"
 where = $(call say,$(1) after $$(($$(date +%s) - $(BEGUN))) s. accel is in $(BIN); to use it: . $(BIN)/activate)
 
-.PHONY: demo test gpu check sanitize deep clean
+.PHONY: demo test gpu check docs sanitize deep clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -59,6 +60,12 @@ check: $(DONE)/accel $(DONE)/extra-dev
 	$(BIN)/clang-format --dry-run -Werror $(CXX_SOURCES)
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python docs/gpu_code.py --check
+
+docs: $(DONE)/accel $(DONE)/extra-docs
+	$(BIN)/python docs/generate.py --check
+	rm -rf build/site build/doctrees
+	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/doctrees docs build/site
+	$(call where,the site is in build/site)
 
 sanitize: $(DONE)/accel $(DONE)/extra-all
 	PATH="$(abspath $(BIN)):$$PATH" tests/native/sanitize.sh
@@ -90,12 +97,13 @@ $(DONE)/extra-all: pyproject.toml constraints.txt | $(DONE)/accel
 	$(call say,installing what the tests need. torch for CUDA is some gigabytes: minutes)
 	grep -v '^triton==' constraints.txt >$(DONE)/constraints-but-triton.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --constraint $(DONE)/constraints-but-triton.txt \
-	  "$$(echo $(WHEELS)/*.whl)[opencl,opencl-cpu,torch,demo,bench,test]"
+	  "$$(echo $(WHEELS)/*.whl)[opencl,opencl-cpu,torch,demo,bench,test,docs]"
 	$(PIP) --no-deps "$$(grep '^triton==' constraints.txt)" "$$(grep '^facenet-pytorch==' constraints.txt)"
 	touch $@
 
 $(DONE)/extra-demo: EXTRAS := demo,opencl-cpu
 $(DONE)/extra-dev: EXTRAS := dev
+$(DONE)/extra-docs: EXTRAS := docs
 $(DONE)/extra-%: pyproject.toml constraints.txt | $(DONE)/accel
 	$(call say,installing the extras $(EXTRAS) from pip: a minute or two)
 	$(PIP) "$$(echo $(WHEELS)/*.whl)[$(EXTRAS)]"

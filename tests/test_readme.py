@@ -1,20 +1,21 @@
-"""What README.md and docs/ show is what happens: Python sessions, outputs, commands, links, and what is not there."""
+"""What README.md and docs/ name is there: commands, options, links, and what is said not to be there.
+
+That their blocks run is in test_pages.py.
+"""
 
 from __future__ import annotations
 
-import doctest
 import io
 import re
 import shlex
-from contextlib import redirect_stderr, redirect_stdout
-from importlib.util import find_spec
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import click
 import pytest
 
 import accel
-from accel.cli import commands, run
+from accel.cli import commands
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -24,83 +25,11 @@ PAGES = sorted(
     [
         README,
         ROOT / "CONTRIBUTING.md",
-        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("tests/*/README.md"),
         *ROOT.glob("bench/*/README.md"),
     ]
 )
-
-
-def blocks(kind: str, text: str = TEXT) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
-SESSIONS = [block for block in blocks("python") if ">>>" in block]
-
-
-def differences(session: str) -> str:
-    """What a Python session prints otherwise than it is written."""
-    test = doctest.DocTestParser().get_doctest(session, {}, README.name, README.name, 0)
-    out = io.StringIO()
-    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=out.write)
-    return out.getvalue()
-
-
-def missing(session: str) -> str | None:
-    """What a session needs that is not there: a package that it imports, a device that it names."""
-    named = re.findall(r"^>>> import (.*)$", session, re.MULTILINE)
-    for name in (word.split()[0] for line in named for word in line.split(", ")):
-        if find_spec(name) is None:
-            return f"{name} is not installed"
-    for name in re.findall(r'device="(\S+?)"', session):
-        try:
-            accel.device(name)
-        except accel.AccelError as error:
-            return str(error)
-    return None
-
-
-@pytest.mark.parametrize("session", SESSIONS, ids=range(len(SESSIONS)))
-def test_a_session_prints_what_is_written(session):
-    reason = missing(session)
-    if reason:
-        pytest.skip(reason)
-    assert differences(session) == ""
-
-
-def test_a_wrong_session_is_seen():
-    """Its control: one digit."""
-    session = next(block for block in SESSIONS if "opencl" in block or "softmax" in block)
-    lines = [">>> import numpy, accel", ">>> float(accel.sum(numpy.ones(3)))", "3.0", ""]
-    assert differences("\n".join(lines)) == ""
-    assert "Expected" in differences("\n".join(lines).replace("3.0", "3.1"))
-    assert ">>>" in session
-
-
-SHOWN = [
-    (command.removeprefix("$ accel "), output)
-    for block in blocks("console")
-    for command, output in re.findall(r"^(\$ accel .*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
-]
-"""Commands of README.md with the outputs that stand below them."""
-
-REPEATED = [shown for shown in SHOWN if shown[0].split()[0] in ("explain", "bench") and "example:0" not in shown[0]]
-"""Those whose output does not depend on the machine, or on another package."""
-
-
-@pytest.mark.parametrize(("command", "output"), REPEATED, ids=[command for command, _ in REPEATED])
-def test_a_command_prints_what_is_written(command, output, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    words, _, last = command.partition(" | tail -")
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        run(shlex.split(words))
-    lines = printed.getvalue().splitlines()
-    assert lines[-int(last) if last else 0 :] == output.splitlines()
-
-
-def test_there_are_commands_to_repeat():
-    assert {command.split()[0] for command, _ in REPEATED} == {"explain", "bench"}
 
 
 def written() -> list[tuple[str, str]]:

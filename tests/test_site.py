@@ -1,0 +1,141 @@
+"""The site: it has every public name, loads nothing from a network, and a mistake in a page fails its building."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+NAMESPACES = ("accel", "accel.nn", "accel.linalg", "accel.fft", "accel.special", "accel.random", "accel.optim")
+if find_spec("torch") is not None:
+    NAMESPACES += ("accel.torch",)
+
+pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="only in a source folder: docs/ is not installed")
+
+
+@cache
+def api():
+    """The module docs/api.py."""
+    spec = spec_from_file_location("site_api", DOCS / "api.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def entries() -> dict[str, list[str]]:
+    """By name, the texts of its entries on all pages."""
+    found: dict[str, list[str]] = {}
+    for page in sorted((DOCS / "reference").glob("*.md")):
+        text = api().expand(page.read_text(encoding="utf-8"))
+        for fence, name, body in re.findall(
+            r"^(:{3,})\{py:\w+\} (accel[\w.]*)(.*?)^\1$", text, re.MULTILINE | re.DOTALL
+        ):
+            assert fence
+            found.setdefault(name, []).append(body)
+    return found
+
+
+def test_every_public_name_is_in_the_reference_once():
+    expected = {f"{module}.{name}" for module in NAMESPACES for name in api().public(module)}
+    assert len(expected) > 400
+    assert expected - set(entries()) == set()
+    assert {name: len(texts) for name, texts in entries().items() if len(texts) != 1} == {}
+
+
+def test_an_entry_has_what_the_op_table_knows():
+    (matmul,) = entries()["accel.matmul"]
+    assert matmul.startswith("(a, b, /, *, dtype=None)\n")
+    assert "Class *bound*: float16, bfloat16." in matmul and "`triton.matmul`" in matmul
+    assert "Compiled composition" in entries()["accel.nn.softmax"][0]
+    (random,) = entries()["accel.random.Generator"]
+    assert "{py:method} normal(" in random and "self" not in random.partition("{py:method} normal(")[2].split(")")[0]
+
+
+def test_text_that_looks_like_markdown_stays_text():
+    assert api()._text("e**x and b**2, [0, 1], `a * b`\nSource: it") == [
+        r"e\*\*x and b\*\*2, \[0, 1\], `a * b`", "", "Source: it",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> tuple[Path, str]:
+    """The site, built with two mistakes in a copy of its source: a link to no page, and a page that nothing lists."""
+    if find_spec("sphinx") is None:
+        pytest.skip("sphinx is not installed: pip install '.[docs]'")
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(ROOT / "docs", folder / "docs")
+    for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, folder / name)
+    start = folder / "docs" / "start.md"
+    text = start.read_text(encoding="utf-8")
+    start.write_text(text + "\n[nowhere](no-such-page.md)\n[no heading](settings.md#none)\n", encoding="utf-8")
+    (folder / "docs" / "alone.md").write_text("# Alone\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", folder / "docs", folder / "site"],
+        capture_output=True, encoding="utf-8", timeout=300,
+    )  # fmt: skip
+    assert done.returncode != 0
+    return folder / "site", done.stderr
+
+
+@pytest.mark.slow
+def test_only_the_mistakes_are_warnings(built):
+    warnings = re.findall(r"^(\S+?)(?::\d+)?: WARNING: (.*)$", built[1], re.MULTILINE)
+    assert sorted((Path(page).name, re.search(r"\[([\w.]+)\]$", text)[1]) for page, text in warnings) == [
+        ("alone.md", "toc.not_included"), ("start.md", "myst.xref_missing"), ("start.md", "myst.xref_missing"),
+    ]  # fmt: skip
+
+
+LOADS = re.compile(
+    r"""(?:src|href)=["'](?:https?:)?//[^"']+["'][^>]*>|url\((?:["']?)(?:https?:)?//|@import ["']?(?:https?:)?//"""
+)
+
+
+@pytest.mark.slow
+def test_a_page_loads_nothing_from_a_network(built):
+    """Links that a reader may follow are no loads; scripts, style sheets, pictures and fonts are."""
+    assert LOADS.search('<script src="https://cdn.example/x.js"></script>'), "control"
+    pages = sorted(built[0].rglob("*.html"))
+    assert len(pages) > 30
+    for page in pages:
+        text = re.sub(r"<a\s[^>]*>|<link rel=\"(?:canonical|license)\"[^>]*>", "", page.read_text(encoding="utf-8"))
+        assert not LOADS.search(text), page.name
+    for style in built[0].rglob("*.css"):
+        assert not LOADS.search(style.read_text(encoding="utf-8")), style.name
+    assert (built[0] / "searchindex.js").stat().st_size > 100_000
+
+
+def unknown(text: str) -> set[str]:
+    """Names ``accel.x`` in code that are none. A trailing dot or star stands for what follows."""
+    names = {name.rstrip(".") for name in re.findall(r"(?<![\w/.@-])accel(?:\.\w+)+\.?(?!\w|\.?\*)", text)}
+    return {name for name in names if not resolves(name)}
+
+
+def resolves(name: str) -> bool:
+    words = name.split(".")
+    value = import_module(words[0])
+    for n, word in enumerate(words[1:], 2):
+        if not hasattr(value, word):
+            try:
+                import_module(".".join(words[:n]))
+            except ModuleNotFoundError:
+                return False
+        value = getattr(value, word)
+    return True
+
+
+def test_every_name_that_a_page_mentions_is_there():
+    assert unknown("`accel.nn.softmax(x)` and `accel.nn.softmaxx`, accel.sums") == {"accel.nn.softmaxx", "accel.sums"}
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        assert unknown(" ".join(re.findall(r"`[^`\n]+`", text))) == set(), page.name
