@@ -37,7 +37,7 @@ def built(tmp_path_factory: Any) -> Path:
 def child(*arguments: Any, interpreted: bool = True) -> Any:
     environment = {**os.environ, "TRITON_INTERPRET": "1" if interpreted else "0"}
     given = [sys.executable, "-P", "-W", "ignore", str(CHILD), *map(str, arguments)]
-    ran = subprocess.run(given, env=environment, capture_output=True, text=True, timeout=600)
+    ran = subprocess.run(given, env=environment, capture_output=True, encoding="utf-8", timeout=600)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 
