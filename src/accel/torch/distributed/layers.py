@@ -118,7 +118,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, call: _Call) -> Any:
         ctx.save_for_backward(x, weight)
-        ctx.call, ctx.biased = call, bias is not None
+        ctx.call = call
         rows = rows_of(x)
         if call.split != "in":
             made = _whole.forward(rows, weight, *([] if bias is None else [bias]))
