@@ -185,8 +185,10 @@ def missing(block: str) -> str | None:
 def test_a_page_can_be_followed(page, tmp_path, monkeypatch):
     (tmp_path / "bench").symlink_to(ROOT / "bench")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCEL_DEVICE", "cpu")  # of processes; pages are written for a machine without a GPU
     reader = Reader(tmp_path)
-    reader.follow(page.read_text(encoding="utf-8"), commands=name_of(page) not in NOT_RUN)
+    with accel.config(device="cpu"):
+        reader.follow(page.read_text(encoding="utf-8"), commands=name_of(page) not in NOT_RUN)
     assert not reader.wrong, "\n".join(reader.wrong)
     if reader.left:
         pytest.skip(f"{reader.done} blocks were followed; not the others: {'; '.join(dict.fromkeys(reader.left))}")
