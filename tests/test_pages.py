@@ -1,6 +1,6 @@
 """What README.md and the pages of the site show is what happens: their blocks run, and their output is compared.
 
-A page is followed from its top to its end, in a folder of its own. By the kind of a block:
+A page is followed from its top to its end, in a folder of its own, which has bench/ as a clone has. By kinds of blocks:
 
     python     with ``>>>``: a session, in doctest's form. One that imports begins anew, others go on with its names.
                Without: a file, whose name is the comment in its first line; toml likewise
@@ -18,6 +18,7 @@ import doctest
 import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -40,6 +41,9 @@ NOT_RUN = {
     "docs/cpu.md", "docs/gpu-code.md", "docs/numerics.md", "docs/quantization.md", "docs/receipts.md", "docs/torch.md",
     "docs/tuning.md",
 }  # fmt: skip
+SLOW = {"docs/howto/tune.md"}
+"""Pages whose commands start processes of their own."""
+
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CHECKER, FLAGS = doctest.OutputChecker(), doctest.ELLIPSIS
 
@@ -128,25 +132,36 @@ class Reader:
                 self.wrong.append(f"{command}\nExpected:\n{wanted}\nGot:\n{got}")
 
     def shell(self, command: str) -> str:
-        """What a command prints, on stdout and stderr; `accel` runs in this process where no variable is set and no
-        package was made."""
-        words = shlex.split(command)
-        if words[0] == "accel" and not self.packages:
+        """What a command prints, on stdout and stderr. It runs in this process, which has imported accel already, where
+        no variable is set and no package was made."""
+        words, variables = shlex.split(command), {}
+        while re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            name, _, variables[name] = words.pop(0).partition("=")
+        if not variables and not self.packages and (words[0] == "accel" or words[1].endswith(".py")):
             printed = io.StringIO()
             with redirect_stdout(printed), redirect_stderr(printed):
-                self.code = run(words[1:])
+                self.code = run(words[1:]) if words[0] == "accel" else program(words[1:])
             return printed.getvalue()
         paths = filter(None, (str(self.folder), os.environ.get("PYTHONPATH")))
-        here = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-        while re.fullmatch(r"[A-Z_]+=.*", words[0]):
-            name, _, value = words.pop(0).partition("=")
-            here[name] = value
+        here = os.environ | variables | {"PYTHONPATH": os.pathsep.join(paths)}
         call = {"python": [sys.executable], "accel": [sys.executable, "-m", "accel"]}[words[0]] + words[1:]
         done = subprocess.run(
             call, env=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", timeout=300
         )
         self.code = done.returncode
         return done.stdout
+
+
+def program(words: list[str]) -> int:
+    """Runs a program by its file's name and arguments, and returns its exit code."""
+    given, sys.argv = sys.argv, words
+    try:
+        runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as end:
+        return end.code or 0
+    finally:
+        sys.argv = given
+    return 0
 
 
 def missing(block: str) -> str | None:
@@ -164,11 +179,16 @@ def missing(block: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=[pytest.mark.slow] * (name_of(p) in SLOW), id=name_of(p)) for p in PAGES]
+)
 def test_a_page_can_be_followed(page, tmp_path, monkeypatch):
+    (tmp_path / "bench").symlink_to(ROOT / "bench")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCEL_DEVICE", "cpu")  # of processes; pages are written for a machine without a GPU
     reader = Reader(tmp_path)
-    reader.follow(page.read_text(encoding="utf-8"), commands=name_of(page) not in NOT_RUN)
+    with accel.config(device="cpu"):
+        reader.follow(page.read_text(encoding="utf-8"), commands=name_of(page) not in NOT_RUN)
     assert not reader.wrong, "\n".join(reader.wrong)
     if reader.left:
         pytest.skip(f"{reader.done} blocks were followed; not the others: {'; '.join(dict.fromkeys(reader.left))}")
