@@ -81,6 +81,7 @@ class OpSpec:
     keeps_order: whether the result lies in memory as its operands do, where these lie alike without gaps; else it is
     row-major.
     in_place: whether it writes to a part of an output that is always given, and leaves the rest of it as it was.
+    selects: whether it reads no more elements of its first operand than the result has.
     dtypes: operand dtypes that it takes. flops, bytes: of one call, from operand layouts and outputs.
     """
 
@@ -100,6 +101,7 @@ class OpSpec:
     namespace: str = ""
     keeps_order: bool = False
     in_place: bool = False
+    selects: bool = False
     adapt: Callable[[tuple[Layout, ...], Any], Callable[..., Any] | Seen | None] = lambda layouts, params: None
     decompose: Callable[..., Any] | None = None
     decomposes: Callable[[Any], bool] = lambda params: True
@@ -120,8 +122,12 @@ class OpSpec:
 
     def bytes(self, inputs: tuple[Layout, ...], outputs: tuple[Output, ...]) -> int:
         """Bytes that one call must read and write at least."""
-        read = sum(x.size * x.dtype.itemsize for x in inputs)
-        return read + sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in outputs)
+        written = [int(np.prod(shape)) for shape, _ in outputs]
+        read = [x.size for x in inputs]
+        if self.selects:
+            read[0] = min(read[0], written[0])
+        sizes = zip((*read, *written), (*(x.dtype for x in inputs), *(dtype for _, dtype in outputs)), strict=True)
+        return sum(size * dtype.itemsize for size, dtype in sizes)
 
 
 def _in_float_environment(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -339,6 +339,17 @@ def test_operations_bytes_and_outputs():
     assert cost.flops(add) == 24 and cost.moved_bytes(add) == 2 * (24 + 6 + 24)
     cast = case("astype", [Operand((100,), "float32")], dtype="int8")
     assert cost.moved_bytes(cast) == 500 and cost.output(cast)[1].name == "int8"
+    rows = case("take", [Operand((32000, 16), "float32"), Operand((8,), "int64", values="below-32000")], axis=0)
+    assert cost.moved_bytes(rows) == 4 * 2 * 8 * 16 + 8 * 8
+    heads = [Operand((1, 4, 3, 8), "float32"), Operand((1, 2, 5, 8), "float32"), Operand((1, 2, 5, 8), "float32")]
+    attention = case("scaled_dot_product_attention", heads, enable_gqa=True)
+    assert cost.flops(attention) == 4 * 2 * 3 * 5 * 8 * 2
+
+
+def test_a_model_attends_to_more_than_the_first_keys():
+    """torch's is_causal begins at the first key: of fewer queries than keys, as with a cache, the rest are not read."""
+    causal = [w for w in select("models") if dict(w.keywords).get("is_causal")]
+    assert causal and all(w.operands[0].shape[-2] == w.operands[1].shape[-2] for w in causal)
     assert cost.flops(case("exp", [Operand((10,), "float32")])) > 100
     assert cost.operations("add", "float32") == 1 and cost.operations("positive", "float32") == 0
     assert cost.operations("add", "int8") == 1 and cost.operations("less", "float32") == 0

@@ -297,6 +297,7 @@ TAKE, TAKE_ALONG_AXIS, GATHER = (
             dtypes=tuple(TABLE.values()),
             arguments=("x", "indices"),
             namespace=namespace,
+            selects=True,
         )
     )
     for function, canonical, namespace in (
