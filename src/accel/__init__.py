@@ -35,6 +35,7 @@ from .errors import (
     RangeError,
     RankError,
     ShapeError,
+    SizeError,
     UnsupportedError,
 )
 from .explain import explain
