@@ -20,7 +20,7 @@ from accel.cli import commands
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.exists(), reason="only in a source folder: README.md is not installed")
-TEXT = README.read_text(encoding="utf-8") if README.exists() else ""
+STATUS = ROOT / "docs" / "status.md"
 PAGES = sorted(
     [
         README,
@@ -65,6 +65,10 @@ def test_every_command_that_a_page_names_is_there():
     assert [(page, why) for page, line in named if (why := refused(line))] == []
 
 
+def test_the_first_page_is_short():
+    assert len(README.read_text(encoding="utf-8").splitlines()) < 120
+
+
 @pytest.mark.parametrize("line", ["benchmark run", "bench run --sweet quick", "conform --exaples 3", "bench reports X"])
 def test_a_command_that_is_not_there_is_seen(line):
     """Its control."""
@@ -92,7 +96,7 @@ STANDARD = (
 
 
 def test_the_list_of_what_is_not_there_is_complete():
-    section = TEXT.partition("## Not there")[2].partition("\n[CONTRIBUTING")[0]
+    section = STATUS.read_text(encoding="utf-8").partition("## Not there")[2]
     named = set(re.findall(r"`(\w+)`", section))
     absent = {name for name in STANDARD if not hasattr(accel, name)}
     assert absent <= named, "functions of the standard that are neither there nor in the list"
