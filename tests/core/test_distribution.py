@@ -95,7 +95,7 @@ def test_its_page_on_an_index_has_no_link_that_leads_nowhere(unpacked):
     assert metadata["Name"] == "accel-ops"
     assert metadata["License-Expression"] == "Apache-2.0"
     page = metadata.get_payload()
-    assert "## Not there" in page and "docs/ops.md" in page
+    assert "## New hardware" in page and "docs/ops.md" in page
     assert "](" not in page.replace("](http", "")
     assert "](docs/ops.md)" in (unpacked / "README.md").read_text(encoding="utf-8"), (
         "the control: README has such links"
