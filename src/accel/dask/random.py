@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import random as whole
 from ..array import Array as Memory
-from ..composition import RECORDER
+from ..composition import recorded_by
 from ..conversion import to_numpy
 from ..errors import UnsupportedError
 from ..layout import Shape, broadcast_strides, row_major
@@ -74,11 +74,8 @@ class Generator(whole.Generator):
         return [Generator(child.state["key"]) for child in super().spawn(n_children)]
 
     def _drawn(self, shape: Shape, operands: tuple[Memory, ...], draw: Callable[[Shape], Any]) -> Any:
-        token = RECORDER.set(_Drawing())
-        try:
+        with recorded_by(_Drawing()):
             return Array(draw(shape).buffer)
-        finally:
-            RECORDER.reset(token)
 
     def _refused(self, name: str) -> Any:
         raise UnsupportedError(f"{name}: is not shared out between chunks; accel.random has it in one process")

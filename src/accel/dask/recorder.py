@@ -7,14 +7,13 @@ order of docs/numerics.md, are the primitives below it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from .. import dispatch
 from ..array import Array, Symbol
-from ..composition import RECORDER
+from ..composition import recorded_by
 from ..conversion import given_number, to_numpy
 from ..errors import ArgumentError, DtypeError, UnsupportedError
 from ..graph.trace import passed_on
@@ -70,7 +69,7 @@ class Recorder:
     def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
         """The results of a call: arrays on grids of tasks."""
         if not any(isinstance(x.buffer, Symbol) for x in inputs):
-            with _recording(None):
+            with recorded_by(None):
                 return dispatch.call(spec, tuple(inputs), params, out)
         if out is not None:
             raise ArgumentError(f"{spec.name}: chunked arrays are not written into; use the result instead")
@@ -106,22 +105,13 @@ def _operand(x: Array) -> Grid | work.Number:
 def _logged(spec: OpSpec, inputs: Sequence[Array], params: Any) -> tuple[chunkwise.Log, Any]:
     """What the body of a composed op calls, and what it returns."""
     log: chunkwise.Log = []
-    with _recording(Recorder(log)):
+    with recorded_by(Recorder(log)):
         return log, spec.decompose(*inputs, params)  # type: ignore[misc]
-
-
-@contextmanager
-def _recording(recorder: Recorder | None) -> Iterator[None]:
-    token = RECORDER.set(recorder)
-    try:
-        yield
-    finally:
-        RECORDER.reset(token)
 
 
 def described(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
     """What a function of accel's makes of arrays on grids."""
-    with _recording(Recorder()):
+    with recorded_by(Recorder()):
         return function(*arguments, **keywords)
 
 

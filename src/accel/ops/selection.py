@@ -11,8 +11,8 @@ import numpy as np
 
 from .. import interop
 from ..array import Array
-from ..config import config
 from ..conversion import from_numpy
+from ..devices import device as device_named
 from ..dtypes import BOOL, INT64
 from ..errors import ArgumentError, shown
 from ..indexing import is_integer
@@ -199,11 +199,9 @@ def _expanded(x: Array, key: Any) -> tuple[list[Any], list[bool]]:
 
 def _look_at_list(what: str, numbers: list[Any], x: Array, axis: int) -> None:
     """A list is looked at here for a device that the host does not read, as its copy there is looked at later."""
-    if x.device.host or config.check == "off" or not numbers:
-        return
-    length, at = x.shape[axis], np.asarray(numbers)
-    if (bad := at[(at < -length) | (at >= length)]).size:
-        raise IndexError(f"{what}: {bad.flat[0]} is out of range for an axis of length {length}")
+    if numbers and not x.device.host:
+        here = as_positions("index", "key", from_numpy(np.asarray(numbers), device_named("cpu")))
+        check_positions(what, here, x.shape[axis])
 
 
 def _is_mask(item: Any) -> bool:

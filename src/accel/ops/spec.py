@@ -122,12 +122,11 @@ class OpSpec:
 
     def bytes(self, inputs: tuple[Layout, ...], outputs: tuple[Output, ...]) -> int:
         """Bytes that one call must read and write at least."""
-        written = [int(np.prod(shape)) for shape, _ in outputs]
-        read = [x.size for x in inputs]
+        read = [(x.size, x.dtype) for x in inputs]
+        written = [(int(np.prod(shape)), dtype) for shape, dtype in outputs]
         if self.selects:
-            read[0] = min(read[0], written[0])
-        sizes = zip((*read, *written), (*(x.dtype for x in inputs), *(dtype for _, dtype in outputs)), strict=True)
-        return sum(size * dtype.itemsize for size, dtype in sizes)
+            read[0] = min(read[0][0], written[0][0]), read[0][1]
+        return sum(size * dtype.itemsize for size, dtype in (*read, *written))
 
 
 def _in_float_environment(function: Callable[..., Any]) -> Callable[..., Any]:

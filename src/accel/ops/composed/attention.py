@@ -14,12 +14,12 @@ from ...arguments import integer, switch, word
 from ...array import Array
 from ...dtypes import BOOL, INT64, TABLE, UINT64, DType
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
-from ...layout import Layout, Shape
+from ...layout import Shape
 from ...layout import broadcast_shapes as common_shape
 from ...numerics import HEAD
 from .. import bounds
 from ..compose import AnyOperand, Indices, Operand, composed
-from ..parameters import Attention
+from ..parameters import Attention, attention_flops
 from ..pieces import filled
 from ..primitive.pointwise import astype
 from ..views import broadcast_to, reshape
@@ -38,15 +38,9 @@ def _samples(dtype: DType) -> Any:
     return attention_family.public(dtype)
 
 
-def _flops(inputs: tuple[Layout, ...], outputs: Any) -> int:
-    """Of every query with every key, whatever hides some of them."""
-    query, key, value = inputs[:3]
-    return 2 * query.size * key.shape[-2] + 2 * query.size // query.shape[-1] * key.shape[-2] * value.shape[-1]
-
-
 @composed(
     reference=exact_attention.of_public, bound=exact_attention.bound_of_public, bits=bounds.unless_fast,
-    samples=_samples, widen=False, flops=_flops,
+    samples=_samples, widen=False, flops=attention_flops,
 )  # fmt: skip
 def scaled_dot_product_attention(
     query: Operand,

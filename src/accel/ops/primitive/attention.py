@@ -19,7 +19,7 @@ from ...scalar.evaluate import evaluate
 from .. import bounds, canonical
 from ..attention_derivative import attention_vjp
 from ..composed import exact_attention
-from ..parameters import ATTENTION_OPERANDS, Attention, attention_sizes
+from ..parameters import ATTENTION_OPERANDS, Attention, attention_flops, attention_sizes
 from ..spec import Inferred, OpSpec, Output, Primitive
 
 if TYPE_CHECKING:
@@ -214,13 +214,6 @@ def _samples(dtype: DType) -> Any:
     return attention_family.primitive(dtype)
 
 
-def _flops(inputs: tuple[Layout, ...], outputs: Sequence[Output]) -> int:
-    query, key, value, *others = inputs
-    columns = [x.shape[1] for x in others if x.dtype is INT64 and x.ndim == 2]  # of a table of pages
-    keys = key.shape[2] * (columns[0] if columns else 1)
-    return 2 * query.size * keys + 2 * query.size // query.shape[-1] * keys * value.shape[-1]
-
-
 registry.register(
     OpSpec(
         name="attention",
@@ -236,7 +229,7 @@ registry.register(
         dtypes=FLOATS,
         arguments=("query", "key", "value", *ATTENTION_OPERANDS),
         namespace="internal",
-        flops=_flops,
+        flops=attention_flops,
     )
 )
 
