@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kBatch = 1024;                     // elements that go through all steps together, in L1
 constexpr int64_t kSlotBytes = kBatch * 8 + 3 * 64;  // skewed, so that slots do not share the low bits of addresses
-constexpr int64_t kMinRow = 256;                     // shorter rows are gathered, several to a block
+constexpr int64_t kMinRow = 80;                      // shorter rows are gathered, several to a block
 constexpr int64_t kDirect = 1 << 16;                 // elements between checkpoints where no block is in L1
 constexpr int64_t kSharedBytes = 1 << 16;            // of one operand, past which a thread that is awake may help
 constexpr int64_t kTile = 32;                        // elements by elements of a block that crosses two dimensions
