@@ -118,7 +118,8 @@ class BuildNative(build_ext):
     def build_extensions(self) -> None:
         build = Path(self.build_temp)
         generated = build / "generated"
-        isas = chosen_isas(BUILD_ISA, self.compiler.compiler_so[:1])
+        compiler = getattr(self.compiler, "compiler_so", [])
+        isas = chosen_isas(BUILD_ISA, list(itertools.takewhile(lambda word: not word.startswith("-"), compiler)))
         generate(generated, isas)
         jobs = {ext.name: [Job(source, build, []) for source in ext.sources] for ext in self.extensions}
         if CPU.name in jobs:
