@@ -10,7 +10,8 @@
 #   make clean      removes everything that make made
 #
 # PYTHON: the interpreter (3.11 to 3.13). VENV: the virtual environment. JOBS: processes that test, and files that are
-# compiled, at once. GPU_ARGS: options of .ci/gpu, "--help" prints them.
+# compiled, at once. ACCEL_BUILD_ISA: instruction sets to compile for, see docs/settings.md. GPU_ARGS: options of
+# .ci/gpu, "--help" prints them.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -26,6 +27,13 @@ BUILD_TOOLS := setuptools pybind11 numpy ml_dtypes
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md LICENSE $(shell find src kernels bench csrc -type f \
   -not -name '*.py[cod]' -not -name '*.so' -not -path '*.egg-info/*')
 CXX_SOURCES := $(shell find csrc tests -name '*.cpp' -o -name '*.hpp')
+
+# What is tested is compiled for every instruction set, and so is what once was; else for this machine's CPU.
+ifndef ACCEL_BUILD_ISA
+ACCEL_BUILD_ISA := $(if $(or $(filter test deep sanitize,$(MAKECMDGOALS)),$(wildcard $(DONE)/isa-all)),all,native)
+endif
+export ACCEL_BUILD_ISA
+COMPILED_FOR := $(DONE)/isa-$(subst $() ,,$(ACCEL_BUILD_ISA))
 
 BEGUN := $(shell date +%s)
 say = @printf '\n== %s\n' "$(1)"
@@ -79,9 +87,13 @@ $(DONE)/python: .ci/venv
 	$(PIP) $(BUILD_TOOLS)
 	mkdir -p $(DONE) && touch $@
 
+$(COMPILED_FOR): | $(DONE)/python
+	rm -f $(DONE)/isa-*
+	touch $@
+
 # build/temp.* keeps compiled objects; build/lib.* would put modules into the wheel that the sources have no more
-$(DONE)/accel: $(DONE)/python constraints.txt $(SOURCES)
-	$(call say,compiling the C++ kernels $(JOBS) files at once: 5 to 13 minutes on two cores; what is unchanged is not compiled again)
+$(DONE)/accel: $(DONE)/python $(COMPILED_FOR) constraints.txt $(SOURCES)
+	$(call say,compiling the C++ kernels (instruction sets: $(ACCEL_BUILD_ISA)) $(JOBS) files at once: 5 to 13 minutes on two cores; what is unchanged is not compiled again)
 	rm -rf build/lib* build/bdist* $(WHEELS)
 	. $(VENV)/build-env && ACCEL_BUILD_JOBS="$${ACCEL_BUILD_JOBS:-$(JOBS)}" \
 	  $(BIN)/python -W ignore setup.py --quiet bdist_wheel --dist-dir $(WHEELS)

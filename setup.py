@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import runpy
+import subprocess
 import sys
 import threading
 import time
@@ -49,7 +50,10 @@ ISA_FLAGS = {
     },
     "aarch64": {"baseline": [], "neon": []},
 }
-"""Instruction sets that csrc/families is compiled for, each behind its csrc/isa/<name>.hpp."""
+"""Instruction sets that csrc/families can be compiled for, each behind its csrc/isa/<name>.hpp, the best last."""
+
+# Those that are compiled: "native", "all", or names joined by commas.
+BUILD_ISA = os.environ.get("ACCEL_BUILD_ISA", "native")
 
 EXTENSIONS = {
     "probe_vnni": [*AVX512, "-mavx512vnni"],
@@ -77,7 +81,11 @@ FAMILIES = {
     "memory": [],
     "table": [],
 }
-"""Sources of csrc/families and their own flags, the slowest first."""
+"""Sources of csrc/families and their own flags."""
+
+SECONDS = {"folds": 70, "functions": 60, "matmul": 60, "searches": 20, "scans": 18, "row": 16, "halves": 12}
+SECONDS |= {"avx512vnni": 10, "memory": 10, "attention": 10, "avx512bf16": 8, "butterflies": 8, "casts": 7}
+"""Roughly how long a core compiles a source for one instruction set. The longest start first; progress counts these."""
 
 
 class Job(NamedTuple):
@@ -92,6 +100,13 @@ class Job(NamedTuple):
         return self.folder / self.source.replace(".cpp", ".o")
 
     @property
+    def seconds(self) -> int:
+        folder, name = Path(self.source).parts[-2:]
+        if folder in ("families", "isa"):
+            return SECONDS.get(name.removesuffix(".cpp"), 3)
+        return 13 if folder == "python" else 4
+
+    @property
     def isa(self) -> str:
         """The instruction set as the progress names it; nothing where there is one only."""
         return f" ({self.folder.name})" if self.folder.name in ISA_FLAGS.get(machine(), ()) else ""
@@ -103,23 +118,32 @@ class BuildNative(build_ext):
     def build_extensions(self) -> None:
         build = Path(self.build_temp)
         generated = build / "generated"
-        generate(generated)
+        compiler = getattr(self.compiler, "compiler_so", [])
+        isas = chosen_isas(BUILD_ISA, list(itertools.takewhile(lambda word: not word.startswith("-"), compiler)))
+        generate(generated, isas)
         jobs = {ext.name: [Job(source, build, []) for source in ext.sources] for ext in self.extensions}
         if CPU.name in jobs:
-            jobs[CPU.name] = [*kernel_jobs(build), *jobs[CPU.name]]
+            jobs[CPU.name] = [*kernel_jobs(build, isas), *jobs[CPU.name]]
         includes = {name for ext in self.extensions for name in ext.include_dirs}
         waiting = [job for each in jobs.values() for job in each if self.force or outdated(job.target)]
+        waiting.sort(key=lambda job: -job.seconds)
+        total, done = sum(job.seconds for job in waiting), 0
         begun, numbers, one = time.monotonic(), itertools.count(1), threading.Lock()
 
         def compile_one(job: Job) -> None:
+            nonlocal done
             with one:
-                print(f"compiling {next(numbers)} of {len(waiting)} {job.source}{job.isa}", flush=True)
+                left = (time.monotonic() - begun) * (total - done) / done if done else None
+                how_far = "" if left is None else f" {100 * done // total} %, {left / 60:.1f} min left"
+                print(f"compiling {next(numbers)} of {len(waiting)} {job.source}{job.isa}{how_far}", flush=True)
             self.compiler.compile(
                 [job.source],
                 output_dir=str(job.folder),
                 include_dirs=["csrc", str(generated), *sorted(includes)],
                 extra_postargs=[*FLAGS, "-MMD", *job.flags, *EXTRA_FLAGS],
             )
+            with one:
+                done += job.seconds
 
         with ThreadPoolExecutor(JOBS) as pool:
             list(pool.map(compile_one, waiting))
@@ -163,9 +187,45 @@ def description() -> str:
     return re.sub(r"\[([^]]+)\]\((?!https?:)[^)]+\)", r"\1", text)
 
 
-def kernel_jobs(build: Path) -> list[Job]:
-    """What is compiled for an instruction set."""
-    isas = ISA_FLAGS.get(machine(), {"baseline": []})
+def chosen_isas(wanted: str, compiler: list[str]) -> dict[str, list[str]]:
+    """The instruction sets to compile for, with their flags. "native": baseline, and the best that this machine's CPU
+    has, all where the compiler cannot tell; other names: these and baseline."""
+    every = ISA_FLAGS.get(machine(), {"baseline": []})
+    if wanted == "all":
+        return every
+    if wanted == "native":
+        macros = native_macros(compiler) if any(every.values()) else set()
+        if macros is None:
+            return every
+        names = [[isa for isa, flags in every.items() if {macro(flag) for flag in flags} <= macros][-1]]
+    else:
+        names = [name.strip() for name in wanted.split(",")]
+        if unknown := [name for name in names if name not in every]:
+            raise SystemExit(
+                f"ACCEL_BUILD_ISA={wanted}: no instruction set {', '.join(map(repr, unknown))} of {machine()}; "
+                f"expected native, all, or some of {', '.join(every)}"
+            )
+    return {isa: flags for isa, flags in every.items() if isa in ("baseline", *names)}
+
+
+def native_macros(compiler: list[str]) -> set[str] | None:
+    """What the compiler defines for this machine's CPU; None where it is one that cannot say."""
+    asked = [*compiler, "-march=native", "-dM", "-E", "-x", "c++", os.devnull]
+    try:
+        said = subprocess.run(asked, capture_output=True, encoding="utf-8", errors="replace", timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = {line.split()[1] for line in said.stdout.splitlines() if line.startswith("#define ")}
+    return found if said.returncode == 0 and found else None
+
+
+def macro(flag: str) -> str:
+    """What is defined where a flag -m<feature> is in force."""
+    return f"__{flag.removeprefix('-m').upper()}__"
+
+
+def kernel_jobs(build: Path, isas: dict[str, list[str]]) -> list[Job]:
+    """What is compiled for instruction sets."""
     jobs = [
         Job(
             f"csrc/families/{family}.cpp", build / isa, [*KERNEL_FLAGS, *own, *flags, "-include", f"csrc/isa/{isa}.hpp"]
@@ -173,7 +233,7 @@ def kernel_jobs(build: Path) -> list[Job]:
         for family, own in FAMILIES.items()
         for isa, flags in isas.items()
     ]
-    if machine() == "x86_64":
+    if "avx512" in isas:
         jobs += [Job(f"csrc/isa/{name}.cpp", build, [*KERNEL_FLAGS, *flags]) for name, flags in EXTENSIONS.items()]
     return jobs
 

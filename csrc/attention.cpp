@@ -4,8 +4,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "by_isa.hpp"
 #include "contract.hpp"
+#include "isas.hpp"
 
 namespace accel {
 

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "by_isa.hpp"
+#include "isas.hpp"
 
 namespace accel {
 

@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "by_isa.hpp"
 #include "isa.hpp"
+#include "isas.hpp"
 
 namespace accel {
 

@@ -1,13 +1,14 @@
 """Writes the headers that follow from the Python sources: contract.hpp, scalar_functions.hpp and
-vector_functions.hpp. Standard library only.
+vector_functions.hpp; and isas.hpp, of the instruction sets that are compiled. Standard library only.
 
-python csrc/generate.py FOLDER
+python csrc/generate.py FOLDER ISA...
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -23,8 +24,9 @@ CONSTANTS = {
 }
 
 
-def generate(folder: Path) -> None:
-    """The constants of the bit contract, and every scalar function and cast, as C++."""
+def generate(folder: Path, isas: Iterable[str]) -> None:
+    """The constants of the bit contract, and every scalar function and cast, as C++; what the sources of families/
+    define once per instruction set, `isas` beside "baseline"."""
     numerics = _load("accel_build_numerics", SOURCES / "numerics.py")
     _load("accel_build_scalar", SOURCES / "scalar" / "__init__.py")
     cpp = importlib.import_module("accel_build_scalar.cpp")
@@ -33,6 +35,27 @@ def generate(folder: Path) -> None:
     _write(folder / "contract.hpp", f"#pragma once\nnamespace accel {{\n{lines}}}  // namespace accel\n")
     _write(folder / "scalar_functions.hpp", cpp.header())
     _write(folder / "vector_functions.hpp", cpp_vector.header())
+    _write(folder / "isas.hpp", _isas([isa for isa in isas if isa != "baseline"]))
+
+
+def _isas(others: list[str]) -> str:
+    names = ["baseline", *others]
+    spaces = " ".join(f"namespace {isa} {{ __VA_ARGS__; }}" for isa in names)
+    quoted = ", ".join(f'"{isa}"' for isa in names)
+    choice = "".join(f'std::string_view(isa) == "{isa}" ? {isa}::name : ' for isa in others)
+    return "\n".join(
+        (
+            "#pragma once",
+            "#include <string_view>",
+            "/// Declares the same in the namespace of every instruction set that is compiled in.",
+            f"#define ACCEL_IN_EACH_ISA(...) {spaces}",
+            "/// What has been declared so, of an instruction set by its name, which is one of those.",
+            f"#define ACCEL_OF_ISA(isa, name) ((void)(isa), {choice}baseline::name)",
+            f"#define ACCEL_ISAS {quoted}",
+            *(f"#define ACCEL_HAS_{isa.upper()} 1" for isa in others),
+            "",
+        )
+    )
 
 
 def _load(name: str, path: Path) -> ModuleType:
@@ -53,4 +76,4 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]))
+    generate(Path(sys.argv[1]), sys.argv[2:])

@@ -2,12 +2,12 @@
 
 #include <stdexcept>
 
-#include "by_isa.hpp"
+#include "isas.hpp"
 
 namespace accel {
 
 ACCEL_IN_EACH_ISA(KernelTable make_table())
-#if defined(__x86_64__)
+#ifdef ACCEL_HAS_AVX512
 namespace avx512vnni {
 extern const UnitKernels kKernels;
 }
@@ -16,13 +16,20 @@ extern const MatrixKernels kKernels;
 }
 #endif
 
+const std::vector<std::string>& compiled_isas() {
+  static const std::vector<std::string> names = {ACCEL_ISAS};
+  return names;
+}
+
 const std::vector<const KernelTable*>& supported_isas() {
   static const std::vector<const KernelTable*> tables = [] {
     std::vector<const KernelTable*> found;
-#if defined(__x86_64__)
+#if defined(ACCEL_HAS_AVX512) || defined(ACCEL_HAS_AVX2)
     // These ask the operating system too whether it saves the registers.
     const bool has_avx2 =
         __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+#endif
+#ifdef ACCEL_HAS_AVX512
     if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
       static KernelTable table = avx512::make_table();
@@ -31,11 +38,14 @@ const std::vector<const KernelTable*>& supported_isas() {
       if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_is("amd")) table.matrix = &avx512bf16::kKernels;
       found.push_back(&table);
     }
+#endif
+#ifdef ACCEL_HAS_AVX2
     if (has_avx2) {
       static const KernelTable table = avx2::make_table();
       found.push_back(&table);
     }
-#elif defined(__aarch64__)
+#endif
+#ifdef ACCEL_HAS_NEON
     static const KernelTable neon_table = neon::make_table();
     found.push_back(&neon_table);
 #endif

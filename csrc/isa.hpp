@@ -8,6 +8,9 @@
 
 namespace accel {
 
+/// Names of those compiled in, of which this CPU need not support each; "baseline" is always the first.
+const std::vector<std::string>& compiled_isas();
+
 /// Those that this CPU supports, best first; "baseline" is always the last.
 const std::vector<const KernelTable*>& supported_isas();
 

@@ -12,9 +12,11 @@
 #include <thread>
 #include <vector>
 
+#include "isas.hpp"
+
 namespace accel {
 
-#if defined(__x86_64__)
+#ifdef ACCEL_HAS_AVX512
 namespace avx512_probe_vnni {
 extern const ProbeRow kProbe;
 }
@@ -94,7 +96,7 @@ std::vector<const ProbeRow*> find(const KernelTable& table, const std::string& k
   for (const ProbeRow& row : table.probes) {
     if (kind == row.kind) found.push_back(&row);
   }
-#if defined(__x86_64__)
+#ifdef ACCEL_HAS_AVX512
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (kind == "vnni_int8" && has_avx512 && __builtin_cpu_supports("avx512vnni")) found = {&avx512_probe_vnni::kProbe};

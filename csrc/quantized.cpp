@@ -4,8 +4,8 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "by_isa.hpp"
 #include "contract.hpp"
+#include "isas.hpp"
 #include "layout.hpp"
 
 namespace accel {

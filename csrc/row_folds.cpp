@@ -1,6 +1,6 @@
 #include "row_folds.hpp"
 
-#include "by_isa.hpp"
+#include "isas.hpp"
 
 namespace accel {
 

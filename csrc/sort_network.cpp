@@ -1,6 +1,6 @@
 #include "sort_network.hpp"
 
-#include "by_isa.hpp"
+#include "isas.hpp"
 
 namespace accel {
 

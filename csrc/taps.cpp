@@ -1,6 +1,6 @@
 #include "taps.hpp"
 
-#include "by_isa.hpp"
+#include "isas.hpp"
 
 namespace accel {
 

@@ -17,6 +17,26 @@ from accel.scalar import table
 HERE = Path(__file__).parent
 
 
+BUILD = (
+    "",
+    "## Of the build",
+    "",
+    "Environment variables while accel is compiled (`make`, `pip install .`).",
+    "",
+    "| variable | grammar | meaning | default |",
+    "|---|---|---|---|",
+    "| `ACCEL_BUILD_ISA` | `native \\| all \\| name[,name…]` | instruction sets to compile for. native: `baseline` and "
+    "the best that this machine's CPU has; all: every one of the architecture, for a wheel that other machines get; "
+    "names: `avx2`, `avx512` or `neon`, beside `baseline`, which is always there | native; all by `make test` |",
+    "| `ACCEL_BUILD_JOBS` | `whole number` | files that are compiled at once | 2 |",
+    "| `ACCEL_BUILD_FLAGS` | `flags` | of the compiler and the linker, after all others | none |",
+    "",
+    "The same bits come of each. Where the CPU that runs it has better instructions than those that were compiled in,",
+    "accel is slower than it could be; where it lacks them, `baseline` runs. `ACCEL_CPU_ISA` with a name that was not",
+    "compiled in is a `ConfigError`, which says what was.",
+)
+
+
 def settings_page() -> str:
     lines = [
         "# Settings",
@@ -35,7 +55,7 @@ def settings_page() -> str:
         default = "automatic" if o.default is None else ",".join(o.default) or "none" if o.default == () else o.default
         grammar = o.grammar.replace("|", "\\|")
         lines.append(f"| `{o.variable}` | `{o.name}` | `{grammar}` | {o.meaning} | {default} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *BUILD]) + "\n"
 
 
 def ops_page() -> str:

@@ -25,6 +25,7 @@ PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
         return names;
       },
       "Instruction sets compiled in and supported by this CPU, best first.");
+  m.def("compiled_isas", &compiled_isas, "Instruction sets compiled in, lowest first.");
 #ifdef __clang__
   m.attr("compiler") = __VERSION__;
 #else

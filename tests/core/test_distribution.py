@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -112,22 +113,88 @@ while [ $# -gt 0 ]; do if [ "$1" = -o ]; then touch "$2"; echo "x: $0" >"${2%.o}
 """
 
 
-def test_compiling_says_how_far_it_is(unpacked, tmp_path):
+@pytest.fixture
+def build(unpacked, tmp_path):
+    """Compiles with the stand-in, and gives the lines that are printed."""
     compiler = tmp_path / "compiler"
     compiler.write_text(COMPILER, encoding="utf-8")
     compiler.chmod(0o755)
     folders = ["--build-temp", str(tmp_path / "temp"), "--build-lib", str(tmp_path / "lib")]
-    command = ["env", f"CC={compiler}", f"CXX={compiler}", sys.executable, "setup.py", "--quiet", "build_ext", *folders]
-    lines = run(*command, folder=unpacked).splitlines()
+    command = [sys.executable, "setup.py", "--quiet", "build_ext", *folders]
+
+    def build(isa: str) -> list[str]:
+        names = [f"CC={compiler}", f"CXX={compiler}", f"ACCEL_BUILD_ISA={isa}"]
+        return run("env", *names, *command, folder=unpacked).splitlines()
+
+    return build
+
+
+def test_compiling_says_how_far_it_is(build, unpacked):
+    lines = build("all")
     said = [line.split() for line in lines if line.startswith("compiling ")]
     assert sorted(int(words[1]) for words in said) == list(range(1, len(said) + 1))
     assert {words[3] for words in said} == {str(len(said))}
     sources = {words[4] for words in said}
     assert {"csrc/families/matmul.cpp", "csrc/core/door.cpp"} <= sources
     assert all((unpacked / source).is_file() for source in sources)
-    assert {line.split()[-1] for line in lines if "families/matmul.cpp" in line} >= {"(baseline)"}
+    shares = [int(words[words.index("%,") - 1]) for words in said if "%," in words]
+    assert len(shares) > len(said) / 2 and shares == sorted(shares) and 0 < shares[0] < 30 < 90 < shares[-1] < 100
+    slow = [number for number, words in enumerate(said) if words[4].endswith(("families/folds.cpp", "/functions.cpp"))]
+    assert slow == list(range(len(slow))) != [], "what takes longest comes first"
     assert lines[-1].startswith(f"compiled {len(said)} files in ")
-    assert run(*command, folder=unpacked) == "", "nothing is compiled twice"
+    assert build("all") == [], "nothing is compiled twice"
+
+
+def test_what_is_not_asked_for_is_not_compiled(build, tmp_path):
+    lines = build("baseline")
+    assert {line.split()[5] for line in lines if "families/" in line} == {"(baseline)"}
+    assert not any("csrc/isa/" in line for line in lines)
+    (written,) = (tmp_path / "temp").rglob("isas.hpp")
+    assert "ACCEL_HAS_" not in written.read_text(encoding="utf-8")
+
+
+CHOSEN = """
+import json, runpy, sys
+asked = json.loads(sys.argv.pop())
+sys.argv[1:] = ["--quiet", "--name"]
+chosen_isas = runpy.run_path("setup.py")["chosen_isas"]
+chosen = []
+for wanted, code in asked:
+    try:
+        chosen.append(list(chosen_isas(wanted, [sys.executable, "-c", code])))
+    except SystemExit as refused:
+        chosen.append(str(refused))
+print(json.dumps(chosen))
+"""
+AVX2 = "__SSE2__ __AVX2__ __FMA__ __F16C__"
+AVX512 = f"{AVX2} __AVX512F__ __AVX512BW__ __AVX512DQ__ __AVX512VL__"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the names are those of x86-64's instruction sets")
+def test_which_instruction_sets_are_compiled(source):
+    """Those of this machine where the compiler says what that has, else all; or those that the variable names."""
+
+    def says(names: str) -> str:
+        return f"print(*('#define ' + name + ' 1' for name in {names.split()!r}), sep=chr(10))"
+
+    every = ["baseline", "avx2", "avx512"]
+    cases = [
+        ("all", says(""), every),
+        ("avx512", says(AVX2), ["baseline", "avx512"]),
+        ("avx2, baseline", says(""), ["baseline", "avx2"]),
+        ("native", says(AVX2), ["baseline", "avx2"]),
+        ("native", says(AVX512), ["baseline", "avx512"]),
+        ("native", says(AVX512.replace(" __AVX512VL__", "")), ["baseline", "avx2"]),
+        ("native", says("__SSE2__"), ["baseline"]),
+        ("native", says(""), every),
+        ("native", f"{says(AVX2)}; raise SystemExit(1)", every),
+        ("avx2,sse9", says(AVX2), "ACCEL_BUILD_ISA=avx2,sse9: no instruction set 'sse9' of x86_64; expected native, "
+         "all, or some of baseline, avx2, avx512"),
+        ("", says(AVX2), "ACCEL_BUILD_ISA=: no instruction set '' of x86_64; expected native, all, or some of "
+         "baseline, avx2, avx512"),
+    ]  # fmt: skip
+    asked = json.dumps([case[:2] for case in cases])
+    assert json.loads(run(sys.executable, "-c", CHOSEN, asked, folder=source).splitlines()[-1]) == [c[2] for c in cases]
 
 
 def test_what_the_commands_write_is_not_committed(source):

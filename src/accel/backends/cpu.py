@@ -39,7 +39,9 @@ def isa(wanted: str | None) -> str:
         return have[0]
     if wanted not in have:
         source = config.origin("cpu_isa") if wanted == config.cpu_isa else "cpu_isa"
-        raise ConfigError(f"{source}={wanted!r} is not available here; this build and CPU have {', '.join(have)}")
+        built = native().compiled_isas()
+        lacks = "this CPU lacks it" if wanted in built else f"this build was compiled for {', '.join(built)}"
+        raise ConfigError(f"{source}={wanted!r} is not available here: {lacks}; expected one of {', '.join(have)}")
     return wanted
 
 

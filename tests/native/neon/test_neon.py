@@ -113,7 +113,7 @@ DRIVERS = ("isa", "layout", "matmul*", "pointwise*", "reduce*", "steps", "thread
 
 def build(folder: Path, isas: tuple[str, ...], optimised: str) -> Path:
     """hashes.cpp with the drivers and the kernels of instruction sets of aarch64, linked statically."""
-    subprocess.run([sys.executable, ROOT / "csrc" / "generate.py", folder], check=True)
+    subprocess.run([sys.executable, ROOT / "csrc" / "generate.py", folder, "neon"], check=True)
     csrc = ROOT / "csrc"
     jobs = [(csrc / "families" / f"{name}.cpp", isa) for isa in isas for name in FAMILIES]
     drivers = [source for name in DRIVERS for source in sorted(csrc.glob(f"{name}.cpp"))]

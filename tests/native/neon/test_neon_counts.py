@@ -25,7 +25,7 @@ def program(tmp_path_factory) -> Path:
     if missing:
         pytest.skip(f"no {' and no '.join(missing)}: Debian packages g++-aarch64-linux-gnu and qemu-user")
     folder, csrc = tmp_path_factory.mktemp("counts"), ROOT / "csrc"
-    subprocess.run([sys.executable, csrc / "generate.py", folder], check=True)
+    subprocess.run([sys.executable, csrc / "generate.py", folder, "neon"], check=True)
     sources = [csrc / "families" / "matmul.cpp", Path(__file__).parent / "counts.cpp"]
     include = ["-I", folder, "-I", csrc, "-include", csrc / "isa" / "neon.hpp"]
     subprocess.run([COMPILER, *FLAGS, *include, *sources, "-o", folder / "counts"], check=True)
