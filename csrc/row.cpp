@@ -1,6 +1,7 @@
 #include "row.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 
 #include "reduce.hpp"
@@ -177,6 +178,41 @@ void Row::pair(Stage& stage, const std::vector<int>& uses, const std::vector<boo
   }
 }
 
+/// Finds the stage's choices, and what it does beside them. All values have their places.
+void Row::find_choices(Stage& stage, const std::vector<bool>& kept) const {
+  const auto step_of = [&](int value, const char* function) -> const Item* {
+    const Item* const item = sources_[value] < 0 ? nullptr : &items_[sources_[value]];
+    return item && item->kind == Item::Kind::kStep && item->function == std::string(function) ? item : nullptr;
+  };
+  const auto is_index = [&](int value) {
+    return sources_[value] >= 0 && items_[sources_[value]].kind == Item::Kind::kIndex;
+  };
+  for (size_t f = 0; f < stage.folds.size(); ++f) {
+    const Item* const where = step_of(stage.folds[f].args[0], "where");
+    if (!where || stage.folds[f].next->kind != std::string("sum") || values_[where->args[2]].each) continue;
+    const Item* const equal = step_of(where->args[0], "equal");
+    if (!equal) continue;
+    const bool first = is_index(equal->args[0]);
+    const int number = equal->args[first ? 1 : 0];
+    if (!is_index(equal->args[first ? 0 : 1]) || values_[number].each) continue;
+    stage.choices.push_back({f, number, where->args[2]});
+  }
+  std::vector<bool> needed = kept;
+  for (size_t f = 0; f < stage.folds.size(); ++f) {
+    const auto is_its = [&](const Choice& choice) { return choice.fold == f; };
+    if (std::none_of(stage.choices.begin(), stage.choices.end(), is_its)) needed[stage.folds[f].args[0]] = true;
+  }
+  for (const int k : stage.stored) needed[results_[k]] = true;
+  for (const int k : stage.scattered) needed[results_[k]] = true;
+  for (auto step = stage.steps.rbegin(); step != stage.steps.rend(); ++step) {
+    if (!needed[step->result]) continue;
+    for (int a = 0; a < step->arity; ++a) needed[step->args[a]] = true;
+    stage.other_steps.insert(stage.other_steps.begin(), *step);
+  }
+  std::copy_if(stage.leaves.begin(), stage.leaves.end(), std::back_inserter(stage.other_leaves),
+               [&](int leaf) { return needed[leaf]; });
+}
+
 /// Every leaf has a slot for short rows; a step's is free again after the last step that reads it.
 void Row::place_values(Plan& plan, Stage& stage, const std::vector<bool>& kept) const {
   std::vector<int> last_use(values_.size(), -1);
@@ -302,6 +338,7 @@ Row::Plan Row::make_plan(bool keeps) const {
     fold_before_casts(plan.stages[s], uses[s], kept);
     pair(plan.stages[s], uses[s], kept);
     place_values(plan, plan.stages[s], kept);
+    find_choices(plan.stages[s], kept);
   }
   return plan;
 }

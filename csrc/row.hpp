@@ -90,6 +90,13 @@ class Row {
     int wide;
   };
 
+  /// A sum of x where an element's number is a row's value, and of a row's value, which is to be +0, elsewhere: in a
+  /// block without that element it is +0.
+  struct Choice {
+    size_t fold;  // of the stage's
+    int number, zero;
+  };
+
   /// What is done between folds.
   struct Stage {
     std::vector<Item> row_steps;  // of rows' values, first
@@ -101,6 +108,9 @@ class Row {
     std::vector<int> scattered;  // outputs whose home is kOut
     std::vector<Place> places;   // of every value
     int wides = 0, slots = 0;
+    std::vector<Choice> choices;
+    std::vector<int> other_leaves;  // what is needed where no choice is in a block
+    std::vector<Item> other_steps;
     bool simple = false;  // one step, which reads and writes everything where it is
     bool passes() const { return !folds.empty() || !stored.empty() || !scattered.empty(); }
   };
@@ -123,6 +133,7 @@ class Row {
                     std::vector<bool>& kept, bool keeps) const;
   void fold_before_casts(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const;
   void pair(Stage& stage, const std::vector<int>& uses, const std::vector<bool>& kept) const;
+  void find_choices(Stage& stage, const std::vector<bool>& kept) const;
   void place_values(Plan& plan, Stage& stage, const std::vector<bool>& kept) const;
   void begin_group(const Call& call, Group& group) const;
   void run_row_steps(const Call& call, const Stage& stage, Group& group) const;

@@ -313,19 +313,37 @@ class Row::Tiles {
     }
   }
 
+  /// Whether a stage has choices, none of which is among a tile's elements.
+  bool chooses_none(const Stage& stage, const Group& group, int64_t begin, int64_t n) const {
+    const auto values = [&](int value) { return group.values + row_.row_numbers_[value] * call_.value_bytes(); };
+    for (const Choice& choice : stage.choices) {
+      const int64_t* const numbers = reinterpret_cast<const int64_t*>(values(choice.number));
+      const char* const zeros = values(choice.zero);
+      for (int64_t r = 0; r < group.count; ++r) {
+        if (numbers[r] >= begin && numbers[r] < begin + n) return false;
+      }
+      const int64_t bytes = group.count * sizes_[choice.zero];
+      if (std::any_of(zeros, zeros + bytes, [](char byte) { return byte != 0; })) return false;
+    }
+    return !stage.choices.empty();
+  }
+
   void run_tile(const Stage& stage, Group& group, int64_t block, int64_t begin, int64_t n, Worker& worker) {
-    for (const int value : stage.leaves) tile_[value] = leaf(stage, group, value, begin, n);
-    for (const Item& step : stage.steps) tile_[step.result] = result(stage, group, step.result, begin, n);
+    const bool others = chooses_none(stage, group, begin, n);
+    const std::vector<int>& leaves = others ? stage.other_leaves : stage.leaves;
+    const std::vector<Item>& steps = others ? stage.other_steps : stage.steps;
+    for (const int value : leaves) tile_[value] = leaf(stage, group, value, begin, n);
+    for (const Item& step : steps) tile_[step.result] = result(stage, group, step.result, begin, n);
     if (stage.simple && n >= kShort) {
-      run_batch(stage, 0, 0, group.count, n);
+      run_batch(stage, leaves, steps, 0, 0, group.count, n);
       worker.checkpoint(group.count * n / 4);
-    } else if (!stage.steps.empty()) {
+    } else if (!steps.empty()) {
       const int64_t rows = n <= kBatch ? std::min(group.count, kBatch / n) : 1;
       for (int64_t r = 0; r < group.count; r += rows) {
         for (int64_t c = 0; c < n; c += kBatch) {
           const int64_t columns = std::min(n - c, kBatch), its_rows = std::min(rows, group.count - r);
-          run_batch(stage, r, c, its_rows, columns);
-          worker.checkpoint(its_rows * columns * static_cast<int64_t>(stage.steps.size()) / 4);
+          run_batch(stage, leaves, steps, r, c, its_rows, columns);
+          worker.checkpoint(its_rows * columns * static_cast<int64_t>(steps.size()) / 4);
         }
       }
     }
@@ -335,8 +353,14 @@ class Row::Tiles {
       tile_[fill.value] = {wides_ + fill.wide * wide_bytes_, n * size, size};
       gather(static_cast<int>(size), group.count, n, tile_[fill.value].data, values, 1, 0);
     }
+    size_t choice = 0;
     for (size_t f = 0; f < stage.folds.size(); ++f) {
       const Item& fold = stage.folds[f];
+      if (others && choice < stage.choices.size() && stage.choices[choice].fold == f) {
+        ++choice;
+        std::memset(folded(stage, group, f, block), 0, static_cast<size_t>(group.count * sizes_[fold.result]));
+        continue;
+      }
       const Where& x = tile_[fold.args[0]];
       const Place& place = stage.places[fold.args[0]];
       const bool far = stage.steps.empty() && place.home == Home::kInput && call_.sides[place.number].far;
@@ -349,8 +373,9 @@ class Row::Tiles {
   }
 
   /// `rows` rows from row r on, of which each has `columns` columns from column c on: several only where those are all.
-  void run_batch(const Stage& stage, int64_t r, int64_t c, int64_t rows, int64_t columns) {
-    for (const int value : stage.leaves) {
+  void run_batch(const Stage& stage, const std::vector<int>& leaves, const std::vector<Item>& steps, int64_t r,
+                 int64_t c, int64_t rows, int64_t columns) {
+    for (const int value : leaves) {
       const Place& place = stage.places[value];
       if (place.flat < 0) continue;
       const Where& tile = tile_[value];
@@ -364,7 +389,7 @@ class Row::Tiles {
         here = {slot, columns * size, size};
       }
     }
-    for (const Item& step : stage.steps) {
+    for (const Item& step : steps) {
       const Where& tile = tile_[step.result];
       const bool slot = tile.column == 0;
       const int64_t size = sizes_[step.result];

@@ -20,6 +20,8 @@ constexpr int64_t kMost = 1 << 22;         // elements of such a row, which noth
 constexpr int64_t kPart = 1 << 14;         // elements between two questions whether to go on
 constexpr double kThreadWork = 1 << 15;
 constexpr int64_t kShortRows = 1 << 9;        // rows of few elements that are sorted between two such questions
+constexpr int64_t kTogether = 32;             // neighbouring rows that are copied together
+constexpr int64_t kTogetherBytes = 1 << 20;   // of their elements
 constexpr double kShortThreadWork = 1 << 16;  // their elements that are worth a thread
 
 /// A key and where it comes from.
@@ -199,18 +201,37 @@ void sort_rows(DType dtype, bool indices, bool descending, const LongSort* by, i
   Nest nest{p.kept, {p.in_kept, p.out_kept}};
   nest.shape.append(1);
   for (Extents& strides : nest.strides) strides.append(0);
+  // Rows whose elements are apart, and which are neighbours themselves, share cache lines.
+  const int last = p.kept.rank - 1;
+  const int64_t inner = last < 0 ? 1 : p.kept[last], in_row = last < 0 ? 0 : p.in_kept[last],
+                out_row = last < 0 ? 0 : p.out_kept[last];
+  const bool neighbours = (in_row == 1 && p.in_step != 1) || (out_row == 1 && p.out_step != 1);
+  const int64_t most = neighbours ? std::min(kTogether, kTogetherBytes / (p.length * out_size)) : 1;
   parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t begin = rows * task / tasks, end = rows * (task + 1) / tasks;
     const Digits digits(p.length, int{8 * sizeof(U)});
     std::vector<int64_t> counts(digits.count * digits.values);
     RowCursor cursor(nest, begin);
-    for (int64_t row = begin; row < end; ++row) {
+    const auto sort_one = [&](const char* from, int64_t in_step, char* to, int64_t out_step) {
+      (indices ? argsort_row<U> : sort_row<U>)(keys, by, p.length, count, from, in_step, to, out_step, counts.data(),
+                                               worker);
+      worker.checkpoint(p.length);
+    };
+    for (int64_t row = begin, some; row < end; row += some) {
       const char* const from = in + cursor.offset(0) * int64_t{sizeof(U)};
       char* const to = out + cursor.offset(1) * out_size;
-      (indices ? argsort_row<U> : sort_row<U>)(keys, by, p.length, count, from, p.in_step, to, p.out_step,
-                                               counts.data(), worker);
-      worker.checkpoint(p.length);
-      if (row + 1 < end) cursor.next();
+      some = std::max<int64_t>(1, std::min({most, end - row, inner - row % inner}));
+      if (some == 1) {
+        sort_one(from, p.in_step, to, p.out_step);
+      } else {
+        const int64_t bytes = p.length * int64_t{sizeof(U)}, out_bytes = count * out_size;
+        char* const rows_in = static_cast<char*>(scratch(ScratchUse::kTile, some * bytes));
+        char* const rows_out = static_cast<char*>(scratch(ScratchUse::kRows, some * out_bytes));
+        gather(sizeof(U), some, p.length, rows_in, from, in_row, p.in_step);
+        for (int64_t r = 0; r < some; ++r) sort_one(rows_in + r * bytes, 1, rows_out + r * out_bytes, 1);
+        scatter(static_cast<int>(out_size), some, count, to, out_row, p.out_step, rows_out);
+      }
+      for (int64_t r = 0; r < some && row + r + 1 < end; ++r) cursor.next();
     }
   });
 }

@@ -3,6 +3,7 @@ L1."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from accel.backends.base import Call, Kernel, Launch, Prepared, Slot, one_launch, slots
@@ -12,6 +13,7 @@ from accel.ops.composed.butterfly import Kind, factors_of, kind_of
 from accel.scalar import Program
 
 
+@lru_cache(maxsize=512)
 def compiled(program: Program, isa_name: str) -> Any:
     """The program with its steps resolved to array kernels of an instruction set."""
     return native().Pointwise(isa_name, list(program.inputs), _steps(program), program.output)

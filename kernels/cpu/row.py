@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from accel.backends.base import Call, Kernel, Prepared, one_launch
@@ -11,6 +12,7 @@ from accel.scalar import Fold, Index, RowProgram
 from accel.scalar.row_program import Item
 
 
+@lru_cache(maxsize=512)
 def compiled(program: RowProgram, isa_name: str) -> Any:
     """The program with its items resolved to kernels of an instruction set."""
     inputs = [(value.dtype, value.each) for value in program.inputs]

@@ -13,6 +13,7 @@ from .array import Array
 from .backends.base import Device
 from .cache import Cache
 from .config import Settings, config
+from .graph import alike
 from .graph.arrange import arranged
 from .graph.compile import Stage, assembled, request_of
 from .graph.graph import Graph, Read
@@ -45,6 +46,7 @@ def recorded_by(recorder: Any) -> Iterator[None]:
 def forget() -> None:
     """Drops all graphs (tests)."""
     _graphs.clear()
+    alike.forget()
 
 
 def graph_of(spec: OpSpec, inputs: tuple[Layout, ...], params: Any, alone: frozenset[str] = frozenset()) -> Graph:

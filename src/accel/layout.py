@@ -138,6 +138,8 @@ def broadcast_shapes(*shapes: Shape, what: str = "operands") -> Shape:
 
 def broadcast_strides(source: Layout, shape: Shape) -> Shape:
     """Strides with which a layout is read as if it had a shape that it broadcasts to: 0 along every stretched axis."""
+    if source.shape == shape:
+        return source.strides
     missing = len(shape) - source.ndim
     return (0,) * missing + tuple(
         0 if have == 1 and want != 1 else step

@@ -66,6 +66,29 @@ def test_any_length(n, seed, most, dtype):
     assert agrees(np.random.default_rng(seed).integers(0, most, n).astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", [*DTYPES, "int8", "float16"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_columns(dtype, threads):
+    """Neighbouring rows whose elements are apart are copied together: as many as there are, fewer at the end of an
+    axis, in a thread's share of them, and where a view goes through them otherwise."""
+    shapes = [((300, 37), 0), ((65, 2), 0), ((5, 129, 33), 1), ((2, 700, 3, 5), 1)]
+    views = [lambda x: x, lambda x: x[::-1], lambda x: x[..., ::2], lambda x: x.T, lambda x: x[:, ::-1]]
+    with accel.config(num_threads=threads):
+        for shape, axis in shapes:
+            x = np.random.default_rng(7).integers(0, 100, shape).astype(dtype)
+            for view in views:
+                seen, its = view(x), len(shape) - 1 - axis if view is views[3] else axis
+                wanted = np.sort(seen, its)
+                for array in (seen, accel.asarray(np.ascontiguousarray(seen))):
+                    assert (np.asarray(accel.sort(array, axis=its)) == wanted).all()
+                    assert (np.asarray(accel.sort(array, axis=its, descending=True)) == np.flip(wanted, its)).all()
+                    got = np.asarray(accel.argsort(array, axis=its))
+                    assert (got == np.argsort(seen, its, kind="stable")).all()
+            first, best = (np.asarray(y) for y in accel.topk(accel.asarray(x), 3, axis))
+            assert (first == np.flip(np.sort(x, axis), axis).take(range(3), axis)).all()
+            assert (np.take_along_axis(x, best, axis) == first).all()
+
+
 def partitioned(ids: np.ndarray, below: np.ndarray, lanes: int) -> tuple[np.ndarray, int]:
     """How csrc/kernels/quick_sort.hpp moves elements: those below to the beginning, the others to the end."""
     out, low, high, at = np.empty_like(ids), 0, len(ids), 0

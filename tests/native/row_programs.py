@@ -138,3 +138,14 @@ def wanted(program: RowProgram, reduced: int, *inputs: np.ndarray) -> tuple[np.n
     results = results if isinstance(results, tuple) else (results,)
     dtypes = [TABLE[program.values[v].dtype].numpy for v in program.outputs]
     return tuple(x.astype(d, copy=False) for x, d in zip(results, dtypes, strict=True))
+
+
+def choices(dtype: str, swapped: bool = False) -> RowProgram:
+    """x, a weight of each element, two numbers of elements and a value of each row: x less its maximum, and the weight,
+    at one of these elements, and the row's value elsewhere, added up; beside a sum of all."""
+    b = Build(dtype, dtype, "row int64", "row int64", f"row {dtype}")
+    shifted = b.step("subtract", dtype, 0, b.fold("max", 0))
+    at = [b.step("equal", "int64", *((n, b.index()) if swapped else (b.index(), n))) for n in (2, 3)]
+    first = b.fold("sum", b.step("where", dtype, at[0], shifted, 4))
+    second = b.fold("sum", b.step("where", dtype, at[1], 1, 4))
+    return b.finish(first, second, b.fold("sum", b.step("exp", dtype, shifted)))

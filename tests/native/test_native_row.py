@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from native_reference import BLOCK, FLOATS, numpy_dtype, random, same
-from row_programs import Build, cross_entropy, integers, layer_norm, run, softmax, wanted
+from row_programs import Build, choices, cross_entropy, integers, layer_norm, run, softmax, wanted
 
 import accel
 from accel.backends.base import Call
@@ -67,6 +67,25 @@ def test_cross_entropy(cpu, isa, dtype):
     for n in LENGTHS:
         rows = rows_of(n)
         check(cpu, isa, cross_entropy(dtype), 1, random(rng, dtype, (rows, n), 1), rng.integers(0, n, rows))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("elsewhere", [0.0, -0.0, 1.5, np.nan])
+def test_choices(cpu, isa, elsewhere, swapped):
+    """Blocks without the element that a sum has are passed by where all else is +0, and there alone; of rows that are
+    neighbours, too, and of several that choose otherwise."""
+    rng = np.random.default_rng(31)
+    for dtype, n, across in (("float32", 65, False), ("float32", 3 * BLOCK + 37, False), ("float64", BLOCK + 1, True)):
+        rows = 7
+        x, weight = (random(rng, dtype, (n, rows) if across else (rows, n), 1) for _ in range(2))
+        x, weight = (x.T, weight.T) if across else (x, weight)
+        numbers = [rng.integers(0, n, rows) for _ in range(2)]
+        numbers[0][:5] = -1, n, 0, n - 1, min(n - 1, BLOCK)
+        numbers[1][:3] = n - 1, -(2**63), 2**63 - 1
+        weight[0, n - 1], x[3, n - 1], x[2, 0] = -0.0, np.nan, -np.inf
+        value = np.full(rows, elsewhere, dtype)
+        value[5] = 0.0
+        check(cpu, isa, choices(dtype, swapped), 1, x, weight, *numbers, value, threads=(1, 2, 5))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint32", "int64", "uint64"])

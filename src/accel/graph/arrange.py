@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
+from operator import is_
 
 from ..layout import Layout, Shape, broadcast_strides, layout, reshaped
 from .fit import PRODUCTS
@@ -22,7 +23,8 @@ def arranged(graph: Graph) -> Graph:
     for number, node in graph.numbered():
         if node.spec.primitive in PRODUCTS:
             _Product(graph, number, nodes).follow()
-    return replace(graph, nodes=tuple(nodes.values()))
+    made = tuple(nodes.values())
+    return graph if all(map(is_, made, graph.nodes)) else replace(graph, nodes=made)
 
 
 class _Product:
@@ -99,12 +101,15 @@ def _last_steps(graph: Graph, nodes: dict[int, Node]) -> None:
     """Results that are steps of one computed value under another shape, in the value's own."""
     needed = {read.value for user, read in graph.reads() if user >= 0}
     for number, node in graph.numbered():
+        outputs = node.outputs
+        if node.spec.primitive != "pointwise" or needed.intersection(range(number, number + len(outputs))):
+            continue
         varying = [r for r in node.reads if r.layout.size > 1]
-        if node.spec.primitive != "pointwise" or len(varying) != 1 or varying[0].value < graph.first:
+        if len(varying) != 1 or varying[0].value < graph.first:
             continue
         (read,) = varying
-        its, outputs = graph.layout(read.value), node.outputs
-        if needed.intersection(graph.results_of(number)) or read.layout.shape == its.shape:
+        its = graph.layout(read.value)
+        if read.layout.shape == its.shape:
             continue
         if read.offset or read.layout.size != its.size or any(_axes(x) != _axes(read.layout) for x in outputs):
             continue

@@ -11,11 +11,10 @@ from ..config import Settings
 from ..errors import AccelError
 from ..layout import Layout
 from ..plan import Into, Operand, bind, plan
+from .alike import parts
 from .fit import Group, Limit
 from .graph import Graph, Read, called, described
-from .group import groups
-from .placing import placed
-from .program import Inexpressible, Work, work
+from .program import Work
 
 Choice = tuple[Any, str]
 """The kernel that serves a work, or None, and why the others, or all, do not."""
@@ -46,13 +45,10 @@ def _attempt(
 ) -> list[Stage] | None:
     """The steps, or None where a group of several nodes is refused: then its kind may have half as many."""
     made: list[Stage] = []
-    for group in placed(graph, groups(graph, alone, limits), alone):
+    for part in parts(graph, alone, limits):
+        group, its_work = part.group, part.work
         size = len(group.members)
-        try:
-            its_work = work(graph, group)
-            kernel, why = choose(its_work)
-        except Inexpressible as error:
-            kernel, why = None, str(error)
+        kernel, why = (None, part.why) if its_work is None else choose(its_work)
         if kernel is None and size > 1:
             before = limits.get(group.kind)
             if before is not None and size > before.most:

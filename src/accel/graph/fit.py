@@ -68,6 +68,7 @@ class Fit:
 
     def __init__(self, graph: Graph, limits: Mapping[str, Limit], of: dict[int, Group]) -> None:
         self._graph, self._limits, self._of = graph, limits, of
+        self._reads = {number: len(node.reads) for number, node in graph.numbered()}
 
     # a node
 
@@ -109,7 +110,7 @@ class Fit:
                 continue
             match = next((a for a in free if group.lengths[a] == n), None)
             if match is None:
-                raise Unfit(f"its axis {axis} of length {n} is no axis of the group")
+                raise Unfit(f"its axis {axis} is no axis of the group")
             places[axis] = match
             free.remove(match)
         return tuple(places)
@@ -289,7 +290,7 @@ class Fit:
         limit = self._limits.get(kind)
         if limit is not None and len(members) > limit.most:
             raise Unfit(limit.why)
-        reads = sum(len(self._graph.node(m).reads) for m in members)
+        reads = sum([self._reads[m] for m in members])
         if reads > MOST and len(self._operands(members)) > MOST:
             raise Unfit(f"more than {MOST} operands")
 

@@ -143,16 +143,17 @@ class Graph:
 
     def check(self) -> None:
         """Raises AccelError where a node reads a later value, or beyond a value's memory."""
+        layouts = self._layouts
         for user, read in self.reads():
-            known = self.count if user < 0 else user
-            if not 0 <= read.value < known:
+            if not 0 <= read.value < (len(layouts) if user < 0 else user):
                 raise AccelError(f"graph: value {user} reads value {read.value}, which is not there yet")
-            if read.layout.dtype is not self.layout(read.value).dtype:
-                raise AccelError(f"graph: value {user} reads value {read.value} as {read.layout.dtype}")
-            if read.layout is self.layout(read.value) and read.offset == 0:
+            own = layouts[read.value]
+            if read.layout is own and read.offset == 0:
                 continue
+            if read.layout.dtype is not own.dtype:
+                raise AccelError(f"graph: value {user} reads value {read.value} as {read.layout.dtype}")
             low, high = span(read.layout.shape, read.layout.strides)
-            least, most = span(self.layout(read.value).shape, self.layout(read.value).strides)
+            least, most = span(own.shape, own.strides)
             if high > low and (read.offset + low < least or read.offset + high > most):
                 raise AccelError(f"graph: value {user} reads value {read.value} beyond its memory")
 

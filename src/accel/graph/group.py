@@ -57,13 +57,14 @@ class _Grouping:
             shape = space(node)
             group = Group(kind, [value], list(shape), None, {value: tuple(range(len(shape)))})
             return self._open(value, group)
-        for group in self._candidates(value, node):
+        candidates = self._candidates(value, node)
+        for group in candidates:
             try:
                 self._join(group, value, node, kind)
             except Unfit as why:
                 group.ended = group.ended or f"%{value}: {why}"
                 continue
-            for other in self._candidates(value, node):
+            for other in candidates:
                 if other is not group:
                     group = self._joined(group, other, value, node)
             return None

@@ -30,6 +30,11 @@ class Inexpressible(Exception):
     """A group that its primitive has no parameters for, with the reason; it is cut in two."""
 
 
+def is_emitted(group: Group) -> bool:
+    """Whether a group's call is a program of its nodes. Its layouts then have numbers of the graph's layouts alone."""
+    return len(group.members) > 1 and group.kind in ("pointwise", "row")
+
+
 def work(graph: Graph, group: Group) -> Work:
     """The call that computes a group. Raises Inexpressible."""
     if len(group.members) == 1:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import registry
 from ..array import Array, Symbol
+from ..cache import Cache
 from ..checks import Check
 from ..config import config
 from ..conversion import given_number, tabulated
@@ -23,6 +24,9 @@ from .graph import Graph, Node, Read
 STANDS = "; the traced function stands at "
 
 PACKAGE = str(Path(__file__).parents[1])
+
+_known: Cache[tuple[Any, ...], tuple[Any, tuple[Layout, ...]]] = Cache(1 << 11)
+"""Of calls that become nodes, by what decides that: the parameters that kernels take, and the results' layouts."""
 
 Recorded = tuple[OpSpec, Any, Any, list[tuple[Symbol, Layout, int]], tuple[Layout, ...]]
 """A node whose values are not numbered yet: spec, parameters as given and inferred, reads, outputs."""
@@ -70,16 +74,22 @@ class Tracer:
             raise
 
     def _record(self, spec: OpSpec, inputs: Sequence[Array], params: Any) -> Any:
-        if (passed := passed_on(spec, inputs, params, self.call, self._alone)) is not None:
-            return passed
-        layouts = tuple(x.layout for x in inputs)
-        inferred = spec.infer(layouts, params)
+        layouts = tuple([x.layout for x in inputs])
+        key = (spec, params, self._settings, self._alone, *layouts)
+        known = _known.find(key)
+        if known is None:
+            if (passed := passed_on(spec, inputs, params, self.call, self._alone)) is not None:
+                return passed
+            inferred = spec.infer(layouts, params)
+            its = (result_layout(layouts, shape, dtype, spec.keeps_order) for shape, dtype in inferred.outputs)
+            known = inferred.params, tuple(its)
+            _known.keep(key, known)
+        inferred_params, outputs = known
         reads = [(self._symbol(spec.name, x), x.layout, x.offset) for x in inputs]
-        outputs = tuple(result_layout(layouts, shape, dtype, spec.keeps_order) for shape, dtype in inferred.outputs)
-        symbols = tuple(Symbol(self) for _ in outputs)
-        self._nodes.append((spec, params, inferred.params, reads, outputs))
+        symbols = tuple([Symbol(self) for _ in outputs])
+        self._nodes.append((spec, params, inferred_params, reads, outputs))
         self._giving.append(symbols)
-        results = tuple(Array(symbol, 0, its) for symbol, its in zip(symbols, outputs, strict=True))
+        results = tuple([Array(symbol, 0, its) for symbol, its in zip(symbols, outputs, strict=True)])
         return results[0] if len(results) == 1 else results
 
     def check(self, check: Check, array: Array) -> None:

@@ -28,6 +28,8 @@ def _next(graph: Graph) -> tuple[int, dict[Read, tuple[Layout, Node]]] | None:
     for user, read in graph.reads():
         readers[read.value].append((user, read))
     for number, node in reversed(list(graph.numbered())):
+        if any(read.layout is node.outputs[0] and not read.offset for _, read in readers[number]):
+            continue  # it is read as it lies, as most values are
         if (source := _source(graph, readers, node)) is None:
             continue
         if not all(user >= 0 and _groups(graph.node(user)) for user, _ in readers[number]):

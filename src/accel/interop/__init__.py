@@ -241,12 +241,16 @@ def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]
     result = []
     for name, value in zip(names, operands, strict=True):
         if not isinstance(value, Array):
-            dtype = scalar_dtype(value, common)
-            check_scalar(value, dtype, f"{op}: {name}")
-            found = constant(value, dtype, device)
+            # -0.0 would be found as 0.0
             known = type(value) is not complex and (value or not isinstance(value, float) or not np.signbit(value))
-            if known:  # -0.0 would be found as 0.0
-                _scalars.keep((value, type(value), common, device), found)
+            key = (value, type(value), common, device)
+            found = _scalars.find(key) if known else None
+            if found is None:
+                dtype = scalar_dtype(value, common)
+                check_scalar(value, dtype, f"{op}: {name}")
+                found = constant(value, dtype, device)
+                if known:
+                    _scalars.keep(key, found)
             value = found
         result.append(value)
     return result

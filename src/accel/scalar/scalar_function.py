@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .expr import FLOATS, INTEGERS, Expr, arg
@@ -59,7 +60,7 @@ class ScalarFunction:
     derivative: Derivative | str = DISCRETE
     turns: tuple[float, ...] = ()
 
-    @property
+    @cached_property
     def dtypes(self) -> tuple[str, ...]:
         """The compute dtypes accepted."""
         return tuple(dtype for kind in self.kinds for dtype in KINDS[kind])
