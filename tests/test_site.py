@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NAMESPACES = ("accel", "accel.nn", "accel.linalg", "accel.fft", "accel.special", "accel.random", "accel.optim")
 if find_spec("torch") is not None:
-    NAMESPACES += ("accel.torch",)
+    NAMESPACES += ("accel.torch", "accel.torch.distributed")
+if find_spec("dask") is not None:
+    NAMESPACES += ("accel.dask",)
 
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="only in a source folder: docs/ is not installed")
 
@@ -113,6 +115,32 @@ def test_a_page_loads_nothing_from_a_network(built):
     for style in built[0].rglob("*.css"):
         assert not LOADS.search(style.read_text(encoding="utf-8")), style.name
     assert (built[0] / "searchindex.js").stat().st_size > 100_000
+
+
+def undescribed(page: str, names: set[str]) -> set[str]:
+    """Classes of errors without a row in the page's table, or without a section with their cause and remedy."""
+    table, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    rows = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| ["))
+    told = {
+        name
+        for section in sections
+        if "**Cause.**" in section and "**Remedy.**" in section
+        for block in re.findall(r"^```\{api\}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+        for name in re.findall(r"\w+", block)
+    }
+    return {name for name in names if f"`{name}`" not in rows or name not in told}
+
+
+def test_the_catalogue_has_every_class_of_errors():
+    errors = import_module("accel.errors")
+    names = {name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__}
+    names = {name for name in names if name[0].isupper() and name != "AccelError"} | {"FallbackWarning"}
+    page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    assert len(names) > 14 and undescribed(page, names) == set()
+    assert undescribed(page.replace("[`RankError`]", "[`RankErrors`]"), names) == {"RankError"}, "control: no row"
+    assert undescribed(page.replace("accel: RankError", "accel:"), names) == {"RankError"}, "control: no section"
+    cut = page.replace("**Remedy.** `accel.linalg.pinv`", "`accel.linalg.pinv`")
+    assert undescribed(cut, names) == {"LinAlgError"}, "control: no remedy"
 
 
 def unknown(text: str) -> set[str]:
