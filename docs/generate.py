@@ -1,5 +1,5 @@
 """Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md, and of the commands:
-reference/cli.md. With --check, fails where one is stale.
+reference/cli.md; and README's figure, from bench/results. With --check, fails where one is stale.
 
 python docs/generate.py [--check]
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from figure import figure
 
 from accel.cli import commands
 from accel.config import OPTIONS
@@ -82,9 +83,9 @@ def cli_page() -> str:
     lines = [
         "# Commands",
         "",
-        "All of `accel`, from the commands themselves; `accel COMMAND --help` prints the same. `python -m accel` is the same",
-        "command. Exit codes: 0 well; 1 the command found something wrong; 2 bad arguments, or an error of accel's; 130",
-        "interrupted; 141 who read the output is gone.",
+        "All of `accel`, from the commands themselves; `accel COMMAND --help` prints the same. `python -m accel` is",
+        "the same command. Exit codes: 0 well; 1 the command found something wrong; 2 bad arguments, or an error of",
+        "accel's; 130 interrupted; 141 who read the output is gone.",
         "",
     ]
     return "\n".join([*lines, *_commands(commands, None, 2)]).rstrip() + "\n"
@@ -125,7 +126,13 @@ def _escaped(text: str) -> str:
     return re.sub(r"(?<!`)([*_<\[\]])(?!`)", r"\\\1", " ".join(text.split("  ")))
 
 
-PAGES = {"functions.md": functions_page, "reference/cli.md": cli_page, "ops.md": ops_page, "settings.md": settings_page}
+PAGES = {
+    "_static/bits-and-speed.svg": figure,
+    "functions.md": functions_page,
+    "reference/cli.md": cli_page,
+    "ops.md": ops_page,
+    "settings.md": settings_page,
+}
 
 
 def main() -> int:

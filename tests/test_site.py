@@ -117,6 +117,32 @@ def test_a_page_loads_nothing_from_a_network(built):
     assert (built[0] / "searchindex.js").stat().st_size > 100_000
 
 
+def test_the_figure_says_what_the_result_files_say():
+    """README's alternative text has the figures that the drawing was made of, and the drawing is of these files."""
+    spec = spec_from_file_location("site_figure", DOCS / "figure.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    first = module.record(module.FIRST[0])
+    counts = {name: module.bits(first, module.record(name)) for name, _ in module.OTHERS}
+    assert {(c["equal"], c["different"]) for c in counts.values()} == {(77, 0)}
+    changed = {**first, "cases": [case | {"hash": "sha256:" + 64 * "0"} for case in first["cases"]]}
+    assert module.bits(changed, module.record(module.OTHERS[0][0]))["different"] == 77, "control: other results"
+    means = {
+        name: [module.geometric_mean(ratios) for ratios in module.times(module.record(name)).values()]
+        for name, _ in module.BESIDE
+    }
+    (gpu,) = means.pop("quick-triton-h200")
+    cpu = [mean for each in means.values() for mean in each]
+    for page in (ROOT / "README.md", DOCS / "index.md"):
+        (alt,) = re.findall(r"!\[(.*)\]\(\S*bits-and-speed.svg\)", page.read_text(encoding="utf-8"))
+        assert "77 of 77 compared cases on four devices" in alt
+        assert f"{min(cpu):.2f} to {max(cpu):.2f} of theirs, an H200 {gpu:.2f} of torch's" in alt
+    drawn = (DOCS / "_static" / "bits-and-speed.svg").read_text(encoding="utf-8")
+    assert drawn == module.figure(), "stale: run python docs/generate.py"
+    assert drawn.count("77 of 77") == 4 and f">{gpu:.2f}x<" in drawn
+    assert "prefers-color-scheme:dark" in drawn and 'role="img"' in drawn
+
+
 def undescribed(page: str, names: set[str]) -> set[str]:
     """Classes of errors without a row in the page's table, or without a section with their cause and remedy."""
     table, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
