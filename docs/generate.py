@@ -122,8 +122,9 @@ def _command(command: click.Command, context: click.Context, level: int) -> Iter
 
 
 def _escaped(text: str) -> str:
-    """Words with stars, underscores and brackets that are meant as such."""
-    return re.sub(r"(?<!`)([*_<\[\]])(?!`)", r"\\\1", " ".join(text.split("  ")))
+    """Words with stars, underscores and brackets that are meant as such, and options as code."""
+    text = re.sub(r"(?<!`)([*_<\[\]])(?!`)", r"\\\1", " ".join(text.split("  ")))
+    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]*)", r"`\1`", text)
 
 
 PAGES = {
