@@ -347,3 +347,12 @@ class Config:
 
 
 config = Config()
+
+
+def _after_fork() -> None:
+    """In a forked child: another thread of the parent's may have held the lock, and is not here to let it go."""
+    object.__setattr__(config, "_lock", threading.RLock())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -6,8 +6,10 @@ Off, nothing here is reached: `config.profiled` is a part of the settings, and o
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -69,12 +71,20 @@ class Event:
             self.own = self.on_device[1]
 
 
+_every: weakref.WeakSet[Records] = weakref.WeakSet()
+
+
 class Records:
     """The events of one profile: sums by what ran, and the first ones themselves. Threads may add to it at once."""
 
     def __init__(self) -> None:
         self.begin = time.perf_counter()
         self.end: float | None = None
+        self.clear()
+        _every.add(self)
+
+    def clear(self) -> None:
+        """Forgets all events, with a lock of its own (in a forked child too, where nobody may let go of the old)."""
         self._lock = threading.Lock()
         self._new: list[Event] = []
         self._events: list[Event] = []
@@ -195,3 +205,16 @@ def _anchor(device: Device) -> bool:
     with _lock:
         _anchors.setdefault(device, (mark, time.perf_counter()))
     return True
+
+
+def _after_fork() -> None:
+    """In a forked child: what it is told of are its own calls, and locks that threads of the parent's held are new."""
+    global _lock
+    _lock = threading.Lock()
+    _within.seconds.clear()
+    for records in list(_every):
+        records.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

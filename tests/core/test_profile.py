@@ -4,6 +4,7 @@ off."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -338,6 +339,53 @@ def test_a_long_run_keeps_a_bounded_trace(monkeypatch):
     trace = found.trace()
     assert len([box for box in trace["traceEvents"] if box["ph"] == "X"]) == 20
     assert trace["otherData"]["calls"] - 20 == trace["otherData"]["left out"] >= 80
+
+
+FORK = """
+import os, threading, time
+import accel, numpy as np
+from accel import profiling
+from accel.config import config
+
+x = accel.asarray(np.ones((4, 4), np.float32), device="cpu")
+with accel.profile() as found:
+    accel.exp(x)
+    held, over = threading.Event(), threading.Event()
+
+    def hold():
+        with config._lock, profiling._lock, found._records._lock:
+            held.set()
+            over.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        with accel.config(numerics="reproducible"):
+            accel.add(x, x)
+        calls = {row.op: row.calls for row in found.rows if row.path != "preparing"}
+        os._exit(0 if calls == {"add": 1} else 3)
+    for _ in range(600):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, 9)
+        status = -1
+    over.set()
+    thread.join()
+print(status, {row.op for row in found.rows})
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_tells_of_its_own_calls():
+    """Also where a thread that is not in the child holds every lock at the time of the fork."""
+    call = [sys.executable, "-c", FORK]
+    done = subprocess.run(call, capture_output=True, encoding="utf-8", timeout=200)
+    assert done.stdout == "0 {'exp'}\n", done
 
 
 PROGRAM = """
