@@ -4,7 +4,8 @@
 #   make test       the whole test suite; PYTEST_ARGS="-k matmul" for a part of it
 #   make gpu        what a machine with a GPU can show, within ten minutes, in one folder to keep and send
 #   make check      formatters and linters; generated pages of docs/ are not stale; GPUs' code is not worse than they say
-#   make docs       the site, of docs/, into build/site: open build/site/index.html
+#   make docs       draws tables and README's figure anew, and makes the site, of docs/, into build/site: open
+#                   build/site/index.html
 #   make sanitize   the C++ kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make deep       the test suite with many random examples, and the tests marked slow
 #   make clean      removes everything that make made
@@ -70,7 +71,7 @@ check: $(DONE)/accel $(DONE)/extra-dev
 	$(BIN)/python docs/gpu_code.py --check
 
 docs: $(DONE)/accel $(DONE)/extra-docs
-	$(BIN)/python docs/generate.py --check
+	$(BIN)/python docs/generate.py
 	rm -rf build/site build/doctrees
 	$(BIN)/sphinx-build -q -W --keep-going -b html -d build/doctrees docs build/site
 	$(call where,the site is in build/site)

@@ -1,14 +1,21 @@
-"""Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md. With --check, fails where one
-is stale.
+"""Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md, and of the commands:
+reference/cli.md; and README's figure, from bench/results. With --check, fails where one is stale.
 
 python docs/generate.py [--check]
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
+from figure import figure
+
+from accel.cli import commands
 from accel.config import OPTIONS
 from accel.dtypes import FLOAT16, FLOAT32, INT32
 from accel.registry import COMPLEX, OPS
@@ -92,7 +99,61 @@ def functions_page() -> str:
     return "\n".join(lines) + "\n" + table()
 
 
-PAGES = {"functions.md": functions_page, "ops.md": ops_page, "settings.md": settings_page}
+def cli_page() -> str:
+    lines = [
+        "# Commands",
+        "",
+        "All of `accel`, from the commands themselves; `accel COMMAND --help` prints the same. `python -m accel` is",
+        "the same command. Exit codes: 0 well; 1 the command found something wrong; 2 bad arguments, or an error of",
+        "accel's; 130 interrupted; 141 who read the output is gone.",
+        "",
+    ]
+    return "\n".join([*lines, *_commands(commands, None, 2)]).rstrip() + "\n"
+
+
+def _commands(command: click.Command, above: click.Context | None, level: int) -> Iterator[str]:
+    """The part of a command, then those of its own commands."""
+    context = click.Context(command, info_name=command.name, parent=above)
+    if above is not None:
+        yield from _command(command, context, level)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            below.name = name
+            yield from _commands(below, context, level + (above is not None))
+
+
+def _command(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+    yield f"{'#' * level} {context.command_path}"
+    yield ""
+    for paragraph in inspect.cleandoc(command.help or command.short_help or "").split("\n\n"):
+        kept = paragraph.startswith("\b\n")  # as it is written
+        yield from (["```text", *paragraph.split("\n")[1:], "```"] if kept else _escaped(paragraph).split("\n"))
+        yield ""
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    yield from ("```text", usage, "```", "")
+    rows = [record for p in command.get_params(context) if (record := p.get_help_record(context)) is not None]
+    rows = [row for row in rows if row[1] and not row[0].endswith("--help")]
+    if rows:
+        yield from ("| option | meaning |", "|---|---|")
+        for option, meaning in rows:
+            yield f"| `{option.replace('|', chr(92) + '|')}` | {_escaped(meaning).replace('|', chr(92) + '|')} |"
+        yield ""
+
+
+def _escaped(text: str) -> str:
+    """Words with stars, underscores and brackets that are meant as such, and options as code."""
+    text = re.sub(r"(?<!`)([*_<\[\]])(?!`)", r"\\\1", " ".join(text.split("  ")))
+    return re.sub(r"(?<![\w`-])(--[a-z][a-z-]*)", r"`\1`", text)
+
+
+PAGES = {
+    "_static/bits-and-speed.svg": figure,
+    "functions.md": functions_page,
+    "reference/cli.md": cli_page,
+    "ops.md": ops_page,
+    "settings.md": settings_page,
+}
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ A page is followed from its top to its end, in a folder of its own, which has be
     text       what is no code: a drawing, a form
     shell      commands that change the machine (pip, make), which do not run
 
-NOT_RUN names the pages that are older than this form: their sessions alone run.
+NOT_RUN names the pages of which only the sessions run.
 """
 
 from __future__ import annotations
@@ -36,11 +36,9 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.exists(), reason="only in a source folder: README.md is not installed")
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
-NOT_RUN = {
-    "README.md", "docs/backend-contract.md", "docs/bench.md", "docs/benchmark-standard.md", "docs/compositions.md",
-    "docs/cpu.md", "docs/gpu-code.md", "docs/numerics.md", "docs/quantization.md", "docs/receipts.md", "docs/torch.md",
-    "docs/tuning.md",
-}  # fmt: skip
+NOT_RUN = {"README.md"}
+"""Pages of which only the sessions run here: some of README's commands take minutes, the others are repeated below."""
+
 SLOW = {"docs/howto/tune.md"}
 """Pages whose commands start processes of their own."""
 

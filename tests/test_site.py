@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NAMESPACES = ("accel", "accel.nn", "accel.linalg", "accel.fft", "accel.special", "accel.random", "accel.optim")
 if find_spec("torch") is not None:
-    NAMESPACES += ("accel.torch",)
+    NAMESPACES += ("accel.torch", "accel.torch.distributed")
+if find_spec("dask") is not None:
+    NAMESPACES += ("accel.dask",)
 
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="only in a source folder: docs/ is not installed")
 
@@ -113,6 +115,58 @@ def test_a_page_loads_nothing_from_a_network(built):
     for style in built[0].rglob("*.css"):
         assert not LOADS.search(style.read_text(encoding="utf-8")), style.name
     assert (built[0] / "searchindex.js").stat().st_size > 100_000
+
+
+def test_the_figure_says_what_the_result_files_say():
+    """README's alternative text has the figures that the drawing was made of, and the drawing is of these files."""
+    spec = spec_from_file_location("site_figure", DOCS / "figure.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    first = module.record(module.FIRST[0])
+    counts = {name: module.bits(first, module.record(name)) for name, _ in module.OTHERS}
+    assert {(c["equal"], c["different"]) for c in counts.values()} == {(77, 0)}
+    changed = {**first, "cases": [case | {"hash": "sha256:" + 64 * "0"} for case in first["cases"]]}
+    assert module.bits(changed, module.record(module.OTHERS[0][0]))["different"] == 77, "control: other results"
+    means = {
+        name: [module.geometric_mean(ratios) for ratios in module.times(module.record(name)).values()]
+        for name, _ in module.BESIDE
+    }
+    (gpu,) = means.pop("quick-triton-h200")
+    cpu = [mean for each in means.values() for mean in each]
+    for page in (ROOT / "README.md", DOCS / "index.md"):
+        (alt,) = re.findall(r"!\[(.*)\]\(\S*bits-and-speed.svg\)", page.read_text(encoding="utf-8"))
+        assert "77 of 77 compared cases on four devices" in alt
+        assert f"{min(cpu):.2f} to {max(cpu):.2f} of theirs, an H200 {gpu:.2f} of torch's" in alt
+    drawn = (DOCS / "_static" / "bits-and-speed.svg").read_text(encoding="utf-8")
+    assert drawn == module.figure(), "stale: run python docs/generate.py"
+    assert drawn.count("77 of 77") == 4 and f">{gpu:.2f}x<" in drawn
+    assert "prefers-color-scheme:dark" in drawn and 'role="img"' in drawn
+
+
+def undescribed(page: str, names: set[str]) -> set[str]:
+    """Classes of errors without a row in the page's table, or without a section with their cause and remedy."""
+    table, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    rows = " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| ["))
+    told = {
+        name
+        for section in sections
+        if "**Cause.**" in section and "**Remedy.**" in section
+        for block in re.findall(r"^```\{api\}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+        for name in re.findall(r"\w+", block)
+    }
+    return {name for name in names if f"`{name}`" not in rows or name not in told}
+
+
+def test_the_catalogue_has_every_class_of_errors():
+    errors = import_module("accel.errors")
+    names = {name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__}
+    names = {name for name in names if name[0].isupper() and name != "AccelError"} | {"FallbackWarning"}
+    page = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    assert len(names) > 14 and undescribed(page, names) == set()
+    assert undescribed(page.replace("[`RankError`]", "[`RankErrors`]"), names) == {"RankError"}, "control: no row"
+    assert undescribed(page.replace("accel: RankError", "accel:"), names) == {"RankError"}, "control: no section"
+    cut = page.replace("**Remedy.** `accel.linalg.pinv`", "`accel.linalg.pinv`")
+    assert undescribed(cut, names) == {"LinAlgError"}, "control: no remedy"
 
 
 def unknown(text: str) -> set[str]:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SHOWN = (
     "index", "start", "tutorials/student", "howto/numpy", "reference/errors", "reference/products", "compatibility",
-    "functions", "settings", "numerics",
+    "functions", "settings", "numerics", "howto/profile", "reference/cli", "reference/dask",
 )  # fmt: skip
 
 pytestmark = [

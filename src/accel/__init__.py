@@ -92,6 +92,7 @@ from .ops.sampled import convolve, gradient
 from .ops.searching import nonzero
 from .ops.sets import unique_all, unique_counts, unique_inverse, unique_values
 from .ops.views import broadcast_shapes, broadcast_to, expand_dims, matrix_transpose, permute_dims, reshape, squeeze
+from .profile import Profile, ProfileRow, profile
 from .ranges import arange, broadcast_arrays, eye, linspace, meshgrid, tril, triu
 from .registry import OPS as _OPS
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -131,7 +132,8 @@ OPTIONS: tuple[Option, ...] = (
            "the call everywhere; off: never, it reads 0 and writes nothing", _one_of("late", "sync", "off")),
     Option("numerics", "ACCEL_NUMERICS", "default", "reproducible | default | fast", "see docs/numerics.md",
            _one_of("reproducible", "default", "fast")),
-    Option("verbose", "ACCEL_VERBOSE", (), "dispatch[,profile] | off", "one line per call on stderr",
+    Option("verbose", "ACCEL_VERBOSE", (), "dispatch[,profile] | profile | off", "dispatch: one line per call on "
+           "stderr, with profile its time; profile: a table of all calls at the end of the process",
            _some_of("dispatch", "profile")),
     Option("num_threads", "ACCEL_NUM_THREADS", None, "whole number", "CPU threads; else OMP_NUM_THREADS; else the "
            "cores this process may use (its affinity and its cgroup's quota)", positive),
@@ -163,9 +165,12 @@ def parse(option: Option, text: str) -> Any:
 
 
 class Settings:
-    """A frozen snapshot of all settings. Equal snapshots are one object, so identity serves as a cache key."""
+    """A frozen snapshot of all settings. Equal snapshots are one object, so identity serves as a cache key.
 
-    __slots__ = tuple(option.name for option in OPTIONS)
+    profiled: whether calls are recorded, by `accel.profile` or as ``verbose`` says.
+    """
+
+    __slots__ = (*(option.name for option in OPTIONS), "profiled")
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a snapshot of settings does not change; set accel.config's attributes")
@@ -181,11 +186,11 @@ _snapshots: dict[tuple[Any, ...], Settings] = {}
 
 
 def _snapshot(values: dict[str, Any]) -> Settings:
-    key = tuple(values[option.name] for option in OPTIONS)
+    key = tuple(values[name] for name in Settings.__slots__)
     if key not in _snapshots:
         settings = Settings()
-        for option, value in zip(OPTIONS, key, strict=True):
-            object.__setattr__(settings, option.name, value)
+        for name, value in zip(Settings.__slots__, key, strict=True):
+            object.__setattr__(settings, name, value)
         _snapshots.setdefault(key, settings)
     return _snapshots[key]
 
@@ -239,6 +244,8 @@ class Config:
     def __init__(self) -> None:
         object.__setattr__(self, "_environment", None)
         object.__setattr__(self, "_process", {})
+        object.__setattr__(self, "_profiled", False)
+        object.__setattr__(self, "_lock", threading.RLock())
         object.__setattr__(self, "scope", ContextVar("accel.config", default=None))
         object.__setattr__(self, "snapshots", {})
 
@@ -258,12 +265,20 @@ class Config:
         scope = self.scope.get()
         settings = self.snapshots.get(scope)
         if settings is None:
-            values = {option.name: option.default for option in OPTIONS}
-            values.update(self._from_environment())
-            values.update(self._process)
-            values.update(dict(scope or ()))
-            settings = self.snapshots[scope] = _snapshot(values)
+            with self._lock:  # what changes meanwhile must not be forgotten
+                values = {option.name: option.default for option in OPTIONS}
+                values.update(self._from_environment())
+                values.update(self._process)
+                values.update(dict(scope or ()))
+                values["profiled"] = self._profiled or "profile" in values["verbose"]
+                settings = self.snapshots[scope] = _snapshot(values)
         return settings
+
+    def profile(self, on: bool) -> None:
+        """Whether the calls of all threads are recorded, whatever ``verbose`` says (`accel.profile` sets it)."""
+        with self._lock:
+            object.__setattr__(self, "_profiled", on)
+            self.snapshots.clear()
 
     def _apply(self) -> None:
         """Passes the process's settings on to what they set."""
@@ -299,9 +314,10 @@ class Config:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _BY_NAME:
             raise AttributeError(f"accel.config has no {name!r}; it has {', '.join(_BY_NAME)}")
-        self._process[name] = _parsed(_BY_NAME[name], value, f"config.{name}")
-        self.snapshots.clear()
-        self._apply()
+        with self._lock:
+            self._process[name] = _parsed(_BY_NAME[name], value, f"config.{name}")
+            self.snapshots.clear()
+            self._apply()
 
     @contextlib.contextmanager
     def __call__(self, **changes: Any) -> Iterator[Config]:
@@ -323,7 +339,7 @@ class Config:
         return "config"  # the one of this module, wherever it is unpickled
 
     def __dir__(self) -> list[str]:
-        return [*_BY_NAME, "current", "origin", "reload", "source"]
+        return [*_BY_NAME, "current", "origin", "profile", "reload", "source"]
 
     def __repr__(self) -> str:
         rows = (f"{option.name} = {getattr(self, option.name)!r} ({self.source(option.name)})" for option in OPTIONS)
@@ -331,3 +347,12 @@ class Config:
 
 
 config = Config()
+
+
+def _after_fork() -> None:
+    """In a forked child: another thread of the parent's may have held the lock, and is not here to let it go."""
+    object.__setattr__(config, "_lock", threading.RLock())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -6,11 +6,11 @@ import math
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _core
+from . import _core, profiling
 from ._core import FloatEnvironment
 from .array import Array, Pair, Symbol, empty
 from .cache import Cache
@@ -20,6 +20,8 @@ from .layout import layout, span, stretched
 from .memory import Device, HostBuffer, address_of, host_bytes, host_memory_for
 from .scalar import program_for
 from .scalar.evaluate import evaluate
+
+T = TypeVar("T")
 
 
 def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument: str = "array") -> Array:
@@ -64,7 +66,10 @@ def store(source: np.ndarray, out: Array) -> None:
         gapless = high - low == out.size and not stretched(out.layout)
         raw = host_bytes(out.nbytes) if gapless else _copied_out(out, low, high).copy()
         _placed(raw, -low, out)[...] = source
-    out.device.copy_in(out.buffer, (out.offset + low) * out.dtype.itemsize, raw)
+    _copied(
+        "copy to device", out, raw.nbytes,
+        lambda: out.device.copy_in(out.buffer, (out.offset + low) * out.dtype.itemsize, raw),
+    )  # fmt: skip
 
 
 def _dense(source: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -139,7 +144,19 @@ def _copied_out(array: Array, low: int, high: int) -> np.ndarray:
     """Bytes of a device: of the elements from low up to high, relative to the array's first one."""
     size = array.dtype.itemsize
     array.device.settle()
-    return array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size)
+    return _copied(
+        "copy from device", array, (high - low) * size,
+        lambda: array.device.copy_out(array.buffer, (array.offset + low) * size, (high - low) * size),
+    )  # fmt: skip
+
+
+def _copied(what: str, array: Array, nbytes: int, copy: Callable[[], T]) -> T:
+    """What a copy between the host and a device returns, recorded where a profile is on."""
+    if not profiling.active():
+        return copy()
+    return profiling.measured(
+        profiling.What(what, f"{array.dtype}{list(array.shape)}", array.device, "", nbytes), copy, wait=False
+    )
 
 
 def _placed(memory: Any, offset: int, array: Array) -> np.ndarray:

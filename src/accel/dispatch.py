@@ -7,7 +7,6 @@ The answer is a plan, made once and found again by the identity of op, settings,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import is_
@@ -30,7 +29,8 @@ from .memory import too_large
 from .ops.spec import Inferred, OpSpec, Seen
 from .parts import is_apart, settled
 from .plan import Out, Plan, each, packed, prepare, single
-from .warn import say, warn
+from .told import told
+from .warn import warn
 
 Target = Layout | tuple[Layout, ...] | None
 """Layout of what is given as out."""
@@ -137,11 +137,15 @@ def _make(
     if out is not None:
         _check_out(spec, inferred, out)
     target = destination(spec, device, settings)
-    if target is not device:
-        plan, what = _elsewhere(spec, params, target), f"override:{target}"
-    else:
-        plan, what = _local(spec, inputs, params, out, inferred, device, settings, seen)
-    return _verbose(spec, inputs, plan, what, device, settings) if settings.verbose else plan
+
+    def made() -> tuple[Plan, str, tuple[str, ...]]:
+        if target is not device:
+            return _elsewhere(spec, params, target), f"override:{target}", ()
+        return _local(spec, inputs, params, out, inferred, device, settings, seen)
+
+    if not (settings.verbose or settings.profiled):
+        return made()[0]
+    return told(spec, inputs, inferred, made, device, settings)
 
 
 def _check_out(spec: OpSpec, inferred: Inferred, out: Layout | tuple[Layout, ...]) -> None:
@@ -160,14 +164,14 @@ def _local(
     device: Device,
     settings: Settings,
     seen: Shape | None,
-) -> tuple[Plan, str]:
-    """The plan of a call that stays on its device, or falls back, and its name."""
+) -> tuple[Plan, str, tuple[str, ...]]:
+    """The plan of a call that stays on its device, or falls back, its name, and the kernels of a composition."""
     results = each(out) or tuple(layout(dtype, shape, None, device) for shape, dtype in inferred.outputs)
     if out is None and (nbytes := max(x.size * x.dtype.itemsize for x in results)) >= ADDRESSES:
         raise too_large(str(device), nbytes, device.memory)  # and no kernel is asked, which counts in 62 bits
     if all(x.size == 0 for x in results):
         nothing = [(x.shape, x.dtype, device) for x in results]
-        return (lambda arrays, out: packed(empty(*x) for x in nothing) if out is None else out), "empty"
+        return (lambda arrays, out: packed(empty(*x) for x in nothing) if out is None else out), "empty", ()
     request = Call(spec.primitive, inputs, results, inferred.params, device, settings)
     order = common_order(inputs, results[0].shape) if out is None and spec.keeps_order else None
     if order is not None:
@@ -178,15 +182,16 @@ def _local(
         results = tuple(layout(x.dtype, seen, None, device) for x in results)
     kernel, reason = _choose(request)
     if kernel is not None:
-        return single(device, results, prepare(kernel, request), len(inputs), _into(spec, params)), kernel.name
+        return single(device, results, prepare(kernel, request), len(inputs), _into(spec, params)), kernel.name, ()
     if spec.decompose is not None and spec.decomposes(params):
         if settings.fusion == "off" or seen is not None:  # then it is computed on views (`_plan_of_seen`)
-            return _composed(lambda *arrays: _settled(spec.decompose(*arrays, params))), "decomposition"
+            return _composed(lambda *arrays: _settled(spec.decompose(*arrays, params))), "decomposition", ()
         graph, made = staged(spec, inputs, params, device, settings)
+        names = tuple(dict.fromkeys(stage.kernel.name for stage in made if stage.kernel is not None))
         if graph.pairs or any(x.dtype.kind == "c" for x in inputs):
-            return complex_plan(graph, made, inputs, device, settings, call, _overlap), "compiled"
-        return composition.compiled(graph, made, device, settings, call, _into(spec, params)), "compiled"
-    return _fallback(spec, params, device, reason, settings), "fallback:cpu"
+            return complex_plan(graph, made, inputs, device, settings, call, _overlap), "compiled", names
+        return composition.compiled(graph, made, device, settings, call, _into(spec, params)), "compiled", names
+    return _fallback(spec, params, device, reason, settings), "fallback:cpu", ()
 
 
 def _choose(request: Call) -> tuple[Any, str]:
@@ -359,27 +364,3 @@ def _overridden(plan: Plan, override: tuple[tuple[str, str], ...]) -> Plan:
             return plan(arrays, out)
 
     return run
-
-
-def _verbose(
-    spec: OpSpec, inputs: tuple[Layout, ...], plan: Plan, what: str, device: Device, settings: Settings
-) -> Plan:
-    line = f"accel: {describe(spec, inputs)}: {what}"
-
-    def run(arrays: Sequence[Array], out: Out | None) -> Out:
-        if "profile" not in settings.verbose:
-            say(line)
-            return plan(arrays, out)
-        start = time.perf_counter()
-        result = plan(arrays, out)
-        device.synchronize()
-        say(f"{line}: {1e6 * (time.perf_counter() - start):.1f} us")
-        return result
-
-    return run
-
-
-def describe(spec: OpSpec, inputs: Sequence[Layout]) -> str:
-    """A call in words: the op, its operands and their device."""
-    operands = ", ".join(f"{x.dtype}{list(x.shape)}" for x in inputs)
-    return f"{spec.name}({operands}) on {inputs[0].device}"

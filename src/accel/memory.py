@@ -113,6 +113,15 @@ class Device(ABC):
         """Waits until all queued work is done (optional; default: nothing is ever queued)."""
         return
 
+    def mark(self) -> Any:
+        """A point in the queue of the calling thread's work, whose time the device notes when it gets there (optional;
+        default: None, it has no clock that can be read, and who measures waits for it)."""
+        return None
+
+    def seconds_between(self, first: Any, last: Any) -> float:
+        """Seconds on the device's clock from one `mark` to a later one, which it has passed."""
+        raise NotImplementedError(f"{self} has no clock that can be read")
+
     @property
     def asynchronous(self) -> bool:
         """Whether the host goes on while launches run, so that it would wait to see what they found."""

@@ -13,11 +13,12 @@ from .array import Array, empty
 from .backends.base import Call, Kernel
 from .composition import recorded_by
 from .config import config
-from .dispatch import describe, destination, on_views, one_device, plan_of, planned, refusal, staged
+from .dispatch import destination, on_views, one_device, plan_of, planned, refusal, staged
 from .graph.compile import lines, request_of
 from .layout import Layout, layout, row_major
 from .ops.spec import OpSpec, Seen
 from .plan import Out, packed
+from .told import describe
 
 DECOMPOSITION = "decomposition into other ops"
 COMPILED = "compiled composition"

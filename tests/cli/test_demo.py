@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -231,3 +234,22 @@ def test_missing_packages_are_named(child, bare_python, tmp_path):
         'accel: error: the demo reads data that scikit-learn ships: pip install "scikit-learn>=1.3" "pillow>=10"'
     )
     assert done.stderr.count("\n") == 1
+
+
+def test_on_a_terminal_it_shows_progress_and_opens_nothing(terminal, tmp_path):
+    """Traps stand for all that opens a window: what BROWSER names, and the desktops' openers on PATH."""
+    trap, sprung = tmp_path / "bin", tmp_path / "sprung"
+    trap.mkdir()
+    for name in ("xdg-open", "open", "gio", "display", "eog", "browser"):
+        (trap / name).write_text(f"#!/bin/sh\ntouch {sprung}\n", encoding="utf-8")
+        (trap / name).chmod(0o755)
+    given = {"PATH": f"{trap}{os.pathsep}{os.environ['PATH']}", "BROWSER": str(trap / "browser"), "DISPLAY": ":77"}
+    code, said = terminal("demo", "--device", "cpu", "--output", str(tmp_path / "out"), environment=given)
+    assert code == 0, said
+    for job in demo.JOBS:
+        assert f"accel demo: {job} on cpu" in said, said
+    assert "It is the only device: nothing to compare it with." in said
+    assert not sprung.exists()
+    opening = [sys.executable, "-c", "import webbrowser; webbrowser.open('x')"]
+    subprocess.run(opening, env=os.environ | given, check=True)
+    assert sprung.exists(), "control: the traps are found"

@@ -6,6 +6,7 @@ import json
 
 import accel
 from accel import registry
+from accel.cli import devices, machine
 
 
 def test_json(here):
@@ -62,3 +63,16 @@ def test_base_packages_only(child, bare_python):
     reasons = {row["backend"]: row["reason"] for row in report["unavailable"]}
     assert 'pip install "pyopencl>=2025.1"' in reasons["opencl"]
     assert 'pip install "torch>=2.4" "triton<3.10,>=3.9"' in reasons["triton"]
+
+
+def test_a_gpu_that_no_device_uses(here, monkeypatch):
+    gpu = {"vendor": "AMD", "pci": "1002:744c", "driver": None, "reach": "no driver", "files": []}
+    monkeypatch.setattr(machine, "gpus", lambda: [gpu])
+    assert json.loads(here("devices", "--json")[1])["unused_gpus"] == [gpu]
+    text = here("devices")[1]
+    assert "no device uses the AMD GPU 1002:744c on the PCI bus\n" in text
+    assert text.endswith("accel doctor says what fixes it\n")
+    described = devices.describe
+    served = {"kind": "gpu", "vendor": "Advanced Micro Devices, Inc."}
+    monkeypatch.setattr(devices, "describe", lambda device: described(device) | served)
+    assert json.loads(here("devices", "--json")[1])["unused_gpus"] == [], "control: a device of the vendor's"

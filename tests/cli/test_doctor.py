@@ -5,11 +5,15 @@ from __future__ import annotations
 import getpass
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from permissions import obeyed
 
 import accel
 from accel import registry
@@ -243,52 +247,236 @@ def test_a_crash_while_computing_is_laid_to_that_device():
         {"state": "usable", "versions": {}, "devices": [{"name": n, "selection": "named"} for n in ("x:0", "x:1")]},
         {"checking": "x:0"},
     ]
-    row = doctor.backend_row("null", {"lines": lines, "code": -9, "words": ""}, 30.0, set())
+    row = doctor.backend_row("null", {"lines": lines, "code": -9, "words": ""}, 30.0, [])
     first, second = row["devices"]
     assert first["check"]["detail"] == "crashed: killed by signal 9"
     assert second["check"]["verdict"] == "untried"
 
 
-@pytest.fixture
-def bus(tmp_path) -> Path:
-    """A PCI bus with an Intel GPU without a driver, an NVIDIA one with one, and an Intel bridge."""
-    for name, kind, vendor, driver in (
-        ("0000:00:00.0", "0x060000", "0x8086", None),
-        ("0000:03:00.0", "0x030000", "0x8086", None),
-        ("0000:04:00.0", "0x030200", "0x10de", "nvidia"),
-    ):
-        entry = tmp_path / name
-        entry.mkdir()
+def machine_of(root: Path, *gpus: tuple[str, str, str | None], files: tuple[str, ...] = ()) -> Path:
+    """A machine's /sys and /dev in a folder. gpus: PCI class, vendor number, the kernel's driver."""
+    for number, (kind, vendor, driver) in enumerate(gpus):
+        entry = root / f"sys/bus/pci/devices/0000:0{number}:00.0"
+        entry.mkdir(parents=True)
         for file, text in (("class", kind), ("vendor", vendor), ("device", "0x56a0")):
             (entry / file).write_text(f"{text}\n", encoding="utf-8")
         if driver:
-            (tmp_path / driver).mkdir()
-            (entry / "driver").symlink_to(tmp_path / driver)
-    return tmp_path
+            held = root / "sys/bus/pci/drivers" / driver
+            held.mkdir(parents=True, exist_ok=True)
+            (entry / "driver").symlink_to(held)
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
 
 
-def test_gpus_on_the_bus(bus):
-    assert machine.gpus(bus) == [
-        {"vendor": "Intel", "pci": "8086:56a0", "driver": None},
-        {"vendor": "NVIDIA", "pci": "10de:56a0", "driver": "nvidia"},
-    ]
-    assert machine.gpus(bus / "nothing") == []
+NVIDIA, AMD, INTEL = ("0x030200", "0x10de"), ("0x030000", "0x1002"), ("0x030000", "0x8086")
+
+
+def test_gpus_on_the_bus(tmp_path):
+    root = machine_of(tmp_path, ("0x060000", "0x8086", None), (*INTEL, None), (*NVIDIA, "nvidia"))
+    assert machine.gpus(root) == [
+        {"vendor": "Intel", "pci": "8086:56a0", "driver": None, "reach": "no driver", "files": []},
+        {
+            "vendor": "NVIDIA", "pci": "10de:56a0", "driver": "nvidia", "reach": "no device file",
+            "files": ["/dev/nvidiactl"],
+        },
+    ]  # fmt: skip
+    assert machine.gpus(root / "nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("gpu", "files", "reach", "named"),
+    [
+        ((*NVIDIA, "nvidia"), ("dev/nvidiactl",), "open", []),
+        ((*NVIDIA, "nouveau"), (), "other driver", []),
+        ((*AMD, "amdgpu"), ("dev/dri/renderD128",), "no device file", ["/dev/kfd"]),
+        ((*AMD, "amdgpu"), ("dev/dri/renderD128", "dev/kfd"), "open", []),
+        ((*AMD, "vfio-pci"), (), "other driver", []),
+        ((*INTEL, "xe"), ("dev/dri/card0",), "no device file", ["/dev/dri/renderD*"]),
+        ((*INTEL, "i915"), ("dev/dri/renderD129",), "open", []),
+    ],
+)
+def test_how_far_a_process_gets(gpu, files, reach, named, tmp_path):
+    (found,) = machine.gpus(machine_of(tmp_path, gpu, files=files))
+    assert (found["reach"], found["files"]) == (reach, named)
+
+
+def test_device_files_that_may_not_be_opened(tmp_path):
+    root = machine_of(tmp_path, (*INTEL, "i915"), files=("dev/dri/renderD128",))
+    (root / "dev/dri/renderD128").chmod(0)
+    code = f"from accel.cli import machine; import pathlib; print(machine.gpus(pathlib.Path({str(root)!r})))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=120, preexec_fn=obeyed
+    )  # fmt: skip
+    assert "'reach': 'closed', 'files': ['/dev/dri/renderD128']" in said.stdout, said
+
+
+def test_containers(tmp_path, monkeypatch):
+    monkeypatch.delenv("container", raising=False)
+    assert not machine.in_container(tmp_path)
+    monkeypatch.setenv("container", "podman")
+    assert machine.in_container(tmp_path)
+    monkeypatch.delenv("container")
+    for name in machine.CONTAINERS:
+        path = tmp_path / name.replace("/", "-") / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+        assert machine.in_container(tmp_path / name.replace("/", "-")), name
+
+
+CPU_DEVICE = {
+    "name": "cpu", "backend": "cpu", "kind": "cpu", "description": "C++", "vendor": "", "memory_bytes": 1,
+    "selection": "automatic", "details": {},
+}  # fmt: skip
+INTERPRETER = CPU_DEVICE | {"name": "triton:interpreter", "backend": "triton", "selection": "named"}
+NO_CUDA = "no GPU can be used: torch 2.15.0+cpu was built without CUDA and ROCm"
+
+
+@pytest.fixture
+def doctor_of(monkeypatch, tmp_path, capsys):
+    """The report and its text on a machine of which /sys, /dev and what each backend says are given.
+
+    installed: whether the packages of OpenCL and Triton are there; without them a backend says what lacks.
+    """
+
+    def examine(*gpus, files=(), installed=True, why=NO_CUDA, variables=()):
+        monkeypatch.setattr(machine, "ROOT", machine_of(tmp_path, *gpus, files=files))
+        monkeypatch.setattr(registry, "backend_names", lambda: ("cpu", "opencl", "triton"))
+        monkeypatch.delenv("container", raising=False)
+        for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables:
+            monkeypatch.setenv(name, value)
+
+        def find(words, without, timeout):
+            lines = {
+                "cpu": [{"state": "usable", "versions": {}, "devices": [CPU_DEVICE | {}]}],
+                "opencl": [{"state": "unusable", "reason": "backend 'opencl': no platform was found"}],
+                "triton": [
+                    {"state": "usable", "versions": {}, "without_gpu": why, "devices": [INTERPRETER | {}]}
+                    if installed
+                    else {"state": "unusable", "reason": "backend 'triton': triton is not installed"}
+                ],
+                "default": [{"default": "cpu"}],
+            }[words[-1]]
+            checks = [{"device": "cpu", "check": {"verdict": "equal", "detail": "bits equal", "runs": "cpu.matmul"}}]
+            return {"lines": lines + (checks if words[-1] == "cpu" else []), "code": 0, "words": ""}
+
+        monkeypatch.setattr(doctor, "find", find)
+        monkeypatch.setattr(
+            remedies, "missing", lambda extra, owner: [] if installed else [Requirement("torch>=2.4")]
+        )  # fmt: skip
+        found = doctor.collect()
+        capsys.readouterr()
+        show(found)
+        return backends(found), capsys.readouterr().out
+
+    return examine
+
+
+def test_a_machine_with_numpy_alone(doctor_of):
+    rows, text = doctor_of(installed=False)
+    assert rows["triton"]["remedies"] == rows["opencl"]["remedies"] == ['pip install "torch>=2.4"']
+    assert rows["triton"]["note"] == "no NVIDIA or AMD GPU is seen on this machine's PCI bus"
+    assert 'fix: pip install "torch>=2.4"' in text and "none seen" in text
+    assert "The default device, cpu, works." in text
+
+
+@pytest.mark.parametrize(("driver", "said"), [(None, "no driver holds it"), ("nouveau", "driver nouveau")])
+def test_a_gpu_without_its_driver(doctor_of, driver, said):
+    rows, text = doctor_of((*NVIDIA, driver))
+    (fix,) = rows["triton"]["remedies"]
+    assert "sudo apt-get install nvidia-driver" in fix and "docker" not in fix
+    assert ("nouveau holds the NVIDIA GPU, with which nothing computes" in fix) == (driver == "nouveau")
+    assert f"NVIDIA 10de:56a0: {said}" in text
+    assert f"why no GPU: {NO_CUDA}" in text
+    assert rows["opencl"]["note"] == "no Intel GPU is seen on this machine's PCI bus"
+
+
+def test_a_driver_that_torch_is_not_built_for(doctor_of):
+    """The driver is there and its device file is open: what lacks is torch's part, and no driver is asked for."""
+    (fix,) = doctor_of((*NVIDIA, "nvidia"), files=("dev/nvidiactl",))[0]["triton"]["remedies"]
+    assert fix.startswith("torch built for CUDA") and "apt-get" not in fix
+
+
+def test_without_packages_torch_is_not_asked_for_twice(doctor_of):
+    rows, _ = doctor_of((*NVIDIA, "nvidia"), files=("dev/nvidiactl",), installed=False)
+    assert rows["triton"]["remedies"] == ['pip install "torch>=2.4"']
+
+
+@pytest.mark.parametrize("value", ["", "-1"])
+def test_a_variable_that_hides_the_gpu(doctor_of, value):
+    rows, _ = doctor_of(
+        (*NVIDIA, "nvidia"), files=("dev/nvidiactl",), variables=[("CUDA_VISIBLE_DEVICES", value)]
+    )  # fmt: skip
+    assert rows["triton"]["remedies"] == [f"CUDA_VISIBLE_DEVICES={value} hides the NVIDIA GPU: unset it"]
+
+
+def test_two_vendors(doctor_of):
+    """Each GPU's remedy stands at the backend that serves it."""
+    rows, text = doctor_of((*INTEL, "i915"), (*NVIDIA, None), files=("dev/dri/renderD128",))
+    assert remedies.DRIVERS["opencl"]["Intel"] in rows["opencl"]["remedies"]
+    assert rows["triton"]["remedies"] == [remedies.DRIVERS["triton"]["NVIDIA"]]
+    assert rows["opencl"]["note"] is None and rows["triton"]["note"] is None
+    assert "Intel 8086:56a0: driver i915\n" in text and "NVIDIA 10de:56a0: no driver holds it" in text
+
+
+def test_two_vendors_of_one_backend(doctor_of):
+    rows, text = doctor_of((*AMD, "amdgpu"), (*NVIDIA, None), files=("dev/dri/renderD128", "dev/kfd"))
+    assert rows["triton"]["remedies"] == [remedies.BUILT["AMD"], remedies.DRIVERS["triton"]["NVIDIA"]]
+    assert rows["triton"]["note"] == remedies.BOTH and f"note: {remedies.BOTH}" in text
+
+
+@pytest.mark.parametrize(
+    ("gpu", "backend", "word"),
+    [
+        ((*NVIDIA, "nvidia"), "triton", "docker run --gpus all"),
+        ((*AMD, "amdgpu"), "triton", "--device /dev/kfd --device /dev/dri"),
+        ((*INTEL, "xe"), "opencl", "--device /dev/dri"),
+    ],
+)
+def test_a_container_without_device_files(doctor_of, gpu, backend, word):
+    rows, text = doctor_of(gpu, files=(".dockerenv",))
+    fixes = [fix for fix in rows[backend]["remedies"] if "the container was not given" in fix]
+    assert len(fixes) == 1 and word in fixes[0] and "apt-get" not in fixes[0]
+    assert "this is a container" in text
+    assert f"fix: {fixes[0]}" in text or f"for a GPU: {fixes[0]}" in text
+
+
+def test_no_device_files_and_no_container(doctor_of):
+    """Its control: on the machine itself nobody is told to start a container otherwise."""
+    rows, text = doctor_of((*NVIDIA, "nvidia"))
+    assert "docker" not in " ".join(rows["triton"]["remedies"]) and "this is a container" not in text
+    assert "no /dev/nvidiactl" in text
+
+
+def test_a_driver_is_installed_on_the_host(doctor_of):
+    rows, _ = doctor_of((*NVIDIA, None), files=("run/.containerenv",))
+    assert rows["triton"]["remedies"][0].startswith("on the host, not in this container: the NVIDIA GPU's driver")
 
 
 def state(usable: bool, *selections: str) -> dict:
     return {"state": "usable" if usable else "unusable", "devices": [{"selection": s} for s in selections]}
 
 
+def on_bus(vendor: str, driver: str | None = None, reach: str = "no driver", files: tuple[str, ...] = ()) -> dict:
+    return {"vendor": vendor, "pci": "1:2", "driver": driver, "reach": reach, "files": list(files)}
+
+
 def test_remedies_fit_what_is_there():
     installed = state(True, "named")
-    found, note = remedies.remedies("opencl", "accel-ops", None, installed, {"Intel"})
+    found, note = remedies.remedies("opencl", "accel-ops", None, installed, [on_bus("Intel")])
     assert found == [remedies.DRIVERS["opencl"]["Intel"]]
     assert note is None
-    found, note = remedies.remedies("opencl", "accel-ops", None, installed, {"NVIDIA"})
+    found, note = remedies.remedies("opencl", "accel-ops", None, installed, [on_bus("NVIDIA")])
     assert found == []
     assert note == "no Intel GPU is seen on this machine's PCI bus"
-    assert remedies.remedies("triton", "accel-ops", "triton", state(True, "automatic"), set()) == ([], None)
-    found, _ = remedies.remedies("opencl", "accel-ops", None, state(False), set())
+    assert remedies.remedies("triton", "accel-ops", "triton", state(True, "automatic"), []) == ([], None)
+    found, _ = remedies.remedies("opencl", "accel-ops", None, state(False), [])
     assert found == [remedies.DRIVERS["opencl"][remedies.ANY]]
-    found, _ = remedies.remedies("triton", "accel-ops", None, state(False), {"AMD"})
+    found, _ = remedies.remedies("triton", "accel-ops", None, state(False), [on_bus("AMD")])
     assert found == [remedies.DRIVERS["triton"]["AMD"]]
+    closed = on_bus("AMD", "amdgpu", "closed", ("/dev/kfd",))
+    (fix,), _ = remedies.remedies("triton", "accel-ops", None, state(True, "named"), [closed])
+    assert fix == "this user may not open /dev/kfd: sudo usermod -aG render,video $USER, then log in again"

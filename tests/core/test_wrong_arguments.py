@@ -181,6 +181,7 @@ def functions() -> dict[str, Any]:
 FUNCTIONS = functions()
 NO_CALL = {"can_cast", "result_type", "finfo", "iinfo"}  # which take an array for its dtype
 NO_CALL |= {"fuse", "grad", "value_and_grad", "vjp", "jvp", "checkpoint"}  # which take a function
+NO_CALL |= {"profile"}  # which is a block's: tests/core/test_profile.py
 NO_CALL |= {"load"}  # which reads what tests/interop/test_files.py writes
 
 

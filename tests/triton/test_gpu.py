@@ -470,6 +470,55 @@ def test_other_errors_of_torch_are_left_alone(gpu, monkeypatch, cache):
     assert not cache
 
 
+class Tick:
+    """An event of a GPU whose clock runs 1 ms at each recording; elapsed_time is in milliseconds, as torch's is."""
+
+    clock = 0
+    recorded: list = []  # noqa: RUF012
+
+    def __init__(self, enable_timing=False):
+        assert enable_timing
+
+    def record(self, stream):
+        Tick.clock += 1
+        self.at = Tick.clock
+        Tick.recorded.append(stream)
+
+    def elapsed_time(self, later):
+        return float(later.at - self.at)
+
+
+def test_a_profile_reads_the_clock_by_events(gpu, monkeypatch):
+    """Two timed events around each call on the current stream of its GPU; the host waits at the end."""
+    waits = []
+    monkeypatch.setattr(torch.cuda, "Event", Tick)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda index: ("stream of", index))
+    monkeypatch.setattr(torch.cuda, "synchronize", waits.append)
+    x = from_numpy(np.arange(6, dtype=np.float32), gpu)
+    with accel.profile() as found:
+        for _ in range(3):
+            accel.add(x, x)
+        before = len(waits)
+    (row,) = [row for row in found.rows if row.op == "add" and row.path != "preparing"]
+    assert (row.calls, row.seconds, row.path) == (3, pytest.approx(3e-3), "triton.pointwise")
+    assert before == 2 and len(Tick.recorded) == 7, "the anchor's, and two of each call"
+    assert set(Tick.recorded) == {("stream of", 0)}
+
+
+@pytest.mark.gpu
+def test_a_profile_of_a_real_gpu():
+    """A product of 4096 takes on the GPU what its two marks say, within what the host waited for it."""
+    device = accel.device("triton:0")
+    x = place(RNG.standard_normal((4096, 4096)).astype(np.float32), device)
+    accel.matmul(x, x)
+    device.synchronize()
+    with accel.profile() as found:
+        accel.matmul(x, x)
+        device.synchronize()
+    (row,) = [row for row in found.rows if row.op == "matmul" and row.path != "preparing"]
+    assert 2 * 4096**3 / 5e15 < row.seconds < found._records.end - found._records.begin
+
+
 @pytest.mark.gpu
 def test_real_memory():
     """What the stand-in cannot show: copies to and from a GPU, order with torch's stream, exhausted memory."""

@@ -136,6 +136,16 @@ class GpuDevice(Device):
     def synchronize(self) -> None:
         torch.cuda.synchronize(self.index)
 
+    @driver_call
+    def mark(self) -> Any:
+        with torch.cuda.device(self.index):
+            event = torch.cuda.Event(enable_timing=True)
+            event.record(torch.cuda.current_stream(self.index))
+        return event
+
+    def seconds_between(self, first: Any, last: Any) -> float:
+        return first.elapsed_time(last) / 1e3
+
     def kernel(self, path: str, name: str) -> Any:
         """A kernel of a file, in this device's form."""
         return getattr(load(path, False), name)

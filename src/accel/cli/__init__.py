@@ -16,7 +16,9 @@ from typing import Any
 
 import click
 
-COMMANDS = ("aot", "bench", "conform", "demo", "devices", "doctor", "explain", "hub", "tune", "verify", "warm")
+COMMANDS = (
+    "aot", "bench", "completion", "conform", "demo", "devices", "doctor", "explain", "hub", "tune", "verify", "warm",
+)  # fmt: skip
 """Names of the commands, which are the names of their modules; each module has its click command as ``command``."""
 
 
@@ -72,7 +74,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except AccelError as error:
         click.echo(f"accel: error: {error}", err=True)
         return 2
-    except (BrokenPipeError, SystemExit):  # click and rich answer a closed pipe with the latter
+    except (BrokenPipeError, SystemExit) as end:  # click and rich answer a closed pipe with the latter
+        if isinstance(end, SystemExit) and not end.code:  # a shell's question is answered: see `accel completion`
+            return 0
         return _reader_is_gone()
     except OSError:
         if _is_somewhere():

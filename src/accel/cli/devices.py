@@ -17,6 +17,10 @@ SELECTION = {
 """How a device comes to be used (`accel.backends.base.Device.selection`)."""
 
 
+MAKERS = {"Intel": ("intel",), "NVIDIA": ("nvidia",), "AMD": ("amd", "advanced micro devices")}
+"""How drivers spell the vendors of `machine.VENDORS`."""
+
+
 def describe(device: Device) -> dict[str, Any]:
     """A device as a row of JSON."""
     return {
@@ -32,10 +36,12 @@ def describe(device: Device) -> dict[str, Any]:
 
 
 def collect() -> dict[str, Any]:
-    """All devices, the default one or why there is none, and the backends that cannot be used."""
+    """All devices, the default one or why there is none, the backends that cannot be used, and GPUs on the PCI bus of
+    vendors of which no device is a GPU."""
     from .. import registry
     from ..devices import default_device, devices
     from ..errors import AccelError
+    from . import machine
 
     try:
         default, error = str(default_device()), None
@@ -44,7 +50,15 @@ def collect() -> dict[str, Any]:
     rows = [describe(device) | {"default": str(device) == default} for device in devices()]
     reasons = {name: registry.unavailable(name) for name in registry.backend_names()}
     missing = [{"backend": name, "reason": reason} for name, reason in reasons.items() if reason is not None]
-    return {"default": default, "default_error": error, "devices": rows, "unavailable": missing}
+    makers = " ".join(f"{row['vendor']} {row['description']}" for row in rows if row["kind"] == "gpu").lower()
+    unused = [gpu for gpu in machine.gpus() if not any(word in makers for word in MAKERS[gpu["vendor"]])]
+    return {
+        "default": default,
+        "default_error": error,
+        "devices": rows,
+        "unavailable": missing,
+        "unused_gpus": unused,
+    }
 
 
 @click.command(short_help="Every device, and which one is the default.")
@@ -91,5 +105,7 @@ def _print(report: dict[str, Any]) -> None:
             console.say(f"{row['name']}: {details}")
     for row in report["unavailable"]:
         console.say(f"backend {row['backend']} cannot be used: {row['reason']}", style=console.WARN)
-    if report["unavailable"]:
+    for gpu in report["unused_gpus"]:
+        console.say(f"no device uses the {gpu['vendor']} GPU {gpu['pci']} on the PCI bus", style=console.WARN)
+    if report["unavailable"] or report["unused_gpus"]:
         console.say("accel doctor says what fixes it")

@@ -41,8 +41,10 @@ def settings() -> list[dict[str, Any]]:
     return rows
 
 
-def backend_row(name: str, result: dict[str, Any], timeout: float, vendors: set[str]) -> dict[str, Any]:
-    """The report's row of one backend, from what its child found."""
+def backend_row(
+    name: str, result: dict[str, Any], timeout: float, gpus: list[dict[str, Any]], container: bool = False
+) -> dict[str, Any]:
+    """The report's row of one backend, from what its child found; gpus, container: as `remedies` takes them."""
     from .. import registry
     from .remedies import owner_of, remedies
 
@@ -55,13 +57,14 @@ def backend_row(name: str, result: dict[str, Any], timeout: float, vendors: set[
         "automatic": info.automatic,
         "state": "unusable",
         "reason": None,
+        "without_gpu": None,
         "versions": {},
         "devices": [],
     }
     row |= first if first is not None else {"reason": f"starting it: {ending(result, timeout)}"}
     for device in row["devices"]:
         device["check"] = _check(device["name"], result, timeout)
-    row["remedies"], row["note"] = remedies(name, row["distribution"], info.extra, row, vendors)
+    row["remedies"], row["note"] = remedies(name, row["distribution"], info.extra, row, gpus, container)
     return row
 
 
@@ -122,7 +125,7 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
     named = next(row["value"] for row in chosen if row["name"] == "device")
     names = registry.backend_names()
     gpus = machine.gpus()
-    vendors = {gpu["vendor"] for gpu in gpus}
+    container = machine.in_container()
 
     with console.progress("probing", len(names) + 1) as step, ThreadPoolExecutor(max_workers=2) as pool:
 
@@ -131,7 +134,7 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
             further += [named] if named is not None and str(named).partition(":")[0] == name else []
             result = find(["backend", name, *further], rejected, timeout)
             step(name)
-            return backend_row(name, result, timeout, vendors)
+            return backend_row(name, result, timeout, gpus, container)
 
         try:
             # the search for the default device sees the environment as it is
@@ -147,7 +150,7 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
         "default": found,
         "backends": rows,
         "gpus": gpus,
-        "closed_device_files": machine.closed_nodes(),
+        "container": container,
         "settings": chosen,
         "vendor_variables": machine.vendor_variables(),
         "versions": machine.versions(),

@@ -27,8 +27,18 @@ VENDOR_VARIABLES = (
 VENDORS = {"0x8086": "Intel", "0x10de": "NVIDIA", "0x1002": "AMD"}
 """PCI vendor numbers."""
 
-NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dri/renderD*")
-"""Device files through which a GPU's driver is reached."""
+REACHED_BY: dict[str, dict[str, tuple[str, ...]]] = {
+    "NVIDIA": {"nvidia": ("/dev/nvidiactl",)},
+    "AMD": {"amdgpu": ("/dev/kfd", "/dev/dri/renderD*")},
+    "Intel": {"i915": ("/dev/dri/renderD*",), "xe": ("/dev/dri/renderD*",)},
+}
+"""By vendor of a GPU: the kernel's drivers that compute with it, and the device files of each."""
+
+CONTAINERS = (".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io")
+"""Files that Docker, Podman and Kubernetes put into a container."""
+
+ROOT = Path("/")
+"""Where /sys and /dev are looked for."""
 
 
 def versions() -> dict[str, str | None]:
@@ -62,10 +72,16 @@ def vendor_variables() -> dict[str, str]:
     return {name: value for name in VENDOR_VARIABLES if (value := environment(name)) is not None}
 
 
-def gpus(bus: Path = Path("/sys/bus/pci/devices")) -> list[dict[str, Any]]:
-    """Display controllers and processing accelerators on the PCI bus: vendor, PCI number, kernel driver or None."""
+def gpus(root: Path | None = None) -> list[dict[str, Any]]:
+    """Display controllers and processing accelerators on the PCI bus: vendor, PCI number, the kernel's driver or None,
+    and how far this process gets to them:
+
+    ``no driver``; ``other driver``, with which nothing computes; ``no device file``, as in a container that was not
+    given the GPU; ``closed``, its device files (under ``files``) may not be opened by this user; ``open``.
+    """
+    top = ROOT if root is None else root
     found = []
-    for entry in sorted(bus.glob("*")):
+    for entry in sorted((top / "sys/bus/pci/devices").glob("*")):
         try:
             files = (entry / name for name in ("class", "vendor", "device"))
             kind, vendor, device = (file.read_text(encoding="utf-8").strip() for file in files)
@@ -73,18 +89,30 @@ def gpus(bus: Path = Path("/sys/bus/pci/devices")) -> list[dict[str, Any]]:
             continue
         if kind[:4] not in ("0x03", "0x12") or vendor not in VENDORS:
             continue
-        driver = entry / "driver"
-        found.append(
-            {
-                "vendor": VENDORS[vendor],
-                "pci": f"{vendor[2:]}:{device[2:]}",
-                "driver": driver.resolve().name if driver.exists() else None,
-            }
-        )
+        link = entry / "driver"
+        driver = link.resolve().name if link.exists() else None
+        reached, its = reach(VENDORS[vendor], driver, top)
+        number = f"{vendor[2:]}:{device[2:]}"
+        found.append({"vendor": VENDORS[vendor], "pci": number, "driver": driver, "reach": reached, "files": its})
     return found
 
 
-def closed_nodes(root: Path = Path("/")) -> list[str]:
-    """Device files of GPUs that this user may not open."""
-    paths = [path for pattern in NODES for path in sorted(root.glob(pattern.lstrip("/")))]
-    return [str(path) for path in paths if not os.access(path, os.R_OK | os.W_OK)]
+def reach(vendor: str, driver: str | None, root: Path) -> tuple[str, list[str]]:
+    """How far this process gets to a GPU, and the device files that are not there or not to be opened."""
+    if driver is None:
+        return "no driver", []
+    patterns = REACHED_BY[vendor].get(driver)
+    if patterns is None:
+        return "other driver", []
+    there = {pattern: sorted(root.glob(pattern.lstrip("/"))) for pattern in patterns}
+    if missing := [pattern for pattern, paths in there.items() if not paths]:
+        return "no device file", missing
+    paths = [path for each in there.values() for path in each]
+    closed = [f"/{path.relative_to(root)}" for path in paths if not os.access(path, os.R_OK | os.W_OK)]
+    return ("closed", closed) if closed else ("open", [])
+
+
+def in_container(root: Path | None = None) -> bool:
+    """Whether this process runs in a container."""
+    top = ROOT if root is None else root
+    return bool(environment("container")) or any((top / name).exists() for name in CONTAINERS)

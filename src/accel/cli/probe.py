@@ -102,7 +102,8 @@ def probe_backend(name: str, further: list[str], emit: Emit) -> None:
         versions = {str(k): str(v) for k, v in started.versions().items()}
     except Exception as error:
         versions = {"versions": f"not told: {type(error).__name__}: {error}"}
-    emit({"state": "usable", "versions": versions, "devices": [describe(each) for each in found]})
+    devices = [describe(each) for each in found]
+    emit({"state": "usable", "without_gpu": started.nothing_automatic(), "versions": versions, "devices": devices})
     for each in found:
         if EVERY in further or each in named or each.kind in (*COMPUTING, "null"):
             emit({"checking": str(each)})

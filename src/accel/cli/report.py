@@ -36,6 +36,8 @@ def _backend(row: dict[str, Any]) -> None:
     say(row["summary"])
     if row["reason"]:
         say(f"why: {row['reason']}", style=WARN)
+    if row["without_gpu"]:
+        say(f"why no GPU: {row['without_gpu']}", style=WARN)
     if row["devices"]:
         table(
             ("device", "kind", "description", "memory", "used", "64x64 matmul"),
@@ -71,12 +73,14 @@ def _default(found: dict[str, Any]) -> None:
 def _machine(report: dict[str, Any]) -> None:
     heading("GPUs on the PCI bus")
     for gpu in report["gpus"]:
-        say(f"{gpu['vendor']} {gpu['pci']}: " + (f"driver {gpu['driver']}" if gpu["driver"] else "no driver holds it"))
+        driver = f"driver {gpu['driver']}" if gpu["driver"] else "no driver holds it"
+        said = {"no device file": "no {}", "closed": "this user may not open {}"}.get(gpu["reach"], "")
+        said = f"; {said.format(', '.join(gpu['files']))}" if said else ""
+        say(f"{gpu['vendor']} {gpu['pci']}: {driver}{said}", style=None if gpu["reach"] == "open" else WARN)
     if not report["gpus"]:
         say("none seen")
-    if report["closed_device_files"]:
-        say(f"this user may not open {', '.join(report['closed_device_files'])}", style=WARN)
-        say("fix: sudo usermod -aG render,video $USER, then log in again")
+    if report["container"]:
+        say("this is a container: it has the GPUs that it was started with")
 
 
 def _settings(report: dict[str, Any]) -> None:
