@@ -34,8 +34,8 @@ def is_first(spec: OpSpec, dtype: DType) -> bool:
 def part() -> Iterator[tuple[Target, OpSpec, DType]]:
     """What runs without --deep. The fastest instruction set here, and a GPU where there is one, run every op in every
     dtype. Of what is slower, instruction sets and devices, each runs every primitive in float32 (or its first dtype),
-    the emulated GPUs by turns. A primitive's further dtypes are shared out among them, and so are composed ops, whose kernels are those
-    of primitives, where compiling is quick."""
+    the emulated GPUs by turns. A primitive's further dtypes are shared out among them, and so are composed ops, whose
+    kernels are those of primitives, where compiling is quick."""
     fastest, *slower = (f"cpu-{isa}" for isa in native().isas())
     gpus = [t for t in TARGETS if t.name == "gpu" and any(d.kind == "gpu" for d in accel.devices())]
     widely = [*(t for t in TARGETS if t.name == fastest), *gpus]
