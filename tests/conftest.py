@@ -28,11 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("deep" if config.getoption("--deep") else "quick")
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    return None if config.getoption("--deep") else "tests marked slow are left out: --deep runs them (make deep)"
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--deep"):  # thousands: as skipped tests they would cost half a minute
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    gpu = _gpu()
     for item in items:
-        if item.get_closest_marker("slow") and not config.getoption("--deep"):
-            item.add_marker(pytest.mark.skip(reason="slow: runs with --deep (make deep)"))
-        if item.get_closest_marker("gpu") and not _gpu():
+        if item.get_closest_marker("gpu") and not gpu:
             item.add_marker(pytest.mark.skip(reason="needs a GPU that a backend finds; this machine has none"))
 
 

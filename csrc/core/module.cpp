@@ -1,8 +1,11 @@
 // The extension module accel._core: what every call goes through, whatever its device.
 
 #define PY_SSIZE_T_CLEAN
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <structmember.h>
+
+#include <cmath>
 
 #include "buffer.hpp"
 #include "dispatcher.hpp"
@@ -126,6 +129,10 @@ PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
       },
       "For an exit handler: waits until no other thread is inside a call.");
   m.def("idle_bytes", &idle_bytes, "How many bytes lie idle in the pool.");
+  m.def("fma32", py::vectorize([](float a, float b, float c) { return std::fma(a, b, c); }),
+        "fma32(a, b, c): a * b + c of float32, rounded once by the C library.");
+  m.def("fma64", py::vectorize([](double a, double b, double c) { return std::fma(a, b, c); }),
+        "fma64(a, b, c): a * b + c of float64, rounded once by the C library.");
 }
 
 /// Asks first, as pybind11 waits for ever for the GIL of a subinterpreter, and all that accel keeps is the process's.

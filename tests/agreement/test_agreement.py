@@ -9,6 +9,7 @@ from zlib import crc32
 import pytest
 from targets import TARGETS, Target
 
+import accel
 from accel.backends.cpu import native
 from accel.dtypes import BFLOAT16, FLOAT16, FLOAT32, DType
 from accel.ops.spec import OpSpec
@@ -31,12 +32,13 @@ def is_first(spec: OpSpec, dtype: DType) -> bool:
 
 
 def part() -> Iterator[tuple[Target, OpSpec, DType]]:
-    """What runs without --deep. The fastest instruction set here, and a GPU, run every op in every dtype. Of what is
-    slower, instruction sets and devices, each runs every primitive in float32 (or its first dtype), the emulated GPUs
-    by turns. A primitive's further dtypes are shared out among them, and so are composed ops, whose kernels are those
-    of primitives, where compiling is quick."""
+    """What runs without --deep. The fastest instruction set here, and a GPU where there is one, run every op in every
+    dtype. Of what is slower, instruction sets and devices, each runs every primitive in float32 (or its first dtype),
+    the emulated GPUs by turns. A primitive's further dtypes are shared out among them, and so are composed ops, whose
+    kernels are those of primitives, where compiling is quick."""
     fastest, *slower = (f"cpu-{isa}" for isa in native().isas())
-    widely = [t for t in TARGETS if t.name in (fastest, "gpu")]
+    gpus = [t for t in TARGETS if t.name == "gpu" and any(d.kind == "gpu" for d in accel.devices())]
+    widely = [*(t for t in TARGETS if t.name == fastest), *gpus]
     emulated = [t for t in TARGETS if t.name.startswith("emulated")]
     others = [t for t in TARGETS if t.name in (*slower, "intel", "pocl", "interpreter")]
     quick = [t for t in others if t.name != "pocl"]
@@ -64,23 +66,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("on", "spec", "dtype"), marked, ids=ids)
 
 
-SMALL = 1000
-"""Elements of the largest edge examples of composed ops in further dtypes without --deep."""
+SMALL, FEW = 1000, 2
+"""Elements of the largest edge examples, and drawn examples, of composed ops in further dtypes without --deep: their
+kernels are those of the first dtype, between other conversions."""
 
 
-def edges(request: pytest.FixtureRequest, target, device, spec, dtype) -> int | None:
-    """Elements of the largest edge examples."""
-    if request.config.getoption("--deep"):
-        return conform.largest(device)
-    return min(SMALL, target.edges) if is_composed(spec) and not is_first(spec, dtype) else target.edges
+def extent(deep: bool, target: Target, device: accel.Device, spec: OpSpec, dtype: DType) -> tuple[int, int | None]:
+    """Drawn examples, and elements of the largest edge examples."""
+    if deep:
+        return 100, conform.largest(device)
+    if is_composed(spec) and not is_first(spec, dtype):
+        return min(FEW, target.examples), min(SMALL, target.edges)
+    return target.examples, target.edges
 
 
 def test_op(request, on, spec, dtype):
-    deep = request.config.getoption("--deep")
     with on.in_force() as device:
         known = conform.known_failures(device.backend).get((spec.name, dtype.name))
-        most = edges(request, on, device, spec, dtype)
-        row = conform.one(spec, dtype, device, 100 if deep else on.examples, known, most)
+        examples, most = extent(request.config.getoption("--deep"), on, device, spec, dtype)
+        row = conform.one(spec, dtype, device, examples, known, most)
     print(f"largest error / bound: {row.error:.3g}")
     assert row.status in ("pass", "compiled", "decomposition", "known"), f"{row.status}: {row.detail}"
 

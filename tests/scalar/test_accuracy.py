@@ -87,7 +87,7 @@ def doubles(name: str, count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ROUNDED)
 def test_float64(name: str) -> None:
-    x = doubles(name, 1200)
+    x = doubles(name, 500)
     worst, where = worst_error(name, "float64", evaluate(program_for(name, ("float64",)), x), x)
     check(name, "float64", worst, where)
 

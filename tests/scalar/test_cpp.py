@@ -15,6 +15,13 @@ from accel.scalar.convert import DTYPES
 from accel.scalar.evaluate import evaluate
 
 
+@pytest.mark.parametrize("isa", scalar_native.ISAS, ids=lambda isa: isa.name)
+def test_every_instruction_set_is_tested_here(isa: scalar_native.Isa) -> None:
+    """By the tests below, which leave out what this CPU lacks: hundreds of them."""
+    if not scalar_native.runs(isa):
+        pytest.skip(f"this CPU lacks {isa.name}: {', '.join(sorted(set(isa.needs) - scalar_native.cpu_flags()))}")
+
+
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_functions_agree(native: scalar_native.Library, name: str, dtype: str) -> None:
     arrays = arguments(name, dtype)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from accel.ieee import fma64, odd_sum, two_sum
+from accel.ieee import fma32, fma64, odd_sum, two_sum
 
 from .formats import FORMATS, Bits, Values, flush, is_nan, sign_bit, widen
 
@@ -73,7 +73,11 @@ def _reciprocal(a: Values) -> Values:
     return 1 / a
 
 
-# Rounded to nearest in the operands' own format.
+def _fma(a: Values, b: Values, c: Values) -> Values:
+    return (fma32 if a.dtype == np.float32 else fma64)(a, b, c)
+
+
+# Rounded to nearest in the operands' own format, f32 or f64.
 PLAIN: dict[str, Callable[..., Values]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -81,7 +85,7 @@ PLAIN: dict[str, Callable[..., Values]] = {
     "div": np.divide,
     "sqrt": np.sqrt,
     "rcp": _reciprocal,
-    "fma": fma64,
+    "fma": _fma,
 }
 
 # On float64 copies of narrower operands, so that rounding the result again rounds the exact result. Products are exact.
@@ -149,7 +153,7 @@ def arithmetic(op: str, fmt: str, mode: str) -> Callable[..., Bits]:
     plain, wide = PLAIN[op], WIDE[op]
     if fmt == "f64":
         return _directed64(op, mode) if mode != NEAREST else lambda *v: plain(*v).view(np.uint64)
-    if fmt == "f32" and mode == NEAREST and op != "fma":
+    if fmt == "f32" and mode == NEAREST:
         return lambda *v: plain(*v).view(np.uint32)
     if mode == "rm" and op in ADDENDS:
 
