@@ -22,8 +22,11 @@ pytest.importorskip("torch", reason="needs torch")
 import scalar_triton as st
 
 INTERPRETED = [c for c in CASES if c[1] in ("float32", "float64")]
-INTERPRETED += [c for i, c in enumerate(c for c in CASES if c[1] in ("int8", "uint64", "bool")) if i % 2 == 0]
-"""Without integers and bools by turns: of those, Triton's interpreter computes with NumPy's own."""
+INTERPRETED += [
+    pytest.param(*c, marks=[pytest.mark.slow] * (i % 2))
+    for i, c in enumerate(c for c in CASES if c[1] in ("int8", "uint64", "bool"))
+]
+"""Without --deep half of the integers and bools: of those, Triton's interpreter computes with NumPy's own."""
 FLOAT_CASES = [(n, d) for n, d in CASES if d.startswith("float")]
 WIDE_CASES = [(n, d) for n, d in CASES if d in ("float32", "int32", "bool")]
 HARD = (
