@@ -76,9 +76,9 @@ def test_a_link_is_cut_for_ten_seconds():
 
 
 def test_a_host_that_is_cut_off_is_given_up():
-    """After the time-out of its connections, here 10 s of the 30 that they have by default."""
+    """After the time-out of its connections, here 15 s of the 30 that they have by default."""
     with ExitStack() as stack:
-        cluster = Cluster(stack, DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP="10s")
+        cluster = Cluster(stack, DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP="15s")
         for host in (1, 2):
             cluster.worker(host)
         client = cluster.client(0.4)
