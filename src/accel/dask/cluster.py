@@ -13,13 +13,10 @@ from ..conversion import from_numpy, to_numpy
 from ..devices import default_device
 from ..errors import BackendUnavailableError, OutOfMemoryError
 from ..numerics import BIT_CONTRACT
-from .work import Waiting
+from .work import Waiting, serving
 
 _checked: weakref.WeakSet[Any] = weakref.WeakSet()
 _registered: set[str] = set()
-
-serving: list[str] = []
-"""The workers of this process, by address: those that were looked at."""
 
 
 def before_computing() -> None:

@@ -8,7 +8,7 @@ from distributed import WorkerPlugin
 
 from ..errors import BackendUnavailableError
 from ..numerics import BIT_CONTRACT
-from .cluster import serving
+from .work import serving
 
 
 class Contract(WorkerPlugin):

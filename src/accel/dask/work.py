@@ -26,6 +26,9 @@ from ..ops.primitive.gather import check_positions
 from ..ops.primitive.pointwise import astype, fn
 from ..ops.views import broadcast_to, reshape
 
+serving: list[str] = []
+"""The workers of this process, by address: those that were looked at."""
+
 
 @dataclass(frozen=True)
 class Waiting:
