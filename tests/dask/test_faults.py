@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 import dask
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster, get_task_stream
+from distributed import Client, Event, LocalCluster, get_task_stream
 from distributed.protocol import pickle
 from proxy import Proxy
 from slow_job import digest, job, wanted
@@ -66,10 +66,12 @@ def started(workers: int) -> Iterator[tuple[LocalCluster, Client]]:
 def test_a_worker_that_joins_late_takes_its_share():
     with started(1) as (cluster, client), get_task_stream(client) as stream:
         (first,) = client.scheduler_info()["workers"]
-        future = client.compute(job(1.0))
+        future = client.compute(job(1.0, "joined"))
         time.sleep(2)
-        assert not future.done()
         cluster.scale(2)
+        client.wait_for_workers(2, timeout=100)
+        assert not future.done()
+        Event("joined").set()
         found = digest(future.result(timeout=120))
     assert {its["worker"] for its in stream.data} > {first}
     assert found == wanted()
