@@ -50,6 +50,10 @@ class FileError(AccelError, ValueError):
 class OutOfMemoryError(AccelError, MemoryError):
     """An allocation larger than the device can serve; live arrays are untouched."""
 
+    __new__ = (
+        Exception.__new__
+    )  # MemoryError's refuses subclasses that begin with another base: tblib's pickles call it
+
 
 class LinAlgError(AccelError, np.linalg.LinAlgError):
     """A matrix that an operation of linear algebra does not serve: singular, or not positive definite."""

@@ -1,6 +1,5 @@
 """Processes of `distributed`: the same bits on two workers, who is refused, and a worker that dies."""
 
-import hashlib
 import os
 import signal
 import sys
@@ -9,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import dask
-import numpy as np
 import pytest
 from chunked import equal_bits, numbers
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, wait
 from distributed.protocol.pickle import dumps
+from slow_job import digest, job, wanted
 
 import accel
 import accel.dask as ad
@@ -141,28 +140,49 @@ def test_a_worker_of_another_contract_that_joins_later_is_closed(version, worker
 @pytest.mark.slow
 def test_a_worker_dies_and_the_hash_stays(client):
     """Killed while it computes: what it had is computed again elsewhere, with the same bits."""
-    n, rows = 12, 1000
-
-    def slow(i: int) -> np.ndarray:
-        time.sleep(0.15)
-        return np.random.default_rng(i).standard_normal((rows, 300)).astype(np.float32)
-
-    parts = [[dask.delayed(slow)(i)] for i in range(n)]
-    d = ad.from_delayed(parts, ((rows,) * n, (300,)), "float32")
-    job = ad.nn.softmax(d - ad.mean(d, axis=0), axis=0).T @ d
-    whole = np.concatenate([np.random.default_rng(i).standard_normal((rows, 300)).astype(np.float32) for i in range(n)])
-    x = accel.asarray(whole)
-    wanted = accel.nn.softmax(x - accel.mean(x, axis=0), axis=0).T @ x
     before = client.run(os.getpid)
-    future = client.compute(job)
+    future = client.compute(job(0.15))
     time.sleep(0.5)
     assert not future.done()
     killed = next(iter(before.values()))
     os.kill(killed, signal.SIGKILL)
     found = future.result(timeout=120)
     assert killed not in client.run(os.getpid).values()  # it is gone: what was killed was a worker
-    digests = [hashlib.sha256(np.asarray(v).tobytes()).hexdigest() for v in (found, wanted)]
-    assert digests[0] == digests[1]
+    assert digest(found) == wanted()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits a process's memory as Linux has it")
+@pytest.mark.parametrize("made", ["there", "elsewhere"])
+def test_a_worker_whose_device_is_full_is_named(client, made):
+    """Whether a task's result has no room, or an operand that comes from another worker; the worker stays as it was."""
+    ad.check(client)
+    full, other = client.scheduler_info()["workers"]
+
+    def limit(more: int | None) -> None:
+        import resource
+
+        from accel.memory import release_idle
+
+        release_idle()
+        with open("/proc/self/statm", encoding="utf-8") as file:
+            used = int(file.read().split()[5]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_DATA, (-1 if more is None else used + more, -1))
+
+    nbytes = 64 << 20
+    x = ad.ones(nbytes // 4, chunks=-1)
+    if made == "elsewhere":
+        x = client.persist(x, workers=[other])
+        wait(x)
+    job = ad.sum(ad.sqrt(x))
+    client.run(limit, nbytes // 2 if made == "there" else nbytes * 3 // 2, workers=[full])
+    try:
+        with pytest.raises(accel.OutOfMemoryError, match="bytes were asked for") as caught:
+            client.compute(job, workers=[full]).result(timeout=60)
+    finally:
+        client.run(limit, None, workers=[full])
+    (note,) = caught.value.__notes__
+    assert f"worker {full}" in note and "in the task ('accel-" in note
+    assert client.compute(ad.sum(ad.sqrt(x)), workers=[full]).result(timeout=60).item() == nbytes // 4
 
 
 def test_without_a_cluster_nothing_is_asked(monkeypatch):

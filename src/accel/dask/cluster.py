@@ -11,8 +11,9 @@ import numpy as np
 from ..array import Array
 from ..conversion import from_numpy, to_numpy
 from ..devices import default_device
-from ..errors import BackendUnavailableError
+from ..errors import BackendUnavailableError, OutOfMemoryError
 from ..numerics import BIT_CONTRACT
+from .work import Waiting, serving
 
 _checked: weakref.WeakSet[Any] = weakref.WeakSet()
 _registered: set[str] = set()
@@ -104,9 +105,14 @@ def register() -> None:
         return header, [memoryview(elements.reshape(-1).view(np.uint8))]
 
     @dask_deserialize.register(Array)
-    def deserialize(header: dict[str, Any], frames: list[Any]) -> Array:
+    def deserialize(header: dict[str, Any], frames: list[Any]) -> Array | Waiting:
         from ..dtypes import TABLE
 
         elements = np.frombuffer(b"".join(frames), np.uint8) if len(frames) != 1 else np.frombuffer(frames[0], np.uint8)
         array = elements.view(TABLE[header["dtype"]].numpy).reshape(header["shape"])
-        return from_numpy(array, default_device(), copy=True)
+        try:
+            return from_numpy(array, default_device(), copy=True)
+        except OutOfMemoryError:
+            if not serving:
+                raise
+            return Waiting(array)

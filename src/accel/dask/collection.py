@@ -191,7 +191,7 @@ class Array(DaskMethodsMixin):
 
 def _assembled(results: Sequence[Any], counts: Shape) -> Any:
     """What Dask computed, as one array: of accel, or of NumPy where chunks were."""
-    parts = list(results)
+    parts = list(map(work.arrived, results))
     if not isinstance(parts[0], np.ndarray):
         return work.assembled(counts, *parts)
     for axis in reversed(range(len(counts))):

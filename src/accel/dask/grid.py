@@ -116,7 +116,7 @@ class Layer:
     def put(self, place: Index, function: Callable[..., Any], *arguments: Any) -> None:
         """The task of a chunk. Arguments are values, or chunks as `Grid.ref` and others here give them."""
         key = (self.name, *place)
-        self._tasks[key] = Task(key, function, *arguments)
+        self._tasks[key] = Task(key, work.named, key, function, *arguments)
 
     def alias(self, place: Index, ref: TaskRef) -> None:
         """A chunk that is another one."""
@@ -127,7 +127,7 @@ class Layer:
         """A task whose result is no chunk, but what such are made of; kind and place tell it from others."""
         key = (f"accel-{kind}-{self.name}", *place)
         if key not in self._tasks:
-            self._tasks[key] = Task(key, function, *arguments)
+            self._tasks[key] = Task(key, work.named, key, function, *arguments)
         return TaskRef(key)
 
     def cut(self, source: Grid, place: Index, spans: Sequence[tuple[int, int]]) -> TaskRef:

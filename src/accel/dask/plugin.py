@@ -8,6 +8,7 @@ from distributed import WorkerPlugin
 
 from ..errors import BackendUnavailableError
 from ..numerics import BIT_CONTRACT
+from .work import serving
 
 
 class Contract(WorkerPlugin):
@@ -27,3 +28,4 @@ class Contract(WorkerPlugin):
             )
             worker.loop.add_callback(worker.close, reason=reason)
             raise BackendUnavailableError(reason)
+        serving.append(worker.address)

@@ -3,9 +3,12 @@ values: names of ops and parameters, no functions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
+from os import getpid
+from socket import gethostname
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,41 @@ from ..ops.concatenation import concat
 from ..ops.primitive.gather import check_positions
 from ..ops.primitive.pointwise import astype, fn
 from ..ops.views import broadcast_to, reshape
+
+serving: list[str] = []
+"""The workers of this process, by address: those that were looked at."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Elements that came to a worker whose device had no room for them: a task that needs them moves them, or fails.
+    distributed waits without end for what fails while it arrives."""
+
+    elements: np.ndarray
+
+
+def arrived(x: Any) -> Any:
+    """An argument of a task, on this worker's device."""
+    return from_numpy(x.elements, default_device()) if isinstance(x, Waiting) else x
+
+
+def named(key: tuple[Any, ...], function: Callable[..., Any], *arguments: Any) -> Any:
+    """A task's work. What it raises carries a note with the task's key and the process that it ran in."""
+    try:
+        return function(*map(arrived, arguments))
+    except Exception as error:
+        error.add_note(f"in the task {key} on {where()}")
+        raise
+
+
+def where() -> str:
+    """This process: a worker by its address."""
+    if (distributed := sys.modules.get("distributed")) is not None:
+        try:
+            return f"worker {distributed.get_worker().address} ({gethostname()}, process {getpid()})"
+        except ValueError:
+            pass
+    return f"{gethostname()}, process {getpid()}"
 
 
 @dataclass(frozen=True)

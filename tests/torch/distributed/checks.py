@@ -287,6 +287,101 @@ def check_cross_entropy(group):
     return wrong
 
 
+def check_cross_entropy_with_weights_and_smoothing(group):
+    rank, size = place(group)
+    wrong = []
+    for number, (rows, classes, dtype, weighed, smoothing, reduction) in enumerate(
+        [(6, 40, F32, True, 0.0, "mean"), (5, 9000, F32, True, 0.1, "mean"), (7, 300, BF16, False, 0.2, "sum"),
+         (4, 130, F64, True, 0.3, "none"), (5, 64, F32, False, 1.0, "mean")]
+    ):  # fmt: skip
+        x, w = drawn(number, rows, classes, dtype=dtype), drawn(number + 9, classes, dtype=dtype).abs()
+        target = torch.randint(0, classes, (rows,), generator=torch.Generator().manual_seed(2))
+        target[1] = -100
+        g = drawn(3, *((rows,) if reduction == "none" else ()), dtype=dtype)
+        its = {"reduction": reduction, "label_smoothing": smoothing}
+        y, dx, *_ = reference(
+            lambda x, t, *w, its=its: accel.nn.cross_entropy(x, t, *w, **its), [x, target, *[w] * weighed], g
+        )
+        lengths = uneven(classes, size)
+        (mine,) = leaves(cut(x, 1, lengths, rank))
+        part = cut(w, 0, lengths, rank) if weighed else None
+        got = parallel.cross_entropy(mine, target, weight=part, group=group, **its)
+        got.backward(g)
+        wrong += same(f"{number}", got, y) + same(f"{number} dx", mine.grad, cut(dx, 1, lengths, rank))
+        parts = even(rows, size)
+        (mine,) = leaves(cut(x, 0, parts, rank))
+        got = parallel.cross_entropy(
+            mine, cut(target, 0, parts, rank), weight=w if weighed else None, batch=group, **its
+        )
+        got.backward(cut(g, 0, parts, rank) if reduction == "none" else g)
+        wrong += same(f"{number} batch", got, cut(y, 0, parts, rank) if y.ndim else y)
+        wrong += same(f"{number} batch dx", mine.grad, cut(dx, 0, parts, rank))
+    return wrong
+
+
+def check_column_parallel_linears(group):
+    """The gradient of x is that of layers called one after another, which is no product of all features at once."""
+    rank, size = place(group)
+    wrong = []
+    for dtype, widths, cutting in ((F32, (520, 300, 70), uneven), (BF16, (512, 256, 256), even), (F64, (5, 1), even)):
+        x = drawn(1, 2, 3, 90, dtype=dtype)
+        ws = [drawn(i + 2, n, 90, dtype=dtype) for i, n in enumerate(widths)]
+        bs = [drawn(i + 9, n, dtype=dtype) if i else None for i, n in enumerate(widths)]
+        gs = [drawn(i + 5, 2, 3, n, dtype=dtype) for i, n in enumerate(widths)]
+        lengths = [cutting(n, size) if n > size else [n] + [0] * (size - 1) for n in widths]
+        if any(min(its) < 0 for its in lengths):
+            continue
+
+        def run(call, gs=gs, x=x, ws=ws, bs=bs, lengths=lengths):
+            mine = leaves(x, *(cut(w, 0, n, rank) for w, n in zip(ws, lengths, strict=True)))
+            biases = leaves(*(None if b is None else cut(b, 0, n, rank) for b, n in zip(bs, lengths, strict=True)))
+            made = call(mine[0], mine[1:], biases, lengths)
+            torch.autograd.backward(made, [cut(g, -1, n, rank) for g, n in zip(gs, lengths, strict=True)])
+            return [*made, *(p.grad for p in (*mine, *biases) if p is not None)]
+
+        together = run(lambda x, ws, bs, n: parallel.column_parallel_linears(x, ws, bs, group=group, lengths=n))
+        single = run(
+            lambda x, ws, bs, n: [
+                parallel.column_parallel_linear(x, *its, group=group, lengths=n)
+                for *its, n in zip(ws, bs, n, strict=True)
+            ]
+        )
+        for i, (a, b) in enumerate(zip(together, single, strict=True)):
+            wrong += same(f"{dtype} {i}", a, b)
+        dx = None  # of one process
+        for w, g in reversed(list(zip(ws, gs, strict=True))):
+            with accel.config(numerics="reproducible"):
+                its = accel.matmul(g, w)
+                dx = its if dx is None else accel.add(dx, its)
+        wrong += same(f"{dtype} dx", together[len(widths)], dx)
+    return wrong
+
+
+def check_clipping(group):
+    size = place(group)[1]
+    torch.manual_seed(3)
+    model = torch.nn.Sequential(
+        torch.nn.Embedding(90, 300), torch.nn.Linear(300, 520), torch.nn.Linear(520, 300), torch.nn.LayerNorm(300),
+        torch.nn.Linear(300, 90, bias=False),
+    )  # fmt: skip
+    model[4].weight = model[0].weight
+    plan = {"0": parallel.RowwiseParallel(), "1": parallel.ColwiseParallel(), "2": parallel.RowwiseParallel()}
+    plan["4"] = parallel.ColwiseParallel(gather_output=True)
+    model = parallel.parallelize(model, group, plan)
+    model(torch.tensor([[1, 89, 7], [0, 7, 30]])).backward(drawn(2, 2, 3, 90))
+    whole = parallel.whole(model, gradients=True)
+    whole.pop("4.weight")
+    wrong = [] if size == 1 or model[2].weight.shape[1] < 520 else ["the layer is whole"]
+    norm = accel.optim.clip_by_global_norm(list(whole.values()), 1.0)[1]
+    for most in (1e9, 0.37 * float(norm)):
+        clipped, norm = accel.optim.clip_by_global_norm(list(parallel.whole(model, gradients=True).values())[:-1], most)
+        wrong += same("norm", parallel.clip_by_global_norm(model, most), norm)
+        found = parallel.whole(model, gradients=True)
+        for (name, _), want in zip(whole.items(), clipped, strict=True):
+            wrong += same(f"{name} {most}", found[name], want)
+    return wrong
+
+
 def check_attention_by_heads(group):
     rank, size = place(group)
     wrong = []

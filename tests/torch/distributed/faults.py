@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import torch
@@ -38,6 +39,19 @@ def disagreements(group, rank):
     batch = torch.ones(4, 7 if rank == 1 else 8, requires_grad=True)
     its = torch.ones(3, batch.shape[1], requires_grad=True)
     yield "columns of a batch", raised(lambda: parallel.linear(batch, its, batch=group).sum().backward())
+
+    def linears(x, n=3, **others):
+        return raised(lambda: parallel.column_parallel_linears(x, [weight, torch.ones(n, 8)], group=group, **others))
+
+    yield "several layers", linears(torch.ones(5, 8) if rank == 1 else x)
+    yield "layers' lengths", linears(x, 3 + rank, lengths=[[3] * 4, [3, 4, 5, 7]])
+    smooth = {"label_smoothing": 0.1} if rank == 2 else {}
+    yield "smoothing", raised(lambda: parallel.cross_entropy(x, torch.zeros(4, dtype=int), group=group, **smooth))
+    its_weight = torch.ones(8) if rank else None
+    yield (
+        "weights of classes",
+        raised(lambda: parallel.cross_entropy(x, torch.zeros(4, dtype=int), weight=its_weight, group=group)),
+    )
     yield "tokens", raised(lambda: parallel.embedding(torch.tensor([[1, 12]]), torch.ones(3, 2), group=group))
     target = torch.tensor([0, 32, -100, 1])
     yield "classes", raised(lambda: parallel.cross_entropy(x, target, group=group))
@@ -65,7 +79,7 @@ def disagreements(group, rank):
 
 def ends(other, short, world, rank):
     """In groups whose time-out is short, a rank that makes another call where the others' is known, and one that does
-    not come in time; then one that ends in the middle."""
+    not come in time; then one that is killed."""
     x, weight = torch.ones(4, 300), torch.ones(3, 300)
     begun = time.monotonic()
     parallel.row_parallel_linear(x, weight, group=other, lengths=[300] * 4)
@@ -82,7 +96,7 @@ def ends(other, short, world, rank):
         time.sleep(max(0.0, begun + 4 - time.monotonic()))
     parallel.row_parallel_linear(x, weight, group=world, lengths=[300] * 4)
     if rank == 3:
-        os._exit(9)
+        os.kill(os.getpid(), signal.SIGKILL)
     begun = time.monotonic()
     dead = raised(lambda: parallel.row_parallel_linear(x, weight, group=world, lengths=[300] * 4))
     yield "dead", [*dead, time.monotonic() - begun]

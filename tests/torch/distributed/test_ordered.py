@@ -15,7 +15,7 @@ from hypothesis import strategies as st  # noqa: E402
 import accel  # noqa: E402
 from accel.numerics import BLOCK, KC  # noqa: E402
 from accel.torch.distributed.ordered import chunked, product, shares, total  # noqa: E402
-from accel.torch.distributed.ranks import Ranks  # noqa: E402
+from accel.torch.distributed.ranks import Begun, Ranks  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,10 +54,10 @@ class Threads(Ranks):
         assert x.is_contiguous()
         self.sent[0] += x.numel() * x.element_size()
         self.channels[self.rank, rank].put(x.clone())
-        return Sent()
+        return Begun(Sent(), rank)
 
     def receive(self, op, into, rank):
-        return Waiting(into, self.channels[rank, self.rank])
+        return Begun(Waiting(into, self.channels[rank, self.rank]), rank)
 
     def _all(self, x):
         self.shared[self.rank] = x.clone()

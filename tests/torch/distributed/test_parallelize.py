@@ -128,6 +128,48 @@ REFUSED = {
         accel.ShapeError,
         "cross_entropy: logits has shape (2, 3) and target (1, 2)",
     ),
+    "no smoothing": (
+        lambda: parallel.cross_entropy(torch.ones(2, 3), torch.tensor([0, 1]), label_smoothing=1.5),
+        accel.ArgumentError,
+        "cross_entropy: label_smoothing:",
+    ),
+    "a weight of other classes": (
+        lambda: parallel.cross_entropy(torch.ones(2, 3), torch.tensor([0, 1]), weight=torch.ones(2)),
+        accel.ShapeError,
+        "cross_entropy: logits has shape (2, 3) and weight (2,)",
+    ),
+    "a weight of another dtype": (
+        lambda: parallel.cross_entropy(torch.ones(2, 3), torch.tensor([0, 1]), weight=torch.ones(3).double()),
+        accel.DtypeError,
+        "cross_entropy: weight: expected torch.float32 on cpu as logits is, got torch.float64",
+    ),
+    "a weight that is learned": (
+        lambda: parallel.cross_entropy(
+            torch.ones(2, 3), torch.tensor([0, 1]), weight=torch.ones(3, requires_grad=True)
+        ),
+        accel.ArgumentError,
+        "cross_entropy: weight: expected a torch tensor that requires no gradient",
+    ),
+    "no layers": (
+        lambda: parallel.column_parallel_linears(torch.ones(2), [], group=None),
+        accel.ArgumentError,
+        "column_parallel_linears: weights: expected a list of at least one, got []",
+    ),
+    "too few biases": (
+        lambda: parallel.column_parallel_linears(torch.ones(2), [torch.ones(3, 2)], [None, None], group=None),
+        accel.ArgumentError,
+        "column_parallel_linears: biases: expected 1, one for each weight",
+    ),
+    "no gradient": (
+        lambda: parallel.clip_by_global_norm(model(), 1.0),
+        accel.ArgumentError,
+        "clip_by_global_norm: module: none of its parameters has a gradient",
+    ),
+    "no norm": (
+        lambda: parallel.clip_by_global_norm(model(), float("nan")),
+        accel.ArgumentError,
+        "clip_by_global_norm: max_norm: expected a finite number from 0 on, got nan",
+    ),
     "a norm's weight": (
         lambda: parallel.rms_norm(torch.ones(2, 3), torch.ones(2)),
         accel.ShapeError,
@@ -168,6 +210,8 @@ NORMAL = {
     "embedding": lambda x, w: parallel.embedding(torch.tensor([1, 0]), w * x),
     "norm": parallel.rms_norm,
     "cross entropy": lambda x, w: parallel.cross_entropy(x * w, torch.tensor([1, 0])),
+    "linears": lambda x, w: parallel.column_parallel_linears(x, [w], group=None)[0],
+    "smoothed": lambda x, w: parallel.cross_entropy(x * w, torch.tensor([1, 0]), label_smoothing=0.1),
     "attention": lambda x, w: parallel.attention(*[(x * w)[None, None]] * 3),
 }
 

@@ -3,8 +3,9 @@
 Importing this imports torch.distributed, and changes nothing. See docs/torch.md.
 """
 
+from .clipping import clip_by_global_norm
 from .heads import attention
-from .layers import column_parallel_linear, linear, row_parallel_linear
+from .layers import column_parallel_linear, column_parallel_linears, linear, row_parallel_linear
 from .modules import ColumnParallelLinear, Linear, Norm, RowParallelLinear, VocabularyParallelEmbedding
 from .ordered import shares
 from .parallelize import ColwiseParallel, RowwiseParallel, parallelize, whole
@@ -20,7 +21,9 @@ __all__ = [
     "RowwiseParallel",
     "VocabularyParallelEmbedding",
     "attention",
+    "clip_by_global_norm",
     "column_parallel_linear",
+    "column_parallel_linears",
     "cross_entropy",
     "embedding",
     "layer_norm",

@@ -11,7 +11,7 @@ import accel
 
 from ...errors import AccelError, ArgumentError, DtypeError, ShapeError, shown
 from .local import local, underived
-from .ordered import WIDE, product, rows_of, total
+from .ordered import WIDE, product, products, rows_of, total
 from .ranks import Fact, Ranks, ranks_of
 
 
@@ -38,6 +38,48 @@ def column_parallel_linear(
     Raises as `linear`.
     """
     return _linear("column_parallel_linear", x, weight, bias, "out", group, batch, lengths)
+
+
+def column_parallel_linears(
+    x: Any,
+    weights: Sequence[Any],
+    biases: Sequence[Any] | None = None,
+    *,
+    group: Any,
+    lengths: Sequence[Sequence[int]] | None = None,
+    batch: Any = None,
+) -> tuple[torch.Tensor, ...]:
+    """`column_parallel_linear` of one x with several weights, such as those of queries, keys and values.
+
+    weights: (its features, in) of each layer. biases: (its features,) or None for each; None: no layer has one.
+    lengths: for each layer, how many features each rank has; None: ranks ask each other, at each call.
+    x's gradient is the sum of all layers', from the last to the first, each rounded to x's dtype, as autograd adds them
+    up where the layers are called one after another: the same bits. Of it one result goes to all ranks, not one for
+    each layer, and no rank waits between them. Raises as `linear`.
+    """
+    op = "column_parallel_linears"
+    if not isinstance(weights, list | tuple) or not weights:
+        raise ArgumentError(f"{op}: weights: expected a list of at least one, got {shown(weights)}")
+    count = len(weights)
+    biases = [None] * count if biases is None else biases
+    for name, given in (("biases", biases), ("lengths", lengths)):
+        if given is not None and (not isinstance(given, list | tuple) or len(given) != count):
+            raise ArgumentError(f"{op}: {name}: expected {count}, one for each weight, got {shown(given)}")
+    ranks, others = ranks_of(group), ranks_of(batch, "batch")
+    known: list[list[int]] = []
+    for i in range(count):
+        which, facts = f"{op}, layer {i}", dict[str, Fact | None]()
+        problem = _problem(which, x, weights[i], biases[i])
+        if problem is None:
+            facts = _facts(x, weights[i], biases[i], (None, 0, 0))
+        known.append(ranks.lengths(which, facts, "weight", problem, None if lengths is None else lengths[i]))
+    made: tuple[torch.Tensor, ...] = _Linears.apply(x, (known, ranks, others), *weights, *biases)
+    return made
+
+
+def _facts(x: Any, weight: Any, bias: Any, axes: tuple[int | None, ...]) -> dict[str, Fact | None]:
+    given = zip(("x", "weight", "bias"), (x, weight, bias), axes, strict=True)
+    return {name: None if tensor is None else Fact(tensor, axis) for name, tensor, axis in given}
 
 
 def row_parallel_linear(
@@ -68,8 +110,7 @@ def _linear(
     facts: dict[str, Fact | None] = {}
     if problem is None:
         own = {"out": (None, 0, 0), "in": (x.ndim - 1, 1, None), None: (None, None, None)}[split]
-        for name, tensor, axis in zip(("x", "weight", "bias"), (x, weight, bias), own, strict=True):
-            facts[name] = None if tensor is None else Fact(tensor, axis)
+        facts.update(_facts(x, weight, bias, own))
     lengths: list[int] = []
     if split is None:
         ranks.agreed(op, facts, problem)
@@ -140,9 +181,48 @@ class _Linear(torch.autograd.Function):
             ranks, lengths = (call.ranks, call.lengths) if call.split == "out" else (ranks_of(None), [g.shape[1]])
             dx = product(ranks, op, g, weight, lengths, x.dtype).reshape(x.shape)
         if for_weight or for_bias:
-            lengths = call.batch.lengths(op, {"rows of x": Fact(rows, 0), "gradient": Fact(g, 0)}, "gradient")
-            if for_weight:
-                dweight = product(call.batch, op, g.mT, rows, lengths, weight.dtype)
-            if for_bias:
-                dbias = total(call.batch, op, g, lengths).to(weight.dtype)
+            dweight, dbias = _of_parameters(call.batch, op, rows, g, weight.dtype, for_weight, for_bias)
         return dx, dweight, dbias, None
+
+
+def _of_parameters(
+    batch: Ranks, op: str, rows: torch.Tensor, g: torch.Tensor, dtype: torch.dtype, for_weight: bool, for_bias: bool
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """The gradients of weight and bias of all ranks' rows."""
+    lengths = batch.lengths(op, {"rows of x": Fact(rows, 0), "gradient": Fact(g, 0)}, "gradient")
+    return (
+        product(batch, op, g.mT, rows, lengths, dtype) if for_weight else None,
+        total(batch, op, g, lengths).to(dtype) if for_bias else None,
+    )
+
+
+class _Linears(torch.autograd.Function):
+    """Of one x: its gradient is a sum of products over the group."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, call: Any, *given: Any) -> Any:
+        weights, biases = given[: len(given) // 2], given[len(given) // 2 :]
+        ctx.save_for_backward(x, *weights)
+        ctx.call = call
+        rows = rows_of(x)
+        return tuple(
+            _whole.forward(rows, weight, *([] if bias is None else [bias])).reshape(*x.shape[:-1], weight.shape[0])
+            for weight, bias in zip(weights, biases, strict=True)
+        )
+
+    @staticmethod
+    @underived
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
+        (x, *weights), (lengths, ranks, batch) = ctx.saved_tensors, ctx.call
+        op, rows, gs = "column_parallel_linears, backward", rows_of(x), [rows_of(g) for g in cotangents]
+        needed = ctx.needs_input_grad[2:]
+        dx = None
+        if ctx.needs_input_grad[0]:
+            dx = products(ranks, op, list(zip(gs, weights, lengths, strict=True)), x.dtype).reshape(x.shape)
+        dweights, dbiases = [], []
+        for i, (g, weight) in enumerate(zip(gs, weights, strict=True)):
+            wanted = needed[i], needed[len(weights) + i]
+            found = _of_parameters(batch, op, rows, g, weight.dtype, *wanted) if any(wanted) else (None, None)
+            dweights.append(found[0])
+            dbiases.append(found[1])
+        return dx, None, *dweights, *dbiases

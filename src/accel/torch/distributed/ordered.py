@@ -97,6 +97,45 @@ def product(
     Each rank sends at most m n accumulators to the next one, and the last one m n results of dtype to all; and before
     that, a rank whose part begins within a chunk its columns of a and rows of b up to the chunk's end.
     """
+    return ranks.broadcast(op, *_at_one(ranks, op, a, b, lengths, dtype, finish))
+
+
+def products(
+    ranks: Ranks,
+    op: str,
+    pairs: Sequence[tuple[torch.Tensor, torch.Tensor, Sequence[int]]],
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    """The sum of several products of one shape, each rounded to dtype, from the last of them to the first: the order in
+    which derivatives are added up. pairs: a, b and lengths of each, as in `product`.
+
+    One result goes to all ranks, and no rank waits for one before that.
+    """
+    made = [_at_one(ranks, op, a, b, lengths, dtype) for a, b, lengths in pairs]
+    target = max(owner for _, owner in made)
+    works = []
+    for x, owner in made:
+        if owner != target and x.numel() and ranks.rank in (owner, target):
+            works.append(ranks.send(op, x, target) if ranks.rank == owner else ranks.receive(op, x, owner))
+    ranks.finish(op, works)
+    total, *others = [x for x, _ in reversed(made)]
+    if ranks.rank == target:
+        with exactly():
+            for x in others:
+                total = accel.add(total, x)
+    return ranks.broadcast(op, total, target)
+
+
+def _at_one(
+    ranks: Ranks,
+    op: str,
+    a: torch.Tensor,
+    b: torch.Tensor,
+    lengths: Sequence[int],
+    dtype: torch.dtype,
+    finish: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> tuple[torch.Tensor, int]:
+    """`product` on one rank, and which that is; memory for it on the others."""
     with exactly():
         wide = WIDE[a.dtype]
 
@@ -104,7 +143,7 @@ def product(
             return (total if finish is None else finish(total)).to(dtype)
 
         if ranks.size == 1:
-            return finished(_whole(a, b, wide))
+            return finished(_whole(a, b, wide)), 0
         a, b = _in_chunks(ranks, op, a, b, lengths)
         starts = chunked(lengths)
         owners = [r for r in range(ranks.size) if starts[r] < starts[r + 1]] or [0]
@@ -119,7 +158,7 @@ def product(
                 else:
                     sent.append(_handed(ranks, op, total.contiguous(), behind))
             ranks.finish(op, [work for work, _ in sent])
-        return ranks.broadcast(op, result, owners[-1])
+        return result, owners[-1]
 
 
 def _totals(

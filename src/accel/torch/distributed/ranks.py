@@ -51,6 +51,14 @@ def _common(said: Any) -> Any:
     return dtype, [None if a == axis else n for a, n in enumerate(shape)], axis, recorded
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What is on its way to or from another rank."""
+
+    work: Any
+    other: int
+
+
 class Ranks:
     """The ranks of a process group, and this process's place among them. Of one rank nothing is sent."""
 
@@ -140,38 +148,39 @@ class Ranks:
         return [json.loads(bytes(x.tolist()).rstrip(b"\0")) for x in made]
 
     @contextmanager
-    def exchange(self, op: str) -> Iterator[None]:
-        """Names the op and the rank in what the engine raises: a rank that ended, or did not come in time."""
+    def exchange(self, op: str, other: str = "another rank") -> Iterator[None]:
+        """Names the op and the rank in what the engine raises: a rank that ended, or did not come in time. other: who
+        that may be; gloo names addresses of those that it lost, and nobody of those that it waits for."""
         try:
             yield
         except RuntimeError as error:
             if isinstance(error, RankError):
                 raise
             raise RankError(
-                f"{op}: rank {self.rank} of {self.size}: another rank ended, did not come in time, or made another "
-                f"call: {str(error).strip()}"
+                f"{op}: rank {self.rank} of {self.size}: {other} ended, did not come in time, or made another call: "
+                f"{str(error).strip()}"
             ) from error
 
     def send(self, op: str, x: torch.Tensor, rank: int) -> Any:
         """Begins to send a tensor in one run of memory; what it gives is waited for by `finish`."""
-        with self.exchange(op):
-            return distributed.isend(x, self._world(rank), group=self.group)
+        with self.exchange(op, f"rank {rank}"):
+            return Begun(distributed.isend(x, self._world(rank), group=self.group), rank)
 
     def receive(self, op: str, into: torch.Tensor, rank: int) -> Any:
         """Begins to receive a tensor from a rank."""
-        with self.exchange(op):
-            return distributed.irecv(into, self._world(rank), group=self.group)
+        with self.exchange(op, f"rank {rank}"):
+            return Begun(distributed.irecv(into, self._world(rank), group=self.group), rank)
 
     def finish(self, op: str, works: Iterable[Any]) -> None:
         """Waits for what was begun."""
-        for work in works:
-            with self.exchange(op):
-                work.wait()
+        for begun in works:
+            with self.exchange(op, f"rank {begun.other}"):
+                begun.work.wait()
 
     def broadcast(self, op: str, x: torch.Tensor, rank: int) -> torch.Tensor:
         """A rank's tensor, on all of them. x: in one run of memory; overwritten on the others."""
         if self.size > 1 and x.numel():
-            with self.exchange(op):
+            with self.exchange(op, f"rank {rank}, or one on the way from it,"):
                 distributed.broadcast(x, self._world(rank), group=self.group)
         return x
 

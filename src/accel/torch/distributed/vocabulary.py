@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -11,7 +12,8 @@ import accel
 
 from ...arguments import integer
 from ...errors import AccelError, ArgumentError, DtypeError, ShapeError, shown
-from .local import Local, divide, subtract, underived
+from ...ops.composed.loss import number
+from .local import Local, divide, multiply, subtract, underived
 from .ordered import WIDE, exactly, rows_of, starts_of
 from .ranks import Fact, Ranks, ranks_of
 from .sums import summed
@@ -105,6 +107,8 @@ def cross_entropy(
     ignore_index: int = -100,
     reduction: str = "mean",
     *,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
     group: Any = None,
     lengths: Sequence[int] | None = None,
     batch: Any = None,
@@ -114,8 +118,10 @@ def cross_entropy(
     logits: (…, its classes), floating: the first rank of group has the first classes. target: integers (…), from 0 to
     the number of all classes - 1, or ignore_index, the same on all ranks of group. lengths: how many classes each
     rank has; None: ranks ask each other, at each call. batch: ranks that have other rows.
+    weight: (its classes,) of logits' dtype, of each class, without a gradient. label_smoothing: from 0 to 1; both as in
+    `accel.nn.cross_entropy`, over all classes.
     reduction: "none" gives the loss of each of this rank's rows; "sum" and "mean" that of the rows of all ranks of
-    batch, on every rank; the mean is over rows that are not ignored.
+    batch, on every rank; the mean is over rows that are not ignored, by weight.
     16-bit floats are computed in float32 and rounded once. Logits' gradients need nothing from other ranks.
     Raises IndexError for a class that there is not; RankError, on every rank, where ranks disagree; ShapeError,
     DtypeError, ArgumentError.
@@ -124,14 +130,19 @@ def cross_entropy(
     if reduction not in ("none", "sum", "mean"):
         raise ArgumentError(f"{op}: reduction: expected 'none', 'sum' or 'mean', got {shown(reduction)}")
     integer(op, "ignore_index", ignore_index)
+    smoothing = number(op, "label_smoothing", label_smoothing, 0, 1)
     problem = _not_tokens(op, "target", target)
     if problem is None and not (isinstance(logits, torch.Tensor) and logits.dtype in WIDE):
         problem = ArgumentError(f"{op}: logits: expected a floating tensor, got {shown(logits)}")
     if problem is None and (not logits.ndim or target.shape != logits.shape[:-1]):
         problem = ShapeError(f"{op}: logits has shape {tuple(logits.shape)} and target {tuple(target.shape)}")
-    facts: dict[str, Fact | None] = {}
+    if problem is None and weight is not None:
+        problem = _not_weight(op, weight, logits)
+    words = {"ignore_index": str(ignore_index), "reduction": reduction, "label_smoothing": str(smoothing)}
+    facts: dict[str, Fact | str | None] = {}
     if problem is None:
-        facts = {"logits": Fact(logits, logits.ndim - 1), "target": Fact(target)}
+        facts = {"logits": Fact(logits, logits.ndim - 1), "target": Fact(target), **words}
+        facts["weight"] = None if weight is None else Fact(weight, 0)
     lengths = ranks.lengths(op, facts, "logits", problem, lengths)
     starts = starts_of(lengths)
     label = target.reshape(-1).to(torch.int64)
@@ -144,17 +155,84 @@ def cross_entropy(
     shifted, powers = _shifted(rows, peak)
     divisor = summed(powers.mT, ranks, op, lengths)
     chosen = _Chosen.apply(shifted, label - starts[ranks.rank], ranks)
-    losses = subtract(_log(divisor), chosen)
-    losses = torch.where(ignored, losses.new_zeros(()), losses)
+    losses, scale = subtract(_log(divisor), chosen), None
+    if weight is not None or smoothing:
+        its = None if weight is None else weight.detach().to(rows.dtype)
+        losses, scale = _weighed(
+            ranks, op, lengths, divisor, chosen, shifted, label - starts[ranks.rank], its, smoothing
+        )
+    nothing = losses.new_zeros(())
+    losses = torch.where(ignored, nothing, losses)
     if reduction == "none":
         return losses.to(logits.dtype).reshape(target.shape)
-    every = others.lengths(op, {"rows": Fact(losses, 0)}, "rows")
+    every = others.lengths(op, {"rows": Fact(losses, 0), **words}, "rows")
     whole = summed(losses, others, op, every)
     if reduction == "mean":
-        counted = torch.stack([(~ignored).sum()])
-        count = others.gathered(op, counted, [1] * others.size).sum()
-        whole = divide(whole, count.to(whole.dtype))
+        if scale is None:
+            counted = torch.stack([(~ignored).sum()])
+            divisor = others.gathered(op, counted, [1] * others.size).sum().to(whole.dtype)
+        else:
+            divisor = summed(torch.where(ignored, nothing, scale), others, op, every)
+        whole = divide(whole, divisor)
     return whole.to(logits.dtype)
+
+
+def _not_weight(op: str, weight: Any, logits: torch.Tensor) -> AccelError | None:
+    if not isinstance(weight, torch.Tensor) or weight.requires_grad:
+        return ArgumentError(f"{op}: weight: expected a torch tensor that requires no gradient, got {shown(weight)}")
+    if weight.dtype != logits.dtype or weight.device != logits.device:
+        return DtypeError(
+            f"{op}: weight: expected {logits.dtype} on {logits.device} as logits is, got {weight.dtype} on "
+            f"{weight.device}"
+        )
+    if weight.shape != logits.shape[-1:]:
+        return ShapeError(f"{op}: logits has shape {tuple(logits.shape)} and weight {tuple(weight.shape)}")
+    return None
+
+
+def _weighed(
+    ranks: Ranks,
+    op: str,
+    lengths: Sequence[int],
+    divisor: torch.Tensor,
+    chosen: torch.Tensor,
+    shifted: torch.Tensor,
+    label: torch.Tensor,
+    weight: torch.Tensor | None,
+    smoothing: float,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Each row's loss with weights of classes, smoothed; and the weight of its class. label: from this rank's first
+    class on. The steps are those of `accel.nn.cross_entropy`, for the same bits."""
+    scale, every = None, float(sum(lengths))
+    each: list[torch.Tensor] = []
+    if weight is not None:
+        scale = _Chosen.apply(weight.expand(shifted.shape), label, ranks)
+        each.append(scale)
+        if smoothing:
+            shifted = multiply(shifted, weight[None])
+            each.append(summed(weight[:, None], ranks, op, list(lengths)))
+    if smoothing:
+        each.append(summed(shifted.mT, ranks, op, list(lengths)))
+    return _finished(weight is not None, smoothing, every)(divisor, chosen, *each), scale
+
+
+@lru_cache(maxsize=64)
+def _finished(weighed: bool, smoothing: float, classes: float) -> Local:
+    """A row's loss of the sum of powers, the element of its class, then the weight of the class and that of all
+    classes, where there are weights, and the sum of all elements, where it is smoothed."""
+
+    def finished(divisor: Any, chosen: Any, *each: Any) -> Any:
+        logarithm, left = accel.log(divisor), list(each)
+        losses = logarithm - chosen
+        if weighed:
+            losses = losses * left.pop(0)
+        if smoothing:
+            total = left.pop(0) if weighed else classes
+            evenly = logarithm * total - left.pop(0)
+            losses = losses * (1 - smoothing) + evenly * (smoothing / classes)
+        return losses
+
+    return Local(finished, "cross_entropy")
 
 
 def _largest(ranks: Ranks, op: str, rows: torch.Tensor) -> torch.Tensor:
