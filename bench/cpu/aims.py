@@ -8,6 +8,7 @@ from functools import partial
 
 from . import (
     attention,
+    complex_numbers,
     compositions,
     convolutions,
     factorizations,
@@ -347,6 +348,8 @@ ROWS: tuple[Row, ...] = (
         1,
         "mean",
     ),
+    Row("complex-64K", "nine functions of complex64, 64K", partial(complex_numbers.elementwise, 1 << 16), 1, "mean"),
+    Row("complex-4M", "the same, 4M", partial(complex_numbers.elementwise, 1 << 22), 1, "mean"),
     Row("fft", "fft of 2^10 to 2^20 complex64, and of 1024x1024", transforms.transforms, 0.5),
     Row(
         "attention", "causal attention of 128 to 4096, 16 heads of 64 and 128", attention.causal, 1.2, "mean", floor=0.9

@@ -12,9 +12,11 @@ from .case import Calls, Case, sampled
 from .data import Data
 
 
-def _parts(x: np.ndarray) -> np.ndarray:
-    """A sample of real and imaginary parts."""
+def parts_of(x: np.ndarray) -> np.ndarray:
+    """A sample of real and imaginary parts; of real numbers these."""
     some = sampled(x)
+    if some.dtype.kind != "c":
+        return some
     return np.stack([some.real, some.imag])
 
 
@@ -47,6 +49,6 @@ def _case(
         if data.torch is not None:
             of_torch, tensor = torchs(data.torch), data.torch.from_numpy(x)
             peers["torch"] = lambda: of_torch(tensor)
-        return Calls(lambda: ours(a), peers, lambda: _parts(numpys(x.astype(np.complex128))), _parts)
+        return Calls(lambda: ours(a), peers, lambda: parts_of(numpys(x.astype(np.complex128))), parts_of)
 
     return Case(f"{name} {'x'.join(map(str, shape))}", "float32", build)

@@ -31,7 +31,8 @@ PyObject* make_array(PyObject* buffer, PyObject* offset, PyObject* layout) {
 PyObject* layout_of(PyObject* array) {
   if (Py_TYPE(array) != api.array) return nullptr;
   PyObject* const buffer = slot(array, api.array_buffer);
-  return buffer && Py_TYPE(buffer) == symbol_type ? nullptr : slot(array, api.array_layout);
+  const bool symbol = buffer && Py_TYPE(buffer) != api.host_buffer && PyObject_TypeCheck(buffer, symbol_type);
+  return symbol ? nullptr : slot(array, api.array_layout);
 }
 
 namespace {

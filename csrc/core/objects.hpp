@@ -46,9 +46,11 @@ inline PyObject* slot(PyObject* object, Py_ssize_t at) {
   return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object) + at);
 }
 
-/// The address of an array's element number `more` behind its first, of `size` bytes. False, without an exception,
-/// where that is not plain: no array in host memory, or one that is not aligned.
-inline bool find_element(const Api& api, PyObject* array, Py_ssize_t more, int size, char*& found) {
+/// The address of an array's element number `more` behind its first, of `size` bytes. scale: how many such elements one
+/// of the array's own is, 2 where it is complex. False, without an exception, where that is not plain: no array in host
+/// memory, or one that is not aligned.
+inline bool find_element(const Api& api, PyObject* array, Py_ssize_t more, int size, char*& found,
+                         Py_ssize_t scale = 1) {
   if (Py_TYPE(array) != api.array) return false;
   PyObject* const buffer = slot(array, api.array_buffer);
   PyObject* const first = slot(array, api.array_offset);
@@ -58,7 +60,7 @@ inline bool find_element(const Api& api, PyObject* array, Py_ssize_t more, int s
     PyErr_Clear();
     return false;
   }
-  found = reinterpret_cast<HostBuffer*>(buffer)->address + (offset + more) * size;
+  found = reinterpret_cast<HostBuffer*>(buffer)->address + (offset * scale + more) * size;
   return reinterpret_cast<uintptr_t>(found) % static_cast<unsigned>(size) == 0;
 }
 

@@ -21,7 +21,8 @@ enum class Kind { kInput, kOutput, kScratch, kConstant };
 struct Operand {
   Kind kind;
   Py_ssize_t which;   // number of an input or output
-  Py_ssize_t offset;  // in elements
+  Py_ssize_t offset;  // in elements of the view
+  Py_ssize_t scale;   // of them in one of the array's elements
   Ref object;         // the layout of a view, null where it is the array's own; a constant's array
   bool as_it_is;      // an input or output, and no view of it
 };
@@ -44,7 +45,7 @@ struct Parts {
 struct Plan {
   PyObject_HEAD vectorcallfunc vectorcall;
   Parts* parts;  // owned
-  PyObject* launches;
+  PyObject* description;
 };
 
 Plan& as_plan(PyObject* object) { return *reinterpret_cast<Plan*>(object); }
@@ -62,7 +63,7 @@ Ref viewed(const Operand& operand, PyObject* array) {
   }
   const Py_ssize_t offset = PyLong_AsSsize_t(first);
   if (offset == -1 && PyErr_Occurred()) return Ref();
-  const Ref moved(PyLong_FromSsize_t(offset + operand.offset));
+  const Ref moved(PyLong_FromSsize_t(offset * operand.scale + operand.offset));
   return moved ? Ref(make_array(buffer, moved.get(), operand.object ? operand.object.get() : own)) : Ref();
 }
 
@@ -155,7 +156,7 @@ bool addresses_of(const Step& step, const Run& run, const HostLaunch& launch, ch
     PyObject* const array = operand.kind == Kind::kInput    ? PyTuple_GET_ITEM(run.inputs, operand.which)
                             : operand.kind == Kind::kOutput ? run.outputs[operand.which]
                                                             : operand.object.get();
-    if (!find_element(api, array, operand.offset, size, addresses[i])) return false;
+    if (!find_element(api, array, operand.offset, size, addresses[i], operand.scale)) return false;
   }
   return true;
 }
@@ -224,25 +225,25 @@ bool parse(PyObject* item, const char* format, Parts... parts) {
 bool add_operand(std::vector<Operand>& operands, PyObject* item, size_t outputs, bool has_scratch) {
   const char* kind;
   PyObject *which, *layout;
-  Py_ssize_t offset;
-  if (!parse(item, "sOnO", &kind, &which, &offset, &layout)) return false;
+  Py_ssize_t offset, scale;
+  if (!parse(item, "sOnOn", &kind, &which, &offset, &layout, &scale)) return false;
   const std::string name = kind;
   Ref object = layout == Py_None ? Ref() : Ref::borrowed(layout);
-  const bool as_it_is = !object && offset == 0;
+  const bool as_it_is = !object && offset == 0 && scale == 1;
   if (name == "constant" && is_array(which)) {
-    operands.push_back({Kind::kConstant, 0, 0, Ref::borrowed(which), false});
+    operands.push_back({Kind::kConstant, 0, 0, 1, Ref::borrowed(which), false});
     return true;
   }
   if (name == "scratch" && has_scratch && object && offset >= 0) {
-    operands.push_back({Kind::kScratch, 0, offset, std::move(object), false});
+    operands.push_back({Kind::kScratch, 0, offset, 1, std::move(object), false});
     return true;
   }
   const bool input = name == "input";
-  if (input || name == "output") {
+  if ((input || name == "output") && (scale == 1 || object)) {
     const Py_ssize_t number = PyNumber_AsSsize_t(which, PyExc_OverflowError);
     if (number == -1 && PyErr_Occurred()) return false;
     if (number >= 0 && (input || static_cast<size_t>(number) < outputs)) {
-      operands.push_back({input ? Kind::kInput : Kind::kOutput, number, offset, std::move(object), as_it_is});
+      operands.push_back({input ? Kind::kInput : Kind::kOutput, number, offset, scale, std::move(object), as_it_is});
       return true;
     }
   }
@@ -290,12 +291,11 @@ std::unique_ptr<Parts> make_parts(PyObject* allocate, PyObject* outputs, Py_ssiz
 }
 
 PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static const char* names[] = {"allocate", "outputs", "scratch", "steps", "into", "launches", nullptr};
-  PyObject *allocate, *outputs, *steps, *into, *launches;
+  static const char* names[] = {"allocate", "outputs", "scratch", "steps", "into", "description", nullptr};
+  PyObject *allocate, *outputs, *steps, *into, *description;
   Py_ssize_t scratch;
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO!nO!OO!:Plan", const_cast<char**>(names), &allocate,
-                                   &PyTuple_Type, &outputs, &scratch, &PyTuple_Type, &steps, &into, &PyTuple_Type,
-                                   &launches)) {
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO!nO!OO:Plan", const_cast<char**>(names), &allocate, &PyTuple_Type,
+                                   &outputs, &scratch, &PyTuple_Type, &steps, &into, &description)) {
     return nullptr;
   }
   try {
@@ -305,7 +305,7 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     if (!self) return nullptr;
     as_plan(self).vectorcall = run_plan;
     as_plan(self).parts = parts.release();
-    as_plan(self).launches = Py_NewRef(launches);
+    as_plan(self).description = Py_NewRef(description);
     return self;
   } catch (const std::bad_alloc&) {
     return PyErr_NoMemory();
@@ -314,7 +314,7 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
-  Py_VISIT(as_plan(self).launches);
+  Py_VISIT(as_plan(self).description);
   const Parts* const parts = as_plan(self).parts;
   if (!parts) return 0;
   Py_VISIT(parts->allocate.get());
@@ -333,7 +333,7 @@ int clear(PyObject* self) {
   as_plan(self).parts = nullptr;
   as_plan(self).vectorcall = nullptr;
   delete parts;
-  Py_CLEAR(as_plan(self).launches);
+  Py_CLEAR(as_plan(self).description);
   return 0;
 }
 
@@ -347,7 +347,7 @@ void deallocate(PyObject* self) {
 
 PyMemberDef members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Plan, vectorcall), READONLY, nullptr},
-    {"launches", T_OBJECT_EX, offsetof(Plan, launches), READONLY, "The launches, in order."},
+    {"description", T_OBJECT_EX, offsetof(Plan, description), READONLY, "What it was made of."},
     {nullptr, 0, 0, 0, nullptr},
 };
 
@@ -358,7 +358,7 @@ PyType_Slot slots[] = {
     {Py_tp_clear, reinterpret_cast<void*>(clear)},
     {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
     {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>("Plan(allocate, outputs, scratch, steps, into, launches): allocates outputs and "
+    {Py_tp_doc, const_cast<char*>("Plan(allocate, outputs, scratch, steps, into, description): allocates outputs and "
                                   "scratch and runs launches in order.")},
     {0, nullptr},
 };

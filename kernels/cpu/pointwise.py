@@ -78,7 +78,7 @@ def _of_complex_numbers(call: Call) -> Prepared | None:
         return None
     kernel = native().Butterfly(isa(call.settings.cpu_isa), call.inputs[0].dtype.name, *kind)
     run = kernel.launch(shape, x[0], by[0], y[0], threads(call.settings))
-    given = (*(Slot("input", i) for i in order), *slots(call)[len(order) :])
+    given = (*(Slot("input", i) for i in order), *slots(call)[len(call.inputs) :])
     return Prepared((Launch(run, given, kernel),))
 
 

@@ -1,4 +1,8 @@
-"""Plans of calls on complex arrays: those of real kernels, which read and write the parts where they lie."""
+"""Plans of calls on complex arrays: those of real kernels, which read and write the parts where they lie.
+
+Where a plan of the real call has launches alone, so has that of the complex one: the same launches, to which complex
+arrays are real elements, two for each of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import composition
+from . import _core, composition
 from .array import Array, empty
 from .backends.base import Device
 from .composition import Run, stored
 from .config import Settings
+from .dtypes import DType, complex_of
 from .errors import DtypeError
 from .graph.compile import Stage
 from .graph.graph import Graph, Node, Read
-from .layout import Layout, layout
+from .layout import Layout, Shape, layout
 from .parts import half, halves, interleaved, is_apart, joined, pair, parts, settled
-from .plan import Out, Plan, each, packed
+from .plan import Operand, Out, Plan, each, packed, seen_through
 
 
 class Moved:
@@ -49,6 +54,26 @@ class Moved:
             self._call(self._spec, self._seen(arrays, lambda x, i=i: parts(x)[i], 0), self._own, None) for i in (0, 1)
         )
         return pair(re, im)
+
+    def plan(self, layouts: Sequence[Layout], plan_of: Callable[..., Plan]) -> Plan:
+        """The plan for arrays in memory, with fresh outputs. plan_of: `dispatch.plan_of`."""
+        seen = self._seen([Array(i, 0, its) for i, its in enumerate(layouts)], interleaved, 1)
+        made = plan_of(self._spec, seen, self._params, None)
+        if not isinstance(made, _core.Plan):
+            return self.run
+        (real,) = made.description.outputs
+        *strides, last = real.strides
+        if real.shape[-1:] != (2,) or last != 1 or any(step % 2 for step in strides):
+            return self.run
+        whole = _whole(real.dtype, real.shape[:-1], tuple(strides), real.device)
+        scales = [2 if layouts[x.buffer].dtype.kind == "c" else 1 for x in seen]
+        inputs = [Operand("input", x.buffer, x.offset, x.layout, scale) for x, scale in zip(seen, scales, strict=True)]
+        return seen_through(made, inputs, [Operand("output", 0, 0, real, 2)], [whole], None)
+
+
+def _whole(part: DType, shape: Shape, strides: Shape, device: Device) -> Layout:
+    """How complex numbers lie whose parts have these strides."""
+    return layout(complex_of(part), shape, tuple(step // 2 for step in strides), device)
 
 
 def beside(graph: Graph) -> Graph | None:
@@ -97,17 +122,16 @@ def complex_plan(
         for x, its in zip(arrays, seen, strict=True):
             if its is None:
                 yield x
-            elif is_apart(x):
-                yield from parts(settled(x))
             else:
                 yield Array(x.buffer, 2 * x.offset, its)
                 yield Array(x.buffer, 2 * x.offset + 1, its)
 
-    def run(arrays: Sequence[Array], out: Out | None) -> Out:
+    def meets(arrays: Sequence[Array], out: Out) -> bool:
         # the parts of one number have no gaps between elements: kernels would read one where the other is written
-        if out is not None and any(
-            overlap(x, y) and (x is not y or y.size == 1) for y in each(out) for x in (*arrays, *each(out))
-        ):
+        return any(overlap(x, y) and (x is not y or y.size == 1) for y in each(out) for x in (*arrays, *each(out)))
+
+    def run(arrays: Sequence[Array], out: Out | None) -> Out:
+        if out is not None and meets(arrays, out):
             return stored(run(arrays, None), out, call)
         if out is None and not graph.pairs:
             return inner(tuple(given(arrays)), None)
@@ -115,4 +139,37 @@ def complex_plan(
         inner(tuple(given(arrays)), packed(x for y in made for x in (halves(y) if y.dtype.kind == "c" else (y,))))
         return packed(made)
 
-    return run
+    outputs = _outputs(graph)
+    if not isinstance(inner, _core.Plan) or outputs is None:
+        return run
+
+    def into(arrays: Sequence[Array], out: Out) -> Out | None:
+        lie = all(x.layout is its for x, its in zip(each(out), outputs, strict=True))
+        return None if lie and not meets(arrays, out) else stored(plan(arrays, None), out, call)
+
+    plan = seen_through(inner, _seen("input", inputs), _seen("output", outputs), outputs, into)
+    return plan
+
+
+def _seen(kind: str, layouts: Sequence[Layout]) -> list[Operand]:
+    """Arrays of these layouts, of complex ones their parts."""
+    seen: list[Operand] = []
+    for i, its in enumerate(layouts):
+        if its.dtype.kind == "c":
+            seen += [Operand(kind, i, part, half(its), 2) for part in (0, 1)]
+        else:
+            seen.append(Operand(kind, i))
+    return seen
+
+
+def _outputs(graph: Graph) -> list[Layout] | None:
+    """How a graph's results lie in memory of their own; None where parts of complex ones are not side by side there."""
+    given, found = iter(graph.results), []
+    for paired in graph.pairs or (False,) * len(graph.results):
+        its = next(given).layout
+        if paired:
+            if next(given).layout is not its or any(step % 2 for step in its.strides):
+                return None
+            its = _whole(its.dtype, its.shape, its.strides, its.device)
+        found.append(its)
+    return found

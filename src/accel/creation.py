@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,7 +13,9 @@ from . import dispatch, interop
 from ._core import FloatEnvironment
 from .arguments import switch
 from .array import Array
+from .composition import RECORDER, recorded_by
 from .conversion import (
+    captured,
     cast_on_host,
     constant,
     element,
@@ -26,12 +30,38 @@ from .devices import default_device
 from .devices import device as device_named
 from .dtypes import BOOL, COMPLEX64, FLOAT32, FLOAT64, INT64, UINT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, DtypeError, shown
+from .graph.trace import Tracer
 from .interop import dlpack
 from .interop import numpy as numpy_arrays
 from .layout import Shape
 from .memory import Device, host_memory_for
 from .ops.primitive.pointwise import COPY, astype
 from .ops.views import broadcast_to, lengths
+
+Creation = TypeVar("Creation", bound=Callable[..., Array])
+
+MOST_AXES = 64
+"""Of a NumPy array, and so of nested sequences."""
+
+ENDLESS = "a sequence contains itself, or is nested deeper than Python's recursion goes"
+
+
+def is_traced() -> bool:
+    """Whether this is called by a function that is traced."""
+    return isinstance(RECORDER.get(), Tracer)
+
+
+def of_numbers(function: Creation) -> Creation:
+    """A function whose result its arguments say, none of which is an array: it is a constant of what is traced."""
+
+    @wraps(function)
+    def made(*args: Any, **keywords: Any) -> Array:
+        if not is_traced():
+            return function(*args, **keywords)
+        with recorded_by(None):
+            return captured(function(*args, **keywords))
+
+    return made  # type: ignore[return-value]
 
 
 def device_of(device: str | Device | None) -> Device:
@@ -46,8 +76,15 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = Non
     device: by default where an array lives already, the default device for the host's memory.
     Python floats become float32, complex numbers complex64, integers int64. A torch tensor's memory cannot be resized
     while it is shared.
+    In a function that is traced (`accel.fuse`, `accel.grad`), Python numbers and sequences of them are constants, of
+    what they hold at the trace.
     Raises ArgumentError, DtypeError, DeviceError, OutOfMemoryError.
     """
+    make = _constant if is_traced() and _holds_numbers(obj) else _asarray
+    return make(obj, dtype, device, copy)
+
+
+def _asarray(obj: Any, dtype: Any, device: str | Device | None, copy: bool | None) -> Array:
     copy = switch("asarray", "copy", copy, none=True)
     wanted = None if dtype is None else as_dtype(dtype)
     target = None if device is None else device_named(device)
@@ -59,6 +96,16 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: str | Device | None = Non
     if copy is False and fresh:
         raise ValueError(f"asarray: copy=False: obj must be copied to have it as {found.dtype} on {found.device}")
     return dispatch.call(COPY, (found,)) if copy and not fresh else found
+
+
+_constant = of_numbers(_asarray)
+
+
+def _holds_numbers(obj: Any, depth: int = 0) -> bool:
+    """Whether an object is a number of Python's or NumPy's, or a sequence of nothing else, nested or not."""
+    if isinstance(obj, (list, tuple)) and depth < MOST_AXES:
+        return all(_holds_numbers(item, depth + 1) for item in obj)
+    return isinstance(obj, (bool, int, float, complex, np.generic, range))
 
 
 def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Array, bool]:
@@ -125,7 +172,10 @@ def _from_python(obj: Any, wanted: DType | None) -> np.ndarray:
         target = natural_dtype(obj) if wanted is None else wanted
         check_scalar(obj, target, "asarray: obj")
         return element(obj, target)
-    obj = _read(obj)
+    try:
+        obj = _read(obj)
+    except RecursionError:
+        raise ArgumentError(f"asarray: obj: {ENDLESS}") from None
     try:
         with FloatEnvironment():  # NumPy scalars of several dtypes are promoted
             made = np.asarray(obj)

@@ -72,7 +72,7 @@ def plan_of(spec: OpSpec, inputs: Sequence[Array], params: Any, out: Out | None)
         elif isinstance(adapted, Seen):
             plan = _plan_of_seen(serving, adapted, target, settings)
         elif isinstance(adapted, Moved):
-            plan = adapted.run
+            plan = adapted.run if target is not None else adapted.plan(layouts, plan_of)
         else:
             plan = _composed(adapted)
         _plans.keep(key, plan)

@@ -68,7 +68,7 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Raises ArgumentError where the function cannot be traced: where it reads an element (``if x > 0``, ``float(x)``),
     writes into an array, changes settings, or uses an array that it was not given. What `accel.arange`, `linspace`,
-    `eye`, `zeros`, `ones` and `full` make in it are constants. Errors name the line.
+    `eye`, `zeros`, `ones`, `full` and, of Python numbers, `asarray` make in it are constants. Errors name the line.
     """
     if not callable(function):
         raise ArgumentError(f"fuse: function: expected a callable, got {shown(function)}")

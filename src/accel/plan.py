@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import _core
 from .array import Array
@@ -38,13 +38,24 @@ class Operand:
     kind: ``input`` or ``output`` of the plan, ``scratch`` (a piece of it), or ``constant``. which: its index, or the
     constant `Array`. offset, layout: of a view of it, which begins so many elements behind its first one and lies as
     the layout says. None: as it is, and scratch as bytes. A view of scratch is how an intermediate is seen: its offset
-    counts elements of the layout's dtype from the beginning of the piece.
+    counts elements of the layout's dtype from the beginning of the piece. scale: elements of the view that one of the
+    array's is; 2 where it sees the parts of complex numbers.
     """
 
     kind: str
     which: int | Array
     offset: int = 0
     layout: Layout | None = None
+    scale: int = 1
+
+
+class Description(NamedTuple):
+    """What a plan was made of: see `plan`."""
+
+    device: Device
+    outputs: Sequence[Layout]
+    scratch: Sequence[int]
+    launches: Sequence[tuple[Launch, Sequence[Operand]]]
 
 
 def plan(
@@ -59,7 +70,7 @@ def plan(
     outputs: layouts of fresh outputs, without negative strides (given ones have the layout that the launches were
     prepared for). scratch: bytes of each piece. into: see `Into`; None where outputs are never given, or never overlap
     anything.
-    Its attribute ``launches`` has the `Launch`es. TypeError where an operand names what is not there.
+    Its attribute ``description`` is a `Description`. TypeError where an operand names what is not there.
     """
     starts, total = _pieces(scratch)
     results = tuple((max(1, span(x.shape, x.strides)[1] * x.dtype.itemsize), x) for x in outputs)
@@ -67,8 +78,26 @@ def plan(
         (launch.run, tuple(_template(x, starts, scratch, len(outputs), device) for x in _fitting(launch, operands)))
         for launch, operands in launches
     )
-    made = tuple(launch for launch, _ in launches)
+    made = Description(device, outputs, scratch, launches)
     return _core.Plan(device.allocate, results, max(1, total) if scratch else 0, steps, into, made)
+
+
+def seen_through(
+    made: Any, inputs: Sequence[Operand], results: Sequence[Operand], outputs: Sequence[Layout], into: Into | None
+) -> Any:
+    """A plan's launches on other arrays: inputs and results say of each of the plan's own what it is of those, and
+    outputs how those lie that are fresh."""
+    its: Description = made.description
+    given = {"input": inputs, "output": results}
+
+    def through(x: Operand) -> Operand:
+        if x.kind not in given:
+            return x
+        on = given[x.kind][x.which]
+        return Operand(on.kind, on.which, on.offset + x.offset, x.layout or on.layout, on.scale)
+
+    launches = [(launch, tuple(map(through, operands))) for launch, operands in its.launches]
+    return plan(its.device, outputs, its.scratch, launches, into)
 
 
 def bind(
@@ -85,7 +114,7 @@ def _seen(operand: Operand, slot: Slot) -> Operand:
     """An operand, or the part of it that a slot names."""
     if slot.view is None:
         return operand
-    return Operand(operand.kind, operand.which, operand.offset + slot.offset, slot.view)
+    return Operand(operand.kind, operand.which, operand.offset + slot.offset, slot.view, operand.scale)
 
 
 def single(device: Device, outputs: Sequence[Layout], prepared: Prepared, inputs: int, into: Into | None) -> Any:
@@ -135,21 +164,21 @@ def _fitting(launch: Launch, operands: Sequence[Operand]) -> Sequence[Operand]:
 
 def _template(
     x: Operand, starts: Sequence[int], scratch: Sequence[int], outputs: int, device: Device
-) -> tuple[str, Any, int, Layout | None]:
+) -> tuple[str, Any, int, Layout | None, int]:
     """An operand as `_core.Plan` takes it: scratch by its place in the allocation, a constant as the array that is
     seen."""
     if x.kind == "constant":
         if not isinstance(x.which, Array):
             raise TypeError(f"{x}: expected an Array")
-        return "constant", Array(x.which.buffer, x.which.offset + x.offset, x.layout or x.which.layout), 0, None
+        return "constant", Array(x.which.buffer, x.which.offset + x.offset, x.layout or x.which.layout), 0, None, 1
     count = {"input": None, "output": outputs, "scratch": len(starts)}.get(x.kind, 0)
     if not isinstance(x.which, int) or x.which < 0 or (count is not None and x.which >= count):
         raise TypeError(f"{x}: there is no such operand")
     if x.kind != "scratch":
-        return x.kind, x.which, x.offset, x.layout
+        return x.kind, x.which, x.offset, x.layout, x.scale
     nbytes = scratch[x.which]
     its = x.layout or layout(TABLE["uint8"], (nbytes,), None, device)
     low, high = (its.dtype.itemsize * (x.offset + at) for at in span(its.shape, its.strides))
     if low < 0 or high > nbytes:
         raise TypeError(f"{x}: it reaches from byte {low} to {high} of a piece of {nbytes}")
-    return "scratch", 0, starts[x.which] // its.dtype.itemsize + x.offset, its
+    return "scratch", 0, starts[x.which] // its.dtype.itemsize + x.offset, its, 1

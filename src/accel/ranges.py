@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,35 +17,14 @@ from . import dispatch, interop
 from ._core import FloatEnvironment
 from .arguments import integer, switch, word
 from .array import Array
-from .composition import RECORDER, recorded_by
 from .conversion import captured, cast_on_host, constant, element, from_blocks, from_numpy, number, whole_numbers
-from .creation import device_of, zeros
+from .creation import device_of, is_traced, of_numbers, zeros
 from .dtypes import BOOL, COMPLEX64, FLOAT32, INT64, DType, as_dtype, check_scalar
 from .errors import ArgumentError, DtypeError, ShapeError, shown
-from .graph.trace import Tracer
 from .layout import broadcast_shapes
 from .memory import Device, host_bytes
 from .ops.views import broadcast_to, expand_dims, viewed
 from .registry import OPS
-
-Creation = TypeVar("Creation", bound=Callable[..., Array])
-
-
-def _is_traced() -> bool:
-    return isinstance(RECORDER.get(), Tracer)
-
-
-def _of_numbers(function: Creation) -> Creation:
-    """A function whose result its arguments say, none of which is an array: it is a constant of what is traced."""
-
-    @wraps(function)
-    def made(*args: Any, **keywords: Any) -> Array:
-        if not _is_traced():
-            return function(*args, **keywords)
-        with recorded_by(None):
-            return captured(function(*args, **keywords))
-
-    return made  # type: ignore[return-value]
 
 
 def _number(op: str, argument: str, value: Any, kinds: tuple[type, ...] = (int, float)) -> Any:
@@ -113,7 +91,7 @@ def _ends(dtype: DType, values: np.ndarray, ends: dict[int, int | float], start:
     return values
 
 
-@_of_numbers
+@of_numbers
 def arange(
     start: int | float,
     /,
@@ -154,7 +132,7 @@ def arange(
         return from_blocks(n, wanted, device_of(device), block)
 
 
-@_of_numbers
+@of_numbers
 def linspace(
     start: int | float | complex,
     stop: int | float | complex,
@@ -206,7 +184,7 @@ def _spaced(
     return lambda i, j: _ends(dtype, line.values(step, i, j), ends, i)
 
 
-@_of_numbers
+@of_numbers
 def eye(
     n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: str | Device | None = None
 ) -> Array:
@@ -240,7 +218,7 @@ def _triangle(op: str, x: Any, k: int, lower: bool) -> Any:
         raise ShapeError(f"{op}: x: expected at least two axes, got shape {array.shape}")
     rows, columns = array.shape[-2:]
     k = integer(op, "k", k)
-    traced = _is_traced()
+    traced = is_traced()
     # before anything else takes memory
     result = None if traced else arrays.empty(array.shape, array.dtype, array.device)
     if array.size == 0:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from accel import registry
-from accel.dtypes import as_dtype
 from accel.testing import conform
 
 sys.path.append(str(Path(__file__).parent / "wrong_backend"))
@@ -24,7 +22,8 @@ CASES = sorted({case for fault in FAULTS.values() for case in fault.cases})
 
 def failing(device: str, op: str, dtype: str) -> conform.Row | None:
     """The first example of a run with the default settings that fails: drawn ones, which are small, before edges."""
-    edges = registry.OPS[op].samples(as_dtype(dtype)).edges
+    ((spec, its_dtype),) = conform.cases([op], [dtype])
+    edges = spec.samples(its_dtype).edges
     by_size = sorted(range(len(edges)), key=lambda i: edges[i].size)
     for number in (*range(len(edges), len(edges) + 20), *by_size):
         (row,) = conform.run(device, [op], dtypes=[dtype], example=number).rows

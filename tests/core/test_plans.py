@@ -72,7 +72,7 @@ def test_launches_run_in_order_over_one_allocation_of_scratch():
     result = made((on([1, 2, 3], device),), None)
     assert elements(result).tolist() == [5, 10, 15]
     assert device.sizes[-2:] == [12, 3 * ALIGNMENT]
-    assert made.launches == (TWICE, TWICE, ADD)
+    assert [launch for launch, _ in made.description.launches] == [TWICE, TWICE, ADD]
 
 
 def test_pieces_of_scratch_are_aligned_and_apart():
@@ -99,6 +99,19 @@ def test_operands_are_views():
     halves = [Operand("output", 0, at, vector(2)) for at in (0, 2)]
     made = plan(CPU, [vector(4)], (), [(TWICE, (halves[0], INPUT)), (TWICE, (halves[1], halves[0]))])
     assert elements(made([on([1, 2])], None)).tolist() == [2, 4, 4, 8]
+
+
+def test_one_element_of_an_array_is_two_of_a_view():
+    """Of the array's own offset, and of its output's."""
+    wide, parts = layout(accel.complex64, (2,), (1,), CPU), layout(FLOAT32, (2,), (2,), CPU)
+    x = accel.asarray(np.array([9, 1 + 2j, 3 + 4j], np.complex64), device="cpu")[1:]
+    seen = [Operand("input", 0, part, parts, 2) for part in (0, 1)]
+    made = [Operand("output", 0, part, parts, 2) for part in (0, 1)]
+    steps = [(ADD, (made[0], seen[0], seen[1])), (TWICE, (made[1], seen[1]))]
+    assert np.asarray(plan(CPU, [wide], (), steps)((x,), None)).tolist() == [3 + 4j, 7 + 8j]
+    one = [Operand("input", 0, part, parts) for part in (0, 1)]  # the control
+    steps = [(ADD, (made[0], *one)), (TWICE, (made[1], one[1]))]
+    assert np.asarray(plan(CPU, [wide], (), steps)((x,), None)).tolist() != [3 + 4j, 7 + 8j]
 
 
 def test_several_outputs_fresh_and_given():
@@ -143,8 +156,9 @@ def test_wrong_plans_and_calls_raise():
         core(steps=((),)),
         core(steps=("ab",)),
         core(steps=((print, (1,)),)),
-        core(steps=((print, (("output", 0, 0, None),)),)),
-        core(steps=((print, (("scratch", 0, 0, CPU),)),)),
+        core(steps=((print, (("output", 0, 0, None, 1),)),)),
+        core(steps=((print, (("scratch", 0, 0, CPU, 1),)),)),
+        core(steps=((print, (("input", 0, 0, None, 2),)),)),
     ):
         with pytest.raises(TypeError):
             make()
@@ -204,7 +218,7 @@ def test_a_kernel_inside_a_larger_plan():
     steps = [*bind(twice, [INPUT], [between]), *bind(twice, [between], [OUTPUT], first=2)]
     made = plan(CPU, [vector(2)], (100, 8, 100), steps)
     assert elements(made((on([1, 2]),), None)).tolist() == [4, 8]
-    assert len(made.launches) == 4
+    assert len(made.description.launches) == 4
 
 
 # outputs in tuples, through the public doors

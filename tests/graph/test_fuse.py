@@ -196,6 +196,12 @@ MADE_INSIDE = {
     "triangles": lambda x: accel.tril(x) - accel.triu(x, k=1),
     "returned": lambda x: (x + 1, accel.arange(3)),
     "grid": lambda x: x + sum(accel.meshgrid(accel.arange(6.0), accel.arange(4.0))),
+    "list": lambda x: x * accel.asarray([0.5, -1, 2, 3, 4, 5]) + accel.asarray(((1,), (2,), (3,), (4,)), dtype="int8"),
+    "number": lambda x: x * accel.asarray(2.5) - accel.asarray(np.float32(0.75)) + accel.asarray(range(6)),
+    "positions": lambda x: accel.take(x, accel.asarray([5, 0, 3]), axis=1),
+    "part of a list": lambda x: x[0] - accel.asarray([[9.0] * 6, [1, 2, 3, 4, 5, 6]])[1],
+    "complex list": lambda x: accel.real(x[:, :3] * accel.asarray([1j, 2, 3 - 4j])[::-1]),
+    "complex eye": lambda x: accel.abs(x @ accel.eye(6, dtype="complex64")),
 }
 
 
@@ -299,6 +305,7 @@ def test_iterating_and_asking_for_shapes_is_fine():
 
 
 OUTSIDE = accel.ones((4, 6), dtype="float32")
+OUTSIDE_ROW = np.ones(6, np.float32)
 
 
 def writes(x):
@@ -330,6 +337,8 @@ REFUSED = {
     "settings": sets,
     "own": lambda x: x + OUTSIDE,
     "ndarray": lambda x: accel.add(x, np.ones((4, 6), np.float32)),
+    "list of arrays": lambda x: x + accel.asarray([OUTSIDE_ROW, OUTSIDE_ROW, OUTSIDE_ROW, OUTSIDE_ROW]),
+    "array in a list": lambda x: accel.asarray([1.0, x[0, 0]]),
     "captured result": lambda x: (x, OUTSIDE),
 }
 

@@ -27,6 +27,18 @@ def product(dtype: str) -> Program:
     return Program(whole.inputs, whole.steps, dtype, (re, im))
 
 
+def square(re: int, im: int, twice: bool = True) -> Program:
+    """(a + bi)(a + bi) of the inputs a and b, or, not twice, something else of as many steps."""
+    build = ProgramBuilder("float32", "float32")
+    one, other = build.apply("multiply", re, re), build.apply("multiply", im, im)
+    real = build.apply("subtract", one, other)
+    imaginary = build.apply(
+        "add", build.apply("multiply", 0, 1), build.apply("multiply", 1, 0) if twice else build.apply("multiply", 1, 1)
+    )
+    whole = build.finish(imaginary, "float32")
+    return Program(whole.inputs, whole.steps, "float32", (real, imaginary))
+
+
 def lying(how: str, count: int, rows: int, n: int, dtype: str) -> list[np.ndarray]:
     """Arrays (rows, n) of parts, two for each number, between which nothing may be written."""
     numbers = count // 2
@@ -118,6 +130,9 @@ def test_what_is_told_from_a_program():
             assert kind_of(Program(its.inputs, tuple(changed), its.output, its.results)) is None
     assert factors_of(product("float32")) == (0, 2, 1, 3)
     assert factors_of(turned("float32", back=False)) is not None
+    for re, im in ((0, 1), (1, 0)):
+        assert factors_of(square(re, im)) == (re, im, re, im)
+        assert factors_of(square(re, im, twice=False)) is None
     assert factors_of(turned("float32", back=True)) is None
     assert factors_of(turned("float32", back=False, scaled=True)) is None
     its = product("float32")

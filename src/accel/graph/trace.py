@@ -17,7 +17,7 @@ from ..conversion import given_number, tabulated
 from ..errors import AccelError, ArgumentError
 from ..layout import Layout, result_layout, row_major
 from ..ops.spec import OpSpec, Seen
-from ..parts import half, pair, parts
+from ..parts import half, interleaved, pair, parts
 from .apart import on_parts
 from .graph import Graph, Node, Read
 
@@ -123,6 +123,8 @@ class Tracer:
         whole = x.buffer.tracer.whole(x.buffer) if isinstance(x.buffer, Symbol) else tabulated(x)
         if whole is None and x.ndim and isinstance(given_number(x), (bool, int, float)):
             whole = x.view((), ())  # the first one met may have no elements; complex ones are read by their parts
+        if whole is not None and whole.dtype.kind == "c":
+            whole = interleaved(whole)
         self._captured.append(x if whole is None else whole)
         self._capturing.append(Symbol(self))
         return self._capturing[-1]

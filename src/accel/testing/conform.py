@@ -19,6 +19,7 @@ from ..errors import AccelError, OutOfMemoryError
 from ..numerics import BIT_CONTRACT
 from ..ops.spec import OpSpec
 from .compare import check
+from .complex_family import complex_of
 from .failure import Failure
 from .families import Samples
 
@@ -60,17 +61,23 @@ class Report:
 
 
 def cases(ops: Iterable[str] | None = None, dtypes: Iterable[str] | None = None) -> list[tuple[OpSpec, DType]]:
-    """Every op of the table (or those named) with every operand dtype that it takes (or those named)."""
+    """Every op of the table (or those named) with every operand dtype that it takes (or those named); of complex ones
+    with what it promises of these."""
     names = sorted(registry.OPS) if ops is None else list(ops)
     unknown = [name for name in names if name not in registry.OPS]
     if unknown:
         raise AccelError(f"conform: unknown op {unknown[0]!r}; ops: {', '.join(sorted(registry.OPS))}")
     wanted = None if dtypes is None else [as_dtype(name) for name in dtypes]
-    found = [(registry.OPS[name], dtype) for name in names for dtype in registry.OPS[name].dtypes]
+    found = [(spec, dtype) for name in names for spec in _of(registry.OPS[name]) for dtype in spec.dtypes]
     chosen = [(spec, dtype) for spec, dtype in found if wanted is None or dtype in wanted]
     if not chosen:
         raise AccelError(f"conform: {', '.join(names)}: none takes {', '.join(map(str, wanted or ()))}")
     return chosen
+
+
+def _of(spec: OpSpec) -> tuple[OpSpec, ...]:
+    """An op on real numbers and, where it has a rule for them, on complex ones."""
+    return (spec, complex_of(spec)) if spec in registry.COMPLEX else (spec,)
 
 
 def known_failures(backend: str) -> dict[tuple[str, str], str]:
@@ -133,7 +140,8 @@ def one(
     samples: Samples = spec.samples(dtype)
     edges = [i for i, edge in enumerate(samples.edges) if most is None or edge.size <= most]
     first = len(samples.edges)
-    numbers = [*edges, *range(first, first + examples)] if example is None else [example]
+    drawn = -(-examples // 10) if dtype.kind == "c" else examples  # kernels have their own examples of real numbers
+    numbers = [*edges, *range(first, first + drawn)] if example is None else [example]
     how: set[str] = set()
     failures: list[Failure] = []
     refusal, worst, done = None, 0.0, 0

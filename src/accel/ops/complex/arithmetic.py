@@ -101,9 +101,7 @@ def _reciprocal(x: Array, params: None) -> Array:
 
 @rule(OPS["square"])
 def _square(x: Array, params: None) -> Array:
-    re, im = split(x)
-    product = re * im
-    return both(re * re - im * im, product + product)
+    return x * x  # which has the same bits, and a kernel
 
 
 for _name in ("negative", "positive", "round"):

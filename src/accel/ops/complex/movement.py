@@ -14,7 +14,7 @@ from ...layout import Layout
 from ...registry import OPS
 from ..composed.movement import pad, roll
 from ..concatenation import SPECS
-from ..parameters import Gather, Join, Scatter
+from ..parameters import Gather, Join
 from ..primitive.gather import GATHER, TAKE, TAKE_ALONG_AXIS
 from ..primitive.join import JOIN
 from ..primitive.pointwise import ASTYPE, COPY, astype, fn
@@ -72,10 +72,11 @@ def _scatters(spec: OpSpec) -> None:
     """Real parts among real parts, imaginary ones among imaginary ones."""
 
     @rule(spec)
-    def scattered(base: Array, values: Array, cells: Array, params: Scatter) -> Array:
-        """Each part stored, or added, by itself."""
-        (a, b), (c, d) = split(base), split(values)
-        return both(*(dispatch.call(spec, (x, y, cells), params) for x, y in ((a, c), (b, d))))
+    def scattered(*operands_and_params: Any) -> Array:
+        """Each part stored, or added, by itself; cells, and the numbers of sources, are those of both."""
+        *operands, params = operands_and_params
+        given = [split(x) if x.dtype.kind == "c" else (x, x) for x in operands]
+        return both(*(dispatch.call(spec, part, params) for part in zip(*given, strict=True)))
 
 
 for _spec in (PUT_ALONG_AXIS, INDEX_ADD, SCATTER):

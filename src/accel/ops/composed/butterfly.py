@@ -57,13 +57,14 @@ def kind_of(program: Program) -> Kind | None:
 
 
 def factors_of(program: Program) -> tuple[int, int, int, int] | None:
-    """Of a program of a product of complex numbers which of its inputs re and im of one are, and those of the other;
-    None of others."""
-    if len(program.inputs) != 4 or len(program.steps) != 6 or len(program.results) != 2:
+    """Of a program of a product of complex numbers which of its inputs re and im of one are, and those of the other,
+    which are the same where it is a square; None of others."""
+    count = len(program.inputs)
+    if count not in (2, 4) or len(program.steps) != 6 or len(program.results) != 2:
         return None
     if set(program.inputs) not in ({"float32"}, {"float64"}):
         return None
-    steps = dict(enumerate(program.steps, 4))
+    steps = dict(enumerate(program.steps, count))
 
     def terms(result: int, function: str) -> list[set[int]] | None:
         outer = steps.get(result)
@@ -75,7 +76,12 @@ def factors_of(program: Program) -> tuple[int, int, int, int] | None:
         return [set(step.args) for step in products if step is not None]
 
     re, im = terms(program.results[0], "subtract"), terms(program.results[1], "add")
-    if re is None or im is None or {*re[0], *re[1]} != {0, 1, 2, 3} or any(len(x) != 2 for x in (*re, *im)):
+    if re is None or im is None:
+        return None
+    for a, b in ((0, 1), (1, 0)) if count == 2 else ():
+        if re == [{a}, {b}] and im == [{a, b}] * 2:
+            return a, b, a, b
+    if {*re[0], *re[1]} != {0, 1, 2, 3} or any(len(x) != 2 for x in (*re, *im)):
         return None
     (a, c), (one, other) = sorted(re[0]), sorted(re[1])
     for b, d in ((one, other), (other, one)):

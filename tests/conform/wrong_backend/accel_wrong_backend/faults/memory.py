@@ -17,7 +17,7 @@ from .fault import fault, next_up
 OPS = "add float32, copy float64, astype int16, equal float32, exp float16"
 
 
-def _at(x: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> np.ndarray:
+def at_bytes(x: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> np.ndarray:
     """Memory at so many bytes from an array's first element."""
     address = x.__array_interface__["data"][0] + offset
     block = (ctypes.c_char * x.itemsize).from_address(address)
@@ -40,7 +40,7 @@ def _aligned(x: np.ndarray) -> np.ndarray:
     """From the aligned address before."""
     if x.ndim == 0 or x.strides[-1] != x.itemsize:
         return x
-    return _at(x, -(x.__array_interface__["data"][0] % 16), x.shape, x.strides)
+    return at_bytes(x, -(x.__array_interface__["data"][0] % 16), x.shape, x.strides)
 
 
 def _row_major(x: np.ndarray) -> np.ndarray:
@@ -48,19 +48,19 @@ def _row_major(x: np.ndarray) -> np.ndarray:
     dense = all(s > 0 for s in x.strides) and x.size == 1 + sum(
         (n - 1) * s // x.itemsize for n, s in zip(x.shape, x.strides, strict=True)
     )
-    return _at(x, 0, x.shape, np.empty(x.shape, x.dtype).strides) if dense else x
+    return at_bytes(x, 0, x.shape, np.empty(x.shape, x.dtype).strides) if dense else x
 
 
 def _not_reversed(x: np.ndarray) -> np.ndarray:
     low = sum(min(0, (n - 1) * s) for n, s in zip(x.shape, x.strides, strict=True))
-    return _at(x, low, x.shape, tuple(map(abs, x.strides))) if low and x.size else x
+    return at_bytes(x, low, x.shape, tuple(map(abs, x.strides))) if low and x.size else x
 
 
 def _not_stretched(x: np.ndarray) -> np.ndarray:
     """A stretched last axis is walked: only within memory that is the operand's, or its guard."""
     if x.ndim == 0 or x.strides[-1] or not 1 < x.shape[-1] * x.itemsize <= 64:
         return x
-    return _at(x, 0, x.shape, (*x.strides[:-1], x.itemsize))
+    return at_bytes(x, 0, x.shape, (*x.strides[:-1], x.itemsize))
 
 
 def _kept(part: Callable[[np.ndarray], Any]) -> Callable[..., None]:
@@ -87,7 +87,7 @@ def _writes_beside(offset: Callable[[np.ndarray], int]) -> Callable[..., None]:
         right()
         for x in inputs:
             if x.flags.c_contiguous and x.size > 1:
-                _at(x, offset(x), (1,))[...] = 0
+                at_bytes(x, offset(x), (1,))[...] = 0
 
     return run
 

@@ -1,4 +1,5 @@
-"""Complex numbers as pairs of real and imaginary parts: each part to the bit, and rule 6 for blocks of such numbers."""
+"""Complex numbers as pairs of real and imaginary parts: each part to the bit, where it lies between the other's, and
+rule 6 for blocks of such numbers."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from accel.ops.primitive import factor_pair, jacobi
 from accel.ops.primitive.factor_pair import Steps
 
 from .fault import Run, fault, next_up, of, spoil
+from .memory import at_bytes
 
 
 def _one_bit(call: Call, out: np.ndarray) -> None:
@@ -62,6 +64,52 @@ def _other_way(re: np.ndarray, im: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return right_direction(re, -im)
 
 
+def _has_gaps(out: np.ndarray) -> bool:
+    """Whether the other part lies between the elements of this one."""
+    return bool(out.size and out.ndim and out.shape[-1] > 1 and out.strides[-1] == 2 * out.itemsize)
+
+
+def _without_gaps(call: Call, out: np.ndarray) -> None:
+    """Row-major, whatever the strides."""
+    if _has_gaps(out):
+        at_bytes(out, 0, (out.shape[-1],))[...] = out.reshape(-1, out.shape[-1])[0].copy()
+
+
+def _over_gaps(call: Call, out: np.ndarray) -> None:
+    """Whole vectors, of which every other element is the other part's."""
+    if _has_gaps(out):
+        at_bytes(out[(slice(-1, None),) * out.ndim], -out.itemsize, (1,))[...] = 0
+
+
+def _as_real(call: Call, out: np.ndarray) -> None:
+    """The second of two results is that of real numbers."""
+    if len(call.outputs) == 2:
+        out[...] = 0
+
+
+def _with_fused_products(call: Call, inputs: Any, out: np.ndarray, right: Callable[[], None]) -> None:
+    """Sums of products by fma, in programs of nothing else."""
+    right()
+    steps = call.params.steps
+    if len(call.outputs) == 1 or any(step.function not in ("multiply", "add", "subtract") for step in steps):
+        return
+    first, wide = len(call.params.inputs), np.longdouble
+    values = [np.broadcast_to(x, out.shape) for x in inputs]
+    exact = [None] * first
+    with np.errstate(all="ignore"):
+        for step in steps:
+            x, y = (values[a] for a in step.args)
+            kept = exact[step.args[0]]
+            if step.function == "multiply":
+                exact.append(x.astype(wide) * y)
+                values.append(x * y)
+            else:
+                total = getattr(np, step.function)(x if kept is None else kept, y)
+                exact.append(None)
+                values.append(total.astype(out.dtype))
+    out[...] = values[call.params.values[0]]
+
+
 right_dot, right_pivot, right_direction = factor_pair.dot, factor_pair.pivot, jacobi.direction
 
 BOTH = (
@@ -71,7 +119,28 @@ BOTH = (
 
 BLOCKS = "cholesky_pairs float64, lu_pairs float32, qr_pairs float64, solve_pairs float32"
 
+JOINED = "multiply complex64, divide complex128, exp complex64, sqrt complex128, where complex64"
+
 FAULTS = {
+    **of(
+        {
+            "complex-imaginary-part": fault(
+                "the imaginary part of each number to the bit", JOINED, spoil(_one_bit), output=1
+            ),
+            "complex-as-real": fault("there is an imaginary part", JOINED, spoil(_as_real), output=1),
+            "complex-without-gaps": fault("results lie where their strides say", JOINED, spoil(_without_gaps)),
+            "complex-over-gaps": fault(
+                "what lies between a result's elements stays", JOINED, spoil(_over_gaps), output=1
+            ),
+            "complex-fused": fault(
+                "each product of parts is rounded", "multiply complex64, square complex64", _with_fused_products
+            ),
+        },
+        "pointwise",
+    ),
+    "complex-moved-bits": fault(
+        "moved numbers are the same bits", "copy complex128, cumulative_sum complex64, roll complex64", spoil(_one_bit)
+    ),
     "pair-real-part": fault("the real part to the bit", BOTH, spoil(_one_bit)),
     "pair-imaginary-part": fault("the imaginary part to the bit", BOTH, spoil(_one_bit), output=1),
     **of(
