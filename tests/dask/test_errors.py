@@ -70,11 +70,11 @@ def test_what_has_no_elements_yet():
         d[d > 0]
     with pytest.raises(accel.ArgumentError, match="not there before compute"):
         ad.nonzero(d)
-    at = accel.asarray([0, 1])
-    with pytest.raises(accel.UnsupportedError, match=r"primitive scatter is not shared out .* 2 x 2 of them; rechunk"):
-        ad.index_add(d, 0, at, d[:2])
-    one = d.rechunk(-1)
-    assert_same(ad.index_add(one, 0, at, one[:2]), accel.index_add(accel.ones((4, 4)), 0, at, accel.ones((2, 4))))
+    sizes = accel.asarray([1, 3])
+    x, w = accel.ones((4, 4)), accel.ones((2, 4, 3))
+    with pytest.raises(accel.UnsupportedError, match=r"grouped_matmul is not shared out .* 2 x 2 of them; rechunk"):
+        ad.nn.grouped_matmul(d, w, sizes)
+    assert_same(ad.nn.grouped_matmul(d.rechunk(-1), w, sizes), accel.nn.grouped_matmul(x, w, sizes))
 
 
 def test_arguments_as_in_accel():
@@ -89,12 +89,8 @@ def test_arguments_as_in_accel():
         ad.nn.softmax(ad.astype(d, accel.int32))
     with pytest.raises(accel.ArgumentError, match="expected a chunked array"):
         ad.exp(accel.ones(3))
-    with pytest.raises(accel.DtypeError, match="complex"):
-        ad.from_array(np.ones(3, complex))
     with pytest.raises(accel.ArgumentError, match="chunked arrays are not written into"):
         ad.copy(d, out=accel.ones((4, 6)))
-    with pytest.raises(TypeError):
-        d[0] = 1
     with pytest.raises(TypeError):
         d + "text"
     with pytest.raises(AttributeError, match="no attribute 'no_such'"):

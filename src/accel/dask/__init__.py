@@ -24,7 +24,7 @@ except ImportError as error:
 
     raise ImportError(f"accel.dask needs Dask ({error}): {remedy('dask')}") from error
 
-from . import product, random, reduction  # noqa: F401  # and the rules of primitives
+from . import product, random, reduction, writing  # noqa: F401  # and the rules of primitives
 from .cluster import check, register
 from .collection import Array
 from .namespace import Namespace, functions
@@ -32,12 +32,13 @@ from .sources import asarray, from_array, from_delayed, from_npy, from_zarr, ful
 
 register()
 
-nn, special, linalg = (Namespace(name) for name in ("nn", "special", "linalg"))
+fft, linalg, nn, special = (Namespace(name) for name in ("fft", "linalg", "nn", "special"))
 
 __all__ = [
     "Array",
     "asarray",
     "check",
+    "fft",
     "from_array",
     "from_delayed",
     "from_npy",

@@ -12,16 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from .. import registry
-from ..array import Array
+from ..array import Array, Symbol
 from ..errors import AccelError
 from ..layout import Shape
 from ..ops.compose import Bound
 from ..ops.spec import OpSpec
 from . import work
 from .grid import MADE, Grid, Index, Layer
-from .movement import resolved
+from .parts import grid_of
 
-INSIDE = ("permuted", "broadcast")
+INSIDE = ("permuted", "broadcast", "part", "complex")
 """Layers, beside those of elements and of reductions inside of chunks, that cross no border."""
 
 SHAPES = 16
@@ -42,9 +42,9 @@ def attempt(describe: Describe, spec: OpSpec, operands: Sequence[Grid | work.Num
     with _made() as layers:
         log, results = describe(spec, [_array(x) for x in operands], params)
         several = results if isinstance(results, tuple) else (results,)
-        if not all(isinstance(x.buffer, Grid) for x in several):
+        if not all(isinstance(x.buffer, Symbol) for x in several):
             return None
-        made = [resolved(x) for x in several]
+        made = [grid_of(x) for x in several]
     if not all(map(_inside, layers)) or len({x.chunks for x in made}) > 1:
         return None
     sources = _sources(made[0], grids)

@@ -11,7 +11,7 @@ import numpy as np
 from ..array import Array
 from ..conversion import from_numpy, to_numpy
 from ..devices import default_device
-from ..errors import BackendUnavailableError, OutOfMemoryError
+from ..errors import ArgumentError, BackendUnavailableError, OutOfMemoryError
 from ..numerics import BIT_CONTRACT
 from .work import Waiting, serving
 
@@ -28,8 +28,14 @@ def before_computing() -> None:
         client = distributed.get_client() if _on_worker(distributed) else distributed.default_client()
     except ValueError:
         return
-    if client not in _checked and not client.asynchronous:
-        check(client)
+    if client in _checked:
+        return
+    if client.asynchronous:
+        raise ArgumentError(
+            "an asynchronous client computes chunked arrays after `await accel.dask.check(client)`, which refuses "
+            "workers of another version of the bit contract: their results would differ"
+        )
+    check(client)
 
 
 def _on_worker(distributed: Any) -> bool:
@@ -57,18 +63,41 @@ def _probe() -> Any:
     return probe
 
 
-def check(client: Any) -> dict[str, str]:
+def check(client: Any) -> Any:
     """Looks at a `distributed.Client`'s workers before anything is computed, and at those that join later.
 
-    Returns the device of each worker by its address. Raises BackendUnavailableError where the scheduler or a worker has
-    no accel, or one of another version of the bit contract; the message names both. It is called by itself when a
-    chunked array is computed, once for each client that is not asynchronous.
+    Returns the device of each worker by its address; of an asynchronous client, what gives them when it is awaited.
+    Raises BackendUnavailableError where the scheduler or a worker has no accel, or one of another version of the bit
+    contract; the message names both. It is called by itself when a chunked array is computed, once for each client, but
+    for asynchronous ones, which raise ArgumentError until they were looked at.
     """
+    register()
+    if client.asynchronous:
+        return _awaited(client)
+    found = {"the scheduler": client.run_on_scheduler(_probe()), **client.run(_probe())}
+    _judge(found)
+    client.register_plugin(_plugin(), name="accel")
+    return _passed(client, found)
+
+
+async def _awaited(client: Any) -> dict[str, str]:
+    """`check` of an asynchronous client."""
+    found = {"the scheduler": await client.run_on_scheduler(_probe()), **await client.run(_probe())}
+    _judge(found)
+    await client.register_plugin(_plugin(), name="accel")
+    return _passed(client, found)
+
+
+def _passed(client: Any, found: dict[str, Any]) -> dict[str, str]:
+    _checked.add(client)
+    return {who: its[2] for who, its in found.items() if who != "the scheduler"}
+
+
+def _judge(found: dict[str, Any]) -> None:
+    """Raises BackendUnavailableError for what a process does not have. found: what each probe gave."""
     import accel
 
-    register()
     mine = f"accel {accel.__version__} with version {BIT_CONTRACT} of the bit contract"
-    found = {"the scheduler": client.run_on_scheduler(_probe()), **client.run(_probe())}
     for who, its in found.items():
         whose = who if who == "the scheduler" else f"worker {who}"
         if isinstance(its, str):
@@ -79,9 +108,6 @@ def check(client: Any) -> dict[str, str]:
                 f"{whose} has accel {version} with version {contract} of the bit contract; this process has {mine}: "
                 "results would differ"
             )
-    client.register_plugin(_plugin(), name="accel")
-    _checked.add(client)
-    return {who: its[2] for who, its in found.items() if who != "the scheduler"}
 
 
 def _plugin() -> Any:
@@ -106,10 +132,10 @@ def register() -> None:
 
     @dask_deserialize.register(Array)
     def deserialize(header: dict[str, Any], frames: list[Any]) -> Array | Waiting:
-        from ..dtypes import TABLE
+        from ..dtypes import DTYPES
 
         elements = np.frombuffer(b"".join(frames), np.uint8) if len(frames) != 1 else np.frombuffer(frames[0], np.uint8)
-        array = elements.view(TABLE[header["dtype"]].numpy).reshape(header["shape"])
+        array = elements.view(DTYPES[header["dtype"]].numpy).reshape(header["shape"])
         try:
             return from_numpy(array, default_device(), copy=True)
         except OutOfMemoryError:

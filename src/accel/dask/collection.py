@@ -24,7 +24,8 @@ from . import cluster, work
 from .chunks import Chunks, normalized
 from .grid import Grid, Layer
 from .movement import rechunked
-from .recorder import described, grid_of
+from .parts import grid_of
+from .recorder import described, written
 
 
 class Array(DaskMethodsMixin):
@@ -153,6 +154,12 @@ class Array(DaskMethodsMixin):
         ArgumentError."""
         return Array(rechunked(self.grid, normalized("rechunk", chunks, self.shape, self.dtype, self.chunks)))
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """As of `accel.Array`, of which chunks are made anew: arrays that were made of this one before stay as they
+        are. key: numbers, slices and arrays of positions."""
+        found: list[Array] = []
+        self.grid = written(self.grid, _entered(key, found), _entered(value, found))
+
     def __getitem__(self, key: Any) -> Array:
         return _item(self, key)  # type: ignore[no-any-return]
 
@@ -280,7 +287,7 @@ for _name in ("sum", "prod", "mean", "std", "var", "max", "min", "any", "all", "
 
 
 def _taken(other: Any) -> bool:
-    return isinstance(other, (Array, Memory, np.ndarray, np.generic, bool, int, float))
+    return isinstance(other, (Array, Memory, np.ndarray, np.generic, bool, int, float, complex))
 
 
 def _binary(op: str, swapped: bool = False) -> Callable[[Array, Any], Any]:

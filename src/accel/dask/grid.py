@@ -24,6 +24,7 @@ from ..devices import device
 from ..dtypes import DType
 from ..layout import Shape, layout
 from ..memory import Device
+from ..parts import pair
 from . import work
 from .chunks import Chunks, shape_of, starts
 
@@ -45,7 +46,7 @@ class Grid(Symbol):
     chunks: their lengths along each axis. graph: the tasks, and those of what they are made of.
     """
 
-    __slots__ = ("chunks", "dtype", "graph", "name")
+    __slots__ = ("chunks", "dtype", "graph", "name", "origin")
 
     over = False
     """As a `Tracer` has it: what is described here does not end."""
@@ -53,6 +54,7 @@ class Grid(Symbol):
     def __init__(self, name: str, chunks: Chunks, dtype: DType, graph: HighLevelGraph | None) -> None:
         super().__init__(self)
         self.name, self.chunks, self.dtype, self.graph = name, chunks, dtype, graph
+        self.origin: tuple[Grid, int] | None = None  # the complex grid of which this is the real, 0, or other, 1, part
 
     def __reduce__(self) -> Any:
         return Grid, (self.name, self.chunks, self.dtype, self.graph)
@@ -76,6 +78,11 @@ class Grid(Symbol):
         return tuple(map(len, self.chunks))
 
     @property
+    def npartitions(self) -> int:
+        """Chunks."""
+        return prod(self.counts)
+
+    @property
     def largest(self) -> int:
         """Elements of the largest chunk."""
         return prod(max(lengths) for lengths in self.chunks)
@@ -94,7 +101,18 @@ class Grid(Symbol):
 
     def array(self) -> Array:
         """The array that stands for all of it in a call."""
+        if self.dtype.kind == "c":
+            return pair(self.part(0).array(), self.part(1).array())
         return Array(self, 0, layout(self.dtype, self.shape, None, stand_in()))
+
+    def part(self, i: int) -> Grid:
+        """The real parts, 0, or the imaginary ones, 1."""
+        layer = Layer("part", self.chunks, self.dtype.component, (self,), i)
+        for place in self.places():
+            layer.put(place, work.part, i, self.ref(place))
+        made = layer.grid()
+        made.origin = self, i
+        return made
 
 
 class Layer:

@@ -70,7 +70,7 @@ def resolved(x: Array, stretched: bool = True) -> Grid:
     if x.size == 0:
         return nothing(source.dtype, shape)
     once = tuple(n if step else 1 for n, step in zip(shape, strides, strict=True))
-    axes = _axes(source.shape, once, strides, x.offset)
+    axes = axes_of(source.shape, once, strides, x.offset)
     if axes is None:
         if (other := _as_reshaped(x, once)) is not None:
             return resolved(other, stretched)
@@ -129,7 +129,7 @@ Walk = tuple[int, int, int]
 """How a source's axis is walked: from where, by which step, how often."""
 
 
-def _axes(shape: Shape, view: Shape, strides: Shape, offset: int) -> tuple[list[int | None], list[Walk]] | None:
+def axes_of(shape: Shape, view: Shape, strides: Shape, offset: int) -> tuple[list[int | None], list[Walk]] | None:
     """For each axis of a view the axis of a row-major source that it walks, None of length 1; and how each axis of the
     source is walked. None where the view is no such thing."""
     steps = [prod(shape[a + 1 :]) for a in range(len(shape))]
@@ -158,7 +158,7 @@ def _axes(shape: Shape, view: Shape, strides: Shape, offset: int) -> tuple[list[
     return found, walks
 
 
-def _cuts(lengths: Lengths, walk: Walk) -> list[tuple[int, slice]]:
+def walked(lengths: Lengths, walk: Walk) -> list[tuple[int, slice]]:
     """The chunks that a walk along an axis meets, in its order, and what it takes of each."""
     at, by, n = walk
     found, end, number = [], sum(lengths), len(lengths)
@@ -185,7 +185,7 @@ def _cuts(lengths: Lengths, walk: Walk) -> list[tuple[int, slice]]:
 
 def _seen(source: Grid, shape: Shape, axes: list[int | None], walks: list[Walk]) -> Grid:
     """A view of slices, with the axes in another order, some of length 1 more or fewer."""
-    cuts = [_cuts(lengths, walk) for lengths, walk in zip(source.chunks, walks, strict=True)]
+    cuts = [walked(lengths, walk) for lengths, walk in zip(source.chunks, walks, strict=True)]
     kept = sorted(a for a in axes if a is not None)
     order, new = [], len(kept)
     for a in axes:
@@ -278,3 +278,40 @@ def boxed(sources: list[Grid], begins: Sequence[Shape], shape: Shape) -> Grid:
         for place in g.places():
             layer.alias(tuple(i + k for i, k in zip(place, first, strict=True)), g.ref(place))
     return layer.grid()
+
+
+def stored(x: Array, value: Grid) -> Grid:
+    """The grid that an array is a view of, with a value, of the array's shape, in the place of what the array sees.
+    Raises UnsupportedError for a view that is no part of each axis."""
+    source: Grid = x.buffer
+    if not x.size:
+        return source
+    found = axes_of(source.shape, x.shape, x.strides, x.offset)
+    if found is None:
+        raise UnsupportedError(
+            f"a chunked array of shape {source.shape} is not written to through a view of shape {x.shape} with strides "
+            f"{x.strides} from element {x.offset} on; only through slices and places along its axes"
+        )
+    axes, walks = found
+    taken = [walked(lengths, walk) for lengths, walk in zip(source.chunks, walks, strict=True)]
+    lengths = [tuple(len(range(n)[s]) for n, s in _met(source.chunks[a], taken[a])) for a in range(len(taken))]
+    lengths_of = [(1,) if a is None or n == 1 else lengths[a] for a, n in zip(axes, value.shape, strict=True)]
+    value = rechunked(value, tuple(lengths_of))
+    layer = Layer("stored", source.chunks, source.dtype, (source, value), x.shape, x.strides, x.offset)
+    kept = tuple(sorted(a for a in axes if a is not None))
+    order = [i for i, a in sorted(((i, a) for i, a in enumerate(axes) if a is not None), key=lambda pair: pair[1])]
+    order += [i for i, a in enumerate(axes) if a is None]
+    there = [{c: i for i, (c, _) in enumerate(each)} for each in taken]
+    for place in product(*(range(n) for n in source.counts)):
+        if any(c not in each for c, each in zip(place, there, strict=True)):
+            layer.alias(place, source.ref(place))
+            continue
+        at = [each[c] for c, each in zip(place, there, strict=True)]
+        key = tuple(each[i][1] for i, each in zip(at, taken, strict=True))
+        its = value.ref(tuple(0 if a is None or n == 1 else at[a] for a, n in zip(axes, value.counts, strict=True)))
+        layer.put(place, work.stored, key, kept, tuple(order), source.ref(place), its)
+    return layer.grid()
+
+
+def _met(lengths: tuple[int, ...], taken: list[tuple[int, slice]]) -> list[tuple[int, slice]]:
+    return [(lengths[c], s) for c, s in taken]

@@ -11,18 +11,23 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from .. import dispatch
+from .. import dispatch, registry
 from ..array import Array, Symbol
+from ..checks import Check
+from ..complex_plan import Moved
 from ..composition import recorded_by
-from ..conversion import given_number, to_numpy
-from ..errors import ArgumentError, DtypeError, UnsupportedError
+from ..conversion import given_number
+from ..dtypes import complex_of
+from ..errors import ArgumentError, UnsupportedError
 from ..graph.trace import passed_on
 from ..layout import Shape
 from ..ops.spec import Inferred, OpSpec
-from . import chunkwise, work
+from ..parts import half, pair, parts
+from . import chunkwise, wholes, work
 from .chunks import Chunks, Lengths, beside, unified
-from .grid import Grid, Index, Layer, held
-from .movement import along_axes, boxed, place_in, rechunked, resolved, whole
+from .grid import Grid, Index, Layer
+from .movement import along_axes, boxed, place_in, rechunked, stored, whole
+from .parts import grid_of, once
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Call:
     params: Any
     inferred: Inferred
     inputs: tuple[Array, ...]
+    checks: tuple[tuple[Check, Grid], ...] = ()
+    """Positions that the function has had looked at, which tasks have to do."""
 
     @property
     def shape(self) -> Shape:
@@ -48,48 +55,79 @@ class Call:
         return Layer(self.spec.name, chunks, self.inferred.outputs[0][1], sources, self.params, *what)
 
 
-def grid_of(x: Array, stretched: bool = True) -> Grid:
-    """An array as a grid: a view of one, or one chunk of elements that are there."""
-    if isinstance(x.buffer, Grid):
-        return resolved(x, stretched)
-    if isinstance(x.buffer, Symbol):
-        raise DtypeError("a chunked array has no complex numbers; share out their real and imaginary parts")
-    if not stretched:
-        x = x[tuple(slice(None) if step else slice(1) for step in x.strides)]
-    return held(to_numpy(x), x.dtype)
-
-
 class Recorder:
     """Takes the place of `dispatch.call` while a function of chunked arrays runs. log: where what is called is noted;
-    composed ops are then taken apart in any case."""
+    composed ops are then taken apart in any case. writing: whether results may go to a part of an array, of which
+    `written` then has the grid that takes its place, by its name."""
 
-    def __init__(self, log: chunkwise.Log | None = None) -> None:
+    def __init__(self, log: chunkwise.Log | None = None, writing: bool = False) -> None:
         self._log = log
+        self._checks: list[tuple[Check, Grid]] = []
+        self.written: dict[str, Grid] | None = {} if writing else None
+
+    def check(self, check: Check, array: Array) -> None:
+        """Has scatters' tasks look at positions; those of gathers do so themselves."""
+        if self._log is None:
+            self._checks.append((check, grid_of(array, stretched=False)))
 
     def call(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array | None) -> Any:
         """The results of a call: arrays on grids of tasks."""
+        if out is not None and self.written is not None:
+            return self._write(spec, inputs, params, out)
         if not any(isinstance(x.buffer, Symbol) for x in inputs):
             with recorded_by(None):
                 return dispatch.call(spec, tuple(inputs), params, out)
         if out is not None:
             raise ArgumentError(f"{spec.name}: chunked arrays are not written into; use the result instead")
         if self._log is None and spec.decompose is not None:
-            found = chunkwise.attempt(_logged, spec, [_operand(x) for x in inputs], params)
+            found = wholes.attempt(spec, inputs, params)
+            if found is None and spec.name not in wholes.MATRICES:
+                found = chunkwise.attempt(_logged, spec, [_operand(x) for x in inputs], params)
             if found is not None:
                 return _results(found)
+        if self._log is None and (inferred := _of_complex(spec, inputs, params)) is not None:
+            return _results(pointwise(Call(spec, params, inferred, tuple(inputs))))
         if (passed := passed_on(spec, inputs, params, self.call)) is not None:
-            return passed
+            return wholes.rechunked_as(spec, inputs, passed)
         if self._log is not None:
             numbers = [repr(x) for x in map(_number, inputs) if x is not None]
             self._log.append((spec.name, params, numbers))
         inferred = spec.infer(tuple(x.layout for x in inputs), params)
-        call = Call(spec, params, inferred, tuple(inputs))
+        call = Call(spec, params, inferred, tuple(inputs), tuple(self._checks))
         return _results(RULES.get(spec.primitive, alone)(call))
+
+    def _write(self, spec: OpSpec, inputs: Sequence[Array], params: Any, out: Array) -> Array:
+        """A call whose result goes to a part of the array that is written to."""
+        assert self.written is not None
+        seen = parts(out) if out.dtype.kind == "c" else (out,)
+        if spec.primitive == "scatter" and spec.in_place:
+            inputs, spec = (out, *inputs), registry.OPS[spec.name]
+        else:
+            inputs = [once(x) for x in inputs]
+        made = self.call(spec, inputs, params, None)
+        for its, value in zip(seen, parts(made) if len(seen) > 1 else (made,), strict=True):
+            self.written[its.buffer.name] = stored(its, grid_of(value, stretched=False))
+        return out
 
 
 def _results(grids: Sequence[Grid]) -> Any:
     made = tuple(grid.array() for grid in grids)
     return made[0] if len(made) == 1 else made
+
+
+def _of_complex(spec: OpSpec, inputs: Sequence[Array], params: Any) -> Inferred | None:
+    """What a function of complex elements gives, which one task for each chunk computes; None for all else."""
+    if spec.primitive != "pointwise" or registry.OPS.get(spec.name) is not spec:
+        return None
+    layouts = tuple(x.layout for x in inputs)
+    served = registry.served(spec, layouts, params)
+    if served is spec:
+        return None
+    adapted = served.adapt(layouts, params)
+    if not isinstance(adapted, Moved):
+        return served.infer(layouts, params) if adapted is None else None
+    found = spec.infer(tuple(half(x) if x.dtype.kind == "c" else x for x in layouts), params)
+    return Inferred(tuple((shape, complex_of(dtype)) for shape, dtype in found.outputs), params)
 
 
 def _number(x: Array) -> work.Number | None:
@@ -113,6 +151,19 @@ def described(function: Callable[..., Any], *arguments: Any, **keywords: Any) ->
     """What a function of accel's makes of arrays on grids."""
     with recorded_by(Recorder()):
         return function(*arguments, **keywords)
+
+
+def written(x: Grid, key: Any, value: Any) -> Grid:
+    """A grid after ``x[key] = value``."""
+    recorder, array = Recorder(writing=True), x.array()
+    with recorded_by(recorder):
+        array[key] = value
+    assert recorder.written is not None
+    if x.dtype.kind != "c":
+        return recorder.written.get(x.name, x)
+    its = [part.buffer for part in parts(array)]
+    re, im = (recorder.written.get(part.name, part) for part in its)
+    return grid_of(pair(re.array(), im.array()))
 
 
 Rule = Callable[[Call], tuple[Grid, ...]]
@@ -216,6 +267,23 @@ def _shared(call: Call) -> tuple[int, ...]:
     return tuple(operands)
 
 
+def factor(call: Call) -> tuple[Grid, ...]:
+    """Each matrix alone. Of one, a panel whose rows are in several chunks comes to one task, as each of its columns is
+    summed over all rows in order, and goes back to where its rows were; right-hand sides are solved for side by
+    side."""
+    kind, source = call.inferred.params.kind, grid_of(call.inputs[-1])
+    if source.shape[0] != 1:
+        return by_first_axis(call)
+    if kind.startswith("solve") and len(call.inputs) == 2:
+        triangle, b = whole(grid_of(call.inputs[0]), (1, 2)), whole(source, (0, 1))
+        layer = call.layer(b.chunks, (triangle, b))
+        for place in b.places():
+            layer.put(place, work.called, call.spec.name, call.params, triangle.ref((0, 0, 0)), b.ref(place))
+        return (layer.grid(),)
+    panel, *others = by_first_axis(call)
+    return (rechunked(panel, ((1,), source.chunks[1], panel.chunks[2])), *others)
+
+
 def alone(call: Call) -> tuple[Grid, ...]:
     """Operands of one chunk each in one task; others are refused."""
     grids = [grid_of(x) for x in call.inputs]
@@ -258,6 +326,6 @@ RULES: dict[str, Rule] = {
     "gather": gather,
     "convolution": by_first_axis,
     "attention": by_first_axis,
-    "factor": by_first_axis,
+    "factor": factor,
 }
 """By primitive; all others are `alone`."""

@@ -15,19 +15,13 @@ from ..arguments import integers
 from ..array import Array as Memory
 from ..conversion import to_numpy
 from ..creation import asarray as in_memory
-from ..dtypes import FLOAT32, DType, as_dtype, check_scalar
-from ..errors import ArgumentError, DtypeError, FileError, ShapeError, shown
+from ..dtypes import FLOAT32, as_dtype, check_scalar
+from ..errors import ArgumentError, FileError, ShapeError, shown
 from ..files import RAW
 from . import work
 from .chunks import Chunks, normalized
 from .collection import Array
 from .grid import Grid, Layer, begins
-
-
-def _real(op: str, dtype: DType) -> DType:
-    if dtype.kind == "c":
-        raise DtypeError(f"{op}: a chunked array has no complex numbers; share out their real and imaginary parts")
-    return dtype
 
 
 def _boxes(chunks: Chunks) -> list[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]]:
@@ -51,7 +45,7 @@ def from_array(x: Any, chunks: Any = "auto", *, dtype: Any = None) -> Array:
         made = x if dtype is None else x.astype(dtype)
         return made if chunks == "auto" else made.rechunk(chunks)
     array = x if isinstance(x, Memory) and dtype is None else in_memory(x, dtype=dtype, device="cpu")
-    its = _real("from_array", array.dtype)
+    its = array.dtype
     elements = np.array(to_numpy(array), copy=True)
     cut = normalized("from_array", chunks, array.shape, its)
     layer = Layer("array", cut, its, (), tokenize(elements.reshape(-1).view(np.uint8), elements.shape))
@@ -73,7 +67,7 @@ def from_delayed(parts: Any, chunks: Any, dtype: Any) -> Array:
     its shape and dtype are looked at when it is there.
     Raises ShapeError where parts do not lie as chunks say, DtypeError, ArgumentError.
     """
-    its = _real("from_delayed", as_dtype(dtype, "from_delayed: dtype"))
+    its = as_dtype(dtype, "from_delayed: dtype")
     if not isinstance(chunks, (tuple, list)) or not all(isinstance(c, (tuple, list)) for c in chunks):
         raise ShapeError(
             f"from_delayed: chunks: expected the lengths of chunks along each axis, as ((2, 2), (3,)), got "
@@ -117,7 +111,7 @@ def from_npy(path: Any, chunks: Any = "auto") -> Array:
         raise FileError(f"from_npy: {name}: {error}") from None
     if not isinstance(mapped, np.ndarray):
         raise FileError(f"from_npy: {name}: expected a .npy file with one array")
-    its = _real("from_npy", as_dtype("bfloat16" if mapped.dtype == RAW else mapped.dtype, "from_npy"))
+    its = as_dtype("bfloat16" if mapped.dtype == RAW else mapped.dtype, "from_npy")
     cut = normalized("from_npy", chunks, mapped.shape, its)
     layer = Layer("npy", cut, its, (), name, os.stat(name).st_mtime_ns)
     for place, spans in _boxes(cut):
@@ -159,7 +153,7 @@ def from_zarr(store: Any, chunks: Any = None, *, path: str | None = None) -> Arr
     import zarr
 
     array = store if isinstance(store, zarr.Array) else zarr.open_array(store, mode="r", path=path)
-    its = _real("from_zarr", as_dtype(array.dtype, "from_zarr"))
+    its = as_dtype(array.dtype, "from_zarr")
     cut = normalized("from_zarr", array.chunks if chunks is None else chunks, tuple(array.shape), its)
     layer = Layer("zarr", cut, its, (), str(array.store), array.path)
     for place, spans in _boxes(cut):
@@ -171,10 +165,15 @@ def full(shape: int | Sequence[int], fill_value: Any, *, dtype: Any = None, chun
     """An array of one number, which workers make. dtype: by default what the number is, as in `accel.full`. Raises
     ShapeError, DtypeError, RangeError."""
     lengths = integers("full", "shape", shape)
-    if not isinstance(fill_value, (bool, int, float)) or isinstance(fill_value, np.generic):
+    if not isinstance(fill_value, (bool, int, float, complex)) or isinstance(fill_value, np.generic):
         raise ArgumentError(f"full: fill_value: expected a Python number, got {shown(fill_value)}")
-    its = as_dtype({bool: "bool", int: "int64", float: "float32"}[type(fill_value)] if dtype is None else dtype, "full")
-    check_scalar(fill_value, _real("full", its), "full: fill_value")
+    its = as_dtype(
+        {bool: "bool", int: "int64", float: "float32", complex: "complex64"}[type(fill_value)]
+        if dtype is None
+        else dtype,
+        "full",
+    )
+    check_scalar(fill_value, its, "full: fill_value")
     if any(n < 0 for n in lengths):
         raise ShapeError(f"full: shape: expected no negative length, got {shown(lengths)}")
     cut = normalized("full", chunks, lengths, its)

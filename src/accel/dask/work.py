@@ -13,18 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from .. import dispatch, registry
+from .. import dispatch, fft, registry
 from ..array import Array
+from ..checks import Check
 from ..conversion import constant, from_numpy
 from ..devices import default_device
-from ..dtypes import TABLE, DType
+from ..dtypes import DTYPES, TABLE, DType
 from ..errors import ArgumentError, DeviceError, DtypeError, ShapeError
 from ..layout import Shape, broadcast_shapes
 from ..numerics import BLOCK, KC
 from ..ops.concatenation import concat
+from ..ops.parameters import Scatter
 from ..ops.primitive.gather import check_positions
 from ..ops.primitive.pointwise import astype, fn
 from ..ops.views import broadcast_to, reshape
+from ..parts import halves, pair, settled
 
 serving: list[str] = []
 """The workers of this process, by address: those that were looked at."""
@@ -66,20 +69,20 @@ def where() -> str:
 class Number:
     """A Python scalar of a dtype among the operands of a task."""
 
-    value: bool | int | float
+    value: bool | int | float | complex
     dtype: str
 
 
 def here(operand: Any) -> Array:
     """An operand as an array on this worker's device."""
     if isinstance(operand, Number):
-        return constant(operand.value, TABLE[operand.dtype], default_device())
+        return constant(operand.value, DTYPES[operand.dtype], default_device())
     return operand  # type: ignore[no-any-return]
 
 
 def chunk(elements: Any, dtype: str) -> Array:
     """Elements of the host on this worker's device."""
-    return from_numpy(np.asarray(elements, TABLE[dtype].numpy), default_device())
+    return from_numpy(np.asarray(elements, DTYPES[dtype].numpy), default_device())
 
 
 def checked(value: Any, place: Shape, shape: Shape, dtype: str) -> Array:
@@ -95,9 +98,19 @@ def checked(value: Any, place: Shape, shape: Shape, dtype: str) -> Array:
         )
     if tuple(value.shape) != shape:
         raise ShapeError(f"{what}: has shape {tuple(value.shape)}, expected {shape}")
-    if TABLE[dtype] != value.dtype:
+    if DTYPES[dtype] != value.dtype:
         raise DtypeError(f"{what}: has dtype {value.dtype}, expected {dtype}")
     return value if isinstance(value, Array) else chunk(value, dtype)
+
+
+def part(i: int, x: Array) -> Array:
+    """The real parts of a complex chunk, or the imaginary ones, as a view."""
+    return halves(x)[i]
+
+
+def complexed(re: Array, im: Array) -> Array:
+    """A complex chunk of its parts."""
+    return settled(pair(re.contiguous(), im.contiguous()))  # type: ignore[attr-defined]
 
 
 def full(shape: Shape, number: Number) -> Array:
@@ -159,6 +172,11 @@ def composed(name: str, given: tuple[bool, ...], values: tuple[Any, ...], *opera
     """A call of a composed op: which of its operands there are, and its other arguments."""
     op = registry.OPS[name].decompose.__self__  # type: ignore[union-attr]
     return dispatch.call(op.spec, tuple(map(here, operands)), op.bind(given, values))
+
+
+def transformed(name: str, keywords: Sequence[tuple[str, Any]], x: Array) -> Array:
+    """A Fourier transform."""
+    return getattr(fft, name)(x, **dict(keywords))  # type: ignore[no-any-return]
 
 
 def drawn(name: str, given: tuple[bool, ...], values: tuple[Any, ...], state: tuple[int, ...], *others: Any) -> Array:
@@ -285,6 +303,56 @@ def gathered(name: str, params: Any, whole: Shape, x: Array, *positions: Array) 
     return dispatch.call(registry.OPS[name], (x, *positions), params)  # type: ignore[no-any-return]
 
 
+def looked(check: Check, cells: Array, *positions: Array) -> Array:
+    """The cells, after a look at the positions that they were made of: IndexError where one is out of range."""
+    for x in positions:
+        check.look(x)
+    return cells
+
+
+def scattered(
+    name: str,
+    params: Scatter,
+    lengths: Shape,
+    begin: Shape,
+    base: Array,
+    values: Array,
+    cells: Array,
+    *sources: Array,
+) -> Array:
+    """A chunk of what a scatter writes to, with those of all rows of values that are its own.
+
+    lengths: of the whole axes that cells count; begin: where the chunk begins along them."""
+    if not base.size or not values.size or not cells.size:
+        return base
+    here_n = tuple(n for n, to in zip(params.shape, params.walks, strict=True) if to < 0)
+    if here_n != lengths:
+        cells = _own(cells, lengths, begin, here_n)
+    return dispatch.call(registry.OPS[name], (base, values, cells, *sources), params)  # type: ignore[no-any-return]
+
+
+def _own(cells: Array, lengths: Shape, begin: Shape, here_n: Shape) -> Array:
+    """Numbers of cells in a box, of numbers in the whole; those outside are that of no cell."""
+    good = fn.logical_and(fn.less_equal(0, cells), fn.less(cells, prod(lengths)))
+    left, own, step = cells, None, 1
+    for n, at, count in reversed(list(zip(lengths, begin, here_n, strict=True))):
+        place = fn.subtract(fn.remainder(left, n), at)
+        left = fn.floor_divide(left, n)
+        good = fn.logical_and(good, fn.logical_and(fn.less_equal(0, place), fn.less(place, count)))
+        part = fn.multiply(place, step)
+        own = part if own is None else fn.add(own, part)
+        step *= count
+    return fn.where(good, own, step)  # type: ignore[no-any-return]
+
+
+def stored(key: tuple[slice, ...], kept: Shape, order: Shape, x: Array, value: Array) -> Array:
+    """A chunk with a value in the place of a part: its axes, in an order, are some of the part's, the kept ones, and
+    then others of length 1."""
+    made, lengths = registry.OPS["copy"].function(x), dict(zip(kept, value.permute(order).shape, strict=False))
+    made[key] = reshape(value.permute(order), tuple(lengths.get(a, 1) for a in range(x.ndim)))
+    return made  # type: ignore[no-any-return]
+
+
 def to_host(x: Array) -> np.ndarray:
     """The elements as a NumPy array of their own memory."""
     return np.array(x.numpy())  # type: ignore[attr-defined]
@@ -294,7 +362,7 @@ def read_npy(path: str, spans: Sequence[tuple[int, int]], dtype: str) -> Array:
     """A part of a .npy file."""
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     part = np.ascontiguousarray(mapped[tuple(slice(*span) for span in spans)])
-    return chunk(part.view(TABLE[dtype].numpy).reshape(part.shape), dtype)
+    return chunk(part.view(DTYPES[dtype].numpy).reshape(part.shape), dtype)
 
 
 def write_npy(path: str, begin: Shape, x: Array) -> int:

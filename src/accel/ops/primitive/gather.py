@@ -18,7 +18,6 @@ from ...composition import RECORDER
 from ...config import config
 from ...dtypes import INT64, TABLE, UINT64, DType
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
-from ...graph.trace import Tracer
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from ...position_memo import Key, PositionMemo
 from .. import bounds
@@ -93,8 +92,9 @@ def checked(check: Check, array: Array) -> bool:
     """Has an array looked at as a check says: by the trace that it is of, or here."""
     if not isinstance(array.buffer, Symbol):
         return check.on(array, config.current())
-    if isinstance(recorder := RECORDER.get(), Tracer):  # else its trace is over, of which the dispatcher speaks
-        recorder.check(check, array)
+    look = getattr(RECORDER.get(), "check", None)  # none: its trace is over, of which the dispatcher speaks
+    if look is not None:
+        look(check, array)
     return False
 
 
