@@ -92,7 +92,7 @@ py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>
 }  // namespace
 }  // namespace accel::core
 
-PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_core_of_main_interpreter, m) {
   using namespace accel::core;
   m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";
   // Kernels hold the types that this module makes: another set of them would make every array so far a stranger.
