@@ -9,11 +9,12 @@ import re
 import runpy
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy
 from pybind11.setup_helpers import Pybind11Extension
@@ -31,6 +32,10 @@ FOLDERS = {"accel": "src/accel", "accel.kernels": "kernels", "accel.bench": "ben
 
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv"]
 FLAGS += ["-g0", "-fvisibility=hidden", "-Wall", "-Wextra"]
+GCC_ONLY = {"-fschedule-insns", "-fsched-pressure"}
+CLANG_ONLY = ["-Wno-pass-failed"]  # a loop that is not unrolled or vectorised as asked is no news
+WINDOWS = sys.platform == "win32"
+OBJECT = ".obj" if WINDOWS else ".o"
 # Further flags of the compiler and the linker, after all others, and how many files to compile at once.
 EXTRA_FLAGS = os.environ.get("ACCEL_BUILD_FLAGS", "").split()
 JOBS = int(os.environ.get("ACCEL_BUILD_JOBS", "2"))
@@ -97,7 +102,7 @@ class Job(NamedTuple):
 
     @property
     def target(self) -> Path:
-        return self.folder / self.source.replace(".cpp", ".o")
+        return self.folder / self.source.replace(".cpp", OBJECT)
 
     @property
     def seconds(self) -> int:
@@ -117,6 +122,7 @@ class BuildNative(build_ext):
 
     def build_extensions(self) -> None:
         build = Path(self.build_temp)
+        clang = self.prepare_compiler()
         generated = build / "generated"
         compiler = getattr(self.compiler, "compiler_so", [])
         isas = chosen_isas(BUILD_ISA, list(itertools.takewhile(lambda word: not word.startswith("-"), compiler)))
@@ -140,7 +146,7 @@ class BuildNative(build_ext):
                 [job.source],
                 output_dir=str(job.folder),
                 include_dirs=["csrc", str(generated), *sorted(includes)],
-                extra_postargs=[*FLAGS, "-MMD", *job.flags, *EXTRA_FLAGS],
+                extra_postargs=spelled([*FLAGS, *dependencies(job), *job.flags, *EXTRA_FLAGS], clang),
             )
             with one:
                 done += job.seconds
@@ -152,12 +158,28 @@ class BuildNative(build_ext):
         for ext in self.extensions:
             self.link(ext, [str(job.target) for job in jobs[ext.name]])
 
+    def prepare_compiler(self) -> bool:
+        """Whether the compiler is Clang. On Windows it always is, by the name of clang-cl: the kernels are written in
+        vector types that MSVC's own compiler does not know."""
+        if not WINDOWS:
+            command = getattr(self.compiler, "compiler_so_cxx", self.compiler.compiler_so)[0]
+            said = subprocess.run([command, "--version"], capture_output=True, encoding="utf-8", errors="replace")
+            return "clang" in said.stdout
+        self.compiler.initialize()
+        self.compiler.cc = os.environ.get("CXX", "clang-cl")
+        self.compiler.compile_options = [each for each in self.compiler.compile_options if each != "/GL"]
+        return True
+
     def link(self, ext: Pybind11Extension, objects: list[str]) -> None:
         target = self.get_ext_fullpath(ext.name)
         partial = f"{target}.partial"
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         self.compiler.link_shared_object(
-            objects, partial, libraries=["pthread"], extra_postargs=EXTRA_FLAGS, target_lang="c++"
+            [*objects, *runtime(self.compiler)],
+            partial,
+            libraries=[] if WINDOWS else ["pthread"],
+            extra_postargs=EXTRA_FLAGS,
+            target_lang="c++",
         )
         os.replace(partial, target)  # a process that has the old module loaded keeps it
 
@@ -238,6 +260,26 @@ def kernel_jobs(build: Path, isas: dict[str, list[str]]) -> list[Job]:
     return jobs
 
 
+def dependencies(job: Job) -> list[str]:
+    """Lets the compiler list what an object is made from, beside it. GCC finds the place by itself."""
+    return ["-MMD", "-MF", str(job.target.with_suffix(".d"))] if WINDOWS else ["-MMD"]
+
+
+def spelled(flags: list[str], clang: bool) -> list[str]:
+    """Flags of GCC as the compiler at hand wants them."""
+    if clang:
+        flags = [*(flag for flag in flags if flag not in GCC_ONLY), *CLANG_ONLY]
+    return [f"/clang:{flag}" for flag in flags] if WINDOWS else flags
+
+
+def runtime(compiler: Any) -> list[str]:
+    """Clang's own library, which says what a CPU supports, and which MSVC's linker does not know of."""
+    if not WINDOWS:
+        return []
+    asked = [compiler.cc, "/clang:--rtlib=compiler-rt", "/clang:--print-libgcc-file-name"]
+    return [subprocess.run(asked, capture_output=True, encoding="utf-8", check=True).stdout.strip()]
+
+
 def outdated(target: Path) -> bool:
     """Whether an object is missing, or older than a file that it was made from (the compiler lists them beside it)."""
     listed = target.with_suffix(".d")
@@ -250,7 +292,10 @@ def outdated(target: Path) -> bool:
 
 
 def machine() -> str:
-    name = platform.machine().lower()
+    """The processor that is compiled for, which need not be this machine's: macOS's tools build for both of theirs."""
+    name = sysconfig.get_platform().split("-")[-1].lower()
+    if name == "universal2":  # of which one half is built
+        name = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
 

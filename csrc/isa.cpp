@@ -26,8 +26,10 @@ const std::vector<const KernelTable*>& supported_isas() {
     std::vector<const KernelTable*> found;
 #if defined(ACCEL_HAS_AVX512) || defined(ACCEL_HAS_AVX2)
     // These ask the operating system too whether it saves the registers.
-    const bool has_avx2 =
-        __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#ifndef __clang__  // Clang 15 has no name for it; CPUs with AVX2 and FMA have it
+    has_avx2 = has_avx2 && __builtin_cpu_supports("f16c");
+#endif
 #endif
 #ifdef ACCEL_HAS_AVX512
     if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

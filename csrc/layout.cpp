@@ -104,7 +104,6 @@ template <class T>
 struct Vectors {
   typedef T Type __attribute__((vector_size(kVectorBytes)));
   static constexpr int kCount = kVectorBytes / sizeof(T);
-  typedef T Indices __attribute__((vector_size(kVectorBytes)));
 
   static Type load(const T* p) {
     Type v;
@@ -116,12 +115,12 @@ struct Vectors {
   /// Element i of the result is element first + step * i of a followed by b.
   template <int kFirst, int kStep, size_t... I>
   static Type pick(Type a, Type b, std::index_sequence<I...>) {
-    return __builtin_shuffle(a, b, Indices{static_cast<T>(kFirst + kStep * static_cast<int>(I))...});
+    return __builtin_shufflevector(a, b, (kFirst + kStep * static_cast<int>(I))...);
   }
   /// The elements of the lower or upper halves in turn.
   template <int kFirst, size_t... I>
   static Type zip(Type a, Type b, std::index_sequence<I...>) {
-    return __builtin_shuffle(a, b, Indices{static_cast<T>(kFirst + static_cast<int>(I) / 2 + (I % 2) * kCount)...});
+    return __builtin_shufflevector(a, b, (kFirst + static_cast<int>(I) / 2 + static_cast<int>(I % 2) * kCount)...);
   }
 };
 

@@ -1,7 +1,5 @@
 #include "probe.hpp"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "isas.hpp"
+#include "platform.hpp"
 
 namespace accel {
 
@@ -36,16 +35,14 @@ constexpr double kMaxMilliseconds = 10'000;
 
 struct Unmap {
   size_t bytes;
-  void operator()(char* at) const { munmap(at, bytes); }
+  void operator()(char* at) const { platform::unmap_pages(at, bytes); }
 };
 
 /// Fresh pages, large ones where the system gives them.
 std::unique_ptr<char, Unmap> allocate(size_t bytes) {
-  void* const at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-  madvise(at, bytes, MADV_HUGEPAGE);
-#endif
+  void* const at = platform::map_pages(bytes);
+  if (!at) throw std::bad_alloc();
+  platform::prefer_huge_pages(at, bytes);
   return {static_cast<char*>(at), Unmap{bytes}};
 }
 

@@ -1,14 +1,8 @@
 #include "threads.hpp"
 
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -16,6 +10,7 @@
 #include <thread>
 
 #include "float_environment.hpp"
+#include "platform.hpp"
 
 namespace accel {
 
@@ -113,7 +108,7 @@ bool look_out(Condition&& condition) {
       if (condition()) return true;
       pause();
     }
-    sched_yield();
+    std::this_thread::yield();
   } while (Clock::now() < end);
   return condition();
 }
@@ -184,16 +179,12 @@ class Pool {
   /// Fewer threads than asked for, or none, is not an error: the calling thread does what they do not.
   void grow(int count) {
     if (started_ >= count) return;
-    // A signal must reach a thread of Python's.
-    sigset_t all, previous;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);
+    const platform::SignalsBlocked blocked;
     try {
       for (; started_ < count; ++started_) std::thread([this] { serve(); }).detach();
     } catch (const std::system_error&) {
     } catch (const std::bad_alloc&) {
     }
-    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   }
 
   [[noreturn]] void serve() {
@@ -233,7 +224,7 @@ class Pool {
 std::atomic<Pool*> current_pool{nullptr};
 
 // Registered while the module is loaded: a lazy registration could itself be under way in another thread at the fork.
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] { current_pool.store(nullptr); });
+[[maybe_unused]] const int fork_handler = platform::at_fork(nullptr, nullptr, [] { current_pool.store(nullptr); });
 
 Pool& pool() {
   Pool* existing = current_pool.load(std::memory_order_acquire);
@@ -247,7 +238,7 @@ Pool& pool() {
 struct Buffer {
   void* data = nullptr;
   int64_t bytes = 0;
-  ~Buffer() { std::free(data); }
+  ~Buffer() { platform::free_aligned(data); }
 };
 
 }  // namespace
@@ -274,15 +265,13 @@ void* scratch(ScratchUse use, int64_t bytes) {
   thread_local Buffer buffers[static_cast<int>(ScratchUse::kCount)];
   Buffer& buffer = buffers[static_cast<int>(use)];
   if (buffer.bytes < bytes) {
-    std::free(buffer.data);
+    platform::free_aligned(buffer.data);
     buffer.bytes = 0;
     const int64_t page = bytes < kHugePage ? kGranule : kHugePage;
     const int64_t rounded = (bytes + page - 1) / page * page;
-    buffer.data = std::aligned_alloc(static_cast<size_t>(page), static_cast<size_t>(rounded));
+    buffer.data = platform::allocate_aligned(static_cast<size_t>(page), static_cast<size_t>(rounded));
     if (!buffer.data) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-    if (page == kHugePage) madvise(buffer.data, static_cast<size_t>(rounded), MADV_HUGEPAGE);
-#endif
+    if (page == kHugePage) platform::prefer_huge_pages(buffer.data, static_cast<size_t>(rounded));
     buffer.bytes = rounded;
   }
   return buffer.data;

@@ -11,6 +11,7 @@ from platform import python_version
 from typing import Any
 
 from ...backends.cpu import native, usable_cores
+from ...config import child_environment
 from ...devices import device
 from ...errors import AccelError
 from ...packages import DISTRIBUTION
@@ -46,15 +47,9 @@ def launch(task: dict[str, Any]) -> Findings:
     environment = variables(task["threads"]) | {"JAX_PLATFORMS": "cpu"}
     if task["isa"] != native().isas()[0]:
         environment |= PEERS_ISA.get(task["isa"], {})
-    command = [
-        "env",
-        *(f"{k}={v}" for k, v in environment.items()),
-        sys.executable,
-        "-P",
-        "-m",
-        "accel.bench.cpu.worker",
-    ]
-    with subprocess.Popen([*command, json.dumps(task)], stdout=subprocess.PIPE, encoding="utf-8") as process:
+    command = [sys.executable, "-P", "-m", "accel.bench.cpu.worker", json.dumps(task)]
+    environment = child_environment() | environment
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             for line in process.stdout or ():
                 yield json.loads(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import re
 import socket
 from collections.abc import Callable, Sequence
@@ -59,7 +58,15 @@ def personal() -> tuple[str, ...]:
     """The host's names and the user's, the longest first. Names of one or two letters name nobody, and would be found
     everywhere."""
     host_name = socket.gethostname()
-    names = {host_name, host_name.partition(".")[0], variable("USER") or "", variable("LOGNAME") or ""}
-    with contextlib.suppress(KeyError):  # a container's user without an entry
+    names = {
+        host_name,
+        host_name.partition(".")[0],
+        variable("USER") or "",
+        variable("LOGNAME") or "",
+        variable("USERNAME") or "",
+    }
+    with contextlib.suppress(ImportError, KeyError):  # Windows; a container's user without an entry
+        import pwd
+
         names.add(pwd.getpwuid(os.getuid()).pw_name)
     return tuple(sorted((name for name in names if len(name) > 2), key=len, reverse=True))

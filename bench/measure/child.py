@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ...system import require_posix
+
 POLL_SECONDS = 0.1
 """How often the parent looks at the time and at the child's memory."""
 
@@ -69,6 +71,7 @@ class Child:
     def __init__(
         self, task: dict[str, Any], variables: Mapping[str, str], module: str = f"{__package__}.worker"
     ) -> None:
+        require_posix("measuring in a process of its own")
         command = [sys.executable, "-P", "-m", module]
         self._process = subprocess.Popen(
             ["env", *(f"{name}={value}" for name, value in variables.items()), *command],

@@ -9,7 +9,6 @@ goes on in a new one.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from ...backends.cpu import threads
 from ...config import config
 from ...errors import AccelError, ArgumentError
+from ...system import memory_bytes
 from ..cases.case import Workload
 from ..cases.cost import needs_bytes
 from ..cases.workload import SUITES, op_spec, select
@@ -280,7 +280,7 @@ def memory_budget() -> int:
             fields = dict(line.split(":", 1) for line in file)
         available = int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        available = memory_bytes() or 1 << 32
     return int(available * MEMORY_SHARE)
 
 

@@ -40,6 +40,8 @@ PR_SET_PDEATHSIG = 1
 
 def die_with_parent() -> None:
     """Lets the system kill this process when its parent ends, however it does (Linux)."""
+    if sys.platform != "linux":
+        return
     parent = os.getppid()
     try:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -6,13 +6,13 @@ end, which is dropped; every whole line counts.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from pathlib import Path
 from typing import Any, TextIO
 
 from ...errors import AccelError, ArgumentError
+from ...system import require_posix
 
 
 class OtherRunError(AccelError, ValueError):
@@ -27,7 +27,9 @@ class Journal:
 
     @classmethod
     def create(cls, path: Path, head: dict[str, Any]) -> Journal:
-        """A new journal. Raises ArgumentError where there is one, or where the folder cannot be written to."""
+        """A new journal. Raises ArgumentError where there is one, or where the folder cannot be written to;
+        UnsupportedError on Windows."""
+        require_posix("accel bench run")
         try:
             file = path.open("x", encoding="utf-8")
         except FileExistsError:
@@ -49,8 +51,9 @@ class Journal:
         """The journal of an interrupted run, at its end. A journal that has not even its first line starts anew.
 
         head: None takes any. Raises ArgumentError where there is none, where a whole line is damaged, or where any head
-        would do and it has none; OtherRunError where its head is another.
+        would do and it has none; OtherRunError where its head is another; UnsupportedError on Windows.
         """
+        require_posix("accel bench run")
         try:
             file = path.open("r+", encoding="utf-8", newline="")
         except FileNotFoundError:
@@ -121,6 +124,8 @@ def difference(theirs: Any, ours: dict[str, Any]) -> str:
 
 
 def _lock(file: TextIO, path: Path) -> None:
+    import fcntl  # which Windows has not
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

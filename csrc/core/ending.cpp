@@ -1,6 +1,9 @@
 #include "ending.hpp"
 
 #include <chrono>
+#include <thread>
+
+#include "../platform.hpp"
 
 namespace accel::core {
 
@@ -9,9 +12,9 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLongestCall = std::chrono::seconds(60);  // a blocking copy waits for all that is queued before it
 constexpr auto kSignals = std::chrono::milliseconds(50);
 constexpr auto kPatience = std::chrono::seconds(1);
-constexpr useconds_t kStep = 200;  // microseconds
+constexpr auto kStep = std::chrono::microseconds(200);
 
-std::atomic<pthread_t> main_thread{pthread_self()};
+std::atomic<unsigned long> main_thread{PyThread_get_thread_ident()};
 
 namespace {
 
@@ -21,8 +24,8 @@ std::atomic<int> stage{kRunning};
 thread_local int depth = 0;
 
 // The thread that forks is the child's only one, and so its main one.
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
-  main_thread.store(pthread_self());
+[[maybe_unused]] const int fork_handler = platform::at_fork(nullptr, nullptr, [] {
+  main_thread.store(PyThread_get_thread_ident());
   calls.store(0);
 });
 
@@ -32,7 +35,7 @@ bool wait(Clock::duration longest, Condition&& condition) {
   PyThreadState* const state = PyEval_SaveThread();
   const auto end = Clock::now() + longest;
   bool holds = false;
-  while (!(holds = condition()) && Clock::now() < end) usleep(kStep);
+  while (!(holds = condition()) && Clock::now() < end) std::this_thread::sleep_for(kStep);
   take_gil(state);
   return holds;
 }

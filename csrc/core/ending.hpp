@@ -7,10 +7,10 @@
 #pragma once
 
 #include <Python.h>
-#include <pthread.h>
-#include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 namespace accel::core {
 
@@ -22,19 +22,24 @@ inline bool is_finalizing() {
 #endif
 }
 
+inline void wait_for_the_end() { std::this_thread::sleep_for(std::chrono::hours(1)); }
+
 /// Takes the GIL back. A thread that outlives the interpreter waits here for the process to end, as CPython lets it do
 /// from 3.14 on.
 inline void take_gil(PyThreadState* state) {
-  while (is_finalizing()) pause();
+  while (is_finalizing()) wait_for_the_end();
   try {
     PyEval_RestoreThread(state);
   } catch (...) {  // the interpreter began to end in between, and CPython unwinds this thread
-    for (;;) pause();
+    for (;;) wait_for_the_end();
   }
 }
 
 /// The thread that ends the interpreter. It is never inside a call then, and so its calls are not counted.
-extern std::atomic<pthread_t> main_thread;
+/// As threading.get_ident() has it.
+extern std::atomic<unsigned long> main_thread;
+
+inline bool in_main_thread() { return PyThread_get_thread_ident() == main_thread.load(std::memory_order_relaxed); }
 
 /// Begins a call of another thread, perhaps inside one that it is in already.
 void begin_call();
@@ -43,7 +48,7 @@ void end_call();
 /// A call into this module, or through it into a driver.
 class Call {
  public:
-  Call() : counted_(!pthread_equal(pthread_self(), main_thread.load(std::memory_order_relaxed))) {
+  Call() : counted_(!in_main_thread()) {
     if (counted_) begin_call();
   }
   Call(const Call&) = delete;

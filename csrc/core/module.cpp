@@ -55,7 +55,7 @@ PyObject* allocate_bytes(PyObject*, PyObject* size) {
 
 /// Whether the current thread is inside a call that `begin_call` counted is known to who called it.
 PyObject* python_begin_call(PyObject*, PyObject*) {
-  const bool counted = !pthread_equal(pthread_self(), main_thread.load(std::memory_order_relaxed));
+  const bool counted = !in_main_thread();
   if (counted) begin_call();
   return PyBool_FromLong(counted);
 }
@@ -95,7 +95,7 @@ py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>
 }  // namespace
 }  // namespace accel::core
 
-PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_core_of_main_interpreter, m) {
   using namespace accel::core;
   m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";
   // Kernels hold the types that this module makes: another set of them would make every array so far a stranger.
@@ -120,8 +120,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
       "set_idle_limit", [](size_t bytes) { set_idle_limit(bytes); }, py::arg("bytes"),
       "How many bytes may lie idle in the pool.");
   m.def("release_idle", &release_idle, "Returns what lies idle in the pool to the system; whether anything did.");
-  main_thread = reinterpret_cast<pthread_t>(
-      py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>());
+  main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
   m.def(
       "end_calls",
       [] {

@@ -1,11 +1,9 @@
 #include "pool.hpp"
 
-#include <pthread.h>
-#include <sys/mman.h>
-
-#include <cstdlib>
 #include <mutex>
 #include <new>
+
+#include "../platform.hpp"
 
 namespace accel::core {
 
@@ -36,28 +34,19 @@ SizeClass size_class(size_t bytes) {
 }
 
 void* map(size_t bytes) {
-  // Aligned to a huge page, by mapping more and returning the rest.
-  const size_t slack = bytes >= kHugePage ? kHugePage : 0;
-  void* const mapped = mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  char* const start = static_cast<char*>(mapped);
-  if (!slack) return start;
-  const size_t before = (kHugePage - reinterpret_cast<uintptr_t>(start) % kHugePage) % kHugePage;
-  if (before) munmap(start, before);
-  if (slack > before) munmap(start + before + bytes, slack - before);
-#ifdef MADV_HUGEPAGE
-  madvise(start + before, bytes, MADV_HUGEPAGE);
-#endif
-  return start + before;
+  const bool huge = bytes >= kHugePage;
+  void* const start = platform::map_pages(bytes, huge ? kHugePage : 0);
+  if (start && huge) platform::prefer_huge_pages(start, bytes);
+  return start;
 }
 
-void* obtain(size_t bytes) { return bytes >= kMapped ? map(bytes) : std::aligned_alloc(kAlignment, bytes); }
+void* obtain(size_t bytes) { return bytes >= kMapped ? map(bytes) : platform::allocate_aligned(kAlignment, bytes); }
 
 void discard(void* data, size_t bytes) {
   if (bytes >= kMapped) {
-    munmap(data, bytes);
+    platform::unmap_pages(data, bytes);
   } else {
-    std::free(data);
+    platform::free_aligned(data);
   }
 }
 
@@ -133,7 +122,7 @@ Pool& pool() {
 
 // A fork must not copy the lock while another thread holds it.
 [[maybe_unused]] const int fork_handlers =
-    pthread_atfork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); }, [] { pool().mutex.unlock(); });
+    platform::at_fork([] { pool().mutex.lock(); }, [] { pool().mutex.unlock(); }, [] { pool().mutex.unlock(); });
 
 }  // namespace
 

@@ -67,7 +67,7 @@ struct Search {
 
   template <int N>
   static void short_rows(int64_t count, const U* x, uint8_t* out) {
-#pragma GCC ivdep
+    ACCEL_IVDEP
     for (int64_t r = 0; r < count; ++r) {
       U seen = 0;
       for (int i = 0; i < N; ++i) seen |= Op::see(x[r * N + i]);
@@ -121,7 +121,7 @@ struct Search {
       }
     }
     for (; r < rows; ++r, x += row_stride) {
-#pragma GCC ivdep
+      ACCEL_IVDEP
       for (int64_t c = 0; c < width; ++c) seen[c] |= Op::see(x[c]);
     }
   }

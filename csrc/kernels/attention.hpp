@@ -69,7 +69,7 @@ struct Attention {
   }
   /// The larger one; NaN before every number.
   static T larger(T a, T b) { return b > a || b != b ? b : a; }
-  static V larger(V a, V b) { return (b > a) | (b != b) ? b : a; }
+  static V larger(V a, V b) { return ((b > a) | (b != b)) ? b : a; }
 
   static int64_t width(const AttentionProblem& p) { return (p.dv + kE - 1) / kE * kE; }
   static int64_t state(const AttentionProblem& p) { return kE + width(p); }  // maximum, sum, then the accumulator

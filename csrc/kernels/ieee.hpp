@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "../compiler.hpp"
+
 namespace accel::ACCEL_ISA {
 
 template <class To, class From>
@@ -13,7 +15,7 @@ static inline To bitcast(From x) {
   return __builtin_bit_cast(To, x);
 }
 
-#ifdef __FP_FAST_FMAF
+#if defined(__FMA__) || defined(__aarch64__)
 static inline float fma_f32(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 #else
 /// The product of two 24-bit numbers is exact in float64. Its sum with c is rounded to odd there, after which rounding
@@ -29,7 +31,7 @@ static inline float fma_f32(float a, float b, float c) {
   // Bit patterns grow with the magnitude: towards an error of the sum's sign is one up, else one down.
   const int64_t step = (error > 0) == (sum > 0) ? 1 : -1;
   const bool inexact = (error > 0) | (error < 0);
-  return static_cast<float>(bitcast<double>(inexact & ((bits & 1) == 0) ? bits + step : bits));
+  return static_cast<float>(bitcast<double>((inexact & ((bits & 1) == 0)) ? bits + step : bits));
 }
 #endif
 

@@ -282,7 +282,7 @@ static bool pack(int64_t k, int64_t valid, const void* src, int64_t across, int6
         if constexpr (std::is_same_v<From, To>) {
           memcpy(out + p * Width, x + p * along, Width * sizeof(To));  // the compiler leaves a width of 6 to scalars
         } else {
-#pragma GCC ivdep
+          ACCEL_IVDEP
           for (int l = 0; l < Width; ++l) out[p * Width + l] = Widen(x[p * along + l]);
         }
       }
@@ -308,7 +308,7 @@ static bool pack(int64_t k, int64_t valid, const void* src, int64_t across, int6
         for (int l = 0; l < 4; ++l) {
           const From* const row = x + (first + l) * across;
           for (int64_t p = 0; p < k; p += 64 / sizeof(From)) fetch(row, 4 * across + p);
-#pragma GCC ivdep
+          ACCEL_IVDEP
           for (int64_t p = 0; p < k; ++p) widened[l][p] = Widen(row[p]);
           rows[l] = widened[l];
         }
@@ -335,7 +335,7 @@ static void pack_line(int64_t n, const void* src, int64_t stride, void* dst) {
   const From* const x = static_cast<const From*>(src);
   To* const out = static_cast<To*>(dst);
   if (stride == 1) {
-#pragma GCC ivdep
+    ACCEL_IVDEP
     for (int64_t i = 0; i < n; ++i) out[i] = Widen(x[i]);
   } else {
     for (int64_t i = 0; i < n; ++i) out[i] = Widen(x[i * stride]);

@@ -43,7 +43,8 @@ struct Loop<F> {
   }
 
   static void run_arrays(int64_t n, R* out, const A*... args) {
-#pragma GCC ivdep  // out is one of args, or apart from them
+    // out is one of args, or apart from them
+    ACCEL_IVDEP
     for (int64_t i = 0; i < n; ++i) out[i] = F(args[i]...);
   }
 };

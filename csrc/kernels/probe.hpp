@@ -46,7 +46,7 @@ static inline void store_streaming(float* p, Vector<float> v) {
 #elif defined(__AVX2__)
   _mm256_stream_ps(p, (__m256)v);
 #elif defined(__x86_64__)
-  __builtin_ia32_movntps(p, v);
+  _mm_stream_ps(p, (__m128)v);
 #else
   store(p, v);  // stores of streams are recognised by the CPU
 #endif
@@ -74,7 +74,7 @@ static void probe_write(int64_t n, void* out, const void* a, const void* b) {
     }
   }
 #if defined(__x86_64__)
-  if constexpr (kStreaming) __builtin_ia32_sfence();
+  if constexpr (kStreaming) _mm_sfence();
 #endif
 }
 

@@ -100,7 +100,7 @@ static void divide_by_one(int64_t n, void* out, const void* const* args, unsigne
   A* const to = static_cast<A*>(out);
   const A* const x = static_cast<const A*>(args[0]);
   if (!Quotient<A>::takes(b)) {
-#pragma GCC ivdep
+    ACCEL_IVDEP
     for (int64_t i = 0; i < n; ++i) to[i] = x[i] / b;
   } else if (options & kStream) {
     Quotient<A>(b).template all<AsComputed, true>(n, to, x);

@@ -64,8 +64,15 @@ struct Fold {
 
   /// The first n elements of v to the end, the others before them.
   static V to_last_lanes(V v, int64_t n) {
+#ifdef __clang__  // whose shuffles have constant positions only
+    A twice[2 * kE];
+    store(twice, v);
+    store(twice + kE, v);
+    return load(twice + n);
+#else
     using I = SignedOf<A>;
     return __builtin_shuffle(v, (iota<I>() + static_cast<I>(n)) & static_cast<I>(kE - 1));
+#endif
   }
 
   /// Calls note(a, b) for pairs of loaded vectors.
@@ -294,7 +301,7 @@ struct Fold {
       if (lanes <= half) continue;
       const int64_t count = (lanes - half) * width;
       const A* const upper = lane + half * width;
-#pragma GCC ivdep
+      ACCEL_IVDEP
       for (int64_t i = 0; i < count; ++i) lane[i] = Op::apply(lane[i], upper[i]);
       lanes = half;
     }

@@ -43,7 +43,7 @@ struct Taps {
         for (int64_t j = 0; j < whole; j += kE) store(y + j, load(x + j));
         if (rest) store_some(y + whole, load_some(x + whole, rest), rest);
       } else if (step == 2) {
-#pragma GCC ivdep
+        ACCEL_IVDEP
         for (int64_t j = 0; j < n; ++j) y[j] = x[2 * j];
       } else {
         for (int64_t j = 0; j < n; ++j) y[j] = x[j * step];

@@ -23,7 +23,7 @@ __attribute__((always_inline)) static inline void for_units(int64_t k, int64_t v
     } else if (across == 1) {
       // Up to here, a whole vector from each step of k lies between the first and the last element of the panel.
       const int64_t whole = lanes == kE ? k : along >= kE ? k - 1 : 0;
-      Vector<Unit> keep;
+      Vector<Unit> keep = {};
       for (int l = 0; l < kE; ++l) keep[l] = l < lanes ? ~Unit(0) : Unit(0);
       for (int64_t p = 0; p < k; p += kGroup) {
         Stored copies[kGroup][kE];

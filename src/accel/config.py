@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from . import _core
 from .errors import ConfigError, shown
+from .system import memory_bytes
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,8 @@ def _bytes(text: str) -> int:
 def _pool(limit: int | None) -> None:
     """Sets the limit of the pool of host memory; None: an eighth of the machine's memory."""
     if limit is None:
-        try:
-            limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 8
-        except (ValueError, OSError):
-            limit = 1 << 30
+        memory = memory_bytes()
+        limit = 1 << 30 if memory is None else memory // 8
     _core.set_idle_limit(min(limit, 1 << 62))
 
 
@@ -226,6 +225,11 @@ def set_environment(name: str, value: str | None) -> None:
         os.environ.pop(name, None)
     else:
         os.environ[name] = value
+
+
+def child_environment(without: Iterable[str] = ()) -> dict[str, str]:
+    """The environment for a child process, but for the variables named."""
+    return {name: value for name, value in os.environ.items() if name not in without}
 
 
 class Config:

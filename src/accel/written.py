@@ -23,6 +23,7 @@ def write_whole(path: str | Path, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+                file.close()  # Windows replaces nothing by a file that is open
                 os.chmod(file.name, 0o644)  # the file is made to be shared
                 os.replace(file.name, target)
             except BaseException:

@@ -13,6 +13,7 @@ from typing import Any
 from ..config import Settings, config, environment, positive
 from ..errors import BackendUnavailableError, ConfigError
 from ..packages import SOURCE
+from ..system import memory_bytes
 from .base import Backend, Call, HostDevice, Prepared, one_launch
 from .cpu_quota import quota
 
@@ -85,13 +86,6 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
-
-
 class CpuBackend(Backend):
     """One device, ``cpu``: all the cores that this process may use."""
 
@@ -105,7 +99,7 @@ class CpuBackend(Backend):
             kind="cpu",
             description=_processor(),
             vendor="",
-            memory=_memory(),
+            memory=memory_bytes(),
             details={"instruction sets": ", ".join(native().isas()), "cores": usable_cores()},
         )
 

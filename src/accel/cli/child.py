@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+from ..config import child_environment
+
 _children: set[subprocess.Popen] = set()
 
 
@@ -14,10 +16,9 @@ def find(arguments: list[str], without: list[str], timeout: float) -> dict[str, 
     """What `accel.cli.probe` found: its lines, exit code (negative: the signal; None: out of time) and last words.
 
     without: environment variables that the child must not see."""
-    hidden = [word for name in without for word in ("-u", name)]
-    command = [*(["env", *hidden] if hidden else []), sys.executable, "-P", "-m", "accel.cli.probe", *arguments]
+    command = [sys.executable, "-P", "-m", "accel.cli.probe", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8", "errors": "replace"}
-    with subprocess.Popen(command, **pipes) as process:
+    with subprocess.Popen(command, env=child_environment(without), **pipes) as process:
         _children.add(process)
         try:
             out, err = process.communicate(timeout=timeout)
