@@ -1,10 +1,12 @@
 """Times models beside themselves after `accel.torch.optimize`, on the CPU.
 
     python -m examples.optimized --threads 1
+    python -m examples.optimized --threads 1 --inductor
 
 Each row times torch eager and the optimised model in turn; what is printed is the median of the rounds in milliseconds
-and of eager's time over the other's (above 1: accel is faster). Models are built from configurations of transformers
-and of torch alone, with drawn weights.
+and of eager's time over the other's (above 1: accel is faster). With --inductor torch's own torch.compile(model) takes
+turns with them, which needs a C++ compiler and some minutes. Models are built from configurations of transformers and
+of torch alone, with drawn weights.
 """
 
 from __future__ import annotations
@@ -25,19 +27,21 @@ import accel.torch
 
 
 class Row(NamedTuple):
-    """One model at one work. tolerance: how far the results of both may be apart; None: the weights are others."""
+    """One model at one work. same: whether accel's weights are eager's, whose result its own is then compared with."""
 
     name: str
     eager: Callable[[], Any]
     optimised: Callable[[], Any]
-    tolerance: float | None = 1e-3
+    inductor: Callable[[], Any]
+    same: bool
 
 
 def rows_of(
     name: str, model: nn.Module, call: Callable[[nn.Module], Any], weights: Any = None, train: bool = False
 ) -> Iterator[Row]:
-    ours = copy.deepcopy(model)
+    ours, compiled = copy.deepcopy(model), copy.deepcopy(model)
     accel.torch.optimize(ours, weights=weights)
+    compiled.compile()  # when it is first called
 
     def step(model: nn.Module) -> torch.Tensor:
         if not train:
@@ -48,7 +52,7 @@ def rows_of(
         y.square().mean().backward()
         return y.detach()
 
-    yield Row(name, lambda: step(model), lambda: step(ours), None if weights else 1e-3)
+    yield Row(name, lambda: step(model), lambda: step(ours), lambda: step(compiled), weights is None)
 
 
 def bert() -> Iterator[Row]:
@@ -132,32 +136,43 @@ def timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def measured(row: Row, seconds: float) -> tuple[float, float, float]:
-    """Medians of eager and optimised, in seconds, and of the rounds' ratios."""
-    expected, result = row.eager(), row.optimised()
-    if row.tolerance is not None:
-        torch.testing.assert_close(result, expected, rtol=row.tolerance, atol=row.tolerance)
-    rounds: list[tuple[float, float]] = []
+def measured(row: Row, seconds: float, inductor: bool) -> tuple[list[float], list[float]]:
+    """Median seconds of eager, optimised and, if asked for, inductor; and of the rounds' ratios of the first and the
+    last to optimised."""
+    calls = [row.eager, row.optimised, *([row.inductor] if inductor else [])]
+    expected, result, *others = [call() for call in calls]
+    for each in [result, *others] if row.same else others:
+        torch.testing.assert_close(each, expected, rtol=1e-3, atol=1e-3)
+    rounds: list[list[float]] = []
     end = time.perf_counter() + seconds
     while len(rounds) < 5 or time.perf_counter() < end:
-        rounds.append((timed(row.eager), timed(row.optimised)))
-    eager, optimised = zip(*rounds, strict=True)
-    return statistics.median(eager), statistics.median(optimised), statistics.median(a / b for a, b in rounds)
+        rounds.append([timed(call) for call in calls])
+    peers = [k for k in range(len(calls)) if k != 1]
+    medians = [statistics.median(each) for each in zip(*rounds, strict=True)]
+    return medians, [statistics.median(each[k] / each[1] for each in rounds) for k in peers]
 
 
 @click.command()
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of both.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of all.")
 @click.option("--seconds", type=click.FloatRange(0), default=3.0, show_default=True, help="Of each row, at least.")
-def main(threads: int, seconds: float) -> None:
+@click.option("--inductor", is_flag=True, help="Time torch.compile(model) too.")
+def main(threads: int, seconds: float, inductor: bool) -> None:
     """Prints a table, in the form of Markdown."""
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    click.echo("| model | eager ms | optimised ms | ratio |")
-    click.echo("|---|---|---|---|")
+    head = ["model", "eager ms", "optimised ms", *(["inductor ms"] if inductor else []), "of eager"]
+    head += ["of inductor"] if inductor else []
+    click.echo(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     with accel.config(num_threads=threads, device="cpu"):
-        for row in itertools.chain(bert(), llama(), resnet(), decode()):
-            eager, ours, ratio = measured(row, seconds)
-            click.echo(f"| {row.name} | {1e3 * eager:.2f} | {1e3 * ours:.2f} | {ratio:.2f} |")
+        for rows in (itertools.chain(bert(), llama(), resnet()), decode()):
+            of_all = []
+            for row in rows:
+                medians, ratios = measured(row, seconds, inductor)
+                of_all.append(ratios)
+                cells = [row.name, *(f"{1e3 * each:.2f}" for each in medians), *(f"{each:.2f}" for each in ratios)]
+                click.echo(f"| {' | '.join(cells)} |")
+            means = [f"{statistics.geometric_mean(each):.2f}" for each in zip(*of_all, strict=True)]
+            click.echo(f"| geometric mean {'| ' * (len(head) - len(means))}{' | '.join(means)} |")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 namespace accel::core {
 
-inline constexpr int kMaxParts = 9;
+inline constexpr int kMaxParts = 10;
 
 struct Callable {
   PyObject_HEAD vectorcallfunc vectorcall;

@@ -13,6 +13,7 @@
 #include "elements.hpp"
 #include "ending.hpp"
 #include "environment.hpp"
+#include "exchange.hpp"
 #include "gpu_launch.hpp"
 #include "memo.hpp"
 #include "plan.hpp"
@@ -108,6 +109,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, m) {
   m.attr("Plan") = checked(make_plan_type());
   m.attr("GpuLaunch") = checked(make_gpu_launch_type());
   m.attr("Door") = checked(make_door_type());
+  m.attr("Exchange") = checked(make_exchange_type());
   m.attr("Memo") = checked(make_memo_type());
   m.attr("View") = checked(make_view_type());
   m.attr("Take") = checked(make_take_type());

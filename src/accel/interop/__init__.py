@@ -224,11 +224,25 @@ def _enter(spec: Any, operands: tuple[Any, ...], params: Any) -> Any:
 
 _scalars: Cache[tuple[Any, ...], Array] = Cache(512)
 
+EXCHANGES: dict[type, Any] = {}
+"""By the types of tensors whose library lets C++ read and make them (DLPack 1.2): the `_core.Exchange` that does. The
+library's module of this package puts it here."""
+
 enter = _core.Door(
-    dispatch.call, _enter, to_numpy, config.scope, config.snapshots, DEFAULTS, BY_NUMPY, layout.INTERNED, _scalars
+    dispatch.call,
+    _enter,
+    to_numpy,
+    config.scope,
+    config.snapshots,
+    DEFAULTS,
+    BY_NUMPY,
+    layout.INTERNED,
+    _scalars,
+    EXCHANGES,
 )
-"""enter(spec, operands, params=None): what a public function does whose operands go to its op as they are. `Array`s or
-plain NumPy arrays, and Python scalars beside them that were met before, take a short way; `_enter` does the rest."""
+"""enter(spec, operands, params=None): what a public function does whose operands go to its op as they are. `Array`s,
+plain NumPy arrays or plain tensors of the host, and Python scalars beside them that were met before, take a short way;
+`_enter` does the rest."""
 
 
 def scalars(op: str, names: tuple[str, ...], operands: list[Any]) -> list[Array]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
+from .. import _core
 from ..array import Array
 from ..backends.base import Device, HostBuffer
 from ..conversion import from_numpy, to_numpy
@@ -18,6 +19,8 @@ from ..devices import device as device_named
 from ..dtypes import BFLOAT16, DTYPES, DType
 from ..errors import ArgumentError, DeviceError, DtypeError
 from ..layout import Shape, layout, span
+from . import EXCHANGES
+from .dlpack import BFLOAT, UINT
 
 _DTYPES: dict[torch.dtype, DType] = {
     getattr(torch, name): row for name, row in DTYPES.items() if hasattr(torch, name)
@@ -246,6 +249,43 @@ def device_of(value: torch.Tensor) -> Device | None:
     if not value.is_cuda:
         raise DeviceError(f"a tensor on {value.device}: accel reaches CUDA and ROCm tensors; move it with .cpu()")
     return _gpu(value.device.index)
+
+
+def _end_of_storage(value: torch.Tensor) -> int | None:
+    """The address behind the storage of a plain CPU tensor of which nothing records what is computed, as `_plain` asks
+    for; None for every other one."""
+    if (
+        not value.is_cpu
+        or _keys(value).raw_repr() | _added().raw_repr() | _OPTIONAL["CPU"] != _ALL["CPU"]
+        or (value.requires_grad and torch.is_grad_enabled())
+        or getattr(forward_ad, "_current_level", -1) >= 0
+    ):
+        return None
+    storage = value.untyped_storage()
+    return storage.data_ptr() + storage.nbytes()
+
+
+_CODES = {"i": 0, "u": UINT, "f": 2, "c": 5, "b": 6}
+"""DLDataTypeCode by the kind of a dtype."""
+
+
+def _exchange() -> _core.Exchange | None:
+    """What the door's short way knows of tensors; None where torch is older than 2.10, or has another DLPack."""
+    capsule = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+    if capsule is None:
+        return None
+    numbers = {
+        dtype: (BFLOAT if dtype is BFLOAT16 else _CODES[dtype.kind]) << 8 | 8 * dtype.itemsize for dtype in _TORCH
+    }
+    dtypes = {**numbers, **{number: dtype for dtype, number in numbers.items()}}
+    try:
+        return _core.Exchange(capsule, _end_of_storage, dtypes, _cpu_tensor)
+    except BufferError:
+        return None
+
+
+if (_its := _exchange()) is not None:
+    EXCHANGES.update(dict.fromkeys((torch.Tensor, *KINDS), _its))
 
 
 @cache
