@@ -51,6 +51,7 @@ _UNRECORDED = _mask(
 )
 _ALL = {kind: _PLAIN[kind] | _UNRECORDED for kind in _MEMORY}
 _OPTIONAL = {kind: _ALL[kind] & ~_MEMORY[kind] for kind in _MEMORY}
+_ALL_CPU, _OPTIONAL_CPU = _ALL["CPU"], _OPTIONAL["CPU"]
 _keys, _added = torch._C._dispatch_keys, torch._C._dispatch_tls_local_include_set
 
 
@@ -255,8 +256,7 @@ def _end_of_storage(value: torch.Tensor) -> int | None:
     """The address behind the storage of a plain CPU tensor of which nothing records what is computed, as `_plain` asks
     for; None for every other one."""
     if (
-        not value.is_cpu
-        or _keys(value).raw_repr() | _added().raw_repr() | _OPTIONAL["CPU"] != _ALL["CPU"]
+        _keys(value).raw_repr() | _added().raw_repr() | _OPTIONAL_CPU != _ALL_CPU
         or (value.requires_grad and torch.is_grad_enabled())
         or getattr(forward_ad, "_current_level", -1) >= 0
     ):
