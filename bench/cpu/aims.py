@@ -98,12 +98,12 @@ def _reduction(kind: str, dtype: str, aim: float) -> Row:
     )
 
 
-def _overhead(op: str, kind: str) -> Row:
+def _overhead(op: str, kind: str, aim: float = 1) -> Row:
     return Row(
         f"overhead-{op}-{kind.lower()}",
         f"{op} of 4x4 {kind}s, against torch's call",
         partial(overhead.overhead, op, kind),
-        1,
+        aim,
         peers=("torch",),
     )
 
@@ -187,6 +187,9 @@ ROWS: tuple[Row, ...] = (
     _overhead("add", "ndarray"),
     _overhead("matmul", "ndarray"),
     _overhead("linear", "ndarray"),
+    _overhead("add", "Tensor", 0.2),
+    _overhead("matmul", "Tensor", 0.2),
+    _overhead("linear", "Tensor", 0.2),
     Row(
         "overhead-views",
         "views of a 4x4 Array: transpose, row, block, other shapes, against NumPy's and torch's",

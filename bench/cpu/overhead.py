@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import add, expand_dims, matmul, nn, permute_dims, reshape
+from ...errors import UnsupportedError
 from .case import Calls, Case
 from .data import Data
 
@@ -15,20 +16,23 @@ SIDE = 4
 
 
 def overhead(op: str, kind: str) -> list[Case]:
-    """op: add, matmul or linear. kind of the operands that accel takes: Array or ndarray. torch takes tensors."""
+    """op: add, matmul or linear. kind of the operands that accel takes: Array, ndarray or Tensor. torch takes
+    tensors."""
     function = {"add": add, "matmul": matmul, "linear": nn.linear}[op]
     of_numpy = {"add": np.add, "matmul": np.matmul, "linear": lambda x, weight: x @ weight.T}[op]
 
     def build(data: Data) -> Calls:
         x, y = (data.array("float32", (SIDE, SIDE), key=key) for key in (0, 1))
-        a, b = data.accel(x, y) if kind == "Array" else (x, y)
+        if kind == "Tensor" and data.torch is None:
+            raise UnsupportedError("tensors need torch")
+        a, b = {"Array": data.accel, "ndarray": lambda *given: given, "Tensor": data.tensors}[kind](x, y)
         peers = {"numpy": lambda: of_numpy(x, y)}
         if data.torch is not None:
             library = data.torch.nn.functional if op == "linear" else data.torch
             (s, t), of_torch = data.tensors(x, y), getattr(library, op)
             peers["torch"] = lambda: of_torch(s, t)
         return Calls(
-            lambda: function(a, b), peers, lambda: of_numpy(x.astype(np.float64), y.astype(np.float64)), lambda z: z
+            lambda: function(a, b), peers, lambda: of_numpy(x.astype(np.float64), y.astype(np.float64)), np.asarray
         )
 
     return [Case(f"{op} {SIDE}x{SIDE} {kind}", "float32", build)]
