@@ -77,8 +77,9 @@ def test_what_a_sum_ships():
     n = 20 * BLOCK
     d = ad.from_array(numbers(6, (n,), "float32"), 5 * BLOCK + 100)
     graph = dict(ad.sum(d).grid.graph)
-    cuts = [task for task in graph.values() if getattr(task, "func", None) is ad.work.cut]
-    travelled = sum(stop - start for task in cuts for ((start, stop),) in [task.args[0]])
+    works = [task.args for task in graph.values() if getattr(task, "func", None) is ad.work.named]
+    cuts = [spans for _, function, spans, *_ in works if function is ad.work.cut]
+    travelled = sum(stop - start for ((start, stop),) in cuts)
     assert travelled == 3 * BLOCK  # of the three blocks that a border cuts
 
 

@@ -19,7 +19,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from accel.interop import torch as torch_arrays  # noqa: E402
 
 NAMES = tuple(row.name for row in torch_arrays._TORCH)
-EXCHANGE = interop.EXCHANGES.get(torch.Tensor)
+interop.load_libraries()
+EXCHANGE = torch_arrays.EXCHANGE
 
 pytestmark = pytest.mark.skipif(EXCHANGE is None, reason="this torch has no __dlpack_c_exchange_api__")
 
@@ -56,8 +57,8 @@ def seen(monkeypatch):
         said.append("restored")
         return torch_arrays._cpu_tensor(array)
 
-    numbers = {row: (4 if row.name == "bfloat16" else torch_arrays._CODES[row.kind]) << 8 | 8 * row.itemsize for row in
-               torch_arrays._TORCH}  # fmt: skip
+    codes = torch_arrays._CODES
+    numbers = {row: (codes.get(row.name) or codes[row.kind]) << 8 | 8 * row.itemsize for row in torch_arrays._TORCH}
     numbers |= {number: row for row, number in list(numbers.items())}
     its = _core.Exchange(torch.Tensor.__dlpack_c_exchange_api__, end, numbers, restore)
     monkeypatch.setitem(interop.EXCHANGES, torch.Tensor, its)

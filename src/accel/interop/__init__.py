@@ -81,6 +81,11 @@ KNOWN: dict[type, Any] = {}
 """The modules of this package by the types of arrays that were met, NumPy's left out."""
 
 
+EXCHANGES: dict[type, Any] = {}
+"""By the types of tensors whose library lets C++ read and make them (DLPack 1.2): the `_core.Exchange` that does, which
+the module of this package has as ``EXCHANGE``."""
+
+
 def _imported() -> Iterator[tuple[type, str]]:
     """The arrays' class of each framework that the caller has imported, and the name of the module that knows it."""
     for framework, kind, name in (("torch", "Tensor", "torch"), ("pyopencl.array", "Array", "pyopencl")):
@@ -98,7 +103,10 @@ def load_libraries() -> None:
 def _known(base: type, name: str) -> Any:
     """The module of this package of that name, known from now on by its arrays' class and by those of its ``KINDS``."""
     module = importlib.import_module(f".{name}", __name__)
-    KNOWN.update(dict.fromkeys((base, *getattr(module, "KINDS", ())), module))
+    kinds = (base, *getattr(module, "KINDS", ()))
+    KNOWN.update(dict.fromkeys(kinds, module))
+    if (exchange := getattr(module, "EXCHANGE", None)) is not None:
+        EXCHANGES.update(dict.fromkeys(kinds, exchange))
     return module
 
 
@@ -223,10 +231,6 @@ def _enter(spec: Any, operands: tuple[Any, ...], params: Any) -> Any:
 
 
 _scalars: Cache[tuple[Any, ...], Array] = Cache(512)
-
-EXCHANGES: dict[type, Any] = {}
-"""By the types of tensors whose library lets C++ read and make them (DLPack 1.2): the `_core.Exchange` that does. The
-library's module of this package puts it here."""
 
 enter = _core.Door(
     dispatch.call,

@@ -19,8 +19,6 @@ from ..devices import device as device_named
 from ..dtypes import BFLOAT16, DTYPES, DType
 from ..errors import ArgumentError, DeviceError, DtypeError
 from ..layout import Shape, layout, span
-from . import EXCHANGES
-from .dlpack import BFLOAT, UINT
 
 _DTYPES: dict[torch.dtype, DType] = {
     getattr(torch, name): row for name, row in DTYPES.items() if hasattr(torch, name)
@@ -265,8 +263,8 @@ def _end_of_storage(value: torch.Tensor) -> int | None:
     return storage.data_ptr() + storage.nbytes()
 
 
-_CODES = {"i": 0, "u": UINT, "f": 2, "c": 5, "b": 6}
-"""DLDataTypeCode by the kind of a dtype."""
+_CODES = {"i": 0, "u": 1, "f": 2, "bfloat16": 4, "c": 5, "b": 6}
+"""DLDataTypeCode by the name of a dtype, or by its kind."""
 
 
 def _exchange() -> _core.Exchange | None:
@@ -274,9 +272,8 @@ def _exchange() -> _core.Exchange | None:
     capsule = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
     if capsule is None:
         return None
-    numbers = {
-        dtype: (BFLOAT if dtype is BFLOAT16 else _CODES[dtype.kind]) << 8 | 8 * dtype.itemsize for dtype in _TORCH
-    }
+    codes = {dtype: _CODES.get(dtype.name) or _CODES[dtype.kind] for dtype in _TORCH}
+    numbers = {dtype: code << 8 | 8 * dtype.itemsize for dtype, code in codes.items()}
     dtypes = {**numbers, **{number: dtype for dtype, number in numbers.items()}}
     try:
         return _core.Exchange(capsule, _end_of_storage, dtypes, _cpu_tensor)
@@ -284,8 +281,7 @@ def _exchange() -> _core.Exchange | None:
         return None
 
 
-if (_its := _exchange()) is not None:
-    EXCHANGES.update(dict.fromkeys((torch.Tensor, *KINDS), _its))
+EXCHANGE = _exchange()
 
 
 @cache
