@@ -4,7 +4,8 @@
 
 Two workers of one thread. A task: chunks of one element, so many and four times as many, from the call to the end of
 the last one; the difference by their number. Describing: what the client takes to make the tasks of a function of
-elements, alone. A byte: an array on one worker that the other one asks for, of 64 KiB and of 64 MiB.
+elements, alone. A byte: a function of an array's elements on the other worker than the array's, less the same on its
+own, of 64 KiB and of 64 MiB.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from itertools import count
 
 import click
+
+from .chunked import once
 
 
 @click.command()
@@ -35,19 +38,22 @@ def main(tasks: int, rounds: int) -> None:
         ad.check(client)
         first, second = client.scheduler_info()["workers"]
 
-        def many(n: int) -> None:
-            wait(client.persist(ad.zeros(n, chunks=1)))
+        def many(n: int) -> float:
+            return once(client, lambda: ad.zeros(n, chunks=1))
 
-        def described(n: int) -> None:
-            ad.exp(ad.zeros(n, chunks=1))
-
-        def moved(n: int) -> float:
-            x = client.persist(ad.ones(n // 4, chunks=-1), workers=[first])
-            wait(x)
+        def described(n: int) -> float:
             begun = time.perf_counter()
-            wait(client.persist(ad.sum(x), workers=[second]))
+            ad.exp(ad.zeros(n, chunks=1))
             return time.perf_counter() - begun
 
+        def moved(n: int) -> float:
+            elements = ad.random.default_rng(next(seeds)).standard_normal(n // 4, chunks=-1)  # which no worker has yet
+            x = client.persist(elements, workers=[first])
+            wait(x)
+            here, there = (once(client, lambda: ad.negative(x), workers=[worker]) for worker in (first, second))
+            return there - here
+
+        seeds = count()
         small, large = 1 << 16, 1 << 26
         for f, n in ((many, tasks), (described, tasks), (moved, small)):
             f(n)
@@ -56,21 +62,13 @@ def main(tasks: int, rounds: int) -> None:
         low, high = map(statistics.median, times)
         click.echo(f"a task, from the client to its end      {1e6 * task:9.0f} us")
         click.echo(f"of which two layers of tasks described  {1e6 * making:9.0f} us")
-        click.echo(f"an array of 64 KiB asked for, and a sum {1e3 * low:9.2f} ms")
+        click.echo(f"an array of 64 KiB asked for            {1e3 * low:9.2f} ms")
         click.echo(f"bytes from worker to worker             {(large - small) / max(high - low, 1e-9) / 1e6:9.0f} MB/s")
 
 
-def _slope(f: Callable[[int], Any], few: int, many: int, rounds: int) -> float:
-    """Seconds that one more costs."""
-    found = []
-    for _ in range(rounds):
-        times = []
-        for n in (few, many):
-            begun = time.perf_counter()
-            f(n)
-            times.append(time.perf_counter() - begun)
-        found.append((times[1] - times[0]) / (many - few))
-    return statistics.median(found)
+def _slope(f: Callable[[int], float], few: int, many: int, rounds: int) -> float:
+    """Seconds that one more costs, by what f says that so many take."""
+    return statistics.median((f(many) - f(few)) / (many - few) for _ in range(rounds))
 
 
 if __name__ == "__main__":

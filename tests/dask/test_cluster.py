@@ -1,5 +1,6 @@
 """Processes of `distributed`: the same bits on two workers, who is refused, and a worker that dies."""
 
+import gc
 import os
 import signal
 import sys
@@ -40,6 +41,23 @@ def test_two_processes_give_the_bits_of_one(client):
     assert equal_bits(first.result(), accel.sum(accel.exp2(x)))
     assert equal_bits(second.result(), accel.nn.softmax(x, axis=1))
     assert equal_bits(kept.to_numpy(scheduler="distributed"), accel.exp2(x))
+
+
+def test_results_go_with_their_collection(client):
+    """At once, and not when Python looks for circles: workers keep them until then."""
+    gc.collect()
+    gc.disable()
+    try:
+        kept = client.persist(ad.exp(ad.ones((4, 4), chunks=2)))
+        wait(kept)
+        assert len(client.futures) == 4
+        del kept
+        end = time.monotonic() + 10
+        while client.futures and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not client.futures
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow

@@ -52,9 +52,13 @@ class Grid(Symbol):
     """As a `Tracer` has it: what is described here does not end."""
 
     def __init__(self, name: str, chunks: Chunks, dtype: DType, graph: HighLevelGraph | None) -> None:
-        super().__init__(self)
         self.name, self.chunks, self.dtype, self.graph = name, chunks, dtype, graph
         self.origin: tuple[Grid, int] | None = None  # the complex grid of which this is the real, 0, or other, 1, part
+
+    @property
+    def tracer(self) -> Any:
+        """Itself: not kept, as a grid in a circle would hold Dask's futures until Python looks for circles."""
+        return self
 
     def __reduce__(self) -> Any:
         return Grid, (self.name, self.chunks, self.dtype, self.graph)

@@ -51,3 +51,24 @@ def test_a_slow_link_is_waited_for():
     graph = crowd.graph_of(crowd.jobs(40)["sort of rows in 10 chunks"], 1e12, 1e12)
     fast, slow = (asyncio.run(crowd.simulated(graph, 4, 1e-4, bandwidth)) for bandwidth in (1e10, 1e8))
     assert slow.seconds > fast.seconds + 0.5 * slow.nbytes / 4 / 1e8
+
+
+def test_each_run_computes_anew():
+    """A result of the same name that is still there would take no time."""
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set({"distributed.worker.daemon": False}),
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        ad.check(client)
+        x = ad.ones((4, 4), chunks=2)
+        for _ in range(2):
+            assert chunked.once(client, lambda: ad.exp(x)) > 0
+            assert not client.futures
+        kept = client.persist(ad.exp(x))
+        assert client.futures
+        with pytest.raises(RuntimeError, match="still kept"):
+            chunked.once(client, lambda: ad.exp(x), patience=0.1)
+        del kept
