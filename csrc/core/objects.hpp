@@ -64,6 +64,16 @@ inline bool find_element(const Api& api, PyObject* array, Py_ssize_t more, int s
   return reinterpret_cast<uintptr_t>(found) % static_cast<unsigned>(size) == 0;
 }
 
+/// The tp_dealloc of a type that the garbage collector knows, by its tp_clear.
+template <int (*Clear)(PyObject*)>
+void deallocate(PyObject* self) {
+  PyTypeObject* const type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  Clear(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
 /// One reference, dropped at the end of its scope.
 class Ref {
  public:

@@ -57,10 +57,7 @@ def seen(monkeypatch):
         said.append("restored")
         return torch_arrays._cpu_tensor(array)
 
-    codes = torch_arrays._CODES
-    numbers = {row: (codes.get(row.name) or codes[row.kind]) << 8 | 8 * row.itemsize for row in torch_arrays._TORCH}
-    numbers |= {number: row for row, number in list(numbers.items())}
-    its = _core.Exchange(torch.Tensor.__dlpack_c_exchange_api__, end, numbers, restore)
+    its = _core.Exchange(torch.Tensor.__dlpack_c_exchange_api__, end, torch_arrays._DLPACK, restore)
     monkeypatch.setitem(interop.EXCHANGES, torch.Tensor, its)
     monkeypatch.setitem(interop.EXCHANGES, torch.nn.Parameter, its)
     return said

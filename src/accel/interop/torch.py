@@ -265,6 +265,11 @@ def _end_of_storage(value: torch.Tensor) -> int | None:
 
 _CODES = {"i": 0, "u": 1, "f": 2, "bfloat16": 4, "c": 5, "b": 6}
 """DLDataTypeCode by the name of a dtype, or by its kind."""
+_NUMBERS: dict[DType, int] = {
+    dtype: (_CODES.get(dtype.name) or _CODES[dtype.kind]) << 8 | 8 * dtype.itemsize for dtype in _TORCH
+}
+_DLPACK: dict[DType | int, int | DType] = {**_NUMBERS, **{number: dtype for dtype, number in _NUMBERS.items()}}
+"""DLPack's code and bits of dtypes, and back, as `_core.Exchange` wants them."""
 
 
 def _exchange() -> _core.Exchange | None:
@@ -272,11 +277,8 @@ def _exchange() -> _core.Exchange | None:
     capsule = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
     if capsule is None:
         return None
-    codes = {dtype: _CODES.get(dtype.name) or _CODES[dtype.kind] for dtype in _TORCH}
-    numbers = {dtype: code << 8 | 8 * dtype.itemsize for dtype, code in codes.items()}
-    dtypes = {**numbers, **{number: dtype for dtype, number in numbers.items()}}
     try:
-        return _core.Exchange(capsule, _end_of_storage, dtypes, _cpu_tensor)
+        return _core.Exchange(capsule, _end_of_storage, _DLPACK, _cpu_tensor)
     except BufferError:
         return None
 
