@@ -1,5 +1,6 @@
-"""Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md, and of the commands:
-reference/cli.md; and README's figure, from bench/results. With --check, fails where one is stale.
+"""Writes the pages of docs/ that follow from tables: functions.md, ops.md, settings.md; of the commands:
+reference/cli.md; of the sources: reference/messages.md; and README's figure, from bench/results. With --check, fails
+where one is stale.
 
 python docs/generate.py [--check]
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import click
 from figure import figure
+from messages import messages_page
 
 from accel.cli import commands
 from accel.config import OPTIONS
@@ -151,6 +153,7 @@ PAGES = {
     "_static/bits-and-speed.svg": figure,
     "functions.md": functions_page,
     "reference/cli.md": cli_page,
+    "reference/messages.md": messages_page,
     "ops.md": ops_page,
     "settings.md": settings_page,
 }

@@ -169,6 +169,30 @@ def test_the_catalogue_has_every_class_of_errors():
     assert undescribed(cut, names) == {"LinAlgError"}, "control: no remedy"
 
 
+def unlisted(page: str, listed: dict[str, list[re.Pattern[str]]]) -> list[str]:
+    """Messages that a page shows and that are not among those listed for their class."""
+    shown = re.findall(r"^(?:accel\.errors\.)?(\w+Error): (?!\.\.\.$)(.*)$", page, re.MULTILINE)
+    assert len(shown) > 15
+    return [text for name, text in shown if not any(m.fullmatch(text) for m in listed.get(name, []))]
+
+
+def test_every_message_that_is_shown_is_listed():
+    """The list of messages is read from the sources, these from what examples raised."""
+    page = (DOCS / "reference" / "messages.md").read_text(encoding="utf-8")
+    listed: dict[str, list[re.Pattern[str]]] = {}
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        texts = re.findall(r"^\| (`+) ?(.*?) ?\1 \|", section, re.MULTILINE)
+        parts = [re.split(r"\{[^}]*\}", text.replace("\\|", "|")) for _, text in texts]
+        listed[section.split()[0]] = [re.compile(".*".join(map(re.escape, each)), re.DOTALL) for each in parts]
+    assert sum(map(len, listed.values())) > 800
+    errors = (DOCS / "reference" / "errors.md").read_text(encoding="utf-8")
+    assembled = ["elements cannot be read while a function is traced", "take: indices: 5 is out of range"]
+    missing = unlisted(errors, listed)
+    assert all(any(text.startswith(part) for part in assembled) for text in missing) and len(missing) == len(assembled)
+    other = errors.replace("columns meet", "columns met").replace("errors.RangeError", "errors.AxisError")
+    assert len(unlisted(other, listed)) == len(missing) + 2, "control: other words, and another class"
+
+
 def unknown(text: str) -> set[str]:
     """Names ``accel.x`` in code that are none. A trailing dot or star stands for what follows."""
     names = {name.rstrip(".") for name in re.findall(r"(?<![\w/.@-])accel(?:\.\w+)+\.?(?!\w|\.?\*)", text)}
