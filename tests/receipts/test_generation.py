@@ -17,16 +17,24 @@ from accel.receipts import digest, llama
 from accel.receipts.sampling import Sampler
 
 CONFIG = decoder.Config(11, 16, 12, 1, 4, 2)
+EVERYTHING = decoder.Config(
+    11, 16, 12, 2, 4, 2, tie_word_embeddings=True, head_dim=6, rotary_dim=4, hidden_act="gelu_pytorch_tanh",
+    windows=(2, 0), qkv_bias=True, o_bias=True, mlp_bias=True, qk_norm=True, sandwich_norms=True, fused=True,
+    norm_offset=1.0, embed_scale=4.0, attention_scale=0.5, attn_logit_softcapping=3.0, final_logit_softcapping=2.0,
+    rope_local_theta=50.0, rope_type="yarn", rope_factor=4.0, rope_high=1.0, rope_attention=1.1,
+)  # fmt: skip
+"""What any family has beside Llama's."""
+
 PROMPT = st.lists(st.integers(0, 10), min_size=1, max_size=6)
 
 
-def run(prompts, parameters, piece=None, dtype=accel.float32):
+def run(prompts, parameters, piece=None, dtype=accel.float32, config=CONFIG):
     """The hashes of scores and tokens, by sequence."""
-    weights = {name: accel.astype(w, dtype) for name, w in seeded(decoder.shapes(CONFIG), 5, "cpu").items()}
+    weights = {name: accel.astype(w, dtype) for name, w in seeded(decoder.shapes(config), 5, "cpu").items()}
     found = defaultdict(list)
     with accel.config(numerics="reproducible", device="cpu"):
         arrays = [np.array(prompt) for prompt in prompts]
-        for sequence, _, scores, token in llama.generate(CONFIG, weights, arrays, parameters, piece):
+        for sequence, _, scores, token in llama.generate(config, weights, arrays, parameters, piece):
             found[sequence] += [digest.sha256(np.asarray(scores)), int(token)]
     return [found[i] for i in range(len(prompts))]
 
@@ -39,12 +47,13 @@ SAMPLERS = [{}, {"temperature": 0.8}, {"temperature": 2.0, "top_k": 4}, {"temper
     st.sampled_from(SAMPLERS),
     st.integers(1, 6),
     st.sampled_from([accel.float32, accel.bfloat16]),
+    st.sampled_from([CONFIG, EVERYTHING]),
 )
-def test_neither_batch_padding_nor_cache_change_a_bit(sequences, how, piece, dtype):
+def test_neither_batch_padding_nor_cache_change_a_bit(sequences, how, piece, dtype, config):
     parameters = llama.Parameters(**how, max_new_tokens=3, seeds=tuple(seed for _, seed in sequences))
-    together = run([prompt for prompt, _ in sequences], parameters, piece, dtype)
+    together = run([prompt for prompt, _ in sequences], parameters, piece, dtype, config)
     for (prompt, seed), got in zip(sequences, together, strict=True):
-        assert got == run([prompt], dataclasses.replace(parameters, seeds=(seed,)), None, dtype)[0]
+        assert got == run([prompt], dataclasses.replace(parameters, seeds=(seed,)), None, dtype, config)[0]
 
 
 def test_control_padding_that_is_seen_changes_bits(monkeypatch):

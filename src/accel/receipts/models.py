@@ -118,9 +118,16 @@ def check_inputs(its: Model, given: Mapping[str, Any]) -> None:
 
 
 def as_json(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass, with lists for tuples."""
-    fields = dataclasses.asdict(value)
-    return {name: list(x) if isinstance(x, tuple) else x for name, x in fields.items()}
+    """The fields of a dataclass, with lists for tuples, without those that are as if they were not there."""
+    told = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    untold = {field.name for field in _optional(type(value)) if told[field.name] == field.default}
+    return {name: list(x) if isinstance(x, tuple) else x for name, x in told.items() if name not in untold}
+
+
+def _optional(kind: type) -> list[Any]:
+    """The fields of a dataclass that a document may leave out: what it says of a model has not changed since they are
+    there."""
+    return [field for field in dataclasses.fields(kind) if field.metadata.get("optional")]
 
 
 def from_json(kind: type, value: Mapping[str, Any], where: str) -> Any:
@@ -128,10 +135,11 @@ def from_json(kind: type, value: Mapping[str, Any], where: str) -> Any:
     hints, fields = typing.get_type_hints(kind), {field.name: field for field in dataclasses.fields(kind)}
     if unknown := sorted(value.keys() - fields.keys()):
         raise FileError(f"{where}.{unknown[0]}: there is no such field; expected: {', '.join(fields) or 'none'}")
-    if missing := [name for name in fields if name not in value]:
+    needed = fields.keys() - {field.name for field in _optional(kind)}
+    if missing := [name for name in fields if name in needed and name not in value]:
         raise FileError(f"{where}.{missing[0]}: the field is missing")
     try:
-        return kind(**{name: _typed(hints[name], value[name], f"{where}.{name}") for name in fields})
+        return kind(**{name: _typed(hints[name], value[name], f"{where}.{name}") for name in fields if name in value})
     except FileError:
         raise
     except (AccelError, ValueError, TypeError, ArithmeticError) as error:

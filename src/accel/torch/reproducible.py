@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,18 @@ from ..array import Array
 from ..backends.base import Device
 from ..creation import asarray, device_of
 from ..demo import decoder
-from ..errors import AccelError, ArgumentError, FileError, UnsupportedError, shown
+from ..errors import ArgumentError, FileError, UnsupportedError, shown
 from ..receipts import llama, models, recorded, running
 from ..receipts.sampling import Sampler
 from ..receipts.weights import fit
-
-OTHERWISE = {
-    "hidden_act": "silu",
-    "rope_scaling": None,
-    "attention_bias": False,
-    "mlp_bias": False,
-    "sliding_window": None,
-    "clip_qkv": None,
-}
-"""What other fields of a configuration have to be, where they are there: the decoder here is no other."""
+from .family import configuration
 
 NEAR = {torch.float32: 1e-3, torch.float64: 1e-3, torch.float16: 3e-2, torch.bfloat16: 2e-1}
 """How far scores may be from the model's own, relative to them in the Euclidean norm, to be taken for the same
 function. A wrong factor or activation is far beyond; what is left is the model's own rounding."""
+
+TOKENS, WINDOW = 8, 64
+"""How many tokens' scores are compared, and up to which window so many behind it."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +106,10 @@ class Reproducible:
 def reproducible(model: torch.nn.Module, device: str | Device | None = None) -> Reproducible:
     """A causal language model of the Llama family as a decoder whose tokens and scores have the same bits everywhere.
 
-    model: with Hugging Face's names of weights and of the configuration's fields (LlamaForCausalLM, and what else is
-    the same function), in evaluation mode. It is recognised by these, and by the scores of a few tokens, which have to
-    be near its own; it is left as it is, and what is done to it later changes nothing here. device: where accel
+    model: with Hugging Face's names of weights and of the configuration's fields, in evaluation mode: Llama, Mistral,
+    Qwen2, Qwen3, Phi-3, Gemma, Gemma 2, the text models of Gemma 3, and what else is one of these functions; places may
+    be stretched ("linear", "llama3", "yarn"). It is recognised by these names, and by the scores of a few tokens, which
+    have to be near its own; it is left as it is, and what is done to it later changes nothing here. device: where accel
     computes, None for the default device; the weights are copied there.
     Sequences of a batch are given by where they begin, not by masked keys, and each is computed as it is alone.
     Raises ArgumentError for what is no such model in evaluation mode, UnsupportedError, which names the field of the
@@ -125,12 +120,13 @@ def reproducible(model: torch.nn.Module, device: str | Device | None = None) -> 
     if model.training:
         raise ArgumentError("model: it is in training mode; call model.eval() first")
     where = device_of(device)
-    config = _configuration(model)
-    ignored = models.find("llama").ignored(config)
-    tensors = {name: x for name, x in model.state_dict().items() if not name.endswith(ignored)}
+    tensors = model.state_dict()
     for name, x in tensors.items():
         if x.is_meta or x.layout is not torch.strided or x.is_quantized:
             raise UnsupportedError(f"reproducible: model.{name}: expected a tensor with plain elements, got {_kind(x)}")
+    config = configuration(model, tensors)
+    ignored = models.find("llama").ignored(config)
+    tensors = {name: x for name, x in tensors.items() if not name.endswith(ignored)}
     arrays = {name: asarray(x.detach()) for name, x in tensors.items()}
     try:
         fit({name: (x.shape, x.dtype) for name, x in arrays.items()}, decoder.shapes(config), "reproducible: model: ")
@@ -140,32 +136,6 @@ def reproducible(model: torch.nn.Module, device: str | Device | None = None) -> 
     made = Reproducible(config, weights, _stop(model))
     _recognise(model, made)
     return made
-
-
-def _configuration(model: torch.nn.Module) -> decoder.Config:
-    """The decoder's, from the model's own."""
-    its = getattr(model, "config", None)
-    fields = its.to_dict() if hasattr(its, "to_dict") else its if isinstance(its, Mapping) else vars(its) if its else {}
-    rotary = fields.get("rope_parameters") or {}
-    told = {"rope_theta": rotary["rope_theta"], **fields} if "rope_theta" in rotary else dict(fields)
-    names = [field.name for field in dataclasses.fields(decoder.Config)]
-    if missing := [name for name in names if name not in told]:
-        raise UnsupportedError(f"reproducible: model.config has no {missing[0]}: it is not of the Llama family")
-    heads = told["num_attention_heads"]
-    wanted = {**OTHERWISE, "head_dim": told["hidden_size"] // heads if heads else None}
-    if told.get("head_dim") is None:
-        wanted.pop("head_dim")
-    for name, want in wanted.items():
-        if told.get(name, want) != want:
-            raise UnsupportedError(f"reproducible: model.config.{name}: expected {want!r}, got {shown(told[name])}")
-    if (kind := rotary.get("rope_type", "default")) != "default":
-        raise UnsupportedError(
-            f"reproducible: model.config.rope_parameters.rope_type: expected 'default', got {kind!r}"
-        )
-    try:
-        return models.from_json(decoder.Config, {name: told[name] for name in names}, "model.config")
-    except AccelError as error:
-        raise UnsupportedError(f"reproducible: {error}") from None
 
 
 def _stop(model: torch.nn.Module) -> tuple[int, ...]:
@@ -179,8 +149,8 @@ def _kind(x: torch.Tensor) -> str:
 
 def _recognise(model: torch.nn.Module, made: Reproducible) -> None:
     """Raises UnsupportedError where the model's own scores of a few tokens are not those of the decoder."""
-    count = min(8, made.config.vocab_size)
-    tokens = np.arange(count) * made.config.vocab_size // count
+    count = max([TOKENS, *(n + TOKENS for n in made.config.windows if n <= WINDOW)])
+    tokens = np.arange(count) * max(made.config.vocab_size // count, 1) % made.config.vocab_size
     first = next(model.parameters())
     with torch.no_grad():
         theirs = model(torch.from_numpy(tokens[None]).to(first.device))
@@ -193,6 +163,6 @@ def _recognise(model: torch.nn.Module, made: Reproducible) -> None:
     far = float((ours - theirs).norm() / theirs.norm())
     if not far < NEAR[first.dtype]:
         raise UnsupportedError(
-            f"reproducible: model: its scores of {count} tokens are {far:.2g} of their norm away from a Llama's with "
-            "its weights: it computes something else"
+            f"reproducible: model: its scores of {count} tokens are {far:.2g} of their norm away from this "
+            "decoder's with its weights: it computes something else"
         )
