@@ -12,6 +12,7 @@ import click
 
 import accel
 from accel import Array, nn
+from accel.demo.experts import mixed
 
 from .weights import Shapes, configuration, load, options, seeded, sha256
 
@@ -54,15 +55,12 @@ def forward(config: Config, weights: dict[str, Array], x: Array) -> tuple[Array,
     weights: of `stacked`. Each expert computes its own tokens only, which are brought together for it.
     """
     logits = nn.linear(x, weights["gate"], dtype=accel.float32)
-    shares, chosen = nn.route(logits, config.num_experts_per_tok)
-    numbers = accel.reshape(chosen, (-1,))
-    order = accel.argsort(numbers)
-    counts = accel.sum(numbers[:, None] == accel.arange(config.num_local_experts, device=x.device), axis=0)
-    its = accel.take(x, order // config.num_experts_per_tok, axis=0)
-    gate, value = (nn.grouped_matmul(its, weights[name], counts) for name in ("w1", "w3"))
-    its = nn.grouped_matmul(nn.swiglu(value, gate), weights["w2"], counts)
-    answers = accel.reshape(accel.take(its, accel.argsort(order), axis=0), (*chosen.shape, x.shape[1]))
-    return accel.sum(answers * accel.astype(shares, x.dtype)[:, :, None], axis=1), chosen
+
+    def answer(its: Array, counts: Array) -> Array:
+        gate, value = (nn.grouped_matmul(its, weights[name], counts) for name in ("w1", "w3"))
+        return nn.grouped_matmul(nn.swiglu(value, gate), weights["w2"], counts)
+
+    return mixed(x, logits, config.num_experts_per_tok, answer)
 
 
 @click.command()

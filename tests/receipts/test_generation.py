@@ -24,6 +24,7 @@ EVERYTHING = decoder.Config(
     rope_local_theta=50.0, rope_type="yarn", rope_factor=4.0, rope_high=1.0, rope_attention=1.1,
 )  # fmt: skip
 """What any family has beside Llama's."""
+EXPERTS = decoder.Config(11, 16, 12, 1, 4, 2, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=6)
 
 PROMPT = st.lists(st.integers(0, 10), min_size=1, max_size=6)
 
@@ -47,7 +48,7 @@ SAMPLERS = [{}, {"temperature": 0.8}, {"temperature": 2.0, "top_k": 4}, {"temper
     st.sampled_from(SAMPLERS),
     st.integers(1, 6),
     st.sampled_from([accel.float32, accel.bfloat16]),
-    st.sampled_from([CONFIG, EVERYTHING]),
+    st.sampled_from([CONFIG, EVERYTHING, EXPERTS]),
 )
 def test_neither_batch_padding_nor_cache_change_a_bit(sequences, how, piece, dtype, config):
     parameters = llama.Parameters(**how, max_new_tokens=3, seeds=tuple(seed for _, seed in sequences))

@@ -23,7 +23,7 @@ STRETCHED = {
     "linear": {"factor": 4.0},
     "yarn": {"factor": 32.0, "original_max_position_embeddings": 64},
 }
-NAMES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3", "phi3")
+NAMES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma3", "phi3", "mixtral")
 FAMILIES = {name: families.FAMILIES[name] for name in NAMES}
 FAMILIES |= {
     kind: families.of(
@@ -41,6 +41,10 @@ FAMILIES["gemma2"] = families.of(
 FAMILIES["gemma3 of both kinds of layers"] = families.of(
     "Gemma3ForCausalLM", "Gemma3TextConfig", **families.GROUPED, head_dim=16, sliding_window=4,
     layer_types=["sliding_attention", "full_attention"],
+)  # fmt: skip
+FAMILIES["qwen3_moe"] = families.of(
+    "Qwen3MoeForCausalLM", "Qwen3MoeConfig", **families.GROUPED, head_dim=16, num_experts=6, num_experts_per_tok=2,
+    moe_intermediate_size=20, norm_topk_prob=False, experts_implementation="eager",
 )  # fmt: skip
 
 PROMPTS = [[5, 9, 40, 41, 3, 77, 8, 30, 95, 11, 4], [17, 60], [33, 3, 12, 50, 51, 52]]
@@ -73,7 +77,7 @@ def test_its_own_tokens_and_scores(name):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("name", ["gemma3 of both kinds of layers", "qwen3", "phi3"])
+@pytest.mark.parametrize("name", ["gemma3 of both kinds of layers", "qwen3", "phi3", "mixtral"])
 def test_alone_and_in_a_batch(name, dtype):
     model = accel_torch.reproducible(built(name, dtype), device="cpu")
     together = model.generate(PROMPTS, COUNT, stop_tokens=())
@@ -110,7 +114,7 @@ def test_a_configuration_in_a_receipt_says_what_is_not_llamas(tmp_path):
     assert decoder.Config(**{**other, "windows": tuple(other["windows"])}).rope_local_theta == 10000.0
 
 
-@pytest.mark.parametrize(("name", "expected"), [("mixtral", "missing tensors"), ("gpt2", "has no hidden_size")])
+@pytest.mark.parametrize(("name", "expected"), [("phi", "has no rms_norm_eps"), ("gpt2", "has no hidden_size")])
 def test_other_families_are_refused(name, expected):
     with pytest.raises(accel.UnsupportedError, match=expected):
         accel_torch.reproducible(families.FAMILIES[name].built(), device="cpu")

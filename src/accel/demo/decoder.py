@@ -17,6 +17,7 @@ from typing import Any
 import accel
 from accel import Array, Device, nn
 
+from .experts import mixed
 from .seeded import Shapes
 
 GATED = {
@@ -46,7 +47,8 @@ class Config:
     keys and values, and one for gate and up. norm_offset: added to the weights of norms. embed_scale: of embeddings.
     attention_scale: of scores, 0 for 1 / sqrt(head_dim). attn_logit_softcapping, final_logit_softcapping: bounds that
     scores bend to, 0 for none. rope_local_theta: of layers with a window, which turn without stretching, 0 for the same
-    as others.
+    as others. num_experts: of a mixture in the place of the feed-forward block, with moe_intermediate_size for its
+    intermediate_size, of which num_experts_per_tok answer a token; norm_topk_prob: their weights add to 1.
     rope_type: "linear" turns rope_factor times as slowly; "llama3" so where a turn takes more than rope_length /
     rope_low places, not where it takes less than rope_length / rope_high, and in between partly; "yarn" so from the
     pair of features rope_high on, not up to rope_low. rope_attention: a factor of cosines and sines.
@@ -77,6 +79,10 @@ class Config:
     attn_logit_softcapping: float = optional(0.0)
     final_logit_softcapping: float = optional(0.0)
     rope_local_theta: float = optional(0.0)
+    num_experts: int = optional(0)
+    num_experts_per_tok: int = optional(0)
+    moe_intermediate_size: int = optional(0)
+    norm_topk_prob: bool = optional(True)
     rope_type: str = optional("default")
     rope_factor: float = optional(1.0)
     rope_length: int = optional(0)
@@ -98,6 +104,9 @@ class Config:
                 raise accel.ArgumentError(f"{name}: expected {parts} to divide {whole}")
         if self.rotary_dim > self.head_dim:
             raise accel.ArgumentError(f"rotary_dim: expected at most {self.head_dim}, got {self.rotary_dim}")
+        if self.num_experts and not 1 <= self.num_experts_per_tok <= self.num_experts:
+            least, most = self.num_experts_per_tok, self.num_experts
+            raise accel.ArgumentError(f"num_experts_per_tok: expected 1 to {most}, got {least}")
         if self.windows and (len(self.windows) != self.num_hidden_layers or min(self.windows) < 0):
             number = self.num_hidden_layers
             raise accel.ArgumentError(f"windows: expected {number} numbers from 0 on, got {self.windows}")
@@ -130,6 +139,12 @@ def shapes(config: Config) -> Shapes:
         found[f"{layer}.post_attention_layernorm.weight"] = (wide,)
         if config.sandwich_norms:
             found |= {f"{layer}.{name}_feedforward_layernorm.weight": (wide,) for name in ("pre", "post")}
+        if config.num_experts:
+            each = config.moe_intermediate_size
+            found[f"{layer}.mlp.gate.weight"] = (config.num_experts, wide)
+            found[f"{layer}.mlp.experts.gate_up_proj"] = (config.num_experts, 2 * each, wide)
+            found[f"{layer}.mlp.experts.down_proj"] = (config.num_experts, wide, each)
+            continue
         for name, rows in gates.items():
             product(f"{layer}.mlp.{name}", rows, wide, config.mlp_bias)
         product(f"{layer}.mlp.down", wide, inner, config.mlp_bias)
@@ -186,6 +201,31 @@ def angles(
     return places[..., None] * frequencies(config, device, local)
 
 
+def linear(weights: dict[str, Array], x: Array, name: str) -> Array:
+    """A product that the model names so."""
+    return nn.linear(x, weights[f"{name}_proj.weight"], weights.get(f"{name}_proj.bias"))
+
+
+def feed_forward(config: Config, weights: dict[str, Array], x: Array, name: str) -> Array:
+    """The block, or mixture of experts, that the model names so."""
+    gated = GATED[config.hidden_act]
+    if not config.num_experts:
+        if config.fused:
+            gate, up = accel.split(linear(weights, x, f"{name}.gate_up"), 2, axis=-1)
+        else:
+            up, gate = (linear(weights, x, f"{name}.{part}") for part in ("up", "gate"))
+        return linear(weights, gated(up, gate), f"{name}.down")
+
+    def answer(rows: Array, counts: Array) -> Array:
+        both = nn.grouped_matmul(rows, weights[f"{name}.experts.gate_up_proj"].mT, counts)
+        gate, up = accel.split(both, 2, axis=-1)
+        return nn.grouped_matmul(gated(up, gate), weights[f"{name}.experts.down_proj"].mT, counts)
+
+    tokens = x.reshape(-1, x.shape[-1])
+    routed = nn.linear(tokens, weights[f"{name}.gate.weight"])
+    return mixed(tokens, routed, config.num_experts_per_tok, answer, config.norm_topk_prob)[0].reshape(*x.shape)
+
+
 def logits(
     config: Config,
     weights: dict[str, Array],
@@ -212,9 +252,6 @@ def logits(
         weight = accel.astype(weight, accel.float32) + config.norm_offset
         return accel.astype(nn.rms_norm(x, weight.shape, weight, config.rms_norm_eps), x.dtype)
 
-    def linear(x: Array, name: str) -> Array:
-        return nn.linear(x, weights[f"{name}_proj.weight"], weights.get(f"{name}_proj.bias"))
-
     def turning(local: bool) -> list[Array]:
         its = angles(config, cache.length, n, tokens.device, starts, local) if turns is None else turns
         both = (accel.cos(its), accel.sin(its))
@@ -230,15 +267,15 @@ def logits(
         layer = f"model.layers.{i}"
         y = norm(x, f"{layer}.input_layernorm")
         if config.fused:
-            projected = accel.split(linear(y, f"{layer}.self_attn.qkv"), [heads, heads + kept], axis=-1)
+            projected = accel.split(linear(weights, y, f"{layer}.self_attn.qkv"), [heads, heads + kept], axis=-1)
         else:
-            projected = [linear(y, f"{layer}.self_attn.{name}") for name in "qkv"]
+            projected = [linear(weights, y, f"{layer}.self_attn.{name}") for name in "qkv"]
         query, key, value = (z.reshape(batch, n, -1, config.head_dim) for z in projected)
         if config.qk_norm:
             query, key = norm(query, f"{layer}.self_attn.q_norm"), norm(key, f"{layer}.self_attn.k_norm")
         query, key, value = (z.swapaxes(1, 2) for z in (query, key, value))
         key, value = cache.extend(i, nn.rotary_embedding(key, *rotary[alone[i]]), value)
-        mixed = nn.scaled_dot_product_attention(
+        seen = nn.scaled_dot_product_attention(
             nn.rotary_embedding(query, *rotary[alone[i]]),
             key,
             value,
@@ -250,18 +287,14 @@ def logits(
             softcap=config.attn_logit_softcapping,
             key_starts=starts,
         )
-        y = linear(mixed.swapaxes(1, 2).reshape(batch, n, heads), f"{layer}.self_attn.o")
+        y = linear(weights, seen.swapaxes(1, 2).reshape(batch, n, heads), f"{layer}.self_attn.o")
         before = "post_attention_layernorm"
         if config.sandwich_norms:
             y, before = norm(y, f"{layer}.{before}"), "pre_feedforward_layernorm"
         x = x + y
 
         y = norm(x, f"{layer}.{before}")
-        if config.fused:
-            gate, up = accel.split(linear(y, f"{layer}.mlp.gate_up"), 2, axis=-1)
-        else:
-            up, gate = (linear(y, f"{layer}.mlp.{name}") for name in ("up", "gate"))
-        y = linear(GATED[config.hidden_act](up, gate), f"{layer}.mlp.down")
+        y = feed_forward(config, weights, y, f"{layer}.mlp")
         x = x + (norm(y, f"{layer}.post_feedforward_layernorm") if config.sandwich_norms else y)
     cache.length += n
     scores = nn.linear(norm(x, "model.norm"), table if config.tie_word_embeddings else weights["lm_head.weight"])

@@ -16,7 +16,7 @@ from ..receipts import models
 OTHERWISE = {"clip_qkv": None, "use_bidirectional_attention": False}
 """What other fields of a configuration have to be, or None, where they are there: the decoder here is no other."""
 
-RENAMED = {"hidden_activation": "hidden_act"}
+RENAMED = {"hidden_activation": "hidden_act", "num_local_experts": "num_experts"}
 """Names that some families have for a field."""
 
 
@@ -37,6 +37,10 @@ def configuration(model: torch.nn.Module, weights: Mapping[str, Any]) -> decoder
         "qkv_bias": any(f"{layer}.self_attn.{name}_proj.bias" in weights for name in ("q", "qkv")),
         "mlp_bias": f"{layer}.mlp.down_proj.bias" in weights,
     }
+    if f"{layer}.mlp.experts.gate_up_proj" in weights:
+        told.setdefault("moe_intermediate_size", told.get("intermediate_size"))
+    else:
+        told["num_experts"] = 0
     turning, local = _rotary(told)
     told |= turning
     names = [field.name for field in dataclasses.fields(decoder.Config) if not field.metadata.get("optional")]

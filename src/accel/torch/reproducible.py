@@ -107,10 +107,10 @@ def reproducible(model: torch.nn.Module, device: str | Device | None = None) -> 
     """A causal language model of the Llama family as a decoder whose tokens and scores have the same bits everywhere.
 
     model: with Hugging Face's names of weights and of the configuration's fields, in evaluation mode: Llama, Mistral,
-    Qwen2, Qwen3, Phi-3, Gemma, Gemma 2, the text models of Gemma 3, and what else is one of these functions; places may
-    be stretched ("linear", "llama3", "yarn"). It is recognised by these names, and by the scores of a few tokens, which
-    have to be near its own; it is left as it is, and what is done to it later changes nothing here. device: where accel
-    computes, None for the default device; the weights are copied there.
+    Mixtral, Qwen2, Qwen3 (-MoE), Phi-3, Gemma, Gemma 2, the text models of Gemma 3, and what else is one of these
+    functions; places may be stretched ("linear", "llama3", "yarn"). It is recognised by these names, and by the scores
+    of a few tokens, which have to be near its own; it is left as it is, and what is done to it later changes nothing
+    here. device: where accel computes, None for the default device; the weights are copied there.
     Sequences of a batch are given by where they begin, not by masked keys, and each is computed as it is alone.
     Raises ArgumentError for what is no such model in evaluation mode, UnsupportedError, which names the field of the
     configuration or the weight, where it is another function.
