@@ -125,6 +125,8 @@ def _name(node: ast.expr) -> str | None:
             return _name(value)
         case ast.Call(ast.Attribute(ast.Constant(), "join"), [only]):
             return _name(only)
+        case ast.Call(ast.Name("map"), [_, only]):
+            return _name(only)
         case ast.Call(ast.Name("len"), [only]):
             inner = _name(only)
             return f"number of {inner}" if inner else None
