@@ -19,6 +19,7 @@ from .arguments import integer, integers, real, switch
 from .array import Array
 from .conversion import constant, from_numpy
 from .creation import asarray, device_of
+from .distributions import Distributions
 from .dtypes import FLOAT32, INT64, DType, as_dtype
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .layout import Shape, broadcast_shapes, row_major
@@ -46,15 +47,11 @@ SUM_OF_PROBABILITIES = {"float64": 2.0**-26, "float32": 2.0**-12, "float16": 2.0
 STREAMS = 1 << 8
 """Streams of one call."""
 
-ATTEMPTS = 32
-STREAMS_OF_ATTEMPT = np.array([4, 0], np.uint64)
-"""Of gamma: attempts, after which the last one counts (once in 10^40 numbers), and what each adds to a state."""
-
 SPAWNING = 2**64 - 1
 """The stream of which the keys of spawned generators are words."""
 
 
-class Generator:
+class Generator(Distributions):
     """Draws random numbers by Philox 4x32-10 (Salmon et al. 2011), whose counter is the element's place.
 
     seed: an integer from 0 to 2^64 - 1; None takes one from the operating system. device: where arrays are made, None
@@ -192,16 +189,12 @@ class Generator:
         whole, (alpha, factor) = self._operands("gamma", size, its, shape=shape, scale=scale)
         alpha = fn.where(fn.greater(alpha, 0.0), alpha, math.nan)
 
+        def attempt(state: Array, its_shape: Shape) -> tuple[Array, Array]:
+            value, accepted = drawn.random_gamma_attempt(state, alpha, its_shape)
+            return value, fn.logical_or(accepted, fn.isnan(value))
+
         def draw(its_shape: Shape) -> Array:
-            state = self._next()
-            result, accepted = drawn.random_gamma_attempt(state, alpha, its_shape)
-            for _ in range(ATTEMPTS - 1):
-                if bool(every(fn.logical_or(accepted, fn.isnan(result)))):
-                    break
-                state = fn.add(state, from_numpy(STREAMS_OF_ATTEMPT, self._device, copy=True))
-                value, again = drawn.random_gamma_attempt(state, alpha, its_shape)
-                result, accepted = fn.where(accepted, result, value), fn.logical_or(accepted, again)
-            return fn.multiply(result, factor)
+            return fn.multiply(self.attempted(4, lambda state: attempt(state, its_shape)), factor)
 
         return self._drawn(whole, (alpha, factor), draw)
 

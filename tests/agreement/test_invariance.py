@@ -35,11 +35,17 @@ NO_BATCH = {
     **dict.fromkeys(
         (
             "bernoulli",
+            "binomial_attempt",
             "exponential",
             "gamma_attempt",
+            "geometric",
             "integers",
+            "law",
+            "lognormal",
             "normal",
+            "poisson_attempt",
             "race",
+            "triangular",
             "truncated_normal",
             "uniform",
             "words",

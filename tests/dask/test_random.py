@@ -20,6 +20,11 @@ CALLS = {
     "truncated_normal": lambda rng, shape, **how: rng.truncated_normal(0.0, 1.0, -1.0, 2.0, shape, **how),
     "bernoulli": lambda rng, shape, **how: rng.bernoulli(0.25, shape, **how),
     "integers": lambda rng, shape, **how: rng.integers(-5, 1000, shape, **how),
+    "lognormal": lambda rng, shape, **how: rng.lognormal(0.0, 0.5, shape, **how),
+    "gumbel": lambda rng, shape, **how: rng.gumbel(1.0, 2.0, shape, **how),
+    "weibull": lambda rng, shape, **how: rng.weibull(1.5, shape, dtype="float64", **how),
+    "triangular": lambda rng, shape, **how: rng.triangular(-1.0, 0.0, 3.0, shape, **how),
+    "geometric": lambda rng, shape, **how: rng.geometric(0.25, shape, **how),
     "long integers": lambda rng, shape, **how: rng.integers(-(2**60), 2**60, shape, **how),
 }
 
@@ -50,7 +55,7 @@ def test_generators_are_copied_and_spawned():
     assert_same(again.random((9,), chunks=4), accel.asarray(ours.random((9,)).compute()))
 
 
-@pytest.mark.parametrize("name", ["gamma", "permutation", "choice"])
+@pytest.mark.parametrize("name", ["gamma", "permutation", "choice", "poisson", "beta", "dirichlet"])
 def test_what_is_not_shared_out(name):
     with pytest.raises(accel.UnsupportedError, match=f"{name}: is not shared out"):
         getattr(ad.random.default_rng(1), name)(5)

@@ -55,6 +55,21 @@ def test_parameters_with_axes_change_no_place():
     assert np.array_equal(one, numbers(default_rng(5).uniform(0.0, 2.0, (3, 5000))))
 
 
+def further(rng: Generator) -> list[np.ndarray]:
+    return [
+        numbers(x)
+        for x in (
+        rng.laplace(1.0, 2.0, 20), rng.logistic(size=20, dtype="float16"), rng.gumbel(0, 2, 20, "bfloat16"),
+        rng.standard_cauchy(20), rng.rayleigh(2.0, 9), rng.weibull(1.5, 9), rng.pareto(3.0, 9), rng.power(0.5, 9),
+        rng.triangular(-1, 0, 3, 20), rng.lognormal(size=20), rng.geometric(0.3, 20),
+        rng.poisson(np.array([2.5, 60.0, -1.0], np.float32), (9, 3)), rng.binomial(np.array([9.0, 900.0]), 0.3, (9, 2)),
+        rng.negative_binomial(3, 0.4, 9), rng.chisquare(3, 9), rng.f(3, 5, 9), rng.standard_t(4, 9),
+        rng.beta(0.5, 0.01, 9), rng.dirichlet([1.0, 0.5], 4), rng.multinomial(9, [0.2, 0.3, 0.5], 4),
+        rng.multivariate_normal([0.0, 1.0], [[2.0, 0.5], [0.5, 1.0]], 4),
+        )
+    ]  # fmt: skip
+
+
 def drawn(rng: Generator) -> list[np.ndarray]:
     return [
         numbers(x)
@@ -63,6 +78,7 @@ def drawn(rng: Generator) -> list[np.ndarray]:
             rng.integers(-5, 5, 60), rng.integers(0, 2**63, 20, "uint64"), rng.uniform(-1, 1, 30, "float16"),
             rng.permutation(40), rng.choice(9, 20), rng.normal(1, 2, 50), rng.normal(size=20, dtype="bfloat16"),
             rng.gamma(np.array([0.5, 3, -1.0]), 2, (9, 3)), rng.truncated_normal(size=40),
+            rng.poisson(np.array([2.5, 60.0, -1.0], np.float32), (9, 3)), rng.gumbel(size=20),
         )
     ]  # fmt: skip
 
@@ -85,8 +101,17 @@ def test_every_device_draws_the_same(device):
         assert got.dtype == want.dtype and np.array_equal(got, want, equal_nan=got.dtype == np.float32)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("device", [str(d) for d in accel.devices() if d.backend not in ("null", "cpu")])
+def test_every_device_draws_the_same_of_all(device):
+    """Each is made of ops that tests/agreement compares everywhere, in the order that the CPU has too."""
+    for got, want in zip(further(default_rng(9, device)), further(default_rng(9, "cpu")), strict=True):
+        assert got.dtype == want.dtype and got.tobytes() == want.tobytes()
+
+
 def test_a_device_that_computes_nothing_has_shapes_and_dtypes():
-    for got, want in zip(drawn(default_rng(9, "null:0")), drawn(default_rng(9, "cpu")), strict=True):
+    there, here = ([*drawn(rng), *further(rng)] for rng in (default_rng(9, "null:0"), default_rng(9, "cpu")))
+    for got, want in zip(there, here, strict=True):
         assert got.shape == want.shape and got.dtype == want.dtype
 
 
@@ -104,9 +129,84 @@ def test_distributions(dtype):
         (rng.truncated_normal(size=n, dtype=dtype), stats.truncnorm(-2, 2)),
         (rng.truncated_normal(1.0, 2.0, -np.inf, 0.0, n, dtype), stats.truncnorm(-np.inf, -0.5, 1, 2)),
         (rng.truncated_normal(0.0, 1.0, 4.0, np.inf, n, dtype), stats.truncnorm(4, np.inf)),
+        (rng.laplace(1.0, 2.0, n, dtype), stats.laplace(1, 2)),
+        (rng.logistic(1.0, 2.0, n, dtype), stats.logistic(1, 2)),
+        (rng.gumbel(1.0, 2.0, n, dtype), stats.gumbel_r(1, 2)),
+        (rng.standard_cauchy(n, dtype), stats.cauchy()),
+        (rng.rayleigh(2.0, n, dtype), stats.rayleigh(scale=2)),
+        (rng.weibull(1.5, n, dtype), stats.weibull_min(1.5)),
+        (rng.pareto(3.0, n, dtype), stats.lomax(3)),
+        (rng.power(3.0, n, dtype), stats.powerlaw(3)),
+        (rng.triangular(-1.0, 0.0, 3.0, n, dtype), stats.triang(0.25, -1, 4)),
+        (rng.lognormal(0.5, 0.7, n, dtype), stats.lognorm(0.7, scale=np.exp(0.5))),
+        (rng.standard_exponential(n, dtype), stats.expon()),
+        (rng.standard_gamma(2.0, n, dtype), stats.gamma(2)),
+        (rng.chisquare(3.0, n, dtype), stats.chi2(3)),
+        (rng.f(3.0, 5.0, n, dtype), stats.f(3, 5)),
+        (rng.standard_t(4.0, n, dtype), stats.t(4)),
+        (rng.beta(0.3, 2.0, n, dtype), stats.beta(0.3, 2)),
+        (rng.dirichlet([1.0, 2.0, 3.0], n, dtype)[:, 1], stats.beta(2, 4)),
+        (rng.multivariate_normal([1.0, 0.0], [[4.0, 1.0], [1.0, 2.0]], n, dtype)[:, 0], stats.norm(1, 2)),
     ]:
         assert stats.kstest(numbers(got).astype(float), law.cdf).pvalue > 1e-3
         assert stats.kstest(numbers(got).astype(float) * 1.1, law.cdf).pvalue < 1e-3  # the control
+
+
+def fits(counts: np.ndarray, law) -> float:
+    """The p-value of counts among some 20 classes of a discrete law."""
+    ends = np.unique(law.ppf(np.linspace(0.005, 0.995, 20)).astype(int))
+    seen = np.histogram(counts, [-1e18, *(ends + 0.5), 1e18])[0]
+    expected = np.diff([0.0, *law.cdf(ends), 1.0]) * counts.size
+    enough = expected > 5
+    classes, rest = ([x[enough] for x in (seen, expected)], [x[~enough].sum() for x in (seen, expected)])
+    if rest[1] > 1e-6:
+        classes = [np.append(x, r) for x, r in zip(classes, rest, strict=True)]
+    elif rest[0]:
+        return 0.0
+    return stats.chisquare(classes[0], classes[1] * (classes[0].sum() / classes[1].sum())).pvalue
+
+
+@pytest.mark.parametrize(
+    ("draw", "law", "other"),
+    [
+        *(
+            (lambda g, n, m=m: g.poisson(m, n), stats.poisson(m), stats.poisson(1.1 * m))
+            for m in (0.7, 9.9, 10.0, 37.5, 1e4, 1e6)
+        ),
+        *(
+            (lambda g, n, a=a: g.binomial(*a, n), stats.binom(*a), stats.binom(a[0], 0.9 * a[1]))
+            for a in ((10, 0.3), (25, 0.4), (1000, 0.011), (1000, 0.6), (50, 0.93), (10**6, 0.25))
+        ),
+        *(
+            (lambda g, n, p=p: g.geometric(p, n), stats.geom(p), stats.geom(0.9 * p))
+            for p in (0.6, 0.01, 1e-4)
+        ),
+        (lambda g, n: g.negative_binomial(4, 0.3, n), stats.nbinom(4, 0.3), stats.nbinom(4, 0.33)),
+        (lambda g, n: g.multinomial(40, [0.2, 0.3, 0.5], n)[:, 1], stats.binom(40, 0.3), stats.binom(40, 0.33)),
+    ],
+)  # fmt: skip
+def test_counts(draw, law, other):
+    counts = numbers(draw(default_rng(11), 20000))
+    assert counts.dtype == np.int64
+    assert fits(counts, law) > 1e-3
+    assert fits(counts, other) < 1e-3, "control"
+
+
+def test_counts_at_the_ends():
+    rng = default_rng(4)
+    assert numbers(rng.poisson(0.0, 50)).tolist() == [0] * 50
+    assert numbers(rng.binomial(0, 0.5, 5)).tolist() == [0] * 5
+    assert numbers(rng.binomial(30, 1.0, 5)).tolist() == [30] * 5 and not numbers(rng.binomial(30, 0.0, 5)).any()
+    assert numbers(rng.geometric(1.0, 5)).tolist() == [1] * 5
+    each = numbers(rng.multinomial(7, [0.0, 1.0, 0.0], (3, 2)))
+    assert each.shape == (3, 2, 3) and (each == [0, 7, 0]).all()
+    wrong = np.array([-1.0, np.nan, np.inf], np.float32)
+    assert numbers(rng.poisson(wrong)).tolist() == [-1] * 3 == numbers(rng.binomial(wrong, 0.5)).tolist()
+    assert not numbers(rng.geometric(np.array([0.0, 1.5, np.nan], np.float32))).any()
+    assert np.isnan(numbers(rng.laplace(0.0, np.array([-1.0, 0.0], np.float32)))).all()
+    assert np.isnan(numbers(rng.triangular(0.0, 2.0, 1.0, 3))).all()
+    both = numbers(rng.beta(np.array([1e-3, 1e3]), 1.0, (4000, 2)))
+    assert not np.isnan(both).any() and both[:, 0].mean() < 0.01 and both[:, 1].mean() > 0.99
 
 
 def test_integers():
@@ -249,6 +349,19 @@ def test_no_seed_gives_different_numbers():
         (lambda g: g.choice(3, 2, False, [0.0, 1.0, 0.0]), accel.ArgumentError, "choice: size: 2 of 1"),
         (lambda g: g.truncated_normal(low="a"), accel.ArgumentError, "truncated_normal: low"),
         (lambda g: g.truncated_normal(dtype="int32"), accel.DtypeError, "truncated_normal: dtype"),
+        (lambda g: g.laplace("a"), accel.ArgumentError, "laplace: loc"),
+        (lambda g: g.weibull(1.0, dtype="int8"), accel.DtypeError, "weibull: dtype"),
+        (lambda g: g.poisson(-1.0), accel.ArgumentError, "poisson: lam: expected a finite number of 0 or more, got -1"),
+        (lambda g: g.poisson(np.nan), accel.ArgumentError, "poisson: lam"),
+        (lambda g: g.binomial(-1, 0.5), accel.ArgumentError, "binomial: n: expected a number of trials"),
+        (lambda g: g.binomial(3, 1.5), accel.ArgumentError, "binomial: p: expected a probability, got 1.5"),
+        (lambda g: g.geometric(0.0), accel.ArgumentError, "geometric: p: expected a probability above 0"),
+        (lambda g: g.negative_binomial(0, 0.5), accel.ArgumentError, "negative_binomial: n"),
+        (lambda g: g.dirichlet([[1.0]]), accel.ShapeError, "dirichlet: alpha: expected a vector"),
+        (lambda g: g.multinomial(3, 1.0), accel.ShapeError, "multinomial: pvals: expected a vector"),
+        (lambda g: g.multinomial(3, [0.5, 0.6]), accel.ArgumentError, "multinomial: pvals: expected probabilities"),
+        (lambda g: g.multinomial(-3, [0.5, 0.5]), accel.ArgumentError, "multinomial: n"),
+        (lambda g: g.multivariate_normal([0.0], np.eye(2)), accel.ShapeError, "multivariate_normal: mean, cov"),
         (lambda g: g.spawn(-1), accel.ArgumentError, "spawn: n_children"),
         (lambda g: setattr(g, "state", {"key": 1}), accel.ArgumentError, "state: expected a dict"),
         (lambda g: setattr(g, "state", {"key": -1, "calls": 0, "spawned": 0}), accel.ArgumentError, "state: key"),

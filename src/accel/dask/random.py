@@ -59,7 +59,8 @@ class Generator(whole.Generator):
     """`accel.random.Generator`, whose results are chunked: the same seed and calls give the same numbers.
 
     Each call takes ``chunks`` beside its other arguments, as `from_array` does. Parameters that are arrays are in
-    memory. Of the methods, permutation, choice and gamma are not shared out.
+    memory. Of the methods, permutation, choice, gamma, and what is made of several calls or by attempts, such as beta
+    and poisson, are not shared out.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -77,21 +78,6 @@ class Generator(whole.Generator):
         with recorded_by(_Drawing()):
             return Array(draw(shape).buffer)
 
-    def _refused(self, name: str) -> Any:
-        raise UnsupportedError(f"{name}: is not shared out between chunks; accel.random has it in one process")
-
-    def gamma(self, *arguments: Any, **keywords: Any) -> Any:
-        """Raises UnsupportedError."""
-        return self._refused("gamma")
-
-    def permutation(self, *arguments: Any, **keywords: Any) -> Any:
-        """Raises UnsupportedError."""
-        return self._refused("permutation")
-
-    def choice(self, *arguments: Any, **keywords: Any) -> Any:
-        """Raises UnsupportedError."""
-        return self._refused("choice")
-
 
 def _method(name: str) -> Callable[..., Any]:
     base = getattr(whole.Generator, name)
@@ -107,10 +93,25 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
-DRAWN = ("random", "uniform", "exponential", "normal", "standard_normal", "truncated_normal", "bernoulli", "integers")
+def _refused(name: str) -> Callable[..., Any]:
+    def method(self: Generator, *arguments: Any, **keywords: Any) -> Any:
+        raise UnsupportedError(f"{name}: is not shared out between chunks; accel.random has it in one process")
 
-for _name in DRAWN:
-    setattr(Generator, _name, _method(_name))
+    method.__name__, method.__doc__ = name, "Raises UnsupportedError."
+    return method
+
+
+DRAWN = (
+    "random", "uniform", "exponential", "standard_exponential", "normal", "standard_normal", "truncated_normal",
+    "lognormal", "laplace", "logistic", "gumbel", "standard_cauchy", "rayleigh", "weibull", "pareto", "power",
+    "triangular", "geometric", "bernoulli", "integers",
+)  # fmt: skip
+KEPT = ("key", "spawn", "state", "attempted")
+"""Methods that draw no array of a given size."""
+
+for _name in dir(whole.Generator):
+    if not _name.startswith("_") and _name not in KEPT:
+        setattr(Generator, _name, _method(_name) if _name in DRAWN else _refused(_name))
 
 
 def default_rng(seed: int | None = None) -> Generator:

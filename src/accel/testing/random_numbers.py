@@ -110,3 +110,39 @@ def integers(dtype: DType) -> Samples:
         return np.array([*state, low, count], np.uint64), its_shape, dtype, long
 
     return _samples(make, RANGES)
+
+
+def law(dtype: DType) -> Samples:
+    def make(state: np.ndarray, parameters: tuple[Any, ...], its_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        name, *numbers = parameters
+        return (state, *(_number(x, dtype) for x in numbers), name, its_shape, dtype)
+
+    located = [(name, *numbers) for name in ("laplace", "logistic", "gumbel", "cauchy") for numbers in LOCATED]
+    shaped = [(name, a, 1.0) for name in ("rayleigh", "weibull", "pareto", "power") for a in (1.0, 0.5, 3.0)]
+    return _samples(make, (*located, *shaped, ("laplace", 0.0, -1.0), ("weibull", 0.0, 1.0)))
+
+
+LOCATED = ((0.0, 1.0), (-2.0, 0.25))
+
+
+def triangular(dtype: DType) -> Samples:
+    def make(state: np.ndarray, parameters: tuple[Any, ...], its_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return (state, *(_number(x, dtype) for x in parameters), its_shape, dtype)
+
+    return _samples(make, ((0.0, 0.5, 1.0), (-2.0, -2.0, 3.0), (0.0, 4.0, 4.0), (1.0, 0.0, 2.0)))
+
+
+def geometric(dtype: DType) -> Samples:
+    return _samples(lambda state, p, its_shape: (state, _number(p, dtype), its_shape), (0.5, 1.0, 0.0, 1e-3, 0.9))
+
+
+def poisson_attempt(dtype: DType) -> Samples:
+    means = (3.0, 0.0, 10.0, 250.5, 1e6, -1.0, float("inf"))
+    return _samples(lambda state, mean, its_shape: (state, _number(mean, dtype), its_shape), means)
+
+
+def binomial_attempt(dtype: DType) -> Samples:
+    def make(state: np.ndarray, parameters: tuple[Any, ...], its_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return (state, *(_number(x, dtype) for x in parameters), its_shape)
+
+    return _samples(make, ((10.0, 0.3), (0.0, 0.5), (1000.0, 0.75), (20.0, 1.0), (1e6, 0.1), (5.0, 1.5)))
