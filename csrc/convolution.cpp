@@ -202,41 +202,32 @@ struct Convolver {
     spans.push_back(next);
   }
 
-  /// Packs terms [begin, end) at one panel of places, to[(k - begin) * nr + j].
+  /// Packs terms [begin, end) at a block of places, panel by panel: to[(panel * (end - begin) + k - begin) * nr + j].
   void pack_windows(const T* from, int64_t first, int64_t count, int64_t begin, int64_t end, std::vector<Span>& spans,
                     T* to) const {
-    const int64_t nr = row.nr, step = p.x[5] * p.stride[2];
+    const int64_t nr = row.nr, step = p.x[5] * p.stride[2], width = parts_of(count, nr) * nr;
     for (int64_t k = begin; k < end;) {
       const int64_t position = k / p.channels, channel = k % p.channels;
       const int64_t some = std::min(end - k, p.channels - channel);
       const Spatial at = {position / p.kernel[2] / p.kernel[1], position / p.kernel[2] % p.kernel[1],
                           position % p.kernel[2]};
       find_spans(first, count, at, spans);
-      if (count < nr) add_span(spans, {count, nr - count, kNowhere}, step);
+      if (count < width) add_span(spans, {count, width - count, kNowhere}, step);
       for (const Span& span : spans) {
-        T* dst = to + (k - begin) * nr + span.column;
-        if (span.from == kNowhere) {
-          for (int64_t c = 0; c < some; ++c, dst += nr) std::fill_n(dst, span.length, T{0});
-          continue;
-        }
-        const T* src = from + span.from + channel * p.x[2];
-        if (step == 1) {
-          for (int64_t c = 0; c < some; ++c, dst += nr, src += p.x[2]) copy(span.length, src, dst);
-        } else {
-          for (int64_t c = 0; c < some; ++c, dst += nr, src += p.x[2]) {
-            for (int64_t j = 0; j < span.length; ++j) dst[j] = src[j * step];
+        for (int64_t done = 0; done < span.length;) {
+          const int64_t column = span.column + done, j = column % nr, length = std::min(nr - j, span.length - done);
+          T* const dst = to + (column / nr * (end - begin) + k - begin) * nr + j;
+          if (span.from == kNowhere) {
+            for (int64_t c = 0; c < some; ++c) std::fill_n(dst + c * nr, length, T{0});
+          } else {
+            const T* const src = from + span.from + done * step + channel * p.x[2];
+            taps.bring(some, length, src, p.x[2], step, dst, nr);
           }
+          done += length;
         }
       }
       k += some;
     }
-  }
-
-  static void copy(int64_t n, const T* src, T* dst) {
-    constexpr int64_t kBlock = 16 / sizeof(T);
-    int64_t j = 0;
-    for (; j + kBlock <= n; j += kBlock) std::memcpy(dst + j, src + j, 16);
-    for (; j < n; ++j) dst[j] = src[j];
   }
 
   /// Stores sums of outputs [first, first + rows) at places [begin, begin + count).
@@ -357,10 +348,7 @@ struct Convolver {
     int64_t start = 0;
     do {
       const int64_t end = std::min<int64_t>(start + kKC, terms), length = end - start;
-      for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t at = tile * nr;
-        pack_windows(from, begin + at, std::min(nr, count - at), start, end, spans, windows + at * length);
-      }
+      pack_windows(from, begin, count, start, end, spans, windows);
       for (int64_t i = 0; i < rows; i += mr) {
         const T* a = factors + ((first + i) / mr * terms + start) * mr;
         T* const here = sums + (kept == mr ? 0 : i) * ld;

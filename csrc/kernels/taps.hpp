@@ -1,6 +1,8 @@
 // Windows of few terms: every result is a chain of fma over elements at fixed distances.
 #pragma once
 
+#include <utility>
+
 #include "../taps.hpp"
 #include "vector.hpp"
 
@@ -43,12 +45,18 @@ struct Taps {
         for (int64_t j = 0; j < whole; j += kE) store(y + j, load(x + j));
         if (rest) store_some(y + whole, load_some(x + whole, rest), rest);
       } else if (step == 2) {
-        ACCEL_IVDEP
-        for (int64_t j = 0; j < n; ++j) y[j] = x[2 * j];
+        for (int64_t j = 0; j < whole; j += kE) store(y + j, every_second(x + 2 * j, std::make_index_sequence<kE>{}));
+        for (int64_t j = whole; j < n; ++j) y[j] = x[2 * j];
       } else {
         for (int64_t j = 0; j < n; ++j) y[j] = x[j * step];
       }
     }
+  }
+
+  /// x[0], x[2], ... x[2 * kE - 2], and nothing behind it is read.
+  template <size_t... I>
+  ACCEL_LANES Vector<T> every_second(const T* x, std::index_sequence<I...>) {
+    return __builtin_shufflevector(load(x), load(x + kE - 1), static_cast<int>(I < kE / 2 ? 2 * I : 2 * I + 1)...);
   }
 
   static void finish(int64_t rows, int64_t n, const void* src, int64_t src_row, const void* bias, void* dst,

@@ -150,6 +150,12 @@ HOLDERS: dict[type, Callable[[str, str, Any], Array]] = {}
 """By the types of objects that stand for an array of theirs: that array, by the op, the operand and the object."""
 
 
+def held(op: str, name: str, value: Any) -> Any:
+    """The array that an operand stands for, or the operand."""
+    holder = HOLDERS.get(type(value))
+    return value if holder is None else holder(op, name, value)
+
+
 def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
     held = {name: HOLDERS[type(x)](op, name, x) for name, x in values.items() if type(x) in HOLDERS}
     if held and len(held) < len(values):  # the others say what kind the result is of

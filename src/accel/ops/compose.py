@@ -275,6 +275,9 @@ class _Composed:
         for p, x in pairs:
             if p.kind and (other := INSTEAD.get((self.name, p.name, type(x)))) is not None:
                 return other(*arguments)
+        kinds = {type(x) for p, x in pairs if p.kind and x is not None}  # others than arrays tell the result's kind
+        if not kinds.isdisjoint(interop.HOLDERS) and kinds <= {Array, *interop.HOLDERS}:
+            return self.memo.call(*[interop.held(self.name, p.name, x) if p.kind else x for p, x in pairs])
         if key is None and any(p.kind is None and _is_listed(x) for p, x in pairs):
             return self.memo.call(*[tuple(x) if p.kind is None and _is_listed(x) else x for p, x in pairs])
         operands = [x for p, x in pairs if p.kind and not (p.optional and x is None)]

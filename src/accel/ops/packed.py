@@ -36,11 +36,12 @@ class PackedWeight:
     on its arrays' device, and is not changed any more.
     """
 
-    __slots__ = ("_arrays", "bits", "dtype", "format", "group", "shape")
+    __slots__ = ("_arrays", "_given", "bits", "dtype", "format", "group", "shape")
 
     def __init__(self, weight: Any) -> None:
         """weight: (out, in), or of a convolution (out, channels / groups, *kernel), of a floating dtype; it is laid out
-        with the outputs last, as kernels take it. Raises ShapeError, DtypeError."""
+        as kernels take it: with the outputs last, but of a kernel of one element with the channels last. Raises
+        ShapeError, DtypeError."""
         (w,), _ = interop.adopt("PackedWeight", weight=weight)
         self.shape = w.shape if w.ndim in KERNELS else matrix("PackedWeight", "weight", w)
         if 0 in self.shape[2:]:
@@ -50,7 +51,9 @@ class PackedWeight:
         self.dtype: DType = w.dtype
         self.format: str | None = None
         self.bits, self.group = 8 * w.dtype.itemsize, self.shape[1]
-        self._arrays = (w.permute((*range(2, w.ndim), 1, 0)).contiguous(),)
+        last = (*range(2, w.ndim), 1, 0)
+        alone = w.ndim > 2 and set(self.shape[2:]) == {1}  # a matrix product, which takes rows as they lie
+        self._arrays = (w.contiguous().permute(last) if alone else w.permute(last).contiguous(),)
 
     @classmethod
     def quantized(
@@ -119,8 +122,10 @@ class PackedWeight:
     def dequantize(self) -> Array:
         """The weight as it was given, as a view, or (out, in), float32, of codes."""
         if not self.is_quantized:
-            (x,) = self._arrays
-            return x.permute((x.ndim - 1, x.ndim - 2, *range(x.ndim - 2)))
+            if not hasattr(self, "_given"):
+                (x,) = self._arrays
+                self._given = x.permute((x.ndim - 1, x.ndim - 2, *range(x.ndim - 2)))
+            return self._given
         return in_float(self._params, self.shape[1], *self._arrays)
 
     @property
@@ -159,6 +164,8 @@ HOLDERS[PackedWeight] = Holder(_apart, _together)
 
 def _linear(x: Any, weight: PackedWeight, bias: Any, activation: str | None, dtype: Any) -> Any:
     """`linear` of a weight that was made before."""
+    if not weight.is_quantized and type(x) is Array and (bias is None or type(bias) is Array):
+        return float_linear(x, weight.dequantize(), bias, activation=activation, dtype=dtype)
     named = {"x": x, **({} if bias is None else {"bias": bias})}
     (array, *rest), restore = interop.adopt("linear", **named)
     if not isinstance(array, Array) or array.ndim == 0:
