@@ -43,6 +43,12 @@ constexpr int64_t kMostStride = 4;
 
 int64_t parts_of(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
 
+/// Places beside each other along the last axis: the first one, `column` in a block and `across` along that axis.
+struct Run {
+  int64_t column, length, across, o1, o0;
+  int64_t offset;  // of the entry's first element
+};
+
 /// Neighbouring places that meet neighbouring elements, or none.
 struct Span {
   int64_t column, length;
@@ -82,7 +88,7 @@ struct Convolver {
   /// The element of axis a, times its stride, that a place meets at a kernel position; false where there is none.
   bool meets(int a, int64_t place, int64_t k, int64_t& offset) const {
     const int64_t at = place * p.stride[a] + k * p.dilation[a] - p.low[a];
-    const int64_t element = at / p.spread[a];
+    const int64_t element = p.spread[a] == 1 ? at : at / p.spread[a];
     if (at < 0 || element * p.spread[a] != at || element >= p.lengths[a]) return false;
     offset += element * p.x[3 + a];
     return true;
@@ -101,30 +107,26 @@ struct Convolver {
            (p.kernel[0] == 1 || p.weight[3] == p.kernel[1] * p.kernel[2]);
   }
 
-  /// Packs such rows: read end to end, a block of channels at a time, while the next row's is on its way.
+  /// Packs such rows a block of channels at a time: in the order in which they lie, then position by position.
   void pack_neighbours(const T* from, int64_t valid, T* to) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
-    const int64_t mr = row.mr;
-    const int64_t block = std::clamp<int64_t>(kPackTile / positions, 1, p.channels);
+    const int64_t mr = row.mr, block = std::clamp<int64_t>(kPackTile / positions, 1, p.channels);
     T* const tile = static_cast<T*>(scratch(ScratchUse::kPackB, block * positions * mr * int64_t{sizeof(T)}));
-    std::fill_n(tile, block * positions * mr, T{0});
     for (int64_t c = 0; c < p.channels; c += block) {
       const int64_t some = std::min(block, p.channels - c);
-      for (int64_t i = 0; i < valid; ++i) {
-        const T* src = from + i * p.weight[1] + c * positions;
-        const T* const next = i + 1 < valid ? src + p.weight[1] : from + (c + block) * positions;
-        if (i + 1 < valid || c + block < p.channels) {
-          for (int64_t j = 0; j < some * positions; j += kLine) __builtin_prefetch(next + j);
-        }
-        T* at = tile + i;
-        for (int64_t j = 0; j < some; ++j, src += positions, at += mr) {
-          for (int64_t q = 0; q < positions; ++q) at[q * some * mr] = src[q];
-        }
-      }
+      pack_rows(some * positions, valid, from + c * positions, p.weight[1], 1, tile);
       for (int64_t q = 0; q < positions; ++q) {
-        std::copy_n(tile + q * some * mr, some * mr, to + (q * p.channels + c) * mr);
+        const T* src = tile + q * mr;
+        T* dst = to + (q * p.channels + c) * mr;
+        for (int64_t j = 0; j < some; ++j, src += positions * mr, dst += mr) copy(mr, src, dst);
       }
     }
+  }
+
+  /// n elements, of 16 bytes at least in all.
+  static void copy(int64_t n, const T* src, T* dst) {
+    constexpr int64_t kBlock = 16 / sizeof(T);
+    for (int64_t j = 0; j + kBlock < n; j += kBlock) std::memcpy(dst + j, src + j, 16);
+    std::memcpy(dst + n - kBlock, src + n - kBlock, 16);
   }
 
   static bool finite(const T* data, int64_t n) {
@@ -156,23 +158,34 @@ struct Convolver {
     return finite(to + begin * row.mr, (end - begin) * row.mr);
   }
 
-  /// The spans of places [first, first + count) at a kernel position.
-  void find_spans(int64_t first, int64_t count, const Spatial& k, std::vector<Span>& spans) const {
-    spans.clear();
-    const int64_t step = p.x[5] * p.stride[2];
+  /// The runs of places [first, first + count).
+  std::vector<Run> find_runs(int64_t first, int64_t count) const {
+    std::vector<Run> runs;
     for (int64_t done = 0; done < count;) {
       const int64_t id = first + done, across = id % p.places[2];
       const int64_t length = std::min(count - done, p.places[2] - across);
       const int64_t o1 = id / p.places[2] % p.places[1], o0 = id / p.places[2] / p.places[1] % p.places[0];
-      int64_t offset = id / area * p.x[0];
-      if (!meets(0, o0, k[0], offset) || !meets(1, o1, k[1], offset)) {
+      runs.push_back({done, length, across, o1, o0, id / area * p.x[0]});
+      done += length;
+    }
+    return runs;
+  }
+
+  /// The spans of runs at a kernel position.
+  void find_spans(const std::vector<Run>& runs, const Spatial& k, std::vector<Span>& spans) const {
+    spans.clear();
+    const int64_t step = p.x[5] * p.stride[2];
+    // at = o * stride + shift lies in [0, length of the axis) for o from low to high - 1
+    const int64_t s = p.stride[2], shift = k[2] * p.dilation[2] - p.low[2], room = p.lengths[2] - shift;
+    const int64_t low = shift < 0 ? parts_of(-shift, s) : 0, high = room > 0 ? parts_of(room, s) : 0;
+    for (const Run& run : runs) {
+      const int64_t done = run.column, across = run.across, length = run.length;
+      int64_t offset = run.offset;
+      if (!meets(0, run.o0, k[0], offset) || !meets(1, run.o1, k[1], offset)) {
         add_span(spans, {done, length, kNowhere}, step);
       } else if (p.spread[2] == 1) {
-        // at = o * stride + shift lies in [0, length of the axis)
-        const int64_t s = p.stride[2], shift = k[2] * p.dilation[2] - p.low[2];
-        const int64_t begin = std::clamp<int64_t>(shift < 0 ? parts_of(-shift, s) : 0, across, across + length);
-        const int64_t room = p.lengths[2] - shift;
-        const int64_t end = std::clamp<int64_t>(room > 0 ? parts_of(room, s) : 0, begin, across + length);
+        const int64_t begin = std::clamp(low, across, across + length);
+        const int64_t end = std::clamp(high, begin, across + length);
         if (begin > across) add_span(spans, {done, begin - across, kNowhere}, step);
         if (end > begin) {
           const int64_t from = offset + (begin * s + shift) * p.x[5];
@@ -186,7 +199,6 @@ struct Convolver {
           add_span(spans, {done + i, 1, from}, step);
         }
       }
-      done += length;
     }
   }
 
@@ -203,15 +215,15 @@ struct Convolver {
   }
 
   /// Packs terms [begin, end) at a block of places, panel by panel: to[(panel * (end - begin) + k - begin) * nr + j].
-  void pack_windows(const T* from, int64_t first, int64_t count, int64_t begin, int64_t end, std::vector<Span>& spans,
-                    T* to) const {
+  void pack_windows(const T* from, const std::vector<Run>& runs, int64_t count, int64_t begin, int64_t end,
+                    std::vector<Span>& spans, T* to) const {
     const int64_t nr = row.nr, step = p.x[5] * p.stride[2], width = parts_of(count, nr) * nr;
     for (int64_t k = begin; k < end;) {
       const int64_t position = k / p.channels, channel = k % p.channels;
       const int64_t some = std::min(end - k, p.channels - channel);
       const Spatial at = {position / p.kernel[2] / p.kernel[1], position / p.kernel[2] % p.kernel[1],
                           position % p.kernel[2]};
-      find_spans(first, count, at, spans);
+      find_spans(runs, at, spans);
       if (count < width) add_span(spans, {count, width - count, kNowhere}, step);
       for (const Span& span : spans) {
         for (int64_t done = 0; done < span.length;) {
@@ -343,12 +355,13 @@ struct Convolver {
     const int64_t kept = terms > kKC ? high : mr;  // of one chunk, a panel's sums are stored before the next ones come
     T* const sums = static_cast<T*>(scratch(ScratchUse::kTile, kept * ld * int64_t{sizeof(T)}));
     T* const windows = static_cast<T*>(scratch(ScratchUse::kPackB, std::min<int64_t>(kKC, terms) * ld * sizeof(T)));
+    const std::vector<Run> runs = find_runs(begin, count);
     std::vector<Span> spans;
     const T* const from = x + group * p.x[1];
     int64_t start = 0;
     do {
       const int64_t end = std::min<int64_t>(start + kKC, terms), length = end - start;
-      pack_windows(from, begin, count, start, end, spans, windows);
+      pack_windows(from, runs, count, start, end, spans, windows);
       for (int64_t i = 0; i < rows; i += mr) {
         const T* a = factors + ((first + i) / mr * terms + start) * mr;
         T* const here = sums + (kept == mr ? 0 : i) * ld;
