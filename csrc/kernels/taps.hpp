@@ -1,6 +1,7 @@
 // Windows of few terms: every result is a chain of fma over elements at fixed distances.
 #pragma once
 
+#include <cstring>
 #include <utility>
 
 #include "../taps.hpp"
@@ -39,11 +40,10 @@ struct Taps {
                     int64_t dst_row) {
     const T* x = static_cast<const T*>(src);
     T* y = static_cast<T*>(dst);
-    const int64_t whole = n / kE * kE, rest = n - whole;
+    const int64_t whole = n / kE * kE;
     for (int64_t i = 0; i < rows; ++i, x += src_row, y += dst_row) {
       if (step == 1) {
-        for (int64_t j = 0; j < whole; j += kE) store(y + j, load(x + j));
-        if (rest) store_some(y + whole, load_some(x + whole, rest), rest);
+        for_parts(n, [&](auto part, int64_t j) { part.store(y + j, part.load(x + j)); });
       } else if (step == 2) {
         for (int64_t j = 0; j < whole; j += kE) store(y + j, every_second(x + 2 * j, std::make_index_sequence<kE>{}));
         for (int64_t j = whole; j < n; ++j) y[j] = x[2 * j];
@@ -51,6 +51,39 @@ struct Taps {
         for (int64_t j = 0; j < n; ++j) y[j] = x[j * step];
       }
     }
+  }
+
+  /// A vector of Bytes at elements of any alignment.
+  template <int Bytes>
+  struct Part {
+    static constexpr int64_t kLength = Bytes / sizeof(T);
+    typedef T Type __attribute__((vector_size(Bytes)));
+    static Type load(const T* x) {
+      Type v;
+      std::memcpy(&v, x, Bytes);
+      return v;
+    }
+    static void store(T* y, Type v) { std::memcpy(y, &v, Bytes); }
+  };
+
+  /// Calls body(part, j) for vectors from j on that cover n elements and no others: the last one lies over its
+  /// neighbour, or, of fewer elements than one has, halves of one do. A masked store takes as long as dozens of others.
+  template <class Body>
+  ACCEL_LANES void for_parts(int64_t n, Body body) {
+    if (n >= kE) {
+      for_parts_of<kE* static_cast<int>(sizeof(T))>(n, body);
+    } else if (n * static_cast<int64_t>(sizeof(T)) >= 16) {
+      for_parts_of<16>(n, body);
+    } else {
+      for (int64_t j = 0; j < n; ++j) body(Part<sizeof(T)>{}, j);
+    }
+  }
+
+  template <int Bytes, class Body>
+  ACCEL_LANES void for_parts_of(int64_t n, Body body) {
+    constexpr int64_t kLength = Part<Bytes>::kLength;
+    for (int64_t j = 0; j + kLength < n; j += kLength) body(Part<Bytes>{}, j);
+    body(Part<Bytes>{}, n - kLength);
   }
 
   /// x[0], x[2], ... x[2 * kE - 2], and nothing behind it is read.
@@ -64,12 +97,9 @@ struct Taps {
     const T* x = static_cast<const T*>(src);
     T* y = static_cast<T*>(dst);
     const T more = bias ? *static_cast<const T*>(bias) : T(0);  // what is +0 already stays so
-    const Vector<T> zero = {}, its = splat(more);
-    const int64_t whole = n / kE * kE, rest = n - whole;
     for (int64_t i = 0; i < rows; ++i, x += src_row, y += dst_row) {
       if (step == 1) {
-        for (int64_t j = 0; j < whole; j += kE) store(y + j, (load(x + j) + zero) + its);
-        if (rest) store_some(y + whole, (load_some(x + whole, rest) + zero) + its, rest);
+        for_parts(n, [&](auto part, int64_t j) { part.store(y + j, (part.load(x + j) + T(0)) + more); });
       } else {
         for (int64_t j = 0; j < n; ++j) y[j * step] = (x[j] + T(0)) + more;
       }

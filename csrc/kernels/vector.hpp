@@ -102,10 +102,23 @@ static inline Vector<T> load_some(const T* p, int64_t n) {
   if constexpr (sizeof(T) == 4) return (Vector<T>)_mm256_maskload_epi32((const int*)p, first_elements<T>(n));
   if constexpr (sizeof(T) == 8) return (Vector<T>)_mm256_maskload_epi64((const long long*)p, first_elements<T>(n));
 }
+/// By halves, quarters and eighths: a masked store is some 40 operations on AMD's CPUs, three times the time of these.
 template <class T>
 static inline void store_some(T* p, Vector<T> v, int64_t n) {
-  if constexpr (sizeof(T) == 4) _mm256_maskstore_epi32((int*)p, first_elements<T>(n), (__m256i)v);
-  if constexpr (sizeof(T) == 8) _mm256_maskstore_epi64((long long*)p, first_elements<T>(n), (__m256i)v);
+  __m128i part = _mm256_castsi256_si128((__m256i)v);
+  if (n & (16 / sizeof(T))) {
+    _mm_storeu_si128((__m128i*)p, part);
+    part = _mm256_extracti128_si256((__m256i)v, 1);
+    p += 16 / sizeof(T);
+  }
+  if (n & (8 / sizeof(T))) {
+    _mm_storel_epi64((__m128i*)p, part);
+    part = _mm_unpackhi_epi64(part, part);
+    p += 8 / sizeof(T);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if (n & 1) _mm_storeu_si32(p, part);
+  }
 }
 #else
 template <class T>

@@ -40,7 +40,7 @@ class Distributions:
     gamma: Callable[..., Array]
     normal: Callable[..., Array]
 
-    def attempted(self, streams: int, attempt: Callable[[Array], tuple[Array, Array]]) -> Array:
+    def _attempted(self, streams: int, attempt: Callable[[Array], tuple[Array, Array]]) -> Array:
         """The first result of each element that is accepted. streams: that an attempt takes; attempt: a function of the
         state, which gives results and whether each is accepted or cannot be. That is read on the host."""
         state = self._next()
@@ -165,7 +165,7 @@ class Distributions:
         )
 
     def _counts(self, attempt: Any, shape: Shape, *given: Array) -> Array:
-        return astype(self.attempted(2, lambda state: attempt(state, *given, shape)), INT64)
+        return astype(self._attempted(2, lambda state: attempt(state, *given, shape)), INT64)
 
     @staticmethod
     def _within(op: str, name: str, value: Any, fits: Callable[[float], bool], expected: str) -> None:

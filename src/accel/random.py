@@ -194,7 +194,7 @@ class Generator(Distributions):
             return value, fn.logical_or(accepted, fn.isnan(value))
 
         def draw(its_shape: Shape) -> Array:
-            return fn.multiply(self.attempted(4, lambda state: attempt(state, its_shape)), factor)
+            return fn.multiply(self._attempted(4, lambda state: attempt(state, its_shape)), factor)
 
         return self._drawn(whole, (alpha, factor), draw)
 

@@ -106,7 +106,7 @@ DRAWN = (
     "lognormal", "laplace", "logistic", "gumbel", "standard_cauchy", "rayleigh", "weibull", "pareto", "power",
     "triangular", "geometric", "bernoulli", "integers",
 )  # fmt: skip
-KEPT = ("key", "spawn", "state", "attempted")
+KEPT = ("key", "spawn", "state")
 """Methods that draw no array of a given size."""
 
 for _name in dir(whole.Generator):
