@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "float_environment.hpp"
+#include "openmp.hpp"
 #include "platform.hpp"
 
 namespace accel {
@@ -18,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPollInterval = std::chrono::milliseconds(50);
 constexpr auto kLinger = std::chrono::microseconds(300);  // how long a thread looks out before it sleeps
+constexpr auto kStay = std::chrono::seconds(1);           // how long a thread that OpenMP counts sleeps before it ends
 constexpr int kLooks = 32;                                // looks, about 0.5 us, before it lets others run
 constexpr double kAwakeShare = 0.1;  // of a sleeping thread's break-even that one needs that is awake
 
@@ -116,8 +118,24 @@ bool look_out(Condition&& condition) {
 /// Threads that join a job when it is posted. After it they look out for the next one for a while, then they sleep. A
 /// pool is never destroyed: its threads may be asleep in it while the process exits, and after a fork the child
 /// abandons its copy, whose threads do not exist there.
+///
+/// Where another library computes with an OpenMP runtime, that one starts them, for a parallel region that does not end
+/// while there is work. The runtime then counts them among its own: after a region of the other library its threads
+/// spin for milliseconds, on the cores that this pool's need next, but hardly where it counts more than there are
+/// cores.
 class Pool {
  public:
+  explicit Pool(const OpenMp& openmp) : openmp_(openmp) {}
+
+  bool counted() const { return openmp_.start; }
+
+  /// Ends its threads: from now on the calling thread does what there is to do.
+  void retire() {
+    const std::lock_guard lock(mutex_);
+    retired_ = true;
+    posted_.notify_all();
+  }
+
   /// Runs the job on the calling thread and up to threads - 1 of the pool's.
   void run(Job& job, int threads) {
     std::unique_lock busy(busy_, std::try_to_lock);
@@ -176,26 +194,52 @@ class Pool {
     }
   }
 
-  /// Fewer threads than asked for, or none, is not an error: the calling thread does what they do not.
+  /// Fewer threads than asked for, or none, is not an error: the calling thread does what they do not. OpenMP ends the
+  /// process where it cannot start a thread, so it starts no more than it has for itself: one for each core.
   void grow(int count) {
-    if (started_ >= count) return;
+    if (started_ >= count || retired_) return;
     const platform::SignalsBlocked blocked;
     try {
+      const int counted = this->counted() && !limited_ ? std::min(count, openmp_.processors()) : 0;
+      if (const int more = counted - started_; more > 0) {
+        std::thread([this, more] { lead(more); }).detach();
+        started_ = counted;
+      }
       for (; started_ < count; ++started_) std::thread([this] { serve(); }).detach();
     } catch (const std::system_error&) {
     } catch (const std::bad_alloc&) {
     }
   }
 
-  [[noreturn]] void serve() {
+  /// A thread whose team of OpenMP's serves here, and which waits until all of that have ended.
+  void lead(int count) {
+    openmp_.start([](void* pool) { static_cast<Pool*>(pool)->serve(); }, this, static_cast<unsigned>(count) + 1);
+    if (const int missing = count + 1 - openmp_.size(); missing > 0) {  // OMP_THREAD_LIMIT, OMP_DYNAMIC
+      const std::lock_guard lock(mutex_);
+      started_ -= missing;
+      limited_ = true;
+    }
+    openmp_.end();
+  }
+
+  void serve() {
     FloatControl::standard().write();  // it began in its creator's
     const auto called = [this] { return seats_.load(std::memory_order_relaxed) > 0; };
+    const auto awaken = [&] { return called() || retired_; };
     for (;;) {
       looking_.fetch_add(1, std::memory_order_relaxed);
       look_out(called);
       looking_.fetch_sub(1, std::memory_order_relaxed);
       std::unique_lock lock(mutex_);
-      posted_.wait(lock, called);
+      if (counted()) {  // it ends where no more work comes: OpenMP's own threads may spin again then
+        posted_.wait_for(lock, kStay, awaken);
+      } else {
+        posted_.wait(lock, awaken);
+      }
+      if (!called()) {
+        --started_;
+        return;
+      }
       Job& job = *job_;
       seats_.fetch_sub(1, std::memory_order_relaxed);
       working_.fetch_add(1, std::memory_order_relaxed);
@@ -206,7 +250,8 @@ class Pool {
     }
   }
 
-  std::mutex busy_;  // held by the thread whose job it is
+  const OpenMp openmp_;  // null functions: threads are this process's alone
+  std::mutex busy_;      // held by the thread whose job it is
   std::mutex mutex_;
   std::condition_variable posted_, left_;
   Job* job_ = nullptr;
@@ -214,6 +259,8 @@ class Pool {
   std::atomic<int> seats_{0};    // threads that may still join the job
   std::atomic<int> working_{0};  // threads that have joined a job and not left it
   int started_ = 0;
+  bool limited_ = false;  // whether OpenMP started fewer than asked for
+  bool retired_ = false;
   // Changed without:
   std::atomic<int> looking_{0};    // threads that would join at once
   std::atomic<int64_t> asked_{0};  // when `awake` was last called, in nanoseconds
@@ -222,14 +269,18 @@ class Pool {
 };
 
 std::atomic<Pool*> current_pool{nullptr};
+std::atomic<bool> forked{false};
 
 // Registered while the module is loaded: a lazy registration could itself be under way in another thread at the fork.
-[[maybe_unused]] const int fork_handler = platform::at_fork(nullptr, nullptr, [] { current_pool.store(nullptr); });
+[[maybe_unused]] const int fork_handler = platform::at_fork(nullptr, nullptr, [] {
+  current_pool.store(nullptr);
+  forked.store(true);
+});
 
 Pool& pool() {
   Pool* existing = current_pool.load(std::memory_order_acquire);
   if (existing) return *existing;
-  Pool* created = new Pool;
+  Pool* created = new Pool(OpenMp{});
   if (current_pool.compare_exchange_strong(existing, created, std::memory_order_acq_rel)) return *created;
   delete created;  // another thread was first; this one has no threads yet
   return *existing;
@@ -247,6 +298,17 @@ int worthwhile(double work, double share, int threads) {
   const auto limited = [&](double count) { return static_cast<int>(std::clamp(count, 1.0, double(threads))); };
   const int called = limited(work / share), awake = limited(work / (share * kAwakeShare));
   return awake <= called ? called : std::max(called, 1 + pool().awake(awake - 1));
+}
+
+void join_openmp(const OpenMp& openmp) {
+  if (forked.load()) return;
+  Pool* const before = current_pool.exchange(new Pool(openmp), std::memory_order_acq_rel);
+  if (before) before->retire();
+}
+
+bool joined_openmp() {
+  const Pool* const existing = current_pool.load(std::memory_order_acquire);
+  return existing && existing->counted();
 }
 
 void run_tasks(int64_t tasks, int threads, Interrupt& interrupt, Task task, void* context) {

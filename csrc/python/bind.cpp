@@ -8,6 +8,7 @@
 
 #include "../float_environment.hpp"
 #include "../isa.hpp"
+#include "../openmp.hpp"
 #include "../probe.hpp"
 #include "launch.hpp"
 #include "prepared.hpp"
@@ -40,6 +41,20 @@ PYBIND11_MODULE(_cpu, m) {
   bind_factor(m);
   bind_quantized(m);
   bind_butterfly(m);
+  m.def(
+      "join_openmp",
+      [](uintptr_t start, uintptr_t end, uintptr_t processors, uintptr_t size) {
+        OpenMp openmp;
+        openmp.start = reinterpret_cast<decltype(openmp.start)>(start);
+        openmp.end = reinterpret_cast<decltype(openmp.end)>(end);
+        openmp.processors = reinterpret_cast<decltype(openmp.processors)>(processors);
+        openmp.size = reinterpret_cast<decltype(openmp.size)>(size);
+        join_openmp(openmp);
+      },
+      py::arg("start"), py::arg("end"), py::arg("processors"), py::arg("size"),
+      "Lets an OpenMP runtime start the threads of kernels, and count them among its own, by the addresses of its "
+      "GOMP_parallel_start, GOMP_parallel_end, omp_get_num_procs and omp_get_num_threads; zeros: no more.");
+  m.def("joined_openmp", &joined_openmp, "Whether an OpenMP runtime counts the threads of kernels.");
   m.def(
       "probe",
       [](const std::string& isa, const std::string& kind, int threads, double milliseconds, int64_t bytes) {

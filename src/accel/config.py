@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from . import _core
+from . import _core, openmp
 from .errors import ConfigError, shown
 from .system import memory_bytes
 
@@ -136,6 +136,9 @@ OPTIONS: tuple[Option, ...] = (
            _some_of("dispatch", "profile")),
     Option("num_threads", "ACCEL_NUM_THREADS", None, "whole number", "CPU threads; else OMP_NUM_THREADS; else the "
            "cores this process may use (its affinity and its cgroup's quota)", positive),
+    Option("openmp", "ACCEL_OPENMP", "join", "join | off", "whether torch's OpenMP runtime starts the CPU kernels' "
+           "threads, in a process that gives accel torch's tensors: its own then leave them the cores",
+           _one_of("join", "off"), openmp.choose),
     Option("cpu_isa", "ACCEL_CPU_ISA", None, "baseline | avx2 | avx512 | neon", "highest CPU instruction set to use",
            _one_of("baseline", "avx2", "avx512", "neon")),
     Option("cache_dir", "ACCEL_CACHE_DIR", None, "folder", "compiled kernels and tuning results; else the user's cache "

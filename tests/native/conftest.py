@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import importlib
 import importlib.util
 import os
@@ -53,6 +54,17 @@ def sources(name: str) -> ModuleType:
         sys.modules["accel_sources"] = parent
         sys.modules["accel_sources._core"] = importlib.import_module("accel._core")  # of which a process has one
     return importlib.import_module(f"accel_sources.{name}")
+
+
+@pytest.fixture(scope="session")
+def openmp_library() -> str:
+    """An OpenMP runtime that knows the calls of GCC's compiled code: the one that torch brings, or the system's."""
+    torch = importlib.util.find_spec("torch")
+    found = Path(torch.origin).parent.glob("lib/libgomp*.so*") if torch is not None and torch.origin else ()
+    library = next(map(str, found), None) or ctypes.util.find_library("gomp")
+    if library is None:
+        pytest.skip("neither torch nor the system brings libgomp")
+    return library
 
 
 @pytest.fixture(scope="session")

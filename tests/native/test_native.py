@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import ctypes
 import os
 import signal
 import subprocess
@@ -17,6 +19,7 @@ import pytest
 from native_reference import random, run_matmul, run_pointwise, run_reduce, same
 
 ROOT = Path(__file__).parents[2]
+OPENMP = ("GOMP_parallel_start", "GOMP_parallel_end", "omp_get_num_procs", "omp_get_num_threads")
 
 
 def test_instruction_sets(cpu):
@@ -42,6 +45,19 @@ def test_the_baseline_uses_no_newer_instruction(cpu):
     assert not strangers, strangers[:5]
 
 
+@pytest.fixture(params=["own", "openmp"])
+def pool(request, cpu, openmp_library):
+    """Jobs run on the pool's own threads, or on those that an OpenMP runtime started."""
+    library = ctypes.CDLL(openmp_library)
+    runtime = [ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in OPENMP]
+    before = cpu.joined_openmp()
+    joined = request.param == "openmp"
+    cpu.join_openmp(*(runtime if joined else [0] * len(OPENMP)))
+    assert cpu.joined_openmp() is joined
+    yield request.param
+    cpu.join_openmp(*(runtime if before else [0] * len(OPENMP)))
+
+
 def everything(cpu, isa, threads):
     """One call of each family, large enough for the pool."""
     rng = np.random.default_rng(0)
@@ -55,7 +71,7 @@ def everything(cpu, isa, threads):
     return product, total, run_pointwise(program, np.empty_like(long), [long, long[::-1]], threads)
 
 
-def test_many_python_threads_at_once(cpu, isa):
+def test_many_python_threads_at_once(cpu, isa, pool):
     want = everything(cpu, isa, 1)
     barrier = threading.Barrier(8)
 
@@ -63,11 +79,11 @@ def test_many_python_threads_at_once(cpu, isa):
         barrier.wait()
         return all(same(x, y) for _ in range(5) for x, y in zip(everything(cpu, isa, 1 + index % 4), want, strict=True))
 
-    with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(work, range(8)))
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(work, range(8)))
 
 
-def test_fork_after_use(cpu, isa):
+def test_fork_after_use(cpu, isa, pool):
     want = everything(cpu, isa, 3)
     for _ in range(3):
         child = os.fork()
@@ -81,7 +97,7 @@ def test_fork_after_use(cpu, isa):
     assert all(same(x, y) for x, y in zip(everything(cpu, isa, 3), want, strict=True))
 
 
-def test_fork_while_other_threads_compute(cpu, isa):
+def test_fork_while_other_threads_compute(cpu, isa, pool):
     want = everything(cpu, isa, 2)
     stop = threading.Event()
 
@@ -121,6 +137,22 @@ def wait_for(child: int, seconds: float = 60) -> int:
     pytest.fail("the child of a fork hung")
 
 
+JOIN = f"""
+def join(cpu, library):
+    if library:
+        import ctypes
+        its = ctypes.CDLL(library[0])
+        cpu.join_openmp(*(ctypes.cast(getattr(its, name), ctypes.c_void_p).value for name in {OPENMP}))
+        assert cpu.joined_openmp()
+"""
+"""Defines join(cpu, []) and join(cpu, [file of an OpenMP runtime])."""
+
+
+def child(program, *arguments, **environment):
+    command = [sys.executable, "-c", JOIN + textwrap.dedent(program), *arguments]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, env=os.environ | environment)
+
+
 INTERRUPTED = """
     import importlib.util, os, signal, sys, threading, time
     import numpy as np
@@ -128,6 +160,7 @@ INTERRUPTED = """
     cpu = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(cpu)
     isa, family, threads = sys.argv[2], sys.argv[3], int(sys.argv[4])
+    join(cpu, sys.argv[5:])
     out = np.zeros((6000, 6000), np.float32)
     x = np.ones(1, np.float32)
     at = x.ctypes.data
@@ -166,8 +199,15 @@ INTERRUPTED = """
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("family", ["matmul", "direct", "reduce", "columns", "pointwise"])
 def test_keyboard_interrupt_ends_a_long_call(cpu, isa, family, threads):
-    script = [sys.executable, "-c", textwrap.dedent(INTERRUPTED), cpu.__file__, isa, family, str(threads)]
-    run = subprocess.run(script, capture_output=True, encoding="utf-8", timeout=60)
+    interrupted(child(INTERRUPTED, cpu.__file__, isa, family, str(threads)))
+
+
+@pytest.mark.parametrize("family", ["matmul", "reduce"])
+def test_keyboard_interrupt_ends_a_long_call_on_threads_of_openmp(cpu, family, openmp_library):
+    interrupted(child(INTERRUPTED, cpu.__file__, cpu.isas()[0], family, "2", openmp_library))
+
+
+def interrupted(run):
     lines = run.stdout.split()
     assert lines[2:] == ["interrupted"], run.stderr
     assert float(lines[1]) - float(lines[0]) < 1.0
@@ -179,6 +219,7 @@ EXITING = """
     spec = importlib.util.spec_from_file_location("_cpu", sys.argv[1])
     cpu = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(cpu)
+    join(cpu, sys.argv[2:])
     out = np.zeros((2000, 2000), np.float32)
     x = np.ones(1, np.float32)
     def work():
@@ -190,10 +231,44 @@ EXITING = """
 """
 
 
-def test_the_interpreter_exits_while_a_daemon_thread_computes(cpu):
-    script = [sys.executable, "-c", textwrap.dedent(EXITING), cpu.__file__]
-    run = subprocess.run(script, capture_output=True, encoding="utf-8", timeout=60)
+@pytest.mark.parametrize("threads", ["own", "openmp"])
+def test_the_interpreter_exits_while_a_daemon_thread_computes(cpu, threads, openmp_library):
+    run = child(EXITING, cpu.__file__, *([openmp_library] if threads == "openmp" else []))
     assert (run.returncode, run.stdout.strip()) == (0, "leaving"), run.stderr
+
+
+LIMITED = """
+    import importlib.util, os, sys, time
+    import numpy as np
+    spec = importlib.util.spec_from_file_location("_cpu", sys.argv[1])
+    cpu = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(cpu)
+    join(cpu, sys.argv[2:])
+    x, out = np.ones(1, np.float32), np.zeros((400, 400), np.float32)
+    begun = []
+    for _ in range(3):
+        before = len(os.listdir("/proc/self/task"))
+        for _ in range(3):
+            cpu.Matmul(cpu.isas()[0], "float32", "float32").run(
+                [x.ctypes.data] * 2, [out.ctypes.data], [], 400, 400, 3000, [0, 0], [0, 0], [400, 1], [], 3)
+            assert (out == 3000).all()
+            time.sleep(0.1)
+        begun.append(len(os.listdir("/proc/self/task")) - before)
+        cpu.join_openmp(0, 0, 0, 0)
+        while len(os.listdir("/proc/self/task")) > before:
+            time.sleep(0.01)
+        join(cpu, sys.argv[2:])
+    print(begun)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads where Linux lists them")
+@pytest.mark.parametrize("limit", [{}, {"OMP_THREAD_LIMIT": "1"}, {"OMP_THREAD_LIMIT": "2"}])
+def test_threads_that_openmp_does_not_start_are_started_and_all_end_when_it_is_left(cpu, limit, openmp_library):
+    """Two that work and, where OpenMP starts some, one that waits for them."""
+    run = child(LIMITED, cpu.__file__, openmp_library, **limit)
+    assert run.returncode == 0, run.stderr
+    assert set(ast.literal_eval(run.stdout)) == {2 if limit.get("OMP_THREAD_LIMIT") == "1" else 3}
 
 
 def test_other_python_threads_run_meanwhile(cpu, isa):

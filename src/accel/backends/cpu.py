@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 
+from .. import openmp
 from ..config import Settings, config, environment, positive
 from ..errors import BackendUnavailableError, ConfigError
 from ..packages import SOURCE
@@ -26,6 +27,7 @@ def native() -> ModuleType:
     """The compiled extension; kept, as nothing can be imported while the interpreter shuts down."""
     from .. import _cpu
 
+    openmp.serve(_cpu)
     return _cpu
 
 

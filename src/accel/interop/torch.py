@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from .. import _core
+from .. import _core, openmp
 from ..array import Array
 from ..backends.base import Device, HostBuffer
 from ..conversion import from_numpy, to_numpy
@@ -19,6 +19,8 @@ from ..devices import device as device_named
 from ..dtypes import BFLOAT16, DTYPES, DType
 from ..errors import ArgumentError, DeviceError, DtypeError
 from ..layout import Shape, layout, span
+
+openmp.meet(torch._C.__file__)
 
 _DTYPES: dict[torch.dtype, DType] = {
     getattr(torch, name): row for name, row in DTYPES.items() if hasattr(torch, name)
