@@ -76,6 +76,22 @@ def test_a_changed_bit_is_a_disagreement(monkeypatch):
         object.__setattr__(spec, "canonical", original)
 
 
+def test_kept_answers_see_the_next_devices_bits():
+    """What is computed once for several devices is what each is held against, bits and bounds."""
+    from dataclasses import replace
+
+    spec, device = accel.registry.OPS["exp"], accel.device("cpu")
+    x = (RNG.standard_normal(40).astype(np.float32),)
+    answers = compare.Answers(spec, x)
+    assert 0 < compare.check(spec, device, x, answers=answers) <= 1
+    off = replace(spec, function=lambda x: spec.function(x) * (1 + 2**-23), bits=lambda dtype, numerics: "bound")
+    with pytest.raises(compare.Disagreement, match="differ in bits"):
+        compare.check(replace(off, bits=spec.bits), device, x, answers=answers)
+    far = replace(off, function=lambda x: spec.function(x) * 1.01)
+    with pytest.raises(compare.Disagreement, match="exceeds the bound"):
+        compare.check(far, device, x, answers=answers)
+
+
 def test_a_changed_operand_is_a_disagreement():
     """A kernel that writes to its input is caught."""
     from dataclasses import replace
