@@ -4,6 +4,7 @@ own spec."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from zlib import crc32
 
 import pytest
@@ -85,11 +86,18 @@ def extent(deep: bool, target: Target, device: accel.Device, spec: OpSpec, dtype
     return target.examples, target.edges
 
 
+@lru_cache(maxsize=1)
+def told(op: str, dtype: str) -> conform.Told:
+    """What a spec says of the examples of an op and dtype: the tests of its devices follow each other."""
+    return {}
+
+
 def test_op(request, on, spec, dtype):
     with on.in_force() as device:
         known = conform.known_failures(device.backend).get((spec.name, dtype.name))
         examples, most = extent(request.config.getoption("--deep"), on, device, spec, dtype)
-        row = conform.one(spec, dtype, device, examples, known, most)
+        small = on.small if is_composed(spec) and not request.config.getoption("--deep") else None
+        row = conform.one(spec, dtype, device, examples, known, most, told=told(spec.name, dtype.name), small=small)
     print(f"largest error / bound: {row.error:.3g}")
     assert row.status in ("pass", "compiled", "decomposition", "known"), f"{row.status}: {row.detail}"
 

@@ -13,7 +13,7 @@ from accel.numerics import BLOCK, KC, LANES
 from accel.ops import canonical
 from accel.scalar import ProgramBuilder
 from accel.scalar.evaluate import evaluate
-from accel.testing import compare
+from accel.testing import compare, conform
 
 RNG = np.random.default_rng(7)
 LONG = RNG.standard_normal(2 * BLOCK + 37)
@@ -74,6 +74,41 @@ def test_a_changed_bit_is_a_disagreement(monkeypatch):
             compare.check(spec, accel.device("cpu"), (x, x))
     finally:
         object.__setattr__(spec, "canonical", original)
+
+
+def test_kept_answers_see_the_next_devices_bits():
+    """What is computed once for several devices is what each is held against, bits and bounds."""
+    from dataclasses import replace
+
+    spec, device = accel.registry.OPS["exp"], accel.device("cpu")
+    x = (RNG.standard_normal(40).astype(np.float32),)
+    answers = compare.Answers(spec, x)
+    assert 0 < compare.check(spec, device, x, answers=answers) <= 1
+    off = replace(spec, function=lambda x: spec.function(x) * (1 + 2**-23), bits=lambda dtype, numerics: "bound")
+    with pytest.raises(compare.Disagreement, match="differ in bits"):
+        compare.check(replace(off, bits=spec.bits), device, x, answers=answers)
+    far = replace(off, function=lambda x: spec.function(x) * 1.01)
+    with pytest.raises(compare.Disagreement, match="exceeds the bound"):
+        compare.check(far, device, x, answers=answers)
+
+
+def test_a_second_device_computes_no_answer_anew():
+    spec, told, seen = accel.registry.OPS["exp"], {}, []
+    for _ in range(2):
+        assert conform.one(spec, FLOAT32, accel.device("cpu"), 2, most=64, told=told).status == "pass"
+        seen.append({number: (id(its.canonical[0]), id(its.exact)) for number, (_, its) in told.items()})
+    assert seen[0] == seen[1] and len(seen[0]) > 2
+
+
+@pytest.mark.parametrize("op", ["poisson_nll_loss", "softmax", "add"])
+def test_small_examples_are_among_the_drawn_ones(op):
+    samples = accel.registry.OPS[op].samples(FLOAT32)
+    first = len(samples.edges)
+    assert conform._drawn(samples, 3, None) == [first, first + 1, first + 2]
+    assert max(samples.example(number).size for number in conform._drawn(samples, 20, None)) > 300
+    chosen = conform._drawn(samples, 3, 300)
+    assert len(set(chosen)) == 3 and all(samples.example(number).size <= 300 for number in chosen)
+    assert len(conform._drawn(samples, 3, -1)) == 3, "as many where none is small"
 
 
 def test_a_changed_operand_is_a_disagreement():

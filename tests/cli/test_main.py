@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def test_an_accel_error_is_one_line_without_a_traceback(child):
 @pytest.mark.parametrize("command", ["conform --device cpu --examples 100000", "doctor"])
 def test_interruption(command, tmp_path):
     """SIGINT in the middle of a long command, and while doctor waits for a driver that hangs: exit code 130."""
-    (tmp_path / "hangs.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
+    begun = "import pathlib, time\npathlib.Path(__file__).with_name('begun').touch()\n"
+    (tmp_path / "hangs.py").write_text(f"{begun}time.sleep(600)\n", encoding="utf-8")
     (tmp_path / "hangs-1.0.dist-info").mkdir()
     (tmp_path / "hangs-1.0.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: hangs\nVersion: 1.0\n", encoding="utf-8"
@@ -81,8 +83,14 @@ def test_interruption(command, tmp_path):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(run, **pipes) as process:
         try:
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(timeout=6)
+            if command == "doctor":
+                deadline = time.monotonic() + 120
+                while not (tmp_path / "begun").exists():
+                    assert process.poll() is None and time.monotonic() < deadline
+                    time.sleep(0.05)
+            else:
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(timeout=6)
             for _ in range(20):  # Python drops an interrupt that comes inside a callback of the garbage collector
                 process.send_signal(signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):

@@ -7,7 +7,7 @@ import copy
 import pickle
 import warnings
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -18,8 +18,9 @@ from accel.backends.base import Device
 from accel.conversion import from_numpy, store, to_numpy
 from accel.memory import HostBuffer, allocate
 from accel.ops.spec import OpSpec
-from accel.testing.compare import check
+from accel.testing.compare import Answers, check
 from accel.testing.draw import Draw
+from accel.testing.families import Sample
 
 pytestmark = pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")  # of NumPy's answers
 
@@ -90,14 +91,22 @@ def remote(monkeypatch):
     dispatch.forget()
 
 
+@cache
+def example(op: str, number: int) -> tuple[Sample, Answers]:
+    """A sample of an op in one dtype, and its answers, which all ways to compute it are held against."""
+    spec = registry.OPS[op]
+    dtype = next((d for d in spec.dtypes if d.name == "float32"), spec.dtypes[0])
+    sample = spec.samples(dtype).draw(Draw.seeded(number))
+    return sample, Answers(spec, sample.operands, sample.keywords, sample.period)
+
+
 def agrees(spec: OpSpec, device: Device, examples: int = 1, **settings_in_force: str) -> set[str]:
     """Runs samples of an op in one dtype and holds them against the canonical answer. Returns what served them."""
-    dtype = next((d for d in spec.dtypes if d.name == "float32"), spec.dtypes[0])
     how: set[str] = set()
     for i in range(examples):
-        sample = spec.samples(dtype).draw(Draw.seeded(i))
+        sample, answers = example(spec.name, i)
         with accel.config(**settings_in_force), recording.recording(run=True) as recorder:
-            check(spec, device, sample.operands, sample.keywords, sample.period)
+            check(spec, device, sample.operands, sample.keywords, sample.period, answers=answers)
         how.update(recorder.served_by())
     return how
 

@@ -46,8 +46,11 @@ def child(environment: str, folder: Path, *devices: str) -> dict[str, str]:
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("environment", FOREIGN)
+@pytest.mark.parametrize(
+    "environment", [pytest.param(each, marks=[pytest.mark.slow] * (each == "towards zero")) for each in FOREIGN]
+)
 def test_a_process_that_began_in_it(environment, tmp_path):
+    """Towards zero is downward for positive numbers and upward for negative ones, which the others see."""
     found = child(environment, tmp_path, "cpu")
     assert found.pop("control") != computed.control_of_numpy().tobytes().hex(), "NumPy does not see the environment"
     assert found.pop("literals") == computed.literals()

@@ -15,14 +15,20 @@ import scalar_native
 
 @pytest.fixture(scope="session", params=filter(scalar_native.runs, scalar_native.ISAS), ids=lambda isa: isa.name)
 def native(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> scalar_native.Library:
-    """The generated header compiled for one instruction set."""
+    """The generated header's loops compiled for one instruction set."""
     return scalar_native.library(request.param, shared(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
 def fastest(tmp_path_factory: pytest.TempPathFactory) -> scalar_native.Library:
-    """The generated header compiled for the best instruction set of this machine."""
-    return scalar_native.library(scalar_native.best(), shared(tmp_path_factory))
+    """Sweeps over the generated header's functions, compiled for the best instruction set of this machine."""
+    return scalar_native.library(scalar_native.best(), shared(tmp_path_factory), "sweeps")
+
+
+@pytest.fixture(scope="session")
+def compiled_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where they are compiled."""
+    return shared(tmp_path_factory)
 
 
 def shared(factory: pytest.TempPathFactory) -> Path:

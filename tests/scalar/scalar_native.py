@@ -1,4 +1,5 @@
-"""The generated C++ header as a shared library of array loops, per instruction set (needs a C++ compiler)."""
+"""The generated C++ header as shared libraries of array loops and of error sweeps, per instruction set (needs a C++
+compiler)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import ctypes
 import functools
 import os
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ FLAGS = (
     "-Wall",
     "-Werror",
 )
-LOOPS = Path(__file__).parent / "scalar_loops.cpp"
+SOURCES = Path(__file__).parent
+SUPPORT = SOURCES / "scalar_support.hpp"
 
 
 @dataclass(frozen=True)
@@ -115,17 +118,52 @@ class Library:
         return out
 
 
-@functools.cache
-def library(isa: Isa, folder: Path) -> Library:
-    """The library of an instruction set, which the processes that test compile once between them in `folder`."""
-    if not runs(isa):
-        pytest.skip(f"this CPU lacks {isa.name}: {', '.join(sorted(set(isa.needs) - cpu_flags()))}")
+FUNCTION = re.compile(r"^static inline (\w+) accel_(\w+)\((.*)\) \{$", re.M)
+
+
+def loops() -> str:
+    """scalar_array_loops.hpp: an array loop over each function of the header, one in a line."""
+    lines = [f'#include "{SUPPORT.name}"']
+    for result, name, parameters in FUNCTION.findall(cpp.header()):
+        types = [p.split()[0] for p in parameters.split(", ")]
+        declared = ", ".join(f"const {t}* __restrict a{i}" for i, t in enumerate(types))
+        call = ", ".join(f"a{i}[i]" for i in range(len(types)))
+        lines.append(f'extern "C" void loop_{name}(size_t n, {result}* __restrict r, {declared}) {{'
+                     f" for (size_t i = 0; i < n; ++i) r[i] = scalar::accel_{name}({call}); }}")  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def compiled(isa: Isa, folder: Path, what: str) -> Path:
+    """The library of "loops" or "sweeps" for an instruction set, which the processes that test compile once between
+    them in `folder`. Beside it g++ leaves a report of the loops that it vectorised."""
     target = folder / isa.name
     target.mkdir(exist_ok=True)
-    path = target / "scalar.so"
-    with FileLock(target / "lock"):
+    path = target / f"{what}.so"
+    with FileLock(target / f"{what}.lock"):
         if not path.exists():
-            (target / "scalar_functions.hpp").write_text(cpp.header(), encoding="utf-8")
-            compile_source(LOOPS, target / "partial.so", *isa.flags, f"-I{target}", "-shared", "-fPIC")
-            (target / "partial.so").rename(path)
-    return Library(path)
+            own = target / what  # of this library alone: the other may be compiled meanwhile
+            own.mkdir(exist_ok=True)
+            (own / "scalar_functions.hpp").write_text(cpp.header(), encoding="utf-8")
+            (own / "scalar_array_loops.hpp").write_text(loops(), encoding="utf-8")
+            # Without identical code folding every loop is reported for itself.
+            told = (f"-fopt-info-vec-optimized={own / 'report'}", "-fno-ipa-icf") if "g++" in compiler() else ()
+            source, partial = SOURCES / f"scalar_{what}.cpp", own / "partial.so"
+            compile_source(source, partial, *isa.flags, *told, f"-I{own}", f"-I{SOURCES}", "-shared", "-fPIC")
+            partial.rename(path)
+    return path
+
+
+def vectorised(isa: Isa, folder: Path) -> dict[str, bool]:
+    """Whether g++ reports a vectorised loop, by the function's name and dtype."""
+    compiled(isa, folder, "loops")
+    report = (folder / isa.name / "loops" / "report").read_text(encoding="utf-8")
+    seen = {int(line) for line in re.findall(r"scalar_array_loops\.hpp:(\d+):.*loop vectorized", report)}
+    return {name: line in seen for line, (_, name, _) in enumerate(FUNCTION.findall(cpp.header()), 2)}
+
+
+@functools.cache
+def library(isa: Isa, folder: Path, what: str = "loops") -> Library:
+    """A library of an instruction set."""
+    if not runs(isa):
+        pytest.skip(f"this CPU lacks {isa.name}: {', '.join(sorted(set(isa.needs) - cpu_flags()))}")
+    return Library(compiled(isa, folder, what))

@@ -39,8 +39,8 @@ def test_casts_agree(native: scalar_native.Library, source: str) -> None:
 
 
 def support() -> str:
-    """What the generated header needs before it, as scalar_loops.cpp has it."""
-    text = scalar_native.LOOPS.read_text(encoding="utf-8")
+    """What the generated header needs before it."""
+    text = scalar_native.SUPPORT.read_text(encoding="utf-8").replace("#pragma once\n", "")
     return text[: text.index('#include "scalar_functions.hpp"')]
 
 
@@ -91,41 +91,14 @@ NOT_VECTORISED = {"avx2": rf"{COPIES}|cast_.*int64_b?float\d+|cast_b?float\d+_u?
         for isa in scalar_native.ISAS[1:]
     ],
 )
-def test_loops_vectorise(isa: scalar_native.Isa, tmp_path: Path) -> None:
+def test_loops_vectorise(isa: scalar_native.Isa, compiled_in: Path) -> None:
     """g++ reports a vectorised loop for every function and cast of floats (its vectoriser, not the CPU, is tested)."""
     if "g++" not in scalar_native.compiler():
         pytest.skip("reads g++'s report")
-    (tmp_path / "scalar_functions.hpp").write_text(cpp.header(), encoding="utf-8")
-    head = f'{support()}#include "scalar_functions.hpp"\n}}\nusing namespace scalar;'
-    entries = re.findall(r"^static inline (\w+) accel_(\w*float\w*)\((.*)\) \{$", cpp.header(), re.M)
-    lines, names = [head], {}
-    for result, name, parameters in entries:
-        types = [p.split()[0] for p in parameters.split(", ")]
-        declared = ", ".join(f"const {t} *__restrict a{i}" for i, t in enumerate(types))
-        call = ", ".join(f"a{i}[i]" for i in range(len(types)))
-        lines.append(f"void loop_{name}(size_t n, {result} *__restrict r, {declared}) {{"
-                     f" for (size_t i = 0; i < n; ++i) r[i] = accel_{name}({call}); }}")  # fmt: skip
-        names[head.count("\n") + len(lines)] = name
-    source = tmp_path / "loops.cpp"
-    source.write_text("\n".join(lines), encoding="utf-8")
-    # Without identical code folding every loop is reported for itself.
-    report = tmp_path / "report"
-    scalar_native.compile_source(
-        source,
-        tmp_path / "loops.s",
-        *(
-            *isa.flags,
-            "-S",
-            "-fno-ipa-icf",
-            "-Wno-unused-function",
-            f"-fopt-info-vec-optimized={report}",
-            f"-I{tmp_path}",
-        ),
-    )
-    seen = {int(line) for line in re.findall(r"loops\.cpp:(\d+):.*loop vectorized", report.read_text(encoding="utf-8"))}
-    missing = [name for line, name in names.items() if line not in seen]
+    found = {name: its for name, its in scalar_native.vectorised(isa, compiled_in).items() if "float" in name}
+    missing = [name for name, its in found.items() if not its]
     assert not [name for name in missing if not re.fullmatch(NOT_VECTORISED[isa.name], name)]
-    assert len(missing) < len(names) / 3 and "exp_float32" not in missing
+    assert len(missing) < len(found) / 3 and "exp_float32" not in missing
 
 
 def test_tables_are_complete() -> None:

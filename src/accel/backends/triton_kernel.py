@@ -29,6 +29,7 @@ from ..scalar import Program
 from ..scalar.triton import print_program
 from .base import Launch, Slot
 from .compiling import compiling
+from .triton_shapes import keep_shapes
 
 LANGUAGE = threading.RLock()
 """Held while a kernel is loaded, compiled or interpreted: while the interpreter runs, triton.language is another."""
@@ -313,6 +314,7 @@ def interpreting(
     with LANGUAGE:
         scope = interpreter._patch_lang(function)
         scope.set_attr(interpreter.ReduceOps, "apply_impl", reduce)
+        keep_shapes(scope)
         vars(builder).update(methods)
         try:
             yield builder

@@ -5,6 +5,8 @@ from its documented ULP."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..dtypes import DType, as_dtype
@@ -42,10 +44,9 @@ class Analysis:
 
         given = tuple(x.dtype.name for x in inputs)
         output = dtype if name == "cast" else FUNCTIONS[name].result_dtype(dtype)
-        program = Program(given, (Step(name, dtype, tuple(range(len(given)))),), output)
-        value = evaluate(program, *(x.value for x in inputs))
+        value = evaluate(_single(name, dtype, given, output), *(x.value for x in inputs))
         with np.errstate(all="ignore"):
-            x = [(np.broadcast_to(i.wide(), value.shape), np.broadcast_to(i.error, value.shape)) for i in inputs]
+            x = [(_stretched(i.wide(), value.shape), _stretched(i.error, value.shape)) for i in inputs]
             if name == "cast":
                 return self._cast(value, inputs[0].dtype, *x)
             changed, own = of_function(name, dtype, value.astype(np.float64), x)
@@ -91,6 +92,16 @@ class Analysis:
     def cast(self, dtype: str, x: Bounded) -> Bounded:
         """A cast, where it is one."""
         return x if x.dtype.name == dtype else self.step("cast", dtype, x)
+
+
+@lru_cache(maxsize=512)
+def _single(name: str, dtype: str, given: tuple[str, ...], output: str) -> Program:
+    """The program of one function of operands of these dtypes."""
+    return Program(given, (Step(name, dtype, tuple(range(len(given)))),), output)
+
+
+def _stretched(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return x if x.shape == shape else np.broadcast_to(x, shape)
 
 
 def _within_range(value: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import ml_dtypes
@@ -67,12 +68,12 @@ def evaluate_all(program: Program, *arrays: npt.ArrayLike) -> tuple[np.ndarray, 
             raise TypeError(f"an input is {array.dtype}, not {dtype}")
     shape = np.broadcast_shapes(*(a.shape for a in given))
     stored = [
-        np.broadcast_to(a, shape).reshape(-1).view(NUMPY[convert.storage(d)])
+        (a if a.shape == shape else np.broadcast_to(a, shape)).reshape(-1).view(NUMPY[convert.storage(d)])
         for a, d in zip(given, program.inputs, strict=True)
     ]
     with FloatEnvironment(), np.errstate(all="ignore"):
         roots = program.expressions()  # their constants are computed here, the first time
-        order = schedule(*roots)
+        order = _order(roots)
         size = int(np.prod(shape))
         results = [np.empty(size, NUMPY[root.dtype]) for root in roots]
         for start in range(0, size, CHUNK):
@@ -82,6 +83,11 @@ def evaluate_all(program: Program, *arrays: npt.ArrayLike) -> tuple[np.ndarray, 
                 result[part] = values[root]
     made = zip(results, program.outputs, strict=True)
     return tuple(result.view(NUMPY[dtype]).reshape(shape) for result, dtype in made)
+
+
+@lru_cache(maxsize=512)
+def _order(roots: tuple[Expr, ...]) -> list[Expr]:
+    return schedule(*roots)
 
 
 def _run(order: list[Expr], arguments: list[np.ndarray]) -> dict[Expr, np.ndarray]:

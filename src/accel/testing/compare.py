@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,36 @@ def in_parts(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x).view(x.real.dtype).reshape(*x.shape, 2)
 
 
+class Answers:
+    """What a spec says of one example, on whichever device: computed when it is first asked for."""
+
+    def __init__(
+        self,
+        spec: OpSpec,
+        operands: tuple[Any, ...],
+        keywords: Mapping[str, Any] | None = None,
+        period: int | None = None,
+    ) -> None:
+        """period: see `accel.testing.families.Sample`."""
+        self._spec, self._keywords = spec, keywords or {}
+        self._operands = tuple(x[:period] if period and isinstance(x, np.ndarray) else x for x in operands)
+
+    @cached_property
+    def canonical(self) -> tuple[np.ndarray, ...]:
+        """The canonical answer's results, of one period."""
+        return _results(self._spec.canonical(*self._operands, **self._keywords))
+
+    @cached_property
+    def exact(self) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """The exact answer's results, each with the bound on the error around it."""
+        answer = self._spec.reference(*self._operands, **self._keywords)
+        exact = _results(answer)
+        with np.errstate(all="ignore"):
+            around = answer if isinstance(answer, tuple) else exact[0]
+            bounds = _results(self._spec.bound(around, *self._operands, **self._keywords))
+        return tuple(zip(exact, (np.asarray(bound, np.float64) for bound in bounds), strict=True))
+
+
 def check(
     spec: OpSpec,
     device: Device,
@@ -103,14 +134,16 @@ def check(
     keywords: Mapping[str, Any] | None = None,
     period: int | None = None,
     lead: int = 0,
+    answers: Answers | None = None,
 ) -> float:
     """Runs one example. Returns the largest |error| / bound met (0 where the answer is exact); raises Disagreement.
 
     period: see `accel.testing.families.Sample`. lead: elements by which operands begin behind an aligned address.
+    answers: this example's, where another device has asked for them.
     """
     keywords = keywords or {}
-    one_period = tuple(x[:period] if isinstance(x, np.ndarray) else x for x in operands) if period else operands
-    wanted = _results(spec.canonical(*one_period, **keywords))
+    answers = answers or Answers(spec, operands, keywords, period)
+    wanted = answers.canonical
     size = max(x.size for x in operands if isinstance(x, np.ndarray)) if period else None
     placed = [guarded(x, device, lead) if isinstance(x, np.ndarray) else x for x in operands]
     named = {name: guarded(x, device, lead) if isinstance(x, np.ndarray) else x for name, x in keywords.items()}
@@ -135,7 +168,7 @@ def check(
             raise Disagreement(f"{which}got {its.dtype}{its.shape}, expected {want.dtype}{shape}")
         if spec.bits(dtype, config.numerics) != "bound":
             _same_bits(which, in_parts(its), in_parts(np.resize(want, shape) if period else want))
-    return _within_bounds(spec, [its[:period] if period else its for its in got], one_period, keywords)
+    return _within_bounds([its[:period] if period else its for its in got], answers)
 
 
 def _results(result: Any) -> tuple[np.ndarray, ...]:
@@ -193,25 +226,18 @@ def _apart(a: Any, b: Any) -> str:
     return "" if dtype.kind == "b" else f", {abs(int(a) - int(b))} apart"
 
 
-def _within_bounds(
-    spec: OpSpec, got: list[np.ndarray], operands: tuple[Any, ...], keywords: Mapping[str, Any]
-) -> float:
+def _within_bounds(got: list[np.ndarray], answers: Answers) -> float:
     floats = [as_dtype(its.dtype).kind == "f" for its in got]
     if not any(floats):
         return 0.0
-    answer = spec.reference(*operands, **keywords)
-    exact = _results(answer)
-    with np.errstate(all="ignore"):
-        bounds = _results(spec.bound(answer if isinstance(answer, tuple) else exact[0], *operands, **keywords))
     ratios = [0.0]
-    for i, (its, its_exact, bound) in enumerate(zip(got, exact, bounds, strict=True)):
+    for i, (its, (exact, bound)) in enumerate(zip(got, answers.exact, strict=True)):
         if floats[i]:
-            ratios.append(_within_bound(f"result {i}: " if len(got) > 1 else "", its, its_exact, bound))
+            ratios.append(_within_bound(f"result {i}: " if len(got) > 1 else "", its, exact, bound))
     return max(ratios)
 
 
 def _within_bound(which: str, got: np.ndarray, exact: np.ndarray, bound: np.ndarray) -> float:
-    bound = np.asarray(bound, np.float64)
     with np.errstate(all="ignore"):
         error = np.abs(got.astype(exact.dtype) - exact).astype(np.float64)
         judged = np.isfinite(np.asarray(exact, np.float64)) & np.isfinite(bound)

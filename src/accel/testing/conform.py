@@ -18,13 +18,16 @@ from ..dtypes import DType, as_dtype
 from ..errors import AccelError, OutOfMemoryError
 from ..numerics import BIT_CONTRACT
 from ..ops.spec import OpSpec
-from .compare import check
+from .compare import Answers, check
 from .complex_family import complex_of
 from .failure import Failure
-from .families import Samples
+from .families import Sample, Samples
 
 PASSING = ("pass", "compiled", "decomposition", "fallback", "known")
 
+
+Told = dict[tuple[str, int], tuple[Sample, Answers]]
+"""An op's and dtype's examples, by the setting of numerics, on which bounds depend, and by number."""
 
 INTERPRETED = 5000
 """Elements of the largest edge examples for devices that interpret their kernels, which would take hours for more."""
@@ -134,14 +137,17 @@ def one(
     known: str | None = None,
     most: int | None = None,
     example: int | None = None,
+    told: Told | None = None,
+    small: int | None = None,
 ) -> Row:
     """One op and dtype: the edges of its spec with at most so many elements, and as many drawn examples as asked, the
-    same at every run; or the one example of a number. Where "reproducible" promises more bits than "default", both."""
+    same at every run; or the one example of a number. Where "reproducible" promises more bits than "default", both.
+    told: keeps what the spec says of the examples, for a run on another device. small: draws as many examples with at
+    most so many elements instead, as far as there are some among the first."""
     samples: Samples = spec.samples(dtype)
     edges = [i for i, edge in enumerate(samples.edges) if most is None or edge.size <= most]
-    first = len(samples.edges)
     drawn = -(-examples // 10) if dtype.kind == "c" else examples  # kernels have their own examples of real numbers
-    numbers = [*edges, *range(first, first + drawn)] if example is None else [example]
+    numbers = [*edges, *_drawn(samples, drawn, small)] if example is None else [example]
     how: set[str] = set()
     failures: list[Failure] = []
     refusal, worst, done = None, 0.0, 0
@@ -149,12 +155,12 @@ def one(
         with warnings.catch_warnings(), config(fallback="allow", numerics=mode):
             warnings.simplefilter("ignore")
             for number in numbers:
-                sample = samples.example(number)
+                sample, answers = _example(spec, samples, number, told)
                 done += 1
                 with recording.recording(run=True) as recorder:
                     try:  # every other one begins behind an aligned address
                         called = sample.operands, sample.keywords, sample.period
-                        worst = max(worst, check(spec, device, *called, lead=number % 2))
+                        worst = max(worst, check(spec, device, *called, lead=number % 2, answers=answers))
                     except NotImplementedError as error:
                         refusal = str(error)
                     except Exception as error:
@@ -177,6 +183,24 @@ def one(
     else:
         status = "compiled" if recording.COMPILED in how else "pass"
     return Row(spec.name, dtype.name, status, done, worst, detail)
+
+
+def _drawn(samples: Samples, count: int, small: int | None) -> list[int]:
+    """Numbers of drawn examples: the first, or of these those that are small before others."""
+    first = len(samples.edges)
+    if small is None:
+        return list(range(first, first + count))
+    return sorted(sorted(range(first, first + count + 8), key=lambda n: samples.example(n).size > small)[:count])
+
+
+def _example(spec: OpSpec, samples: Samples, number: int, told: Told | None) -> tuple[Sample, Answers]:
+    found = None if told is None else told.get((config.numerics, number))
+    if found is None:
+        sample = samples.example(number)
+        found = sample, Answers(spec, sample.operands, sample.keywords, sample.period)
+        if told is not None:
+            told[config.numerics, number] = found
+    return found
 
 
 def modes(spec: OpSpec, dtype: DType) -> tuple[str, ...]:

@@ -34,6 +34,11 @@ class Sample:
     keywords: dict[str, Any] = field(default_factory=dict)
     period: int | None = None
 
+    @property
+    def size(self) -> int:
+        """Elements of the largest operand."""
+        return max((x.size for x in self.operands if isinstance(x, np.ndarray)), default=0)
+
 
 @dataclass(frozen=True)
 class Edge:
