@@ -73,15 +73,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 SMALL, FEW = 1000, 2
-"""Elements of the largest edge examples, and drawn examples, of composed ops in further dtypes without --deep: their
-kernels are those of the first dtype, between other conversions."""
+"""Elements of the largest edge examples, and drawn examples, without --deep, of composed ops in further dtypes and of
+all ops on 16-bit floats: their kernels are those of the first dtype, between other conversions."""
 
 
 def extent(deep: bool, target: Target, device: accel.Device, spec: OpSpec, dtype: DType) -> tuple[int, int | None]:
     """Drawn examples, and elements of the largest edge examples."""
     if deep:
         return 100, conform.largest(device)
-    if is_composed(spec) and not is_first(spec, dtype):
+    if not is_first(spec, dtype) and (is_composed(spec) or dtype in (FLOAT16, BFLOAT16)):
         return min(FEW, target.examples), min(SMALL, target.edges)
     return target.examples, target.edges
 
