@@ -208,6 +208,16 @@ void gather_row(int64_t n, T* dst, const T* src, int64_t stride) {
   }
 }
 
+/// One row, so many times: each copy has as much as there is already.
+template <class T>
+void repeat_row(int64_t rows, int64_t n, T* dst, const T* src, int64_t stride) {
+  gather_row(n, dst, src, stride);
+  const int64_t whole = rows * n;
+  for (int64_t made = n; made < whole; made *= 2) {
+    std::memcpy(dst + made, dst, static_cast<size_t>(std::min(made, whole - made)) * sizeof(T));
+  }
+}
+
 template <class T>
 void gather_pair_row(int64_t n, T* first, T* second, const T* src) {
   using V = Vectors<T>;
@@ -297,6 +307,7 @@ void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64
     if (row_stride == 1 && stride == 0 && n == 2) return repeat_twice(rows, out, x);
     if (row_stride == 1 && stride != 1 && rows > 1 && n > 1) return transpose(rows, n, out, n, x, stride);
     if (row_stride == n * stride) return gather_row(rows * n, out, x, stride);
+    if (row_stride == 0 && rows > 1 && n > 0) return repeat_row(rows, n, out, x, stride);
     for (int64_t r = 0; r < rows; ++r) gather_row(n, out + r * n, x + r * row_stride, stride);
   });
 }

@@ -131,15 +131,25 @@ Pause pause_of(Worker& worker) {
 template <class U>
 void sort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count, const char* in, int64_t in_step,
               char* out, int64_t out_step, int64_t* counts, Worker& worker) {
-  const Buffers<U> row(n);
   const U* const x = reinterpret_cast<const U*>(in);
   U* const y = reinterpret_cast<U*>(out);
   if (by && count == n) {
-    walk(n, in_step, [=, items = row.items](int64_t i, int64_t at) { items[i] = keys.key(x[at]) ^ kSign<U>; });
-    by->run(row.items, row.other, n, pause_of(worker));
-    walk(n, out_step, [=, items = row.items](int64_t i, int64_t at) { y[at] = keys.bits(items[i] ^ kSign<U>); });
+    U* const spare = static_cast<U*>(scratch(ScratchUse::kPackB, n * int64_t{sizeof(U)}));
+    U* items = nullptr;
+    if (in_step != 1 || out_step != 1) items = static_cast<U*>(scratch(ScratchUse::kPackA, n * int64_t{sizeof(U)}));
+    if (in_step != 1) {
+      for (int64_t i = 0; i < n; ++i) items[i] = x[i * in_step];
+    }
+    const U value = static_cast<U>(~kSign<U>);
+    by->run({static_cast<U>(keys.sign ^ keys.flip ^ kSign<U>), keys.infinity ? value : U{0},
+             keys.infinity ? keys.infinity : value, n, in_step == 1 ? x : items, out_step == 1 ? y : items, spare},
+            pause_of(worker));
+    if (out_step != 1) {
+      for (int64_t i = 0; i < n; ++i) y[i * out_step] = items[i];
+    }
     return;
   }
+  const Buffers<U> row(n);
   for (int64_t i = 0; i < n; ++i) row.items[i] = keys.key(x[i * in_step]);
   const U* const made = sort_first(row.items, row.other, n, count, 0, int{8 * sizeof(U)}, counts, worker);
   for (int64_t i = 0; i < count; ++i) y[i * out_step] = keys.bits(made[i]);
@@ -177,7 +187,7 @@ void argsort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t cou
     walk(n, in_step, [=, items = row.items](int64_t i, int64_t at) {
       items[i] = (static_cast<uint64_t>(keys.key(x[at]) - low) << 32 | static_cast<uint64_t>(i)) ^ sign;
     });
-    if (long_sort) by->run(row.items, row.other, n, pause_of(worker));
+    if (long_sort) by->run({0, 0, ~sign, n, row.items, row.items, row.other}, pause_of(worker));
     const uint64_t* const made =
         long_sort ? row.items : sort_first(row.items, row.other, n, count, 32, 32 + bits, counts, worker);
     for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);

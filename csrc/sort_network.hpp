@@ -34,10 +34,20 @@ struct Pause {
   void* its;
 };
 
-/// Sorts of rows of any length: n signed integers of so many bytes, with room for as many.
+/// n > 0 elements, one after the other, to `out`, which may be `in`; `spare` has room for as many. Numbers are of the
+/// elements' width. What is compared is the element as a signed integer, with the bits of `negative` turned around
+/// where it is below 0, or the largest one where all bits but the sign are above `infinity`; and then those of `turn`.
+struct LongRow {
+  uint64_t turn, negative, infinity;
+  int64_t n;
+  const void* in;
+  void *out, *spare;
+};
+
+/// Sorts of rows of any length of elements of so many bytes.
 struct LongSort {
   int size;
-  void (*run)(void* keys, void* spare, int64_t n, const Pause& pause);
+  void (*run)(const LongRow& row, const Pause& pause);
 };
 
 const LongSort* find_long_sort(const char* isa, int size);

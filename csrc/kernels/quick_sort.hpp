@@ -1,5 +1,6 @@
-// Sorts of long rows of signed integers of 4 or 8 bytes in vectors of 32 bytes: a quicksort whose pieces go from one
-// buffer to another, and, for few elements, a network over the lanes of vectors whose columns are then merged.
+// Sorts of long rows of elements of 4 or 8 bytes in vectors of 32 bytes: a quicksort whose pieces go from one buffer to
+// another, and, for few elements, a network over the lanes of vectors whose columns are then merged. The first division
+// makes signed integers of the elements, and the networks make elements of these again.
 #pragma once
 
 #include <immintrin.h>
@@ -12,21 +13,93 @@
 
 namespace accel::ACCEL_ISA {
 
+/// For each mask of a vector's lanes of 4 bytes, or pairs of them, the order that puts those in it first.
+template <int kE>
+struct Orders {
+  alignas(8) uint8_t lanes[1 << kE][8] = {};
+  constexpr Orders() {
+    for (int mask = 0; mask < 1 << kE; ++mask) {
+      int at = 0;
+      for (int chosen = 1; chosen >= 0; --chosen) {
+        for (int i = 0; i < kE; ++i) {
+          if ((mask >> i & 1) != chosen) continue;
+          for (int part = 0; part < 8 / kE; ++part) lanes[mask][at++] = static_cast<uint8_t>(i * (8 / kE) + part);
+        }
+      }
+    }
+  }
+};
+
+template <int kE>
+inline constexpr Orders<kE> kOrders;
+
+/// T: the signed integers that are sorted.
 template <class T>
 struct QuickSort {
   static constexpr int kE = 32 / sizeof(T);
-  static constexpr int kRows = 16;          // vectors of the network
-  static constexpr int kLeaf = kRows * kE;  // elements that it sorts
+  static constexpr int kStep = 4;        // vectors by which networks differ
+  static constexpr int kLeaf = 16 * kE;  // elements that the largest one sorts
+  static constexpr T kMost = std::numeric_limits<T>::max();
   using V __attribute__((vector_size(32))) = T;
   using Lanes = std::make_index_sequence<kE>;
 
-  // The network.
+  explicit QuickSort(const LongRow& row, const Pause& pause)
+      : turn_(static_cast<T>(row.turn) - V{}),
+        negative_(static_cast<T>(row.negative) - V{}),
+        infinity_(static_cast<T>(row.infinity) - V{}),
+        pause_(pause) {}
+
+  static void run(const LongRow& row, const Pause& pause) {
+    const QuickSort its(row, pause);
+    const T* const in = static_cast<const T*>(row.in);
+    T *const out = static_cast<T*>(row.out), *const spare = static_cast<T*>(row.spare);
+    if (row.n <= kLeaf) {
+      for (int64_t i = 0; i < row.n; ++i) spare[i] = its.key(in[i] - V{})[0];
+      return its.leaf(spare, row.n, out);
+    }
+    int depth = 16;
+    for (int64_t rest = row.n; rest > 0; rest /= 2) depth += 2;
+    its.template piece<true>(in, spare, out, row.n, false, depth);
+  }
+
+ private:
+  // Vectors.
+
+  ACCEL_LANES V load(const T* x) {
+    V v;
+    memcpy(&v, x, sizeof v);
+    return v;
+  }
+  ACCEL_LANES void store(T* x, V v) { memcpy(x, &v, sizeof v); }
+
+  /// The lanes before the n-th.
+  template <size_t... I>
+  ACCEL_LANES V before(int64_t n, std::index_sequence<I...>) {
+    return V{static_cast<T>(I)...} < static_cast<T>(n) - V{};
+  }
+
+  __attribute__((always_inline)) V key(V bits) const {
+    const V made = bits ^ ((bits < 0) & negative_);
+    return ((bits & kMost) > infinity_ ? kMost - V{} : made) ^ turn_;
+  }
+  __attribute__((always_inline)) V bits(V key) const {
+    key ^= turn_;
+    return key ^ ((key < 0) & negative_);
+  }
+
+  // The networks.
 
   ACCEL_LANES void order(V& a, V& b) {
-    const auto swapped = b < a;
-    const V low = swapped ? b : a;
-    b = swapped ? a : b;
-    a = low;
+    if constexpr (kE == 8) {
+      const __m256i low = _mm256_min_epi32((__m256i)a, (__m256i)b);
+      b = (V)_mm256_max_epi32((__m256i)a, (__m256i)b);
+      a = (V)low;
+    } else {
+      const auto swapped = b < a;
+      const V low = swapped ? b : a;
+      b = swapped ? a : b;
+      a = low;
+    }
   }
 
   /// Lane i of the result is lane i ^ kX.
@@ -61,13 +134,7 @@ struct QuickSort {
     }
     if constexpr (kWidth >= 4) halve<2>(v);
     if constexpr (kWidth >= 2) halve<1>(v);
-#pragma GCC unroll 4
-    for (int d = kN / 2; d > 0; d /= 2) {
-#pragma GCC unroll 16
-      for (int i = 0; i < kN; ++i) {
-        if (!(i & d)) order(v[i], v[i + d]);
-      }
-    }
+    rows<0, kN>(v);
   }
 
   template <int kDistance, int kN>
@@ -80,106 +147,195 @@ struct QuickSort {
     }
   }
 
-  /// n <= kN * kE elements.
+  /// kCount rows from kFirst on, which rise and then fall, or the other way around, in each column.
+  template <int kFirst, int kCount, int kN>
+  ACCEL_LANES void rows(V (&v)[kN]) {
+    if constexpr (kCount == 3) {
+      order(v[kFirst], v[kFirst + 1]);
+      order(v[kFirst + 1], v[kFirst + 2]);
+      order(v[kFirst], v[kFirst + 1]);
+    } else if constexpr (kCount > 1) {
+      constexpr int kHalf = kCount / 2;
+#pragma GCC unroll 8
+      for (int i = kFirst; i < kFirst + kHalf; ++i) order(v[i], v[i + kHalf]);
+      rows<kFirst, kHalf>(v);
+      rows<kFirst + kHalf, kHalf>(v);
+    }
+  }
+
+  /// In every group of 16 bytes: the elements of a and b in turn, of their lower or, where kHigh, their upper halves.
+  template <bool kHigh, size_t... I>
+  ACCEL_LANES V zip(V a, V b, std::index_sequence<I...>) {
+    constexpr size_t kGroup = kE / 2;
+    return __builtin_shufflevector(
+        a, b, static_cast<int>(I / kGroup * kGroup + kHigh * kGroup / 2 + I % kGroup / 2 + I % 2 * kE)...);
+  }
+
+  /// Of four rows: column c in v[c], and behind it column c + 4 where there are eight.
+  ACCEL_LANES void transpose(V (&v)[4]) {
+    constexpr int kNext = kE / 4;  // rows to the one that lies beside a row's elements at last, in a group
+    const V low = zip<false>(v[0], v[kNext], Lanes{}), high = zip<true>(v[0], v[kNext], Lanes{});
+    const V low1 = zip<false>(v[3 - kNext], v[3], Lanes{}), high1 = zip<true>(v[3 - kNext], v[3], Lanes{});
+    if constexpr (kE == 8) {
+      v[0] = zip<false>(low, low1, Lanes{});
+      v[1] = zip<true>(low, low1, Lanes{});
+      v[2] = zip<false>(high, high1, Lanes{});
+      v[3] = zip<true>(high, high1, Lanes{});
+    } else {
+      v[0] = __builtin_shufflevector(low, low1, 0, 1, 4, 5);
+      v[1] = __builtin_shufflevector(high, high1, 0, 1, 4, 5);
+      v[2] = __builtin_shufflevector(low, low1, 2, 3, 6, 7);
+      v[3] = __builtin_shufflevector(high, high1, 2, 3, 6, 7);
+    }
+  }
+
+  /// Elements of columns, kN of each, one column after the other: to `out` those before place kSure, and to `end` those
+  /// from kSure - kE on. Rows from kRow on.
+  template <int kRow, int kN>
+  __attribute__((always_inline)) void write(const V (&v)[kN], T* out, T* end) const {
+    constexpr int kSure = (kN - kStep) * kE;
+    V four[4];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; ++r) four[r] = bits(v[kRow + r]);
+    transpose(four);
+#pragma GCC unroll 8
+    for (int column = 0; column < kE; ++column) {
+      const char* const from = reinterpret_cast<const char*>(&four[column % 4]) + column / 4 * 16;
+      const int at = column * kN + kRow;
+      if (at < kSure) memcpy(out + at, from, 4 * sizeof(T));
+      if (at >= kSure - kE) memcpy(end + at - (kSure - kE), from, 4 * sizeof(T));
+    }
+    if constexpr (kRow + 4 < kN) write<kRow + 4>(v, out, end);
+  }
+
+  /// n elements, up to kN vectors and more than kN - kStep, to elements as they were.
   template <int kN>
-  static void few(const T* x, int64_t n, T* out) {
-    alignas(32) T block[kN * kE];
-    memcpy(block, x, n * sizeof(T));
-    for (int64_t i = n; i < kN * kE; ++i) block[i] = std::numeric_limits<T>::max();
+  __attribute__((noinline)) void few(const T* x, int64_t n, T* out) const {
+    constexpr int kSure = kN - kStep;
     V v[kN];
-    memcpy(v, block, sizeof block);
+#pragma GCC unroll 16
+    for (int i = 0; i < kSure; ++i) v[i] = load(x + i * kE);
+#pragma GCC unroll 4
+    for (int i = kSure; i < kN; ++i) {
+      const V there = before(n - i * kE, Lanes{});
+      v[i] = there ? masked_load(x + i * kE, there) : kMost - V{};
+    }
     constexpr Network<kN> kPairs;
     columns(v, std::make_index_sequence<kPairs.count>{});
     merge<1>(v);
     merge<2>(v);
     if constexpr (kE == 8) merge<4>(v);
-    memcpy(block, v, sizeof block);
-    const int whole = static_cast<int>(n) / kN;
-    for (int c = 0; c < whole; ++c) {
-#pragma GCC unroll 16
-      for (int r = 0; r < kN; ++r) out[c * kN + r] = block[r * kE + c];
+    alignas(32) T end[(1 + kStep) * kE];
+    write<0>(v, out, end);
+    const T* const rest = end + kE;  // begins with place kSure * kE
+    out += kSure * kE;
+    n -= kSure * kE;
+    if (kSure == 0 && n < kE) {
+      for (int64_t i = 0; i < n; ++i) out[i] = rest[i];
+    } else {
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < kStep; ++i) {  // whole vectors, of which the last ones have what was written already
+        const int64_t at = i * kE < n - kE ? i * kE : n - kE;
+        store(out + at, load(rest + at));
+      }
     }
-    for (int64_t i = whole * kN; i < n; ++i) out[i] = block[i % kN * kE + i / kN];
+  }
+
+  void leaf(const T* x, int64_t n, T* out) const {
+    switch ((n - 1) / (kStep * kE)) {
+      case 0:
+        return few<4>(x, n, out);
+      case 1:
+        return few<8>(x, n, out);
+      case 2:
+        return few<12>(x, n, out);
+      default:
+        return few<16>(x, n, out);
+    }
   }
 
   // The quicksort.
 
-  /// For each mask of a vector's lanes of 4 bytes, or pairs of them, the order that puts those in it first.
-  struct Orders {
-    alignas(8) uint8_t lanes[1 << kE][8] = {};
-    constexpr Orders() {
-      for (int mask = 0; mask < 1 << kE; ++mask) {
-        int at = 0;
-        for (int chosen = 1; chosen >= 0; --chosen) {
-          for (int i = 0; i < kE; ++i) {
-            if ((mask >> i & 1) != chosen) continue;
-            for (int part = 0; part < 8 / kE; ++part) lanes[mask][at++] = static_cast<uint8_t>(i * (8 / kE) + part);
-          }
-        }
-      }
+  ACCEL_LANES int mask_of(V lanes) {
+    if constexpr (kE == 8) {
+      return _mm256_movemask_ps((__m256)lanes);
+    } else {
+      return _mm256_movemask_pd((__m256d)lanes);
     }
-  };
+  }
 
-  /// Elements below the pivot to out's beginning, the others to its end. How many are below.
-  static int64_t partition(const T* x, int64_t n, T pivot, T* out) {
-    static constexpr Orders kOrders;
+  ACCEL_LANES V masked_load(const T* x, V there) {
+    if constexpr (kE == 8) {
+      return (V)_mm256_maskload_epi32(reinterpret_cast<const int*>(x), (__m256i)there);
+    } else {
+      return (V)_mm256_maskload_epi64(reinterpret_cast<const long long*>(x), (__m256i)there);
+    }
+  }
+
+  /// Lanes of the mask first.
+  ACCEL_LANES V apart(V v, int mask) {
+    const uint8_t* const order = kOrders<kE>.lanes[mask];
+    return (V)_mm256_permutevar8x32_epi32(
+        (__m256i)v, _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(order))));
+  }
+
+  /// Elements below the pivot to out's beginning, the others to its end. How many are below. n >= 2 kE.
+  template <bool kFirst>
+  int64_t partition(const T* x, int64_t n, T pivot, T* out) const {
     const V limit = pivot - V{};
-    int64_t low = 0, high = n;  // what is between is not written yet: as much as x has left
-    const auto divide = [&](const T* from) {
-      V v;
-      memcpy(&v, from, sizeof v);
-      const auto below = v < limit;
-      int mask;
-      if constexpr (kE == 8) {
-        mask = _mm256_movemask_ps((__m256)below);
-      } else {
-        mask = _mm256_movemask_pd((__m256d)below);
-      }
-      const __m256i order =
-          _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(kOrders.lanes[mask])));
-      const __m256i apart = _mm256_permutevar8x32_epi32((__m256i)v, order);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + low), apart);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + high - kE), apart);
+    const auto read = [&](const T* from) { return kFirst ? key(load(from)) : load(from); };
+    int64_t low = 0, high = n;                        // what is between is not written yet: as much as x has left
+    if (const int rest = static_cast<int>(n % kE)) {  // whole vectors are left
+      const V v = read(x), there = before(rest, Lanes{}), below = (v < limit) & there;
+      store(out, apart(v, mask_of(below)));
+      store(out + n - kE, apart(v, mask_of(below | ~there)));
+      low = __builtin_popcount(mask_of(below));
+      high = n - rest + low;
+      x += rest;
+    }
+    for (; low < high; x += kE) {
+      const V v = read(x);
+      const int mask = mask_of(v < limit);
+      const V both = apart(v, mask);
+      store(out + low, both);
+      store(out + high - kE, both);
       const int count = __builtin_popcount(mask);
       low += count;
       high -= kE - count;
-    };
-    for (; high - low >= 5 * kE; x += 4 * kE) {
-      divide(x);
-      divide(x + kE);
-      divide(x + 2 * kE);
-      divide(x + 3 * kE);
-    }
-    for (; high - low >= 2 * kE; x += kE) divide(x);
-    for (; low < high; ++x) {
-      const bool below = *x < pivot;
-      out[below ? low : high - 1] = *x;
-      low += below;
-      high -= !below;
     }
     return low;
   }
 
-  static T middle(T a, T b, T c) {
-    const T low = b < a ? b : a, high = b < a ? a : b, rest = c < high ? c : high;
+  template <class A>
+  ACCEL_LANES A middle(A a, A b, A c) {
+    const A low = b < a ? b : a, high = b < a ? a : b, rest = c < high ? c : high;
     return rest < low ? low : rest;
   }
 
-  /// Of kSamples elements that are so far apart: the middle of the middles of three, and so on.
-  template <int kSamples>
-  static T about_median(const T* x, int64_t apart) {
+  /// Of kSamples vectors that are so far apart: the middle of the middles of three, and so on, of each lane.
+  template <bool kFirst, int kSamples>
+  V about_median(const T* x, int64_t distance) const {
     if constexpr (kSamples == 1) {
-      return *x;
+      return kFirst ? key(load(x)) : load(x);
     } else {
       constexpr int kThird = kSamples / 3;
-      return middle(about_median<kThird>(x, apart), about_median<kThird>(x + kThird * apart, apart),
-                    about_median<kThird>(x + 2 * kThird * apart, apart));
+      return middle(about_median<kFirst, kThird>(x, distance),
+                    about_median<kFirst, kThird>(x + kThird * distance, distance),
+                    about_median<kFirst, kThird>(x + 2 * kThird * distance, distance));
     }
   }
 
-  static T pivot_of(const T* x, int64_t n) {
-    if (n < 1024) return about_median<9>(x, n / 9);
-    return n < 1 << 15 ? about_median<27>(x, n / 27) : about_median<81>(x, n / 81);
+  template <bool kFirst>
+  T pivot_of(const T* x, int64_t n) const {
+    const V v = n < 512       ? about_median<kFirst, 3>(x, n / 3)
+                : n < 1 << 15 ? about_median<kFirst, 9>(x, n / 9)
+                              : about_median<kFirst, 27>(x, n / 27);
+    const T first = middle<T>(v[0], v[1], v[2]);
+    if constexpr (kE == 4) {
+      return first;
+    } else {
+      return middle<T>(first, middle<T>(v[3], v[4], v[5]), middle<T>(v[6], v[7], v[0]));
+    }
   }
 
   static void sift(T* x, int64_t n, int64_t at) {
@@ -202,37 +358,33 @@ struct QuickSort {
     }
   }
 
-  /// Sorts x, to itself or to `spare`. depth: the pieces of pieces that may still be taken; what is left then was made
-  /// so that no pivot divides it.
-  static void piece(T* x, T* spare, int64_t n, bool to_spare, int depth, const Pause& pause) {
-    if (n <= kLeaf) {
-      T* const out = to_spare ? spare : x;
-      return n <= kLeaf / 2 ? few<kRows / 2>(x, n, out) : few<kRows>(x, n, out);
-    }
-    pause.call(pause.its, n);
+  /// Sorts `from` through `to`, to which it is divided, and `other`, which may be the same memory as `from`; the result
+  /// is in one of the two. depth: the pieces of pieces that may still be taken; what is left then was made so that no
+  /// pivot divides it.
+  template <bool kFirst>
+  void piece(const T* from, T* to, T* other, int64_t n, bool into_to, int depth) const {
+    T* const out = into_to ? to : other;
+    if (!kFirst && n <= kLeaf) return leaf(from, n, out);
+    pause_.call(pause_.its, n);
     if (depth == 0) {
-      heap_sort(x, n);
-      if (to_spare) memcpy(spare, x, n * sizeof(T));
+      heap_sort(other, n);
+      for (int64_t i = 0; i < n; ++i) out[i] = bits(other[i] - V{})[0];
       return;
     }
-    T pivot = pivot_of(x, n);
-    int64_t low = partition(x, n, pivot, spare);
+    const T pivot = pivot_of<kFirst>(from, n);
+    int64_t low = partition<kFirst>(from, n, pivot, to);
     if (low == 0) {  // the pivot is the smallest: its equals are one side
-      low = pivot == std::numeric_limits<T>::max() ? n : partition(x, n, pivot + 1, spare);
-      if (!to_spare) {
-        for (int64_t i = 0; i < low; ++i) x[i] = pivot;
-      }
+      low = pivot == kMost ? n : partition<kFirst>(from, n, pivot + 1, to);
+      const T equal = bits(pivot - V{})[0];
+      for (int64_t i = 0; i < low; ++i) out[i] = equal;
     } else {
-      piece(spare, x, low, !to_spare, depth - 1, pause);
+      piece<false>(to, other, to, low, !into_to, depth - 1);
     }
-    if (low < n) piece(spare + low, x + low, n - low, !to_spare, depth - 1, pause);
+    if (low < n) piece<false>(to + low, other + low, to + low, n - low, !into_to, depth - 1);
   }
 
-  static void run(void* keys, void* spare, int64_t n, const Pause& pause) {
-    int depth = 16;
-    for (int64_t rest = n; rest > 0; rest /= 2) depth += 2;
-    piece(static_cast<T*>(keys), static_cast<T*>(spare), n, false, depth, pause);
-  }
+  const V turn_, negative_, infinity_;  // of LongRow, in each lane
+  const Pause& pause_;
 };
 
 }  // namespace accel::ACCEL_ISA

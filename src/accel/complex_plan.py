@@ -30,7 +30,7 @@ class Moved:
 
     call: `dispatch.call`. params: of the call on one part, and of that on arrays with the further axis.
     seen(arrays, view, more): the operands of the real call, of which view makes the complex ones real, and others get
-    so many axes of length 1 at the end.
+    so many axes of length 1 at the end. There may be constants among them.
     """
 
     def __init__(self, call: Run, spec: Any, params: tuple[Any, Any], seen: Callable[..., Sequence[Array]]) -> None:
@@ -66,9 +66,15 @@ class Moved:
         if real.shape[-1:] != (2,) or last != 1 or any(step % 2 for step in strides):
             return self.run
         whole = _whole(real.dtype, real.shape[:-1], tuple(strides), real.device)
-        scales = [2 if layouts[x.buffer].dtype.kind == "c" else 1 for x in seen]
-        inputs = [Operand("input", x.buffer, x.offset, x.layout, scale) for x, scale in zip(seen, scales, strict=True)]
+        inputs = [_given(x, layouts) for x in seen]
         return seen_through(made, inputs, [Operand("output", 0, 0, real, 2)], [whole], None)
+
+
+def _given(x: Array, layouts: Sequence[Layout]) -> Operand:
+    """An array of the real call, whose buffer is the number of an operand of the complex one, or that of a constant."""
+    if not isinstance(x.buffer, int):
+        return Operand("constant", x)
+    return Operand("input", x.buffer, x.offset, x.layout, 2 if layouts[x.buffer].dtype.kind == "c" else 1)
 
 
 def _whole(part: DType, shape: Shape, strides: Shape, device: Device) -> Layout:

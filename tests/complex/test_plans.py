@@ -85,6 +85,28 @@ def test_a_plan_of_another_kind_is_seen():
     assert not any(isinstance(plan, _core.Plan) for plan in planned())
 
 
+@pytest.mark.parametrize(("name", "launches"), [("conj", 1), ("negative", 1), ("add a real", 2)])
+def test_launches(name, launches):
+    """Of a conjugate's parts, side by side, one; of a real number and a complex one, whose parts share nothing, two."""
+    dispatch.forget()
+    LAUNCHED[name](*map(accel.asarray, operands()))
+    (plan,) = planned()
+    assert len(plan.description.launches) == launches
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7, 3), (2000,), (70001,)])
+def test_conjugates_to_the_bit(shape, dtype):
+    """Zeros of both signs, infinities and the smallest numbers change the imaginary part's sign alone."""
+    info = np.finfo(dtype)
+    numbers = np.array([0.0, -0.0, np.inf, -np.inf, info.smallest_subnormal, -info.max, 1.5], info.dtype)
+    rng = np.random.default_rng(5)
+    x = np.empty(shape, dtype)
+    x.real, x.imag = (rng.choice(numbers, shape) for _ in range(2))
+    same(accel.conj(accel.asarray(x)), np.conj(x))
+    same(accel.conj(pair(accel.asarray(x.real.copy()), accel.asarray(x.imag.copy()))), np.conj(x))
+
+
 def lying(x: np.ndarray, how: str) -> accel.Array:
     """The same elements elsewhere in memory: behind others, between others, backwards, by columns."""
     if how == "behind":
