@@ -12,7 +12,7 @@ from . import build
 from .pointwise import WORK, Walk, each, local_size, walk
 
 WORK_EACH = 30
-"""Work of an element, as `build.launch` counts it: it is moved by itself."""
+"""Work of an element that is moved by itself, and of a row that is copied whole, as `build.launch` counts it."""
 
 STORAGE = {1: "uchar", 2: "ushort", 4: "uint", 8: "ulong"}
 """OpenCL C type by the bytes of an element."""
@@ -80,7 +80,8 @@ def _prepare(call: Call) -> Prepared:
         local, size = (1, 1), (-(-columns // columns_each), -(-rows // rows_each))
         build.set_numbers(device, kernel, first, fields, rows, rows_each, columns_each)
     *inputs, output = slots(call)
-    work = WORK_EACH * rows * columns
+    copied = defined["ALIKE"] and defined["WHOLE"]
+    work = (WORK_EACH + 2 * columns) * rows if copied else WORK_EACH * rows * columns
     return Prepared((build.launch(device, kernel, (output, *inputs), size, local, work=work),))
 
 

@@ -7,6 +7,9 @@
 //                           result
 //   load(IN) -> ACC         widens; integers are computed modulo 2^32 or 2^64
 //   MULTIPLY_ADD(a, b, c)   of scalars and of vectors: fma for floats
+//   TERM, term(IN) -> TERM, TERM_ADD, SUM_OF(x)  (loops) in which type a chunk is computed: ACC, or float for 8-bit
+//                           integers, where 256 products are exact; TERM_ADD is its MULTIPLY_ADD, and SUM_OF makes a
+//                           vector of ACC of one of TERM
 //   KC                      chunk length; CHUNKED: whether k is longer than one chunk
 //   BATCH                   number of batch axes, at least 1
 //   OUT_COLUMN              the offset of `column` in the result: itself where neighbours are neighbours in memory
@@ -28,7 +31,7 @@
 // columns (LOAD_VECTOR widens one), or where b lies along k (B_ALONG_K) by blocks of BLOCK steps turned round in
 // private memory, or, GATHERED, element by element, of which there are then fewer columns than a vector's, too.
 //
-// Matrix units (DPAS 1): dpas.cl, which this text only begins.
+// Matrix units (DPAS 1): dpas.cl, and few rows with a large b (STRIPES 1): matmul_few.cl, which this text only begins.
 //
 // Lanes (GPUs): a work-group makes one tile of TILE_M x TILE_N; its work-items bring slices of TILE_K into local
 // memory, and each keeps MICRO_M x MICRO_N accumulators in registers. The sum of finished chunks waits in local
@@ -106,7 +109,7 @@ static inline INDEX begin_of(__global const END *ends, INDEX group, INDEX groups
   __global const type *further##i = extra##i + extra_at##i + batch_offset(batch, g.batch, g.extra[i]);
 #define EXTRA_VALUE(i, type) , further##i[row * g.extra[i][BATCH] + column * g.extra[i][BATCH + 1]]
 
-#if DPAS  // dpas.cl follows
+#if DPAS || STRIPES  // dpas.cl or matmul_few.cl follows
 
 #elif LANES
 
@@ -215,7 +218,7 @@ typedef struct {
   INDEX length, k;
 } Source;
 
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global ACC *panels, const long panels_at,
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global TERM *panels, const long panels_at,
                                                                   __global const IN *in, const long in_at,
                                                                   const Source g) {
   const INDEX start = (INDEX)get_group_id(0) * KC, end = min(start + (INDEX)KC, g.k);
@@ -224,15 +227,15 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global ACC *
   const int width = (int)min((INDEX)WIDTH, g.length - first);
   const INDEX stride = g.strides[BATCH], stride_k = g.strides[BATCH + 1];
   __global const IN *from = in + in_at + batch_offset((UINDEX)matrix, g.batch, g.strides) + first * stride;
-  __global ACC *to = panels + panels_at + (matrix * get_num_groups(1) + panel) * (size_t)g.k * WIDTH;
+  __global TERM *to = panels + panels_at + (matrix * get_num_groups(1) + panel) * (size_t)g.k * WIDTH;
   if (width == WIDTH && stride == 1) {
     for (INDEX step = start; step < end; ++step) {
-      for (int w = 0; w < WIDTH; ++w) to[(size_t)step * WIDTH + w] = load(from[w + step * stride_k]);
+      for (int w = 0; w < WIDTH; ++w) to[(size_t)step * WIDTH + w] = term(from[w + step * stride_k]);
     }
   } else {
     for (INDEX step = start; step < end; ++step) {
       for (int w = 0; w < WIDTH; ++w) {
-        to[(size_t)step * WIDTH + w] = w < width ? load(from[w * stride + step * stride_k]) : (ACC)0;
+        to[(size_t)step * WIDTH + w] = w < width ? term(from[w * stride + step * stride_k]) : (TERM)0;
       }
     }
   }
@@ -241,17 +244,17 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global ACC *
 #else
 
 #define COLUMNS (VECTORS * VECTOR)
-typedef JOIN(ACC, VECTOR) Vector;
+typedef JOIN(TERM, VECTOR) Vector;
 #define VLOAD JOIN(vload, VECTOR)
 #define VSTORE JOIN(vstore, VECTOR)
 
 #if DIRECT
 
 // One step of k of all rows, with the vectors of b that `RIGHT(j)` names.
-#define ADVANCE(step, RIGHT)                                                                                     \
-  _Pragma("unroll") for (int i = 0; i < ROWS; ++i) {                                                             \
-    const Vector left = (Vector)(load(a[i][(INDEX)(step) * a_step]));                                            \
-    _Pragma("unroll") for (int j = 0; j < VECTORS; ++j) chunk[i][j] = MULTIPLY_ADD(left, RIGHT(j), chunk[i][j]); \
+#define ADVANCE(step, RIGHT)                                                                                 \
+  _Pragma("unroll") for (int i = 0; i < ROWS; ++i) {                                                         \
+    const Vector left = (Vector)(term(a[i][(INDEX)(step) * a_step]));                                        \
+    _Pragma("unroll") for (int j = 0; j < VECTORS; ++j) chunk[i][j] = TERM_ADD(left, RIGHT(j), chunk[i][j]); \
   }
 #define LOADED(j) right[j]
 
@@ -284,17 +287,17 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
 #pragma unroll
     for (int i = 0; i < ROWS; ++i) {
 #pragma unroll
-      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((ACC)0);
+      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((TERM)0);
     }
     INDEX step = start;
 #if B_ALONG_K || GATHERED
 #if B_ALONG_K
     for (; step + BLOCK <= end; step += BLOCK) {
-      ACC turned[BLOCK * COLUMNS];
+      TERM turned[BLOCK * COLUMNS];
       for (int c = 0; c < COLUMNS; ++c) {
         __global const IN *column = b + c * g.b[BATCH + 1] + step;
 #pragma unroll
-        for (int s = 0; s < BLOCK; ++s) turned[s * COLUMNS + c] = load(column[s]);
+        for (int s = 0; s < BLOCK; ++s) turned[s * COLUMNS + c] = term(column[s]);
       }
       for (int s = 0; s < BLOCK; ++s) {
         Vector right[VECTORS];
@@ -305,8 +308,8 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
     }
 #endif
     for (; step < end; ++step) {
-      ACC some[COLUMNS];
-      for (int c = 0; c < COLUMNS; ++c) some[c] = load(b[min((INDEX)c, last_column) * g.b[BATCH + 1] + step * b_step]);
+      TERM some[COLUMNS];
+      for (int c = 0; c < COLUMNS; ++c) some[c] = term(b[min((INDEX)c, last_column) * g.b[BATCH + 1] + step * b_step]);
       Vector right[VECTORS];
 #pragma unroll
       for (int j = 0; j < VECTORS; ++j) right[j] = VLOAD(j, some);
@@ -325,7 +328,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
 #pragma unroll
       for (int j = 0; j < VECTORS; ++j) {
         const int slot = i * VECTORS + j;
-        VSTORE(start ? VLOAD(slot, total) + chunk[i][j] : chunk[i][j], slot, total);
+        VSTORE(start ? VLOAD(slot, total) + SUM_OF(chunk[i][j]) : SUM_OF(chunk[i][j]), slot, total);
       }
     }
     start = end;
@@ -345,15 +348,15 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
 
 // g.a and g.b hold, per batch axis, how many packed matrices one step skips.
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
-    __global OUT *out, const long at, __global const ACC *restrict a_panels, const long a_at,
-    __global const ACC *restrict b_panels, const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
+    __global OUT *out, const long at, __global const TERM *restrict a_panels, const long a_at,
+    __global const TERM *restrict b_panels, const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
   const size_t panel_a = get_group_id(0), panel_b = get_group_id(1);
   const UINDEX batch = (UINDEX)get_group_id(2);
   const size_t k = (size_t)g.k;
   const size_t matrix_a = (size_t)batch_offset(batch, g.batch, g.a),
                matrix_b = (size_t)batch_offset(batch, g.batch, g.b);
-  __global const ACC *restrict a = a_panels + a_at + (matrix_a * get_num_groups(0) + panel_a) * k * ROWS;
-  __global const ACC *restrict b = b_panels + b_at + (matrix_b * get_num_groups(1) + panel_b) * k * COLUMNS;
+  __global const TERM *restrict a = a_panels + a_at + (matrix_a * get_num_groups(0) + panel_a) * k * ROWS;
+  __global const TERM *restrict b = b_panels + b_at + (matrix_b * get_num_groups(1) + panel_b) * k * COLUMNS;
   ACC total[ROWS * COLUMNS];
   size_t start = 0;
   do {
@@ -362,7 +365,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
 #pragma unroll
     for (int i = 0; i < ROWS; ++i) {
 #pragma unroll
-      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((ACC)0);
+      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((TERM)0);
     }
     for (size_t step = start; step < end; ++step) {
       Vector right[VECTORS];
@@ -372,7 +375,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
       for (int i = 0; i < ROWS; ++i) {
         const Vector left = (Vector)(a[step * ROWS + i]);
 #pragma unroll
-        for (int j = 0; j < VECTORS; ++j) chunk[i][j] = MULTIPLY_ADD(left, right[j], chunk[i][j]);
+        for (int j = 0; j < VECTORS; ++j) chunk[i][j] = TERM_ADD(left, right[j], chunk[i][j]);
       }
     }
 #pragma unroll
@@ -380,7 +383,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
 #pragma unroll
       for (int j = 0; j < VECTORS; ++j) {
         const int slot = i * VECTORS + j;
-        VSTORE(start ? VLOAD(slot, total) + chunk[i][j] : chunk[i][j], slot, total);
+        VSTORE(start ? VLOAD(slot, total) + SUM_OF(chunk[i][j]) : SUM_OF(chunk[i][j]), slot, total);
       }
     }
     start = end;

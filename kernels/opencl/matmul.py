@@ -19,12 +19,15 @@ from .matmul_tiles import (
     TURNED,
     Panels,
     Problem,
+    Stripes,
     Tile,
     direct,
+    few,
     fitting_tiles,
     panels,
     problem,
     register_tiles,
+    stripes,
     tile,
     width_of,
 )
@@ -58,6 +61,7 @@ def arithmetic(operand: DType, output: DType, epilogue: Program | None) -> Arith
         accumulator = {4: "uint", 8: "ulong"}[size]
         load = f"static inline {accumulator} load({stored} x) {{ return ({accumulator})x; }}\n"
         multiply_add, convert = "((a) * (b) + (c))", f"({build.STORAGE[accumulated.name]})"
+    exact_float = operand.itemsize == 1 and size == 4  # 256 products of 8 bits are below 2^24
     program = epilogue or build.cast(accumulated.name, output.name)
     further = program.inputs[1:]
     definitions = {
@@ -65,6 +69,7 @@ def arithmetic(operand: DType, output: DType, epilogue: Program | None) -> Arith
         "ACC": accumulator,
         "OUT": build.STORAGE[output.name],
         "MULTIPLY_ADD(a, b, c)": multiply_add,
+        **_terms(accumulator, multiply_add, exact_float),
         "EXTRAS(X)": " ".join(f"X({i}, {build.STORAGE[d]})" for i, d in enumerate(further)),
         "EXTRA_COUNT": max(1, len(further)),
         "EPILOGUE(total, extras)": f"epilogue({convert}(total) extras)",
@@ -72,6 +77,16 @@ def arithmetic(operand: DType, output: DType, epilogue: Program | None) -> Arith
     }
     fp64 = (size == 8 and operand.kind == "f") or build.uses_fp64(program)
     return Arithmetic(operand, output, accumulator, size, load + build.function(program, "epilogue"), definitions, fp64)
+
+
+def _terms(accumulator: str, multiply_add: str, as_float: bool) -> dict[str, object]:
+    """What matmul.cl computes a chunk in. as_float: of integers, instead of the accumulator's type."""
+    return {
+        "TERM": "float" if as_float else accumulator,
+        "term(x)": "(float)(x)" if as_float else "load(x)",
+        "TERM_ADD(a, b, c)": "fma(a, b, c)" if as_float else multiply_add,
+        "SUM_OF(x)": f"JOIN(as_{accumulator}, VECTOR)(JOIN(convert_int, VECTOR)(x))" if as_float else "(x)",
+    }
 
 
 def _source(how: Arithmetic, definitions: dict[str, object], correctly_rounded: bool) -> str:
@@ -123,26 +138,55 @@ def panel_source(how: Arithmetic, its: Problem, p: Panels, wide: dict[str, str],
     return _source(how, defined, correctly_rounded)
 
 
-def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: bool) -> str:
-    """OpenCL C of `multiply` in the loops geometry that packs nothing."""
+def _loaded(how: Arithmetic, vector: int) -> str:
+    """LOAD_VECTOR(x), which widens a vector of operands."""
     if how.operand.name == "bfloat16":
-        loaded = f"as_float{p.vector}(convert_uint{p.vector}(x) << 16)"
-    elif how.operand.kind == "f":
-        loaded = "(x)"
-    else:
-        signed = how.accumulator.removeprefix("u") if how.operand.kind == "i" else how.accumulator
-        loaded = f"as_{how.accumulator}{p.vector}(convert_{signed}{p.vector}(x))"
+        return f"as_float{vector}(convert_uint{vector}(x) << 16)"
+    if how.operand.kind == "f":
+        return "(x)"
+    if how.definitions["TERM"] == "float":
+        return f"convert_float{vector}(x)"
+    signed = how.accumulator.removeprefix("u") if how.operand.kind == "i" else how.accumulator
+    return f"as_{how.accumulator}{vector}(convert_{signed}{vector}(x))"
+
+
+def stripe_source(how: Arithmetic, its: Problem, s: Stripes, vector: int, correctly_rounded: bool) -> str:
+    """OpenCL C of `multiply` for few rows in stripes. vector: accumulators of a SIMD register."""
     defined = {
         **build.index_types(*its.reach),
         **how.definitions,
         "BATCH": len(its.batch),
         "OUT_COLUMN": _out_column(its),
+        "STRIPES": 1,
+        "B_ALONG_K": int(its.b[-1] != 1),
+        "LOAD_VECTOR(x)": _loaded(how, vector),
+        "VECTOR": vector,
+        "WIDTH": s.width,
+        "ROWS": s.rows,
+        "PASSES": s.passes,
+        "TILES": s.tiles,
+    }
+    return build.assemble(
+        ("matmul", "matmul_few"), defined, how.functions, fp64=how.fp64, correctly_rounded=correctly_rounded
+    )
+
+
+def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: bool) -> str:
+    """OpenCL C of `multiply` in the loops geometry that packs nothing."""
+    along_k = its.b[-1] != 1  # element by element, and each meets few rows: floats would cost more than they save
+    as_they_are = _terms(how.accumulator, str(how.definitions["MULTIPLY_ADD(a, b, c)"]), False)
+    defined = {
+        **build.index_types(*its.reach),
+        **how.definitions,
+        **(as_they_are if along_k else {}),
+        "BATCH": len(its.batch),
+        "OUT_COLUMN": _out_column(its),
         "LANES": 0,
         "PACK": 0,
         "DIRECT": 1,
-        "B_ALONG_K": int(its.b[-1] != 1),
+        "B_ALONG_K": int(along_k),
         "BLOCK": TURNED,
-        "LOAD_VECTOR(x)": loaded,
+        "LOAD_VECTOR(x)": _loaded(how, p.vector),
         "ROWS": p.rows,
         "VECTORS": p.vectors,
         "VECTOR": p.vector,
@@ -204,6 +248,8 @@ def _default(call: Call) -> Choice:
         t = _tile_of(call, how, its)
         assert t is not None  # _supports refuses otherwise
         return astuple(t)
+    if few(its, how.operand, how.itemsize, device.vector):
+        return IN_STRIPES
     straight = direct(its, how.operand, how.itemsize, device.vector, device.details["compute units"])
     p = straight or panels(its, how.itemsize, device.vector)
     return int(straight is None), p.rows, p.vectors
@@ -224,6 +270,8 @@ def _prepared(call: Call, choice: Choice) -> Prepared:
     device, how, its = build.device_of(call), _arithmetic_of(call), _problem_of(call)
     if device.geometry == "lanes":
         return _lanes(call, how, its, Tile(*choice))
+    if choice == IN_STRIPES:
+        return _striped(call, how, its)
     packed, rows, vectors = choice
     p = Panels(rows, vectors, width_of(how.itemsize, device.vector))
     return (_packed if packed else _direct)(call, how, its, p)
@@ -234,6 +282,9 @@ def _prepare(call: Call) -> Prepared:
 
 
 NAME = "kernels/opencl/matmul.cl"
+
+IN_STRIPES: Choice = (0, 0, 0)
+"""The choice of matmul_few.cl, whose tiles follow from the shape."""
 
 PACK_EACH = 4
 """Work of an element that is packed, as `build.launch` counts it."""
@@ -306,6 +357,18 @@ def _direct(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
     build.set_numbers(device, kernel, 2 * (3 + len(its.extras)), fields)
     *inputs, out = slots(call)
     size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
+    return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1), work=work_of(its)),))
+
+
+def _striped(call: Call, how: Arithmetic, its: Problem) -> Prepared:
+    device = build.device_of(call)
+    s = stripes(its, how.itemsize, device.vector, device.details["compute units"])
+    code = stripe_source(how, its, s, width_of(how.itemsize, device.vector), device.correctly_rounded)
+    kernel = device.kernel("kernels/opencl/matmul_few.cl", code, "multiply")
+    fields = build.pack(build.index_types(*its.reach), *geometry_fields(its, its.a, its.b))
+    build.set_numbers(device, kernel, 2 * (3 + len(its.extras)), fields)
+    *inputs, out = slots(call)
+    size = (-(-its.m // (s.rows * s.passes)), s.groups, prod(its.batch))
     return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1), work=work_of(its)),))
 
 

@@ -61,6 +61,13 @@ FEW = 16
 SMALL = 1 << 17
 """Bytes of a matrix b that stays in the caches however it is read; packing it costs a launch."""
 
+STRIPE_BYTES = 1 << 15
+"""Bytes of a stripe's sums, which are to stay in the first caches."""
+
+STRIPE_VECTOR = 8
+"""float32 elements of the widest SIMD register for which products of few rows are made in stripes: with twice as many,
+tiles that read b as it lies take whole lines of it, and stripes were not measured."""
+
 TURNED = 16
 """Steps of k that are turned round at once where b lies along k."""
 
@@ -150,6 +157,41 @@ def direct_panels(m: int, n: int, width: int, vector: int, units: int) -> Panels
     while 2 * vectors * rows <= registers and n >= 4 * units * vectors * width:
         vectors *= 2
     return Panels(rows, vectors, width)
+
+
+@dataclass(frozen=True)
+class Stripes:
+    """Products of few rows in stripes of b's columns (matmul_few.cl): tiles of `width` columns, in passes of `rows`.
+    groups: stripes. tiles: of each, at most."""
+
+    rows: int
+    passes: int
+    width: int
+    groups: int
+    tiles: int
+
+
+def few(its: Problem, operand: DType, itemsize: int, vector: int) -> bool:
+    """Whether a product is made in stripes: it has a few rows, and a b that does not stay in the caches."""
+    large = its.k * its.n * operand.itemsize > SMALL
+    return vector <= STRIPE_VECTOR and large and 2 <= its.m <= FEW and lies_well(its, operand, 2 * vector)
+
+
+def stripes(its: Problem, itemsize: int, vector: int, units: int) -> Stripes:
+    """How a product is made in stripes. units: compute units of the device."""
+    lanes = width_of(itemsize, vector)
+    if its.b[-1] != 1:  # along k: rows are lanes, and a tile's sums fill eight registers
+        rows, passes = lanes, -(-its.m // lanes)
+        width = max(1, 8 // passes)
+    else:
+        passes = -(-its.m // 8)
+        rows = next(r for r in (2, 4, 6, 8) if r * passes >= its.m)
+        width = lanes
+    most = max(1, STRIPE_BYTES // (itemsize * rows * passes * width))
+    across = -(-its.n // width)
+    groups = -(-max(1, -(-across // most)) // units) * units
+    groups = min(groups, across)
+    return Stripes(rows, passes, width, groups, -(-across // groups))
 
 
 def lies_well(its: Problem, operand: DType, columns: int) -> bool:

@@ -363,6 +363,7 @@ def test_every_direct_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatch,
         device = backend.adopt(cl.CommandQueue(base.context))
         device.geometry = "loops"
         chosen = matmul_tiles.Panels(rows, vectors, vector)
+        monkeypatch.setattr(matmul, "few", lambda *given: False)
         monkeypatch.setattr(matmul, "direct", lambda *given, chosen=chosen: chosen)
         monkeypatch.setattr(matmul, "width_of", lambda *given, chosen=chosen: chosen.vector)
         b = numbers(rng, (290, chosen.columns + 1), "float32")
@@ -387,8 +388,90 @@ def test_direct_products_past_every_edge(device: accel.Device, dtype: str) -> No
                 run("matmul", device, a, its_b)
 
 
-def test_direct_products_of_batches_and_strides(device: accel.Device) -> None:
+@pytest.fixture
+def striped(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Products of few rows with any b go in stripes, whatever the width of the CPU's registers."""
+    monkeypatch.setattr(matmul_tiles, "SMALL", 0)
+    monkeypatch.setattr(matmul_tiles, "STRIPE_VECTOR", 16)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int8", "uint64"])
+def test_stripes_past_every_edge(device: accel.Device, dtype: str, striped: pytest.MonkeyPatch) -> None:
+    """Rows that are one pass, two, and parts of them; columns just past a tile, in one stripe and in several; a k past
+    a chunk, past a block and below both."""
+    rng = np.random.default_rng(17)
+    sizes = ((2, 33, 281), (7, 40, 5), (11, 133, 300), (16, 36, 520)) if dtype == "float32" else ((11, 37, 281),)
+    with accel.config(numerics="reproducible"):
+        for m, n, k in sizes:
+            a, b = numbers(rng, (m, k), dtype), numbers(rng, (k, n), dtype)
+            for its_b, strides in ((b, (n, 1)), (b.T.copy().T, (1, k))):
+                its = matmul_tiles.problem((m, n), k, [(k, 1), strides, (n, 1)])
+                assert matmul_tiles.few(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), 16)
+                run("matmul", device, a, its_b)
+        striped.setattr(matmul_tiles, "STRIPE_BYTES", 1 << 11)
+        run("matmul", device, a, b)
+
+
+@pytest.mark.parametrize("vector", [4, 8, 16])
+def test_stripes_of_registers_of_every_width(device: accel.Device, vector: int, striped: pytest.MonkeyPatch) -> None:
+    striped.setattr(type(device), "vector", vector)
+    rng = np.random.default_rng(18)
+    for m in (3, 13):
+        a, b = numbers(rng, (m, 270), "float32"), numbers(rng, (270, 43), "float32")
+        run("matmul", device, a, b)
+        run("matmul", device, a, b.T.copy().T)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_chunks_of_8_bit_integers_are_exact(device: accel.Device, dtype: str, striped: pytest.MonkeyPatch) -> None:
+    """The largest products, whose sums are computed in float32: of few rows, and packed."""
+    ends = np.iinfo(dtype)
+    worst = ends.min or ends.max
+    for m in (8, 40):
+        a, b = np.full((m, 600), worst, dtype), np.full((600, 40), worst, dtype)
+        b[::7] = 1
+        run("matmul", device, a, b, dtype=TABLE["int32"])
+    run("matmul", device, a[:8], b.T.copy().T, dtype=TABLE["int32"])
+
+
+def test_products_that_are_made_in_stripes(striped: pytest.MonkeyPatch) -> None:
+    """Those of few rows with a large b; and every tile is in one stripe, none of which has more than its kernel keeps
+    sums for."""
+    striped.undo()
+
+    def asked(m: int, n: int, k: int, b: tuple[int, int], dtype: str = "float32", vector: int = 8) -> bool:
+        its = matmul_tiles.problem((m, n), k, [(k, 1), b, (n, 1)])
+        return matmul_tiles.few(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), vector)
+
+    assert asked(2, 2048, 2048, (2048, 1))
+    assert asked(16, 2048, 2048, (1, 2048), "int8")
+    assert not asked(1, 2048, 2048, (2048, 1))
+    assert not asked(17, 2048, 2048, (2048, 1))
+    assert not asked(8, 128, 256, (128, 1))  # 128 KiB
+    assert not asked(8, 2048, 2048, (2048, 1), vector=16)
+    assert not asked(8, 2048, 2048, (2048, 1), "float16")
+    assert not asked(8, 2048, 2048, (4096, 2))
+    for size, vector in ((4, 4), (4, 8), (8, 8), (4, 16)):
+        for m in (2, 8, 9, 16):
+            for n in (33, 2048, 5000):
+                for b in ((n, 1), (1, 512)):
+                    its = matmul_tiles.problem((m, n), 512, [(512, 1), b, (n, 1)])
+                    s = matmul_tiles.stripes(its, size, vector, 3)
+                    tiles, bounds = -(-n // s.width), range(s.groups + 1)
+                    shares = [tiles * (i + 1) // s.groups - tiles * i // s.groups for i in bounds[:-1]]
+                    assert sum(shares) == tiles and 0 < max(shares) <= s.tiles
+                    assert s.width <= n and s.rows * s.passes >= m
+                    assert s.tiles * s.width * s.rows * s.passes * size <= matmul_tiles.STRIPE_BYTES
+
+
+@pytest.mark.parametrize("stripes", [False, True])
+def test_direct_products_of_batches_and_strides(
+    device: accel.Device, stripes: bool, request: pytest.FixtureRequest
+) -> None:
     """Repeated matrices on either side, a of any stride, b from the middle of its rows, and an epilogue."""
+    if stripes:
+        request.getfixturevalue("striped")
     rng = np.random.default_rng(16)
     a, b = numbers(rng, (2, 3, 9, 41), "float32"), numbers(rng, (2, 1, 41, 40), "float32")
     run("matmul", device, a[:, ::-1, ::2, ::-1], b[..., 3:37])

@@ -11,7 +11,7 @@ import accel
 from accel import registry
 from accel.backends import opencl
 from accel.dtypes import TABLE
-from accel.kernels.opencl import attention, scan, sort
+from accel.kernels.opencl import attention, matmul_tiles, scan, sort
 from accel.ops import canonical
 from accel.ops.primitive.row import Rows, evaluate
 from accel.ops.primitive.row import rows as run_rows
@@ -131,9 +131,10 @@ def kernels(device: accel.Device) -> None:
     ):
         assert (np.asarray(accel.concat([on(part) for part in parts], axis=axis)) == np.concatenate(parts, axis)).all()
     assert (np.asarray(accel.pad(on(x), 2, "reflect")) == np.pad(x, 2, "reflect")).all()
-    for m, n, k in ((5, 7, 270), (33, 35, 17)):
+    for m, n, k in ((5, 7, 270), (33, 35, 17), (11, 37, 270)):  # the last one in stripes
         a, b = numbers(m, k), numbers(n, k)
         assert (np.asarray(on(a) @ on(b).mT) == canonical.matmul(a, b.T)).all()
+        assert (np.asarray(on(a) @ on(b.T.copy())) == canonical.matmul(a, b.T)).all()
     x, w = numbers(40, 20), numbers(3, 20, 7)
     for ends in ((7, 7, 40), (-5, 90, 3), (2**40, 41, -1)):  # in the last two some ends are none
         got = np.asarray(accel.nn.grouped_matmul(on(x), on(w), offs=on(np.array(ends))))
@@ -189,6 +190,8 @@ if __name__ == "__main__":
     simulated.geometry = "loops" if mode == "loops" else "lanes"
     sort.parts_of = lambda rows, n, units: (-(-n // 4096), 4096) if n > 4096 else (1, n)
     scan.ALONE = 1 << 10
+    matmul_tiles.SMALL = 1 << 14
+    matmul_tiles.STRIPE_VECTOR = 16
     if mode == "control":
         control(simulated)
     else:
