@@ -145,7 +145,15 @@ struct LanesLoop<Lanes, R (*)(A...), Memory, kLong> {
 
   /// A vector at most; nothing beyond it is touched.
   __attribute__((noinline)) static void run_some(int64_t n, Stored<R>* out, const Stored<A>*... args) {
-    Memory::template write_some<R>(out, Lanes(Memory::template read_some<A>(args, n)...), n);
+    if constexpr (kLong) {
+      const bool whole = n == kLanes;
+      const Vector<R> lanes =
+          Lanes((whole ? Memory::template read<A>(args) : Memory::template read_some<A>(args, n))...);
+      if (whole) return Memory::template write<false, R>(out, lanes);
+      Memory::template write_some<R>(out, lanes, n);
+    } else {
+      Memory::template write_some<R>(out, Lanes(Memory::template read_some<A>(args, n)...), n);
+    }
   }
 
   /// As many elements at most as fill a vector with bools.
