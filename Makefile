@@ -94,7 +94,7 @@ $(COMPILED_FOR): | $(DONE)/python
 
 # build/temp.* keeps compiled objects; build/lib.* would put modules into the wheel that the sources have no more
 $(DONE)/accel: $(DONE)/python $(COMPILED_FOR) constraints.txt $(SOURCES)
-	$(call say,compiling the C++ kernels (instruction sets: $(ACCEL_BUILD_ISA)) $(JOBS) files at once: 5 to 13 minutes on two cores; what is unchanged is not compiled again)
+	$(call say,compiling the C++ kernels (instruction sets: $(ACCEL_BUILD_ISA)) $(JOBS) files at once: 3 minutes on two free cores, several times that for all; what is unchanged is not compiled again)
 	rm -rf build/lib* build/bdist* $(WHEELS)
 	. $(VENV)/build-env && ACCEL_BUILD_JOBS="$${ACCEL_BUILD_JOBS:-$(JOBS)}" \
 	  $(BIN)/python -W ignore setup.py --quiet bdist_wheel --dist-dir $(WHEELS)

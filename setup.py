@@ -88,7 +88,10 @@ FAMILIES = {
 }
 """Sources of csrc/families and their own flags."""
 
-SECONDS = {"folds": 70, "functions": 60, "matmul": 60, "searches": 20, "scans": 18, "row": 16, "halves": 12}
+BINDING_FLAGS = ["-O1"]
+"""Of csrc/bindings, which runs where a kernel is made, and hardly where one is called."""
+
+SECONDS = {"functions": 50, "folds": 40, "matmul": 35, "searches": 20, "scans": 18, "row": 16, "halves": 12}
 SECONDS |= {"avx512vnni": 10, "memory": 10, "attention": 10, "avx512bf16": 8, "butterflies": 8, "casts": 7}
 """Roughly how long a core compiles a source for one instruction set. The longest start first; progress counts these."""
 
@@ -109,7 +112,7 @@ class Job(NamedTuple):
         folder, name = Path(self.source).parts[-2:]
         if folder in ("families", "isa"):
             return SECONDS.get(name.removesuffix(".cpp"), 3)
-        return 13 if folder == "python" else 4
+        return 20 if folder == "bindings" else 4
 
     @property
     def isa(self) -> str:
@@ -127,7 +130,7 @@ class BuildNative(build_ext):
         compiler = getattr(self.compiler, "compiler_so", [])
         isas = chosen_isas(BUILD_ISA, list(itertools.takewhile(lambda word: not word.startswith("-"), compiler)))
         generate(generated, isas)
-        jobs = {ext.name: [Job(source, build, []) for source in ext.sources] for ext in self.extensions}
+        jobs = {ext.name: [Job(source, build, own_flags(source)) for source in ext.sources] for ext in self.extensions}
         if CPU.name in jobs:
             jobs[CPU.name] = [*kernel_jobs(build, isas), *jobs[CPU.name]]
         includes = {name for ext in self.extensions for name in ext.include_dirs}
@@ -210,8 +213,8 @@ def description() -> str:
 
 
 def chosen_isas(wanted: str, compiler: list[str]) -> dict[str, list[str]]:
-    """The instruction sets to compile for, with their flags. "native": baseline, and the best that this machine's CPU
-    has, all where the compiler cannot tell; other names: these and baseline."""
+    """The instruction sets to compile for, with their flags. "native": the best that this machine's CPU has, all where
+    the compiler cannot tell; other names: these and baseline."""
     every = ISA_FLAGS.get(machine(), {"baseline": []})
     if wanted == "all":
         return every
@@ -219,14 +222,14 @@ def chosen_isas(wanted: str, compiler: list[str]) -> dict[str, list[str]]:
         macros = native_macros(compiler) if any(every.values()) else set()
         if macros is None:
             return every
-        names = [[isa for isa, flags in every.items() if {macro(flag) for flag in flags} <= macros][-1]]
-    else:
-        names = [name.strip() for name in wanted.split(",")]
-        if unknown := [name for name in names if name not in every]:
-            raise SystemExit(
-                f"ACCEL_BUILD_ISA={wanted}: no instruction set {', '.join(map(repr, unknown))} of {machine()}; "
-                f"expected native, all, or some of {', '.join(every)}"
-            )
+        best = [isa for isa, flags in every.items() if {macro(flag) for flag in flags} <= macros][-1]
+        return {best: every[best]}
+    names = [name.strip() for name in wanted.split(",")]
+    if unknown := [name for name in names if name not in every]:
+        raise SystemExit(
+            f"ACCEL_BUILD_ISA={wanted}: no instruction set {', '.join(map(repr, unknown))} of {machine()}; "
+            f"expected native, all, or some of {', '.join(every)}"
+        )
     return {isa: flags for isa, flags in every.items() if isa in ("baseline", *names)}
 
 
@@ -258,6 +261,11 @@ def kernel_jobs(build: Path, isas: dict[str, list[str]]) -> list[Job]:
     if "avx512" in isas:
         jobs += [Job(f"csrc/isa/{name}.cpp", build, [*KERNEL_FLAGS, *flags]) for name, flags in EXTENSIONS.items()]
     return jobs
+
+
+def own_flags(source: str) -> list[str]:
+    """Flags of a source that is compiled once."""
+    return BINDING_FLAGS if Path(source).parent.name == "bindings" else []
 
 
 def dependencies(job: Job) -> list[str]:
@@ -304,7 +312,7 @@ def sources(folder: str) -> list[str]:
 
 
 CORE = Pybind11Extension("accel._core", sources("csrc/core"), include_dirs=[numpy.get_include()])
-CPU = Pybind11Extension("accel._cpu", sources("csrc") + sources("csrc/python"))
+CPU = Pybind11Extension("accel._cpu", [*sources("csrc"), "csrc/python/launch.cpp", *sources("csrc/bindings")])
 
 folders = {package: folder for package, folder in FOLDERS.items() if (ROOT / folder / "__init__.py").exists()}
 setup(

@@ -33,7 +33,10 @@ struct Call {
 };
 
 /// By the best instructions that the CPU has: only positions are moved, so that no setting changes a result.
-const auto all_in_range = ACCEL_OF_ISA(supported_isas().front()->isa, all_positions);
+auto best_all_positions() {
+  static const auto best = ACCEL_OF_ISA(supported_isas().front()->isa, all_positions);
+  return best;
+}
 
 /// The position that an index stands for, and whether it is in range; position 0 where it is not.
 inline int64_t position(int64_t index, int64_t length, bool& good) {
@@ -135,6 +138,7 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
                             }
                           };
     int64_t its[kLook];
+    const auto all_in_range = best_all_positions();
     for (int64_t i = 0; i < n; i += kLook) {
       const int64_t end = std::min(n, i + kLook);
       if (index_step != 1 || !all_in_range(index + i, end - i, length, its)) {

@@ -1,5 +1,6 @@
-"""Writes the headers that follow from the Python sources: contract.hpp, scalar_functions.hpp and
-vector_functions.hpp; and isas.hpp, of the instruction sets that are compiled. Standard library only.
+"""Writes the headers that follow from the Python sources: contract.hpp; functions/ and casts/ of every scalar function
+and cast, all_functions.hpp and all_casts.hpp; and isas.hpp, of the instruction sets that are compiled. A source that
+needs a few functions includes those: to read all takes a compiler seconds. Standard library only.
 
 python csrc/generate.py FOLDER ISA...
 """
@@ -26,20 +27,33 @@ CONSTANTS = {
 
 def generate(folder: Path, isas: Iterable[str]) -> None:
     """The constants of the bit contract, and every scalar function and cast, as C++; what the sources of families/
-    define once per instruction set, `isas` beside "baseline"."""
+    define once per instruction set, of which `isas` are compiled, the lowest first."""
     numerics = _load("accel_build_numerics", SOURCES / "numerics.py")
     _load("accel_build_scalar", SOURCES / "scalar" / "__init__.py")
     cpp = importlib.import_module("accel_build_scalar.cpp")
     cpp_vector = importlib.import_module("accel_build_scalar.cpp_vector")
     lines = "".join(f"inline constexpr int {name} = {getattr(numerics, key)};\n" for key, name in CONSTANTS.items())
     _write(folder / "contract.hpp", f"#pragma once\nnamespace accel {{\n{lines}}}  // namespace accel\n")
-    _write(folder / "scalar_functions.hpp", cpp.header())
-    _write(folder / "vector_functions.hpp", cpp_vector.header())
-    _write(folder / "isas.hpp", _isas([isa for isa in isas if isa != "baseline"]))
+    lanes = cpp_vector.functions()
+    functions = {
+        name: f"{text}\n#if defined(__AVX2__)\n{lanes[name]}#endif\n" if name in lanes else text
+        for name, text in cpp.functions().items()
+    }
+    _write_all(folder, "functions", functions, f"{cpp.function_tables()}\n{cpp_vector.function_tables()}")
+    _write_all(folder, "casts", cpp.casts(), cpp.cast_table())
+    _write(folder / "isas.hpp", _isas(list(isas)))
 
 
-def _isas(others: list[str]) -> str:
-    names = ["baseline", *others]
+def _write_all(folder: Path, kind: str, texts: dict[str, str], tables: str) -> None:
+    """A header for each text, and one of them all, with tables, to be included in an instruction set's namespace."""
+    for name, text in texts.items():
+        _write(folder / kind / f"{name}.hpp", f"#pragma once\n{text}")
+    every = "".join(f'#include "{kind}/{name}.hpp"\n' for name in texts)
+    _write(folder / f"all_{kind}.hpp", f"#pragma once\n{every}{tables}")
+
+
+def _isas(names: list[str]) -> str:
+    lowest, *others = names
     spaces = " ".join(f"namespace {isa} {{ __VA_ARGS__; }}" for isa in names)
     quoted = ", ".join(f'"{isa}"' for isa in names)
     choice = "".join(f'std::string_view(isa) == "{isa}" ? {isa}::name : ' for isa in others)
@@ -50,9 +64,9 @@ def _isas(others: list[str]) -> str:
             "/// Declares the same in the namespace of every instruction set that is compiled in.",
             f"#define ACCEL_IN_EACH_ISA(...) {spaces}",
             "/// What has been declared so, of an instruction set by its name, which is one of those.",
-            f"#define ACCEL_OF_ISA(isa, name) ((void)(isa), {choice}baseline::name)",
+            f"#define ACCEL_OF_ISA(isa, name) ((void)(isa), {choice}{lowest}::name)",
             f"#define ACCEL_ISAS {quoted}",
-            *(f"#define ACCEL_HAS_{isa.upper()} 1" for isa in others),
+            *(f"#define ACCEL_HAS_{isa.upper()} 1" for isa in names),
             "",
         )
     )

@@ -51,8 +51,16 @@ const std::vector<const KernelTable*>& supported_isas() {
     static const KernelTable neon_table = neon::make_table();
     found.push_back(&neon_table);
 #endif
+#ifdef ACCEL_HAS_BASELINE
     static const KernelTable baseline_table = baseline::make_table();
     found.push_back(&baseline_table);
+#endif
+    if (found.empty()) {
+      std::string names;
+      for (const std::string& name : compiled_isas()) names += (names.empty() ? "" : ", ") + name;
+      throw std::runtime_error("it was compiled for " + names +
+                               " alone, which this CPU lacks; with ACCEL_BUILD_ISA=all it runs on every CPU");
+    }
     return found;
   }();
   return tables;

@@ -34,15 +34,16 @@ BUILD = (
     "",
     "| variable | grammar | meaning | default |",
     "|---|---|---|---|",
-    "| `ACCEL_BUILD_ISA` | `native \\| all \\| name[,name…]` | instruction sets to compile for. native: `baseline` and "
-    "the best that this machine's CPU has; all: every one of the architecture, for a wheel that other machines get; "
-    "names: `avx2`, `avx512` or `neon`, beside `baseline`, which is always there | native; all by `make test` |",
+    "| `ACCEL_BUILD_ISA` | `native \\| all \\| name[,name…]` | instruction sets to compile for. native: the best that "
+    "this machine's CPU has; all: every one of the architecture, for a wheel that other machines get; names: `avx2`, "
+    "`avx512` or `neon`, with `baseline`, which every CPU has | native; all by `make test` |",
     "| `ACCEL_BUILD_JOBS` | `whole number` | files that are compiled at once | 2 |",
     "| `ACCEL_BUILD_FLAGS` | `flags` | of the compiler and the linker, after all others | none |",
     "",
     "The same bits come of each. Where the CPU that runs it has better instructions than those that were compiled in,",
-    "accel is slower than it could be; where it lacks them, `baseline` runs. `ACCEL_CPU_ISA` with a name that was not",
-    "compiled in is a `ConfigError`, which says what was.",
+    "accel is slower than it could be; where it lacks them, `baseline` runs, and where that was not compiled, there is",
+    "no device `cpu`, and accel says why. `ACCEL_CPU_ISA` with a name that was not compiled in is a `ConfigError`,",
+    "which says what was.",
 )
 
 

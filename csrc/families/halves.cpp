@@ -7,6 +7,11 @@
 namespace accel::ACCEL_ISA {
 
 #if defined(__AVX2__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include "all_functions.hpp"
+#pragma GCC diagnostic pop
+
 #define ACCEL_ROW(function)                                                                                        \
   HalvesLoop<Format::kFloat16, accel_lanes_##function##_float32, decltype(&accel_##function##_float32)>::row(      \
       #function, "float16"),                                                                                       \

@@ -5,10 +5,17 @@
 #include "../attention_kernels.hpp"
 #include "contract.hpp"
 #include "half.hpp"
-#include "pointwise.hpp"
+#include "operations.hpp"
 #include "units.hpp"
 
 namespace accel::ACCEL_ISA {
+
+#include "casts/bfloat16.hpp"
+#include "casts/float16.hpp"
+#include "casts/float32.hpp"
+#include "functions/exp.hpp"
+#include "functions/philox.hpp"
+#include "functions/tanh.hpp"
 
 template <class T>
 struct Attention {

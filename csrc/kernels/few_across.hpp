@@ -34,7 +34,7 @@ struct FewAcross : FewFactors<F> {
       if (head > 0) edge(x, p, 0, head, doubt);
       for (int64_t j = head; j < whole; j += kMostColumns) {
         const int64_t columns = whole - j < kMostColumns ? whole - j : kMostColumns;
-        Base::for_blocks(x, [&](auto rows, int64_t i, int64_t m) {
+        Base::template for_blocks<Base::kAcrossRows>(x, [&](auto rows, int64_t i, int64_t m) {
           constexpr int kColumns = columns_at_once<rows.value>();
           for (int64_t c = 0; c < columns; c += kColumns) {
             const int64_t width = columns - c < kColumns ? columns - c : kColumns;
@@ -190,7 +190,7 @@ struct FewAcross : FewFactors<F> {
         memcpy(copy + q * kWide, column(x, p + q, j), columns * sizeof(Stored));
       }
     }
-    Base::for_blocks(
+    Base::template for_blocks<Base::kAcrossRows>(
         x, [&](auto rows, int64_t i, int64_t m) { block<rows.value>(x, i, m, j, columns, skip, p, b, b_row, doubt); });
   }
 };

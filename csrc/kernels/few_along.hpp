@@ -16,7 +16,8 @@ struct FewAlong : FewFactors<F> {
     typename F::Doubt doubt;
     for (int64_t j = 0; j < x.n; j += kE) {
       const Columns columns{static_cast<const Stored*>(x.b) + j * x.b_stride, x.b_stride, x.n - j < kE ? x.n - j : kE};
-      Base::for_blocks(x, [&](auto rows, int64_t i, int64_t m) { block<rows.value>(x, i, m, j, columns, doubt); });
+      Base::template for_blocks<Base::kAlongRows>(
+          x, [&](auto rows, int64_t i, int64_t m) { block<rows.value>(x, i, m, j, columns, doubt); });
     }
     return !doubt.any();
   }

@@ -1,12 +1,21 @@
 // Products of few rows: how the rows of A are prepared, and what reading B along k and across it shares.
 #pragma once
 
+#include <type_traits>
+
 #include "../kernels.hpp"
 #include "contract.hpp"
 #include "format.hpp"
 #include "transpose.hpp"
 
 namespace accel::ACCEL_ISA {
+
+// With the 16 registers of AVX2, the sums of 16 rows leave none for B, and packing is sooner worth it.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+inline constexpr bool kFewRegisters = true;
+#else
+inline constexpr bool kFewRegisters = false;
+#endif
 
 template <class F>
 struct FewFactors {
@@ -18,6 +27,10 @@ struct FewFactors {
   static constexpr int kGroup = F::kGroup, kParts = F::kParts;
   static constexpr int kPiece = kE * kGroup;  // k of a vector of units
   static constexpr int kChunk = F::kChunk;    // k that are added up before they are added to c
+  // Rows up to which each is faster than packing.
+  static constexpr int kAlongRows = kFewRegisters ? 8 : kFewRows;
+  static constexpr int kAcrossRows =
+      kFewRegisters && std::is_floating_point_v<Acc> ? 64 / static_cast<int>(sizeof(Acc)) : kFewRows;
   static_assert(kChunk % kPiece == 0 && sizeof(Unit) == sizeof(Acc) && sizeof(Factor) == sizeof(Acc));
 
   /// Factors of a row of A: chunk by chunk its units, up to a whole number of vectors of them, then what its sum starts
@@ -56,8 +69,8 @@ struct FewFactors {
     static constexpr int value = N;
   };
 
-  /// body(rows at a time, first row, rows of it that exist)
-  template <class Body>
+  /// body(rows at a time, first row, rows of it that exist), of kMost rows at most.
+  template <int kMost, class Body>
   __attribute__((always_inline)) static void for_blocks(const FewProblem& x, Body&& body) {
     for (int64_t i = 0; i < x.m;) {
       const int rows = few_rows(x.m - i);
@@ -76,7 +89,7 @@ struct FewFactors {
           body(Constant<8>{}, i, m);
           break;
         default:
-          body(Constant<16>{}, i, m);
+          if constexpr (kMost > 8) body(Constant<16>{}, i, m);
       }
       i += rows;
     }

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "format.hpp"
-#include "pointwise.hpp"
+#include "vector.hpp"
 
 namespace accel::ACCEL_ISA {
+
+#include "casts/float16.hpp"
 
 struct Float16 : Half<Float16> {
   static float widen(uint16_t x) { return accel_cast_float16_float32(x); }

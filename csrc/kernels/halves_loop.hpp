@@ -5,7 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "pointwise.hpp"
+#include "half_lanes.hpp"
+#include "lanes_loop.hpp"
 
 namespace accel::ACCEL_ISA {
 

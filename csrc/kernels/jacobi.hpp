@@ -6,13 +6,11 @@
 
 #include "contract.hpp"
 #include "factor.hpp"
+#include "operations.hpp"
 
 namespace accel::ACCEL_ISA {
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#include "scalar_functions.hpp"
-#pragma GCC diagnostic pop
+#include "functions/hypot.hpp"
 
 static inline float hypot_of(float x, float y) { return accel_hypot_float32(x, y); }
 static inline double hypot_of(double x, double y) { return accel_hypot_float64(x, y); }

@@ -34,17 +34,20 @@ struct BlockArgument<uint8_t, kBytes> {
 };
 
 /// The loop of Lanes over arrays: a function of vectors of lanes, and of masks where the scalar function of the type
-/// R (*)(A...) has uint8_t, which is a bool in memory. Memory says how its values are stored.
-template <auto Lanes, class Scalar, class Memory = AsComputed>
+/// R (*)(A...) has uint8_t, which is a bool in memory. Memory says how its values are stored. kLong: of a function so
+/// long that a copy of it more costs more, while this is compiled, than a branch does while it runs.
+template <auto Lanes, class Scalar, class Memory = AsComputed, bool kLong = false>
 struct LanesLoop;
 
-template <auto Lanes, class R, class... A, class Memory>
-struct LanesLoop<Lanes, R (*)(A...), Memory> {
+template <auto Lanes, class R, class... A, class Memory, bool kLong>
+struct LanesLoop<Lanes, R (*)(A...), Memory, kLong> {
   static void run(int64_t n, void* out, const void* const* args) { run_with(n, out, args, 0); }
 
   __attribute__((noinline)) static void run_with(int64_t n, void* out, const void* const* args, unsigned options) {
     const auto indices = std::index_sequence_for<A...>{};
-    if (options & kStream) {
+    if constexpr (kLong) {
+      run_long(n, static_cast<Stored<R>*>(out), args, options, indices);
+    } else if (options & kStream) {
       run_typed<true>(n, static_cast<Stored<R>*>(out), args, options, indices);
     } else {
       run_typed<false>(n, static_cast<Stored<R>*>(out), args, options, indices);
@@ -72,6 +75,38 @@ struct LanesLoop<Lanes, R (*)(A...), Memory> {
                         std::index_sequence<I...>) {
     // A repeated argument stays where it is.
     run_steps<kStreams>(n, out, static_cast<const Stored<A>*>(args[I])..., ~-static_cast<int64_t>(options >> I & 1)...);
+  }
+
+  template <size_t... I>
+  static void run_long(int64_t n, Stored<R>* out, const void* const* args, unsigned options,
+                       std::index_sequence<I...>) {
+    static_assert(!kBlocks);
+    const bool streams = options & kStream;
+    const auto some = [&](int64_t at, int64_t count) {
+      run_some(count, out + at,
+               (static_cast<const Stored<A>*>(args[I]) + (at & ~-static_cast<int64_t>(options >> I & 1)))...);
+    };
+    const auto lanes = [&](int64_t at) __attribute__((always_inline)) {
+      return Lanes(Memory::template read<A>(static_cast<const Stored<A>*>(args[I]) +
+                                            (at & ~-static_cast<int64_t>(options >> I & 1)))...);
+    };
+    int64_t i = 0;
+    if (streams) {
+      const int64_t before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(out) % kWritten / sizeof(Stored<R>));
+      i = before < n ? before : n;
+      if (i > 0) some(0, i);
+    }
+    for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
+      const Vector<R> first = lanes(i), second = lanes(i + kLanes);
+      if (streams) {
+        Memory::template write<true, R>(out + i, first);
+        Memory::template write<true, R>(out + i + kLanes, second);
+      } else {
+        Memory::template write<false, R>(out + i, first);
+        Memory::template write<false, R>(out + i + kLanes, second);
+      }
+    }
+    for (; i < n; i += kLanes) some(i, n - i < kLanes ? n - i : kLanes);
   }
 
   template <class T>
@@ -108,9 +143,17 @@ struct LanesLoop<Lanes, R (*)(A...), Memory> {
     }
   }
 
-  /// Fewer than a vector; nothing beyond them is touched.
+  /// A vector at most; nothing beyond it is touched.
   __attribute__((noinline)) static void run_some(int64_t n, Stored<R>* out, const Stored<A>*... args) {
-    Memory::template write_some<R>(out, Lanes(Memory::template read_some<A>(args, n)...), n);
+    if constexpr (kLong) {
+      const bool whole = n == kLanes;
+      const Vector<R> lanes =
+          Lanes((whole ? Memory::template read<A>(args) : Memory::template read_some<A>(args, n))...);
+      if (whole) return Memory::template write<false, R>(out, lanes);
+      Memory::template write_some<R>(out, lanes, n);
+    } else {
+      Memory::template write_some<R>(out, Lanes(Memory::template read_some<A>(args, n)...), n);
+    }
   }
 
   /// As many elements at most as fill a vector with bools.

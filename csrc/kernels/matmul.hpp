@@ -10,11 +10,13 @@
 #include "../kernels.hpp"
 #include "contract.hpp"
 #include "dot.hpp"
-#include "pointwise.hpp"
 #include "transpose.hpp"
 #include "vector.hpp"
 
 namespace accel::ACCEL_ISA {
+
+#include "casts/bfloat16.hpp"
+#include "casts/float16.hpp"
 
 /// M rows x V vectors of outputs in registers, the sums of a[i * a_row + p * a_col] * b[p * b_row + j] over ascending p
 /// in [0, k). Where Partial, only the first `columns` columns of b and c exist: the last vector is not whole.

@@ -1,4 +1,4 @@
-// Array loops over the generated scalar functions, which the compiler vectorises, and the tables of them.
+// Array loops over the generated scalar functions, which the compiler vectorises.
 #pragma once
 
 #include <cstddef>
@@ -6,20 +6,12 @@
 #include <utility>
 
 #include "../kernels.hpp"
-#include "ieee.hpp"
+#include "operations.hpp"
 #if defined(__AVX2__)
 #include "lanes_loop.hpp"
 #endif
 
 namespace accel::ACCEL_ISA {
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"  // isnan of an integer, for one
-#include "scalar_functions.hpp"
-#if defined(__AVX2__)
-#include "vector_functions.hpp"
-#endif
-#pragma GCC diagnostic pop
 
 template <auto F>
 struct Loop;
@@ -48,33 +40,5 @@ struct Loop<F> {
     for (int64_t i = 0; i < n; ++i) out[i] = F(args[i]...);
   }
 };
-
-#define ACCEL_ROW(function, dtype, ...) Loop<accel_##function##_##dtype>::row(#function, #dtype),
-#if defined(__AVX2__)
-#define ACCEL_LANES_ROW(function, dtype) \
-  LanesLoop<accel_lanes_##function##_##dtype, decltype(&accel_##function##_##dtype)>::row(#function, #dtype),
-static constexpr FunctionRow kFunctions[] = {ACCEL_VECTOR_FUNCTIONS(ACCEL_LANES_ROW) ACCEL_SCALAR_FUNCTIONS(ACCEL_ROW)};
-#undef ACCEL_LANES_ROW
-#else
-static constexpr FunctionRow kFunctions[] = {ACCEL_FUNCTIONS_1(ACCEL_ROW) ACCEL_FUNCTIONS_2(ACCEL_ROW)
-                                                 ACCEL_FUNCTIONS_3(ACCEL_ROW)};
-#endif
-#undef ACCEL_ROW
-
-}  // namespace accel::ACCEL_ISA
-
-#if defined(__AVX2__)
-#include "casts.hpp"
-#endif
-
-namespace accel::ACCEL_ISA {
-
-#if defined(__AVX2__)
-#define ACCEL_ROW(from, to, ...) CastRow{#from, #to, CastLoop<accel_cast_##from##_##to>::run},
-#else
-#define ACCEL_ROW(from, to, ...) CastRow{#from, #to, Loop<accel_cast_##from##_##to>::run},
-#endif
-static constexpr CastRow kCasts[] = {ACCEL_CASTS(ACCEL_ROW)};
-#undef ACCEL_ROW
 
 }  // namespace accel::ACCEL_ISA

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "../kernels.hpp"
-#include "pointwise.hpp"
 #include "source.hpp"
 
 namespace accel::ACCEL_ISA {

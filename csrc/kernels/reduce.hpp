@@ -47,8 +47,13 @@ struct Fold {
       using Fast = Quick<Op, A>;
       typename Fast::Flags flags{};
       const V v = lanes_by<Fast::apply, kFar>(n, x, [&](V a, V b) { Fast::note(flags, a, b); });
-      if (!__builtin_expect(Fast::doubtful(flags, v), 0)) return v;
+      return __builtin_expect(Fast::doubtful(flags, v), 0) ? slow_lanes(n, x) : v;
     }
+    return lanes_by<Op::template apply<V>, false>(n, x, [](V, V) {});
+  }
+
+  /// Where the quick way is in doubt: not copied to wherever rows are folded.
+  __attribute__((noinline)) static V slow_lanes(int64_t n, const In* x) {
     return lanes_by<Op::template apply<V>, false>(n, x, [](V, V) {});
   }
 
@@ -147,16 +152,21 @@ struct Fold {
 
   template <bool kFar>
   static void long_rows(int64_t count, int64_t n, const In* x, int64_t row_stride, A* out) {
-    int64_t r = 0;
-    if constexpr (sizeof(A) >= 4) {  // shuffles of smaller elements are slow
-      for (; r + kE <= count; r += kE, x += kE * row_stride) {
+    if constexpr (sizeof(A) >= 4) {
+      for (int64_t r = 0; r < count; r += kE) {
         V t[kE];
-        for (int j = 0; j < kE; ++j) t[j] = lanes<kFar>(n, x + j * row_stride);
-        Halves<Op, A, kE>::fold_rows(t, kE);
-        store(out + r, t[0]);
+        const int64_t here = count - r < kE ? count - r : kE;
+        for (int64_t j = 0; j < here; ++j, x += row_stride) t[j] = lanes<kFar>(n, x);
+        if (here == kE) {
+          Halves<Op, A, kE>::fold_rows(t, kE);
+          store(out + r, t[0]);
+        } else {
+          for (int64_t j = 0; j < here; ++j) out[r + j] = Halves<Op, A, kE>::fold_one(t[j]);
+        }
       }
+    } else {  // shuffles of smaller elements are slow
+      for (int64_t r = 0; r < count; ++r, x += row_stride) out[r] = Halves<Op, A, kE>::fold_one(lanes<kFar>(n, x));
     }
-    for (; r < count; ++r, x += row_stride) out[r] = Halves<Op, A, kE>::fold_one(lanes<kFar>(n, x));
   }
 
   /// Adjacent rows of 2, 4 or 8 elements, several to a vector. Returns how many rows are done.

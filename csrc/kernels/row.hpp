@@ -10,6 +10,20 @@
 
 namespace accel::ACCEL_ISA {
 
+#include "functions/add.hpp"
+#include "functions/divide.hpp"
+#include "functions/equal.hpp"
+#include "functions/exp.hpp"
+#include "functions/greater.hpp"
+#include "functions/greater_equal.hpp"
+#include "functions/less.hpp"
+#include "functions/less_equal.hpp"
+#include "functions/multiply.hpp"
+#include "functions/not_equal.hpp"
+#include "functions/square.hpp"
+#include "functions/subtract.hpp"
+#include "functions/where.hpp"
+
 // Two steps, (a first b) second c, as "first second".
 
 #define ACCEL_PAIR_STEPS(ROW)   \

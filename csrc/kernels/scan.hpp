@@ -6,9 +6,11 @@
 #include "../kernels.hpp"
 #include "contract.hpp"
 #include "folds.hpp"
-#include "pointwise.hpp"
+#include "operations.hpp"
 
 namespace accel::ACCEL_ISA {
+
+#include "functions/logaddexp.hpp"
 
 static_assert(kScan == 16, "digits of a group's number have four bits");
 

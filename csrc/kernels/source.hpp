@@ -4,13 +4,15 @@
 #include <type_traits>
 #include <utility>
 
-#include "pointwise.hpp"
 #include "vector.hpp"
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
 
 namespace accel::ACCEL_ISA {
+
+#include "casts/bfloat16.hpp"
+#include "casts/float16.hpp"
 
 /// Names for what is stored as 16 bits.
 struct Float16Bits {};
@@ -54,7 +56,11 @@ template <>
 struct Source<Float16Bits, float> {
   using Storage = uint16_t;
 
+#ifdef __F16C__
+  static float one(const uint16_t* p) { return _cvtsh_ss(*p); }
+#else
   static float one(const uint16_t* p) { return accel_cast_float16_float32(*p); }
+#endif
   static Vector<float> vector(const uint16_t* p) {
 #if defined(__AVX512F__)
     return _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
@@ -86,9 +92,13 @@ static inline Vector<T> iota() {
 /// The first n < kElements<A> elements; the rest read as `identity`. Nothing beyond them is touched.
 template <class S, class A>
 static inline Vector<A> vector_of_some(const typename Source<S, A>::Storage* p, int64_t n, A identity) {
+  using I = SignedOf<A>;
   if constexpr (std::is_same_v<S, A> && sizeof(A) >= 4) {
-    using I = SignedOf<A>;
     return iota<I>() < static_cast<I>(n) ? load_some(p, n) : splat(identity);
+  } else if constexpr (std::is_same_v<S, A>) {
+    A some[kElements<A>] = {};
+    memcpy(some, p, static_cast<size_t>(n) * sizeof(A));
+    return iota<I>() < static_cast<I>(n) ? load(some) : splat(identity);
   } else {
     A some[kElements<A>];
     for (int i = 0; i < kElements<A>; ++i) some[i] = i < n ? Source<S, A>::one(p + i) : identity;

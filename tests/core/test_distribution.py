@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def test_what_is_not_asked_for_is_not_compiled(build, tmp_path):
     assert {line.split()[5] for line in lines if "families/" in line} == {"(baseline)"}
     assert not any("csrc/isa/" in line for line in lines)
     (written,) = (tmp_path / "temp").rglob("isas.hpp")
-    assert "ACCEL_HAS_" not in written.read_text(encoding="utf-8")
+    assert re.findall(r"ACCEL_HAS_\w+", written.read_text(encoding="utf-8")) == ["ACCEL_HAS_BASELINE"]
 
 
 CHOSEN = """
@@ -182,9 +183,9 @@ def test_which_instruction_sets_are_compiled(source):
         ("all", says(""), every),
         ("avx512", says(AVX2), ["baseline", "avx512"]),
         ("avx2, baseline", says(""), ["baseline", "avx2"]),
-        ("native", says(AVX2), ["baseline", "avx2"]),
-        ("native", says(AVX512), ["baseline", "avx512"]),
-        ("native", says(AVX512.replace(" __AVX512VL__", "")), ["baseline", "avx2"]),
+        ("native", says(AVX2), ["avx2"]),
+        ("native", says(AVX512), ["avx512"]),
+        ("native", says(AVX512.replace(" __AVX512VL__", "")), ["avx2"]),
         ("native", says("__SSE2__"), ["baseline"]),
         ("native", says(""), every),
         ("native", f"{says(AVX2)}; raise SystemExit(1)", every),

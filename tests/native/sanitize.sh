@@ -9,6 +9,7 @@ python=${PYTHON:-python}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
+export ACCEL_BUILD_ISA="${ACCEL_BUILD_ISA:-all}"
 # -O1: readable reports and a short build of the same loops.
 ACCEL_BUILD_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
   "$python" setup.py -q build_ext --build-temp "$folder/temp" --build-lib "$folder/lib"

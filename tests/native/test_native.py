@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,49 @@ def test_instruction_sets(cpu):
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     assert ("avx2" in names) == ({"avx2", "fma", "f16c"} <= set(flags))
     assert ("avx512" in names) == ({"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(flags))
+
+
+LACKING = """
+#include <cstdio>
+#include <stdexcept>
+#include "isa.hpp"
+
+namespace accel::NAME {
+KernelTable make_table();
+KernelTable make_table() {
+  KernelTable table{};
+  table.isa = "NAME";
+  return table;
+}
+}  // namespace accel::NAME
+
+int main() {
+  try {
+    puts(accel::supported_isas().front()->isa);
+  } catch (const std::runtime_error& error) {
+    puts(error.what());
+  }
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sse9", "it was compiled for sse9 alone, which this CPU lacks; with ACCEL_BUILD_ISA=all it runs on every CPU"),
+        ("baseline", "baseline"),
+    ],
+)
+def test_a_cpu_that_lacks_what_was_compiled(name, said, tmp_path):
+    """accel._cpu asks for those supported before all else, and what is thrown there is its ImportError."""
+    subprocess.run([sys.executable, ROOT / "csrc" / "generate.py", tmp_path, name], check=True)
+    (tmp_path / "main.cpp").write_text(LACKING.replace("NAME", name), encoding="utf-8")
+    folders = ["-I", tmp_path, "-I", ROOT / "csrc"]
+    made = ["-o", tmp_path / "main", tmp_path / "main.cpp", ROOT / "csrc" / "isa.cpp"]
+    subprocess.run(["g++", "-std=c++17", "-O0", *folders, *made], check=True)
+    printed = subprocess.run([tmp_path / "main"], capture_output=True, encoding="utf-8", check=True).stdout
+    assert printed == f"{said}\n"
 
 
 def test_the_baseline_uses_no_newer_instruction(cpu):
