@@ -105,7 +105,7 @@ def test_a_configuration_in_a_receipt_says_what_is_not_llamas(tmp_path):
     paths = {name: tmp_path / f"{name}.json" for name in ("llama", "gemma3")}
     for name, path in paths.items():
         accel_torch.reproducible(built(name), device="cpu").generate([PROMPTS[1]], 1, stop_tokens=(), receipt=path)
-    plain, other = (json.loads(path.read_text())["model"]["config"] for path in paths.values())
+    plain, other = (json.loads(path.read_text(encoding="utf-8"))["model"]["config"] for path in paths.values())
     assert plain.keys() == {
         "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
         "num_key_value_heads", "rms_norm_eps", "rope_theta", "tie_word_embeddings", "head_dim",
