@@ -157,11 +157,11 @@ def held(op: str, name: str, value: Any) -> Any:
 
 
 def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
-    held = {name: HOLDERS[type(x)](op, name, x) for name, x in values.items() if type(x) in HOLDERS}
-    if held and len(held) < len(values):  # the others say what kind the result is of
-        arrays, restore = adopt(op, **{name: x for name, x in values.items() if name not in held})
+    holders = {name: held(op, name, x) for name, x in values.items() if type(x) in HOLDERS}
+    if holders and len(holders) < len(values):  # the others say what kind the result is of
+        arrays, restore = adopt(op, **{name: x for name, x in values.items() if name not in holders})
         left = iter(arrays)
-        return [held[name] if name in held else next(left) for name in values], restore
+        return [holders[name] if name in holders else next(left) for name in values], restore
     libraries: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Array) or is_scalar(value):
