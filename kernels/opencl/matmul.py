@@ -248,7 +248,7 @@ def _default(call: Call) -> Choice:
         t = _tile_of(call, how, its)
         assert t is not None  # _supports refuses otherwise
         return astuple(t)
-    if few(its, how.operand, how.itemsize, device.vector):
+    if few(its, how.operand, device.vector):
         return IN_STRIPES
     straight = direct(its, how.operand, how.itemsize, device.vector, device.details["compute units"])
     p = straight or panels(its, how.itemsize, device.vector)

@@ -171,7 +171,7 @@ class Stripes:
     tiles: int
 
 
-def few(its: Problem, operand: DType, itemsize: int, vector: int) -> bool:
+def few(its: Problem, operand: DType, vector: int) -> bool:
     """Whether a product is made in stripes: it has a few rows, and a b that does not stay in the caches."""
     large = its.k * its.n * operand.itemsize > SMALL
     return vector <= STRIPE_VECTOR and large and 2 <= its.m <= FEW and lies_well(its, operand, 2 * vector)

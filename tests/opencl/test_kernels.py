@@ -407,7 +407,7 @@ def test_stripes_past_every_edge(device: accel.Device, dtype: str, striped: pyte
             a, b = numbers(rng, (m, k), dtype), numbers(rng, (k, n), dtype)
             for its_b, strides in ((b, (n, 1)), (b.T.copy().T, (1, k))):
                 its = matmul_tiles.problem((m, n), k, [(k, 1), strides, (n, 1)])
-                assert matmul_tiles.few(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), 16)
+                assert matmul_tiles.few(its, TABLE[dtype], 16)
                 run("matmul", device, a, its_b)
         striped.setattr(matmul_tiles, "STRIPE_BYTES", 1 << 11)
         run("matmul", device, a, b)
@@ -442,7 +442,7 @@ def test_products_that_are_made_in_stripes(striped: pytest.MonkeyPatch) -> None:
 
     def asked(m: int, n: int, k: int, b: tuple[int, int], dtype: str = "float32", vector: int = 8) -> bool:
         its = matmul_tiles.problem((m, n), k, [(k, 1), b, (n, 1)])
-        return matmul_tiles.few(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), vector)
+        return matmul_tiles.few(its, TABLE[dtype], vector)
 
     assert asked(2, 2048, 2048, (2048, 1))
     assert asked(16, 2048, 2048, (1, 2048), "int8")
