@@ -295,7 +295,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
     for (; step + BLOCK <= end; step += BLOCK) {
       TERM turned[BLOCK * COLUMNS];
       for (int c = 0; c < COLUMNS; ++c) {
-        __global const IN *column = b + c * g.b[BATCH + 1] + step;
+        __global const IN *column = b + min((INDEX)c, last_column) * g.b[BATCH + 1] + step;
 #pragma unroll
         for (int s = 0; s < BLOCK; ++s) turned[s * COLUMNS + c] = term(column[s]);
       }

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from guard_pages import guard
 
 import accel
 from accel import registry
@@ -79,7 +80,7 @@ def device(request: pytest.FixtureRequest, backend: Any) -> accel.Device:
 )  # fmt: skip
 def variant(request: pytest.FixtureRequest, backend: Any) -> accel.Device:
     """A device whose kernels have one geometry: a queue of its own on the device's context, with the geometry set by
-    force."""
+    force. On CPUs, what reads past the end of a buffer ends the process (see guard_pages.py)."""
     import pyopencl as cl
 
     name, geometry = request.param
@@ -89,4 +90,6 @@ def variant(request: pytest.FixtureRequest, backend: Any) -> accel.Device:
         base = find(backend, name)
     device = backend.adopt(cl.CommandQueue(base.context))
     device.geometry = geometry
+    if name != "gpu":
+        guard(device)
     return device

@@ -140,6 +140,8 @@ def kernels(device: accel.Device) -> None:
         got = np.asarray(accel.nn.grouped_matmul(on(x), on(w), offs=on(np.array(ends))))
         assert ends[0] != 7 or (got[:7] == canonical.matmul(x[:7], w[0])).all()
         accel.nn.grouped_matmul(on(x).T, on(x[:, :9]), offs=on(np.array(ends)))
+        halves = on(x.astype(np.float16)), on(w.mT.astype(np.float16)).mT
+        accel.nn.grouped_matmul(*halves, offs=on(np.array(ends)))
     bias = numbers(7)
     got = accel.nn.linear(on(numbers(3, 20)), on(numbers(7, 20)), on(bias), activation="relu")
     assert got.shape == (3, 7)

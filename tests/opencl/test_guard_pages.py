@@ -1,0 +1,25 @@
+"""The control of the pages behind buffers: a kernel that reads one element too many is seen."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import guard_pages
+
+import accel
+
+
+def test_a_read_past_the_end_ends_the_process(device: accel.Device, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(Path(guard_pages.__file__)), str(device)],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        cwd=tmp_path,
+    )
+    assert ran.returncode == -signal.SIGSEGV, ran.stderr
+    assert "read 1024" in ran.stdout
+    assert "read 1025" not in ran.stdout
