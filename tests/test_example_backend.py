@@ -107,7 +107,7 @@ def test_it_keeps_the_backend_contract(installed):
     )
     done = run("-c", code, path=installed)
     said = done.stdout.splitlines()
-    assert len(said) == 4 and all(line.startswith("pass contract: ") for line in said), done.stdout + done.stderr
+    assert len(said) == 5 and all(line.startswith("pass contract: ") for line in said), done.stdout + done.stderr
 
 
 def test_conform_finds_a_wrong_kernel(installed, tmp_path):

@@ -32,20 +32,36 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
     dtype = BY_NUMPY.get(source.dtype)
     if dtype is None:
         dtype, copy = as_dtype(source.dtype, argument), True
-    flags = source.flags
-    if device.host and not copy and flags.aligned:
-        if flags.c_contiguous:
-            buffer = HostBuffer(address_of(source), source.nbytes, source, not flags.writeable)
-            return Array(buffer, 0, layout(dtype, source.shape, None, device))
-        size, steps = dtype.itemsize, source.strides
-        if all(step % size == 0 for step in steps):
-            strides = tuple(step // size for step in steps)
-            low, high = span(source.shape, strides)
-            buffer = HostBuffer(address_of(source) + low * size, (high - low) * size, source, not flags.writeable)
-            return Array(buffer, -low, layout(dtype, source.shape, strides, device))
+    if device.host and not copy and (found := shared(source, device)) is not None:
+        return found
     result = empty(source.shape, dtype, device)
     store(source, result)
     return result
+
+
+def shared(source: np.ndarray, device: Device) -> Array | None:
+    """An array on the memory of NumPy's, whatever wrote there last; None where the elements are not as accel has them,
+    or the device cannot use the host's memory."""
+    dtype = BY_NUMPY.get(source.dtype)
+    if dtype is None or not source.flags.aligned:
+        return None
+    size, low, nbytes, strides = dtype.itemsize, 0, source.nbytes, None
+    if not source.flags.c_contiguous:
+        if any(step % size for step in source.strides):
+            return None
+        strides = tuple(step // size for step in source.strides)
+        low, high = span(source.shape, strides)
+        nbytes = (high - low) * size
+    address, readonly = address_of(source) + low * size, not source.flags.writeable
+    if device.host:
+        return Array(HostBuffer(address, nbytes, source, readonly), -low, layout(dtype, source.shape, strides, device))
+    if not source.size:
+        return empty(source.shape, dtype, device)
+    borrowed = device.borrow(address, nbytes, source, readonly)
+    if borrowed is None:
+        return None
+    buffer, lead = borrowed
+    return Array(buffer, lead // size - low, layout(dtype, source.shape, strides, device))
 
 
 def store(source: np.ndarray, out: Array) -> None:
@@ -120,6 +136,18 @@ def to_numpy(array: Array) -> np.ndarray:
     if not array.layout.contiguous and stretched(array.layout):
         view.flags.writeable = False
     return view
+
+
+def lent(array: Array) -> np.ndarray | None:
+    """The elements as a NumPy array on the device's own memory, after all work queued before: a read-only one where
+    that is not the host's. None where the host cannot address it."""
+    if array.device.host or array.size == 0:
+        return to_numpy(array)
+    if isinstance(array.buffer, Symbol):
+        return None
+    array.device.settle()
+    memory = array.device.lend(array.buffer)
+    return None if memory is None else _placed(memory, array.offset, array)
 
 
 def on_host(array: Array) -> np.ndarray:

@@ -23,6 +23,7 @@ from .conversion import (
     from_numpy,
     nearest,
     number,
+    shared,
     to_numpy,
     whole_numbers,
 )
@@ -88,7 +89,7 @@ def _asarray(obj: Any, dtype: Any, device: str | Device | None, copy: bool | Non
     copy = switch("asarray", "copy", copy, none=True)
     wanted = None if dtype is None else as_dtype(dtype)
     target = None if device is None else device_named(device)
-    found, fresh = (obj, False) if isinstance(obj, Array) else _foreign(obj, wanted, target)
+    found, fresh = (obj, False) if isinstance(obj, Array) else _foreign(obj, wanted, target, copy is False)
     if target is not None and found.device is not target:
         found, fresh = found.to_device(target), True
     if wanted is not None and found.dtype is not wanted:
@@ -108,8 +109,9 @@ def _holds_numbers(obj: Any, depth: int = 0) -> bool:
     return isinstance(obj, (bool, int, float, complex, np.generic, range))
 
 
-def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Array, bool]:
-    """obj as an `Array`, on the target where it is in the host's memory, and whether the memory is new."""
+def _foreign(obj: Any, wanted: DType | None, target: Device | None, share: bool) -> tuple[Array, bool]:
+    """obj as an `Array`, on the target where it is in the host's memory, and whether the memory is new. share: whether
+    a device with memory of its own is to use the host's, if it can."""
     home = default_device() if target is None else target
     library = interop.library(obj)
     if library is not None and library is not numpy_arrays:
@@ -128,6 +130,8 @@ def _foreign(obj: Any, wanted: DType | None, target: Device | None) -> tuple[Arr
         host, fresh = _host(obj, wanted, library)
     if wanted is not None and home.missing(as_dtype(host.dtype, "asarray: obj").component.name) is not None:
         host, fresh = np.asarray(astype(from_numpy(host, device_named("cpu")), wanted)), True
+    if share and not fresh and not home.host and (found := shared(host, home)) is not None:
+        return found, False
     found = from_numpy(host, home, argument="asarray: obj")
     return found, fresh or getattr(found.buffer, "owner", None) is not host
 

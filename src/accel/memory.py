@@ -97,6 +97,16 @@ class Device(ABC):
     def copy_out(self, buffer: Any, offset: int, nbytes: int) -> np.ndarray:
         """The bytes as a fresh uint8 array (or one that nothing else writes), after all work queued before."""
 
+    def borrow(self, address: int, nbytes: int, owner: Any, readonly: bool) -> tuple[Any, int] | None:
+        """A buffer over the host's memory, and at which of its bytes the address lies. The owner, which keeps that
+        memory, is held until no queued work needs it (optional; default: None, the device cannot)."""
+        return None
+
+    def lend(self, buffer: Any) -> np.ndarray | None:
+        """A buffer's bytes as a read-only uint8 array that is the buffer's own memory, after all work queued before
+        (optional; default: None, the host cannot address it)."""
+        return None
+
     def place(self, buffer: Any) -> tuple[Any, int, int]:
         """Which memory a buffer is of, its first byte there, and one past its last: two buffers share bytes where they
         are of one memory and these ranges overlap (optional; default: by ``address`` and ``nbytes`` where a buffer has

@@ -14,7 +14,7 @@ from . import _core, registry
 from ._core import FloatEnvironment
 from .array import Array, Index
 from .composition import RECORDER
-from .conversion import from_numpy, read, to_numpy
+from .conversion import from_numpy, lent, read, to_numpy
 from .creation import asarray
 from .devices import device as device_of
 from .dtypes import BY_NUMPY
@@ -91,14 +91,16 @@ def __reduce__(self: Array) -> tuple[Any, ...]:
 
 @attached
 def __array__(self: Array, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    if copy is False:
+        if dtype is not None and self.dtype.numpy != dtype:
+            raise ValueError(f"copy=False: {self.dtype} cannot become {dtype} without a copy")
+        if (view := lent(self)) is None:
+            raise ValueError(f"copy=False: the elements are on {self.device} and must be copied to the host")
+        return view
     result = to_numpy(self)
     if dtype is not None and result.dtype != dtype:
-        if copy is False:
-            raise ValueError(f"copy=False: {self.dtype} cannot become {dtype} without a copy")
         with FloatEnvironment():
             return result.astype(dtype)
-    if copy is False and not self.device.host:
-        raise ValueError(f"copy=False: the elements are on {self.device} and must be copied to the host")
     return result.copy() if copy and self.device.host else result
 
 

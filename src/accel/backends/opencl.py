@@ -257,6 +257,31 @@ class OpenCLDevice(Device):
         self._copy(result, buffer, nbytes, src_offset=offset)
         return result
 
+    @driver_call
+    def borrow(
+        self, address: int, nbytes: int, owner: Any, readonly: bool
+    ) -> tuple[pyopencl.MemoryObjectHolder, int] | None:
+        """By CL_MEM_USE_HOST_PTR, from a multiple of the device's alignment on: so a CPU device makes no copy."""
+        cl = library()
+
+        lead = address % (self.cl_device.mem_base_addr_align // 8)
+        if self.kind != "cpu" or nbytes + lead > self._largest:
+            return None
+        flags = cl.mem_flags.USE_HOST_PTR | (cl.mem_flags.READ_ONLY if readonly else cl.mem_flags.READ_WRITE)
+        memory = np.asarray(_Borrowed(self, address - lead, nbytes + lead, owner, readonly))
+        return self.served(lambda: cl.Buffer(self.context, flags, hostbuf=memory), nbytes), lead
+
+    @driver_call
+    def lend(self, buffer: pyopencl.MemoryObjectHolder) -> np.ndarray | None:
+        cl = library()
+
+        if self.kind != "cpu":
+            return None
+        queue = self._queue or self._start()
+        mapped, _ = cl.enqueue_map_buffer(queue, buffer, cl.map_flags.READ, 0, (buffer.size,), np.uint8)
+        mapped.flags.writeable = False
+        return mapped
+
     def _copy(self, target: Any, source: Any, nbytes: int, **offset: int) -> None:
         cl = library()
 
@@ -437,6 +462,18 @@ class OpenCLBackend(Backend):
 def backend() -> OpenCLBackend:
     """The factory named by the entry point."""
     return OpenCLBackend()
+
+
+class _Borrowed:
+    """Bytes of the host that kernels use, and their owner, which is let go when the buffer over them is gone and what
+    was queued has run."""
+
+    def __init__(self, device: OpenCLDevice, address: int, nbytes: int, owner: Any, readonly: bool) -> None:
+        self._device, self._owner = device, owner
+        self.__array_interface__ = {"version": 3, "data": (address, readonly), "shape": (nbytes,), "typestr": "|u1"}
+
+    def __del__(self) -> None:
+        self._device.synchronize()
 
 
 class _Refusal:

@@ -18,7 +18,7 @@ import numpy as np
 from .. import registry
 from ..array import Array
 from ..backends.base import Device
-from ..conversion import from_numpy, to_numpy
+from ..conversion import from_numpy, lent, shared, to_numpy
 from ..devices import device as device_named
 from ..dtypes import BFLOAT16, DTYPES
 from ..errors import AccelError, ArgumentError, DeviceError, DtypeError
@@ -129,7 +129,9 @@ def export(
         return _export_host(to_numpy(array), max_version, copy)
     if to_host:
         if copy is False:
-            raise BufferError(f"copy=False: the elements are on {array.device} and must be copied to the host")
+            if (view := lent(array)) is None:
+                raise BufferError(f"copy=False: the elements are on {array.device} and must be copied to the host")
+            return _export_host(view, max_version, False)
         return _export_host(to_numpy(array), max_version, True)
     if _memory_of_torch(array) is not None:
         return _export_torch(array, stream, max_version, copy)
@@ -284,8 +286,9 @@ def _from_host(obj: Any, target: Device, copy: bool | None) -> Array:
     view = np.from_dlpack(_Producer(capsule, (tensor.device_type, tensor.device_id)))
     if bfloat16:
         view = view.view(ml_dtypes.bfloat16)
-    result = from_numpy(view, target, copy=bool(copy))
-    if copy is False and view.size and not (target.host and getattr(result.buffer, "owner", None) is view):
+    if copy is not False or not view.size:
+        return from_numpy(view, target, copy=bool(copy))
+    if (result := shared(view, target)) is None:
         raise BufferError(f"from_dlpack: copy=False: x is in host memory and must be copied to have it on {target}")
     return result
 

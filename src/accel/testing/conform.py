@@ -12,7 +12,7 @@ import numpy as np
 from .. import recording, registry
 from ..backends.base import Device
 from ..config import config
-from ..conversion import from_numpy, to_numpy
+from ..conversion import from_numpy, lent, shared, to_numpy
 from ..devices import device as device_of
 from ..dtypes import DType, as_dtype
 from ..errors import AccelError, OutOfMemoryError
@@ -215,7 +215,13 @@ def contract_rows(device: Device) -> list[Row]:
     """What the backend contract asks of memory, copies and names."""
     return [
         _contract(name, device, test)
-        for name, test in (("memory", _memory), ("name", _name), ("too large", _too_large), ("order", _order))
+        for name, test in (
+            ("memory", _memory),
+            ("sharing", _sharing),
+            ("name", _name),
+            ("too large", _too_large),
+            ("order", _order),
+        )
     ]
 
 
@@ -238,6 +244,22 @@ def _memory(device: Device) -> None:
             device.copy_in(buffer, 1, data[:1])
             assert device.copy_out(buffer, 1, 1)[0] == data[0], "a copy to an offset went elsewhere"
             assert (device.copy_out(buffer, 2, n - 2) == data[2:]).all(), "a copy to an offset changed its neighbours"
+
+
+def _sharing(device: Device) -> None:
+    """The host's memory and the device's own, where it shares them."""
+    memory = np.zeros(1003, np.float32)
+    for source in (memory, memory[1:], memory[3:1000:3]):
+        source[...] = np.arange(source.size)
+        x = shared(source, device)
+        if x is not None:
+            assert (to_numpy(x) == source).all(), "what the host wrote to memory that it shares is not read"
+            x += registry.OPS["copy"].function(x)
+            device.synchronize()
+            assert (source == 2 * np.arange(source.size)).all(), "what was written to the host's memory is not there"
+    y = registry.OPS["add"].function(from_numpy(memory, device, copy=True), 1.0)
+    seen = lent(y[2:])
+    assert seen is None or (seen == memory[2:] + 1).all(), "memory that is lent to the host is not the array's"
 
 
 def _name(device: Device) -> None:
