@@ -271,17 +271,10 @@ class OpenCLDevice(Device):
         memory = np.asarray(_Borrowed(self, address - lead, nbytes + lead, owner, readonly))
         return self.served(lambda: cl.Buffer(self.context, flags, hostbuf=memory), nbytes), lead
 
-    @driver_call
     def lend(self, buffer: pyopencl.MemoryObjectHolder) -> np.ndarray | None:
-        cl = library()
-
-        if self.kind != "cpu":
-            return None
-        queue = self._queue or self._start()
-        with self._maps:
-            mapped, _ = cl.enqueue_map_buffer(queue, buffer, cl.map_flags.READ, 0, (buffer.size,), np.uint8)
-        mapped.flags.writeable = False
-        return mapped
+        """Where a map shows it: a CPU's buffer stays there without a map, too."""
+        held = self.mapped(buffer, 0, buffer.size)
+        return None if held is None else np.asarray(_Bytes(held.address, held.nbytes, buffer, True))
 
     def _copy(self, target: Any, source: Any, nbytes: int, **offset: int) -> None:
         cl = library()
@@ -506,13 +499,20 @@ def backend() -> OpenCLBackend:
     return OpenCLBackend()
 
 
-class _Borrowed:
-    """Bytes of the host that kernels use, and their owner, which is let go when the buffer over them is gone and what
-    was queued has run."""
+class _Bytes:
+    """Bytes of the host for NumPy, with the owner that keeps them."""
+
+    def __init__(self, address: int, nbytes: int, owner: Any, readonly: bool) -> None:
+        self._owner = owner
+        self.__array_interface__ = {"version": 3, "data": (address, readonly), "shape": (nbytes,), "typestr": "|u1"}
+
+
+class _Borrowed(_Bytes):
+    """Those that kernels use. Their owner is let go when the buffer over them is gone and what was queued has run."""
 
     def __init__(self, device: OpenCLDevice, address: int, nbytes: int, owner: Any, readonly: bool) -> None:
-        self._device, self._owner = device, owner
-        self.__array_interface__ = {"version": 3, "data": (address, readonly), "shape": (nbytes,), "typestr": "|u1"}
+        super().__init__(address, nbytes, owner, readonly)
+        self._device = device
 
     def __del__(self) -> None:
         self._device.synchronize()
