@@ -7,7 +7,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .cache import Cache
 from .conversion import is_constant
 from .dtypes import TABLE
 from .errors import ArgumentError, shown
+from .holder import HOLDERS
 from .layout import Layout
 from .memo import Key, Memo
 from .ops.compose import canonical_of, typed
@@ -35,17 +36,6 @@ Place = tuple[Any, Any] | None
 Leaf = tuple[Place, Any]
 """An array and its place."""
 
-
-class Holder(NamedTuple):
-    """How a value that holds arrays is taken apart: apart(value) gives what is compared, and the arrays;
-    together(compared, arrays) makes the value again."""
-
-    apart: Callable[[Any], tuple[Any, Sequence[Any]]]
-    together: Callable[[Any, Sequence[Any]], Any]
-
-
-HOLDERS: dict[type, Holder] = {}
-"""Types, beside tuples, lists and dicts, whose arrays are arguments and results of what is traced."""
 
 Rule = Callable[..., Sequence[Array | None]]
 """rule(structured, params, cotangents, results, operands), as `OpSpec.vjp`, of a `Structured`."""
