@@ -17,6 +17,7 @@ from .cache import Cache
 from .conversion import is_constant
 from .dtypes import TABLE
 from .errors import ArgumentError, shown
+from .graph.graph import Graph
 from .holder import HOLDERS
 from .layout import Layout
 from .memo import Key, Memo
@@ -202,6 +203,13 @@ class Structured:
         dispatch.one_device(inputs, self.spec.name)
         graph = composition.graph_of(self.spec, inputs, params)
         return Inferred(graph.outputs, params)
+
+
+def graph_of(function: Callable[..., Any], name: str, layouts: tuple[Layout, ...]) -> Graph:
+    """The graph of a function of arrays that lie like these. name: of the function, in errors."""
+    structure = (tuple, ((tuple, (LEAF,) * len(layouts)), (dict, ())))
+    names = tuple(f"operand {i}" for i in range(len(layouts)))
+    return composition.trace(Structured(function, name, structure, names).spec, layouts, None)
 
 
 def taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:
