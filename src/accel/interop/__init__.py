@@ -35,7 +35,7 @@ from ..config import config
 from ..conversion import constant, from_numpy, number, to_numpy
 from ..devices import DEFAULTS, default_device
 from ..dtypes import BY_NUMPY, DType, as_dtype, check_scalar, promote, scalar_dtype
-from ..errors import ArgumentError, DeviceError, DtypeError
+from ..errors import ArgumentError, DeviceError, DtypeError, shown
 from ..holder import HOLDERS
 from . import numpy as numpy_arrays
 
@@ -145,6 +145,15 @@ def adopt(op: str, /, **values: Any) -> tuple[list[Any], Restore]:
 
 
 _ARRAYS, _NUMPY, _ARRAYS_AND_SCALARS = {Array}, {np.ndarray}, {Array, *SCALARS}
+
+
+def arrays(op: str, /, **values: Any) -> tuple[list[Array], Restore]:
+    """The same where no operand may be a scalar. Raises ArgumentError."""
+    operands, restore = adopt(op, **values)
+    for name, x in zip(values, operands, strict=True):
+        if not isinstance(x, Array):
+            raise ArgumentError(f"{op}: {name}: expected an array, got the scalar {shown(x)}")
+    return operands, restore
 
 
 def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
