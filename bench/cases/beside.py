@@ -19,6 +19,7 @@ from ...dtypes import FLOAT32, FLOAT64, as_dtype
 from ...graph import interpret
 from ...ops import bounds
 from ...ops.composed.exact_fourier import eta
+from ...ops.composed.exact_precision import wide
 from ...ops.concatenation import Numbered, concat, stack
 from ...ops.primitive.join import JOIN
 from ...ops.spec import OpSpec
@@ -50,10 +51,6 @@ def as_complex(x: np.ndarray) -> np.ndarray:
     return found
 
 
-def _wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
-
-
 def _transformed(function: Callable[..., Any], x: Any, **given: Any) -> Any:
     return interleaved(function(x, **given))
 
@@ -75,11 +72,11 @@ def _canonical_inverse(function: Callable[..., Any], x: np.ndarray, **given: Any
 
 
 def _exact(name: str, x: np.ndarray, **given: Any) -> np.ndarray:
-    return as_real(getattr(np.fft, name)(_wide(x), **given))
+    return as_real(getattr(np.fft, name)(wide(x), **given))
 
 
 def _exact_inverse(name: str, x: np.ndarray, **given: Any) -> np.ndarray:
-    found: np.ndarray = getattr(np.fft, name)(as_complex(_wide(x)), **given)
+    found: np.ndarray = getattr(np.fft, name)(as_complex(wide(x)), **given)
     return found
 
 
@@ -93,7 +90,7 @@ def _bound(inverse: bool, exact: np.ndarray, x: np.ndarray, **given: Any) -> np.
     else:
         scale = 1.0 / sqrt(prod(lengths))
     over = tuple(a % real.ndim for a in axes)
-    size = np.sqrt(np.square(_wide(x)).sum(axis=(*over, x.ndim - 1) if inverse else over, keepdims=True))
+    size = np.sqrt(np.square(wide(x)).sum(axis=(*over, x.ndim - 1) if inverse else over, keepdims=True))
     size = size[..., 0] * 2 if inverse else size[..., None]
     dtype = as_dtype(x.dtype)
     units = sum(map(eta, lengths)) * bounds.unit_roundoff(dtype)

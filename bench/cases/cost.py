@@ -7,12 +7,13 @@ from math import prod
 
 import numpy as np
 
-from ... import creation, registry
+from ... import creation, registry, work
 from ...config import config
 from ...dtypes import TABLE, DType
 from ...errors import AccelError
+from ...fuse import graph_of
 from ...layout import Layout, Shape
-from ...scalar import FUNCTIONS, convert
+from ...scalar import FUNCTIONS
 from .case import Workload
 from .subproblem import part
 from .workload import call, known
@@ -46,31 +47,15 @@ def output(workload: Workload) -> tuple[Shape, DType]:
     return _layouts(workload)[1]
 
 
+@lru_cache(maxsize=4096)
 def flops(workload: Workload) -> float:
-    """Operations of one call: the spec's; for a scalar function see `operations`. Raises as `output` does."""
+    """Operations of one call (`work`). Raises as `output` does."""
     spec, (inputs, result) = known(workload), _layouts(workload)
-    if spec.name in FUNCTIONS:
-        return float(prod(result[0]) * operations(spec.name, workload.dtype))
-    return float(spec.flops(inputs, (result,)))
-
-
-ARITHMETIC = {"add": 1, "sub": 1, "mul": 1, "div": 1, "idiv": 1, "sqrt": 1, "fma": 2}
-"""Operations of the nodes of an expression that count as such: what an arithmetic probe's rate limits."""
-
-
-def operations(name: str, dtype: str) -> int:
-    """Arithmetic operations of a scalar function that every element of a dtype needs, in the dtype in which it is
-    computed: the least, so that a limit made from them is one. Comparisons, selections and the handling of bits are
-    none; nor is what only rare elements need."""
-    compute = convert.compute_dtype(dtype)
-    needed, todo = set(), [FUNCTIONS[name].expression(compute)]
-    while todo:
-        node = todo.pop()
-        if node not in needed:
-            needed.add(node)
-            rare = node.op == "select" and node.value
-            todo += (node.args[0], node.args[2]) if rare else node.args
-    return sum(ARITHMETIC.get(node.op, 0) for node in needed if node.dtype == compute)
+    if spec.flops is None and spec.decompose is not None:
+        with config(fallback="error", override=(), verbose=()):
+            return float(work.of_graph(graph_of(call(workload), spec.name, inputs)))
+    params = spec.infer(inputs, None).params if spec.name in FUNCTIONS else None
+    return float(work.of_call(spec, inputs, (result,), params))
 
 
 def moved_bytes(workload: Workload) -> float:

@@ -10,7 +10,7 @@ from accel.dtypes import TABLE
 from accel.layout import span
 from accel.numerics import ATTENTION, LANES
 from accel.ops.parameters import ATTENTION_OPERANDS, attention_sizes, attention_strides
-from accel.scalar import Program, Step
+from accel.scalar import program_for
 
 from . import build
 
@@ -22,10 +22,6 @@ FULL = {"lanes": 256, "loops": 4}
 
 WIDTH = 64
 """Elements of keys and values by which the arrays of a work-item grow."""
-
-
-def _function(name: str, dtype: str, arity: int = 1) -> Program:
-    return Program((dtype,) * arity, (Step(name, dtype, tuple(range(arity))),), dtype)
 
 
 def splits(call: Call, geometry: str, units: int) -> int:
@@ -75,13 +71,13 @@ def source(
     functions = [
         build.function(build.cast(dtype.name, wide.name), "load"),
         build.function(build.cast(wide.name, dtype.name), "narrow"),
-        build.function(_function("divide", wide.name, 2), "quotient"),
-        build.function(_function("exp", wide.name), "exponential"),
+        build.function(program_for("divide", (wide.name,) * 2), "quotient"),
+        build.function(program_for("exp", (wide.name,)), "exponential"),
     ]
     if params.softcap:
-        functions.append(build.function(_function("tanh", wide.name), "hyperbolic"))
+        functions.append(build.function(program_for("tanh", (wide.name,)), "hyperbolic"))
     if "dropout" in named:
-        functions.append(build.function(_function("philox", "uint64", 3), "random"))
+        functions.append(build.function(program_for("philox", ("uint64",) * 3), "random"))
     if mask is not None and mask.kind == "f":
         functions.append(build.function(build.cast(mask.name, wide.name), "load_mask"))
     code = build.assemble(

@@ -25,7 +25,7 @@ from accel.kernels.triton.reduce import cast, same
 from accel.kernels.triton.row import FILLED
 from accel.numerics import ATTENTION, LANES
 from accel.ops.parameters import ATTENTION_OPERANDS, attention_sizes, attention_strides
-from accel.scalar import Program, Step
+from accel.scalar import program_for
 
 WARPS = 8
 """Of a program instance: with fewer, compilers spill registers."""
@@ -49,10 +49,6 @@ OTHERS = frozenset({"offsets", "pages", "dropout"})
 
 STEPS = {"starts": 1, "lengths": 1, "sinks": 1, "slopes": 1, "offsets": 1, "pages": 2, "dropout": 2}
 """Operands whose strides the kernel takes, in this order, and how many each has."""
-
-
-def _function(name: str, dtype: str, arity: int = 1) -> Program:
-    return Program((dtype,) * arity, (Step(name, dtype, tuple(range(arity))),), dtype)
 
 
 def _splits(call: Call, tiles: int, rows: int) -> int:
@@ -90,8 +86,8 @@ def _merge(what: Specialization, splits: int, call: Call, unit: float, exponenti
     functions = device.functions(
         {
             "narrow": cast(wide, query.dtype.name),
-            "divide": _function("divide", wide, 2),
-            "exp": _function(exponential, wide),
+            "divide": program_for("divide", (wide,) * 2),
+            "exp": program_for(exponential, (wide,)),
         }
     )
     arguments = {
@@ -130,10 +126,10 @@ def specialization(call: Call, repair: bool = False) -> tuple[Specialization, in
         "widen": cast(dtype, wide.name),
         "narrow": cast(wide.name, dtype),
         "load_mask": cast(mask.name, wide.name) if mask is not None and mask.kind == "f" else same("uint8"),
-        "divide": _function("divide", wide.name, 2),
-        "exp": _function("exp", wide.name),
-        "tanh": _function("tanh", wide.name),
-        "philox": _function("philox", "uint64", 3),
+        "divide": program_for("divide", (wide.name,) * 2),
+        "exp": program_for("exp", (wide.name,)),
+        "tanh": program_for("tanh", (wide.name,)),
+        "philox": program_for("philox", ("uint64",) * 3),
     }
     functions = device.functions(programs)
     arguments: dict[str, Any] = {

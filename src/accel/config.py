@@ -23,6 +23,7 @@ class Option:
     """One setting: its attribute, environment variable, automatic value, grammar, and parser of text to the value.
 
     apply: where the setting is the process's, not a call's: called with the value when it is first read or changes.
+    effect: what it comes to in this process now, in words, where more than the value decides.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Option:
     meaning: str
     parse: Callable[[str], Any]
     apply: Callable[[Any], None] | None = None
+    effect: Callable[[], str] | None = None
 
 
 def _words(text: str) -> list[str]:
@@ -138,7 +140,7 @@ OPTIONS: tuple[Option, ...] = (
            "cores this process may use (its affinity and its cgroup's quota)", positive),
     Option("openmp", "ACCEL_OPENMP", "join", "join | off", "whether torch's OpenMP runtime starts the CPU kernels' "
            "threads, in a process that gives accel torch's tensors: its own then leave them the cores",
-           _one_of("join", "off"), openmp.choose),
+           _one_of("join", "off"), openmp.choose, openmp.effect),
     Option("cpu_isa", "ACCEL_CPU_ISA", None, "baseline | avx2 | avx512 | neon", "highest CPU instruction set to use",
            _one_of("baseline", "avx2", "avx512", "neon")),
     Option("cache_dir", "ACCEL_CACHE_DIR", None, "folder", "compiled kernels and tuning results; else the user's cache "
@@ -349,7 +351,10 @@ class Config:
         return [*_BY_NAME, "current", "origin", "profile", "reload", "source"]
 
     def __repr__(self) -> str:
-        rows = (f"{option.name} = {getattr(self, option.name)!r} ({self.source(option.name)})" for option in OPTIONS)
+        rows = []
+        for option in OPTIONS:
+            row = f"{option.name} = {getattr(self, option.name)!r} ({self.source(option.name)})"
+            rows.append(row if option.effect is None else f"{row}; {option.effect()}")
         return "accel.config\n  " + "\n  ".join(rows)
 
 

@@ -7,7 +7,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from .cache import Cache
 from .conversion import is_constant
 from .dtypes import TABLE
 from .errors import ArgumentError, shown
+from .graph.graph import Graph
+from .holder import HOLDERS
 from .layout import Layout
 from .memo import Key, Memo
 from .ops.compose import canonical_of, typed
@@ -35,17 +37,6 @@ Place = tuple[Any, Any] | None
 Leaf = tuple[Place, Any]
 """An array and its place."""
 
-
-class Holder(NamedTuple):
-    """How a value that holds arrays is taken apart: apart(value) gives what is compared, and the arrays;
-    together(compared, arrays) makes the value again."""
-
-    apart: Callable[[Any], tuple[Any, Sequence[Any]]]
-    together: Callable[[Any, Sequence[Any]], Any]
-
-
-HOLDERS: dict[type, Holder] = {}
-"""Types, beside tuples, lists and dicts, whose arrays are arguments and results of what is traced."""
 
 Rule = Callable[..., Sequence[Array | None]]
 """rule(structured, params, cotangents, results, operands), as `OpSpec.vjp`, of a `Structured`."""
@@ -212,6 +203,13 @@ class Structured:
         dispatch.one_device(inputs, self.spec.name)
         graph = composition.graph_of(self.spec, inputs, params)
         return Inferred(graph.outputs, params)
+
+
+def graph_of(function: Callable[..., Any], name: str, layouts: tuple[Layout, ...]) -> Graph:
+    """The graph of a function of arrays that lie like these. name: of the function, in errors."""
+    structure = (tuple, ((tuple, (LEAF,) * len(layouts)), (dict, ())))
+    names = tuple(f"operand {i}" for i in range(len(layouts)))
+    return composition.trace(Structured(function, name, structure, names).spec, layouts, None)
 
 
 def taken_apart(value: Any, op: str, place: Place, found: list[Leaf]) -> Any:

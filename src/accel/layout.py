@@ -123,6 +123,11 @@ def span(shape: Shape, strides: Shape) -> tuple[int, int]:
     return low, high + 1
 
 
+def replaced(shape: Shape, axis: int, n: int) -> Shape:
+    """A shape, or what has a number for each axis, with another number for one."""
+    return (*shape[:axis], n, *shape[axis + 1 :])
+
+
 def broadcast_shapes(*shapes: Shape, what: str = "operands") -> Shape:
     """The shape that these broadcast to. Raises ShapeError, which prints them all."""
     ndim = max(map(len, shapes), default=0)

@@ -15,7 +15,8 @@ CALLS = ("GOMP_parallel_start", "GOMP_parallel_end", "omp_get_num_procs", "omp_g
 
 NONE = (0, 0, 0, 0)
 _kernels: ModuleType | None = None
-_runtime = _joined = NONE
+_runtime: tuple[int, ...] | None = None
+_joined: tuple[int, ...] = NONE
 _chosen: str | None = None
 
 
@@ -33,7 +34,7 @@ def calls(module: str) -> tuple[int, ...]:
 def _join() -> None:
     """Tells the kernels, once they, the runtime and the setting are known, and when one of these changes."""
     global _joined
-    wanted = _runtime if _chosen == "join" else NONE
+    wanted = (_runtime or NONE) if _chosen == "join" else NONE
     if _kernels is not None and wanted != _joined:
         _joined = wanted
         _kernels.join_openmp(*wanted)
@@ -58,3 +59,18 @@ def choose(setting: str) -> None:
     global _chosen
     _chosen = setting
     _join()
+
+
+def effect() -> str:
+    """In words: what starts the CPU kernels' threads in this process now, and where that is not torch's runtime why."""
+    if _kernels is not None and _kernels.joined_openmp():
+        return "torch's OpenMP runtime starts the threads of CPU kernels"
+    if _chosen == "off":
+        why = "as it is set"
+    elif _runtime is None:
+        why = "no tensor of torch's has come"
+    elif _runtime == NONE:
+        why = "torch has no OpenMP runtime with GCC's calls"
+    else:
+        why = "no CPU kernel is loaded" if _kernels is None else "this is a forked process"
+    return f"CPU kernels start their own threads: {why}"

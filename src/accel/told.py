@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from . import work
 from .array import Array
 from .backends.base import Device
 from .config import Settings
@@ -40,7 +41,7 @@ def told(
     path = f"{what}: {', '.join(kernels)}" if kernels else what
     here = what != "decomposition" and ":" not in what  # else the calls within count the bytes
     nbytes = spec.bytes(inputs, inferred.outputs) if here else 0
-    flops = int(spec.flops(inputs, inferred.outputs)) if here else 0
+    flops = work.of_call(spec, inputs, inferred.outputs, inferred.params) if here else 0
     about = What(spec.name, words, device, path, nbytes, flops, inputs[0].dtype.name)
     timed = "profile" in settings.verbose
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from array_keys import INDEX_DTYPES, keys
+from equality import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from accel import _core, registry
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE
 from accel.ops.primitive import gather
-from accel.testing.compare import Disagreement, check, differing, place
+from accel.testing.compare import Disagreement, check, place
 from accel.testing.strategies import arrays
 
 CPU = accel.device("cpu")
@@ -23,12 +24,6 @@ CPU = accel.device("cpu")
 def _on_the_cpu():
     with accel.config(device="cpu"):
         yield
-
-
-def same(got, want) -> bool:
-    """Shape, dtype and bits; every NaN is the same."""
-    got, want = np.asarray(got), np.asarray(want)
-    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
 
 
 @st.composite

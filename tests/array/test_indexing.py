@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from equality import same
 from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE
-from accel.testing.compare import differing
 from accel.testing.strategies import arrays
 
 CPU = accel.device("cpu")
-
-
-def same(got, want) -> bool:
-    """Shape, dtype and bits; every NaN is the same."""
-    got, want = np.asarray(got), np.asarray(want)
-    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from array_keys import keys
+from equality import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,12 +28,6 @@ RNG = np.random.default_rng(3)
 def _on_the_cpu():
     with accel.config(device="cpu"):
         yield
-
-
-def same(got, want) -> bool:
-    """Shape, dtype and bits; every NaN is the same."""
-    got, want = np.asarray(got), np.asarray(want)
-    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
 
 
 @st.composite

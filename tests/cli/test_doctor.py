@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import getpass
 import json
 import socket
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from accel import registry
 from accel.cli import child as child_process
 from accel.cli import doctor, machine, probe, remedies
 from accel.cli.report import show
-from accel.config import OPTIONS
+from accel.config import OPTIONS, child_environment
 
 
 def backends(report: dict) -> dict[str, dict]:
@@ -86,6 +89,42 @@ def test_the_report_can_be_pasted(report):
         assert name in report["versions"]
     assert report["versions"]["numpy"] == np.__version__
     assert [row["variable"] for row in report["settings"]] == [option.variable for option in OPTIONS]
+
+
+def test_what_starts_the_threads_beside_torch(report, printed):
+    """As a process that calls accel with tensors finds it, whatever this one has done."""
+    program = """
+        import sys, accel
+        accel.config.device, accel.config.num_threads = "cpu", 2
+        said = [repr(accel.config)]
+        if sys.argv[1:] == ["torch"]:
+            import torch
+            accel.sum(torch.ones(3))
+        else:
+            accel.sum(accel.ones(3))
+        said.append(repr(accel.config))
+        accel.config.openmp = "off"
+        said.append(repr(accel.config))
+        print([text.partition("openmp = ")[2].partition("\\n")[0] for text in said])
+    """
+    own, none = "CPU kernels start their own threads: ", "no tensor of torch's has come"
+
+    def effects(*words: str) -> list[str]:
+        environment = child_environment(["ACCEL_OPENMP"])
+        run = [sys.executable, "-c", textwrap.dedent(program), *words]
+        rows = ast.literal_eval(subprocess.check_output(run, encoding="utf-8", timeout=120, env=environment))
+        assert [row.partition("; ")[0] for row in rows] == ["'join' (automatic)"] * 2 + ["'off' (config)"]
+        return [row.partition("; ")[2] for row in rows]
+
+    before, without, off = effects()
+    assert (before, without, off) == (own + none, own + none, own + "as it is set")
+    torch = find_spec("torch") is not None
+    before, beside, off = effects("torch") if torch else (before, without, off)
+    assert (before, off) == (own + none, own + "as it is set")
+    if torch and sys.platform == "linux":
+        assert beside == "torch's OpenMP runtime starts the threads of CPU kernels"
+    assert report["threads_beside_torch"] == beside
+    assert f"\nwith tensors of torch: {beside}\n" in printed(report)
 
 
 def test_the_home_folder_is_a_tilde():
@@ -156,6 +195,7 @@ def test_a_setting_that_leaves_a_backend_out(child, printed):
     assert rows["opencl"]["left_out_by"] == rows["triton"]["left_out_by"] == "ACCEL_BACKEND=cpu"
     assert found["default"]["why"] == "ACCEL_BACKEND=cpu: cpu is the first with a device"
     assert "note: ACCEL_BACKEND=cpu leaves it out" in printed(found)
+    assert "with tensors of torch: CPU kernels start their own threads: as it is set" in printed(found)
 
 
 def test_base_packages_only(child, bare_python, printed):
@@ -359,6 +399,7 @@ def doctor_of(monkeypatch, tmp_path, capsys):
                     else {"state": "unusable", "reason": "backend 'triton': triton is not installed"}
                 ],
                 "default": [{"default": "cpu"}],
+                "threads": [{"threads": "CPU kernels start their own threads: as it is set"}],
             }[words[-1]]
             checks = [{"device": "cpu", "check": {"verdict": "equal", "detail": "bits equal", "runs": "cpu.matmul"}}]
             return {"lines": lines + (checks if words[-1] == "cpu" else []), "code": 0, "words": ""}

@@ -143,7 +143,25 @@ def test_linear_of_plain_weights_is_the_op_itself() -> None:
     packed = nn.PackedWeight(np.ones((4, 3), np.float32))
     assert np.asarray(nn.linear(np.ones((2, 3), np.float32), packed)).tolist() == [[3.0] * 4] * 2
     with pytest.raises(accel.ArgumentError, match="linear: x: expected an"):
-        nn.linear(packed, packed)
+        nn.linear(packed.shape, packed)
+
+
+def test_a_packed_weight_stands_for_its_array_in_every_operand() -> None:
+    """Of composed ops, of primitives and beside arrays of any kind, which say what the result is."""
+    w = weight(3, 4)
+    packed, codes = nn.PackedWeight(w), nn.PackedWeight.quantized(w)
+    for function in (nn.softmax, accel.sum, lambda x: nn.linear(x, x)):
+        got = function(packed)
+        assert isinstance(got, accel.Array)
+        assert np.asarray(got).tobytes() == np.asarray(function(packed.dequantize())).tobytes()
+    for x in (w, accel.asarray(w)):
+        for function in (nn.linear, accel.add):
+            got = function(x, packed)
+            assert type(got) is type(x)
+            assert np.asarray(got).tobytes() == np.asarray(function(x, packed.dequantize())).tobytes()
+    for function in (lambda x: nn.linear(x, w), nn.softmax, accel.sum, lambda x: nn.linear(w, w, x)):
+        with pytest.raises(ArgumentError, match=r"^\w+: (x|bias): takes no weight of 8 bits"):
+            function(codes)
 
 
 def test_fused_and_derived():

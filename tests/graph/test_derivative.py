@@ -1,146 +1,21 @@
-"""Derivatives: of every scalar function against central differences, of every primitive and view against those of whole
-functions and against torch."""
+"""Derivatives of every primitive and view against those of whole functions, central differences and torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
+from derived import RNG, gradients, graph_of, normal, on_cpu
 
 import accel
-from accel import dispatch
 from accel.array import Array
-from accel.composition import recorded_by
-from accel.config import config
-from accel.conversion import from_numpy, to_numpy
-from accel.graph import interpret
-from accel.graph.compile import Stage, stages
-from accel.graph.derivative import backward, forward, undivided
-from accel.graph.elements import fn as numbers
-from accel.graph.trace import Tracer
+from accel.conversion import to_numpy
+from accel.graph.derivative import backward, forward
 from accel.ops.composed.statistics import mean
 from accel.ops.primitive.pointwise import fn
 from accel.ops.primitive.reduce import max, min, prod, sum
-from accel.scalar import FUNCTIONS
-
-RNG = np.random.default_rng(11)
-SMOOTH = [name for name, row in FUNCTIONS.items() if callable(row.derivative)]
-
-
-def points(name: str, argument: int) -> np.ndarray:
-    """Where a function is smooth: apart from its jumps, ties and poles."""
-    x = np.array([-7.3, -3.1, -2.9, -1.3, -0.71, -0.01, 0.013, 0.29, 1.1, 2.3, 3.2, 4.9])
-    x = np.roll(x, 5 * argument)
-    if name in ("log", "log2", "log10", "sqrt", "rsqrt") or (name == "pow" and argument == 0):
-        return np.abs(x)
-    if name == "log1p":
-        return np.abs(x) - 0.9
-    if name in ("logit", "entr", "ndtri"):
-        return np.abs(x) / 8
-    if name == "xlogy" and argument == 1:
-        return np.abs(x)
-    if name == "xlog1py" and argument == 1:
-        return np.abs(x) - 0.9
-    if name == "ldexp" and argument == 1:
-        return np.rint(x)
-    if name in ("asin", "acos", "atanh", "erfinv"):
-        return x / 8
-    if name == "acosh":
-        return np.abs(x) + 1
-    if name == "clip":
-        return x if argument == 0 else x * 0 + (-1.5 if argument == 1 else 2.5)
-    return x
-
-
-@pytest.mark.parametrize("name", SMOOTH)
-def test_functions(name):
-    """Against central differences of the exact function in 60 digits, or where there is none, of the function."""
-    row = FUNCTIONS[name]
-    x = [points(name, i) for i in range(row.arity)]
-    if name == "where":
-        x[0] = x[0] > 0
-    y = getattr(numbers, name)(*x)
-    cotangent = RNG.uniform(0.5, 2, y.shape)
-    found = row.derivative(numbers, cotangent, y, *x)
-    assert len(found) == row.arity
-    for i, got in enumerate(found):
-        if got is None:
-            assert name in ("where", "copysign", "nextafter", "ldexp")
-            continue
-        want = [cotangent[at] * _difference(name, [v[at] for v in x], i) for at in range(y.size)]
-        np.testing.assert_allclose(np.broadcast_to(got, y.shape), want, rtol=1e-10, atol=1e-13)
-
-
-def _difference(name: str, x: list[Any], i: int) -> float:
-    reference = FUNCTIONS[name].reference
-    if reference is None:  # where and copysign, of which float64 differences are exact enough
-        ahead, behind = ([v + h if j == i else v for j, v in enumerate(x)] for h in (2.0**-20, -(2.0**-20)))
-        return float(getattr(numbers, name)(*ahead) - getattr(numbers, name)(*behind)) * 2.0**19
-    with mpmath.workdps(60):
-        h = mpmath.mpf(10) ** -20
-        wide = [mpmath.mpf(float(v)) for v in x]
-        ahead, behind = (
-            reference(mpmath.mp, *(v + step if j == i else v for j, v in enumerate(wide))) for step in (h, -h)
-        )
-        return float((ahead - behind) / (2 * h))
-
-
-@pytest.mark.parametrize(
-    ("name", "x", "want"),
-    [
-        ("maximum", (1.0, 1.0), (0.5, 0.5)),
-        ("minimum", (1.0, 1.0), (0.5, 0.5)),
-        ("relu", (0.0,), (0.0,)),
-        ("abs", (0.0,), (0.0,)),
-        ("clip", (1.0, 1.0, 2.0), (1.0, 0.0, 0.0)),
-        ("clip", (3.0, 1.0, 2.0), (0.0, 0.0, 1.0)),
-        ("clip", (0.0, 1.0, 2.0), (0.0, 1.0, 0.0)),
-        ("pow", (0.0, 0.0), (0.0, 0.0)),
-        ("pow", (0.0, 2.0), (0.0, 0.0)),
-        ("gelu", (0.0,), (0.5,)),
-        ("mish", (0.0,), (0.6,)),
-        ("hardswish", (3.0,), (1.5,)),
-    ],
-)
-def test_ties_and_edges_go_by_torchs_rule(name, x, want):
-    given = [np.float64(v) for v in x]
-    with np.errstate(all="ignore"):
-        found = FUNCTIONS[name].derivative(numbers, 1.0, getattr(numbers, name)(*given), *given)
-    assert [float(v) for v in found] == pytest.approx(list(want))
-
-
-# whole functions
-
-
-def graph_of(function: Callable[..., Any], arrays: list[Array], alone: frozenset[str] = frozenset()):
-    """alone: composed ops that stay nodes, as those with a derivative of their own do where one is taken."""
-    tracer = Tracer([x.layout for x in arrays])
-    tracer.stand_alone(alone)
-    with recorded_by(tracer):
-        result = function(*tracer.arguments())
-    return tracer.graph(result if isinstance(result, tuple) else (result,))
-
-
-def on_cpu(x: np.ndarray) -> Array:
-    return from_numpy(x, accel.device("cpu"), copy=True)
-
-
-def gradients(function: Callable[..., Any], operands: list[np.ndarray]) -> tuple[list, list[np.ndarray]]:
-    """Cotangents of the operands, and those given to the results."""
-    arrays = [on_cpu(x) for x in operands]
-    graph = graph_of(function, arrays, undivided())
-    values = forward(graph, arrays)
-    results = [values[r.value].view(r.layout.shape, r.layout.strides, r.offset) for r in graph.returned]
-    given = [RNG.standard_normal(y.shape) for y in results]
-    found = backward(graph, values, [on_cpu(g.astype(y.dtype.numpy)) for g, y in zip(given, results, strict=True)])
-    return [None if g is None else to_numpy(g) for g in found], given
-
-
-def normal(*shape: int) -> np.ndarray:
-    return RNG.standard_normal(shape)
 
 
 def softmax_like(x: Array) -> Array:
@@ -361,131 +236,6 @@ def test_a_traced_derivative_is_a_graph_with_the_same_bits(body):
     for read, want in zip(traced.returned, direct, strict=True):
         got = again[read.value].view(read.layout.shape, read.layout.strides, read.offset)
         assert np.array_equal(to_numpy(got), to_numpy(want))
-
-
-# derivatives that are stated
-
-
-def pulled(function: Callable[..., Any], arrays: list[Array], alone: frozenset[str]) -> Callable[..., Any]:
-    """A function of operands and cotangents: the cotangents of the operands."""
-    graph = graph_of(function, arrays, alone)
-
-    def found(*given: Array) -> tuple[Array, ...]:
-        made = backward(graph, forward(graph, given[: len(arrays)]), given[len(arrays) :])
-        return tuple(g for g in made if g is not None)
-
-    return found
-
-
-def launched(function: Callable[..., Any], arrays: list[Array], alone: frozenset[str]) -> tuple[int, list[Stage]]:
-    """How many nodes the graph of a derivative has, and its launches."""
-    (result,) = graph_of(function, arrays).returned
-    given = [*arrays, on_cpu(np.ones(result.layout.shape, result.layout.dtype.numpy))]
-    graph = graph_of(pulled(function, arrays, alone), given)
-    return len(graph.nodes), stages(graph, dispatch.chooser(given[0].device, config.current()))
-
-
-STATED: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...], float, list[str]]] = {
-    "softmax": (lambda x: accel.nn.softmax(x, axis=1), ((8, 64),), 0.7, ["row"]),
-    "log_softmax": (lambda x: accel.nn.log_softmax(x, axis=1), ((8, 64),), 0.7, ["row"]),
-    "logsumexp": (lambda x: accel.special.logsumexp(x, axis=1), ((8, 64),), 0.7, ["row"]),
-    "a norm": (lambda x: accel.linalg.vector_norm(x, axis=1, ord=3.0), ((8, 64),), 0.7, ["row"]),
-    "layer_norm": (
-        lambda x, w, b: accel.nn.layer_norm(x, (64,), w, b),
-        ((8, 64), (64,), (64,)),
-        0.75,
-        ["row", "reduce", "reduce"],
-    ),
-}
-"""The function, shapes, how many of the nodes remain of the body's derivative at most, and the launches."""
-
-
-@pytest.mark.parametrize("name", STATED)
-def test_what_a_stated_derivative_saves(name):
-    """Nodes; no launch and no error more than the derivative of the body, whose numbers are the same but for
-    rounding."""
-    function, shapes, share, kinds = STATED[name]
-    operands = [normal(*shape).astype(np.float32) for shape in shapes]
-    arrays = list(map(on_cpu, operands))
-    nodes, made = launched(function, arrays, undivided())
-    before, other = launched(function, arrays, frozenset())
-    assert nodes <= share * before
-    assert [stage.work.primitive for stage in made] == kinds
-    assert len(made) <= len(other)
-    g = normal(*graph_of(function, arrays).results[0].layout.shape).astype(np.float32)
-    bounds = []
-    for alone in (undivided(), frozenset()):
-        results, _ = interpret.analyse(pulled(function, arrays, alone), *operands, g)
-        bounds.append(results if isinstance(results, tuple) else (results,))
-    for mine, bodys in zip(*bounds, strict=True):
-        assert (np.abs(mine.value - bodys.value) <= mine.error + bodys.error).all()
-        assert mine.error.mean() <= 1.001 * bodys.error.mean()
-    print(f"{name}: the bound is {bounds[1][0].error.mean() / bounds[0][0].error.mean():.2f} times smaller")
-
-
-def test_layer_norms_own_derivative_has_a_smaller_bound():
-    function, shapes, *_ = STATED["layer_norm"]
-    operands = [normal(*shape).astype(np.float32) for shape in (*shapes, shapes[0])]
-    arrays = list(map(on_cpu, operands[:3]))
-    mine, bodys = (
-        interpret.analyse(pulled(function, arrays, alone), *operands)[0][0].error
-        for alone in (undivided(), frozenset())
-    )
-    assert bodys.mean() > 1.3 * mine.mean()
-
-
-def test_steps_beside_a_fold_of_an_operand_go_with_what_needs_them():
-    """g * weight reads g as the bias's sum over the rows does, but is needed by sums along them."""
-    function, shapes, *_ = STATED["layer_norm"]
-    _, made = launched(function, [on_cpu(normal(*shape).astype(np.float32)) for shape in shapes], frozenset())
-    assert [stage.work.primitive for stage in made] == ["row", "reduce", "reduce"]
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_layer_norms_derivative_by_dtype(dtype):
-    """Computed in float32 and rounded once, with the operands' dtypes."""
-    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
-    kind = accel.dtypes.as_dtype(dtype)
-    operands = [normal(*shape).astype(kind.numpy) for shape in ((4, 33), (33,), (33,), (4, 33))]
-    *arrays, g = map(on_cpu, operands)
-    found = pulled(lambda x, w, b: accel.nn.layer_norm(x, (33,), w, b), arrays, undivided())(*arrays, g)
-    theirs = [torch.tensor(x.astype(np.float64), requires_grad=True) for x in operands[:3]]
-    torch.nn.functional.layer_norm(theirs[0], (33,), *theirs[1:]).backward(torch.tensor(operands[3].astype(np.float64)))
-    eps = float(accel.finfo(kind).eps)
-    for mine, x in zip(found, theirs, strict=True):
-        assert mine.dtype is kind
-        want = x.grad.numpy()
-        assert (
-            np.abs(to_numpy(mine).astype(np.float64) - want).max()
-            <= (1 if dtype != "float32" else 16) * eps * np.abs(want).max()
-        )
-
-
-def test_a_stopped_value_is_a_constant():
-    x, y = normal(3, 4), normal(3, 4)
-    found, (g,) = gradients(lambda x, y: x * accel.stop_gradient(x * y)[:, ::-1] + accel.stop_gradient(y), [x, y])
-    np.testing.assert_array_equal(found[0], g * (x * y)[:, ::-1])
-    assert found[1] is None
-
-
-def test_a_stopped_value_is_what_was_given():
-    """The same memory, whatever array it is; and no node where nothing is derived."""
-    special = np.array([0.0, -0.0, np.nan, np.inf, 1e-310])
-    x = on_cpu(special)
-    assert accel.stop_gradient(x).buffer is x.buffer
-    mine = accel.stop_gradient(special)
-    assert isinstance(mine, np.ndarray) and mine.tobytes() == special.tobytes()
-    assert accel.stop_gradient(np.array([True, False])).tolist() == [True, False]
-    assert accel.stop_gradient(np.arange(3)[::-1]).tolist() == [2, 1, 0]
-    with accel.config(fusion="off"):
-        assert to_numpy(accel.stop_gradient(x)).tobytes() == special.tobytes()
-    plain, stopped = (graph_of(f, [x]) for f in (lambda x: fn.exp(x), lambda x: fn.exp(accel.stop_gradient(x))))
-    assert str(plain) == str(stopped)
-    kept = graph_of(lambda x: fn.exp(accel.stop_gradient(x)), [x], undivided())
-    assert len(kept.nodes) == 2, "where something is derived it is one"
-    torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
-    theirs = accel.stop_gradient(torch.tensor(special))
-    assert isinstance(theirs, torch.Tensor) and theirs.numpy().tobytes() == special.tobytes()
 
 
 TORCH: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[np.ndarray]]] = {

@@ -12,6 +12,7 @@ import weakref
 import ml_dtypes
 import numpy as np
 import pytest
+from equality import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ import accel
 from accel.conversion import to_numpy
 from accel.dtypes import TABLE
 from accel.interop.dlpack import CODES, DLManagedTensorVersioned, DLTensor, tensor_in
-from accel.testing.compare import differing
 from accel.testing.strategies import arrays, shapes
 
 DTYPES = tuple(TABLE.values())
@@ -29,12 +29,6 @@ name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetNa
 pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_GetPointer", ctypes.pythonapi)
 )
-
-
-def same(got, want) -> bool:
-    """Shape, dtype and bits; every NaN is the same."""
-    got, want = np.asarray(got), np.asarray(want)
-    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
 
 
 def managed(capsule):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import ml_dtypes
 import numpy as np
 import pytest
+from equality import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,6 @@ from accel.array import Array
 from accel.backends import opencl_query
 from accel.conversion import to_numpy
 from accel.dtypes import TABLE
-from accel.testing.compare import differing
 
 cl = pytest.importorskip("pyopencl", reason="pyopencl is not installed")
 cl_array = pytest.importorskip("pyopencl.array", reason="pyopencl is not installed")
@@ -34,12 +34,6 @@ QUEUE = cl.CommandQueue(CONTEXT)
 pytestmark = pytest.mark.filterwarnings("ignore:Non-empty compiler output")
 
 DTYPES = tuple(row for row in TABLE.values() if DEVICE.missing(row.name) is None)
-
-
-def same(got, want) -> bool:
-    """Shape, dtype and bits; every NaN is the same."""
-    got, want = np.asarray(got), np.asarray(want)
-    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
 
 
 def put(value, queue=QUEUE):

@@ -10,6 +10,7 @@ import weakref
 
 import numpy as np
 import pytest
+from equality import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ from accel.array import Array
 from accel.backends.base import Device
 from accel.conversion import to_numpy
 from accel.dtypes import TABLE
-from accel.testing.compare import differing
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -31,12 +31,6 @@ pytestmark = [
 
 DTYPES = tuple(row for row in TABLE.values() if hasattr(torch, row.name))
 LAYOUTS = ("row-major", "transposed", "sliced", "stretched", "offset")
-
-
-def same(got, want) -> bool:
-    """Shape, dtype and bits; every NaN is the same."""
-    got, want = np.asarray(got), np.asarray(want)
-    return (got.shape, got.dtype) == (want.shape, want.dtype) and not differing(got, want).any()
 
 
 @pytest.fixture(autouse=True)

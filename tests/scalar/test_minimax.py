@@ -13,9 +13,13 @@ import pytest
 
 from accel.scalar import (
     coefficients,
-    coefficients_special,
+    coefficients_bessel,
+    coefficients_error_function,
+    coefficients_gamma,
     coefficients_trigonometric,
-    fits_special,
+    fits_bessel,
+    fits_error_function,
+    fits_gamma,
     fits_trigonometric,
     minimax,
 )
@@ -23,10 +27,13 @@ from accel.scalar import (
 FAMILIES = {
     minimax: coefficients,
     fits_trigonometric: coefficients_trigonometric,
-    fits_special: coefficients_special,
+    fits_error_function: coefficients_error_function,
+    fits_bessel: coefficients_bessel,
+    fits_gamma: coefficients_gamma,
 }
 SUMS = [(made, *row) for fits, made in FAMILIES.items() if hasattr(fits, "SUMS") for row in fits.SUMS]
 NAMES = [f"{row.name}-{dtype}" for fits in FAMILIES for row in fits.FITS for dtype in row.degree]
+LONG = [(row, FAMILIES[fits]) for fits in (fits_error_function, fits_bessel, fits_gamma) for row in fits.FITS]
 FITS = [(row, dtype, made) for fits, made in FAMILIES.items() for row in fits.FITS for dtype in row.degree]
 
 
@@ -76,12 +83,28 @@ def test_sums(made: ModuleType, name: str, value: object, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", fits_special.FITS, ids=lambda row: row.name)
-def test_float32_polynomials_are_made_again(row: minimax.Fit) -> None:
-    """Those of float64 in this file would take a quarter of an hour."""
+@pytest.mark.parametrize(("row", "made"), LONG, ids=[row.name for row, _ in LONG])
+def test_float32_polynomials_are_made_again(row: minimax.Fit, made: ModuleType) -> None:
+    """Those of float64 in these files would take a quarter of an hour."""
     high, low, _ = minimax.fit(row, "float32")
-    assert tuple(high) == getattr(coefficients_special, row.name)["float32"]
-    assert not low or tuple(low) == getattr(coefficients_special, row.name + "_LOW")["float32"]
+    assert tuple(high) == getattr(made, row.name)["float32"]
+    assert not low or tuple(low) == getattr(made, row.name + "_LOW")["float32"]
+
+
+@pytest.mark.parametrize("fits", FAMILIES, ids=lambda fits: fits.__name__)
+def test_the_file_is_what_its_coefficients_are_written_as(fits: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it but the search for them."""
+    made = FAMILIES[fits]
+
+    def known(row: minimax.Fit, dtype: str) -> tuple[tuple[float, ...], tuple[float, ...], mpmath.mpf]:
+        low = getattr(made, row.name + "_LOW", {dtype: ()})[dtype]
+        return getattr(made, row.name)[dtype], low, mpmath.mpf(2) ** stated(row, dtype, made)
+
+    monkeypatch.setattr(minimax, "fit", known)
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written):
+        fits.main()
+    assert written.getvalue() == source(made)
 
 
 @pytest.mark.slow

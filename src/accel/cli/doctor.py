@@ -139,8 +139,10 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
         try:
             # the search for the default device sees the environment as it is
             default = pool.submit(find, ["default"], [], timeout)
+            beside_torch = pool.submit(find, ["threads"], rejected, timeout)
             rows = [leave_out(row, chosen) for row in pool.map(backend, names)]
             found = default_row(default.result(), rows, timeout)
+            threads = beside_torch.result()
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             kill_all()
@@ -152,6 +154,7 @@ def collect(everything: bool = False, timeout: float = TIMEOUT) -> dict[str, Any
         "gpus": gpus,
         "container": container,
         "settings": chosen,
+        "threads_beside_torch": threads["lines"][0]["threads"] if threads["lines"] else ending(threads, timeout),
         "vendor_variables": machine.vendor_variables(),
         "versions": machine.versions(),
         "healthy": found["works"],

@@ -2,6 +2,7 @@
 
     python -m accel.cli.probe backend NAME [DEVICE… | all]    starts a backend, computes on its devices
     python -m accel.cli.probe default                         finds the default device
+    python -m accel.cli.probe threads                         finds what starts the CPU kernels' threads beside torch
 
 Each finding is one line of JSON on stdout, written as soon as it is known; what a driver prints goes to stderr.
 """
@@ -13,6 +14,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
@@ -134,6 +137,19 @@ def probe_default(emit: Emit) -> None:
         emit({"error": str(error)})
 
 
+def probe_threads(emit: Emit) -> None:
+    """Emits what starts the CPU kernels' threads in a process that gives accel torch's tensors (`openmp.effect`)."""
+    from .. import openmp
+    from ..backends.cpu import native
+    from ..config import config
+
+    with contextlib.suppress(ImportError):  # the CPU's row says so
+        native()
+    if config.openmp != "off" and find_spec("torch"):
+        import_module("accel.interop.torch")
+    emit({"threads": openmp.effect()})
+
+
 def _quiet_stdout() -> TextIO:
     """A stream to the true stdout, after file descriptor 1 was joined with stderr."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -152,6 +168,8 @@ def main(arguments: list[str]) -> None:
     what, *rest = arguments
     if what == "backend":
         probe_backend(rest[0], rest[1:], emit)
+    elif what == "threads":
+        probe_threads(emit)
     else:
         probe_default(emit)
 

@@ -95,6 +95,7 @@ def _settings(report: dict[str, Any]) -> None:
             say(f"wrong: {row['variable']}={_value(row['value'])}: {row['problem']}", style=BAD)
         if row["rejected"]:
             say("every call of accel raises until it is put right; the backends above were tried without it")
+    say(f"with tensors of torch: {report['threads_beside_torch']}")
     for name, value in report["vendor_variables"].items():
         say(f"{name}={value}")
 

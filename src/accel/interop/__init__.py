@@ -35,7 +35,8 @@ from ..config import config
 from ..conversion import constant, from_numpy, number, to_numpy
 from ..devices import DEFAULTS, default_device
 from ..dtypes import BY_NUMPY, DType, as_dtype, check_scalar, promote, scalar_dtype
-from ..errors import ArgumentError, DeviceError, DtypeError
+from ..errors import ArgumentError, DeviceError, DtypeError, shown
+from ..holder import HOLDERS
 from . import numpy as numpy_arrays
 
 Restore = Callable[[Any], Any]
@@ -146,22 +147,22 @@ def adopt(op: str, /, **values: Any) -> tuple[list[Any], Restore]:
 _ARRAYS, _NUMPY, _ARRAYS_AND_SCALARS = {Array}, {np.ndarray}, {Array, *SCALARS}
 
 
-HOLDERS: dict[type, Callable[[str, str, Any], Array]] = {}
-"""By the types of objects that stand for an array of theirs: that array, by the op, the operand and the object."""
-
-
-def held(op: str, name: str, value: Any) -> Any:
-    """The array that an operand stands for, or the operand."""
-    holder = HOLDERS.get(type(value))
-    return value if holder is None else holder(op, name, value)
+def arrays(op: str, /, **values: Any) -> tuple[list[Array], Restore]:
+    """The same where no operand may be a scalar. Raises ArgumentError."""
+    operands, restore = adopt(op, **values)
+    for name, x in zip(values, operands, strict=True):
+        if not isinstance(x, Array):
+            raise ArgumentError(f"{op}: {name}: expected an array, got the scalar {shown(x)}")
+    return operands, restore
 
 
 def _adopt(op: str, values: dict[str, Any]) -> tuple[list[Any], Restore]:
-    holders = {name: held(op, name, x) for name, x in values.items() if type(x) in HOLDERS}
-    if holders and len(holders) < len(values):  # the others say what kind the result is of
-        arrays, restore = adopt(op, **{name: x for name, x in values.items() if name not in holders})
+    held = {name: HOLDERS[type(x)].array(op, name, x) for name, x in values.items() if type(x) in HOLDERS}
+    if held:  # the others say what kind the result is of
+        others = {name: x for name, x in values.items() if name not in held}
+        arrays, restore = adopt(op, **others) if others else ([], unchanged)
         left = iter(arrays)
-        return [holders[name] if name in holders else next(left) for name in values], restore
+        return [held[name] if name in held else next(left) for name in values], restore
     libraries: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Array) or is_scalar(value):

@@ -27,6 +27,7 @@ from ..array import Array
 from ..cache import Cache
 from ..dtypes import FLOATS, TABLE, DType, as_dtype, promote
 from ..errors import ArgumentError, DtypeError, shown
+from ..holder import HOLDERS
 from ..layout import Layout
 from ..memo import Key, Memo
 from . import bounds
@@ -56,9 +57,6 @@ KINDS = {
     "MovedOperand": ("biufc", "any dtype"),
 }
 """By an annotation's name: the kinds of dtypes, and their name in errors."""
-
-INSTEAD: dict[tuple[str, str, type], Callable[..., Any]] = {}
-"""By an op, its operand and a type that is no array's: what takes the arguments where the operand is of that type."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ def composed(
     widen: bool = True,
     bound: Callable[..., Any] | None = None,
     bits: Callable[[DType, str], str] = lambda dtype, numerics: "bits",
-    flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] = lambda inputs, outputs: 0,
+    flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] | None = None,
     primitive: str | None = None,
     scalars: bool = False,
     exact: bool = False,
@@ -272,22 +270,28 @@ class _Composed:
     def enter(self, key: Key, *arguments: Any) -> Any:
         """A call whose structural arguments are new. key: what they are known by from now on."""
         pairs = tuple(zip(self.parameters, arguments, strict=True))
-        for p, x in pairs:
-            if p.kind and (other := INSTEAD.get((self.name, p.name, type(x)))) is not None:
-                return other(*arguments)
-        kinds = {type(x) for p, x in pairs if p.kind and x is not None}  # others than arrays tell the result's kind
-        if not kinds.isdisjoint(interop.HOLDERS) and kinds <= {Array, *interop.HOLDERS}:
-            return self.memo.call(*[interop.held(self.name, p.name, x) if p.kind else x for p, x in pairs])
+        held = {p.name: x for p, x in pairs if p.kind and type(x) in HOLDERS}
+        if held:
+            return self.of_holders(held, pairs)
         if key is None and any(p.kind is None and _is_listed(x) for p, x in pairs):
             return self.memo.call(*[tuple(x) if p.kind is None and _is_listed(x) else x for p, x in pairs])
         operands = [x for p, x in pairs if p.kind and not (p.optional and x is None)]
         given = tuple(not (p.optional and x is None) for p, x in pairs if p.kind)
         bound = self.bind(given, [x for p, x in pairs if not p.kind])
         result = interop.enter(self.spec, tuple(operands), bound)
-        # scalars and holders of arrays are in the key, and not among the arrays that go with it
-        if not any(interop.is_scalar(x) or type(x) in interop.HOLDERS for x in operands):
+        if not any(map(interop.is_scalar, operands)):  # these are in the key, not among the arrays that go with it
             self.memo.keep(key, self.spec, bound)
         return result
+
+    def of_holders(self, held: Mapping[str, Any], pairs: Sequence[tuple[Parameter, Any]]) -> Any:
+        """A call of whose operands some, by name, hold arrays."""
+        for name, x in held.items():
+            if (other := HOLDERS[type(x)].instead(self.name, name, x)) is not None:
+                return other(*[x for _, x in pairs])
+        operands = {p.name: x for p, x in pairs if p.kind and x is not None}
+        arrays, restore = interop.adopt(self.name, **operands)
+        found = dict(zip(operands, arrays, strict=True))
+        return restore(self.memo.call(*[found.get(p.name, x) for p, x in pairs]))
 
     def bind(self, given: tuple[bool, ...], values: Sequence[Any]) -> Bound:
         """What stands for a call's structural arguments. given: which operands there are."""

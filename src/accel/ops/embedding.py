@@ -28,14 +28,6 @@ from .primitive.reduce import max as largest
 from .primitive.scatter import store
 
 
-def _arrays(op: str, **operands: Any) -> tuple[list[Array], interop.Restore]:
-    arrays, restore = interop.adopt(op, **operands)
-    for argument, value in zip(operands, arrays, strict=True):
-        if not isinstance(value, Array):
-            raise ArgumentError(f"{op}: {argument}: expected an array, got the scalar {shown(value)}")
-    return arrays, restore
-
-
 def embedding(
     input: Any,
     weight: Any,
@@ -66,7 +58,7 @@ def embedding(
 
 def _embedding(key: Key, weight: Any, input: Any, padding_idx: Any) -> Any:
     op = "embedding"
-    (numbers, table), restore = _arrays(op, input=input, weight=weight)
+    (numbers, table), restore = interop.arrays(op, input=input, weight=weight)
     if table.ndim != 2:
         raise ShapeError(f"{op}: weight: expected two axes (rows, features), got shape {table.shape}")
     positions = as_positions(op, "input", numbers)
@@ -93,7 +85,7 @@ def one_hot(x: Any, num_classes: int = -1) -> Any:
     which that is read. Raises IndexError for an element that is no class, DtypeError, ArgumentError.
     """
     op = "one_hot"
-    (array,), restore = _arrays(op, x=x)
+    (array,), restore = interop.arrays(op, x=x)
     positions = as_positions(op, "x", array)
     count = integer(op, "num_classes", num_classes)
     if count == -1:
@@ -151,7 +143,7 @@ def cache_update(cache: Array, new: Any, position: Any, *, axis: int = -2) -> Ar
     op = "cache_update"
     if not isinstance(cache, Array):
         raise ArgumentError(f"{op}: cache: expected an accel.Array, which is written, got {shown(cache)}")
-    (whole, fresh), _ = _arrays(op, cache=cache, new=new)
+    (whole, fresh), _ = interop.arrays(op, cache=cache, new=new)
     check_writable(op, whole, "cache")
     along = axis_of(op, "axis", axis, whole.ndim)
     shape = (*whole.shape[:along], fresh.shape[along] if fresh.ndim == whole.ndim else -1, *whole.shape[along + 1 :])
@@ -176,7 +168,7 @@ def cache_update(cache: Array, new: Any, position: Any, *, axis: int = -2) -> Ar
 def _each_updated(cache: Array, new: Array, position: Any, along: int) -> Array:
     """`cache_update` of sequences of their own lengths: one scatter of all new places."""
     op = "cache_update"
-    (_, given), _ = _arrays(op, cache=cache, position=position)
+    (_, given), _ = interop.arrays(op, cache=cache, position=position)
     starts, (batch, length), count = (
         as_positions(op, "position", given),
         (cache.shape[0], cache.shape[along]),

@@ -32,20 +32,12 @@ REDUCTIONS = {"sum": "add", "prod": "multiply", "mean": "add", "amax": "max", "a
 """torch's names, and the scatters that combine so."""
 
 
-def _arrays(op: str, **operands: Any) -> tuple[list[Array], interop.Restore]:
-    arrays, restore = interop.adopt(op, **operands)
-    for argument, value in zip(operands, arrays, strict=True):
-        if not isinstance(value, Array):
-            raise ArgumentError(f"{op}: {argument}: expected an array, got the scalar {shown(value)}")
-    return arrays, restore
-
-
 def _with_source(op: str, argument: str, source: Any, **operands: Any) -> tuple[list[Array], Any, interop.Restore]:
     """The operands, and the source, which may be a number; an array of it has the dtype of x."""
     if interop.is_scalar(source):
-        arrays, restore = _arrays(op, **operands)
+        arrays, restore = interop.arrays(op, **operands)
         return arrays, source, restore
-    (*arrays, given), restore = _arrays(op, **operands, **{argument: source})
+    (*arrays, given), restore = interop.arrays(op, **operands, **{argument: source})
     if given.dtype is not arrays[0].dtype:
         raise DtypeError(f"{op}: {argument}: expected x's dtype, {arrays[0].dtype}, got {given.dtype}")
     return arrays, given, restore
@@ -79,7 +71,7 @@ def gather(x: Any, axis: int, index: Any) -> Any:
 
 
 def _gather(key: Key, x: Any, index: Any, axis: Any) -> Any:
-    (array, numbers), restore = _arrays("gather", x=x, index=index)
+    (array, numbers), restore = interop.arrays("gather", x=x, index=index)
     along, positions = _along("gather", array, axis, numbers)
     if array is not x or positions is not index:
         return restore(_gathered.call(array, positions, axis))
@@ -176,7 +168,7 @@ def index_select(x: Any, axis: int, index: Any) -> Any:
 
 def _index_select(key: Key, x: Any, index: Any, axis: Any) -> Any:
     op = "index_select"
-    (array, numbers), restore = _arrays(op, x=x, index=index)
+    (array, numbers), restore = interop.arrays(op, x=x, index=index)
     along, positions = _rows(op, array, axis, numbers)
     if array is not x or positions is not index:
         return restore(_index_selected.call(array, positions, axis))
@@ -261,7 +253,7 @@ def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     DtypeError, ShapeError, ArgumentError. As torch.masked_fill."""
     op = "masked_fill"
     operands = {"x": x, "mask": mask} | ({} if interop.is_scalar(value) else {"value": value})
-    (x, mask, *given), restore = _arrays(op, **operands)
+    (x, mask, *given), restore = interop.arrays(op, **operands)
     x, mask = _masked(op, x, mask)
     if given and given[0].ndim:
         raise ShapeError(f"{op}: value: expected an array without axes, got shape {given[0].shape}")
@@ -273,7 +265,7 @@ def masked_select(x: Any, mask: Any) -> Any:
     many there are is read, so this cannot be traced. Raises DtypeError, ShapeError, ArgumentError. As
     torch.masked_select."""
     op = "masked_select"
-    (x, mask), restore = _arrays(op, x=x, mask=mask)
+    (x, mask), restore = interop.arrays(op, x=x, mask=mask)
     x, mask = _masked(op, x, mask)
     return restore(selected(x, mask) if x.ndim else selected(reshape(x, (1,)), reshape(mask, (1,))))
 
@@ -283,7 +275,7 @@ def masked_scatter(x: Any, mask: Any, source: Any) -> Any:
     source: of x's dtype and any shape, with at least as many elements as are true, or an IndexError says so, as one of
     `take` does. Raises DtypeError, ShapeError, ArgumentError. As torch.masked_scatter."""
     op = "masked_scatter"
-    (x, mask, source), restore = _arrays(op, x=x, mask=mask, source=source)
+    (x, mask, source), restore = interop.arrays(op, x=x, mask=mask, source=source)
     if source.dtype is not x.dtype:
         raise DtypeError(f"{op}: source: expected x's dtype, {x.dtype}, got {source.dtype}")
     x, mask = _masked(op, x, mask)

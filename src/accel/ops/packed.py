@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from .. import interop
@@ -11,11 +11,9 @@ from ..conversion import from_numpy
 from ..creation import device_of
 from ..dtypes import DType, as_dtype
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..fuse import HOLDERS, Holder
+from ..holder import HOLDERS, Holder
 from ..layout import Shape
 from ..memory import Device
-from .compose import INSTEAD
-from .composed.linear import linear as float_linear
 from .composed.packed_linear import packed_linear
 from .gguf_blocks import in_panels, unpacked
 from .parameters import Quantized
@@ -145,9 +143,6 @@ def _in_place_of_an_array(op: str, name: str, weight: PackedWeight) -> Array:
     return weight.dequantize()
 
 
-interop.HOLDERS[PackedWeight] = _in_place_of_an_array
-
-
 def _apart(weight: PackedWeight) -> tuple[Any, tuple[Array, ...]]:
     return (weight.shape, weight.bits, weight.group, weight.format, weight.dtype), weight._arrays
 
@@ -159,25 +154,24 @@ def _together(compared: Any, arrays: Sequence[Array]) -> PackedWeight:
     return made
 
 
-HOLDERS[PackedWeight] = Holder(_apart, _together)
+def rows_of(op: str, x: Any, weight: PackedWeight, bias: Any) -> tuple[Array, list[Any], interop.Restore]:
+    """x, a bias where there is one, and what turns the result back, of a linear op. Raises ShapeError."""
+    named = {"x": x, **({} if bias is None else {"bias": bias})}
+    (array, *rest), restore = interop.adopt(op, **named)
+    if not isinstance(array, Array) or array.ndim == 0:
+        raise ShapeError(f"{op}: x: expected at least one axis, got a scalar")
+    if array.shape[-1] != weight.shape[1]:
+        raise ShapeError(
+            f"{op}: x has shape {array.shape} and weight has shape {weight.shape}: "
+            f"{array.shape[-1]} features meet {weight.shape[1]}"
+        )
+    return array, rest, restore
 
 
 def _linear(x: Any, weight: PackedWeight, bias: Any, activation: str | None, dtype: Any) -> Any:
-    """`linear` of a weight that was made before."""
-    if not weight.is_quantized and type(x) is Array and (bias is None or type(bias) is Array):
-        return float_linear(x, weight.dequantize(), bias, activation=activation, dtype=dtype)
-    named = {"x": x, **({} if bias is None else {"bias": bias})}
-    (array, *rest), restore = interop.adopt("linear", **named)
-    if not isinstance(array, Array) or array.ndim == 0:
-        raise ShapeError("linear: x: expected at least one axis, got a scalar")
-    if array.shape[-1] != weight.shape[1]:
-        raise ShapeError(
-            f"linear: x has shape {array.shape} and weight has shape {weight.shape}: "
-            f"{array.shape[-1]} features meet {weight.shape[1]}"
-        )
+    """`linear` of codes."""
+    array, rest, restore = rows_of("linear", x, weight, bias)
     keywords = {"activation": activation, "dtype": None if dtype is None else as_dtype(dtype)}
-    if not weight.is_quantized:
-        return restore(float_linear(array, weight.dequantize(), *rest, **keywords))
     held = [*weight._arrays, *[None] * (3 - len(weight._arrays))]
     made = packed_linear(
         array, *held, *rest, format=weight.format, outputs=weight.shape[0], group=weight.group, **keywords
@@ -185,4 +179,8 @@ def _linear(x: Any, weight: PackedWeight, bias: Any, activation: str | None, dty
     return restore(made)
 
 
-INSTEAD["linear", "weight", PackedWeight] = _linear
+def _instead(op: str, name: str, weight: PackedWeight) -> Callable[..., Any] | None:
+    return _linear if weight.is_quantized and (op, name) == ("linear", "weight") else None
+
+
+HOLDERS[PackedWeight] = Holder(_apart, _together, _in_place_of_an_array, _instead)

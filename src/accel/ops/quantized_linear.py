@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import interop
-from ..array import Array
 from ..dtypes import as_dtype
-from ..errors import ArgumentError, DtypeError, ShapeError, shown
+from ..errors import ArgumentError, DtypeError, shown
 from .composed.int8_products import TAKEN, int8_linear
-from .packed import PackedWeight
+from .packed import PackedWeight, rows_of
 
 
 def quantized_linear(
@@ -29,17 +27,9 @@ def quantized_linear(
         raise ArgumentError(f"{op}: weight: expected a PackedWeight, got {shown(weight)}")
     if weight.format != "int8" or weight.group != weight.shape[1]:
         raise ArgumentError(f"{op}: weight: expected 8 bits with one scale for each output, got {weight!r}")
-    named = {"x": x, **({} if bias is None else {"bias": bias})}
-    (array, *rest), restore = interop.adopt(op, **named)
-    if not isinstance(array, Array) or array.ndim == 0:
-        raise ShapeError(f"{op}: x: expected at least one axis, got a scalar")
+    array, rest, restore = rows_of(op, x, weight, bias)
     if array.dtype not in TAKEN:
         raise DtypeError(f"{op}: x: takes float32, float16 and bfloat16, got {array.dtype}; cast with astype")
-    if array.shape[-1] != weight.shape[1]:
-        raise ShapeError(
-            f"{op}: x has shape {array.shape} and weight has shape {weight.shape}: "
-            f"{array.shape[-1]} features meet {weight.shape[1]}"
-        )
     if not (activation is None or isinstance(activation, str)):
         raise ArgumentError(f"{op}: activation: expected the name of a scalar function, got {shown(activation)}")
     keywords = {"activation": activation, "dtype": None if dtype is None else as_dtype(dtype, f"{op}: dtype")}

@@ -6,7 +6,7 @@ from typing import Any
 
 from .activation import at_most
 from .binary_format import infinity, with_sign_of
-from .coefficients_special import I0, I0_FAR, I1, I1_FAR
+from .coefficients_bessel import I0, I0_FAR, I1, I1_FAR
 from .exponential import exp_factors
 from .expr import Expr, const, fma, rarely, sqrt
 from .extended import polynomial, two_product

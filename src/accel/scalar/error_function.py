@@ -14,7 +14,7 @@ from typing import Any
 from .activation import MILLS_END, at_most, mills_ratio
 from .binary_format import infinity, nan, with_sign_of
 from .coefficients import ERF, LN2
-from .coefficients_special import ERFCX, ERFCX_LOW, ERFINV, ERFINV_FAR, ERFINV_MIDDLE, HALF_ROOT_2, ROOT_2
+from .coefficients_error_function import ERFCX, ERFCX_LOW, ERFINV, ERFINV_FAR, ERFINV_MIDDLE, HALF_ROOT_2, ROOT_2
 from .exponential import exp_factors
 from .expr import Expr, const, eq, fma, rarely, select, sqrt
 from .extended import fast_two_sum, polynomial, polynomial_by_halves, two_product

@@ -11,7 +11,7 @@ from typing import Any
 from .angle import sine_of_pi
 from .binary_format import format_of, infinity, nan
 from .coefficients import LN2, LOG2_E
-from .coefficients_special import (
+from .coefficients_gamma import (
     DIGAMMA,
     DIGAMMA_ROOT,
     DIGAMMA_TAIL,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import DType
-from ..layout import Shape
+from ..layout import Shape, replaced
 from ..ops.parameters import Join
 from .draw import Draw, array, shape
 from .families import Edge, Sample, Samples
@@ -33,12 +33,8 @@ def cut(its: Draw, whole: Shape) -> list[tuple[Shape, Shape]]:
         axis = its.integer(0, len(shape) - 1)
         at = its.integer(0, shape[axis])
         for first, n in ((0, at), (at, shape[axis] - at)):
-            found.append((_with(start, axis, start[axis] + first), _with(shape, axis, n)))
+            found.append((replaced(start, axis, start[axis] + first), replaced(shape, axis, n)))
     return found
-
-
-def _with(values: Shape, axis: int, value: int) -> Shape:
-    return (*values[:axis], value, *values[axis + 1 :])
 
 
 def joins(dtype: DType) -> Samples:

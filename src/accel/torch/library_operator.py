@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from .. import composition
+from .. import work
 from ..array import Array
 from ..autodiff import Pulled
 from ..devices import default_device
-from ..fuse import LEAF, Structured, fuse
+from ..fuse import fuse, graph_of
 from ..layout import Layout, layout
 from .aten.table import dtype_of, torchs
 from .library_schema import Signature
@@ -223,13 +223,7 @@ def flops(overload: Any, args: Sequence[Any], keywords: dict[str, Any]) -> int:
     its = DERIVATIVE if overload is DERIVATIVE.overload else OPERATORS[overload.name().partition("::")[2]]
     named = overload._schema.arguments[len(args) :]
     call, tensors = its.call([*args, *(keywords.get(p.name, p.default_value) for p in named)])
-    structure = (tuple, ((tuple, (LEAF,) * len(tensors)), (dict, ())))
-    names = tuple(f"operand {i}" for i in range(len(tensors)))
-    spec = Structured(function_of(call), its.name, structure, names).spec
-    return sum(
-        node.spec.flops(tuple(read.layout for read in node.reads), tuple((x.shape, x.dtype) for x in node.outputs))
-        for node in composition.graph_of(spec, tuple(map(_layout_of, tensors)), None).nodes
-    )
+    return work.of_graph(graph_of(function_of(call), its.name, tuple(map(_layout_of, tensors))))
 
 
 def pulled(

@@ -17,7 +17,7 @@ import accel
 from ..array import Array
 from ..devices import default_device
 from ..errors import AccelError, UnsupportedError
-from ..fuse import LEAF, Structured, fuse
+from ..fuse import fuse, graph_of
 from ..layout import Layout, layout
 from .aten import TABLE, Wanted
 from .aten.table import dtype_of, refuse_unless
@@ -86,10 +86,7 @@ def traced(function: Callable[..., Any], layouts: Sequence[Layout]) -> tuple[Any
         made.extend(result if isinstance(result, tuple) else (result,))
         return number, *[x for x in made if x is not None]
 
-    whole = (layout(accel.float32, (), None, default_device()), *layouts)
-    structure = (tuple, ((tuple, (LEAF,) * len(whole)), (dict, ())))
-    names = tuple(f"operand {i}" for i in range(len(whole)))
-    Structured(body, "aten", structure, names).of_layouts(whole)
+    graph_of(body, "aten", (layout(accel.float32, (), None, default_device()), *layouts))
     return tuple(made)
 
 

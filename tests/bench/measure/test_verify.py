@@ -351,11 +351,6 @@ def test_a_model_attends_to_more_than_the_first_keys():
     causal = [w for w in select("models") if dict(w.keywords).get("is_causal")]
     assert causal and all(w.operands[0].shape[-2] == w.operands[1].shape[-2] for w in causal)
     assert cost.flops(case("exp", [Operand((10,), "float32")])) > 100
-    assert cost.operations("add", "float32") == 1 and cost.operations("positive", "float32") == 0
-    assert cost.operations("add", "int8") == 1 and cost.operations("less", "float32") == 0
-    assert cost.operations("bitwise_and", "int32") == cost.operations("abs", "float32") == 0
-    assert cost.operations("log", "float32") < 30, "what only subnormals need is not counted"
-    assert cost.operations("exp", "bfloat16") == cost.operations("exp", "float32") < cost.operations("exp", "float64")
     bad = case("bitwise_and", [Operand((3,), "float32")] * 2)
     with pytest.raises(accel.DtypeError):
         cost.flops(bad)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .exact_precision import wide
 from .linear import activated
 
 FIRST = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
@@ -26,10 +27,6 @@ def _last(x: np.ndarray, data_format: str) -> np.ndarray:
     return np.moveaxis(x, -len(data_format) + 1, -1) if data_format.endswith("C") else x
 
 
-def _wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
-
-
 def _finished(total: np.ndarray, bias: np.ndarray | None, data_format: str, batched: bool) -> np.ndarray:
     if bias is not None:
         total = total + bias.astype(total.dtype).reshape(-1, *(1,) * (total.ndim - 2))
@@ -42,7 +39,7 @@ def convolved(
 ) -> np.ndarray:  # fmt: skip
     rank = weight.ndim - 2
     batched = x.ndim == weight.ndim
-    x, weight = _wide(_first(x, data_format)), _wide(weight)
+    x, weight = wide(_first(x, data_format)), wide(weight)
     x = x if batched else x[None]
     kernel, stride, dilation = weight.shape[2:], _all(stride, rank), _all(dilation, rank)
     reach = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
@@ -76,7 +73,7 @@ def transposed(
 ) -> np.ndarray:  # fmt: skip
     rank = weight.ndim - 2
     batched = x.ndim == weight.ndim
-    x, weight = _wide(_first(x, data_format)), _wide(weight)
+    x, weight = wide(_first(x, data_format)), wide(weight)
     x = x if batched else x[None]
     kernel, stride, dilation = weight.shape[2:], _all(stride, rank), _all(dilation, rank)
     padding, more = _all(padding, rank), _all(output_padding, rank)

@@ -8,15 +8,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from .exact_precision import wide
+
 
 def largest(dtype: np.dtype) -> float:
     """The largest finite number of a floating dtype."""
     return float(ml_dtypes.finfo(dtype).max)
-
-
-def wide(x: np.ndarray) -> np.ndarray:
-    """In extended precision where x is float64, else in float64."""
-    return x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
 
 
 def frexp(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

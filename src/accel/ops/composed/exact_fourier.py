@@ -12,6 +12,7 @@ import numpy as np
 
 from ...dtypes import DType, as_dtype
 from .. import bounds
+from .exact_precision import wide
 
 Parts = tuple[np.ndarray, np.ndarray]
 
@@ -28,16 +29,12 @@ def samples(name: str) -> Callable[[DType], Any]:
     return partial(examples, name)
 
 
-def _wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
-
-
 def _parts(x: np.ndarray) -> Parts:
     return x.real, x.imag
 
 
 def _complex(re: np.ndarray, im: np.ndarray) -> np.ndarray:
-    made = np.empty(re.shape, np.result_type(_wide(re), np.complex64))
+    made = np.empty(re.shape, np.result_type(wide(re), np.complex64))
     made.real, made.imag = re, im
     return made
 
@@ -55,7 +52,7 @@ def fourier_of_reals(x: np.ndarray, axis: int = -1, scale: float = 1.0) -> Parts
     """Both parts."""
     shape = list(x.shape)
     shape[axis] = shape[axis] // 2 + 1
-    found = np.fft.rfft(_wide(x), axis=axis) if x.size else np.empty(shape, np.complex128)
+    found = np.fft.rfft(wide(x), axis=axis) if x.size else np.empty(shape, np.complex128)
     return _parts(found * _factor(x, scale))
 
 
@@ -71,7 +68,7 @@ def reals_of_fourier(re: np.ndarray, im: np.ndarray, n: int, axis: int = -1, sca
 
 def _factor(x: np.ndarray, scale: float) -> Any:
     """A factor as it is rounded beside an array."""
-    return x.dtype.type(scale).astype(_wide(x).dtype)
+    return x.dtype.type(scale).astype(wide(x).dtype)
 
 
 def bound(reference: Any, *operands: np.ndarray, **keywords: Any) -> Any:
@@ -81,7 +78,7 @@ def bound(reference: Any, *operands: np.ndarray, **keywords: Any) -> Any:
     axis, scale = keywords.get("axis", -1), abs(keywords.get("scale", 1.0))
     exact = reference if several else (reference,)
     n = keywords.get("n") or operands[0].shape[axis]
-    x = [_wide(part) for part in operands]
+    x = [wide(part) for part in operands]
     dtype = as_dtype(operands[0].dtype)
     size = np.sqrt(sum(np.square(part).sum(axis=axis, keepdims=True) for part in x))
     size = size * (2 if not several else 1)  # of which the half that is not given is the mirrored one

@@ -9,7 +9,8 @@ import numpy as np
 
 from ...dtypes import DType, as_dtype, promote
 from .. import bounds
-from .exact_pooling import total, wide
+from .exact_pooling import total
+from .exact_precision import wide
 
 
 def _unnormalized(g: np.ndarray, n: int, padding: str, corners: bool) -> np.ndarray:

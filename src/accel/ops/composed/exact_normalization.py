@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-
-def _wide(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
+from .exact_precision import quiet, wide
 
 
 def _sum(x: np.ndarray, residual: np.ndarray | None) -> np.ndarray:
-    return _wide(x) if residual is None else _wide(x) + _wide(residual)
+    return wide(x) if residual is None else wide(x) + wide(residual)
 
 
 def _moments(x: np.ndarray, axes: tuple[int, ...], correction: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -30,26 +28,15 @@ def _standard(x: np.ndarray, axes: tuple[int, ...], eps: float) -> np.ndarray:
 
 def _scaled(x: np.ndarray, weight: Any, bias: Any, shape: tuple[int, ...]) -> np.ndarray:
     """x * weight + bias, of those that are there, which are given a shape first."""
-    x = x if weight is None else x * _wide(weight).reshape(shape)
-    return x if bias is None else x + _wide(bias).reshape(shape)
+    x = x if weight is None else x * wide(weight).reshape(shape)
+    return x if bias is None else x + wide(bias).reshape(shape)
 
 
 def _last(x: np.ndarray, shape: Any) -> tuple[int, ...]:
     return tuple(range(x.ndim - np.size(shape), x.ndim))
 
 
-def _quiet(function: Any) -> Any:
-    """The function without NumPy's warnings, and its arrays as arrays where they have no axes."""
-
-    def called(*operands: Any, **keywords: Any) -> Any:
-        with np.errstate(all="ignore"):
-            result = function(*operands, **keywords)
-        return tuple(map(np.asarray, result)) if isinstance(result, tuple) else np.asarray(result)
-
-    return called
-
-
-@_quiet
+@quiet
 def layer_norm(
     x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5, residual: Any = None
 ) -> Any:
@@ -59,7 +46,7 @@ def layer_norm(
     return y if residual is None else (y, total)
 
 
-@_quiet
+@quiet
 def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None, residual: Any = None) -> Any:
     total = _sum(x, residual)
     if eps is None:
@@ -72,7 +59,7 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     return y if residual is None else (y, total)
 
 
-@_quiet
+@quiet
 def group_norm(
     x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5, residual: Any = None
 ) -> Any:
@@ -84,7 +71,7 @@ def group_norm(
     return y if residual is None else (y, total)
 
 
-@_quiet
+@quiet
 def batch_norm_inference(
     x: Any,
     running_mean: Any,
@@ -96,7 +83,7 @@ def batch_norm_inference(
 ) -> Any:
     total = _sum(x, residual)
     shape = (x.shape[1], *[1] * (x.ndim - 2))
-    y = (total - _wide(running_mean).reshape(shape)) / np.sqrt(_wide(running_var).reshape(shape) + eps)
+    y = (total - wide(running_mean).reshape(shape)) / np.sqrt(wide(running_var).reshape(shape) + eps)
     y = _scaled(y, weight, bias, shape)
     return y if residual is None else (y, total)
 
@@ -108,7 +95,7 @@ def _trained(each: bool, x: Any, statistics: Any, weight: Any, bias: Any, moment
     results = [y]
     if statistics[0] is not None:
         found = _moments(total, axes, 1)[::-1]
-        for before, its in zip(map(_wide, statistics), found, strict=True):
+        for before, its in zip(map(wide, statistics), found, strict=True):
             its = its.squeeze(axes).sum(0) / np.float64(len(x)) if each else its.squeeze(axes)
             results.append((1 - momentum) * before + momentum * its if x.size else before)
     if residual is not None:
@@ -116,7 +103,7 @@ def _trained(each: bool, x: Any, statistics: Any, weight: Any, bias: Any, moment
     return tuple(results) if len(results) > 1 else y
 
 
-@_quiet
+@quiet
 def batch_norm_training(
     x: Any,
     running_mean: Any = None,
@@ -130,7 +117,7 @@ def batch_norm_training(
     return _trained(False, x, (running_mean, running_var), weight, bias, momentum, eps, residual)
 
 
-@_quiet
+@quiet
 def instance_norm_training(
     x: Any,
     running_mean: Any = None,
@@ -146,7 +133,7 @@ def instance_norm_training(
 
 def _norm(x: np.ndarray, axis: Any, ord: float) -> np.ndarray:
     """Over axes that stay. Divided by the largest or smallest element, as powers overflow long double too."""
-    size = np.abs(_wide(x)).astype(np.longdouble)
+    size = np.abs(wide(x)).astype(np.longdouble)
     if ord == 0:
         return (x != 0).sum(axis, keepdims=True).astype(np.longdouble)
     if ord < 0 and size.size:
@@ -164,49 +151,49 @@ def _axes(x: np.ndarray, axis: Any) -> tuple[int, ...]:
     return tuple(a % x.ndim for a in given)
 
 
-@_quiet
+@quiet
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: float = 2) -> Any:
     found = _norm(x, _axes(x, axis), ord)
     return found if keepdims else found.squeeze(_axes(x, axis))
 
 
-@_quiet
+@quiet
 def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
-    return _wide(x) / np.maximum(_norm(x, _axes(x, axis), p), eps)
+    return wide(x) / np.maximum(_norm(x, _axes(x, axis), p), eps)
 
 
-@_quiet
+@quiet
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
     left, right = np.broadcast_arrays(x1, x2)
     lengths = [np.maximum(_norm(x, (axis,), 2.0), eps) for x in (left, right)]
-    return (_wide(left) / lengths[0] * (_wide(right) / lengths[1])).sum(axis)
+    return (wide(left) / lengths[0] * (wide(right) / lengths[1])).sum(axis)
 
 
-@_quiet
+@quiet
 def var(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     return var_mean(x, axis, correction, keepdims)[0]
 
 
-@_quiet
+@quiet
 def std(x: Any, axis: Any = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     return np.sqrt(var_mean(x, axis, correction, keepdims)[0])
 
 
-@_quiet
+@quiet
 def var_mean(x: Any, axis: Any = None, correction: float = 1.0, keepdims: bool = False) -> Any:
-    found = _moments(_wide(x), _axes(x, axis), correction)
+    found = _moments(wide(x), _axes(x, axis), correction)
     return found if keepdims else tuple(its.squeeze(_axes(x, axis)) for its in found)
 
 
-@_quiet
+@quiet
 def softmin(x: Any, axis: int = -1, dtype: Any = None) -> Any:
     if not x.size:
-        return _wide(x)
-    powers = np.exp(_wide(x).min(axis, keepdims=True) - _wide(x))
+        return wide(x)
+    powers = np.exp(wide(x).min(axis, keepdims=True) - wide(x))
     return powers / powers.sum(axis, keepdims=True)
 
 
-@_quiet
+@quiet
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     wide = x.astype(np.longdouble)
     return wide.mean(axis=axis, keepdims=keepdims)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .exact_pooling import wide
+from .exact_precision import wide
 
 
 def pixel_shuffle(x: np.ndarray, upscale_factor: int) -> np.ndarray:

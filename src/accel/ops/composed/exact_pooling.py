@@ -8,10 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
-def wide(x: np.ndarray) -> np.ndarray:
-    """Floats in which an exact answer is computed."""
-    return x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
+from .exact_precision import wide
 
 
 def total(rows: np.ndarray) -> np.ndarray:

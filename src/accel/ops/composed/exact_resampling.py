@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .exact_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, total, wide
+from .exact_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, total
+from .exact_precision import wide
 from .taps import taps
 
 

@@ -3,32 +3,19 @@ float64 operands: what tests and the conformance kit hold results against. Nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from ...dtypes import as_dtype
+from .exact_precision import quiet
 
 
 def _wide(x: np.ndarray) -> np.ndarray:
     return x.astype(np.longdouble if x.dtype in (np.float64, np.int64, np.uint64) else np.float64)
 
 
-def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function without NumPy's warnings, with arrays where it gives scalars."""
-
-    @wraps(function)
-    def called(*operands: Any, **keywords: Any) -> Any:
-        with np.errstate(all="ignore"):
-            result = function(*operands, **keywords)
-        return tuple(map(np.asarray, result)) if isinstance(result, tuple) else np.asarray(result)
-
-    return called
-
-
-@_quiet
+@quiet
 def average(
     x: np.ndarray, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False
 ) -> Any:
@@ -58,7 +45,7 @@ def _covariances(
     return (distance[:, None] * (distance * weights)[None]).sum(axis=-1) / divisor
 
 
-@_quiet
+@quiet
 def cov(
     x: np.ndarray,
     y: Any = None,
@@ -72,7 +59,7 @@ def cov(
     return found.reshape(()) if found.size == 1 else found
 
 
-@_quiet
+@quiet
 def corrcoef(x: np.ndarray, y: Any = None, rowvar: bool = True) -> np.ndarray:
     found = _covariances(x, y, rowvar, 1)
     deviation = np.sqrt(np.diagonal(found))
@@ -80,13 +67,13 @@ def corrcoef(x: np.ndarray, y: Any = None, rowvar: bool = True) -> np.ndarray:
     return found.reshape(()) if found.size == 1 else found
 
 
-@_quiet
+@quiet
 def ptp(x: np.ndarray, axis: Any = None, keepdims: bool = False) -> np.ndarray:
     wide = _wide(x) if as_dtype(x.dtype).kind == "f" else x
     return wide.max(axis=axis, keepdims=keepdims) - wide.min(axis=axis, keepdims=keepdims)
 
 
-@_quiet
+@quiet
 def trapezoid(y: np.ndarray, x: Any = None, dx: float = 1.0, axis: int = -1) -> np.ndarray:
     wide = np.moveaxis(_wide(y), axis, -1)
     steps: Any = np.longdouble(dx)
@@ -96,7 +83,7 @@ def trapezoid(y: np.ndarray, x: Any = None, dx: float = 1.0, axis: int = -1) -> 
     return ((wide[..., 1:] + wide[..., :-1]) * steps).sum(axis=-1) / 2
 
 
-@_quiet
+@quiet
 def interp(x: np.ndarray, xp: np.ndarray, fp: np.ndarray, left: Any = None, right: Any = None) -> np.ndarray:
     x, xp, fp = (v.astype(np.longdouble) for v in (x, xp, fp))
     at = np.clip(np.searchsorted(xp, x, "right") - 1, 0, max(0, len(xp) - 2))
@@ -108,7 +95,7 @@ def interp(x: np.ndarray, xp: np.ndarray, fp: np.ndarray, left: Any = None, righ
     return np.where(np.isnan(x), np.nan, found)
 
 
-@_quiet
+@quiet
 def allclose(
     x1: np.ndarray, x2: np.ndarray, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> np.ndarray:

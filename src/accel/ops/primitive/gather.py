@@ -18,7 +18,7 @@ from ...composition import RECORDER
 from ...config import config
 from ...dtypes import INT64, TABLE, UINT64, DType
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
-from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
+from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, replaced
 from ...position_memo import Key, PositionMemo
 from .. import bounds
 from ..parameters import Gather
@@ -210,22 +210,18 @@ def _take_along_axis(key: Key, x: Any, indices: Any, axis: Any) -> Any:
     if axis is None:
         raise ArgumentError(f"{op}: axis: expected an integer, got None")
     along = one_axis(op, axis, x.shape)
-    target = _beside(x.shape, along, 1)
-    shape = broadcast_shapes(target, _beside(positions.shape, along, 1), what=op)
+    target = replaced(x.shape, along, 1)
+    shape = broadcast_shapes(target, replaced(positions.shape, along, 1), what=op)
     wide, spread = (
         array.view(full, broadcast_strides(array.layout, full))
         for array in (x, positions)
-        for full in [_beside(shape, along, array.shape[along])]
+        for full in [replaced(shape, along, array.shape[along])]
     )
     walks = tuple(-1 if a == along else a for a in range(x.ndim))
     return _taken_along.found(key, (x, positions), wide, spread, walks)
 
 
 _taken_along = Selecting("take_along_axis", "take_along_axis: indices", _take_along_axis)
-
-
-def _beside(shape: Shape, axis: int, n: int) -> Shape:
-    return (*shape[:axis], n, *shape[axis + 1 :])
 
 
 def gather(x: Any, *indices: Any, walks: tuple[int, ...]) -> Any:
@@ -271,8 +267,8 @@ def _canonical_take(x: np.ndarray, indices: np.ndarray, axis: int | None = None)
 
 def _canonical_along(x: np.ndarray, indices: np.ndarray, axis: int = -1) -> np.ndarray:
     (along,) = normalize_axes("take_along_axis", axis, x.ndim)
-    shape = np.broadcast_shapes(_beside(x.shape, along, 1), _beside(indices.shape, along, 1))
-    x, indices = (np.broadcast_to(a, _beside(shape, along, a.shape[along])) for a in (x, indices))
+    shape = np.broadcast_shapes(replaced(x.shape, along, 1), replaced(indices.shape, along, 1))
+    x, indices = (np.broadcast_to(a, replaced(shape, along, a.shape[along])) for a in (x, indices))
     return np.take_along_axis(x, indices.astype(np.int64), along)
 
 

@@ -155,7 +155,6 @@ PROGRAM = registry.register(
         dtypes=tuple(TABLE.values()),
         namespace="internal",
         keeps_order=True,
-        flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
     )
 )
 
@@ -234,7 +233,6 @@ def _spec(row: ScalarFunction) -> OpSpec:
         scalars=True,
         namespace=NAMESPACES.get(row.name, ""),
         keeps_order=True,
-        flops=lambda inputs, outputs: int(np.prod(outputs[0][0])),
     )
     return registry.register(spec)
 

@@ -130,7 +130,6 @@ ROW = registry.register(
         decompose=_members,
         dtypes=FLOATS,
         namespace="internal",
-        flops=lambda inputs, outputs: inputs[0].size,
     )
 )
 

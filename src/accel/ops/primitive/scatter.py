@@ -15,7 +15,7 @@ from ...arguments import refuse, unshown
 from ...array import Array
 from ...dtypes import INT64, TABLE, DType, as_dtype
 from ...errors import ArgumentError, DtypeError, ShapeError, shown
-from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
+from ...layout import Layout, broadcast_shapes, broadcast_strides, replaced
 from ...parts import parts
 from .. import bounds, canonical
 from ..cells import cells_along, cells_of, in_rows
@@ -80,14 +80,6 @@ def store(out: Array, values: Array, cells: Array, params: Scatter) -> None:
 # public functions
 
 
-def _arrays(op: str, **operands: Any) -> tuple[list[Array], interop.Restore]:
-    arrays, restore = interop.adopt(op, **operands)
-    for argument, value in zip(operands, arrays, strict=True):
-        if not isinstance(value, Array):
-            raise ArgumentError(f"{op}: {argument}: expected an array, got the scalar {shown(value)}")
-    return arrays, restore
-
-
 @unshown
 def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **others: Any) -> Any:
     """x with values at positions along an axis, other positions for each row: what `take_along_axis` reads.
@@ -102,14 +94,14 @@ def put_along_axis(x: Any, indices: Any, values: Any, /, *, axis: int = -1, **ot
     if others:
         refuse(op, others)
     operands = {"x": x, "indices": indices} | ({} if interop.is_scalar(values) else {"values": values})
-    (x, indices, *given), restore = _arrays(op, **operands)
+    (x, indices, *given), restore = interop.arrays(op, **operands)
     positions = as_positions(op, "indices", indices)
     if x.ndim != positions.ndim:
         raise ShapeError(f"{op}: indices: expected {x.ndim} axes as x has, got shape {positions.shape}")
     along = one_axis(op, axis, x.ndim)
     n = x.shape[along]
-    shape = broadcast_shapes(_beside(x.shape, along, 1), _beside(positions.shape, along, 1), what=op)
-    shape = _beside(shape, along, positions.shape[along])
+    shape = broadcast_shapes(replaced(x.shape, along, 1), replaced(positions.shape, along, 1), what=op)
+    shape = replaced(shape, along, positions.shape[along])
     source = source_of(op, "values", given[0] if given else values, x, shape)
     forward = check_positions(f"{op}: indices", positions, n)
     spread = positions.view(shape, broadcast_strides(positions.layout, shape))
@@ -132,13 +124,13 @@ def index_add(x: Any, /, axis: int, index: Any, source: Any, **others: Any) -> A
     op = "index_add"
     if others:
         refuse(op, others)
-    (x, index, source), restore = _arrays(op, x=x, index=index, source=source)
+    (x, index, source), restore = interop.arrays(op, x=x, index=index, source=source)
     positions = as_positions(op, "index", index)
     along = axis_of("index_add", "axis", axis, x.ndim)
     if positions.ndim != 1:
         raise ShapeError(f"{op}: index: expected one axis, got shape {positions.shape}")
-    if source.shape != _beside(x.shape, along, positions.size):
-        expected = _beside(x.shape, along, positions.size)
+    if source.shape != replaced(x.shape, along, positions.size):
+        expected = replaced(x.shape, along, positions.size)
         raise ShapeError(f"{op}: source: expected shape {expected}, got {source.shape}")
     if source.dtype is not x.dtype or x.dtype.kind == "b":
         raise DtypeError(f"{op}: expected x and source of one dtype of numbers, got {x.dtype} and {source.dtype}")
@@ -158,10 +150,6 @@ def add_rows(op: str, x: Array, positions: Array, source: Array, axis: int, forw
     return astype(added, x.dtype, copy=False)
 
 
-def _beside(shape: Shape, axis: int, n: int) -> Shape:
-    return (*shape[:axis], n, *shape[axis + 1 :])
-
-
 def scatter(
     x: Any,
     values: Any,
@@ -175,7 +163,7 @@ def scatter(
 ) -> Any:
     """x with rows of values stored, or combined, where cells say, by the rule of `accel.ops.parameters.Scatter`."""
     given = {} if sources is None else {"sources": sources}
-    (x, values, cells, *found), restore = _arrays("scatter", x=x, values=values, cells=cells, **given)
+    (x, values, cells, *found), restore = interop.arrays("scatter", x=x, values=values, cells=cells, **given)
     params = Scatter(x.shape, walks, kind, apart, ascending, bool(given))
     _infer(tuple(each.layout for each in (x, values, cells, *found)), params)
     return restore(scattered("scatter", x, values, cells, params, *found))
@@ -241,8 +229,8 @@ def _canonical(
 def _canonical_put(x: np.ndarray, indices: np.ndarray, values: Any, axis: int = -1) -> np.ndarray:
     along = one_axis("put_along_axis", axis, x.ndim)
     made = x.copy()
-    shape = np.broadcast_shapes(_beside(x.shape, along, 1), _beside(indices.shape, along, 1))
-    shape = _beside(shape, along, indices.shape[along])
+    shape = np.broadcast_shapes(replaced(x.shape, along, 1), replaced(indices.shape, along, 1))
+    shape = replaced(shape, along, indices.shape[along])
     key = list(np.ogrid[tuple(slice(n) for n in x.shape)])
     key[along] = indices.astype(np.int64)
     rows = np.asarray(values)
@@ -315,6 +303,7 @@ PUT_ALONG_AXIS, INDEX_ADD, SCATTER = (
             dtypes=tuple(d for d in TABLE.values() if d.kind != "b" or function is not index_add),
             arguments=arguments,
             namespace=namespace,
+            flops=(lambda inputs, outputs: inputs[1].size) if function is index_add else None,
         )
     )
     for function, summary, canonical_form, reference, bound, bits, arguments, namespace in (

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 from accel import nn
 
 from ...devices import default_device
-from ...fuse import HOLDERS
+from ...holder import HOLDERS
 from ...interop.torch import from_array
 from .layers import Layer, Rule, only, transposed_linear
 
