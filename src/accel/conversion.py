@@ -33,7 +33,9 @@ def from_numpy(source: np.ndarray, device: Device, copy: bool = False, argument:
     if dtype is None:
         dtype, copy = as_dtype(source.dtype, argument), True
     flags = source.flags
-    if device.host and not copy and flags.aligned:
+    # NumPy calls every array without elements aligned, and kernels are given its address
+    aligned = flags.aligned and (source.size or not address_of(source) % dtype.itemsize)
+    if device.host and not copy and aligned:
         if flags.c_contiguous:
             buffer = HostBuffer(address_of(source), source.nbytes, source, not flags.writeable)
             return Array(buffer, 0, layout(dtype, source.shape, None, device))
