@@ -100,10 +100,17 @@ Ref array_at(const Ref& buffer, const Ref& layout) {
   return buffer ? Ref(make_array(buffer.get(), zero.get(), layout.get())) : Ref();
 }
 
+/// Whether an array's elements are, and would be: NumPy says so of every array that has none.
+bool is_aligned(PyArrayObject* source) {
+  if (PyArray_SIZE(source) != 0) return PyArray_ISALIGNED(source);
+  const size_t size = static_cast<size_t>(PyArray_ITEMSIZE(source));  // 0 of some that are no numbers
+  return size && reinterpret_cast<uintptr_t>(PyArray_DATA(source)) % size == 0;
+}
+
 /// A C-contiguous array as an accel.Array on a device of the host. Null, perhaps without an exception, for any other
 /// array, and for a layout that is new.
 Ref from_numpy(const Callable& self, PyArrayObject* source, PyObject* device) {
-  if (!PyArray_IS_C_CONTIGUOUS(source) || !PyArray_ISALIGNED(source)) return Ref();
+  if (!PyArray_IS_C_CONTIGUOUS(source) || !is_aligned(source)) return Ref();
   PyObject* const descr = reinterpret_cast<PyObject*>(PyArray_DESCR(source));
   const int rank = PyArray_NDIM(source);
   const npy_intp* const extents = PyArray_DIMS(source);

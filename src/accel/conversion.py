@@ -45,6 +45,9 @@ def shared(source: np.ndarray, device: Device) -> Array | None:
     dtype = BY_NUMPY.get(source.dtype)
     if dtype is None or not source.flags.aligned:
         return None
+    # NumPy calls every array without elements aligned, and kernels are given its address
+    if not source.size and address_of(source) % dtype.itemsize:
+        return None
     size, low, nbytes, strides = dtype.itemsize, 0, source.nbytes, None
     if not source.flags.c_contiguous:
         if any(step % size for step in source.strides):

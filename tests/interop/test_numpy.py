@@ -90,6 +90,29 @@ def test_swapped_and_misaligned_elements_work(source):
     assert same(accel.copy(odd), source)
 
 
+@pytest.mark.parametrize("strides", [None, (36, 12)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, np.complex64])
+def test_misaligned_arrays_without_elements_work(dtype, strides):
+    """NumPy says of every one that it is aligned."""
+    itemsize = np.dtype(dtype).itemsize
+    steps = None if strides is None else tuple(n * itemsize for n in strides)
+    for offset in range(itemsize):
+        odd = np.ndarray((0, 3), dtype, bytearray(itemsize), offset, steps)
+        assert odd.flags.aligned
+        for _ in range(2):  # the second time without Python's help
+            assert accel.sum(odd) == 0
+            assert accel.matmul(odd.T, odd).tolist() == [[0] * 3] * 3
+            assert accel.sum(accel.asarray(odd), axis=0).tolist() == [0] * 3
+    assert accel.sum(accel.from_dlpack(odd)) == 0
+
+
+def test_arrays_of_empty_things_are_refused():
+    for dtype in ("V0", "S0", "U0"):
+        for _ in range(2):
+            with pytest.raises(accel.DtypeError):
+                accel.sum(np.empty(0, dtype))
+
+
 def test_strides_that_are_no_multiple_of_the_element():
     rows = np.zeros(4, np.dtype([("a", np.float32), ("b", np.int8)]))
     rows["a"] = [1, 2, 3, 4]

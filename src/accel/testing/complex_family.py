@@ -36,7 +36,7 @@ SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 100.0, np.inf, -np.inf, np.nan)
 REAL = ("rtol",)
 """Operands that are no complex numbers."""
 
-MIXED = ("add", "subtract", "multiply", "divide", "pow", "equal", "not_equal", "where", "matmul")
+MIXED = ("add", "subtract", "multiply", "divide", "pow", "equal", "not_equal", "where", "matmul", "concat", "stack")
 """Ops whose operands are given real beside complex ones too."""
 
 

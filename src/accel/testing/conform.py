@@ -22,6 +22,7 @@ from .compare import Answers, check
 from .complex_family import complex_of
 from .failure import Failure
 from .families import Sample, Samples
+from .unlisted_family import unlisted
 
 PASSING = ("pass", "compiled", "decomposition", "fallback", "known")
 
@@ -65,13 +66,15 @@ class Report:
 
 def cases(ops: Iterable[str] | None = None, dtypes: Iterable[str] | None = None) -> list[tuple[OpSpec, DType]]:
     """Every op of the table (or those named) with every operand dtype that it takes (or those named); of complex ones
-    with what it promises of these."""
-    names = sorted(registry.OPS) if ops is None else list(ops)
-    unknown = [name for name in names if name not in registry.OPS]
+    with what it promises of these, and so every op that has a rule for them alone."""
+    every = {name: _of(spec) for name, spec in registry.OPS.items()}
+    every |= {name: (complex_of(spec),) for name, spec in unlisted().items()}
+    names = sorted(every) if ops is None else list(ops)
+    unknown = [name for name in names if name not in every]
     if unknown:
-        raise AccelError(f"conform: unknown op {unknown[0]!r}; ops: {', '.join(sorted(registry.OPS))}")
+        raise AccelError(f"conform: unknown op {unknown[0]!r}; ops: {', '.join(sorted(every))}")
     wanted = None if dtypes is None else [as_dtype(name) for name in dtypes]
-    found = [(spec, dtype) for name in names for spec in _of(registry.OPS[name]) for dtype in spec.dtypes]
+    found = [(spec, dtype) for name in names for spec in every[name] for dtype in spec.dtypes]
     chosen = [(spec, dtype) for spec, dtype in found if wanted is None or dtype in wanted]
     if not chosen:
         raise AccelError(f"conform: {', '.join(names)}: none takes {', '.join(map(str, wanted or ()))}")
