@@ -270,9 +270,8 @@ class _Composed:
     def enter(self, key: Key, *arguments: Any) -> Any:
         """A call whose structural arguments are new. key: what they are known by from now on."""
         pairs = tuple(zip(self.parameters, arguments, strict=True))
-        held = {p.name: x for p, x in pairs if p.kind and type(x) in HOLDERS}
-        if held:
-            return self.of_holders(held, pairs)
+        if any(p.kind and type(x) in HOLDERS for p, x in pairs):
+            return self.of_holders(pairs)
         if key is None and any(p.kind is None and _is_listed(x) for p, x in pairs):
             return self.memo.call(*[tuple(x) if p.kind is None and _is_listed(x) else x for p, x in pairs])
         operands = [x for p, x in pairs if p.kind and not (p.optional and x is None)]
@@ -283,15 +282,22 @@ class _Composed:
             self.memo.keep(key, self.spec, bound)
         return result
 
-    def of_holders(self, held: Mapping[str, Any], pairs: Sequence[tuple[Parameter, Any]]) -> Any:
-        """A call of whose operands some, by name, hold arrays."""
-        for name, x in held.items():
-            if (other := HOLDERS[type(x)].instead(self.name, name, x)) is not None:
-                return other(*[x for _, x in pairs])
-        operands = {p.name: x for p, x in pairs if p.kind and x is not None}
-        arrays, restore = interop.adopt(self.name, **operands)
-        found = dict(zip(operands, arrays, strict=True))
-        return restore(self.memo.call(*[found.get(p.name, x) for p, x in pairs]))
+    def of_holders(self, pairs: Sequence[tuple[Parameter, Any]]) -> Any:
+        """A call of which some operands hold arrays."""
+        taken, others = [], {}
+        for p, x in pairs:
+            if p.kind and (holder := HOLDERS.get(type(x))) is not None:
+                if (other := holder.instead(self.name, p.name, x)) is not None:
+                    return other(*[x for _, x in pairs])
+                x = holder.array(self.name, p.name, x)
+            elif p.kind and x is not None:
+                others[p.name] = x
+            taken.append(x)
+        if {*map(type, others.values())} <= {Array}:  # else they say what kind the result is of
+            return self.memo.call(*taken)
+        arrays, restore = interop.adopt(self.name, **others)
+        found = dict(zip(others, arrays, strict=True))
+        return restore(self.memo.call(*[found.get(p.name, x) for (p, _), x in zip(pairs, taken, strict=True)]))
 
     def bind(self, given: tuple[bool, ...], values: Sequence[Any]) -> Bound:
         """What stands for a call's structural arguments. given: which operands there are."""
