@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "../float_environment.hpp"
 #include "dispatcher.hpp"
@@ -126,19 +127,21 @@ constexpr Py_ssize_t kMaxRank = 8;
 struct Known {
   PyObject* layout = nullptr;       // kept for good
   PyObject* synchronize = nullptr;  // of its device
+  PyObject* mapped = nullptr;       // of its device
   Py_ssize_t rank, extents[kMaxRank], steps[kMaxRank];
   int type;       // NumPy's; one of no size where elements are not stored here
   bool repeated;  // several elements are one
 };
 
 bool fill(Known& known, PyObject* layout) {
-  static PyObject *kShape, *kStrides, *kDType, *kNumpy, *kDevice, *kSynchronize;
+  static PyObject *kShape, *kStrides, *kDType, *kNumpy, *kDevice, *kSynchronize, *kMapped;
   const Ref shape = attribute(layout, "shape", kShape), strides = attribute(layout, "strides", kStrides);
   const Ref dtype = attribute(layout, "dtype", kDType), device = attribute(layout, "device", kDevice);
   if (!shape || !strides || !dtype || !device) return false;
   const Ref descr = attribute(dtype.get(), "numpy", kNumpy);
   Ref synchronize = attribute(device.get(), "synchronize", kSynchronize);
-  if (!descr || !synchronize) return false;
+  Ref mapped = attribute(device.get(), "mapped", kMapped);
+  if (!descr || !synchronize || !mapped) return false;
   const Known old = known;
   known.rank = PyTuple_GET_SIZE(shape.get());
   known.type = known.rank <= kMaxRank ? reinterpret_cast<PyArray_Descr*>(descr.get())->type_num : NPY_NOTYPE;
@@ -150,8 +153,10 @@ bool fill(Known& known, PyObject* layout) {
   }
   known.layout = Py_NewRef(layout);
   known.synchronize = synchronize.release();
+  known.mapped = mapped.release();
   Py_XDECREF(old.layout);
   Py_XDECREF(old.synchronize);
+  Py_XDECREF(old.mapped);
   return true;
 }
 
@@ -291,22 +296,46 @@ Signs signs_of(const Walk& walk, const int64_t* first, int64_t least, int64_t la
 
 constexpr Py_ssize_t kWithGil = 1 << 14;  // elements that are looked at before another thread could have run
 
+/// Bytes of an array's memory, and what holds them where the host may look: once no work on the array is queued.
+struct Seen {
+  Ref holder;  // null where there is no such memory, perhaps with an exception
+  const char* bytes;
+};
+
+/// The bytes from `begin` to `end` of an array's buffer. They are not of an array that is being traced.
+Seen see(const Known& known, PyObject* owner, Py_ssize_t begin, Py_ssize_t end) {
+  if (Py_TYPE(owner) == api.host_buffer) {
+    const HostBuffer& buffer = *reinterpret_cast<HostBuffer*>(owner);
+    if (begin < 0 || end > buffer.nbytes) return {Ref(), nullptr};
+    const Ref synchronize = Ref::borrowed(known.synchronize), done(PyObject_CallNoArgs(synchronize.get()));
+    return {done ? Ref::borrowed(owner) : Ref(), buffer.address + begin};
+  }
+  const Ref first(PyLong_FromSsize_t(begin)), nbytes(PyLong_FromSsize_t(end - begin));
+  if (!first || !nbytes) return {Ref(), nullptr};
+  PyObject* const given[] = {owner, first.get(), nbytes.get()};
+  const Ref mapped = Ref::borrowed(known.mapped);
+  Ref found(PyObject_Vectorcall(mapped.get(), given, 3, nullptr));
+  if (!found || Py_TYPE(found.get()) != api.host_buffer) return {Ref(), nullptr};
+  const char* const bytes = reinterpret_cast<HostBuffer*>(found.get())->address;
+  return {std::move(found), bytes};
+}
+
 }  // namespace
 
 Found look(PyObject* array, long long least, long long length) {
-  if (Py_TYPE(array) != api.array || least > 0 || length < 0) return Found::kNothing;
+  PyObject* const layout = layout_of(array);
+  PyObject* const owner = layout ? slot(array, api.array_buffer) : nullptr;
+  if (!owner || least > 0 || length < 0) return Found::kNothing;
   static thread_local Known known;
-  Py_ssize_t offset;
-  const HostBuffer* const buffer = host_memory(array, known, offset);
-  if (!buffer) return PyErr_Occurred() ? Found::kRaised : Found::kNothing;
+  if (known.layout != layout && !fill(known, layout)) return Found::kRaised;
+  const Py_ssize_t offset = PyLong_AsSsize_t(slot(array, api.array_offset));
   Py_ssize_t size = known.type == NPY_INT64 ? 1 : 0;
   for (Py_ssize_t axis = 0; axis < std::min(known.rank, kMaxRank); ++axis) size *= known.extents[axis];
   if (size == 0) return Found::kNothing;
   const Walk walk(known);
-  if (offset + walk.low < 0 || offset + walk.high >= buffer->nbytes / 8) return Found::kNothing;
-  const Ref done(PyObject_CallNoArgs(known.synchronize));  // work on the array may still be queued
-  if (!done) return Found::kRaised;
-  const auto* const first = reinterpret_cast<const int64_t*>(buffer->address) + offset;
+  const Seen seen = see(known, owner, 8 * (offset + walk.low), 8 * (offset + walk.high + 1));
+  if (!seen.holder) return PyErr_Occurred() ? Found::kRaised : Found::kNothing;
+  const auto* const first = reinterpret_cast<const int64_t*>(seen.bytes) - walk.low;
   Signs signs;
   if (size <= kWithGil) {
     signs = signs_of(walk, first, least, length - 1);

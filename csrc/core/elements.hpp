@@ -18,8 +18,9 @@ PyObject* load(PyObject*, PyObject* array);
 /// What a look at positions finds: nothing that is known, that all are in range, that none of them is below 0 besides.
 enum class Found { kRaised, kNothing, kInside, kForward };
 
-/// A look at the elements of an int64 array in host memory. kNothing where one is below `least`, which is 0 or less, or
-/// not below `length`, and where this is not so simple that it is known. kRaised: with an exception set.
+/// A look at the elements of an int64 array in host memory, or in such that its device maps. kNothing where one is
+/// below `least`, which is 0 or less, or not below `length`, and where this is not so simple that it is known. kRaised:
+/// with an exception set.
 Found look(PyObject* array, long long least, long long length);
 
 /// within(array, least, length): `look` for Python: whether no element is below 0, or None.

@@ -82,8 +82,8 @@ PyMethodDef functions[] = {
      "load(array): the one element of an array in host memory as a Python number; None where that is not simple."},
     {"view", fast(view), METH_FASTCALL, "view(buffer, offset, layout): an accel.Array."},
     {"within", fast(within), METH_FASTCALL,
-     "within(array, least, length): whether no position in host memory is below 0; None where one is out of range, or "
-     "that is not simple."},
+     "within(array, least, length): whether no position that the host can look at is below 0; None where one is out of "
+     "range, or that is not simple."},
     {"apart", fast(apart), METH_FASTCALL,
      "apart(inputs, out): whether no array in host memory shares a byte of its buffer with out; False where that is "
      "not "

@@ -1,5 +1,7 @@
 #include "take.hpp"
 
+#include <utility>
+
 #include "callable.hpp"
 #include "dispatcher.hpp"
 #include "elements.hpp"
@@ -8,7 +10,7 @@ namespace accel::core {
 
 namespace {
 
-enum TakePart { kTable, kSlow, kDispatcher, kTakeParts };
+enum TakePart { kTable, kSlow, kDispatcher, kRecorder, kTakeParts };
 enum EntryPart { kSpec, kParams, kLeast, kLength, kInputs, kOut, kEntryParts };
 
 constexpr Py_ssize_t kPositions = 1;  // the number of that argument
@@ -44,10 +46,22 @@ Ref seen(PyObject* pairs, Py_ssize_t i, const Given& given) {
   return Ref(make_array(slot(array, api.array_buffer), slot(array, api.array_offset), layout));
 }
 
-/// Whether an array's memory is the host's and may be written.
+bool is_of_host(PyObject* array) { return Py_TYPE(slot(array, api.array_buffer)) == api.host_buffer; }
+
+/// Whether an array's memory may be written. False, perhaps with an exception set, where not.
 bool is_writable(PyObject* array) {
   PyObject* const owner = slot(array, api.array_buffer);
-  return Py_TYPE(owner) == api.host_buffer && !reinterpret_cast<HostBuffer*>(owner)->readonly;
+  if (is_of_host(array)) return !reinterpret_cast<HostBuffer*>(owner)->readonly;
+  const Ref device(PyObject_GetAttrString(slot(array, api.array_layout), "device"));
+  const Ref readonly(device ? PyObject_CallMethod(device.get(), "readonly", "O", owner) : nullptr);
+  return readonly.get() == Py_False;
+}
+
+/// Whether calls are recorded, or traced, in this context; true, with an exception set, where that cannot be said.
+bool is_recorded(const Callable& self) {
+  PyObject* value = nullptr;
+  if (PyContextVar_Get(self.parts[kRecorder], Py_None, &value) < 0) return true;
+  return Ref(value).get() != Py_None;
 }
 
 /// The call of an entry. Null, perhaps without an exception, where it is not for this way.
@@ -56,8 +70,15 @@ Ref repeat(const Callable& self, PyObject* entry, const Given& given) {
   const auto part = [entry](EntryPart i) { return PyTuple_GET_ITEM(entry, i); };
   const long long least = PyLong_AsLongLong(part(kLeast)), length = PyLong_AsLongLong(part(kLength));
   if (PyErr_Occurred() || !PyTuple_CheckExact(part(kInputs))) return Ref();
-  const Found found = look(given.items[kPositions], least, length);
-  if (found == Found::kRaised || found == Found::kNothing) return Ref();
+  PyObject* const positions = given.items[kPositions];
+  const auto are_inside = [&] {
+    const Found found = look(positions, least, length);
+    return found == Found::kInside || found == Found::kForward;
+  };
+  // a recorder may not run what it is asked to, and counts what is called
+  const bool looks_first = part(kOut) != Py_None || is_of_host(positions) || is_recorded(self);
+  if (PyErr_Occurred()) return Ref();
+  if (looks_first && !are_inside()) return Ref();
   Ref out = Ref::borrowed(Py_None);
   if (part(kOut) != Py_None) {
     if (!PyTuple_CheckExact(part(kOut)) || PyTuple_GET_SIZE(part(kOut)) != 2) return Ref();
@@ -73,7 +94,8 @@ Ref repeat(const Callable& self, PyObject* entry, const Given& given) {
   }
   if (!inputs) return Ref();
   PyObject* const call[] = {part(kSpec), inputs.get(), part(kParams), out.get()};
-  return Ref(PyObject_Vectorcall(self.parts[kDispatcher], call, 4, nullptr));
+  Ref result(PyObject_Vectorcall(self.parts[kDispatcher], call, 4, nullptr));
+  return !result || looks_first || are_inside() ? std::move(result) : Ref();
 }
 
 PyObject* take_again(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
@@ -119,9 +141,10 @@ PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyTypeObject* make_take_type() {
-  return make_callable_type("accel._core.Take",
-                            "Take(table, slow, dispatcher): calls whose positions were in range are found by layouts.",
-                            construct<take_again, kTakeParts>);
+  return make_callable_type(
+      "accel._core.Take",
+      "Take(table, slow, dispatcher, recorder): calls whose positions were in range are found by layouts.",
+      construct<take_again, kTakeParts>);
 }
 
 }  // namespace accel::core

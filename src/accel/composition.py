@@ -100,9 +100,9 @@ def compiled(graph: Graph, made: Sequence[Stage], device: Device, settings: Sett
 
 
 def _checking(graph: Graph, made: Sequence[Stage], device: Device, settings: Settings, call: Run, apart: Into) -> Plan:
-    """The plan of a graph with checks: operands in the host's memory are looked at before any launch, what launches
+    """The plan of a graph with checks: operands that the host looks at where they lie before any launch, what launches
     give behind them, and before it is copied to outputs that are given."""
-    first = [(c, r) for c, r in dict.fromkeys(graph.looked_at) if device.host and r.value < len(graph.inputs)]
+    first = [(c, r) for c, r in dict.fromkeys(graph.looked_at) if device.looked_at and r.value < len(graph.inputs)]
     later = [pair for pair in dict.fromkeys(graph.looked_at) if pair not in first]
     reads = (*graph.returned, *(read for _, read in later))
     plan = compiled(replace(graph, results=reads, checks=()), made, device, settings, call, apart)

@@ -119,6 +119,17 @@ class Device(ABC):
         """Whether nobody may write to a buffer (optional; default: what its ``readonly`` says, where it has one)."""
         return getattr(buffer, "readonly", False)
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether the host looks at arrays where they lie, rather than by a launch and a copy: `mapped` gives them
+        (optional; default: where its memory is the host's)."""
+        return self.host
+
+    def mapped(self, buffer: Any, offset: int, nbytes: int) -> HostBuffer | None:
+        """Bytes of a buffer for the host to read, after all work queued before; nothing may write there until the
+        result is dropped (optional; default: None, the host does not see them)."""
+        return None
+
     def synchronize(self) -> None:
         """Waits until all queued work is done (optional; default: nothing is ever queued)."""
         return

@@ -8,6 +8,7 @@ from typing import Any
 from . import _core, dispatch
 from .array import Array
 from .cache import Cache
+from .composition import RECORDER
 from .ops.spec import OpSpec
 
 Key = tuple[Any, ...] | None
@@ -27,7 +28,7 @@ class PositionMemo:
 
     def __init__(self, slow: Callable[..., Any]) -> None:
         self._table: Cache[Any, tuple[Any, ...]] = Cache(1 << 10)
-        self.call = _core.Take(self._table, slow, dispatch.call)
+        self.call = _core.Take(self._table, slow, dispatch.call, RECORDER)
 
     def keep(
         self,
@@ -42,11 +43,11 @@ class PositionMemo:
         """Makes further calls of a key short: the op is called once all positions are seen to be at least bounds[0],
         which is not above 0, and below bounds[1].
 
-        given: the arguments. Only what takes all of its arrays as they lie in these is kept, of positions in the host's
-        memory: a call whose operands were cast or copied is made anew each time.
+        given: the arguments. Only what takes all of its arrays as they lie in these is kept, of positions that the host
+        looks at where they lie: a call whose operands were cast or copied is made anew each time.
         """
         pairs = (*inputs, out) if out else inputs
-        if key is None or not given[1].device.host or not all(_lies_in(given[i], x) for i, x in pairs):
+        if key is None or not given[1].device.looked_at or not all(_lies_in(given[i], x) for i, x in pairs):
             return
         seen = tuple(part for i, x in inputs for part in (i, x.layout))
         self._table.keep(key, (spec, params, *bounds, seen, out and (out[0], out[1].layout)))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import cache_folder
-from .._core import FloatEnvironment
+from .._core import FloatEnvironment, HostBuffer
 from ..cache import Cache
 from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
@@ -95,6 +95,7 @@ class OpenCLDevice(Device):
         self._pool: Any = None if queue is None else _pool_of(queue)
         self._programs: Cache[str, Any] = Cache(PROGRAMS)
         self._build_lock = threading.Lock()
+        self._maps = threading.RLock()
         self._lost: BackendUnavailableError | None = None
         _alive.add(self)
 
@@ -184,7 +185,7 @@ class OpenCLDevice(Device):
         _abandoned.append((self._context, self._queue, self._local_queue, self._pool, self._programs))
         self._context, self._queue, self._local_queue, self._pool = None, None, None, None
         self._programs = Cache(PROGRAMS)
-        self.lock, self._build_lock = _Refusal(self._lost), threading.Lock()
+        self.lock, self._build_lock, self._maps = _Refusal(self._lost), threading.Lock(), threading.RLock()
 
     # memory
 
@@ -278,7 +279,8 @@ class OpenCLDevice(Device):
         if self.kind != "cpu":
             return None
         queue = self._queue or self._start()
-        mapped, _ = cl.enqueue_map_buffer(queue, buffer, cl.map_flags.READ, 0, (buffer.size,), np.uint8)
+        with self._maps:
+            mapped, _ = cl.enqueue_map_buffer(queue, buffer, cl.map_flags.READ, 0, (buffer.size,), np.uint8)
         mapped.flags.writeable = False
         return mapped
 
@@ -309,6 +311,31 @@ class OpenCLDevice(Device):
         cl = library()
 
         return bool(buffer.flags & cl.mem_flags.READ_ONLY)
+
+    @property
+    def looked_at(self) -> bool:
+        """CPUs: they map a buffer by saying where it lies, and who waits for them takes nothing from their overlap."""
+        return self.kind == "cpu" and not self.asynchronous
+
+    @driver_call
+    def mapped(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> HostBuffer | None:
+        """As of a `Device`. Where launches may run in the calling thread, so does the map, and its end leaves nothing
+        queued; else one wait on the queue is that for all before it."""
+        if not self.looked_at:
+            return None
+        cl = library()
+
+        queue = self._queue or self._start()
+        if self._local_queue is not None:
+            self.synchronize()
+            queue = self._local_queue if self.idle else queue
+        queued, flags = self._queued, cl.map_flags.READ
+        with self._maps:
+            array, _ = self.served(lambda: cl.enqueue_map_buffer(queue, buffer, flags, offset, (nbytes,), np.uint8))
+            self._maps.acquire()  # until the end of the map
+        if queue is self._queue:
+            self._finished = queued
+        return HostBuffer(address_of(array), nbytes, _Map(array, queue, self._maps), True)
 
     @property
     def idle(self) -> bool:
@@ -392,6 +419,22 @@ class OpenCLDevice(Device):
             cl.enqueue_nd_range_kernel(queue, kernel, size, local)
         except Exception as error:  # no `served` here: a launch is to be fast
             self.again(error, lambda: cl.enqueue_nd_range_kernel(queue, kernel, size, local))
+
+
+class _Map:
+    """The map of a buffer, which its end takes back, and with it the lock: PoCL 3.1 does not survive that two threads
+    map one buffer at once, and of two maps at one address OpenCL does not say which one is taken back."""
+
+    __slots__ = ("_array", "_lock", "_queue")
+
+    def __init__(self, array: np.ndarray, queue: pyopencl.CommandQueue, lock: Any) -> None:
+        self._array, self._queue, self._lock = array, queue, lock
+
+    def __del__(self) -> None:
+        try:
+            self._array.base.release(self._queue)
+        finally:
+            self._lock.release()
 
 
 class OpenCLBackend(Backend):

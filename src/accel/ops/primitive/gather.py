@@ -74,7 +74,8 @@ def check_positions(
     if positions.size == 0 or getattr(recorder, "run", True) is False:
         return False
     least = -length if least is None else least
-    forward = within(positions, least, length)
+    device = positions.device
+    forward = within(positions, least, length) if device.host or config.check != "off" else None
     if forward is not None:
         return forward
     if config.check == "off":
@@ -83,7 +84,7 @@ def check_positions(
         once = tuple(n if step else 1 for n, step in zip(positions.shape, positions.strides, strict=True))
         positions = positions.view(once, positions.strides)
     words = f" is out of range for an axis of length {length}" if after is None else after
-    if not positions.device.host:
+    if not device.looked_at:
         positions = dispatch.call(FARTHEST, (positions,), least)
     return checked(Check(least, length, f"{what}: " if after is None else f"{what} ", words), positions)
 
