@@ -11,6 +11,7 @@ tables lie beside the kernels, in ``tuned/<architecture>.json``. Each is read on
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import json
@@ -190,13 +191,55 @@ def product(call: Call) -> tuple[str, tuple[int, ...]]:
 
 @cache
 def source(kernel: Kernel) -> str:
-    """A digest of a kernel's source: its own file, and the module that prepares it."""
-    module = sys.modules.get(getattr(kernel.prepare, "__module__", ""))
-    files = [getattr(module, "__file__", None)]
-    package = importlib.import_module("accel.kernels")
-    files += [str(Path(folder) / kernel.source) for folder in package.__path__]
-    text = [Path(file).read_bytes() for file in files if file is not None and Path(file).is_file()]
+    """A digest of a kernel's source, of all its files."""
+    text = [file.read_bytes() for file in source_files(kernel)]
     return hashlib.sha256(b"\0".join(text)).hexdigest()[:16]
+
+
+def source_files(kernel: Kernel) -> list[Path]:
+    """The files that a kernel's code is made of, in order: its own; the module that prepares it, and those of its
+    package that this one imports, and so on; the files beside them that they name by their stems, as text; and, where
+    one of them prints scalar functions, all of `accel.scalar`."""
+    module = sys.modules.get(getattr(kernel.prepare, "__module__", ""))
+    own = [Path(folder) / kernel.source for folder in importlib.import_module("accel.kernels").__path__]
+    found = {file.resolve() for file in own if file.is_file()}
+    left = [] if module is None or module.__file__ is None else [(module.__name__, Path(module.__file__).resolve())]
+    root = Path(left[0][1]).parent if left else Path()
+    package = module.__name__.rpartition(".")[0] if left and module is not None else ""
+    while left:
+        name, file = left.pop()
+        if file in found:
+            continue
+        found.add(file)
+        tree = ast.parse(file.read_bytes())
+        texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is str}
+        found |= {its for its in file.parent.iterdir() if its.stem in texts and its.suffix not in (".py", "")}
+        imported = _imported(tree, name if file.stem == "__init__" else name.rpartition(".")[0])
+        left += [(each, its) for each in imported for its in _module_files(each, package, root)]
+        if any(f"{each}.".startswith("accel.scalar.") for each in imported):
+            found |= set((Path(__file__).resolve().parent / "scalar").glob("*.py"))
+    return sorted(found)
+
+
+def _imported(tree: ast.Module, package: str) -> set[str]:
+    """The names that a module of a package imports; of those from another module it may be that it is one, too."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def _module_files(name: str, package: str, root: Path) -> list[Path]:
+    """The file of a module of a package that lies at root; none for another name."""
+    if not name.startswith(f"{package}."):
+        return []
+    at = root.joinpath(*name[len(package) + 1 :].split("."))
+    return [file for file in (at.with_suffix(".py"), at / "__init__.py") if file.is_file()]
 
 
 # tables
