@@ -114,30 +114,31 @@ def pack(types: Mapping[str, object], *values: int) -> np.ndarray:
 class Operands:
     """The array arguments of a kernel: for each a buffer and its first element's offset, from argument 0 on."""
 
-    __slots__ = ("_device", "_kernel", "_offsets")
+    __slots__ = ("_device", "_offsets", "_set_arg", "_set_number", "_units")
 
-    def __init__(self, device: OpenCLDevice, kernel: Any, count: int) -> None:
-        self._device, self._kernel = device, kernel
-        self._offsets: list[int | None] = [None] * count
-
-    def set(self, arrays: Sequence[Array], units: Sequence[int]) -> None:
+    def __init__(self, device: OpenCLDevice, kernel: Any, units: Sequence[int]) -> None:
         """units: by which an array's offset is divided to be one of the argument's elements."""
-        for i, (x, unit) in enumerate(zip(arrays, units, strict=True)):
-            self.place(i, x.buffer, x.offset // unit)
+        self._device, self._units = device, units
+        self._set_arg = kernel.set_arg
+        # set_arg tries all else that an argument may be before a number, for 10 microseconds
+        self._set_number = getattr(kernel, "_set_arg_buf", kernel.set_arg)
+        self._offsets: list[int | None] = [None] * len(units)
 
-    def place(self, i: int, buffer: object, offset: int) -> None:
-        """Sets one of them. Offsets are mostly what they were at the last launch, and setting one costs
-        microseconds."""
+    def set(self, arrays: Sequence[Array]) -> None:
+        """Sets all of them."""
         try:
-            self._set(i, buffer, offset)
+            self._set(arrays)
         except Exception as error:
-            self._device.again(error, lambda: self._set(i, buffer, offset))
+            self._device.again(error, lambda: self._set(arrays))
 
-    def _set(self, i: int, buffer: object, offset: int) -> None:
-        self._kernel.set_arg(2 * i, buffer)
-        if offset != self._offsets[i]:
-            self._kernel.set_arg(2 * i + 1, np.int64(offset))
-            self._offsets[i] = offset
+    def _set(self, arrays: Sequence[Array]) -> None:
+        offsets, set_arg = self._offsets, self._set_arg
+        for i, (x, unit) in enumerate(zip(arrays, self._units, strict=True)):
+            set_arg(2 * i, x.buffer)
+            offset = x.offset // unit
+            if offset != offsets[i]:  # mostly it is what it was at the last launch
+                self._set_number(2 * i + 1, np.int64(offset))
+                offsets[i] = offset
 
 
 def launch(
@@ -152,12 +153,12 @@ def launch(
     """The launch of a kernel object of its own whose other arguments are set. size, local: of the whole range and of a
     work-group. units: bytes of an element where an operand is scratch, else 1. work: operations on float32, of which a
     SIMD unit does several at a time; infinite where nobody counts them."""
-    arguments, enqueue = Operands(device, kernel, len(operands)), device.enqueue
-    divisors, light = units or (1,) * len(operands), work <= (LIGHT_ALONE if size == local else LIGHT)
+    set_operands, enqueue = Operands(device, kernel, units or (1,) * len(operands)).set, device.enqueue
+    light = work <= (LIGHT_ALONE if size == local else LIGHT)
 
     def run(arrays: Sequence[Array]) -> None:
         with device.lock:
-            arguments.set(arrays, divisors)
+            set_operands(arrays)
             enqueue(kernel, size, local, light)
 
     return Launch(run, operands, kernel, size)

@@ -193,22 +193,21 @@ class OpenCLDevice(Device):
     def allocate(self, nbytes: int) -> pyopencl.MemoryObjectHolder:
         """A buffer from the pool, to which it returns when nothing holds it. Its next owner may write at once, even
         while kernels that read it are still queued, because the queue is in order."""
-        cl = library()
-
         if nbytes > self._largest or nbytes > self.memory:
             raise self._too_large(nbytes)
         if nbytes >= CHECKED and self._shares_host_memory:
             check_host(str(self), nbytes, self.memory)
-        context, pool = self.context, self._pool
+        context = self._context or self.context
+        pool = self._pool
         if pool.managed_bytes - pool.active_bytes > HELD:
             pool.free_held()
-
-        def obtain() -> pyopencl.MemoryObjectHolder:
-            if nbytes <= POOLED:
-                return pool.allocate(nbytes)
-            return cl.Buffer(context, cl.mem_flags.READ_WRITE, nbytes)
-
-        return self.served(obtain, nbytes)
+        if nbytes > POOLED:
+            cl = library()
+            return self.served(lambda: cl.Buffer(context, cl.mem_flags.READ_WRITE, nbytes), nbytes)
+        try:
+            return pool.allocate(nbytes)
+        except Exception as error:  # no `served` here: every launch has an output
+            return self.again(error, lambda: pool.allocate(nbytes), nbytes)
 
     def served(self, work: Callable[[], Result], nbytes: int | None = None) -> Result:
         """What a call of the driver returns, if need be at the second try: see `again`. nbytes: that it asks for."""
