@@ -10,7 +10,7 @@ namespace accel::core {
 
 namespace {
 
-enum TakePart { kTable, kSlow, kDispatcher, kTakeParts };
+enum TakePart { kTable, kSlow, kDispatcher, kRecorder, kTakeParts };
 enum EntryPart { kSpec, kParams, kLeast, kLength, kInputs, kOut, kEntryParts };
 
 constexpr Py_ssize_t kPositions = 1;  // the number of that argument
@@ -57,6 +57,13 @@ bool is_writable(PyObject* array) {
   return readonly.get() == Py_False;
 }
 
+/// Whether calls are recorded, or traced, in this context; true, with an exception set, where that cannot be said.
+bool is_recorded(const Callable& self) {
+  PyObject* value = nullptr;
+  if (PyContextVar_Get(self.parts[kRecorder], Py_None, &value) < 0) return true;
+  return Ref(value).get() != Py_None;
+}
+
 /// The call of an entry. Null, perhaps without an exception, where it is not for this way.
 Ref repeat(const Callable& self, PyObject* entry, const Given& given) {
   if (!PyTuple_CheckExact(entry) || PyTuple_GET_SIZE(entry) != kEntryParts) return Ref();
@@ -68,7 +75,9 @@ Ref repeat(const Callable& self, PyObject* entry, const Given& given) {
     const Found found = look(positions, least, length);
     return found == Found::kInside || found == Found::kForward;
   };
-  const bool looks_first = part(kOut) != Py_None || is_of_host(positions);
+  // a recorder may not run what it is asked to, and counts what is called
+  const bool looks_first = part(kOut) != Py_None || is_of_host(positions) || is_recorded(self);
+  if (PyErr_Occurred()) return Ref();
   if (looks_first && !are_inside()) return Ref();
   Ref out = Ref::borrowed(Py_None);
   if (part(kOut) != Py_None) {
@@ -132,9 +141,10 @@ PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyTypeObject* make_take_type() {
-  return make_callable_type("accel._core.Take",
-                            "Take(table, slow, dispatcher): calls whose positions were in range are found by layouts.",
-                            construct<take_again, kTakeParts>);
+  return make_callable_type(
+      "accel._core.Take",
+      "Take(table, slow, dispatcher, recorder): calls whose positions were in range are found by layouts.",
+      construct<take_again, kTakeParts>);
 }
 
 }  // namespace accel::core

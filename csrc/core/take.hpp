@@ -5,8 +5,8 @@
 
 namespace accel::core {
 
-/// A callable (array, positions, *arguments) made of (table, slow, dispatcher), for a function that reads or writes
-/// elements of the array where the positions say:
+/// A callable (array, positions, *arguments) made of (table, slow, dispatcher, recorder), for a function that reads or
+/// writes elements of the array where the positions say:
 ///   table       dict: (layout or argument...) -> (spec, params, least, length, inputs, out): once all positions are
 ///               looked at (`look`), none below `least` and all below `length`, the dispatcher is called. On a device
 ///               that has to map them it is called first where nothing is given to write to, so that the wait for the
@@ -17,6 +17,7 @@ namespace accel::core {
 ///               where not all positions are in range, to say so; with None for the key where there is none: for arrays
 ///               of another kind or without memory, and arguments other than arrays, integers and None
 ///   dispatcher  called with spec, inputs, params, out
+///   recorder    context variable: not None where calls are recorded, and no call is made that may not count
 PyTypeObject* make_take_type();
 
 /// apart(inputs, out): whether all are arrays in host memory, and none of the inputs' buffers shares a byte with that

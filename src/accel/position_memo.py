@@ -8,6 +8,7 @@ from typing import Any
 from . import _core, dispatch
 from .array import Array
 from .cache import Cache
+from .composition import RECORDER
 from .ops.spec import OpSpec
 
 Key = tuple[Any, ...] | None
@@ -27,7 +28,7 @@ class PositionMemo:
 
     def __init__(self, slow: Callable[..., Any]) -> None:
         self._table: Cache[Any, tuple[Any, ...]] = Cache(1 << 10)
-        self.call = _core.Take(self._table, slow, dispatch.call)
+        self.call = _core.Take(self._table, slow, dispatch.call, RECORDER)
 
     def keep(
         self,

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import accel
 from accel import _core, dispatch, nn, position_memo, registry
+from accel.composition import RECORDER
 from accel.conversion import to_numpy
 from accel.ops.parameters import Gather
 from accel.recording import recording
@@ -245,7 +246,7 @@ def test_a_wrong_table_is_no_crash() -> None:
     right = (spec, params, -4, 4, (0, x.layout, 1, i.layout), None)
 
     def called(entry: Any) -> Any:
-        return _core.Take({(x.layout, i.layout): entry}, lambda *given: "slow", dispatch.call)(x, i)
+        return _core.Take({(x.layout, i.layout): entry}, lambda *given: "slow", dispatch.call, RECORDER)(x, i)
 
     assert called(right).tolist() == [2.0, 0.0]
     for entry in (None, (), right[:5], (*right[:4], None, None), (*right[:4], (7, x.layout), None),
@@ -256,9 +257,9 @@ def test_a_wrong_table_is_no_crash() -> None:
         with pytest.raises((TypeError, AttributeError)):
             called(entry)
     with pytest.raises(TypeError, match="expected an array, positions"):
-        _core.Take({}, None, None)(x)
+        _core.Take({}, None, None, RECORDER)(x)
     with pytest.raises(TypeError):
-        _core.Take({}, None, None)(x, i, axis=0)
+        _core.Take({}, None, None, RECORDER)(x, i, axis=0)
 
 
 @pytest.mark.parametrize("dtype", ["bool", *DTYPES, "float16", "bfloat16", "float32", "float64", "complex64"])

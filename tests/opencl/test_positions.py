@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import accel
 from accel import _core, dispatch
 from accel.errors import ArgumentError, OutOfMemoryError
+from accel.ops.primitive import gather
+from accel.recording import recording
 
 ROWS = 40
 X = np.arange(ROWS * 3, dtype=np.float32).reshape(ROWS, 3)
@@ -63,6 +66,24 @@ def test_a_look_is_no_launch(name: str, device: Any, launches: list[str], monkey
             assert launches.count("gather") == 1 and (len(launches) == 1) == looked_at
             with pytest.raises(IndexError, match=f"{ROWS} is out of range for an axis of length {ROWS}"):
                 call(x, bad)
+
+
+def test_a_recorded_call_is_recorded_once(device: Any) -> None:
+    """Also of positions out of range, which nothing looks at where nothing runs."""
+    x, good, bad = on(device, X, np.arange(6), np.arange(6) + ROWS)
+    for _ in range(2):
+        accel.take(x, good, axis=0)
+    for run, i in ((False, good), (False, bad), (True, good)):
+        with recording(run=run) as recorder:
+            accel.take(x, i, axis=0)
+        assert len(recorder.calls) == 1
+    with recording(run=True) as recorder, pytest.raises(IndexError):
+        accel.take(x, bad, axis=0)
+    assert not recorder.calls
+    blind = _core.Take(gather._taken._table, gather._take, dispatch.call, ContextVar("nobody", default=None))
+    with recording(run=False) as recorder:
+        blind(x, bad, 0)
+    assert len(recorder.calls) == 2, "control: it does not know of the recorder"
 
 
 def test_what_writes_positions_is_waited_for(device: Any) -> None:
