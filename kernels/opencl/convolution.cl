@@ -6,6 +6,7 @@
 //   INDEX, UINDEX    as in pointwise.cl
 //   T, OUT           type of an element and of a sum, and of a result in memory
 //   KC               chunk length
+//   LANES            whether this text is all (GPUs), or convolution_loops.cl follows (CPU devices)
 //   ITEMS            work-items of a work-group
 //   ROWS             outputs of a work-item
 //   BIAS             whether there is a bias
@@ -17,7 +18,12 @@ typedef struct {
   INDEX lengths[3], kernel_lengths[3], places[3];
   INDEX stride[3], low[3], dilation[3], spread[3];
   INDEX x[6], weight[6], out[6], bias[2], extra[EXTRA_COUNT][6];  // strides, as in accel.convolution_plan.Windows
+  INDEX panels;                                                   // of a work-item of convolution_loops.cl
 } Geometry;
+
+#define EXTRA_ARGUMENT(i, type) , __global const type *extra##i, long extra_at##i
+
+#if LANES
 
 // The element of axis a that a place meets at a kernel position; -1 where there is none.
 static inline INDEX met(__private const Geometry *g, int a, INDEX place, INDEX position) {
@@ -26,7 +32,6 @@ static inline INDEX met(__private const Geometry *g, int a, INDEX place, INDEX p
   return at < 0 || element * g->spread[a] != at || element >= g->lengths[a] ? -1 : element;
 }
 
-#define EXTRA_ARGUMENT(i, type) , __global const type *extra##i, long extra_at##i
 #define EXTRA_POINTER(i, type)                                                                             \
   extra##i += extra_at##i + entry * g.extra[i][0] + group * g.extra[i][1] + o0 * g.extra[i][3] + o1 * g.extra[i][4] + \
               o2 * g.extra[i][5];
@@ -94,3 +99,5 @@ __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void convolve(__glob
     to[(first + r) * g.out[2]] = EPILOGUE(result, EXTRAS(EXTRA_VALUE));
   }
 }
+
+#endif

@@ -134,10 +134,15 @@ def sums(vector: int) -> int:
 
 def panels(its: Problem, itemsize: int, vector: int) -> Panels:
     """The register tile for a problem. vector: float32 elements of a SIMD register."""
+    return panels_of(its.m, its.n, itemsize, vector)
+
+
+def panels_of(m: int, n: int, itemsize: int, vector: int) -> Panels:
+    """The register tile for m rows of n columns."""
     width = width_of(itemsize, vector)
     largest = 12 if vector == 16 else 6 if vector == 8 else 4
-    rows = next((r for r in PANEL_ROWS if r >= min(its.m, largest)), largest)
-    return Panels(rows, 1 if its.n <= width else 2, width)
+    rows = next((r for r in PANEL_ROWS if r >= min(m, largest)), largest)
+    return Panels(rows, 1 if n <= width else 2, width)
 
 
 def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int) -> Panels | None:

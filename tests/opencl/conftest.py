@@ -35,7 +35,7 @@ SLOW = re.compile(
     r"|rows_and_elements\[(pocl-(?!loops-float32)|intel-lanes|intel-loops-(?!int8|float32))"
     r"|of_range_gives_zero\[(pocl-lanes|intel-lanes)|long_rows_by_sub_groups\[4096"
     r"|test_grouped_matmul\[(pocl-(?!loops-float32)|intel-\w+-int8|intel-lanes-float16)"
-    r"|random_programs\[pocl-\w+-[2-9]"
+    r"|random_programs\[pocl-\w+-[2-9]|windows_\w+\[(intel-lanes|pocl-lanes|pocl-loops-(?!no mult|gaps))"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )
 """Tests whose compilation takes long and that others nearly cover: PoCL compiles a program in half a second."""
