@@ -93,6 +93,10 @@ def cases() -> Iterator[Case]:
                     a, b = (np.clip(v * 32, -127, 127).astype(np.int8, order="K") for v in (a, b))
                 label = f"matmul {dtype} {m}x{k}x{n}" + (" b along k" if transposed else "")
                 yield label, accel.matmul, (a, b), None if dtype == "int8" else dtype
+    for dtype in ("float32", "bfloat16"):
+        for label, queries, keys in (("512 causal", 512, 512), ("1 to 4096", 1, 4096)):
+            its = normal(1, 32, queries, 128), normal(1, 8, keys, 128), normal(1, 8, keys, 128)
+            yield f"attention {dtype} {label}", partial(_attention, causal=queries > 1), its, dtype
 
 
 def _cast(x: Any, dtype: str) -> Any:
@@ -101,6 +105,10 @@ def _cast(x: Any, dtype: str) -> Any:
 
 def _rms_norm(columns: int, x: Any, weight: Any) -> Any:
     return accel.nn.rms_norm(x, (columns,), weight)
+
+
+def _attention(query: Any, key: Any, value: Any, causal: bool) -> Any:
+    return accel.nn.scaled_dot_product_attention(query, key, value, is_causal=causal, enable_gqa=True)
 
 
 def measure(device: str, wanted: str = "", seconds: float = 0.25) -> Iterator[Row]:

@@ -1,16 +1,16 @@
-"""Attention: a work-item for each query of a sequence and head; where these are few, one for each chunk of its keys,
-and a second launch joins the chunks."""
+"""Attention: a work-item for each query of a sequence and head, on CPU devices for several that read the same keys;
+where these are few, one for each chunk of their keys, and a second launch joins the chunks."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from accel.backends.base import Call, Kernel, Launch, Prepared, Slot, slots
-from accel.dtypes import TABLE
+from accel.dtypes import TABLE, DType
 from accel.layout import span
 from accel.numerics import ATTENTION, LANES
 from accel.ops.parameters import ATTENTION_OPERANDS, attention_sizes, attention_strides
-from accel.scalar import program_for
+from accel.scalar import opencl, program_for
 
 from . import build
 
@@ -18,17 +18,52 @@ ITEMS = {"lanes": 64, "loops": 1}
 """Work-items of a work-group by geometry."""
 
 FULL = {"lanes": 256, "loops": 4}
-"""Rows to a compute unit from which on each is one work-item, by geometry."""
+"""Work-items to a compute unit from which on each has rows with all their keys, by geometry."""
+
+BAND = 4
+"""Rows that a CPU device's work-item has in registers, as attention_loops.cl has it."""
+
+HEIGHT = 64
+"""Rows of a CPU device's work-item at most, and twice those of float64: each block of keys is turned round for them."""
+
+LEAST = 8
+"""Rows that a work-item has before chunks are shared out, if there are so many."""
 
 WIDTH = 64
 """Elements of keys and values by which the arrays of a work-item grow."""
+
+
+GIVEN = {"mask": ("MASKED", "mask"), "sinks": ("T", "sinks"), "slopes": ("T", "slopes"),
+         "pages": ("long", "table"), "dropout": ("ulong", "dropout")}  # fmt: skip
+"""Type and name of an argument that there may be; of others long, and its own."""
+
+
+def _tallest(dtype: DType) -> int:
+    return HEIGHT if dtype.accumulator == "float32" else HEIGHT // 2
+
+
+def _groups(call: Call) -> tuple[int, int]:
+    """Groups of rows that read the same keys, as far as packed sequences do, and the rows of one."""
+    batch, heads, queries, _ = call.inputs[0].shape
+    few = attention_sizes(call.inputs, call.params).shared
+    return batch * few, heads // few * queries
+
+
+def height(call: Call, geometry: str, units: int) -> int:
+    """Rows of a work-item. units: compute units of the device."""
+    if geometry == "lanes":
+        return 1
+    groups, lines = _groups(call)
+    rows = min(max(groups * lines // (FULL[geometry] * units), LEAST), _tallest(call.inputs[0].dtype))
+    return -(-rows // BAND) * BAND
 
 
 def splits(call: Call, geometry: str, units: int) -> int:
     """Chunks that work-items share out of those that a row may see, 1 for none. units: compute units of the device."""
     its, params = attention_sizes(call.inputs, call.params), call.params
     chunks = -(-its.keys // ATTENTION)
-    if call.inputs[0].size // its.d >= FULL[geometry] * units:
+    groups, lines = _groups(call)
+    if groups * -(-lines // height(call, geometry, units)) >= FULL[geometry] * units:
         return 1
     if params.before is None or params.after is None:
         return chunks
@@ -36,9 +71,10 @@ def splits(call: Call, geometry: str, units: int) -> int:
 
 
 def source(
-    call: Call, geometry: str, correctly_rounded: bool, shared_out: bool = False
+    call: Call, geometry: str, correctly_rounded: bool, shared_out: bool = False, vector: int = 8
 ) -> tuple[str, dict[str, object]]:
-    """The whole OpenCL C, and what it has defined. shared_out: the chunks of a row."""
+    """The whole OpenCL C, and what it has defined. shared_out: the chunks of a row. vector: float32 elements of a CPU
+    device's SIMD register."""
     query, _, value, *others = call.inputs
     params, dtype = call.params, query.dtype
     wide = TABLE[dtype.accumulator]
@@ -67,6 +103,7 @@ def source(
         "SPLIT": int(shared_out),
         "COLUMNS": 1 if geometry == "lanes" else -(-value.shape[3] // WIDTH) * WIDTH,
         **{name.upper(): int(name in named) for name in ATTENTION_OPERANDS[1:]},
+        "GIVEN": "".join(map(_argument, params.given)) + ("__global T* states, long states_at," if shared_out else ""),
     }
     functions = [
         build.function(build.cast(dtype.name, wide.name), "load"),
@@ -80,10 +117,25 @@ def source(
         functions.append(build.function(program_for("philox", ("uint64",) * 3), "random"))
     if mask is not None and mask.kind == "f":
         functions.append(build.function(build.cast(mask.name, wide.name), "load_mask"))
+    if geometry == "loops":
+        elements = min(16, 2 * vector) * 4 // wide.itemsize  # two registers, or one of the longest
+        defined |= {
+            "VECTOR": elements,
+            "MASKS": f"{'int' if wide.itemsize == 4 else 'long'}{elements}",
+            "ABREAST": 2 if vector == 16 else 1,
+            "HEIGHT": _tallest(query.dtype),
+        }
+        functions.append(opencl.print_vectors(program_for("exp", (wide.name,)), "exponentials", elements))
     code = build.assemble(
-        ("attention",), defined, "".join(functions), fp64=wide.name == "float64", correctly_rounded=correctly_rounded
-    )
+        ("attention", f"attention_{geometry}"), defined, "".join(functions), fp64=wide.name == "float64",
+        correctly_rounded=correctly_rounded,
+    )  # fmt: skip
     return code, defined
+
+
+def _argument(name: str) -> str:
+    kind, its = GIVEN.get(name, ("long", name))
+    return f"__global const {kind}* {its}, long {its}_at, "
 
 
 def _supports(call: Call) -> str | None:
@@ -92,8 +144,9 @@ def _supports(call: Call) -> str | None:
 
 def _prepare(call: Call) -> Prepared:
     device, params = build.device_of(call), call.params
-    parts = splits(call, device.geometry, device.details["compute units"])
-    code, defined = source(call, device.geometry, device.correctly_rounded, parts > 1)
+    geometry, units = device.geometry, device.details["compute units"]
+    parts, tall = splits(call, geometry, units), height(call, geometry, units)
+    code, defined = source(call, geometry, device.correctly_rounded, parts > 1, device.vector)
     query, _, _, *others = call.inputs
     (out,) = call.outputs
     steps = dict(zip(params.given, (x.strides for x in others), strict=True))
@@ -108,21 +161,24 @@ def _prepare(call: Call) -> Prepared:
     wide = TABLE[query.dtype.accumulator]
     numbers = np.array([params.scale, params.softcap, params.kept], wide.numpy)
     *inputs, output = slots(call)
-    rows, items = query.size // query.shape[3], ITEMS[device.geometry]
+    rows, items = query.size // query.shape[3], ITEMS[geometry]
+    groups, lines = _groups(call)
+    work_items = groups * -(-lines // tall)
+    more = (tall,) if geometry == "loops" else ()
 
-    def launch(name: str, operands: tuple[Slot, ...], count: int) -> Launch:
+    def launch(name: str, operands: tuple[Slot, ...], count: int, *more: int) -> Launch:
         kernel = device.kernel("kernels/opencl/attention.cl", code, name)
-        build.set_numbers(device, kernel, 2 * len(operands), fields, numbers, count)
+        build.set_numbers(device, kernel, 2 * len(operands), fields, numbers, count, *more)
         units = [wide.itemsize if slot.kind == "scratch" else 1 for slot in operands]
         return build.launch(device, kernel, operands, (-(-count // items) * items,), (items,), units)
 
     if parts == 1:
-        return Prepared((launch("attention", (output, *inputs), rows),))
+        return Prepared((launch("attention", (output, *inputs), work_items, *more),))
     accumulators, states = Slot("scratch", 0), Slot("scratch", 1)
     sinks = [inputs[3 + params.given.index("sinks")]] if "sinks" in params.given else []
     across = -(-its.dv // int(str(defined["COLUMNS"])))
     launches = (
-        launch("attention", (accumulators, *inputs, states), rows * parts),
+        launch("attention", (accumulators, *inputs, states), work_items * parts, *more),
         launch("merge", (output, accumulators, states, *sinks), rows * across),
     )
     return Prepared(launches, (rows * parts * its.dv * wide.itemsize, rows * parts * 2 * wide.itemsize))

@@ -36,6 +36,7 @@ SLOW = re.compile(
     r"|of_range_gives_zero\[(pocl-lanes|intel-lanes)|long_rows_by_sub_groups\[4096"
     r"|test_grouped_matmul\[(pocl-(?!loops-float32)|intel-\w+-int8|intel-lanes-float16)"
     r"|random_programs\[pocl-\w+-[2-9]|windows_\w+\[(intel-lanes|pocl-lanes|pocl-loops-(?!no mult|gaps))"
+    r"|have_the_canonical_bits\[(pocl-[48]|intel-8)|joined_in_order\[(pocl-loops-(?!unseen)|intel-loops-(window|float64))"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
 )
 """Tests whose compilation takes long and that others nearly cover: PoCL compiles a program in half a second."""

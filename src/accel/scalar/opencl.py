@@ -12,6 +12,7 @@ float64 is fast, takes those of float64.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from . import convert
@@ -153,6 +154,31 @@ def print_program(program: Program, name: str) -> str:
     """One function ``static inline OUT name(IN0 x0, …)``; the prelude is not repeated."""
     arguments = tuple(convert.storage(d) for d in program.inputs)
     return DIALECT.function("static inline", name, program.expression(), arguments)
+
+
+@lru_cache(maxsize=16)
+def _of_vectors(width: int) -> Dialect:
+    """Statements on vectors: a comparison is -1 or 0 of an element's width. Constants stay scalars, which operators
+    widen, and functions do not."""
+
+    def call(op: str, dtype: str, operands: tuple[str, ...]) -> str | None:
+        vector = f"{TYPES[dtype]}{width}"
+        if op == "select":
+            no, yes = (f"({vector})({x})" for x in (operands[2], operands[1]))
+            return f"select({no}, {yes}, {operands[0]})"
+        return _call(op, dtype, tuple(f"({vector})({x})" for x in operands))
+
+    wide = {name: f"{its}{width}" for name, its in TYPES.items()}
+    return Dialect(wide, DIALECT.storage_bool, DIALECT.suffixes, lambda dtype, x: f"as_{wide[dtype]}({x})", call)
+
+
+def print_vectors(program: Program, name: str, width: int) -> str:
+    """One function of vectors, of a program of one float dtype without casts, division, square root and NaN
+    constants."""
+    size = {"float32": "int32", "float64": "int64"}[program.inputs[0]]
+    dialect = _of_vectors(width)
+    dialect = replace(dialect, types={**dialect.types, "bool": dialect.types[size]})
+    return dialect.function("static inline", name, program.expression(), program.inputs)
 
 
 def print_results(program: Program, name: str) -> str:
