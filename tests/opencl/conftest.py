@@ -37,8 +37,8 @@ SLOW = re.compile(
     r"|test_grouped_matmul\[(pocl-(?!loops-float32)|intel-\w+-int8|intel-lanes-float16)"
     r"|random_programs\[pocl-\w+-[2-9]"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
-    r"|scattered_columns\[(pocl-(?!loops-add)|intel-lanes-(?!add)|intel-loops-multiply)"
-    r"|scattered_dtypes\[(?!intel-loops-uint8)|scattered_layouts\[(?!intel-loops)"
+    r"|by_width\[(pocl-(?!loops-add)|intel-lanes-(?!add)|intel-loops-multiply)"
+    r"|by_dtype\[(?!gpu|intel-loops-uint8)|by_layout\[(?!gpu|intel-loops)"
     r"|rows_of_blocks\[(pocl|intel-lanes)"
 )
 """Tests whose compilation takes long and that others nearly cover: PoCL compiles a program in half a second."""

@@ -39,7 +39,7 @@ def cells_of(rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["add", "multiply", "max", "min", "set"])
-def test_scattered_columns(variant: accel.Device, kind: str) -> None:
+def test_scatters_by_width(variant: accel.Device, kind: str) -> None:
     """Fewer than a vector, some of them, and a rest; of which many are not whole numbers, some NaN or zeros."""
     rng = np.random.default_rng(7)
     cells = cells_of(rng)
@@ -57,7 +57,7 @@ def test_scattered_columns(variant: accel.Device, kind: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int64", "float64"])
-def test_scattered_dtypes(variant: accel.Device, dtype: str) -> None:
+def test_scatters_by_dtype(variant: accel.Device, dtype: str) -> None:
     """Integers wrap; of floats, bits."""
     rng = np.random.default_rng(8)
     cells = cells_of(rng)
@@ -66,7 +66,7 @@ def test_scattered_dtypes(variant: accel.Device, dtype: str) -> None:
         check(variant, values, cells, kind)
 
 
-def test_scattered_layouts(variant: accel.Device) -> None:
+def test_scatters_by_layout(variant: accel.Device) -> None:
     """Columns with steps, rows of two axes that are not one, sources, cells in order, and each there once."""
     rng = np.random.default_rng(9)
     cells = cells_of(rng)
