@@ -79,6 +79,10 @@ def cases() -> Iterator[Case]:
     yield "sort 64K", accel.sort, (normal(SMALL),), None
     yield "sort 1M", accel.sort, (normal(1 << 20),), None
     yield "take rows 64K", partial(accel.take, axis=0), (normal(4096, 64), random.integers(0, 4096, 1024)), None
+    for count, columns, cells in ((1024, 4096, 512), (8192, 256, 128), (40000, 32, 5714)):
+        body = partial(accel.nn.segment_sum, num_segments=cells)
+        its = random.permutation(np.arange(count) % cells)
+        yield f"segment_sum {count}x{columns} in {cells}", body, (normal(count, columns), its), None
     for rows, columns in ((16384, 4), (4096, 16), (1024, 64), (512, 128), (256, 256), (1000, 1000), (64, 65536)):
         label, x, weight = f"{rows}x{columns}", normal(rows, columns), normal(columns)
         yield f"sum rows {label}", partial(accel.sum, axis=-1), (x,), None

@@ -38,6 +38,9 @@ SLOW = re.compile(
     r"|random_programs\[pocl-\w+-[2-9]|windows_\w+\[(intel-lanes|pocl-lanes|pocl-loops-(?!no mult|gaps))"
     r"|have_the_canonical_bits\[(pocl-[48]|intel-8)|joined_in_order\[(pocl-loops-(?!unseen)|intel-loops-(window|float64))"
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
+    r"|by_width\[(pocl-(?!loops-add)|intel-lanes-(?!add)|intel-loops-multiply)"
+    r"|by_dtype\[(?!gpu|intel-loops-uint8)|by_layout\[(?!gpu|intel-loops)"
+    r"|rows_of_blocks\[(pocl|intel-lanes)"
 )
 """Tests whose compilation takes long and that others nearly cover: PoCL compiles a program in half a second."""
 

@@ -115,6 +115,12 @@ def kernels(device: accel.Device) -> None:
     for place in (many, many * 0):  # one sum of more than a block
         got = np.asarray(accel.index_add(on(rows[:, :3]), 1, on(place), on(rows)))
         assert (got == registry.OPS["index_add"].canonical(rows[:, :3], 1, place, rows)).all()
+    wide, cells = x.reshape(-1, 54)[:, ::-1], np.array([1, 0, 1, -1, 0, 1, 1])  # vectors of a row, and a rest
+    for values in (wide, wide[:, ::-1]):
+        got = np.asarray(accel.index_add(on(wide[:3]), 0, on(cells), on(values)))
+        assert (got == registry.OPS["index_add"].canonical(wide[:3], 0, cells, values)).all()
+    got = np.asarray(accel.nn.segment_max(on(wide), on(cells % 3), 3))
+    assert (got == [wide[cells % 3 == c].max(0) for c in range(3)]).all()
     table, bags = on(x.reshape(54, 7)), on(np.array([[0, 53, 54], [-1, -54, -55], [2**62, 7, -(2**63)]]))
     for mode in ("sum", "max"):  # rows at positions, of which some are out of range
         taken = accel.fuse(lambda t, i, mode=mode: accel.nn.embedding_bag(i, t, mode=mode))
