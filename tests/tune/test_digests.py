@@ -41,7 +41,7 @@ def test_every_module_that_a_kernel_loads_is_covered(backend: str) -> None:
     for kernel in kernels:
         covered = {str(file) for file in tuning.source_files(kernel)}
         child = [sys.executable, "-c", LOADED, kernel.prepare.__module__]
-        loaded = {str(Path(f).resolve()) for f in json.loads(subprocess.check_output(child, text=True))}
+        loaded = {str(Path(f).resolve()) for f in json.loads(subprocess.check_output(child, encoding="utf-8"))}
         missing = {Path(f).relative_to(KERNELS.resolve()).as_posix() for f in loaded - covered}
         assert missing <= {f"{backend}/__init__.py"}, "but for the package's own, which has nothing"
         assert (KERNELS / kernel.source).resolve() in tuning.source_files(kernel)
