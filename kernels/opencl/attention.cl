@@ -42,6 +42,27 @@ typedef struct {
 #define AT(place, strides) ((long)(place) * (strides)[2])
 #endif
 
+// Of a batch's entry: where its keys begin, how many of the `left` behind that it has, and, of packed sequences, where
+// the queries of the one that begins at `first` end.
+#if STARTS
+#define START_OF(b) ((INDEX)clamp(starts[starts_at + (long)(b) * g.start], 0L, (long)g.keys))
+#else
+#define START_OF(b) ((INDEX)0)
+#endif
+#if LENGTHS
+#define LENGTH_OF(b, left) ((INDEX)clamp(lengths[lengths_at + (long)(b) * g.length], 0L, (long)(left)))
+#else
+#define LENGTH_OF(b, left) (left)
+#endif
+#define END_OF(b, first)  \
+  ((b) == g.sequences - 1 \
+       ? g.queries        \
+       : (INDEX)clamp(offsets[offsets_at + (long)((b) + 1) * g.offset], (long)(first), (long)g.queries))
+
+// The keys from LOW_OF up to HIGH_OF, of `length`, are those that a query at a place sees.
+#define LOW_OF(place) (g.before < 0 || (place) <= g.before ? 0 : (place) - g.before)
+#define HIGH_OF(place, length) (g.after < 0 || (length) - (place) <= g.after ? (length) : (place) + g.after + 1)
+
 static inline T larger(T a, T b) { return b > a || b != b ? b : a; }
 
 // Maximum and sum of a row after a chunk or a sink whose maximum is not NOTHING; what its accumulator and the chunk's

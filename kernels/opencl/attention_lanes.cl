@@ -16,9 +16,7 @@ __kernel void attention(__global RESULT* out, long out_at, __global const STORED
 #if OFFSETS
   INDEX first = 0, last = 0;
   for (b = 0; b < g.sequences; ++b) {
-    last = b == g.sequences - 1
-               ? queries
-               : (INDEX)clamp(offsets[offsets_at + (long)(b + 1) * g.offset], (long)first, (long)queries);
+    last = END_OF(b, first);
     if (whole < last) break;
     first = last;
   }
@@ -26,17 +24,9 @@ __kernel void attention(__global RESULT* out, long out_at, __global const STORED
   queries = last - first;
 #endif
   const int d = (int)g.d, dv = (int)g.dv, lanes = (int)g.lanes;
-  INDEX start = 0, length = g.keys;
-#if STARTS
-  start = (INDEX)clamp(starts[starts_at + (long)b * g.start], 0L, (long)g.keys);
-  length = g.keys - start;
-#endif
-#if LENGTHS
-  length = (INDEX)clamp(lengths[lengths_at + (long)b * g.length], 0L, (long)length);
-#endif
+  const INDEX start = START_OF(b), length = LENGTH_OF(b, g.keys - start);
   const INDEX place = row + (g.from_end ? length - queries : 0);
-  const INDEX low = g.before < 0 || place <= g.before ? 0 : place - g.before;
-  const INDEX high = g.after < 0 || length - place <= g.after ? length : place + g.after + 1;
+  const INDEX low = LOW_OF(place), high = HIGH_OF(place, length);
   query += query_at + (long)b * g.query[0] + (long)h * g.query[1] + (long)whole * g.query[2];
   key += key_at + (long)its * g.key[1];
   value += value_at + (long)its * g.value[1];

@@ -92,21 +92,12 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
     INDEX b = entry, before = 0, behind = g.queries;
 #if OFFSETS
     for (b = 0; b < g.sequences; ++b) {
-      behind = b == g.sequences - 1
-                   ? g.queries
-                   : (INDEX)clamp(offsets[offsets_at + (long)(b + 1) * g.offset], (long)before, (long)g.queries);
+      behind = END_OF(b, before);
       if (whole < behind) break;
       before = behind;
     }
 #endif
-    INDEX start = 0, length = g.keys;
-#if STARTS
-    start = (INDEX)clamp(starts[starts_at + (long)b * g.start], 0L, (long)g.keys);
-    length = g.keys - start;
-#endif
-#if LENGTHS
-    length = (INDEX)clamp(lengths[lengths_at + (long)b * g.length], 0L, (long)length);
-#endif
+    const INDEX start = START_OF(b), length = LENGTH_OF(b, g.keys - start);
     __global const STORED* its_keys = key + key_at + (long)its * g.key[1];
     __global const STORED* its_values = value + value_at + (long)its * g.value[1];
 #if PAGES
@@ -120,8 +111,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
     for (rows = 0; rows < most_rows; ++rows) {
       const INDEX query_of = (line + rows) / g.shared;
       const INDEX place = query_of - before + (g.from_end ? length - (behind - before) : 0);
-      const INDEX its_low = g.before < 0 || place <= g.before ? 0 : place - g.before;
-      const INDEX its_high = g.after < 0 || length - place <= g.after ? length : place + g.after + 1;
+      const INDEX its_low = LOW_OF(place), its_high = HIGH_OF(place, length);
 #if SPLIT
       if (rows > 0 && its_low / CHUNK != t.low[0] / CHUNK) break;
 #endif

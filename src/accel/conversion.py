@@ -45,17 +45,18 @@ def shared(source: np.ndarray, device: Device) -> Array | None:
     dtype = BY_NUMPY.get(source.dtype)
     if dtype is None or not source.flags.aligned:
         return None
+    address, size = address_of(source), dtype.itemsize
     # NumPy calls every array without elements aligned, and kernels are given its address
-    if not source.size and address_of(source) % dtype.itemsize:
+    if not source.size and address % size:
         return None
-    size, low, nbytes, strides = dtype.itemsize, 0, source.nbytes, None
+    low, nbytes, strides = 0, source.nbytes, None
     if not source.flags.c_contiguous:
         if any(step % size for step in source.strides):
             return None
         strides = tuple(step // size for step in source.strides)
         low, high = span(source.shape, strides)
         nbytes = (high - low) * size
-    address, readonly = address_of(source) + low * size, not source.flags.writeable
+    address, readonly = address + low * size, not source.flags.writeable
     if device.host:
         return Array(HostBuffer(address, nbytes, source, readonly), -low, layout(dtype, source.shape, strides, device))
     if not source.size:

@@ -65,7 +65,7 @@ def device_of(name: str) -> accel.Device | str:
 def test_ends(request, name, spec, dtype, monkeypatch):
     device = device_of(name)
     if isinstance(device, str):
-        pytest.skip(device)
+        pytest.skip(f"{name} cannot be had: {device}")
     monkeypatch.setattr(compare, "GUARD", 0)  # bytes that belong to operands, before and behind their elements
     deep = request.config.getoption("--deep")
     known = conform.known_failures(device.backend).get((spec.name, dtype.name))

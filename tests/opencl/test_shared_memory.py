@@ -16,16 +16,6 @@ import accel
 from accel.dtypes import DTYPES
 from accel.testing import conform
 
-DEVICES = ("opencl:intel", "opencl:pocl")
-
-
-@pytest.fixture(params=DEVICES)
-def device(request: pytest.FixtureRequest) -> accel.Device:
-    try:
-        return accel.device(request.param)
-    except accel.AccelError as error:
-        pytest.skip(str(error))
-
 
 @pytest.fixture
 def nothing_allocated(device: accel.Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,17 +49,12 @@ def test_numpys_memory_is_used_where_it_lies(device: accel.Device, nothing_alloc
 
 
 @given(
-    st.sampled_from(DEVICES),
     st.sampled_from(("bool", "bfloat16", "float32", "complex64")),
     st.integers(0, 40),
     st.integers(0, 300),
     st.data(),
 )
-def test_of_every_dtype_and_place(name: str, dtype: str, first: int, n: int, data: st.DataObject) -> None:
-    try:
-        device = accel.device(name)
-    except accel.AccelError as error:
-        pytest.skip(str(error))
+def test_of_every_dtype_and_place(device: accel.Device, dtype: str, first: int, n: int, data: st.DataObject) -> None:
     if device.missing(DTYPES[dtype].component.name):
         return
     numbers = data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
