@@ -23,7 +23,9 @@ GPU_ARGS ?=
 BIN := $(VENV)/bin
 DONE := $(VENV)/done
 WHEELS := $(VENV)/wheel
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+FLOCK := $(shell command -v flock)
+INSTALL := $(if $(FLOCK),flock $(VENV)) $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+PIP := $(INSTALL) --constraint constraints.txt
 BUILD_TOOLS := setuptools pybind11 numpy ml_dtypes
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md LICENSE $(shell find src kernels bench csrc -type f \
   -not -name '*.py[cod]' -not -name '*.so' -not -path '*.egg-info/*')
@@ -41,7 +43,12 @@ say = @printf '\n== %s\n' "$(1)"
 where = $(call say,$(1) after $$(($$(date +%s) - $(BEGUN))) s. accel is in $(BIN); to use it: . $(BIN)/activate)
 
 .PHONY: demo test gpu check docs sanitize deep clean
+# While the kernels are compiled pip fetches the packages of an extra, where one run of pip can wait for another.
+ifeq ($(if $(FLOCK),$(word 2,$(MAKECMDGOALS)),-),)
+MAKEFLAGS += --jobs=2
+else
 .NOTPARALLEL:
+endif
 .DELETE_ON_ERROR:
 
 demo: $(DONE)/accel $(DONE)/extra-demo
@@ -77,7 +84,7 @@ docs: $(DONE)/accel $(DONE)/extra-docs
 	$(call where,the site is in build/site)
 
 sanitize: $(DONE)/accel $(DONE)/extra-all
-	PATH="$(abspath $(BIN)):$$PATH" tests/native/sanitize.sh
+	PATH="$(abspath $(BIN)):$$PATH" tests/native/sanitize.sh $(PYTEST_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist demo-output *.egg-info .pytest_cache .ruff_cache .hypothesis
@@ -93,31 +100,34 @@ $(COMPILED_FOR): | $(DONE)/python
 	touch $@
 
 # build/temp.* keeps compiled objects; build/lib.* would put modules into the wheel that the sources have no more
-$(DONE)/accel: $(DONE)/python $(COMPILED_FOR) constraints.txt $(SOURCES)
+$(DONE)/wheel: $(DONE)/python $(COMPILED_FOR) constraints.txt $(SOURCES)
 	$(call say,compiling the C++ kernels (instruction sets: $(ACCEL_BUILD_ISA)) $(JOBS) files at once: 3 minutes on two free cores, several times that for all; what is unchanged is not compiled again)
 	rm -rf build/lib* build/bdist* $(WHEELS)
 	. $(VENV)/build-env && ACCEL_BUILD_JOBS="$${ACCEL_BUILD_JOBS:-$(JOBS)}" \
 	  $(BIN)/python -W ignore setup.py --quiet bdist_wheel --dist-dir $(WHEELS)
+	touch $@
+
+$(DONE)/accel: $(DONE)/wheel
 	$(PIP) --force-reinstall --no-deps $(WHEELS)/*.whl
 	$(PIP) $(WHEELS)/*.whl
 	touch $@
 	$(call where,accel is installed)
 
-# Extras are those of the wheel that was built here: no index is asked for this project's own name.
 # torch 2.13.0 built for CUDA asks for triton 3.7.1, and torch 2.15 for the 3.9 that accel needs: triton comes last, by itself
 # facenet-pytorch asks for an old torch: it is there for the weights that it brings, and nothing imports it
-$(DONE)/extra-all: pyproject.toml constraints.txt | $(DONE)/accel
+$(DONE)/extra-all: pyproject.toml constraints.txt | $(DONE)/python
 	$(call say,installing what the tests need. torch for CUDA is some gigabytes: minutes)
 	grep -v '^triton==' constraints.txt >$(DONE)/constraints-but-triton.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --constraint $(DONE)/constraints-but-triton.txt \
-	  "$$(echo $(WHEELS)/*.whl)[opencl,opencl-cpu,torch,demo,bench,test,docs]"
+	$(BIN)/python .ci/requirements opencl,opencl-cpu,torch,demo,bench,test,docs >$(DONE)/requirements-all.txt
+	$(INSTALL) --constraint $(DONE)/constraints-but-triton.txt --requirement $(DONE)/requirements-all.txt
 	$(PIP) --no-deps "$$(grep '^triton==' constraints.txt)" "$$(grep '^facenet-pytorch==' constraints.txt)"
 	touch $@
 
 $(DONE)/extra-demo: EXTRAS := demo,opencl-cpu
 $(DONE)/extra-dev: EXTRAS := dev
 $(DONE)/extra-docs: EXTRAS := docs
-$(DONE)/extra-%: pyproject.toml constraints.txt | $(DONE)/accel
+$(DONE)/extra-%: pyproject.toml constraints.txt | $(DONE)/python
 	$(call say,installing the extras $(EXTRAS) from pip: a minute or two)
-	$(PIP) "$$(echo $(WHEELS)/*.whl)[$(EXTRAS)]"
+	$(BIN)/python .ci/requirements $(EXTRAS) >$(DONE)/requirements-$*.txt
+	$(PIP) --requirement $(DONE)/requirements-$*.txt
 	touch $@

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 SCRIPT = Path(__file__).parents[2] / ".ci" / "venv"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="only in a checkout: .ci/venv is not installed")
@@ -80,9 +82,35 @@ def test_make_installs_what_it_built_and_says_where(target, tmp_path):
     done = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, encoding="utf-8", timeout=60)
     assert done.returncode == 0, done.stderr
     installs = [line for line in done.stdout.replace("\\\n", "").splitlines() if " pip install " in line]
-    assert any(f'"$(echo {folder}/wheel/*.whl)[' in line for line in installs), "extras are those of the wheel"
+    assert any(line.endswith(f"{folder}/wheel/*.whl") for line in installs)
+    assert any(f"--requirement {folder}/done/requirements-" in line for line in installs), "extras are of this tree"
     assert not any("accel" in line.replace(str(folder), "") for line in installs), (
         "no index is asked for a name of ours"
     )
     assert "minutes" in done.stdout
     assert f". {folder}/bin/activate" in done.stdout
+
+
+EXTRAS = ["demo,opencl-cpu", "opencl,opencl-cpu,torch,demo,bench,test,docs", "dev", "all"]
+
+
+@pytest.mark.parametrize("extras", EXTRAS)
+def test_requirements_of_extras_are_the_distributions(extras):
+    script = SCRIPT.parent / "requirements"
+    done = subprocess.run([sys.executable, script, extras], capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = set(map(Requirement, done.stdout.splitlines()))
+    name = "accel-ops"
+    assert found and name not in {each.name for each in found}, "no index is asked for a name of ours"
+    distribution, asked, seen = list(map(Requirement, requires(name))), set(extras.split(",")), set()
+    while asked != seen:
+        seen = set(asked)
+        for each in distribution:
+            if each.name == name and any(each.marker.evaluate({"extra": extra}) for extra in seen):
+                asked |= each.extras
+    wanted = {
+        each.name
+        for each in distribution
+        if each.name != name and each.marker and any(each.marker.evaluate({"extra": extra}) for extra in asked)
+    }
+    assert {each.name for each in found if each.marker is None or each.marker.evaluate()} == wanted
