@@ -21,6 +21,7 @@
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "contract.hpp"
@@ -38,6 +39,7 @@ constexpr int64_t kPackTerms = 64;         // terms of all outputs that are pack
 constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
 constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
 constexpr int64_t kPlaneTerms = 64;
+constexpr int64_t kNineRows = 16;  // of a block at least: two more are read than are made
 constexpr int64_t kFinish = 4096;  // results of planes that an epilogue takes at a time, in L1
 constexpr int64_t kMostStride = 4;
 
@@ -442,50 +444,82 @@ struct Convolver {
     }
   }
 
+  /// Whether windows are of 3 x 3 elements and neighbours lie beside each other.
+  bool of_nine() const {
+    return taps.nine && p.channels == 1 && p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 &&
+           p.stride[2] == 1 && p.dilation[1] == 1 && p.dilation[2] == 1 && p.x[5] == 1 && p.out[5] == 1;
+  }
+
+  /// Then output rows [begin, end) of planes of `count` groups. factors: terms of each output.
+  void planes_of_nine(int64_t entry, int64_t group, int64_t count, int64_t begin, int64_t end, const T* factors) const {
+    const Planes planes{count,
+                        p.x[1],
+                        p.out[1],
+                        p.outputs * terms,
+                        p.bias[0],
+                        {end - begin, p.places[2]},
+                        {p.lengths[1], p.lengths[2]},
+                        {p.low[1] - begin, p.low[2]},
+                        p.x[4],
+                        p.out[4]};
+    for (int64_t i = 0; i < p.outputs; ++i) {
+      taps.nine(planes, factors + (group * p.outputs + i) * terms, x + entry * p.x[0] + group * p.x[1],
+                bias ? bias + group * p.bias[0] + i * p.bias[1] : nullptr,
+                out + entry * p.out[0] + group * p.out[1] + i * p.out[2] + begin * p.out[4]);
+    }
+  }
+
   void run_planes(int threads, Interrupt& interrupt) const {
     const double work = static_cast<double>(p.groups) * static_cast<double>(p.outputs) * static_cast<double>(columns) *
                         static_cast<double>(terms);
     threads = worthwhile(work, kThreadWork / 8, threads);
     T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, p.groups * p.outputs * terms * int64_t{sizeof(T)}));
+    std::vector<int64_t> offsets;
+    for (int64_t position = 0; position < positions; ++position) {
+      for (int64_t c = 0; c < p.channels; ++c) offsets.push_back(of_weight(position) + c * p.weight[2]);
+    }
     T* to = factors;
     for (int64_t group = 0; group < p.groups; ++group) {
       for (int64_t i = 0; i < p.outputs; ++i) {
         const T* from = weight + group * p.weight[0] + i * p.weight[1];
-        for (int64_t position = 0; position < positions; ++position) {
-          const T* here = from + of_weight(position);
-          for (int64_t c = 0; c < p.channels; ++c) *to++ = here[c * p.weight[2]];
-        }
+        for (const int64_t at : offsets) *to++ = from[at];
       }
     }
-    const bool skips = !finite(factors, to - factors) && leaves_out();
+    const bool skips = leaves_out() && !finite(factors, to - factors);
     const int64_t row_bytes = Phases(p, 1).pitch * p.stride[1] * p.stride[2] * p.channels * int64_t{sizeof(T)};
     const int64_t high = std::clamp<int64_t>(kPlaneBytes / row_bytes, 1, p.places[1]);
+    const bool nine = !skips && of_nine() && high >= std::min(kNineRows, p.places[1]);
     const int64_t blocks = parts_of(p.places[1], high), planes = p.batch * p.groups, parts = planes * blocks;
     const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork / 64, threads));
     const Phases phases(p, high);
     const int64_t run = even();
+    const int64_t most = nine && blocks > 1 ? 1 : std::max<int64_t>(1, kFinish / (high * p.places[2] * p.outputs));
     parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
       const int64_t room = phases.size + 2 * taps.vector;  // the last vector reads beyond
       T* const padded = static_cast<T*>(scratch(ScratchUse::kPackB, room * int64_t{sizeof(T)}));
-      int64_t block = -1, stored = 0;  // stored: groups of a block of rows that the epilogue is still to come for
-      for (int64_t i = parts * task / tasks; i < parts * (task + 1) / tasks; ++i) {
-        const int64_t plane_of = i % planes, group = plane_of % p.groups, entry = plane_of / p.groups;
-        if (i / planes != block) std::fill_n(padded, room, T{0});  // planes of the same rows have the same zeros
-        block = i / planes;
+      int64_t block = -1;
+      const int64_t stop = parts * (task + 1) / tasks;
+      for (int64_t i = parts * task / tasks, count; i < stop; i += count) {
+        // Windows of nine read on where the last block ended.
+        const int64_t at = nine ? i / blocks : i % planes, group = at % p.groups, entry = at / p.groups;
+        const int64_t last = std::exchange(block, nine ? i % blocks : i / planes);
+        if (!nine && block != last) std::fill_n(padded, room, T{0});  // planes of the same rows have the same zeros
+        count = std::min({most, p.groups - group, stop - i});
         const int64_t begin = block * high, end = std::min(begin + high, p.places[1]);
-        if (skips) {
-          skipping(group, 0, p.outputs, entry * area + begin * p.places[2], (end - begin) * p.places[2], worker);
+        const int64_t first = entry * area + begin * p.places[2], places = (end - begin) * p.places[2];
+        if (nine) {
+          planes_of_nine(entry, group, count, begin, end, factors);
         } else {
-          plane(entry, group, begin, end, factors + group * p.outputs * terms, phases, padded);
+          for (int64_t g = group; g < group + count; ++g) {
+            if (skips) {
+              skipping(g, 0, p.outputs, first, places, worker);
+            } else {
+              plane(entry, g, begin, end, factors + g * p.outputs * terms, phases, padded);
+            }
+          }
         }
-        ++stored;
-        if (stored * (end - begin) * p.places[2] * p.outputs >= kFinish || group + 1 == p.groups ||
-            i + 1 == parts * (task + 1) / tasks) {
-          finish(group + 1 - stored, stored, 0, p.outputs, entry * area + begin * p.places[2],
-                 (end - begin) * p.places[2], run, worker);
-          stored = 0;
-        }
-        worker.checkpoint((end - begin) * p.places[2] * p.outputs * terms / 8);
+        finish(group, count, 0, p.outputs, first, places, run, worker);
+        worker.checkpoint(count * places * p.outputs * terms / 8);
       }
     });
   }
