@@ -21,6 +21,8 @@ struct TapRow {
   /// out[y][x] = the fma chain from +0 over the elements that a place meets, times factors[9], + 0 (+ *bias, where
   /// there is one). Columns without an element count as 0. Null where no instruction loads under a mask.
   void (*nine)(const Planes& planes, const void* factors, const void* x, const void* bias, void* out);
+  /// Whether there is no infinity and no NaN.
+  bool (*finite)(int64_t n, const void* data);
   /// dst[i * dst_row + j] = src[i * src_row + j * step] for i < rows, j < n.
   void (*bring)(int64_t rows, int64_t n, const void* src, int64_t src_row, int64_t step, void* dst, int64_t dst_row);
   /// dst[i * dst_row + j * step] = src[i * src_row + j] + 0 (+ *bias, where there is one).

@@ -124,6 +124,23 @@ struct Taps {
   static constexpr decltype(TapRow::nine) nine = nullptr;
 #endif
 
+  /// Products with 0 are 0, or NaN, which stays in a sum.
+  static bool finite(int64_t n, const void* data) {
+    constexpr int kSums = 4;
+    const T* const x = static_cast<const T*>(data);
+    Vector<T> sums[kSums] = {};
+    int64_t i = 0;
+    for (; i + kSums * kE <= n; i += kSums * kE) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kSums; ++v) sums[v] = fma<T>(load(x + i + v * kE), Vector<T>{}, sums[v]);
+    }
+    for (int v = 1; v < kSums; ++v) sums[0] += sums[v];
+    T sum = 0;
+    for (int j = 0; j < kE; ++j) sum += sums[0][j];
+    for (; i < n; ++i) sum += x[i] * T(0);
+    return sum == T(0);
+  }
+
   static void bring(int64_t rows, int64_t n, const void* src, int64_t src_row, int64_t step, void* dst,
                     int64_t dst_row) {
     const T* x = static_cast<const T*>(src);
@@ -194,7 +211,7 @@ struct Taps {
     }
   }
 
-  static constexpr TapRow row() { return {kCType<T>, kE, chain, nine, bring, finish}; }
+  static constexpr TapRow row() { return {kCType<T>, kE, chain, nine, finite, bring, finish}; }
 };
 
 }  // namespace accel::ACCEL_ISA
