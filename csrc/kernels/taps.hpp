@@ -145,17 +145,21 @@ struct Taps {
                     int64_t dst_row) {
     const T* x = static_cast<const T*>(src);
     T* y = static_cast<T*>(dst);
-    const int64_t whole = n / kE * kE;
     for (int64_t i = 0; i < rows; ++i, x += src_row, y += dst_row) {
       if (step == 1) {
         for_parts(n, [&](auto part, int64_t j) { part.store(y + j, part.load(x + j)); });
       } else if (step == 2) {
-        for (int64_t j = 0; j < whole; j += kE) store(y + j, every_second(x + 2 * j, std::make_index_sequence<kE>{}));
-        for (int64_t j = whole; j < n; ++j) y[j] = x[2 * j];
+        const auto some = [&](int64_t j) { store(y + j, every_second(x + 2 * j, std::make_index_sequence<kE>{})); };
+        for (int64_t j = 0; j + kE < n; j += kE) some(j);
+        n < kE ? bring_each(n, x, step, y) : some(n - kE);
       } else {
-        for (int64_t j = 0; j < n; ++j) y[j] = x[j * step];
+        bring_each(n, x, step, y);
       }
     }
+  }
+
+  ACCEL_LANES void bring_each(int64_t n, const T* x, int64_t step, T* y) {
+    for (int64_t j = 0; j < n; ++j) y[j] = x[j * step];
   }
 
   /// A vector of Bytes at elements of any alignment.

@@ -146,14 +146,17 @@ def test_a_packed_weight_and_an_activation_give_the_same_bits(name):
 def test_a_large_packed_weight():
     """Of several panels of outputs, pieces of terms and chunks; not finite, so that padding is to be skipped."""
     x, weight = drawn(2, 70, 6, 5, dtype="float32"), drawn(75, 70, 3, 3, dtype="float32")
-    for threads in (1, 2):
-        with accel.config(num_threads=threads):
-            for its in (weight, np.where(weight > 2.5, np.float32(np.inf), weight)):
-                got = nn.conv2d(x, nn.PackedWeight(its), padding=1)
-                assert got.tobytes() == nn.conv2d(x, its, padding=1).tobytes()
     params = Convolution((1, 1), (1, 1), (1, 1), (1, 1), (1, 1))
-    want = convolve(x[:1, None], weight[None], None, params)[:, 0]
-    assert nn.conv2d(x[:1], nn.PackedWeight(weight), padding=1).tobytes() == want.tobytes()
+    for its in (weight, np.where(weight > 2.5, np.float32(np.inf), weight)):
+        want = convolve(x[:, None], its[None], None, params)[:, 0]
+        for threads in (1, 2):
+            with accel.config(num_threads=threads):
+                assert nn.conv2d(x, its, padding=1).tobytes() == want.tobytes()
+                packed = nn.PackedWeight(its)
+                assert nn.conv2d(x, packed, padding=1).tobytes() == want.tobytes()
+                assert nn.conv2d(x[:1], packed, padding=1).tobytes() == want[:1].tobytes()
+                activated = nn.conv2d(x, packed, padding=1, activation="silu")
+                assert activated.tobytes() == nn.silu(want).tobytes()
 
 
 @st.composite
@@ -195,6 +198,20 @@ def test_blocks_of_windows_of_nine(isa, shape):
     for threads in (1, 2):
         with accel.config(device="cpu", cpu_isa=isa, num_threads=threads):
             assert nn.conv2d(x, weight, padding=1, groups=shape[1]).tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("isa", native().isas())
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_rows_of_several_vectors(isa, stride, groups):
+    """Of lengths that no vector divides, with a part of one behind the last whole one."""
+    for length in (35, 83, 150):
+        x, weight = drawn(1, 3, 11, length, dtype="float32"), drawn(6, 3 // groups, 5, 5, dtype="float32")
+        params = Convolution((stride, stride), (2, 2), (2, 2), (1, 1), (1, 1))
+        with accel.config(device="cpu", cpu_isa=isa):
+            got = nn.conv2d(x, weight, stride=stride, padding=2, groups=groups)
+        by_group = x.reshape(1, groups, -1, 11, length), weight.reshape(groups, -1, 3 // groups, 5, 5)
+        assert got.tobytes() == convolve(*by_group, None, params).tobytes()
 
 
 GEOMETRIES = {
