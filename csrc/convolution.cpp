@@ -32,7 +32,7 @@ namespace {
 
 constexpr double kThreadWork = 1 << 22;   // multiply-adds that are worth a thread
 constexpr double kTaskWork = 1 << 24;     // multiply-adds of a task at least, where there are many
-constexpr int64_t kSumBytes = 256 << 10;  // sums of a task, in L2
+constexpr int64_t kSumBytes = 512 << 10;  // sums of a task, in L2
 constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
 constexpr int64_t kPackTerms = 64;         // terms of all outputs that are packed at a time, where these lie together
@@ -533,6 +533,7 @@ struct Convolver {
     const int64_t wanted = tasks_of(work, kTaskWork, threads);
     while (tasks_with() < wanted && width > 2) width = (width + 1) / 2;
     while (tasks_with() < wanted && rows > 4 * mr) rows = parts_of(rows, 2 * mr) * mr;
+    width = parts_of(parts_of(columns, nr), parts_of(columns, width * nr));  // as many for each
     const int64_t across = parts_of(columns, width * nr), down = parts_of(p.outputs, rows);
     const int64_t run = even();
     const int64_t blocks = p.groups * down * across, tasks = std::min(blocks, std::max(wanted, int64_t{1}));
