@@ -21,6 +21,7 @@
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "contract.hpp"
@@ -31,13 +32,14 @@ namespace {
 
 constexpr double kThreadWork = 1 << 22;   // multiply-adds that are worth a thread
 constexpr double kTaskWork = 1 << 24;     // multiply-adds of a task at least, where there are many
-constexpr int64_t kSumBytes = 256 << 10;  // sums of a task, in L2
+constexpr int64_t kSumBytes = 512 << 10;  // sums of a task, in L2
 constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
 constexpr int64_t kPackTerms = 64;         // terms of all outputs that are packed at a time, where these lie together
 constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
 constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
 constexpr int64_t kPlaneTerms = 64;
+constexpr int64_t kNineRows = 16;  // of a block at least: two more are read than are made
 constexpr int64_t kFinish = 4096;  // results of planes that an epilogue takes at a time, in L1
 constexpr int64_t kMostStride = 4;
 
@@ -76,6 +78,8 @@ struct Convolver {
   const int64_t terms = positions * p.channels;
   const int64_t panels = parts_of(p.outputs, row.mr);  // of a group's rows
 
+  const bool leaves = leaves_out();
+
   /// Whether some place meets no element at some kernel position.
   bool leaves_out() const {
     for (int a = 0; a < kSpatial; ++a) {
@@ -100,26 +104,30 @@ struct Convolver {
     return position / p.kernel[2] / p.kernel[1] * p.weight[3] + k1 * p.weight[4] + k2 * p.weight[5];
   }
 
-  /// Whether an output's weight lies channel by channel without gaps.
-  bool neighbours() const {
-    return p.weight[2] == positions && (p.kernel[2] == 1 || p.weight[5] == 1) &&
+  /// Whether an output's weight lies channel by channel without gaps, position beside position.
+  bool by_position() const {
+    return positions > 1 && p.weight[2] == positions && (p.kernel[2] == 1 || p.weight[5] == 1) &&
            (p.kernel[1] == 1 || p.weight[4] == p.kernel[2]) &&
            (p.kernel[0] == 1 || p.weight[3] == p.kernel[1] * p.kernel[2]);
   }
 
-  /// Packs such rows a block of channels at a time: in the order in which they lie, then position by position.
-  void pack_neighbours(const T* from, int64_t valid, T* to) const {
+  /// Packs such rows a block of channels at a time: in the order in which they lie, then position by position. Returns
+  /// whether all are finite, or need not be.
+  bool pack_neighbours(const T* from, int64_t valid, T* to) const {
+    bool finite = true;
     const int64_t mr = row.mr, block = std::clamp<int64_t>(kPackTile / positions, 1, p.channels);
     T* const tile = static_cast<T*>(scratch(ScratchUse::kPackB, block * positions * mr * int64_t{sizeof(T)}));
     for (int64_t c = 0; c < p.channels; c += block) {
       const int64_t some = std::min(block, p.channels - c);
       pack_rows(some * positions, valid, from + c * positions, p.weight[1], 1, tile);
+      finite = finite && (!leaves || taps.finite(some * positions * mr, tile));
       for (int64_t q = 0; q < positions; ++q) {
         const T* src = tile + q * mr;
         T* dst = to + (q * p.channels + c) * mr;
         for (int64_t j = 0; j < some; ++j, src += positions * mr, dst += mr) copy(mr, src, dst);
       }
     }
+    return finite;
   }
 
   /// n elements, of 16 bytes at least in all.
@@ -129,33 +137,22 @@ struct Convolver {
     std::memcpy(dst + n - kBlock, src + n - kBlock, 16);
   }
 
-  static bool finite(const T* data, int64_t n) {
-    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-    constexpr Bits kExponent = sizeof(T) == 4 ? Bits{0x7f800000} : static_cast<Bits>(0x7ff0000000000000);
-    Bits bad = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      Bits bits;
-      std::memcpy(&bits, data + i, sizeof(T));
-      bad |= (bits & kExponent) == kExponent;
-    }
-    return bad == 0;
-  }
-
-  /// Packs terms [begin, end) of a panel of a group's weight; returns whether all of its elements are finite.
+  /// Packs terms [begin, end) of a panel of a group's weight, all of them where positions lie side by side; returns
+  /// whether all of its elements are finite, or need not be.
   bool pack_weight(int64_t group, int64_t panel, int64_t begin, int64_t end, T* to) const {
     const int64_t first = panel * row.mr, valid = std::min<int64_t>(row.mr, p.outputs - first);
     const T* from = weight + group * p.weight[0] + first * p.weight[1];
-    if (positions > 1 && neighbours()) {
-      pack_neighbours(from, valid, to);
-    } else {
-      for (int64_t k = begin; k < end;) {
-        const int64_t position = k / p.channels, c = k % p.channels;
-        const int64_t some = std::min({int64_t{kKC}, p.channels - c, end - k});
-        pack_rows(some, valid, from + of_weight(position) + c * p.weight[2], p.weight[1], p.weight[2], to + k * row.mr);
-        k += some;
-      }
+    if (by_position()) return pack_neighbours(from, valid, to);
+    bool finite = true;
+    for (int64_t k = begin; k < end;) {
+      const int64_t position = k / p.channels, c = k % p.channels;
+      const int64_t some = std::min({int64_t{kKC}, p.channels - c, end - k});
+      pack_rows(some, valid, from + of_weight(position) + c * p.weight[2], p.weight[1], p.weight[2], to);
+      finite = finite && (!leaves || taps.finite(some * row.mr, to));
+      to += some * row.mr;
+      k += some;
     }
-    return finite(to + begin * row.mr, (end - begin) * row.mr);
+    return finite;
   }
 
   /// The runs of places [first, first + count).
@@ -226,9 +223,10 @@ struct Convolver {
       find_spans(runs, at, spans);
       if (count < width) add_span(spans, {count, width - count, kNowhere}, step);
       for (const Span& span : spans) {
-        for (int64_t done = 0; done < span.length;) {
-          const int64_t column = span.column + done, j = column % nr, length = std::min(nr - j, span.length - done);
-          T* const dst = to + (column / nr * (end - begin) + k - begin) * nr + j;
+        int64_t panel = span.column / nr, j = span.column % nr;
+        for (int64_t done = 0; done < span.length; ++panel, j = 0) {
+          const int64_t length = std::min(nr - j, span.length - done);
+          T* const dst = to + (panel * (end - begin) + k - begin) * nr + j;
           if (span.from == kNowhere) {
             for (int64_t c = 0; c < some; ++c) std::fill_n(dst + c * nr, length, T{0});
           } else {
@@ -261,14 +259,8 @@ struct Convolver {
         }
       } else {
         for (int64_t i = 0; i < rows; ++i) {
-          const T* its = sums + i * ld + done;
-          T* o = there + i * p.out[2];
-          const T more = beside ? beside[i * p.bias[1]] : T{0};
-          if (p.out[5] == 1) {
-            for (int64_t j = 0; j < length; ++j) o[j] = (its[j] + T{0}) + more;
-          } else {
-            for (int64_t j = 0; j < length; ++j) o[j * p.out[5]] = (its[j] + T{0}) + more;
-          }
+          taps.finish(1, length, sums + i * ld + done, 0, beside ? beside + i * p.bias[1] : nullptr,
+                      there + i * p.out[2], 0, p.out[5]);
         }
       }
       done += length;
@@ -348,7 +340,9 @@ struct Convolver {
     }
   }
 
-  void block(int64_t group, int64_t first, int64_t rows, int64_t begin, int64_t count, const T* factors,
+  /// factors: the group's packed weight, or null, where each part of it is packed when it is met; then returns what
+  /// pack_weight does.
+  bool block(int64_t group, int64_t first, int64_t rows, int64_t begin, int64_t count, const T* factors,
              Worker& worker) const {
     const int64_t nr = row.nr, mr = row.mr, tiles = parts_of(count, nr), ld = tiles * nr;
     const int64_t high = parts_of(rows, mr) * mr;
@@ -358,12 +352,16 @@ struct Convolver {
     const std::vector<Run> runs = find_runs(begin, count);
     std::vector<Span> spans;
     const T* const from = x + group * p.x[1];
+    T* const part = factors ? nullptr : static_cast<T*>(scratch(ScratchUse::kPackA, kKC * mr * int64_t{sizeof(T)}));
+    bool finite = true;
     int64_t start = 0;
     do {
       const int64_t end = std::min<int64_t>(start + kKC, terms), length = end - start;
       pack_windows(from, runs, count, start, end, spans, windows);
       for (int64_t i = 0; i < rows; i += mr) {
-        const T* a = factors + ((first + i) / mr * terms + start) * mr;
+        const int64_t panel = (first + i) / mr;
+        const T* const a = factors ? factors + (panel * terms + start) * mr : part;
+        if (!factors && !pack_weight(group, panel, start, end, part)) finite = false;
         T* const here = sums + (kept == mr ? 0 : i) * ld;
         if (terms == 0) std::fill_n(here, mr * ld, T{0});
         for (int64_t tile = 0; tile < tiles && length > 0; ++tile) {
@@ -374,6 +372,7 @@ struct Convolver {
       }
       start = end;
     } while (start < terms);
+    return finite;
   }
 
   /// Whether the terms are few, and a plane is cut into few phases by the strides.
@@ -442,50 +441,82 @@ struct Convolver {
     }
   }
 
+  /// Whether windows are of 3 x 3 elements and neighbours lie beside each other.
+  bool of_nine() const {
+    return taps.nine && p.channels == 1 && p.kernel[1] == 3 && p.kernel[2] == 3 && p.stride[1] == 1 &&
+           p.stride[2] == 1 && p.dilation[1] == 1 && p.dilation[2] == 1 && p.x[5] == 1 && p.out[5] == 1;
+  }
+
+  /// Then output rows [begin, end) of planes of `count` groups. factors: terms of each output.
+  void planes_of_nine(int64_t entry, int64_t group, int64_t count, int64_t begin, int64_t end, const T* factors) const {
+    const Planes planes{count,
+                        p.x[1],
+                        p.out[1],
+                        p.outputs * terms,
+                        p.bias[0],
+                        {end - begin, p.places[2]},
+                        {p.lengths[1], p.lengths[2]},
+                        {p.low[1] - begin, p.low[2]},
+                        p.x[4],
+                        p.out[4]};
+    for (int64_t i = 0; i < p.outputs; ++i) {
+      taps.nine(planes, factors + (group * p.outputs + i) * terms, x + entry * p.x[0] + group * p.x[1],
+                bias ? bias + group * p.bias[0] + i * p.bias[1] : nullptr,
+                out + entry * p.out[0] + group * p.out[1] + i * p.out[2] + begin * p.out[4]);
+    }
+  }
+
   void run_planes(int threads, Interrupt& interrupt) const {
     const double work = static_cast<double>(p.groups) * static_cast<double>(p.outputs) * static_cast<double>(columns) *
                         static_cast<double>(terms);
     threads = worthwhile(work, kThreadWork / 8, threads);
     T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, p.groups * p.outputs * terms * int64_t{sizeof(T)}));
+    std::vector<int64_t> offsets;
+    for (int64_t position = 0; position < positions; ++position) {
+      for (int64_t c = 0; c < p.channels; ++c) offsets.push_back(of_weight(position) + c * p.weight[2]);
+    }
     T* to = factors;
     for (int64_t group = 0; group < p.groups; ++group) {
       for (int64_t i = 0; i < p.outputs; ++i) {
         const T* from = weight + group * p.weight[0] + i * p.weight[1];
-        for (int64_t position = 0; position < positions; ++position) {
-          const T* here = from + of_weight(position);
-          for (int64_t c = 0; c < p.channels; ++c) *to++ = here[c * p.weight[2]];
-        }
+        for (const int64_t at : offsets) *to++ = from[at];
       }
     }
-    const bool skips = !finite(factors, to - factors) && leaves_out();
+    const bool skips = leaves && !taps.finite(to - factors, factors);
     const int64_t row_bytes = Phases(p, 1).pitch * p.stride[1] * p.stride[2] * p.channels * int64_t{sizeof(T)};
     const int64_t high = std::clamp<int64_t>(kPlaneBytes / row_bytes, 1, p.places[1]);
+    const bool nine = !skips && of_nine() && high >= std::min(kNineRows, p.places[1]);
     const int64_t blocks = parts_of(p.places[1], high), planes = p.batch * p.groups, parts = planes * blocks;
     const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork / 64, threads));
     const Phases phases(p, high);
     const int64_t run = even();
+    const int64_t most = nine && blocks > 1 ? 1 : std::max<int64_t>(1, kFinish / (high * p.places[2] * p.outputs));
     parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
       const int64_t room = phases.size + 2 * taps.vector;  // the last vector reads beyond
       T* const padded = static_cast<T*>(scratch(ScratchUse::kPackB, room * int64_t{sizeof(T)}));
-      int64_t block = -1, stored = 0;  // stored: groups of a block of rows that the epilogue is still to come for
-      for (int64_t i = parts * task / tasks; i < parts * (task + 1) / tasks; ++i) {
-        const int64_t plane_of = i % planes, group = plane_of % p.groups, entry = plane_of / p.groups;
-        if (i / planes != block) std::fill_n(padded, room, T{0});  // planes of the same rows have the same zeros
-        block = i / planes;
+      int64_t block = -1;
+      const int64_t stop = parts * (task + 1) / tasks;
+      for (int64_t i = parts * task / tasks, count; i < stop; i += count) {
+        // Windows of nine read on where the last block ended.
+        const int64_t at = nine ? i / blocks : i % planes, group = at % p.groups, entry = at / p.groups;
+        const int64_t last = std::exchange(block, nine ? i % blocks : i / planes);
+        if (!nine && block != last) std::fill_n(padded, room, T{0});  // planes of the same rows have the same zeros
+        count = std::min({most, p.groups - group, stop - i});
         const int64_t begin = block * high, end = std::min(begin + high, p.places[1]);
-        if (skips) {
-          skipping(group, 0, p.outputs, entry * area + begin * p.places[2], (end - begin) * p.places[2], worker);
+        const int64_t first = entry * area + begin * p.places[2], places = (end - begin) * p.places[2];
+        if (nine) {
+          planes_of_nine(entry, group, count, begin, end, factors);
         } else {
-          plane(entry, group, begin, end, factors + group * p.outputs * terms, phases, padded);
+          for (int64_t g = group; g < group + count; ++g) {
+            if (skips) {
+              skipping(g, 0, p.outputs, first, places, worker);
+            } else {
+              plane(entry, g, begin, end, factors + g * p.outputs * terms, phases, padded);
+            }
+          }
         }
-        ++stored;
-        if (stored * (end - begin) * p.places[2] * p.outputs >= kFinish || group + 1 == p.groups ||
-            i + 1 == parts * (task + 1) / tasks) {
-          finish(group + 1 - stored, stored, 0, p.outputs, entry * area + begin * p.places[2],
-                 (end - begin) * p.places[2], run, worker);
-          stored = 0;
-        }
-        worker.checkpoint((end - begin) * p.places[2] * p.outputs * terms / 8);
+        finish(group, count, 0, p.outputs, first, places, run, worker);
+        worker.checkpoint(count * places * p.outputs * terms / 8);
       }
     });
   }
@@ -495,24 +526,6 @@ struct Convolver {
                         static_cast<double>(std::max<int64_t>(terms, 1));
     threads = worthwhile(work, kThreadWork, threads);
     const int64_t mr = row.mr, nr = row.nr, size = terms * mr, all = p.groups * panels;
-    T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, std::max<int64_t>(all * size, 1) * sizeof(T)));
-    std::atomic<bool> finite{true};
-    const bool together = p.weight[1] == 1 && p.outputs > mr && !(positions > 1 && neighbours());
-    const int64_t piece = together ? kPackTerms : std::max<int64_t>(terms, 1);
-    const int64_t pieces = parts_of(std::max<int64_t>(terms, 1), piece), packs = all * pieces;
-    const int64_t packers =
-        std::min(packs, tasks_of(static_cast<double>(all) * static_cast<double>(size), 1 << 16, threads));
-    parallel_for(packers, threads, interrupt, [&](int64_t task, Worker& worker) {
-      for (int64_t i = packs * task / packers; i < packs * (task + 1) / packers; ++i) {
-        const int64_t panel = i % panels, group = i / panels / pieces, begin = i / panels % pieces * piece;
-        T* const to = factors + (group * panels + panel) * size;
-        if (!pack_weight(group, panel, begin, std::min(begin + piece, terms), to)) {
-          finite.store(false, std::memory_order_relaxed);
-        }
-        worker.checkpoint(std::min(piece, terms) * mr);
-      }
-    });
-    const bool skips = !finite.load() && leaves_out();
     int64_t rows = std::min(p.outputs, std::max(mr, kRowBytes / int64_t{sizeof(T)} / nr / mr * mr));
     int64_t width = std::clamp(kSumBytes / int64_t{sizeof(T)} / rows / nr, int64_t{2}, kMostPanels);
     width = std::min(width, parts_of(columns, nr));
@@ -520,21 +533,48 @@ struct Convolver {
     const int64_t wanted = tasks_of(work, kTaskWork, threads);
     while (tasks_with() < wanted && width > 2) width = (width + 1) / 2;
     while (tasks_with() < wanted && rows > 4 * mr) rows = parts_of(rows, 2 * mr) * mr;
+    width = parts_of(parts_of(columns, nr), parts_of(columns, width * nr));  // as many for each
     const int64_t across = parts_of(columns, width * nr), down = parts_of(p.outputs, rows);
     const int64_t run = even();
     const int64_t blocks = p.groups * down * across, tasks = std::min(blocks, std::max(wanted, int64_t{1}));
-    parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
-      for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
-        const int64_t group = i / across / down, first = i / across % down * rows, begin = i % across * width * nr;
-        const int64_t high = std::min(rows, p.outputs - first), wide = std::min(width * nr, columns - begin);
-        if (skips) {
-          skipping(group, first, high, begin, wide, worker);
-        } else {
-          block(group, first, high, begin, wide, factors + group * panels * size, worker);
+    std::atomic<bool> finite{true};
+    const auto multiply = [&](const T* factors, bool skips) {
+      parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {
+        for (int64_t i = blocks * task / tasks; i < blocks * (task + 1) / tasks; ++i) {
+          const int64_t group = i / across / down, first = i / across % down * rows, begin = i % across * width * nr;
+          const int64_t high = std::min(rows, p.outputs - first), wide = std::min(width * nr, columns - begin);
+          const T* const its = factors ? factors + group * panels * size : nullptr;
+          if (skips) {
+            skipping(group, first, high, begin, wide, worker);
+          } else if (!block(group, first, high, begin, wide, its, worker)) {
+            finite.store(false, std::memory_order_relaxed);
+          }
+          finish(group, 1, first, high, begin, wide, run, worker);
         }
-        finish(group, 1, first, high, begin, wide, run, worker);
+      });
+    };
+    if (across == 1 && !by_position()) {  // no part of the weight is met twice
+      multiply(nullptr, false);
+      if (!finite) multiply(nullptr, true);
+      return;
+    }
+    T* const factors = static_cast<T*>(scratch(ScratchUse::kPackA, std::max<int64_t>(all * size, 1) * sizeof(T)));
+    const bool together = p.weight[1] == 1 && p.outputs > mr && !by_position();
+    const int64_t piece = together ? kPackTerms : std::max<int64_t>(terms, 1);
+    const int64_t pieces = parts_of(std::max<int64_t>(terms, 1), piece), packs = all * pieces;
+    const int64_t packers =
+        std::min(packs, tasks_of(static_cast<double>(all) * static_cast<double>(size), 1 << 16, threads));
+    parallel_for(packers, threads, interrupt, [&](int64_t task, Worker& worker) {
+      for (int64_t i = packs * task / packers; i < packs * (task + 1) / packers; ++i) {
+        const int64_t panel = i % panels, group = i / panels / pieces, begin = i / panels % pieces * piece;
+        T* const to = factors + (group * panels + panel) * size + begin * mr;
+        if (!pack_weight(group, panel, begin, std::min(begin + piece, terms), to)) {
+          finite.store(false, std::memory_order_relaxed);
+        }
+        worker.checkpoint(std::min(piece, terms) * mr);
       }
     });
+    multiply(factors, !finite);
   }
 };
 

@@ -113,10 +113,22 @@ struct PanelColumns {
   static constexpr bool kMinima = kCodes == Codes::kUint8 || kCodes == Codes::kUint4;
   static constexpr bool kWhole = kCodes == Codes::kFloat;
   static constexpr int kE = kElements<float>, kSteps = kHalves ? 2 : 1;
-  static constexpr float kUnits = 8388608;  // floats from here on are whole: their low bits count units
+  static constexpr float kUnits = 8388608;                  // floats from here on are whole: their low bits count units
+  static constexpr int kPasses = kPanel / (kVectors * kE);  // over the codes of a chunk
+  static constexpr int kAhead = 32;                         // rows of codes that one pass asks for ahead
   const QuantizedChunk& x;
   const int at;
+  const char* next;  // codes that are asked for, less those of kPasses * kSteps steps for each that was made
   Vector<float> scale[kVectors], shift[kVectors];
+
+  /// Of several passes each asks for a part of the next chunk's codes, so that memory is read at an even rate.
+  ACCEL_LANES const char* ahead(const QuantizedChunk& x, int at) {
+    const int64_t rows = (x.end - x.begin) / kSteps;
+    const int64_t part =
+        kPasses == 1 ? kAhead
+                     : rows + rows / kPasses * (at / (kVectors * kE)) + x.begin / kSteps - x.begin / kSteps / kPasses;
+    return static_cast<const char*>(x.codes) + part * kPanel;
+  }
 
   /// Returns whether scales have the factor of units already, which those near infinity do not take.
   ACCEL_LANES bool begin(PanelColumns& self, int64_t group) {
@@ -139,17 +151,29 @@ struct PanelColumns {
     return scaled;
   }
 
-  /// The weight of a code, which is an element's lowest bits; above are zeros, or, of float codes, anything.
+  /// kUnits and a code, whose low half counts where kLow.
+  template <bool kLow>
+  ACCEL_LANES Vector<float> units(Vector<uint32_t> code) {
+#if defined(__AVX512F__)
+    const __m512i mask = _mm512_set1_epi32(15), exponent = _mm512_set1_epi32(0x4b000000);
+    if constexpr (kLow) return (Vector<float>)_mm512_ternarylogic_epi32((__m512i)code, mask, exponent, 0xea);
+#endif
+    return (Vector<float>)((kLow ? code & 15u : code) | 0x4b000000u);
+  }
+
+  /// The weight of a code, which is an element's lowest bits, of kLow four; above are zeros, or, of float codes and
+  /// where kLow, anything.
+  template <bool kLow = false>
   ACCEL_LANES Vector<float> weight(const PanelColumns& self, int v, Vector<uint32_t> code) {
     if constexpr (kCodes == Codes::kE2m1) {
       return half_byte_floats(code) * self.scale[v];
     } else if constexpr (kMinima) {
-      return fma<float>((Vector<float>)(code | 0x4b000000u) - kUnits, self.scale[v], self.shift[v]);
+      return fma<float>(units<kLow>(code) - kUnits, self.scale[v], self.shift[v]);
     } else if constexpr (kCodes == Codes::kInt8) {
       // The sign bit changes places with 128: all codes count from 0 then.
       return ((Vector<float>)(code ^ 0x4b000080u) - self.shift[v]) * self.scale[v];
     } else {
-      return ((Vector<float>)(code | 0x4b000000u) - self.shift[v]) * self.scale[v];
+      return (units<kLow>(code) - self.shift[v]) * self.scale[v];
     }
   }
 
@@ -170,7 +194,7 @@ struct PanelColumns {
         }
         const Vector<uint32_t> codes = wide_bytes<uint32_t>(p);
         if constexpr (kHalves) {
-          weights[0][v] = weight(self, v, kFloats ? codes : codes & 15u);
+          weights[0][v] = weight<true>(self, v, codes);
           weights[1][v] = weight(self, v, codes >> 4);
         } else if constexpr (!kFloats) {
           weights[0][v] = weight(self, v, codes);
@@ -235,13 +259,11 @@ static constexpr int quantized_vectors() {
 template <bool kScaled, int kRows, class Columns, int kVectors>
 ACCEL_LANES void add_products(const Columns& columns, const float* a, int64_t k, int64_t stop,
                               Vector<float> (&sums)[kRows][kVectors]) {
-  constexpr int kSteps = Columns::kSteps, kAhead = 32;  // bytes of a column that codes are asked for ahead
+  constexpr int kSteps = Columns::kSteps;
   for (; k < stop; k += kSteps) {
     Vector<float> weights[kSteps][kVectors];
-    if constexpr (!Columns::kWhole) {  // a page's end stops what the CPU fetches ahead by itself
-      const uintptr_t next = reinterpret_cast<uintptr_t>(columns.x.codes) + (k / kSteps + kAhead) * kPanel;
-      __builtin_prefetch(reinterpret_cast<const void*>(next), 0, 3);
-    }
+    // A page's end stops what the CPU fetches ahead by itself.
+    if constexpr (!Columns::kWhole) fetch(columns.next, k / kSteps / Columns::kPasses * kPanel);
     Columns::template read<kScaled>(columns, k, weights);
 #pragma GCC unroll 2
     for (int s = 0; s < kSteps; ++s) {
@@ -260,7 +282,7 @@ static void quantized_multiply(const QuantizedChunk& x) {
   constexpr int kVectors = quantized_vectors<kRows>(), kE = kElements<float>;
   using Columns = PanelColumns<kCodes, kVectors>;
   for (int at = 0; at < kPanel; at += kVectors * kE) {
-    Columns columns{x, at, {}, {}};
+    Columns columns{x, at, Columns::ahead(x, at), {}, {}};
     Vector<float> sums[kRows][kVectors] = {};
     int64_t k = x.begin, stop = x.stop;
     for (int64_t group = 0; k < x.end; ++group, k = stop, stop += x.group) {
@@ -287,7 +309,7 @@ static void quantized_widen(const QuantizedChunk& x, float* out) {
   using Columns = PanelColumns<kCodes, 1>;
   constexpr int kSteps = Columns::kSteps;
   for (int at = 0; at < kPanel; at += kElements<float>) {
-    Columns columns{x, at, {}, {}};
+    Columns columns{x, at, nullptr, {}, {}};
     int64_t k = x.begin, stop = x.stop;
     for (int64_t group = 0; k < x.end; ++group, stop += x.group) {
       if (stop > x.end) stop = x.end;

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import accel
 from accel import nn
+from accel.backends.cpu import native
 from accel.ops.parameters import Convolution
 from accel.ops.primitive.convolution import convolution, convolve
 
@@ -143,14 +146,72 @@ def test_a_packed_weight_and_an_activation_give_the_same_bits(name):
 def test_a_large_packed_weight():
     """Of several panels of outputs, pieces of terms and chunks; not finite, so that padding is to be skipped."""
     x, weight = drawn(2, 70, 6, 5, dtype="float32"), drawn(75, 70, 3, 3, dtype="float32")
-    for threads in (1, 2):
-        with accel.config(num_threads=threads):
-            for its in (weight, np.where(weight > 2.5, np.float32(np.inf), weight)):
-                got = nn.conv2d(x, nn.PackedWeight(its), padding=1)
-                assert got.tobytes() == nn.conv2d(x, its, padding=1).tobytes()
     params = Convolution((1, 1), (1, 1), (1, 1), (1, 1), (1, 1))
-    want = convolve(x[:1, None], weight[None], None, params)[:, 0]
-    assert nn.conv2d(x[:1], nn.PackedWeight(weight), padding=1).tobytes() == want.tobytes()
+    for its in (weight, np.where(weight > 2.5, np.float32(np.inf), weight)):
+        want = convolve(x[:, None], its[None], None, params)[:, 0]
+        for threads in (1, 2):
+            with accel.config(num_threads=threads):
+                assert nn.conv2d(x, its, padding=1).tobytes() == want.tobytes()
+                packed = nn.PackedWeight(its)
+                assert nn.conv2d(x, packed, padding=1).tobytes() == want.tobytes()
+                assert nn.conv2d(x[:1], packed, padding=1).tobytes() == want[:1].tobytes()
+                activated = nn.conv2d(x, packed, padding=1, activation="silu")
+                assert activated.tobytes() == nn.silu(want).tobytes()
+
+
+@st.composite
+def planes_of_nine(draw):
+    """Operands of windows of 3 x 3 elements of one channel, as parts of arrays of NaN, and the parameters."""
+    number = lambda low, high: draw(st.integers(low, high))  # noqa: E731
+    dtype = draw(st.sampled_from(["float32", "float64"]))
+    low, high = ((number(-2, 4), number(-2, 4)) for _ in range(2))
+    lengths = tuple(number(max(1, 3 - b - a), 40) for a, b in zip(low, high, strict=True))
+    batch, groups, outputs = number(1, 3), number(1, 5), number(1, 2)
+    outer = np.full((batch, groups, 1, lengths[0] + 2, lengths[1] + number(0, 9) + 2), np.nan, dtype)
+    x = outer[..., 1:-1, 1 : 1 + lengths[1]]
+    x[...] = drawn(*x.shape)
+    if draw(st.booleans()):
+        x = x[..., ::-1, :]
+    weight, bias = drawn(groups, outputs, 1, 3, 3, dtype=dtype), drawn(groups, outputs, dtype=dtype)
+    if draw(st.integers(0, 5)) == 0:
+        weight[-1, -1, 0, number(0, 2), number(0, 2)] = np.inf
+    params = Convolution((1, 1), low, high, (1, 1), (1, 1))
+    return x, weight, bias if draw(st.booleans()) else None, params
+
+
+@pytest.mark.parametrize("isa", native().isas())
+@given(planes_of_nine(), st.integers(1, 2))
+def test_windows_of_nine(isa, operands, threads):
+    x, weight, bias, params = operands
+    with accel.config(device="cpu", cpu_isa=isa, num_threads=threads):
+        got = convolution(x, weight, bias, params.stride, params.low, params.high, (1, 1), (1, 1))
+    assert got.tobytes() == convolve(x, weight, bias, params).tobytes()
+
+
+@pytest.mark.parametrize("isa", native().isas())
+@pytest.mark.parametrize("shape", [(1, 1, 90, 130), (2, 3, 20, 700), (1, 90, 7, 7)])
+def test_blocks_of_windows_of_nine(isa, shape):
+    """Planes of more than one block of rows, rows that are too long for one, and more planes than a run has."""
+    x, weight = drawn(*shape, dtype="float32"), drawn(shape[1], 1, 3, 3, dtype="float32")
+    params = Convolution((1, 1), (1, 1), (1, 1), (1, 1), (1, 1))
+    want = convolve(x[:, :, None], weight[:, None], None, params)[:, :, 0]
+    for threads in (1, 2):
+        with accel.config(device="cpu", cpu_isa=isa, num_threads=threads):
+            assert nn.conv2d(x, weight, padding=1, groups=shape[1]).tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("isa", native().isas())
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_rows_of_several_vectors(isa, stride, groups):
+    """Of lengths that no vector divides, with a part of one behind the last whole one."""
+    for length in (35, 83, 150):
+        x, weight = drawn(1, 3, 11, length, dtype="float32"), drawn(6, 3 // groups, 5, 5, dtype="float32")
+        params = Convolution((stride, stride), (2, 2), (2, 2), (1, 1), (1, 1))
+        with accel.config(device="cpu", cpu_isa=isa):
+            got = nn.conv2d(x, weight, stride=stride, padding=2, groups=groups)
+        by_group = x.reshape(1, groups, -1, 11, length), weight.reshape(groups, -1, 3 // groups, 5, 5)
+        assert got.tobytes() == convolve(*by_group, None, params).tobytes()
 
 
 GEOMETRIES = {
