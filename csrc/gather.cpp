@@ -5,22 +5,21 @@
 #include <stdexcept>
 #include <string>
 
-#include "isa.hpp"
 #include "isas.hpp"
 
 namespace accel {
 
-ACCEL_IN_EACH_ISA(bool all_positions(const int64_t* index, int64_t n, int64_t length, int64_t* positions))
+ACCEL_IN_EACH_ISA(extern const SelectKernels kSelects[4])
 
 namespace {
 
 constexpr int64_t kBlock = 512;              // elements whose offsets are worked out together, in L1
-constexpr int64_t kLook = 64;                // positions that are looked at together, in registers
 constexpr int64_t kRun = 1 << 15;            // elements of a row with one index that are copied between two checkpoints
 constexpr int64_t kGrain = 1 << 15;          // elements of a task
 constexpr double kThreadElements = 1 << 17;  // elements that are worth a thread
 constexpr int64_t kAheadBytes = 1 << 12;     // how far before its copy a row is asked for
 constexpr int64_t kAskedBytes = 1 << 10;     // of a row; what follows, the CPU asks for by itself
+constexpr int64_t kFarBytes = 40 << 20;      // of elements that are read and written, and of positions
 
 /// Operand 0 of `nest` is the output, operand 1 the input, the others are the index arrays.
 struct Call {
@@ -30,13 +29,9 @@ struct Call {
   const int64_t* const* indices;
   char* out;
   bool nothing;  // an indexed axis has no elements, so that none may be read
+  const SelectKernels& kernels;
+  bool far;  // more than the caches hold
 };
-
-/// By the best instructions that the CPU has: only positions are moved, so that no setting changes a result.
-auto best_all_positions() {
-  static const auto best = ACCEL_OF_ISA(supported_isas().front()->isa, all_positions);
-  return best;
-}
 
 /// The position that an index stands for, and whether it is in range; position 0 where it is not.
 inline int64_t position(int64_t index, int64_t length, bool& good) {
@@ -101,18 +96,6 @@ void copy_rows(const Call& call, const RowCursor& cursor, int64_t rows) {
   }
 }
 
-/// Elements at n offsets, eight at a time: half the time of one at a time where they are in L1.
-template <class T>
-inline void pick(int64_t n, T* to, const T* from, const int64_t* offsets) {
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    T some[8];
-    for (int64_t k = 0; k < 8; ++k) some[k] = from[offsets[i + k]];
-    std::memcpy(to + i, some, sizeof some);
-  }
-  for (; i < n; ++i) to[i] = from[offsets[i]];
-}
-
 /// n <= kBlock elements from `column` on of the cursor's row.
 template <class T>
 void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n) {
@@ -137,17 +120,19 @@ void select(const Call& call, const RowCursor& cursor, int64_t column, int64_t n
                               to[i * out_by] = good ? value : T{0};
                             }
                           };
+    const auto kernel = call.far ? call.kernels.far : call.kernels.select;
     int64_t its[kLook];
-    const auto all_in_range = best_all_positions();
-    for (int64_t i = 0; i < n; i += kLook) {
+    for (int64_t i = 0; i < n;) {
+      if (plain) i += kernel(n - i, length, index + i, from, to + i);
       const int64_t end = std::min(n, i + kLook);
-      if (index_step != 1 || !all_in_range(index + i, end - i, length, its)) {
-        plain ? each(i, end, 1, 0, 1, 1) : each(i, end, out_step, in_step, index_step, step);
-      } else if (plain) {
-        pick(end - i, to + i, from, its);
+      if (plain) {
+        each(i, end, 1, 0, 1, 1);  // one of them is out of range
+      } else if (index_step != 1 || !call.kernels.look(index + i, end - i, length, its)) {
+        each(i, end, out_step, in_step, index_step, step);
       } else {
         for (int64_t k = i; k < end; ++k) to[k * out_step] = from[(column + k) * in_step + its[k - i] * step];
       }
+      i = end;
     }
     return;
   }
@@ -199,7 +184,7 @@ void select_columns(const Call& call, const RowCursor& cursor, int64_t rows) {
     const T* from = reinterpret_cast<const T*>(call.in) + cursor.offset(1);
     for (int64_t r = 0; r < rows; ++r, to += out_row, from += in_row) {
       if (every && out_step == 1) {
-        pick(n, to, from, offsets);
+        call.kernels.pick(n, to, from, offsets);
       } else {
         for (int64_t i = 0; i < n; ++i) {
           const T value = from[offsets[i]];  // in bounds also where an index is not: position 0 took its place
@@ -212,7 +197,8 @@ void select_columns(const Call& call, const RowCursor& cursor, int64_t rows) {
 
 /// Tasks are ranges of elements in the order of the nest.
 template <class T>
-void run_all(const Call& call, int64_t elements, int threads, Interrupt& interrupt) {
+void run_all(const Call& call, const StreamKernels& stream, int threads, Interrupt& interrupt) {
+  const int64_t elements = call.problem.elements;
   bool alike = true;
   for (size_t k = 0; k < call.problem.lengths.size(); ++k) alike &= call.nest.inner_stride(2 + k) == 0;
   const int64_t columns = call.nest.inner(), most = alike ? kRun : kBlock;
@@ -246,12 +232,19 @@ void run_all(const Call& call, int64_t elements, int threads, Interrupt& interru
         if (at < end) cursor.next();
       }
     }
+    if (call.far) stream.fence();
   });
 }
 
 }  // namespace
 
-Gather::Gather(int size) : size_(size) {
+Gather::Gather(const KernelTable& table, int size)
+    : size_(size),
+      kernels_(ACCEL_OF_ISA(table.isa, kSelects)[size == 1   ? 0
+                                                 : size == 2 ? 1
+                                                 : size == 4 ? 2
+                                                             : 3]),
+      stream_(table.stream) {
   if (size != 1 && size != 2 && size != 4 && size != 8) {
     throw std::invalid_argument("there are no elements of " + std::to_string(size) + " bytes");
   }
@@ -273,17 +266,18 @@ void Gather::run(const GatherProblem& problem, const char* in, const int64_t* co
                  Interrupt& interrupt) const {
   const int64_t elements = problem.elements;
   if (elements == 0) return;
-  const Call call{problem.nest, problem, in, indices, out, problem.nothing};
+  const bool far = elements * (8 + 2 * size_) > kFarBytes;
+  const Call call{problem.nest, problem, in, indices, out, problem.nothing, kernels_, far};
   threads = worthwhile(static_cast<double>(elements), kThreadElements, threads);
   switch (size_) {
     case 1:
-      return run_all<uint8_t>(call, elements, threads, interrupt);
+      return run_all<uint8_t>(call, stream_, threads, interrupt);
     case 2:
-      return run_all<uint16_t>(call, elements, threads, interrupt);
+      return run_all<uint16_t>(call, stream_, threads, interrupt);
     case 4:
-      return run_all<uint32_t>(call, elements, threads, interrupt);
+      return run_all<uint32_t>(call, stream_, threads, interrupt);
     default:
-      return run_all<uint64_t>(call, elements, threads, interrupt);
+      return run_all<uint64_t>(call, stream_, threads, interrupt);
   }
 }
 

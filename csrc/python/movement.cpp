@@ -203,7 +203,8 @@ void bind_movement(py::module_& m) {
            py::arg("out_strides"), py::arg("in_strides"));
   add_launch(join, &prepare_join, py::arg("threads"));
   py::class_<Gather> gather(m, "Gather", "Elements that index arrays select; 0 where an index is out of range.");
-  gather.def(py::init<int>(), py::arg("size"));
+  gather.def(py::init([](const std::string& isa, int size) { return Gather(find_isa(isa), size); }), py::arg("isa"),
+             py::arg("size"));
   add_launch(gather, &prepare_gather, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("index_strides"), py::arg("lengths"), py::arg("steps"), py::arg("threads"));
   py::class_<Search> search(m, "Search", "Places of values in a sorted vector.");
