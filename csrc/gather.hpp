@@ -44,8 +44,8 @@ class Gather {
 
   int size() const { return size_; }
 
-  /// indices: the int64 elements of each index array.
-  void run(const GatherProblem& problem, const char* in, const int64_t* const* indices, char* out, int threads,
+  /// indices: the int64 elements of each index array. Returns whether all were in range.
+  bool run(const GatherProblem& problem, const char* in, const int64_t* const* indices, char* out, int threads,
            Interrupt& interrupt) const;
 
  private:

@@ -82,7 +82,8 @@ Prepared prepare_gather(py::object kernel, py::handle shape_list, py::handle out
                         char* const* inputs, char* const* outputs, Interrupt& interrupt) {
     const int64_t* indices[kMaxRank];
     for (size_t k = 0; k < problem.lengths.size(); ++k) indices[k] = reinterpret_cast<const int64_t*>(inputs[1 + k]);
-    self.run(problem, inputs[0], indices, outputs[0], threads, interrupt);
+    const bool inside = self.run(problem, inputs[0], indices, outputs[0], threads, interrupt);
+    if (problem.elements > 0) tell_positions(inside);
   };
   return prepared;
 }
