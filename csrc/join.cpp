@@ -109,7 +109,7 @@ void Join::run_lines(char* const* in, char* out, int threads, Interrupt& interru
   const int64_t size = size_of(dtype()), total = ends_.back();
   const double work = static_cast<double>(total + static_cast<int64_t>(lines_.size()) * kLineWork);
   const int used = worthwhile(work, kThreadWork, threads);
-  const bool streams = streams_copy(bytes_, true, used);
+  const bool streams = streams_copy(bytes_, bytes_ / static_cast<int64_t>(2 * lines_.size()), used);
   const int64_t tasks = std::min(total, tasks_of(work, kGrain, used));
   parallel_for(tasks, used, interrupt, [&](int64_t task, Worker& worker) {
     int64_t at = total / tasks * task + std::min(task, total % tasks);
@@ -134,7 +134,9 @@ void Join::run_rows(const Rows& rows, char* const* in, char* out, int threads, I
   const double work = static_cast<double>(count) * static_cast<double>(each);
   const int used = worthwhile(work, kThreadWork, threads);
   const int64_t tasks = std::min(count, tasks_of(work, kGrain, used));
-  const bool streams = streams_copy(bytes_, false, used);
+  int64_t longest = 0;
+  for (const Rows::Member& member : rows.members) longest = std::max(longest, member.n);
+  const bool streams = streams_copy(bytes_, longest * size, used);
   const int outer = rows.nest.rank() - 2;
   const int64_t block = std::max<int64_t>(1, kBlockBytes / (rows.width * size));
   parallel_for(tasks, used, interrupt, [&](int64_t task, Worker& worker) {

@@ -11,10 +11,10 @@
 
 namespace accel {
 
-/// Whether a copy of so many bytes, those read and those written, is stored around the caches: `runs` of some 64 KiB
-/// and more follow each other. Several threads together would wait for memory, where one hardly does.
-constexpr bool streams_copy(int64_t bytes, bool runs, int threads) {
-  return bytes > (runs && threads > 1 ? 40 << 20 : 24 << 20);
+/// Whether a copy of so many bytes, those read and those written, in runs of so many, is stored around the caches.
+/// Several threads together would wait for memory, where one hardly does.
+constexpr bool streams_copy(int64_t bytes, int64_t run, int threads) {
+  return bytes > (run >= 8 << 10 && threads > 1 ? 40 << 20 : 24 << 20);
 }
 
 class Pointwise {

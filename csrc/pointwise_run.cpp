@@ -68,7 +68,8 @@ struct Pointwise::Region {
       if (!sides[k].constant) bytes += elements * sides[k].size;
       in_place |= k > 0 && sides[k].data == sides[0].data;
     }
-    const bool far = program.steps_.empty() ? streams_copy(bytes, true, threads) : bytes > kStreamBytes;
+    const int64_t run = nest.inner() * sides[0].size;
+    const bool far = program.steps_.empty() ? streams_copy(bytes, run, threads) : bytes > kStreamBytes;
     streams = far && !in_place && program.streams();
   }
 
