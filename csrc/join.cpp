@@ -7,12 +7,11 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kGrain = 1 << 16;         // elements of a task, and between checkpoints
-constexpr double kThreadWork = 1 << 18;     // elements that are worth a thread
-constexpr int64_t kLineWork = 64;           // what a line or row costs beside its elements, as so many of them
-constexpr int64_t kBlockBytes = 16 << 10;   // of the output, which members of rows fill in turn
-constexpr int64_t kStreamBytes = 24 << 20;  // of input and output, past which stores go around the caches
-constexpr int64_t kStreamRow = 1 << 10;     // bytes of a row that are worth it
+constexpr int64_t kGrain = 1 << 16;        // elements of a task, and between checkpoints
+constexpr double kThreadWork = 1 << 18;    // elements that are worth a thread
+constexpr int64_t kLineWork = 64;          // what a line or row costs beside its elements, as so many of them
+constexpr int64_t kBlockBytes = 16 << 10;  // of the output, which members of rows fill in turn
+constexpr int64_t kStreamRow = 1 << 10;    // bytes of a row that are worth being stored around the caches
 
 enum class Kind { kLine, kRows, kOther };
 
@@ -39,7 +38,7 @@ bool equal(const Extents& a, const Extents& b, int rank) {
 }  // namespace
 
 Join::Join(const KernelTable& table, DType dtype, std::vector<JoinPart> parts)
-    : copy_(table, {dtype}, {}, dtype), stream_(table.stream), parts_(std::move(parts)) {
+    : copy_(table, {dtype}, {}, dtype), stream_(table.stream), reverse_(table.reverse), parts_(std::move(parts)) {
   int64_t elements = 0;
   for (size_t i = 0; i < parts_.size(); ++i) {
     const int64_t n = parts_[i].shape.product();
@@ -57,7 +56,7 @@ Join::Join(const KernelTable& table, DType dtype, std::vector<JoinPart> parts)
         others_.push_back(i);
     }
   }
-  streams_ = 2 * elements * size_of(dtype) > kStreamBytes;
+  bytes_ = 2 * elements * size_of(dtype);
   for (Rows& rows : rows_) {
     std::sort(rows.members.begin(), rows.members.end(), [this](const Rows::Member& a, const Rows::Member& b) {
       return parts_[a.part].offset < parts_[b.part].offset;
@@ -92,11 +91,13 @@ void Join::add_rows(size_t i) {
   rows_.push_back(std::move(rows));
 }
 
-void Join::copy(char* to, const char* from, int64_t n, int64_t step) const {
+void Join::copy(char* to, const char* from, int64_t n, int64_t step, bool streams) const {
   const int64_t size = size_of(dtype()), bytes = n * size;
-  if (step != 1) {
+  if (step == -1) {
+    reverse_(static_cast<int>(size), n, to, from, streams && bytes >= kStreamRow);
+  } else if (step != 1) {
     gather(static_cast<int>(size), n, to, from, step);
-  } else if (streams_ && bytes >= kStreamRow) {
+  } else if (streams && bytes >= kStreamRow) {
     stream_.copy(static_cast<size_t>(bytes), to, from);
   } else {
     std::memcpy(to, from, static_cast<size_t>(bytes));
@@ -108,6 +109,7 @@ void Join::run_lines(char* const* in, char* out, int threads, Interrupt& interru
   const int64_t size = size_of(dtype()), total = ends_.back();
   const double work = static_cast<double>(total + static_cast<int64_t>(lines_.size()) * kLineWork);
   const int used = worthwhile(work, kThreadWork, threads);
+  const bool streams = streams_copy(bytes_, bytes_ / static_cast<int64_t>(2 * lines_.size()), used);
   const int64_t tasks = std::min(total, tasks_of(work, kGrain, used));
   parallel_for(tasks, used, interrupt, [&](int64_t task, Worker& worker) {
     int64_t at = total / tasks * task + std::min(task, total % tasks);
@@ -117,12 +119,12 @@ void Join::run_lines(char* const* in, char* out, int threads, Interrupt& interru
       const JoinPart& part = parts_[lines_[line]];
       const int64_t first = at - (ends_[line] - part.shape.product()), step = step_of(part);
       const int64_t n = std::min({end - at, ends_[line] - at, kGrain});
-      copy(out + (part.offset + first) * size, in[lines_[line]] + first * step * size, n, step);
+      copy(out + (part.offset + first) * size, in[lines_[line]] + first * step * size, n, step, streams);
       at += n;
       if (at == ends_[line]) ++line;
       worker.checkpoint(n + kLineWork);
     }
-    if (streams_) stream_.fence();
+    if (streams) stream_.fence();
   });
 }
 
@@ -132,6 +134,9 @@ void Join::run_rows(const Rows& rows, char* const* in, char* out, int threads, I
   const double work = static_cast<double>(count) * static_cast<double>(each);
   const int used = worthwhile(work, kThreadWork, threads);
   const int64_t tasks = std::min(count, tasks_of(work, kGrain, used));
+  int64_t longest = 0;
+  for (const Rows::Member& member : rows.members) longest = std::max(longest, member.n);
+  const bool streams = streams_copy(bytes_, longest * size, used);
   const int outer = rows.nest.rank() - 2;
   const int64_t block = std::max<int64_t>(1, kBlockBytes / (rows.width * size));
   parallel_for(tasks, used, interrupt, [&](int64_t task, Worker& worker) {
@@ -146,17 +151,18 @@ void Join::run_rows(const Rows& rows, char* const* in, char* out, int threads, I
         char* to = out + (parts_[member.part].offset + cursor.offset(0)) * size;
         const char* from = in[member.part] + cursor.offset(k + 1) * size;
         const auto bytes = static_cast<size_t>(member.n * size);
-        if (member.step == 1 && !streams_) {
+        if (member.step == 1 && !streams) {
           for (int64_t r = 0; r < run; ++r, to += to_step, from += from_step) std::memcpy(to, from, bytes);
         } else {
-          for (int64_t r = 0; r < run; ++r, to += to_step, from += from_step) copy(to, from, member.n, member.step);
+          for (int64_t r = 0; r < run; ++r, to += to_step, from += from_step)
+            copy(to, from, member.n, member.step, streams);
         }
       }
       cursor.advance(run);
       row += run;
       worker.checkpoint(run * each);
     }
-    if (streams_) stream_.fence();
+    if (streams) stream_.fence();
   });
 }
 

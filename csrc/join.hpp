@@ -44,16 +44,17 @@ class Join {
   void add_rows(size_t part);
   void run_lines(char* const* in, char* out, int threads, Interrupt& interrupt) const;
   void run_rows(const Rows& rows, char* const* in, char* out, int threads, Interrupt& interrupt) const;
-  void copy(char* to, const char* from, int64_t n, int64_t step) const;
+  void copy(char* to, const char* from, int64_t n, int64_t step, bool streams) const;
 
   Pointwise copy_;
   StreamKernels stream_;
+  ReverseKernel reverse_;
   std::vector<JoinPart> parts_;
   std::vector<size_t> lines_;  // parts that are one row
   std::vector<int64_t> ends_;  // of each line, when they are counted through
   std::vector<Rows> rows_;
   std::vector<size_t> others_;  // parts without rows
-  bool streams_;                // the output is stored around the caches
+  int64_t bytes_;               // of inputs and output
 };
 
 }  // namespace accel

@@ -279,6 +279,9 @@ struct StreamKernels {
   void (*fence)();
 };
 
+/// dst[i] = src[-i] for elements of `size` bytes; `streams`: stored around the caches, as by StreamKernels::copy.
+using ReverseKernel = void (*)(int size, int64_t n, void* dst, const void* src, bool streams);
+
 template <class Row>
 struct Rows {
   const Row* data;
@@ -316,6 +319,7 @@ struct KernelTable {
   const MatrixKernels* matrix;      // null without the instructions, or where they are slower than fma
   Rows<ProbeRow> probes;
   StreamKernels stream;
+  ReverseKernel reverse;
   // Two functions in a pass, "subtract exp" for one: the second's first argument is the first's result, and its other
   // ones are the last. "cast" before or after is from or to a 16-bit float, which the dtype is then.
   Rows<FunctionRow> pairs;

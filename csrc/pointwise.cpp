@@ -41,7 +41,11 @@ std::optional<Fused> fused(const KernelTable& table, const std::vector<ProgramSt
 }  // namespace
 
 Pointwise::Pointwise(const KernelTable& table, std::vector<DType> inputs, std::vector<ProgramStep> steps, DType output)
-    : stream_(table.stream), inputs_(std::move(inputs)), spec_(std::move(steps)), output_(output) {
+    : stream_(table.stream),
+      reverse_(table.reverse),
+      inputs_(std::move(inputs)),
+      spec_(std::move(steps)),
+      output_(output) {
   std::vector<DType> dtypes = inputs_;
   std::vector<int> roots(inputs_.size());  // a cast to the same dtype is another name for its argument
   for (size_t v = 0; v < roots.size(); ++v) roots[v] = static_cast<int>(v);

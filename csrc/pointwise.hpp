@@ -11,6 +11,12 @@
 
 namespace accel {
 
+/// Whether a copy of so many bytes, those read and those written, in runs of so many, is stored around the caches.
+/// Several threads together would wait for memory, where one hardly does.
+constexpr bool streams_copy(int64_t bytes, int64_t run, int threads) {
+  return bytes > (run >= 8 << 10 && threads > 1 ? 40 << 20 : 24 << 20);
+}
+
 class Pointwise {
  public:
   /// Throws std::invalid_argument, naming the step, for what the table does not have or what does not fit together.
@@ -47,6 +53,7 @@ class Pointwise {
   void assign_slots();
 
   StreamKernels stream_;
+  ReverseKernel reverse_;
   std::vector<DType> inputs_;
   std::vector<ProgramStep> spec_;
   DType output_;

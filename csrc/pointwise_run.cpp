@@ -49,7 +49,8 @@ struct Pointwise::Region {
   bool by_row;   // a block is a part of one row; else it covers several short ones
   bool streams;  // the output is stored around the caches
 
-  Region(const Pointwise& program, const Extents& shape, const Operand& out, const std::vector<Operand>& in) {
+  Region(const Pointwise& program, const Extents& shape, const Operand& out, const std::vector<Operand>& in,
+         int threads) {
     nest.shape = shape;
     nest.strides.reserve(in.size() + 1);
     sides.reserve(in.size() + 1);
@@ -67,7 +68,9 @@ struct Pointwise::Region {
       if (!sides[k].constant) bytes += elements * sides[k].size;
       in_place |= k > 0 && sides[k].data == sides[0].data;
     }
-    streams = bytes > kStreamBytes && !in_place && program.streams();
+    const int64_t run = nest.inner() * sides[0].size;
+    const bool far = program.steps_.empty() ? streams_copy(bytes, run, threads) : bytes > kStreamBytes;
+    streams = far && !in_place && program.streams();
   }
 
   /// Where an operand's short strides lie along another dimension than the innermost, makes tiles of the two, so that
@@ -199,11 +202,19 @@ class Pointwise::Pass {
     return std::min({cursor_.run(), (end_ - at_) / inner_, kDirect / inner_});
   }
 
+  /// What `gather` does, in reverse by the vectors of the instruction set.
+  void move_rows(int size, int64_t rows, int64_t n, char* dst, const char* src, int64_t apart, int64_t step) const {
+    if (step != -1 || n == 1) return gather(size, rows, n, dst, src, apart, step);
+    for (int64_t r = 0; r < rows; ++r) {
+      program_.reverse_(size, n, dst + r * n * size, src + r * apart * size, region_.streams);
+    }
+  }
+
   int64_t next_copied_rows() {
     const size_t copied = static_cast<size_t>(program_.result_) + 1;
     const int64_t rows = copied_rows();
-    gather(region_.sides[copied].size, rows, inner_, address(0), address(copied),
-           region_.nest.strides[copied][region_.nest.rank() - 2], stride(copied));
+    const int64_t apart = region_.nest.strides[copied][region_.nest.rank() - 2];
+    move_rows(region_.sides[copied].size, rows, inner_, address(0), address(copied), apart, stride(copied));
     cursor_.advance(rows);
     return rows * inner_;
   }
@@ -260,7 +271,7 @@ class Pointwise::Pass {
       if (stride(k) == 1) {
         values_[k - 1] = source;
       } else if (copies) {
-        gather(side.size, n, out, source, stride(k));
+        move_rows(side.size, 1, n, out, source, 0, stride(k));
         values_[k - 1] = out;
       } else {
         values_[k - 1] = slot(k - 1);
@@ -439,7 +450,7 @@ bool Pointwise::run_block(const Extents& shape, const Operand& out, const std::v
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, int threads,
                     Interrupt& interrupt) const {
   if (run_block(shape, out, in, threads)) return;
-  Region region(*this, shape, out, in);
+  Region region(*this, shape, out, in, threads);
   const auto run_one = [&](const Region& part) {
     const double work = static_cast<double>(part.elements) * static_cast<double>(steps_.size() + 1);
     const int used = worthwhile(work, kThreadWork, threads);
@@ -456,7 +467,7 @@ void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<
 }
 
 void Pointwise::run(const Extents& shape, const Operand& out, const std::vector<Operand>& in, Worker& worker) const {
-  const Region region(*this, shape, out, in);
+  const Region region(*this, shape, out, in, 1);
   if (region.elements > 0) Pass(*this, region, 0, region.elements).run(worker);
 }
 

@@ -15,7 +15,9 @@ constexpr int64_t kLanes = kFoldedRows, kBlock = 4096;  // of rule 2
 constexpr int64_t kTile = 64;                           // elements of a row that are summed side by side
 constexpr int64_t kWide = kFoldedColumns;               // the same where a cell has no more rows than lanes
 constexpr int64_t kAhead = 8;                           // rows before a row is added, it is asked for
-constexpr int64_t kAskedBytes = 1 << 14;     // of the next cells' rows that are asked for while one is folded
+constexpr int64_t kAskedRows = 16;           // of the next cells that are asked for while one is folded, at most,
+constexpr int64_t kAskedBytes = 1 << 14;     // and of them
+constexpr int64_t kFound = 128;              // rows at least that are asked for or folded at a time
 constexpr int64_t kLine = 64;                // bytes of a cache line
 constexpr int64_t kPart = 1 << 14;           // elements between two checkpoints
 constexpr int64_t kPiece = 64;               // elements of a row that one task of several moves at least
@@ -255,7 +257,9 @@ struct Rows {
 
 /// Tasks are parts of the sorted order; each has the cells whose first row is in it, and where there is a start, those
 /// before them that have no rows.
-template <class T, class Combine>
+///
+/// kAnywhere: rows have sources, and are found once, when they are asked for.
+template <class T, class Combine, bool kAnywhere>
 void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const ScatterOperands& operands, int threads,
                Interrupt& interrupt) {
   const Source<T> source(p, operands);
@@ -294,14 +298,19 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const S
   // Rows of the next cells, which lie anywhere, so that no CPU foresees them.
   const int64_t bytes = columns * int64_t{sizeof(T)};
   const int64_t ahead =
-      nest.rank() == 1 && value_step == 1 && bytes >= 64 ? std::max<int64_t>(1, kAskedBytes / bytes) : 0;
+      nest.rank() == 1 && value_step == 1 && bytes >= 64 ? std::clamp<int64_t>(kAskedBytes / bytes, 1, kAskedRows) : 0;
   const int64_t asks = std::min(bytes, kAskedBytes);
+  const bool anywhere = kAnywhere && ahead > 0 && columns <= kWide;
+  static_assert(kFound >= kLanes + kAskedRows);
   parallel_for((p.count + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t stop = std::min(p.count, (task + 1) * share);
     int64_t i = task * share, asked = i;
+    // What was asked for, row i at i and at kFound + i modulo kFound: those of a cell follow each other somewhere.
+    const void* found[kAnywhere ? 2 * kFound : 1];
     while (i > 0 && i < stop && cell_at(i) == cell_at(i - 1)) ++i;
     while (i < stop) {
       const int64_t first = i, cell = cell_at(i);
+      while (kAnywhere && i + 8 < p.count && cell_at(i + 8) == cell) i += 8;  // cells ascend
       while (++i < p.count && cell_at(i) == cell) {
       }
       if (start) {
@@ -312,14 +321,24 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const S
       if (!place(p, cell, at)) continue;
       int level = 0;
       for (; (i - first - 1) / size >= kBlock; ++level) size *= kBlock;
-      for (asked = std::max(asked, i); asked < std::min(p.count, i + ahead); ++asked) {
-        const char* const row = reinterpret_cast<const char*>(source.row(place_of(asked)));
+      const bool known = anywhere && i - first <= kLanes;
+      for (asked = std::max(asked, known ? first : i); asked < std::min(p.count, i + ahead); ++asked) {
+        const T* const its = source.row(place_of(asked));
+        const char* const row = reinterpret_cast<const char*>(its);
         int64_t line = 0;
         for (; line + 4 * kLine <= asks; line += 4 * kLine) {
 #pragma GCC unroll 4
           for (int64_t k = 0; k < 4; ++k) __builtin_prefetch(row + line + k * kLine);
         }
         for (; line < asks; line += kLine) __builtin_prefetch(row + line);
+        if (kAnywhere) found[asked % kFound] = found[kFound + asked % kFound] = its ? its : kZeros<T>;
+      }
+      if (known && i - first > 1) {
+        T folded[kWide];
+        folds(i - first, columns, found + first % kFound, folded);
+        keep(columns, out + at, folded, 1);
+        worker.checkpoint((i - first) * columns);
+        continue;
       }
       const int64_t tile = value_step == 1 && i - first <= kLanes ? kWide : kTile;
       along_row(nest, 0, columns, [&](int64_t to, int64_t from, int64_t n) {
@@ -402,7 +421,8 @@ void Scatter::run(const ScatterProblem& problem, const ScatterOperands& operands
   };
   const auto folded = [&](auto type, auto combine) {
     using T = decltype(type);
-    fold_rows<T, decltype(combine)>(problem, nest, folds_, operands, threads, interrupt);
+    const auto fold = operands.sources ? fold_rows<T, decltype(combine), true> : fold_rows<T, decltype(combine), false>;
+    fold(problem, nest, folds_, operands, threads, interrupt);
   };
   const auto by_kind = [&](auto type) {
     using T = decltype(type);

@@ -1,5 +1,6 @@
 #include "take.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "callable.hpp"
@@ -14,6 +15,20 @@ enum TakePart { kTable, kSlow, kDispatcher, kRecorder, kTakeParts };
 enum EntryPart { kSpec, kParams, kLeast, kLength, kInputs, kOut, kEntryParts };
 
 constexpr Py_ssize_t kPositions = 1;  // the number of that argument
+
+/// What kernels told of positions in this thread since it was set to nothing.
+enum class Told { kNothing, kInside, kBeyond };
+thread_local Told told = Told::kNothing;
+
+void tell(bool inside) { told = std::max(told, inside ? Told::kInside : Told::kBeyond); }
+
+/// dispatcher(*args), and what was told during it, by no call within it.
+Ref dispatched(PyObject* dispatcher, PyObject* const* args, size_t count, Told& found) {
+  const Told before = std::exchange(told, Told::kNothing);
+  Ref result(PyObject_Vectorcall(dispatcher, args, count, nullptr));
+  found = std::exchange(told, before);
+  return result;
+}
 
 /// A call's arguments.
 struct Given {
@@ -76,7 +91,8 @@ Ref repeat(const Callable& self, PyObject* entry, const Given& given) {
     return found == Found::kInside || found == Found::kForward;
   };
   // a recorder may not run what it is asked to, and counts what is called
-  const bool looks_first = part(kOut) != Py_None || is_of_host(positions) || is_recorded(self);
+  const bool tells = least == -length || !is_of_host(positions);
+  const bool looks_first = part(kOut) != Py_None || !tells || is_recorded(self);
   if (PyErr_Occurred()) return Ref();
   if (looks_first && !are_inside()) return Ref();
   Ref out = Ref::borrowed(Py_None);
@@ -94,8 +110,10 @@ Ref repeat(const Callable& self, PyObject* entry, const Given& given) {
   }
   if (!inputs) return Ref();
   PyObject* const call[] = {part(kSpec), inputs.get(), part(kParams), out.get()};
-  Ref result(PyObject_Vectorcall(self.parts[kDispatcher], call, 4, nullptr));
-  return !result || looks_first || are_inside() ? std::move(result) : Ref();
+  Told found;
+  Ref result = dispatched(self.parts[kDispatcher], call, 4, found);
+  if (!result || looks_first || found == Told::kInside) return result;
+  return found == Told::kNothing && are_inside() ? std::move(result) : Ref();
 }
 
 PyObject* take_again(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
@@ -141,6 +159,7 @@ PyObject* apart(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyTypeObject* make_take_type() {
+  api.tell_positions = tell;
   return make_callable_type(
       "accel._core.Take",
       "Take(table, slow, dispatcher, recorder): calls whose positions were in range are found by layouts.",

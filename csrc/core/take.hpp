@@ -8,9 +8,9 @@ namespace accel::core {
 /// A callable (array, positions, *arguments) made of (table, slow, dispatcher, recorder), for a function that reads or
 /// writes elements of the array where the positions say:
 ///   table       dict: (layout or argument...) -> (spec, params, least, length, inputs, out): once all positions are
-///               looked at (`look`), none below `least` and all below `length`, the dispatcher is called. On a device
-///               that has to map them it is called first where nothing is given to write to, so that the wait for the
-///               map is the only one.
+///               looked at (`look`), none below `least` and all below `length`, the dispatcher is called. Where nothing
+///               is given to write to it may be called first: a kernel of the CPU tells what it saw of positions that
+///               may be below 0 (`Api::tell_positions`), and a device that has to map them waits once, for the map.
 ///               inputs: (number of an argument, layout, number, layout...), each that array under another layout.
 ///               out: such a pair, whose memory may be written, or None
 ///   slow        called as slow(key, array, positions, *arguments) where the table has no entry, to make it one, and

@@ -9,6 +9,7 @@ namespace accel::ACCEL_ISA {
 void add_memory(KernelTable& table) {
   table.probes = rows(kProbes);
   table.stream = {stream, fence_stream};
+  table.reverse = reverse;
 }
 
 }  // namespace accel::ACCEL_ISA

@@ -128,6 +128,8 @@ PyType_Spec spec = {
 
 }  // namespace
 
+void tell_positions(bool inside) { api->tell_positions(inside); }
+
 PyTypeObject* make_launch_type() {
   // The capsule is in accel._core, which accel has imported before this module.
   api = static_cast<core::Api*>(PyCapsule_Import(core::kApiName, 0));

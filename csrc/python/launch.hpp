@@ -20,6 +20,9 @@ inline constexpr double kBriefWork = 2000;
 /// sizes: bytes of an element of each input, then of each output. Null with an exception set.
 PyObject* make_launch(Runner run, std::vector<int> sizes, size_t outputs, double work);
 
+/// Tells the call whether all positions of a gather were in range.
+void tell_positions(bool inside);
+
 /// Makes the type and finds accel's arrays. Null with an exception set.
 PyTypeObject* make_launch_type();
 

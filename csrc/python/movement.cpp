@@ -82,7 +82,8 @@ Prepared prepare_gather(py::object kernel, py::handle shape_list, py::handle out
                         char* const* inputs, char* const* outputs, Interrupt& interrupt) {
     const int64_t* indices[kMaxRank];
     for (size_t k = 0; k < problem.lengths.size(); ++k) indices[k] = reinterpret_cast<const int64_t*>(inputs[1 + k]);
-    self.run(problem, inputs[0], indices, outputs[0], threads, interrupt);
+    const bool inside = self.run(problem, inputs[0], indices, outputs[0], threads, interrupt);
+    if (problem.elements > 0) tell_positions(inside);
   };
   return prepared;
 }
@@ -203,7 +204,8 @@ void bind_movement(py::module_& m) {
            py::arg("out_strides"), py::arg("in_strides"));
   add_launch(join, &prepare_join, py::arg("threads"));
   py::class_<Gather> gather(m, "Gather", "Elements that index arrays select; 0 where an index is out of range.");
-  gather.def(py::init<int>(), py::arg("size"));
+  gather.def(py::init([](const std::string& isa, int size) { return Gather(find_isa(isa), size); }), py::arg("isa"),
+             py::arg("size"));
   add_launch(gather, &prepare_gather, py::arg("shape"), py::arg("out_strides"), py::arg("in_strides"),
              py::arg("index_strides"), py::arg("lengths"), py::arg("steps"), py::arg("threads"));
   py::class_<Search> search(m, "Search", "Places of values in a sorted vector.");

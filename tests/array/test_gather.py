@@ -265,6 +265,44 @@ def test_positions_in_range_are_told_from_others(n: int) -> None:
     assert _core.within(repeated, 0, 1 << 40) is True
 
 
+CALLS = (
+    ("vector", (7,), (4,), lambda x, i: accel.take(x, i)),
+    ("rows", (7, 3), (4,), lambda x, i: accel.take(x, i, axis=0)),
+    ("one row", (7, 3), (1,), lambda x, i: accel.take(x, i, axis=0)),
+    ("columns", (3, 7), (4,), lambda x, i: accel.take(x, i, axis=1)),
+    ("no element", (7, 0), (4,), lambda x, i: accel.take(x, i, axis=0)),
+    ("along", (3, 7), (3, 4), lambda x, i: accel.take_along_axis(x, i, axis=1)),
+    ("key", (7, 3), (4,), lambda x, i: x[i]),
+    ("complex", (7,), (4,), lambda x, i: accel.take(accel.astype(x, "complex64"), i)),
+)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(("shape", "its", "call"), [c[1:] for c in CALLS], ids=[c[0] for c in CALLS])
+def test_a_call_that_was_made_before_still_sees_a_position_out_of_range(shape, its, call, threads):
+    """The kernel tells the second call of what it saw, and the call after an error is not misled by it."""
+    x, wide = accel.zeros(shape), 40_000 if its == (4,) else 4
+    for columns in (its[-1], wide):
+        good = np.zeros((*its[:-1], columns), np.int64)
+        with accel.config(num_threads=threads):
+            for bad in (None, 7, None, -8, -7, None, 2**63 - 1):
+                index = good.copy()
+                index.reshape(-1)[-1] = 0 if bad is None else bad
+                if bad in (None, -7):
+                    call(x, accel.asarray(index))
+                else:
+                    with pytest.raises(IndexError, match=str(bad)):
+                        call(x, accel.asarray(index))
+
+
+def test_a_number_below_0_is_no_row_of_an_embedding():
+    table = accel.zeros((7, 3))
+    for _ in range(3):
+        accel.nn.embedding(accel.asarray(np.array([6, 0])), table)
+        with pytest.raises(IndexError, match="-1"):
+            accel.nn.embedding(accel.asarray(np.array([6, -1])), table)
+
+
 def test_only_int64_on_the_host_is_looked_at() -> None:
     assert _core.within(accel.asarray(np.zeros(3, np.int32)), 0, 4) is None
     assert _core.within(np.zeros(3, np.int64), 0, 4) is None
