@@ -21,6 +21,7 @@ constexpr int64_t kPart = 1 << 14;         // elements between two questions whe
 constexpr double kThreadWork = 1 << 15;
 constexpr int64_t kShortRows = 1 << 9;        // rows of few elements that are sorted between two such questions
 constexpr int64_t kTogether = 32;             // neighbouring rows that are copied together
+constexpr int64_t kApart = 64;                // bytes between them there: else rows of 4 KiB share a set of the L1
 constexpr int64_t kTogetherBytes = 1 << 20;   // of their elements
 constexpr double kShortThreadWork = 1 << 16;  // their elements that are worth a thread
 
@@ -234,12 +235,14 @@ void sort_rows(DType dtype, bool indices, bool descending, const LongSort* by, i
       if (some == 1) {
         sort_one(from, p.in_step, to, p.out_step);
       } else {
-        const int64_t bytes = p.length * int64_t{sizeof(U)}, out_bytes = count * out_size;
-        char* const rows_in = static_cast<char*>(scratch(ScratchUse::kTile, some * bytes));
-        char* const rows_out = static_cast<char*>(scratch(ScratchUse::kRows, some * out_bytes));
-        gather(sizeof(U), some, p.length, rows_in, from, in_row, p.in_step);
-        for (int64_t r = 0; r < some; ++r) sort_one(rows_in + r * bytes, 1, rows_out + r * out_bytes, 1);
-        scatter(static_cast<int>(out_size), some, count, to, out_row, p.out_step, rows_out);
+        const int64_t pitch = p.length + kApart / int64_t{sizeof(U)}, out_pitch = count + kApart / out_size;
+        char* const rows_in = static_cast<char*>(scratch(ScratchUse::kTile, some * pitch * int64_t{sizeof(U)}));
+        char* const rows_out = static_cast<char*>(scratch(ScratchUse::kRows, some * out_pitch * out_size));
+        gather(sizeof(U), some, p.length, rows_in, pitch, from, in_row, p.in_step);
+        for (int64_t r = 0; r < some; ++r) {
+          sort_one(rows_in + r * pitch * int64_t{sizeof(U)}, 1, rows_out + r * out_pitch * out_size, 1);
+        }
+        scatter(static_cast<int>(out_size), some, count, to, out_row, p.out_step, rows_out, out_pitch);
       }
       for (int64_t r = 0; r < some && row + r + 1 < end; ++r) cursor.next();
     }
