@@ -16,8 +16,13 @@ constexpr int64_t kLong = 1 << 14;  // elements from which fewer passes are wort
 constexpr int kCounted = 16;        // bits of keys that are sorted by their digits whatever else there is
 constexpr int kMostBits = 11;       // of these digits
 constexpr int64_t kFew = 16, kPartly = 4;  // shares of a row whose first elements are found without sorting all
-constexpr int64_t kMost = 1 << 22;         // elements of such a row, which nothing interrupts
-constexpr int64_t kPart = 1 << 14;         // elements between two questions whether to go on
+constexpr int64_t kSpare = 2;              // least keys of blocks for each of them
+constexpr int64_t kBlock = 64;             // elements of such a block where there are
+constexpr int64_t kMostBlocks = 1 << 12;   // and how many more are made for that
+constexpr int64_t kLeastVectors = 4;       // of a row in which they are searched for
+constexpr int64_t kMostPlaces = std::numeric_limits<uint32_t>::max();
+constexpr int64_t kMost = 1 << 22;  // elements of such a row, which nothing interrupts
+constexpr int64_t kPart = 1 << 14;  // elements between two questions whether to go on
 constexpr double kThreadWork = 1 << 15;
 constexpr int64_t kShortRows = 1 << 9;        // rows of few elements that are sorted between two such questions
 constexpr int64_t kTogether = 32;             // neighbouring rows that are copied together
@@ -125,26 +130,36 @@ inline void walk(int64_t n, int64_t step, Each&& each) {
 template <class U>
 constexpr U kSign = static_cast<U>(U{1} << (8 * sizeof(U) - 1));
 
+/// The keys of LongRow and FirstRow.
+template <class U>
+SignedKey signed_key(const Keys<U>& keys) {
+  const U most = static_cast<U>(~kSign<U>);
+  return {static_cast<U>(keys.sign ^ keys.flip ^ kSign<U>), keys.infinity ? most : U{0},
+          keys.infinity ? keys.infinity : most};
+}
+
+/// Keys that are what they are made of.
+template <class U>
+constexpr SignedKey kAsTheyAre{0, 0, static_cast<U>(~kSign<U>)};
+
 Pause pause_of(Worker& worker) {
   return {[](void* its, int64_t work) { static_cast<Worker*>(its)->checkpoint(work); }, &worker};
 }
 
 template <class U>
-void sort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count, const char* in, int64_t in_step,
+void sort_row(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t count, const char* in, int64_t in_step,
               char* out, int64_t out_step, int64_t* counts, Worker& worker) {
   const U* const x = reinterpret_cast<const U*>(in);
   U* const y = reinterpret_cast<U*>(out);
-  if (by && count == n) {
+  if (by.values && count == n) {
     U* const spare = static_cast<U*>(scratch(ScratchUse::kPackB, n * int64_t{sizeof(U)}));
     U* items = nullptr;
     if (in_step != 1 || out_step != 1) items = static_cast<U*>(scratch(ScratchUse::kPackA, n * int64_t{sizeof(U)}));
     if (in_step != 1) {
       for (int64_t i = 0; i < n; ++i) items[i] = x[i * in_step];
     }
-    const U value = static_cast<U>(~kSign<U>);
-    by->run({static_cast<U>(keys.sign ^ keys.flip ^ kSign<U>), keys.infinity ? value : U{0},
-             keys.infinity ? keys.infinity : value, n, in_step == 1 ? x : items, out_step == 1 ? y : items, spare},
-            pause_of(worker));
+    by.values->run({signed_key(keys), n, n, in_step == 1 ? x : items, out_step == 1 ? y : items, spare},
+                   pause_of(worker));
     if (out_step != 1) {
       for (int64_t i = 0; i < n; ++i) y[i * out_step] = items[i];
     }
@@ -156,26 +171,47 @@ void sort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count,
   for (int64_t i = 0; i < count; ++i) y[i * out_step] = keys.bits(made[i]);
 }
 
-/// Where the keys go over less than 2^32, these of 32 bits at most above indices of as many.
+/// Ascending places that the `count` first of n neighbouring elements are among, and how many.
 template <class U>
-void argsort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count, const char* in, int64_t in_step,
-                 char* out, int64_t out_step, int64_t* counts, Worker& worker) {
-  const U* const x = reinterpret_cast<const U*>(in);
-  int64_t* const y = reinterpret_cast<int64_t*>(out);
+int64_t find_first(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t count, const U* x, uint32_t* places,
+                   Worker& worker) {
+  using Signed = std::make_signed_t<U>;
+  const int64_t lanes = by.first->lanes, vectors = n / lanes;
+  const int64_t blocks = std::max({kSpare * count, std::min(n / kBlock, kMostBlocks), kLeastVectors * lanes});
+  const int64_t part = std::max<int64_t>(1, vectors * lanes / blocks), found = (vectors + part - 1) / part * lanes;
+  const auto room = [&](ScratchUse use) { return static_cast<Signed*>(scratch(use, found * int64_t{sizeof(U)})); };
+  Signed *const least = room(ScratchUse::kLanes), *const sorted = room(ScratchUse::kPackA);
+  const Pause pause = pause_of(worker);
+  const FirstRow row{signed_key(keys), n, count, part, x, least};
+  by.first->find_least(row, pause);
+  if (by.values) {
+    by.values->run({kAsTheyAre<U>, found, count, least, sorted, room(ScratchUse::kPackB)}, pause);
+  } else {
+    std::copy(least, least + found, sorted);
+    std::nth_element(sorted, sorted + count - 1, sorted + found);
+  }
+  return by.first->find_places(row, sorted[count - 1], places, pause);
+}
+
+/// Sorts the elements at n places, ascending ones of a row, or at the first n where `places` is null. Where the keys go
+/// over less than 2^32, these of 32 bits at most above places of as many.
+template <class U>
+void argsort_some(const Keys<U>& keys, const RowSorts& by, int64_t n, const uint32_t* places, int64_t count, const U* x,
+                  int64_t in_step, int64_t* y, int64_t out_step, int64_t* counts, Worker& worker) {
   constexpr int kBits = 8 * sizeof(U);
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
-  if (n == 0) return;
-  U low = keys.key(x[0]), high = low, last = low;
+  const auto place = [places](int64_t i) { return places ? static_cast<int64_t>(places[i]) : i; };
+  U low = keys.key(x[place(0) * in_step]), high = low, last = low;
   bool ascending = true;
   for (int64_t i = 1; i < n; ++i) {
-    const U key = keys.key(x[i * in_step]);
+    const U key = keys.key(x[place(i) * in_step]);
     ascending &= last <= key;
     low = std::min(low, key);
     high = std::max(high, key);
     last = key;
   }
   if (ascending) {
-    for (int64_t i = 0; i < count; ++i) y[i * out_step] = i;
+    for (int64_t i = 0; i < count; ++i) y[i * out_step] = place(i);
     return;
   }
   const uint64_t range = static_cast<uint64_t>(high) - low;
@@ -183,25 +219,51 @@ void argsort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t cou
     int bits = 8;
     while (range >> bits) bits += 8;
     const Buffers<uint64_t> row(n);
-    const bool long_sort = by && count == n && bits > kCounted;
+    const bool long_sort = by.items && (bits > kCounted || count < n);
     const uint64_t sign = long_sort ? kSign<uint64_t> : 0;
-    walk(n, in_step, [=, items = row.items](int64_t i, int64_t at) {
-      items[i] = (static_cast<uint64_t>(keys.key(x[at]) - low) << 32 | static_cast<uint64_t>(i)) ^ sign;
-    });
-    if (long_sort) by->run({0, 0, ~sign, n, row.items, row.items, row.other}, pause_of(worker));
+    const auto make = [=, items = row.items](int64_t i, int64_t index, int64_t at) {
+      items[i] = (static_cast<uint64_t>(keys.key(x[at]) - low) << 32 | static_cast<uint64_t>(index)) ^ sign;
+    };
+    if (places) {
+      for (int64_t i = 0; i < n; ++i) make(i, place(i), place(i) * in_step);
+    } else {
+      walk(n, in_step, [=](int64_t i, int64_t at) { make(i, i, at); });
+    }
+    if (long_sort) by.items->run({kAsTheyAre<uint64_t>, n, count, row.items, row.items, row.other}, pause_of(worker));
     const uint64_t* const made =
         long_sort ? row.items : sort_first(row.items, row.other, n, count, 32, 32 + bits, counts, worker);
     for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);
     return;
   }
   const Buffers<Far> row(n);
-  for (int64_t i = 0; i < n; ++i) row.items[i] = {keys.key(x[i * in_step]), static_cast<uint64_t>(i)};
+  for (int64_t i = 0; i < n; ++i) row.items[i] = {keys.key(x[place(i) * in_step]), static_cast<uint64_t>(place(i))};
   const Far* const made = sort_first(row.items, row.other, n, count, 0, kBits, counts, worker);
   for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i].index);
 }
 
 template <class U>
-void sort_rows(DType dtype, bool indices, bool descending, const LongSort* by, int64_t count, const SortProblem& p,
+void argsort_row(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t count, const char* in, int64_t in_step,
+                 char* out, int64_t out_step, int64_t* counts, Worker& worker) {
+  if (n == 0) return;
+  const U* x = reinterpret_cast<const U*>(in);
+  int64_t* const y = reinterpret_cast<int64_t*>(out);
+  if (count > 0 && count * kFew <= n && n >= kLeastVectors * by.first->lanes && n <= kMostPlaces) {
+    if (in_step != 1) {
+      U* const copied = static_cast<U*>(scratch(ScratchUse::kGather, n * int64_t{sizeof(U)}));
+      for (int64_t i = 0; i < n; ++i) copied[i] = x[i * in_step];
+      x = copied;
+      in_step = 1;
+    }
+    uint32_t* const places = static_cast<uint32_t*>(scratch(ScratchUse::kPartials, n * int64_t{sizeof(uint32_t)}));
+    const int64_t found = find_first(keys, by, n, count, x, places, worker);
+    // fewer only where another thread writes to the row
+    if (found >= count) return argsort_some(keys, by, found, places, count, x, 1, y, out_step, counts, worker);
+  }
+  argsort_some(keys, by, n, static_cast<const uint32_t*>(nullptr), count, x, in_step, y, out_step, counts, worker);
+}
+
+template <class U>
+void sort_rows(DType dtype, bool indices, bool descending, const RowSorts& by, int64_t count, const SortProblem& p,
                const char* in, char* out, int threads, Interrupt& interrupt) {
   const Keys<U> keys(dtype, descending);
   const int64_t rows = p.kept.product(), out_size = indices ? 8 : int64_t{sizeof(U)};

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <cstring>
-#include <limits>
 #include <utility>
 
+#include "signed_keys.hpp"
 #include "sort_lanes.hpp"
 #include "sort_network.hpp"
 #include "transpose.hpp"
@@ -15,20 +15,17 @@ namespace accel::ACCEL_ISA {
 
 /// T: the signed integers that are sorted.
 template <class T>
-struct QuickSort {
+struct QuickSort : private SignedKeys<T> {
   using Its = SortLanes<T>;
   using V = typename Its::V;
   using Lanes = typename Its::Lanes;
   static constexpr int kE = Its::kE;
   static constexpr int kStep = 4;        // vectors by which networks differ
   static constexpr int kLeaf = 16 * kE;  // elements that the largest one sorts
-  static constexpr T kMost = std::numeric_limits<T>::max();
+  using SignedKeys<T>::kMost, SignedKeys<T>::key, SignedKeys<T>::bits;
 
   explicit QuickSort(const LongRow& row, const Pause& pause)
-      : turn_(static_cast<T>(row.turn) - V{}),
-        negative_(static_cast<T>(row.negative) - V{}),
-        infinity_(static_cast<T>(row.infinity) - V{}),
-        pause_(pause) {}
+      : SignedKeys<T>(row.key), end_(static_cast<const T*>(row.out) + row.count), pause_(pause) {}
 
   static void run(const LongRow& row, const Pause& pause) {
     const QuickSort its(row, pause);
@@ -50,15 +47,6 @@ struct QuickSort {
   }
 
  private:
-  __attribute__((always_inline)) V key(V bits) const {
-    const V made = bits ^ ((bits < 0) & negative_);
-    return ((bits & kMost) > infinity_ ? kMost - V{} : made) ^ turn_;
-  }
-  __attribute__((always_inline)) V bits(V key) const {
-    key ^= turn_;
-    return key ^ ((key < 0) & negative_);
-  }
-
   template <bool kFirst>
   __attribute__((always_inline)) V read(const T* x) const {
     return kFirst ? key(load(x)) : load(x);
@@ -294,8 +282,8 @@ struct QuickSort {
   }
 
   /// Sorts `from` through `to`, to which it is divided, and `other`, which may be the same memory as `from`; the result
-  /// is in one of the two. depth: the pieces of pieces that may still be taken; what is left then was made so that no
-  /// pivot divides it.
+  /// is in one of the two, but for pieces from `end_` on. depth: the pieces of pieces that may still be taken; what is
+  /// left then was made so that no pivot divides it.
   template <bool kFirst>
   void piece(const T* from, T* to, T* other, int64_t n, bool into_to, int depth) const {
     T* const out = into_to ? to : other;
@@ -317,10 +305,10 @@ struct QuickSort {
     } else {
       piece<false>(to, other, to, low, !into_to, depth - 1);
     }
-    if (low < n) piece<false>(to + low, other + low, to + low, n - low, !into_to, depth - 1);
+    if (low < n && out + low < end_) piece<false>(to + low, other + low, to + low, n - low, !into_to, depth - 1);
   }
 
-  const V turn_, negative_, infinity_;  // of LongRow, in each lane
+  const T* const end_;  // of what is wanted
   const Pause& pause_;
 };
 
