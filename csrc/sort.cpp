@@ -11,10 +11,14 @@ namespace accel {
 
 namespace {
 
-constexpr int64_t kShort = 12;      // elements for each byte up to which comparisons are faster than counting digits
-constexpr int64_t kLong = 1 << 14;  // elements from which fewer passes are worth counts of more digits
-constexpr int kCounted = 16;        // bits of keys that are sorted by their digits whatever else there is
-constexpr int kMostBits = 11;       // of these digits
+constexpr int64_t kShort = 12;        // elements for each byte up to which comparisons are faster than counting digits
+constexpr int64_t kLong = 1 << 14;    // elements from which fewer passes are worth counts of more digits
+constexpr int kCounted = 16;          // bits of keys that are sorted by their digits whatever else there is
+constexpr int kMostBits = 11;         // of these digits
+constexpr int64_t kValues = 1 << 10;  // that keys are counted of
+constexpr int64_t kCountedRow = 1 << 12;   // elements of a row that are worth as many counts
+constexpr int64_t kSamples = 64;           // of its keys, which say whether to count
+constexpr int kTables = 4;                 // of counts, as a count waits for the one before it in the same place
 constexpr int64_t kFew = 16, kPartly = 4;  // shares of a row whose first elements are found without sorting all
 constexpr int64_t kSpare = 2;              // least keys of blocks for each of them
 constexpr int64_t kBlock = 64;             // elements of such a block where there are
@@ -146,11 +150,55 @@ Pause pause_of(Worker& worker) {
   return {[](void* its, int64_t work) { static_cast<Worker*>(its)->checkpoint(work); }, &worker};
 }
 
+/// Sorts a row of keys of few values next to each other by counting each: false where there are others, and nothing is
+/// written.
+template <class U>
+bool sort_by_counts(const Keys<U>& keys, int64_t n, const U* x, int64_t in_step, U* y, int64_t out_step,
+                    Worker& worker) {
+  if (keys.infinity || n < kCountedRow || n > kMostPlaces) return false;  // numbers next to each other are integers
+  U low = keys.key(x[0]), high = low;
+  for (int64_t i = 1; i < kSamples; ++i) {
+    const U key = keys.key(x[n / kSamples * i * in_step]);
+    low = std::min(low, key);
+    high = std::max(high, key);
+  }
+  const uint64_t range = static_cast<uint64_t>(high) - low;
+  if (range >= kValues || (range == 0 && sizeof(U) >= 4)) return false;  // long sorts see one value sooner
+  const uint64_t below = (kValues - 1 - range) / 2;                      // as many values as above them
+  const U base = static_cast<U>(low < below ? 0 : low - below);
+  uint32_t counts[kTables][kValues] = {};
+  for (int64_t begin = 0; begin < n; begin += kPart) {
+    const int64_t stop = std::min(n, begin + kPart);
+    uint64_t others = 0;
+    const auto add = [&, turn = static_cast<U>(keys.sign ^ keys.flip)](int table, U element) {
+      const uint64_t value = static_cast<U>((element ^ turn) - base);
+      others |= value / kValues;
+      ++counts[table][value % kValues];
+    };
+    int64_t i = begin;
+    for (; i + kTables <= stop; i += kTables) {
+      for (int table = 0; table < kTables; ++table) add(table, x[(i + table) * in_step]);
+    }
+    for (; i < stop; ++i) add(0, x[i * in_step]);
+    if (others) return false;
+    worker.checkpoint(stop - begin);
+  }
+  for (int64_t value = 0; value < kValues; ++value) {
+    int64_t count = 0;
+    for (const auto& table : counts) count += table[value];
+    const U bits = keys.bits(static_cast<U>(base + value));
+    for (int64_t i = 0; i < count; ++i) y[i * out_step] = bits;
+    y += count * out_step;
+  }
+  return true;
+}
+
 template <class U>
 void sort_row(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t count, const char* in, int64_t in_step,
               char* out, int64_t out_step, int64_t* counts, Worker& worker) {
   const U* const x = reinterpret_cast<const U*>(in);
   U* const y = reinterpret_cast<U*>(out);
+  if (count == n && sort_by_counts(keys, n, x, in_step, y, out_step, worker)) return;
   if (by.values && count == n) {
     U* const spare = static_cast<U*>(scratch(ScratchUse::kPackB, n * int64_t{sizeof(U)}));
     U* items = nullptr;

@@ -68,6 +68,23 @@ def test_any_length(n, seed, most, dtype):
     assert agrees(np.random.default_rng(seed).integers(0, most, n).astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("n", [4095, 4096, 20001])
+def test_integers_of_few_values(dtype, n):
+    """Long rows of up to 1024 values next to each other, wherever these are, are counted; one other value anywhere,
+    next to them or far, is seen."""
+    info, rng = np.iinfo(dtype), np.random.default_rng(n)
+    for spread in (0, 1, 200, 1022, 1023, 1024):
+        spread = min(spread, info.max - info.min)
+        for first in {info.min, max(info.min, -spread // 2), info.max - spread}:
+            x = (rng.integers(0, spread + 1, n).astype(object) + first).astype(dtype)
+            assert agrees(x), (spread, first)
+            for other in (first - 1, first + 1024, first + spread - 1024, first + spread + 1, info.min, info.max):
+                if info.min <= other <= info.max:
+                    x[rng.integers(n)] = other
+                    assert agrees(x), (spread, first, other)
+
+
 @pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
 def test_every_length(dtype):
     """Of one and two leaves of whole and of partly filled vectors."""
