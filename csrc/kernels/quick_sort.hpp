@@ -54,12 +54,6 @@ struct QuickSort : private SignedKeys<T> {
 
   // The networks.
 
-  template <int kN, size_t... P>
-  ACCEL_LANES void columns(V (&v)[kN], std::index_sequence<P...>) {
-    constexpr Network<kN> kPairs;
-    (Its::order(v[kPairs.low[P]], v[kPairs.high[P]]), ...);
-  }
-
   /// Columns of kWidth and of kWidth more, one after the other in order, to 2 kWidth of them: each element of the first
   /// against that of the second from its end, then halves of halves, of columns and at last of rows.
   template <int kWidth, int kN>
@@ -151,7 +145,7 @@ struct QuickSort : private SignedKeys<T> {
 #pragma GCC unroll 4
     for (int i = kSure; i < kN; ++i) v[i] = Its::load_first(x + i * kE, n - i * kE, kMost - V{});
     constexpr Network<kN> kPairs;
-    columns(v, std::make_index_sequence<kPairs.count>{});
+    Network<kN>::columns(v, std::make_index_sequence<kPairs.count>{});
     merge<1>(v);
     merge<2>(v);
     if constexpr (kE >= 8) merge<4>(v);
