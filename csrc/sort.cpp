@@ -5,89 +5,27 @@
 #include <limits>
 #include <vector>
 
+#include "sort_counts.hpp"
 #include "sort_keys.hpp"
 
 namespace accel {
 
 namespace {
 
-constexpr int64_t kShort = 12;        // elements for each byte up to which comparisons are faster than counting digits
-constexpr int64_t kLong = 1 << 14;    // elements from which fewer passes are worth counts of more digits
-constexpr int kCounted = 16;          // bits of keys that are sorted by their digits whatever else there is
-constexpr int kMostBits = 11;         // of these digits
-constexpr int64_t kValues = 1 << 10;  // that keys are counted of
-constexpr int64_t kCountedRow = 1 << 12;   // elements of a row that are worth as many counts
-constexpr int64_t kSamples = 64;           // of its keys, which say whether to count
-constexpr int kTables = 4;                 // of counts, as a count waits for the one before it in the same place
+constexpr int64_t kShort = 12;  // elements for each byte up to which comparisons are faster than counting digits
+constexpr int kCounted = 16;    // bits of keys that are sorted by their digits whatever else there is
 constexpr int64_t kFew = 16, kPartly = 4;  // shares of a row whose first elements are found without sorting all
+constexpr int64_t kMost = 1 << 22;         // elements of such a row, which nothing interrupts
 constexpr int64_t kSpare = 2;              // least keys of blocks for each of them
 constexpr int64_t kBlock = 64;             // elements of such a block where there are
 constexpr int64_t kMostBlocks = 1 << 12;   // and how many more are made for that
 constexpr int64_t kLeastVectors = 4;       // of a row in which they are searched for
-constexpr int64_t kMostPlaces = std::numeric_limits<uint32_t>::max();
-constexpr int64_t kMost = 1 << 22;  // elements of such a row, which nothing interrupts
-constexpr int64_t kPart = 1 << 14;  // elements between two questions whether to go on
 constexpr double kThreadWork = 1 << 15;
-constexpr int64_t kShortRows = 1 << 9;        // rows of few elements that are sorted between two such questions
+constexpr int64_t kShortRows = 1 << 9;        // rows of few elements between two questions whether to go on
 constexpr int64_t kTogether = 32;             // neighbouring rows that are copied together
 constexpr int64_t kApart = 64;                // bytes between them there: else rows of 4 KiB share a set of the L1
 constexpr int64_t kTogetherBytes = 1 << 20;   // of their elements
 constexpr double kShortThreadWork = 1 << 16;  // their elements that are worth a thread
-
-/// A key and where it comes from.
-struct Far {
-  uint64_t key, index;
-  bool operator<(const Far& other) const { return key != other.key ? key < other.key : index < other.index; }
-};
-
-inline uint64_t key_of(const Far& item) { return item.key; }
-template <class U>
-inline U key_of(U item) {
-  return item;
-}
-
-/// How keys of so many bits, of n items, are taken apart: in bytes, or in as few digits of one width as may be.
-struct Digits {
-  Digits(int64_t n, int bits)
-      : count((bits + (n < kLong ? 7 : kMostBits - 1)) / (n < kLong ? 8 : kMostBits)),
-        width((bits + count - 1) / count),
-        values(1 << width) {}
-  int count, width, values;
-};
-
-/// Sorts n items by the digits of their keys from bit `first` to bit `end`, above which they are equal, stable; either
-/// of the two buffers has the result. counts: for as many numbers as all digits have values.
-template <class Item>
-Item* radix_sort(Item* items, Item* other, int64_t n, int first, int end, int64_t* counts, Worker& worker) {
-  const Digits digits(n, end - first);
-  const auto digit = [&](auto key, int shift) { return static_cast<int>(key >> shift) & (digits.values - 1); };
-  std::fill(counts, counts + digits.count * digits.values, 0);
-  for (int64_t begin = 0; begin < n; begin += kPart) {
-    const int64_t stop = std::min(n, begin + kPart);
-    for (int64_t i = begin; i < stop; ++i) {
-      const auto key = key_of(items[i]);
-      for (int d = 0; d < digits.count; ++d) ++counts[d * digits.values + digit(key, first + d * digits.width)];
-    }
-    worker.checkpoint((stop - begin) * digits.count);
-  }
-  for (int d = 0; d < digits.count; ++d) {
-    int64_t* const places = counts + d * digits.values;
-    const int shift = first + d * digits.width;
-    if (places[digit(key_of(items[0]), shift)] == n) continue;  // the digit is constant
-    for (int64_t v = 0, at = 0; v < digits.values; ++v) {
-      const int64_t count = places[v];
-      places[v] = at;
-      at += count;
-    }
-    for (int64_t begin = 0; begin < n; begin += kPart) {
-      const int64_t stop = std::min(n, begin + kPart);
-      for (int64_t i = begin; i < stop; ++i) other[places[digit(key_of(items[i]), shift)]++] = items[i];
-      worker.checkpoint(2 * (stop - begin));
-    }
-    std::swap(items, other);
-  }
-  return items;
-}
 
 /// Items have no equals, or equals that cannot be told apart: any sort of few is stable.
 template <class Item>
@@ -148,49 +86,6 @@ constexpr SignedKey kAsTheyAre{0, 0, static_cast<U>(~kSign<U>)};
 
 Pause pause_of(Worker& worker) {
   return {[](void* its, int64_t work) { static_cast<Worker*>(its)->checkpoint(work); }, &worker};
-}
-
-/// Sorts a row of keys of few values next to each other by counting each: false where there are others, and nothing is
-/// written.
-template <class U>
-bool sort_by_counts(const Keys<U>& keys, int64_t n, const U* x, int64_t in_step, U* y, int64_t out_step,
-                    Worker& worker) {
-  if (keys.infinity || n < kCountedRow || n > kMostPlaces) return false;  // numbers next to each other are integers
-  U low = keys.key(x[0]), high = low;
-  for (int64_t i = 1; i < kSamples; ++i) {
-    const U key = keys.key(x[n / kSamples * i * in_step]);
-    low = std::min(low, key);
-    high = std::max(high, key);
-  }
-  const uint64_t range = static_cast<uint64_t>(high) - low;
-  if (range >= kValues || (range == 0 && sizeof(U) >= 4)) return false;  // long sorts see one value sooner
-  const uint64_t below = (kValues - 1 - range) / 2;                      // as many values as above them
-  const U base = static_cast<U>(low < below ? 0 : low - below);
-  uint32_t counts[kTables][kValues] = {};
-  for (int64_t begin = 0; begin < n; begin += kPart) {
-    const int64_t stop = std::min(n, begin + kPart);
-    uint64_t others = 0;
-    const auto add = [&, turn = static_cast<U>(keys.sign ^ keys.flip)](int table, U element) {
-      const uint64_t value = static_cast<U>((element ^ turn) - base);
-      others |= value / kValues;
-      ++counts[table][value % kValues];
-    };
-    int64_t i = begin;
-    for (; i + kTables <= stop; i += kTables) {
-      for (int table = 0; table < kTables; ++table) add(table, x[(i + table) * in_step]);
-    }
-    for (; i < stop; ++i) add(0, x[i * in_step]);
-    if (others) return false;
-    worker.checkpoint(stop - begin);
-  }
-  for (int64_t value = 0; value < kValues; ++value) {
-    int64_t count = 0;
-    for (const auto& table : counts) count += table[value];
-    const U bits = keys.bits(static_cast<U>(base + value));
-    for (int64_t i = 0; i < count; ++i) y[i * out_step] = bits;
-    y += count * out_step;
-  }
-  return true;
 }
 
 template <class U>
@@ -295,7 +190,7 @@ void argsort_row(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t cou
   if (n == 0) return;
   const U* x = reinterpret_cast<const U*>(in);
   int64_t* const y = reinterpret_cast<int64_t*>(out);
-  if (count > 0 && count * kFew <= n && n >= kLeastVectors * by.first->lanes && n <= kMostPlaces) {
+  if (count > 0 && count * kFew <= n && n >= kLeastVectors * by.first->lanes && n <= kMostSortPlaces) {
     if (in_step != 1) {
       U* const copied = static_cast<U*>(scratch(ScratchUse::kGather, n * int64_t{sizeof(U)}));
       for (int64_t i = 0; i < n; ++i) copied[i] = x[i * in_step];
@@ -317,7 +212,7 @@ void sort_rows(DType dtype, bool indices, bool descending, const RowSorts& by, i
   const int64_t rows = p.kept.product(), out_size = indices ? 8 : int64_t{sizeof(U)};
   const double work = static_cast<double>(rows) * static_cast<double>(p.length);
   threads = worthwhile(work, kThreadWork, threads);
-  const int64_t tasks = std::min(rows, tasks_of(work, kPart, threads));
+  const int64_t tasks = std::min(rows, tasks_of(work, kSortPart, threads));
   // a nest's rows are those of its last axis: one of length 1 makes each position of `kept` a row
   Nest nest{p.kept, {p.in_kept, p.out_kept}};
   nest.shape.append(1);
@@ -386,7 +281,7 @@ void Sort::run_short(const SortProblem& problem, const char* in, char* out, int 
   threads = worthwhile(work, kShortThreadWork, threads);
   // A task is some of the neighbouring rows; those of one vector are together.
   const int64_t parts = std::max<int64_t>(1, (inner + kShortRows - 1) / kShortRows), pieces = rows / inner * parts;
-  const int64_t tasks = std::min(pieces, tasks_of(work, kPart, threads)), share = (pieces + tasks - 1) / tasks;
+  const int64_t tasks = std::min(pieces, tasks_of(work, kSortPart, threads)), share = (pieces + tasks - 1) / tasks;
   parallel_for((pieces + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t end = std::min(pieces, (task + 1) * share);
     RowCursor cursor(nest, task * share / parts);
