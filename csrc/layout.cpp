@@ -299,27 +299,30 @@ void scatter_pairs(int size, int64_t rows, int64_t n, void* dst, int64_t row_str
   });
 }
 
-void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64_t row_stride, int64_t stride) {
+void gather(int size, int64_t rows, int64_t n, void* dst, int64_t pitch, const void* src, int64_t row_stride,
+            int64_t stride) {
   with_size(size, [&](auto zero) {
     using T = decltype(zero);
     T* const out = static_cast<T*>(dst);
     const T* const x = static_cast<const T*>(src);
-    if (row_stride == 1 && stride == 0 && n == 2) return repeat_twice(rows, out, x);
-    if (row_stride == 1 && stride != 1 && rows > 1 && n > 1) return transpose(rows, n, out, n, x, stride);
-    if (row_stride == n * stride) return gather_row(rows * n, out, x, stride);
-    if (row_stride == 0 && rows > 1 && n > 0) return repeat_row(rows, n, out, x, stride);
-    for (int64_t r = 0; r < rows; ++r) gather_row(n, out + r * n, x + r * row_stride, stride);
+    const bool dense = pitch == n;
+    if (dense && row_stride == 1 && stride == 0 && n == 2) return repeat_twice(rows, out, x);
+    if (row_stride == 1 && stride != 1 && rows > 1 && n > 1) return transpose(rows, n, out, pitch, x, stride);
+    if (dense && row_stride == n * stride) return gather_row(rows * n, out, x, stride);
+    if (dense && row_stride == 0 && rows > 1 && n > 0) return repeat_row(rows, n, out, x, stride);
+    for (int64_t r = 0; r < rows; ++r) gather_row(n, out + r * pitch, x + r * row_stride, stride);
   });
 }
 
-void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, int64_t stride, const void* src) {
+void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, int64_t stride, const void* src,
+             int64_t pitch) {
   with_size(size, [&](auto zero) {
     using T = decltype(zero);
     T* const out = static_cast<T*>(dst);
     const T* const x = static_cast<const T*>(src);
-    if (row_stride == 1 && rows > 1 && n > 1) return transpose(n, rows, out, stride, x, n);
-    if (row_stride == n * stride) return scatter_row(rows * n, out, stride, x);
-    for (int64_t r = 0; r < rows; ++r) scatter_row(n, out + r * row_stride, stride, x + r * n);
+    if (row_stride == 1 && rows > 1 && n > 1) return transpose(n, rows, out, stride, x, pitch);
+    if (pitch == n && row_stride == n * stride) return scatter_row(rows * n, out, stride, x);
+    for (int64_t r = 0; r < rows; ++r) scatter_row(n, out + r * row_stride, stride, x + r * pitch);
   });
 }
 

@@ -84,10 +84,20 @@ class RowCursor {
   std::vector<int64_t> offsets_;
 };
 
-/// dst[r * n + i] = src[r * row_stride + i * stride] for elements of `size` bytes.
-void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64_t row_stride, int64_t stride);
-/// dst[r * row_stride + i * stride] = src[r * n + i].
-void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, int64_t stride, const void* src);
+/// dst[r * pitch + i] = src[r * row_stride + i * stride] for elements of `size` bytes.
+void gather(int size, int64_t rows, int64_t n, void* dst, int64_t pitch, const void* src, int64_t row_stride,
+            int64_t stride);
+/// dst[r * row_stride + i * stride] = src[r * pitch + i].
+void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, int64_t stride, const void* src,
+             int64_t pitch);
+
+/// The same with a pitch of n.
+inline void gather(int size, int64_t rows, int64_t n, void* dst, const void* src, int64_t row_stride, int64_t stride) {
+  gather(size, rows, n, dst, n, src, row_stride, stride);
+}
+inline void scatter(int size, int64_t rows, int64_t n, void* dst, int64_t row_stride, int64_t stride, const void* src) {
+  scatter(size, rows, n, dst, row_stride, stride, src, n);
+}
 
 /// The same for one row.
 inline void gather(int size, int64_t n, void* dst, const void* src, int64_t stride) {

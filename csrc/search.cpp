@@ -112,6 +112,8 @@ inline bool all_false(const uint8_t* mask) {
   return any == 0;
 }
 
+constexpr uint64_t kAllTrue = 0x0101010101010101;  // eight booleans
+
 /// The places of true elements among n <= kLocal, counted from `first`; how many there are.
 int64_t places(const uint8_t* mask, int64_t n, int64_t step, int64_t first, int64_t* found) {
   int64_t k = 0, i = 0;
@@ -122,6 +124,11 @@ int64_t places(const uint8_t* mask, int64_t n, int64_t step, int64_t first, int6
       if (word == 0) {
         for (; i + 72 <= n && all_false(mask + i + 8); i += 64) {
         }
+        continue;
+      }
+      if (word == kAllTrue) {
+        for (int64_t j = 0; j < 8; ++j) found[k + j] = first + i + j;
+        k += 8;
         continue;
       }
       for (int64_t j = i; j < i + 8; ++j) {
@@ -202,7 +209,11 @@ void Compact::run(const CompactProblem& p, const uint8_t* mask, const int64_t* b
       const int64_t some = std::min(kLocal, first + n - at);
       const int64_t all = places(mask + at * p.step, some, p.step, at, found);
       const int64_t kept = to < 0 || to > p.count ? 0 : std::min(all, p.count - to);
-      for (int64_t k = 0; k < kept; ++k) out[(to + k) * p.out_step] = found[k];
+      if (p.out_step == 1) {
+        std::copy(found, found + kept, out + to);
+      } else {
+        for (int64_t k = 0; k < kept; ++k) out[(to + k) * p.out_step] = found[k];
+      }
       worker.checkpoint(some);
       to += kept;
     }

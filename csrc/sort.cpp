@@ -5,79 +5,27 @@
 #include <limits>
 #include <vector>
 
+#include "sort_counts.hpp"
 #include "sort_keys.hpp"
 
 namespace accel {
 
 namespace {
 
-constexpr int64_t kShort = 12;      // elements for each byte up to which comparisons are faster than counting digits
-constexpr int64_t kLong = 1 << 14;  // elements from which fewer passes are worth counts of more digits
-constexpr int kCounted = 16;        // bits of keys that are sorted by their digits whatever else there is
-constexpr int kMostBits = 11;       // of these digits
+constexpr int64_t kShort = 12;  // elements for each byte up to which comparisons are faster than counting digits
+constexpr int kCounted = 16;    // bits of keys that are sorted by their digits whatever else there is
 constexpr int64_t kFew = 16, kPartly = 4;  // shares of a row whose first elements are found without sorting all
 constexpr int64_t kMost = 1 << 22;         // elements of such a row, which nothing interrupts
-constexpr int64_t kPart = 1 << 14;         // elements between two questions whether to go on
+constexpr int64_t kSpare = 2;              // least keys of blocks for each of them
+constexpr int64_t kBlock = 64;             // elements of such a block where there are
+constexpr int64_t kMostBlocks = 1 << 12;   // and how many more are made for that
+constexpr int64_t kLeastVectors = 4;       // of a row in which they are searched for
 constexpr double kThreadWork = 1 << 15;
-constexpr int64_t kShortRows = 1 << 9;        // rows of few elements that are sorted between two such questions
+constexpr int64_t kShortRows = 1 << 9;        // rows of few elements between two questions whether to go on
 constexpr int64_t kTogether = 32;             // neighbouring rows that are copied together
+constexpr int64_t kApart = 64;                // bytes between them there: else rows of 4 KiB share a set of the L1
 constexpr int64_t kTogetherBytes = 1 << 20;   // of their elements
 constexpr double kShortThreadWork = 1 << 16;  // their elements that are worth a thread
-
-/// A key and where it comes from.
-struct Far {
-  uint64_t key, index;
-  bool operator<(const Far& other) const { return key != other.key ? key < other.key : index < other.index; }
-};
-
-inline uint64_t key_of(const Far& item) { return item.key; }
-template <class U>
-inline U key_of(U item) {
-  return item;
-}
-
-/// How keys of so many bits, of n items, are taken apart: in bytes, or in as few digits of one width as may be.
-struct Digits {
-  Digits(int64_t n, int bits)
-      : count((bits + (n < kLong ? 7 : kMostBits - 1)) / (n < kLong ? 8 : kMostBits)),
-        width((bits + count - 1) / count),
-        values(1 << width) {}
-  int count, width, values;
-};
-
-/// Sorts n items by the digits of their keys from bit `first` to bit `end`, above which they are equal, stable; either
-/// of the two buffers has the result. counts: for as many numbers as all digits have values.
-template <class Item>
-Item* radix_sort(Item* items, Item* other, int64_t n, int first, int end, int64_t* counts, Worker& worker) {
-  const Digits digits(n, end - first);
-  const auto digit = [&](auto key, int shift) { return static_cast<int>(key >> shift) & (digits.values - 1); };
-  std::fill(counts, counts + digits.count * digits.values, 0);
-  for (int64_t begin = 0; begin < n; begin += kPart) {
-    const int64_t stop = std::min(n, begin + kPart);
-    for (int64_t i = begin; i < stop; ++i) {
-      const auto key = key_of(items[i]);
-      for (int d = 0; d < digits.count; ++d) ++counts[d * digits.values + digit(key, first + d * digits.width)];
-    }
-    worker.checkpoint((stop - begin) * digits.count);
-  }
-  for (int d = 0; d < digits.count; ++d) {
-    int64_t* const places = counts + d * digits.values;
-    const int shift = first + d * digits.width;
-    if (places[digit(key_of(items[0]), shift)] == n) continue;  // the digit is constant
-    for (int64_t v = 0, at = 0; v < digits.values; ++v) {
-      const int64_t count = places[v];
-      places[v] = at;
-      at += count;
-    }
-    for (int64_t begin = 0; begin < n; begin += kPart) {
-      const int64_t stop = std::min(n, begin + kPart);
-      for (int64_t i = begin; i < stop; ++i) other[places[digit(key_of(items[i]), shift)]++] = items[i];
-      worker.checkpoint(2 * (stop - begin));
-    }
-    std::swap(items, other);
-  }
-  return items;
-}
 
 /// Items have no equals, or equals that cannot be told apart: any sort of few is stable.
 template <class Item>
@@ -124,26 +72,37 @@ inline void walk(int64_t n, int64_t step, Each&& each) {
 template <class U>
 constexpr U kSign = static_cast<U>(U{1} << (8 * sizeof(U) - 1));
 
+/// The keys of LongRow and FirstRow.
+template <class U>
+SignedKey signed_key(const Keys<U>& keys) {
+  const U most = static_cast<U>(~kSign<U>);
+  return {static_cast<U>(keys.sign ^ keys.flip ^ kSign<U>), keys.infinity ? most : U{0},
+          keys.infinity ? keys.infinity : most};
+}
+
+/// Keys that are what they are made of.
+template <class U>
+constexpr SignedKey kAsTheyAre{0, 0, static_cast<U>(~kSign<U>)};
+
 Pause pause_of(Worker& worker) {
   return {[](void* its, int64_t work) { static_cast<Worker*>(its)->checkpoint(work); }, &worker};
 }
 
 template <class U>
-void sort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count, const char* in, int64_t in_step,
+void sort_row(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t count, const char* in, int64_t in_step,
               char* out, int64_t out_step, int64_t* counts, Worker& worker) {
   const U* const x = reinterpret_cast<const U*>(in);
   U* const y = reinterpret_cast<U*>(out);
-  if (by && count == n) {
+  if (count == n && sort_by_counts(keys, n, x, in_step, y, out_step, worker)) return;
+  if (by.values && count == n) {
     U* const spare = static_cast<U*>(scratch(ScratchUse::kPackB, n * int64_t{sizeof(U)}));
     U* items = nullptr;
     if (in_step != 1 || out_step != 1) items = static_cast<U*>(scratch(ScratchUse::kPackA, n * int64_t{sizeof(U)}));
     if (in_step != 1) {
       for (int64_t i = 0; i < n; ++i) items[i] = x[i * in_step];
     }
-    const U value = static_cast<U>(~kSign<U>);
-    by->run({static_cast<U>(keys.sign ^ keys.flip ^ kSign<U>), keys.infinity ? value : U{0},
-             keys.infinity ? keys.infinity : value, n, in_step == 1 ? x : items, out_step == 1 ? y : items, spare},
-            pause_of(worker));
+    by.values->run({signed_key(keys), n, n, in_step == 1 ? x : items, out_step == 1 ? y : items, spare},
+                   pause_of(worker));
     if (out_step != 1) {
       for (int64_t i = 0; i < n; ++i) y[i * out_step] = items[i];
     }
@@ -155,26 +114,47 @@ void sort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count,
   for (int64_t i = 0; i < count; ++i) y[i * out_step] = keys.bits(made[i]);
 }
 
-/// Where the keys go over less than 2^32, these of 32 bits at most above indices of as many.
+/// Ascending places that the `count` first of n neighbouring elements are among, and how many.
 template <class U>
-void argsort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t count, const char* in, int64_t in_step,
-                 char* out, int64_t out_step, int64_t* counts, Worker& worker) {
-  const U* const x = reinterpret_cast<const U*>(in);
-  int64_t* const y = reinterpret_cast<int64_t*>(out);
+int64_t find_first(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t count, const U* x, uint32_t* places,
+                   Worker& worker) {
+  using Signed = std::make_signed_t<U>;
+  const int64_t lanes = by.first->lanes, vectors = n / lanes;
+  const int64_t blocks = std::max({kSpare * count, std::min(n / kBlock, kMostBlocks), kLeastVectors * lanes});
+  const int64_t part = std::max<int64_t>(1, vectors * lanes / blocks), found = (vectors + part - 1) / part * lanes;
+  const auto room = [&](ScratchUse use) { return static_cast<Signed*>(scratch(use, found * int64_t{sizeof(U)})); };
+  Signed *const least = room(ScratchUse::kLanes), *const sorted = room(ScratchUse::kPackA);
+  const Pause pause = pause_of(worker);
+  const FirstRow row{signed_key(keys), n, count, part, x, least};
+  by.first->find_least(row, pause);
+  if (by.values) {
+    by.values->run({kAsTheyAre<U>, found, count, least, sorted, room(ScratchUse::kPackB)}, pause);
+  } else {
+    std::copy(least, least + found, sorted);
+    std::nth_element(sorted, sorted + count - 1, sorted + found);
+  }
+  return by.first->find_places(row, sorted[count - 1], places, pause);
+}
+
+/// Sorts the elements at n places, ascending ones of a row, or at the first n where `places` is null. Where the keys go
+/// over less than 2^32, these of 32 bits at most above places of as many.
+template <class U>
+void argsort_some(const Keys<U>& keys, const RowSorts& by, int64_t n, const uint32_t* places, int64_t count, const U* x,
+                  int64_t in_step, int64_t* y, int64_t out_step, int64_t* counts, Worker& worker) {
   constexpr int kBits = 8 * sizeof(U);
   constexpr uint64_t kMost32 = std::numeric_limits<uint32_t>::max();
-  if (n == 0) return;
-  U low = keys.key(x[0]), high = low, last = low;
+  const auto place = [places](int64_t i) { return places ? static_cast<int64_t>(places[i]) : i; };
+  U low = keys.key(x[place(0) * in_step]), high = low, last = low;
   bool ascending = true;
   for (int64_t i = 1; i < n; ++i) {
-    const U key = keys.key(x[i * in_step]);
+    const U key = keys.key(x[place(i) * in_step]);
     ascending &= last <= key;
     low = std::min(low, key);
     high = std::max(high, key);
     last = key;
   }
   if (ascending) {
-    for (int64_t i = 0; i < count; ++i) y[i * out_step] = i;
+    for (int64_t i = 0; i < count; ++i) y[i * out_step] = place(i);
     return;
   }
   const uint64_t range = static_cast<uint64_t>(high) - low;
@@ -182,31 +162,57 @@ void argsort_row(const Keys<U>& keys, const LongSort* by, int64_t n, int64_t cou
     int bits = 8;
     while (range >> bits) bits += 8;
     const Buffers<uint64_t> row(n);
-    const bool long_sort = by && count == n && bits > kCounted;
+    const bool long_sort = by.items && (bits > kCounted || count < n);
     const uint64_t sign = long_sort ? kSign<uint64_t> : 0;
-    walk(n, in_step, [=, items = row.items](int64_t i, int64_t at) {
-      items[i] = (static_cast<uint64_t>(keys.key(x[at]) - low) << 32 | static_cast<uint64_t>(i)) ^ sign;
-    });
-    if (long_sort) by->run({0, 0, ~sign, n, row.items, row.items, row.other}, pause_of(worker));
+    const auto make = [=, items = row.items](int64_t i, int64_t index, int64_t at) {
+      items[i] = (static_cast<uint64_t>(keys.key(x[at]) - low) << 32 | static_cast<uint64_t>(index)) ^ sign;
+    };
+    if (places) {
+      for (int64_t i = 0; i < n; ++i) make(i, place(i), place(i) * in_step);
+    } else {
+      walk(n, in_step, [=](int64_t i, int64_t at) { make(i, i, at); });
+    }
+    if (long_sort) by.items->run({kAsTheyAre<uint64_t>, n, count, row.items, row.items, row.other}, pause_of(worker));
     const uint64_t* const made =
         long_sort ? row.items : sort_first(row.items, row.other, n, count, 32, 32 + bits, counts, worker);
     for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i] & 0xffffffff);
     return;
   }
   const Buffers<Far> row(n);
-  for (int64_t i = 0; i < n; ++i) row.items[i] = {keys.key(x[i * in_step]), static_cast<uint64_t>(i)};
+  for (int64_t i = 0; i < n; ++i) row.items[i] = {keys.key(x[place(i) * in_step]), static_cast<uint64_t>(place(i))};
   const Far* const made = sort_first(row.items, row.other, n, count, 0, kBits, counts, worker);
   for (int64_t i = 0; i < count; ++i) y[i * out_step] = static_cast<int64_t>(made[i].index);
 }
 
 template <class U>
-void sort_rows(DType dtype, bool indices, bool descending, const LongSort* by, int64_t count, const SortProblem& p,
+void argsort_row(const Keys<U>& keys, const RowSorts& by, int64_t n, int64_t count, const char* in, int64_t in_step,
+                 char* out, int64_t out_step, int64_t* counts, Worker& worker) {
+  if (n == 0) return;
+  const U* x = reinterpret_cast<const U*>(in);
+  int64_t* const y = reinterpret_cast<int64_t*>(out);
+  if (count > 0 && count * kFew <= n && n >= kLeastVectors * by.first->lanes && n <= kMostSortPlaces) {
+    if (in_step != 1) {
+      U* const copied = static_cast<U*>(scratch(ScratchUse::kGather, n * int64_t{sizeof(U)}));
+      for (int64_t i = 0; i < n; ++i) copied[i] = x[i * in_step];
+      x = copied;
+      in_step = 1;
+    }
+    uint32_t* const places = static_cast<uint32_t*>(scratch(ScratchUse::kPartials, n * int64_t{sizeof(uint32_t)}));
+    const int64_t found = find_first(keys, by, n, count, x, places, worker);
+    // fewer only where another thread writes to the row
+    if (found >= count) return argsort_some(keys, by, found, places, count, x, 1, y, out_step, counts, worker);
+  }
+  argsort_some(keys, by, n, static_cast<const uint32_t*>(nullptr), count, x, in_step, y, out_step, counts, worker);
+}
+
+template <class U>
+void sort_rows(DType dtype, bool indices, bool descending, const RowSorts& by, int64_t count, const SortProblem& p,
                const char* in, char* out, int threads, Interrupt& interrupt) {
   const Keys<U> keys(dtype, descending);
   const int64_t rows = p.kept.product(), out_size = indices ? 8 : int64_t{sizeof(U)};
   const double work = static_cast<double>(rows) * static_cast<double>(p.length);
   threads = worthwhile(work, kThreadWork, threads);
-  const int64_t tasks = std::min(rows, tasks_of(work, kPart, threads));
+  const int64_t tasks = std::min(rows, tasks_of(work, kSortPart, threads));
   // a nest's rows are those of its last axis: one of length 1 makes each position of `kept` a row
   Nest nest{p.kept, {p.in_kept, p.out_kept}};
   nest.shape.append(1);
@@ -234,12 +240,14 @@ void sort_rows(DType dtype, bool indices, bool descending, const LongSort* by, i
       if (some == 1) {
         sort_one(from, p.in_step, to, p.out_step);
       } else {
-        const int64_t bytes = p.length * int64_t{sizeof(U)}, out_bytes = count * out_size;
-        char* const rows_in = static_cast<char*>(scratch(ScratchUse::kTile, some * bytes));
-        char* const rows_out = static_cast<char*>(scratch(ScratchUse::kRows, some * out_bytes));
-        gather(sizeof(U), some, p.length, rows_in, from, in_row, p.in_step);
-        for (int64_t r = 0; r < some; ++r) sort_one(rows_in + r * bytes, 1, rows_out + r * out_bytes, 1);
-        scatter(static_cast<int>(out_size), some, count, to, out_row, p.out_step, rows_out);
+        const int64_t pitch = p.length + kApart / int64_t{sizeof(U)}, out_pitch = count + kApart / out_size;
+        char* const rows_in = static_cast<char*>(scratch(ScratchUse::kTile, some * pitch * int64_t{sizeof(U)}));
+        char* const rows_out = static_cast<char*>(scratch(ScratchUse::kRows, some * out_pitch * out_size));
+        gather(sizeof(U), some, p.length, rows_in, pitch, from, in_row, p.in_step);
+        for (int64_t r = 0; r < some; ++r) {
+          sort_one(rows_in + r * pitch * int64_t{sizeof(U)}, 1, rows_out + r * out_pitch * out_size, 1);
+        }
+        scatter(static_cast<int>(out_size), some, count, to, out_row, p.out_step, rows_out, out_pitch);
       }
       for (int64_t r = 0; r < some && row + r + 1 < end; ++r) cursor.next();
     }
@@ -273,7 +281,7 @@ void Sort::run_short(const SortProblem& problem, const char* in, char* out, int 
   threads = worthwhile(work, kShortThreadWork, threads);
   // A task is some of the neighbouring rows; those of one vector are together.
   const int64_t parts = std::max<int64_t>(1, (inner + kShortRows - 1) / kShortRows), pieces = rows / inner * parts;
-  const int64_t tasks = std::min(pieces, tasks_of(work, kPart, threads)), share = (pieces + tasks - 1) / tasks;
+  const int64_t tasks = std::min(pieces, tasks_of(work, kSortPart, threads)), share = (pieces + tasks - 1) / tasks;
   parallel_for((pieces + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t end = std::min(pieces, (task + 1) * share);
     RowCursor cursor(nest, task * share / parts);

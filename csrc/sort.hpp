@@ -16,6 +16,13 @@ struct SortProblem {
   int64_t in_step, out_step;
 };
 
+/// How rows are sorted: values of the elements' width, and items of 8 bytes, keys beside places, null where their
+/// digits are counted; and how the first places are looked for.
+struct RowSorts {
+  const LongSort *values, *items;
+  const FirstKernel* first;
+};
+
 class Sort {
  public:
   /// indices: the output is the int64 indices that sort, else the sorted values. count: as many of them as the output
@@ -26,7 +33,8 @@ class Sort {
         descending_(descending),
         count_(count),
         short_(find_sort(table.isa, size_of(dtype), indices)),
-        long_(find_long_sort(table.isa, indices ? 8 : size_of(dtype))) {}
+        long_{find_long_sort(table.isa, size_of(dtype)), find_long_sort(table.isa, 8),
+              &find_first(table.isa, size_of(dtype))} {}
 
   DType dtype() const { return dtype_; }
   DType output() const { return indices_ ? DType::kInt64 : dtype_; }
@@ -40,7 +48,7 @@ class Sort {
   const bool indices_, descending_;
   const int64_t count_;
   const SortRow* const short_;  // null where rows of few elements are sorted like others
-  const LongSort* const long_;  // of values, or of keys beside indices; null where their digits are counted
+  const RowSorts long_;
 };
 
 }  // namespace accel

@@ -34,12 +34,18 @@ struct Pause {
   void* its;
 };
 
-/// n > 0 elements, one after the other, to `out`, which may be `in`; `spare` has room for as many. Numbers are of the
-/// elements' width. What is compared is the element as a signed integer, with the bits of `negative` turned around
-/// where it is below 0, or the largest one where all bits but the sign are above `infinity`; and then those of `turn`.
-struct LongRow {
+/// What is compared of an element, all of its width: the element as a signed integer, with the bits of `negative`
+/// turned around where it is below 0, or the largest one where all bits but the sign are above `infinity`; and then
+/// those of `turn`.
+struct SignedKey {
   uint64_t turn, negative, infinity;
-  int64_t n;
+};
+
+/// n > 0 elements, one after the other, of which the first `count` in order are wanted in the first places of `out`.
+/// `out`, which may be `in`, and `spare` have room for n.
+struct LongRow {
+  SignedKey key;
+  int64_t n, count;
   const void* in;
   void *out, *spare;
 };
@@ -50,6 +56,28 @@ struct LongSort {
   void (*run)(const LongRow& row, const Pause& pause);
 };
 
+/// Null where there is none.
 const LongSort* find_long_sort(const char* isa, int size);
+
+/// n elements, one after the other, of which the first `count` in order are wanted. A part is as many vectors; the last
+/// one may be shorter, and elements that fill no vector are in none. least: keys, as many of each part as a vector has.
+struct FirstRow {
+  SignedKey key;
+  int64_t n, count, part;
+  const void* in;
+  void* least;
+};
+
+/// Looks for the first elements of a row in order, of so many bytes, `lanes` in a vector.
+struct FirstKernel {
+  int size, lanes;
+  /// To `least`: the least keys of each part, of its vectors' first elements, second elements and so on.
+  void (*find_least)(const FirstRow& row, const Pause& pause);
+  /// Ascending places that the first elements are among, where `count` keys or more are up to `limit`: those of lesser
+  /// keys, and of `count` equal ones. How many.
+  int64_t (*find_places)(const FirstRow& row, int64_t limit, uint32_t* places, const Pause& pause);
+};
+
+const FirstKernel& find_first(const char* isa, int size);
 
 }  // namespace accel

@@ -1,3 +1,4 @@
+#include "kernels/first_places.hpp"
 #include "kernels/sort_network.hpp"
 
 #ifdef __AVX2__
@@ -15,6 +16,12 @@ static constexpr SortRow kSorts[] = {
 
 Rows<SortRow> sort_rows();
 Rows<SortRow> sort_rows() { return {kSorts, sizeof kSorts / sizeof *kSorts}; }
+
+static constexpr FirstKernel kFirstKernels[] = {FirstPlaces<int8_t>::row(), FirstPlaces<int16_t>::row(),
+                                                FirstPlaces<int32_t>::row(), FirstPlaces<int64_t>::row()};
+
+Rows<FirstKernel> first_kernels();
+Rows<FirstKernel> first_kernels() { return {kFirstKernels, sizeof kFirstKernels / sizeof *kFirstKernels}; }
 
 Rows<LongSort> long_sorts();
 #ifdef __AVX2__

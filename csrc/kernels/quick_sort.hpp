@@ -1,60 +1,44 @@
-// Sorts of long rows of elements of 4 or 8 bytes in vectors of 32 bytes: a quicksort whose pieces go from one buffer to
-// another, and, for few elements, a network over the lanes of vectors whose columns are then merged. The first division
-// makes signed integers of the elements, and the networks make elements of these again.
+// Sorts of long rows of elements of 4 or 8 bytes: a quicksort whose pieces go from one buffer to another, and, for few
+// elements, a network over the lanes of vectors whose columns are then merged. The first division makes signed integers
+// of the elements, and the networks make elements of these again.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstring>
-#include <limits>
 #include <utility>
 
+#include "signed_keys.hpp"
+#include "sort_lanes.hpp"
 #include "sort_network.hpp"
+#include "transpose.hpp"
 
 namespace accel::ACCEL_ISA {
 
-/// For each mask of a vector's lanes of 4 bytes, or pairs of them, the order that puts those in it first.
-template <int kE>
-struct Orders {
-  alignas(8) uint8_t lanes[1 << kE][8] = {};
-  constexpr Orders() {
-    for (int mask = 0; mask < 1 << kE; ++mask) {
-      int at = 0;
-      for (int chosen = 1; chosen >= 0; --chosen) {
-        for (int i = 0; i < kE; ++i) {
-          if ((mask >> i & 1) != chosen) continue;
-          for (int part = 0; part < 8 / kE; ++part) lanes[mask][at++] = static_cast<uint8_t>(i * (8 / kE) + part);
-        }
-      }
-    }
-  }
-};
-
-template <int kE>
-inline constexpr Orders<kE> kOrders;
-
 /// T: the signed integers that are sorted.
 template <class T>
-struct QuickSort {
-  static constexpr int kE = 32 / sizeof(T);
+struct QuickSort : private SignedKeys<T> {
+  using Its = SortLanes<T>;
+  using V = typename Its::V;
+  using Lanes = typename Its::Lanes;
+  static constexpr int kE = Its::kE;
   static constexpr int kStep = 4;        // vectors by which networks differ
   static constexpr int kLeaf = 16 * kE;  // elements that the largest one sorts
-  static constexpr T kMost = std::numeric_limits<T>::max();
-  using V __attribute__((vector_size(32))) = T;
-  using Lanes = std::make_index_sequence<kE>;
+  using SignedKeys<T>::kMost, SignedKeys<T>::key, SignedKeys<T>::bits;
 
   explicit QuickSort(const LongRow& row, const Pause& pause)
-      : turn_(static_cast<T>(row.turn) - V{}),
-        negative_(static_cast<T>(row.negative) - V{}),
-        infinity_(static_cast<T>(row.infinity) - V{}),
-        pause_(pause) {}
+      : SignedKeys<T>(row.key), end_(static_cast<const T*>(row.out) + row.count), pause_(pause) {}
 
   static void run(const LongRow& row, const Pause& pause) {
     const QuickSort its(row, pause);
     const T* const in = static_cast<const T*>(row.in);
     T *const out = static_cast<T*>(row.out), *const spare = static_cast<T*>(row.spare);
     if (row.n <= kLeaf) {
-      for (int64_t i = 0; i < row.n; ++i) spare[i] = its.key(in[i] - V{})[0];
+      if (row.n < kE) {
+        for (int64_t i = 0; i < row.n; ++i) spare[i] = its.key(in[i] - V{})[0];
+      }
+      for (int64_t i = row.n; i > 0 && row.n >= kE; i -= kE) {  // whole vectors, of which the first ones may meet
+        const int64_t at = i < kE ? 0 : i - kE;
+        store(spare + at, its.key(load(in + at)));
+      }
       return its.leaf(spare, row.n, out);
     }
     int depth = 16;
@@ -63,63 +47,12 @@ struct QuickSort {
   }
 
  private:
-  // Vectors.
-
-  ACCEL_LANES V load(const T* x) {
-    V v;
-    memcpy(&v, x, sizeof v);
-    return v;
-  }
-  ACCEL_LANES void store(T* x, V v) { memcpy(x, &v, sizeof v); }
-
-  /// The lanes before the n-th.
-  template <size_t... I>
-  ACCEL_LANES V before(int64_t n, std::index_sequence<I...>) {
-    return V{static_cast<T>(I)...} < static_cast<T>(n) - V{};
-  }
-
-  __attribute__((always_inline)) V key(V bits) const {
-    const V made = bits ^ ((bits < 0) & negative_);
-    return ((bits & kMost) > infinity_ ? kMost - V{} : made) ^ turn_;
-  }
-  __attribute__((always_inline)) V bits(V key) const {
-    key ^= turn_;
-    return key ^ ((key < 0) & negative_);
+  template <bool kFirst>
+  __attribute__((always_inline)) V read(const T* x) const {
+    return kFirst ? key(load(x)) : load(x);
   }
 
   // The networks.
-
-  ACCEL_LANES void order(V& a, V& b) {
-    if constexpr (kE == 8) {
-      const __m256i low = _mm256_min_epi32((__m256i)a, (__m256i)b);
-      b = (V)_mm256_max_epi32((__m256i)a, (__m256i)b);
-      a = (V)low;
-    } else {
-      const auto swapped = b < a;
-      const V low = swapped ? b : a;
-      b = swapped ? a : b;
-      a = low;
-    }
-  }
-
-  /// Lane i of the result is lane i ^ kX.
-  template <int kX, size_t... I>
-  ACCEL_LANES V crossed(V v, std::index_sequence<I...>) {
-    return __builtin_shufflevector(v, v, (static_cast<int>(I) ^ kX)...);
-  }
-
-  /// Lanes without the bit kBit from a, those with it from b.
-  template <int kBit, size_t... I>
-  ACCEL_LANES V either(V a, V b, std::index_sequence<I...>) {
-    return __builtin_shufflevector(a, b,
-                                   (static_cast<int>(I) & kBit ? static_cast<int>(I) + kE : static_cast<int>(I))...);
-  }
-
-  template <int kN, size_t... P>
-  ACCEL_LANES void columns(V (&v)[kN], std::index_sequence<P...>) {
-    constexpr Network<kN> kPairs;
-    (order(v[kPairs.low[P]], v[kPairs.high[P]]), ...);
-  }
 
   /// Columns of kWidth and of kWidth more, one after the other in order, to 2 kWidth of them: each element of the first
   /// against that of the second from its end, then halves of halves, of columns and at last of rows.
@@ -127,11 +60,11 @@ struct QuickSort {
   ACCEL_LANES void merge(V (&v)[kN]) {
 #pragma GCC unroll 8
     for (int i = 0; i < kN / 2; ++i) {
-      V low = v[i], high = crossed<2 * kWidth - 1>(v[kN - 1 - i], Lanes{});
-      order(low, high);
-      v[i] = either<kWidth>(low, high, Lanes{});
-      v[kN - 1 - i] = crossed<2 * kWidth - 1>(either<kWidth>(high, low, Lanes{}), Lanes{});
+      const V low = v[i], high = Its::template crossed<2 * kWidth - 1>(v[kN - 1 - i]);
+      v[i] = Its::template rising<kWidth>(low, high);
+      v[kN - 1 - i] = Its::template crossed<2 * kWidth - 1>(Its::template falling<kWidth>(low, high));
     }
+    if constexpr (kWidth >= 8) halve<4>(v);
     if constexpr (kWidth >= 4) halve<2>(v);
     if constexpr (kWidth >= 2) halve<1>(v);
     rows<0, kN>(v);
@@ -140,53 +73,47 @@ struct QuickSort {
   template <int kDistance, int kN>
   ACCEL_LANES void halve(V (&v)[kN]) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kN; ++i) {
-      V low = v[i], high = crossed<kDistance>(v[i], Lanes{});
-      order(low, high);
-      v[i] = either<kDistance>(low, high, Lanes{});
-    }
+    for (int i = 0; i < kN; ++i) v[i] = Its::template rising<kDistance>(v[i], Its::template crossed<kDistance>(v[i]));
   }
 
   /// kCount rows from kFirst on, which rise and then fall, or the other way around, in each column.
   template <int kFirst, int kCount, int kN>
   ACCEL_LANES void rows(V (&v)[kN]) {
     if constexpr (kCount == 3) {
-      order(v[kFirst], v[kFirst + 1]);
-      order(v[kFirst + 1], v[kFirst + 2]);
-      order(v[kFirst], v[kFirst + 1]);
+      Its::order(v[kFirst], v[kFirst + 1]);
+      Its::order(v[kFirst + 1], v[kFirst + 2]);
+      Its::order(v[kFirst], v[kFirst + 1]);
     } else if constexpr (kCount > 1) {
       constexpr int kHalf = kCount / 2;
 #pragma GCC unroll 8
-      for (int i = kFirst; i < kFirst + kHalf; ++i) order(v[i], v[i + kHalf]);
+      for (int i = kFirst; i < kFirst + kHalf; ++i) Its::order(v[i], v[i + kHalf]);
       rows<kFirst, kHalf>(v);
       rows<kFirst + kHalf, kHalf>(v);
     }
   }
 
-  /// In every group of 16 bytes: the elements of a and b in turn, of their lower or, where kHigh, their upper halves.
-  template <bool kHigh, size_t... I>
-  ACCEL_LANES V zip(V a, V b, std::index_sequence<I...>) {
-    constexpr size_t kGroup = kE / 2;
-    return __builtin_shufflevector(
-        a, b, static_cast<int>(I / kGroup * kGroup + kHigh * kGroup / 2 + I % kGroup / 2 + I % 2 * kE)...);
+  /// Of four rows: column c in v[c % 4], in its (c / 4)-th group of four elements.
+  ACCEL_LANES void transpose(V (&v)[4]) {
+    constexpr int kNext = sizeof(T) == 4 ? 2 : 1;  // rows to the one whose elements lie beside a row's at last
+    const V low = zip<false, T>(v[0], v[kNext]), high = zip<true, T>(v[0], v[kNext]);
+    const V low1 = zip<false, T>(v[3 - kNext], v[3]), high1 = zip<true, T>(v[3 - kNext], v[3]);
+    if constexpr (sizeof(T) == 4) {
+      v[0] = zip<false, T>(low, low1);
+      v[1] = zip<true, T>(low, low1);
+      v[2] = zip<false, T>(high, high1);
+      v[3] = zip<true, T>(high, high1);
+    } else {
+      v[0] = pairs<0>(low, low1, Lanes{});
+      v[1] = pairs<0>(high, high1, Lanes{});
+      v[2] = pairs<2>(low, low1, Lanes{});
+      v[3] = pairs<2>(high, high1, Lanes{});
+    }
   }
 
-  /// Of four rows: column c in v[c], and behind it column c + 4 where there are eight.
-  ACCEL_LANES void transpose(V (&v)[4]) {
-    constexpr int kNext = kE / 4;  // rows to the one that lies beside a row's elements at last, in a group
-    const V low = zip<false>(v[0], v[kNext], Lanes{}), high = zip<true>(v[0], v[kNext], Lanes{});
-    const V low1 = zip<false>(v[3 - kNext], v[3], Lanes{}), high1 = zip<true>(v[3 - kNext], v[3], Lanes{});
-    if constexpr (kE == 8) {
-      v[0] = zip<false>(low, low1, Lanes{});
-      v[1] = zip<true>(low, low1, Lanes{});
-      v[2] = zip<false>(high, high1, Lanes{});
-      v[3] = zip<true>(high, high1, Lanes{});
-    } else {
-      v[0] = __builtin_shufflevector(low, low1, 0, 1, 4, 5);
-      v[1] = __builtin_shufflevector(high, high1, 0, 1, 4, 5);
-      v[2] = __builtin_shufflevector(low, low1, 2, 3, 6, 7);
-      v[3] = __builtin_shufflevector(high, high1, 2, 3, 6, 7);
-    }
+  /// In every group of four elements: two of a and two of b, the first ones or, where kFrom is 2, the last ones.
+  template <int kFrom, size_t... I>
+  ACCEL_LANES V pairs(V a, V b, std::index_sequence<I...>) {
+    return __builtin_shufflevector(a, b, static_cast<int>(I / 4 * 4 + kFrom + I % 2 + I % 4 / 2 * kE)...);
   }
 
   /// Elements of columns, kN of each, one column after the other: to `out` those before place kSure, and to `end` those
@@ -198,9 +125,9 @@ struct QuickSort {
 #pragma GCC unroll 4
     for (int r = 0; r < 4; ++r) four[r] = bits(v[kRow + r]);
     transpose(four);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int column = 0; column < kE; ++column) {
-      const char* const from = reinterpret_cast<const char*>(&four[column % 4]) + column / 4 * 16;
+      const char* const from = reinterpret_cast<const char*>(&four[column % 4]) + column / 4 * (4 * sizeof(T));
       const int at = column * kN + kRow;
       if (at < kSure) memcpy(out + at, from, 4 * sizeof(T));
       if (at >= kSure - kE) memcpy(end + at - (kSure - kE), from, 4 * sizeof(T));
@@ -216,16 +143,14 @@ struct QuickSort {
 #pragma GCC unroll 16
     for (int i = 0; i < kSure; ++i) v[i] = load(x + i * kE);
 #pragma GCC unroll 4
-    for (int i = kSure; i < kN; ++i) {
-      const V there = before(n - i * kE, Lanes{});
-      v[i] = there ? masked_load(x + i * kE, there) : kMost - V{};
-    }
+    for (int i = kSure; i < kN; ++i) v[i] = Its::load_first(x + i * kE, n - i * kE, kMost - V{});
     constexpr Network<kN> kPairs;
-    columns(v, std::make_index_sequence<kPairs.count>{});
+    Network<kN>::columns(v, std::make_index_sequence<kPairs.count>{});
     merge<1>(v);
     merge<2>(v);
-    if constexpr (kE == 8) merge<4>(v);
-    alignas(32) T end[(1 + kStep) * kE];
+    if constexpr (kE >= 8) merge<4>(v);
+    if constexpr (kE >= 16) merge<8>(v);
+    alignas(64) T end[(1 + kStep) * kE];
     write<0>(v, out, end);
     const T* const rest = end + kE;  // begins with place kSure * kE
     out += kSure * kE;
@@ -256,47 +181,24 @@ struct QuickSort {
 
   // The quicksort.
 
-  ACCEL_LANES int mask_of(V lanes) {
-    if constexpr (kE == 8) {
-      return _mm256_movemask_ps((__m256)lanes);
-    } else {
-      return _mm256_movemask_pd((__m256d)lanes);
-    }
-  }
-
-  ACCEL_LANES V masked_load(const T* x, V there) {
-    if constexpr (kE == 8) {
-      return (V)_mm256_maskload_epi32(reinterpret_cast<const int*>(x), (__m256i)there);
-    } else {
-      return (V)_mm256_maskload_epi64(reinterpret_cast<const long long*>(x), (__m256i)there);
-    }
-  }
-
-  /// Lanes of the mask first.
-  ACCEL_LANES V apart(V v, int mask) {
-    const uint8_t* const order = kOrders<kE>.lanes[mask];
-    return (V)_mm256_permutevar8x32_epi32(
-        (__m256i)v, _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(order))));
-  }
-
   /// Elements below the pivot to out's beginning, the others to its end. How many are below. n >= 2 kE.
   template <bool kFirst>
   int64_t partition(const T* x, int64_t n, T pivot, T* out) const {
     const V limit = pivot - V{};
-    const auto read = [&](const T* from) { return kFirst ? key(load(from)) : load(from); };
     int64_t low = 0, high = n;                        // what is between is not written yet: as much as x has left
     if (const int rest = static_cast<int>(n % kE)) {  // whole vectors are left
-      const V v = read(x), there = before(rest, Lanes{}), below = (v < limit) & there;
-      store(out, apart(v, mask_of(below)));
-      store(out + n - kE, apart(v, mask_of(below | ~there)));
-      low = __builtin_popcount(mask_of(below));
+      const V v = read<kFirst>(x);
+      const int there = (1 << rest) - 1, below = Its::below(v, limit) & there;
+      store(out, Its::apart(v, below));
+      store(out + n - kE, Its::apart(v, below | (Its::kAll & ~there)));
+      low = __builtin_popcount(below);
       high = n - rest + low;
       x += rest;
     }
     for (; low < high; x += kE) {
-      const V v = read(x);
-      const int mask = mask_of(v < limit);
-      const V both = apart(v, mask);
+      const V v = read<kFirst>(x);
+      const int mask = Its::below(v, limit);
+      const V both = Its::apart(v, mask);
       store(out + low, both);
       store(out + high - kE, both);
       const int count = __builtin_popcount(mask);
@@ -316,7 +218,7 @@ struct QuickSort {
   template <bool kFirst, int kSamples>
   V about_median(const T* x, int64_t distance) const {
     if constexpr (kSamples == 1) {
-      return kFirst ? key(load(x)) : load(x);
+      return read<kFirst>(x);
     } else {
       constexpr int kThird = kSamples / 3;
       return middle(about_median<kFirst, kThird>(x, distance),
@@ -325,17 +227,32 @@ struct QuickSort {
     }
   }
 
+  /// Of each lane, of samples.
   template <bool kFirst>
-  T pivot_of(const T* x, int64_t n) const {
-    const V v = n < 512       ? about_median<kFirst, 3>(x, n / 3)
-                : n < 1 << 15 ? about_median<kFirst, 9>(x, n / 9)
-                              : about_median<kFirst, 27>(x, n / 27);
+  V pivots_of(const T* x, int64_t n) const {
+    return n < 512       ? about_median<kFirst, 3>(x, n / 3)
+           : n < 1 << 15 ? about_median<kFirst, 9>(x, n / 9)
+                         : about_median<kFirst, 27>(x, n / 27);
+  }
+
+  ACCEL_LANES T pivot_of(V v) {
     const T first = middle<T>(v[0], v[1], v[2]);
     if constexpr (kE == 4) {
       return first;
     } else {
       return middle<T>(first, middle<T>(v[3], v[4], v[5]), middle<T>(v[6], v[7], v[0]));
     }
+  }
+
+  ACCEL_LANES bool are_equal(V a, V b) { return !(Its::below(a, b) | Its::below(b, a)); }
+
+  /// Whether all of n >= kE elements are as those of `its`.
+  template <bool kFirst>
+  bool all_equal(const T* x, int64_t n, V its) const {
+    for (int64_t i = 0; i < n; i += kE) {
+      if (!are_equal(read<kFirst>(x + (i < n - kE ? i : n - kE)), its)) return false;
+    }
+    return true;
   }
 
   static void sift(T* x, int64_t n, int64_t at) {
@@ -359,8 +276,8 @@ struct QuickSort {
   }
 
   /// Sorts `from` through `to`, to which it is divided, and `other`, which may be the same memory as `from`; the result
-  /// is in one of the two. depth: the pieces of pieces that may still be taken; what is left then was made so that no
-  /// pivot divides it.
+  /// is in one of the two, but for pieces from `end_` on. depth: the pieces of pieces that may still be taken; what is
+  /// left then was made so that no pivot divides it.
   template <bool kFirst>
   void piece(const T* from, T* to, T* other, int64_t n, bool into_to, int depth) const {
     T* const out = into_to ? to : other;
@@ -371,19 +288,21 @@ struct QuickSort {
       for (int64_t i = 0; i < n; ++i) out[i] = bits(other[i] - V{})[0];
       return;
     }
-    const T pivot = pivot_of<kFirst>(from, n);
-    int64_t low = partition<kFirst>(from, n, pivot, to);
+    const V pivots = pivots_of<kFirst>(from, n);
+    const T pivot = pivot_of(pivots);
+    const bool one_value = are_equal(pivots, pivot - V{}) && all_equal<kFirst>(from, n, pivots);
+    int64_t low = one_value ? 0 : partition<kFirst>(from, n, pivot, to);
     if (low == 0) {  // the pivot is the smallest: its equals are one side
-      low = pivot == kMost ? n : partition<kFirst>(from, n, pivot + 1, to);
+      low = one_value || pivot == kMost ? n : partition<kFirst>(from, n, pivot + 1, to);
       const T equal = bits(pivot - V{})[0];
       for (int64_t i = 0; i < low; ++i) out[i] = equal;
     } else {
       piece<false>(to, other, to, low, !into_to, depth - 1);
     }
-    if (low < n) piece<false>(to + low, other + low, to + low, n - low, !into_to, depth - 1);
+    if (low < n && out + low < end_) piece<false>(to + low, other + low, to + low, n - low, !into_to, depth - 1);
   }
 
-  const V turn_, negative_, infinity_;  // of LongRow, in each lane
+  const T* const end_;  // of what is wanted
   const Pause& pause_;
 };
 

@@ -5,19 +5,43 @@
 #include <type_traits>
 
 #include "../sort_network.hpp"
+#include "source.hpp"
 #include "transpose.hpp"
+#ifdef __AVX2__
+#include "sort_lanes.hpp"
+#endif
 
 namespace accel::ACCEL_ISA {
+
+/// Puts the lesser elements in a, the greater ones in b.
+template <class V>
+ACCEL_LANES void order(V& a, V& b) {
+#ifdef __AVX2__
+  SortLanes<std::remove_reference_t<decltype(a[0])>>::order(a, b);
+#else
+  const auto swapped = b < a;
+  const V low = swapped ? b : a;
+  b = swapped ? a : b;
+  a = low;
+#endif
+}
+
+#ifdef __AVX512F__
+inline constexpr int kInRegisters = 32;  // vectors that a network sorts there
+#else
+inline constexpr int kInRegisters = 16;
+#endif
 
 /// Batcher's network of odd-even merges for kN elements: which two places are put in order, one pair after the other.
 template <int kN>
 struct Network {
   static constexpr int kMost = 543;  // of 64 elements
   uint8_t low[kMost] = {}, high[kMost] = {};
-  int count = 0;
+  int count = 0, last = 0;  // last: the first pair of the last merge
 
   constexpr Network() {
     for (int p = 1; p < kN; p *= 2) {
+      last = count;
       for (int k = p; k > 0; k /= 2) {
         for (int j = k % p; j + k < kN; j += 2 * k) {
           for (int i = j; i < j + k && i + k < kN; ++i) {
@@ -30,15 +54,30 @@ struct Network {
     }
   }
 
+  /// Elements that the last merge merges with the others.
+  static constexpr int kHalf = kN > 32 ? 32 : kN > 16 ? 16 : 8;
+
   template <class V>
   ACCEL_LANES void sort(V* block) {
     static constexpr Network kPairs;
-    for (int c = 0; c < kPairs.count; ++c) {
-      const V a = block[kPairs.low[c]], b = block[kPairs.high[c]];
-      const auto swapped = b < a;
-      block[kPairs.low[c]] = swapped ? b : a;
-      block[kPairs.high[c]] = swapped ? a : b;
+    if constexpr (kN <= kInRegisters) {
+      V v[kN];
+#pragma GCC unroll 32
+      for (int i = 0; i < kN; ++i) v[i] = block[i];
+      columns(v, std::make_index_sequence<kPairs.count>{});
+#pragma GCC unroll 32
+      for (int i = 0; i < kN; ++i) block[i] = v[i];
+    } else {
+      Network<kHalf>::sort(block);
+      Network<kN - kHalf>::sort(block + kHalf);
+      for (int c = kPairs.last; c < kPairs.count; ++c) order(block[kPairs.low[c]], block[kPairs.high[c]]);
     }
+  }
+
+  template <class V, size_t... P>
+  ACCEL_LANES void columns(V (&v)[kN], std::index_sequence<P...>) {
+    constexpr Network kPairs;
+    (order(v[kPairs.low[P]], v[kPairs.high[P]]), ...);
   }
 };
 
@@ -169,8 +208,11 @@ struct ShortSort {
   }
   /// Those of `count` elements, and the largest ones behind them.
   Vector<Key> key(const U* x, int64_t step, int64_t count) const {
-    if (count == kRows && step == 1 && sizeof(U) == sizeof(Key)) {
-      return key_lanes(load(reinterpret_cast<const Key*>(x)));
+    if (step == 1 && sizeof(U) == sizeof(Key)) {
+      const Key* const keys = reinterpret_cast<const Key*>(x);
+      if (count == kRows) return key_lanes(load(keys));
+      const Vector<Key> none = splat(static_cast<Key>(~Key{0}));
+      return count == 0 ? none : iota<Signed>() < static_cast<Signed>(count) ? key_lanes(load_some(keys, count)) : none;
     }
     Key lanes[kRows];
     for (int64_t i = 0; i < kRows; ++i) lanes[i] = i < count ? x[i * step] : Key{0};
@@ -190,9 +232,9 @@ struct ShortSort {
 
   template <class T, class V>
   ACCEL_LANES void write(T* out, int64_t step, int64_t count, V v) {
-    if (step == 1 && count == kElements<T> && sizeof(v) == sizeof(Vector<T>) && sizeof(T) == sizeof(v[0])) {
-      memcpy(out, &v, sizeof v);
-      return;
+    if constexpr (sizeof(v) == sizeof(Vector<T>) && sizeof(T) == sizeof(v[0])) {
+      if (step == 1 && count == kElements<T>) return store(out, (Vector<T>)v);
+      if (step == 1) return store_some(out, (Vector<T>)v, count);
     }
     for (int64_t i = 0; i < count; ++i) out[i * step] = static_cast<T>(v[i]);
   }

@@ -42,6 +42,7 @@ def test_topk_is_the_beginning_of_the_order(data, largest):
     values, indices = accel.topk(a, k, largest=largest)
     order = np.asarray(accel.argsort(a, descending=largest))[:, :k]
     assert np.array_equal(np.asarray(indices), order)
+    assert np.array_equal(np.asarray(extremes._first_of_blocks(a, k, largest)), order)
     assert alike(values, np.take_along_axis(x, order, 1))
 
 

@@ -68,12 +68,50 @@ def test_any_length(n, seed, most, dtype):
     assert agrees(np.random.default_rng(seed).integers(0, most, n).astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("n", [4095, 4096, 20001])
+def test_integers_of_few_values(dtype, n):
+    """Long rows of up to 1024 values next to each other, wherever these are, are counted; one other value anywhere,
+    next to them or far, is seen."""
+    info, rng = np.iinfo(dtype), np.random.default_rng(n)
+    for spread in (0, 1, 200, 1022, 1023, 1024):
+        spread = min(spread, info.max - info.min)
+        for first in {info.min, max(info.min, -spread // 2), info.max - spread}:
+            x = (rng.integers(0, spread + 1, n).astype(object) + first).astype(dtype)
+            assert agrees(x), (spread, first)
+            for other in (first - 1, first + 1024, first + spread - 1024, first + spread + 1, info.min, info.max):
+                if info.min <= other <= info.max:
+                    x[rng.integers(n)] = other
+                    assert agrees(x), (spread, first, other)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+def test_every_length(dtype):
+    """Of one and two leaves of whole and of partly filled vectors."""
+    rng = np.random.default_rng(3)
+    for n in range(65, 600):
+        assert agrees(rng.integers(-5 * n, 5 * n, n).astype(dtype)), n
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+@pytest.mark.parametrize("n", [529, 544])
+def test_one_element_that_differs(dtype, n):
+    """Pieces of one value are told from others by a look at each element."""
+    for other in (6, 8):
+        for place in range(n):
+            x = np.full(n, 7, dtype)
+            x[place] = other
+            wanted = np.full(n, 7, dtype)
+            wanted[0 if other < 7 else -1] = other
+            assert np.asarray(accel.sort(accel.asarray(x))).tobytes() == wanted.tobytes(), place
+
+
 @pytest.mark.parametrize("dtype", [*DTYPES, "int8", "float16"])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_columns(dtype, threads):
     """Neighbouring rows whose elements are apart are copied together: as many as there are, fewer at the end of an
     axis, in a thread's share of them, and where a view goes through them otherwise."""
-    shapes = [((300, 37), 0), ((65, 2), 0), ((5, 129, 33), 1), ((2, 700, 3, 5), 1)]
+    shapes = [((300, 37), 0), ((1024, 64), 0), ((65, 2), 0), ((5, 129, 33), 1), ((2, 700, 3, 5), 1)]
     views = [lambda x: x, lambda x: x[::-1], lambda x: x[..., ::2], lambda x: x.T, lambda x: x[:, ::-1]]
     with accel.config(num_threads=threads):
         for shape, axis in shapes:
@@ -141,7 +179,7 @@ def against_pivots(n: int, lanes: int) -> tuple[np.ndarray, int]:
             if np.isinf(values[each]):
                 values[each], given = given, given + 1
         each_lane = [middle(list(lane)) for lane in values[looked].T]
-        pivot = middle(each_lane[:3] if lanes == 4 else [*each_lane, each_lane[0]])
+        pivot = middle(each_lane[:3] if lanes == 4 else [*each_lane[:8], each_lane[0]])
         out, low = partitioned(ids, values[ids] < pivot, lanes)
         assert low > 0
         ids, depth = out[low:], depth + 1
@@ -149,9 +187,10 @@ def against_pivots(n: int, lanes: int) -> tuple[np.ndarray, int]:
     return values, depth
 
 
-@pytest.mark.parametrize(("dtype", "lanes"), [("int32", 8), ("int64", 4)])
-def test_rows_that_no_pivot_divides(dtype, lanes):
-    n = 4000
-    x, depth = against_pivots(n, lanes)
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize("vector_bytes", [32, 64])  # of AVX2 and of AVX-512
+def test_rows_that_no_pivot_divides(dtype, vector_bytes):
+    n = 8000
+    x, depth = against_pivots(n, vector_bytes // np.dtype(dtype).itemsize)
     assert depth > 16 + 2 * n.bit_length()  # where the kernel gives up dividing
     assert agrees(x.astype(dtype))

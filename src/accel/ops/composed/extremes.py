@@ -56,13 +56,19 @@ def topk(x: AnyOperand, k: int, dim: int = -1, largest: bool = True, sorted: boo
         raise ArgumentError(f"topk: k: expected 0 to {n}, the length of axis {axis}, got {count}")
     order = [*(a for a in range(x.ndim) if a != axis), axis]
     rows = x.permute(order)
-    places = _candidates(rows, count, largest)
-    if places is None:
-        indices = first_places(rows, count, largest)
-    else:
-        indices = take_along_axis(places, first_places(take_along_axis(rows, places), count, largest))
+    find = first_places if x.device.backend == "cpu" else _first_of_blocks  # the former does so there by itself
+    indices = find(rows, count, largest)
     back = [order.index(a) for a in range(x.ndim)]
     return take_along_axis(rows, indices).permute(back), indices.permute(back)
+
+
+def _first_of_blocks(rows: Array, k: int, largest: bool) -> Array:
+    """`first_places`, by a search in blocks where that is worth it."""
+    places = _candidates(rows, k, largest)
+    if places is None:
+        return first_places(rows, k, largest)
+    result: Array = take_along_axis(places, first_places(take_along_axis(rows, places), k, largest))
+    return result
 
 
 def _candidates(rows: Array, k: int, largest: bool) -> Array | None:
