@@ -418,10 +418,10 @@ class OpenCLDevice(Device):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Build options of every program."""
+        """Build options of every program. -w: PoCL counts warnings on stderr, of functions that are not used."""
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if self.correctly_rounded else ()
         wide = self.kind == "cpu" and self._fp64 and not self.correctly_rounded
-        return ("-cl-std=CL1.2", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
+        return ("-cl-std=CL1.2", "-w", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
 
     def enqueue(
         self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...], light: bool = False
