@@ -13,7 +13,7 @@ from primitive_calls import serve
 import accel
 from accel import registry
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, matmul, matmul_tiles, reduce
+from accel.kernels.opencl import build, matmul, matmul_tiles, pointwise, reduce
 from accel.ops import canonical
 from accel.scalar import Program, Step
 from accel.testing.compare import differing, place
@@ -49,6 +49,15 @@ def run(op: str, device: accel.Device, *operands: np.ndarray, **keywords: Any) -
 
 
 # pointwise
+
+
+def test_work_groups_have_few_rows_where_those_are_long() -> None:
+    """On CPU devices, where a row begins with a division for each of its axes."""
+    assert pointwise.local_size((320, 16384), "loops") == (2048, 1)
+    assert pointwise.local_size((24576, 384), "loops") == (512, 2)
+    assert pointwise.local_size((20011, 3), "loops") == (4, 256)
+    assert pointwise.local_size((70003,), "loops") == (1024, 1)
+    assert pointwise.local_size((24576, 384), "lanes") == (256, 1)
 
 
 def _flat(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
