@@ -125,9 +125,9 @@ def test_a_large_buffers_memory_is_nobodys_until_queued_work_is_done(device: acc
     assert address(np.asarray(z, copy=False)) == where
     first = accel.exp(accel.exp(np.ones(1, np.float32)))
     assert (np.asarray(y) == first).all()
-    device.synchronize()
     del z
     gc.collect()
+    device.synchronize()
     assert where in addresses([allocate(n) for _ in range(3)]), "the control: then anybody's"
 
 
