@@ -97,6 +97,14 @@ def cases() -> Iterator[Case]:
                     a, b = (np.clip(v * 32, -127, 127).astype(np.int8, order="K") for v in (a, b))
                 label = f"matmul {dtype} {m}x{k}x{n}" + (" b along k" if transposed else "")
                 yield label, accel.matmul, (a, b), None if dtype == "int8" else dtype
+    yield "linear 21504x1024 by 2 outputs", accel.nn.linear, (normal(21504, 1024), normal(2, 1024), normal(2)), None
+    yield "matmul 64 of 384x64x384 b along k", accel.matmul, (normal(64, 384, 64), normal(64, 384, 64).mT), None
+    yield "matmul 64 of 384x384x64", accel.matmul, (normal(64, 384, 384), normal(64, 384, 64)), None
+    yield "add 320x128x128 and 320x1x1", accel.add, (normal(320, 128, 128), normal(320, 1, 1)), None
+    yield "add 8x16x384x384 and 8x1x1x384", accel.add, (normal(8, 16, 384, 384), normal(8, 1, 1, 384)), None
+    yield "silu 20M", accel.nn.silu, (normal(20 << 20),), None
+    each = partial(accel.nn.conv2d, padding=1, groups=144)
+    yield "conv2d 8x144x56x56 each channel", each, (normal(8, 144, 56, 56), normal(144, 1, 3, 3)), None
     for dtype in ("float32", "bfloat16"):
         for label, queries, keys in (("512 causal", 512, 512), ("1 to 4096", 1, 4096)):
             its = normal(1, 32, queries, 128), normal(1, 8, keys, 128), normal(1, 8, keys, 128)

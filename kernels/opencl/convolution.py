@@ -3,6 +3,7 @@ makes register tiles of what several places meet and of weights packed into pane
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from math import prod
 from typing import Any
 
@@ -14,9 +15,9 @@ from accel.layout import span
 from accel.numerics import KC
 from accel.scalar import Program
 
-from . import build
+from . import build, convolution_each
 from .matmul import PACK_EACH
-from .matmul_tiles import Panels, panels_of
+from .matmul_tiles import Panels, panels_of, width_of
 
 ITEMS = 64
 """Work-items of a work-group: neighbouring places."""
@@ -110,7 +111,34 @@ def _fields(call: Call, its: Windows, panels: int) -> np.ndarray:
 
 
 def _prepare(call: Call) -> Prepared:
-    return (_lanes if build.device_of(call).geometry == "lanes" else _loops)(call, windows(call))
+    device, its = build.device_of(call), windows(call)
+    if device.geometry == "lanes":
+        return _lanes(call, its)
+    vector = width_of(call.inputs[0].dtype.itemsize, device.vector)
+    wanted = SHARES * device.details["compute units"]
+    each = convolution_each.tiling(its, call.inputs[0].dtype.itemsize, vector, wanted)
+    return _loops(call, its) if each is None else _each(call, its, each, vector)
+
+
+def _each(call: Call, its: Windows, t: convolution_each.Tiling, vector: int) -> Prepared:
+    device, dtype = build.device_of(call), call.inputs[0].dtype
+    rows, vectors = convolution_each.tile(its)
+    more = {
+        "LANES": 0,
+        "ROWS": rows,
+        "VECTORS": vectors,
+        "VECTOR": vector,
+        "BUFFER": convolution_each.BUFFER // dtype.itemsize,
+    }
+    code = _source(call, ("convolution", "convolution_each"), more, device.correctly_rounded)
+    kernel = device.kernel("kernels/opencl/convolution_each.cl", code, "convolve")
+    *inputs, out = slots(call)
+    operands = (out, *inputs)
+    tiled = build.pack(definitions(call, its), *astuple(t))
+    build.set_numbers(device, kernel, 2 * len(operands), _fields(call, its, 0), tiled)
+    size = (its.places[0] * t.bands * t.segments, its.groups, its.batch)
+    work = _places(its) * its.groups * its.outputs * _terms(its)
+    return Prepared((build.launch(device, kernel, operands, size, (1, 1, 1), work=work),))
 
 
 def _lanes(call: Call, its: Windows) -> Prepared:

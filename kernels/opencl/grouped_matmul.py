@@ -8,7 +8,8 @@ from accel.backends.base import Call, Kernel, Prepared, slots
 from accel.layout import Shape
 
 from . import build
-from .matmul import NAME, Arithmetic, arithmetic, direct_source, geometry_fields, tile_source
+from .matmul import NAME
+from .matmul_sources import Arithmetic, arithmetic, direct_source, geometry_fields, tile_source
 from .matmul_tiles import Panels, Problem, Tile, direct_panels, lies_well, tile, width_of
 
 

@@ -4,205 +4,44 @@ memory on GPUs."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from math import prod
 
 from accel import tuning
 from accel.backends.base import Call, Choice, Kernel, Prepared, Slot, Tunable, slots
-from accel.dtypes import TABLE, DType
 from accel.layout import Shape, row_major
 from accel.numerics import KC
-from accel.scalar import Program
 
 from . import build
+from .matmul_sources import (
+    Arithmetic,
+    arithmetic,
+    direct_source,
+    geometry_fields,
+    pack_source,
+    panel_source,
+    stripe_source,
+    tile_source,
+)
 from .matmul_tiles import (
-    TURNED,
+    AS_THEY_LIE,
+    B_PACKED,
+    BOTH_PACKED,
     Panels,
     Problem,
-    Stripes,
     Tile,
     direct,
+    direct_panels,
     few,
     fitting_tiles,
     panels,
     problem,
+    reads_well,
     register_tiles,
     stripes,
     tile,
     width_of,
 )
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """Types and generated functions of a product. accumulator: the type; its dtype is what an epilogue takes first."""
-
-    operand: DType
-    output: DType
-    accumulator: str
-    itemsize: int
-    functions: str
-    definitions: dict[str, object]
-    fp64: bool
-
-
-def arithmetic(operand: DType, output: DType, epilogue: Program | None) -> Arithmetic:
-    """How operands of a dtype are multiplied into an output dtype, with an epilogue (see
-    `accel.ops.primitive.matmul.Product`)."""
-    stored = build.STORAGE[operand.name]
-    if operand.kind == "f":
-        accumulated = TABLE[operand.accumulator]
-        accumulator, size = build.STORAGE[accumulated.name], accumulated.itemsize
-        load = build.function(build.cast(operand.name, accumulated.name), "load")
-        multiply_add, convert = "fma(a, b, c)", ""
-    else:
-        accumulated = TABLE[epilogue.inputs[0]] if epilogue else output
-        size = 8 if accumulated.itemsize == 8 else 4
-        accumulator = {4: "uint", 8: "ulong"}[size]
-        load = f"static inline {accumulator} load({stored} x) {{ return ({accumulator})x; }}\n"
-        multiply_add, convert = "((a) * (b) + (c))", f"({build.STORAGE[accumulated.name]})"
-    exact_float = operand.itemsize == 1 and size == 4  # 256 products of 8 bits are below 2^24
-    program = epilogue or build.cast(accumulated.name, output.name)
-    further = program.inputs[1:]
-    definitions = {
-        "IN": stored,
-        "ACC": accumulator,
-        "OUT": build.STORAGE[output.name],
-        "MULTIPLY_ADD(a, b, c)": multiply_add,
-        **_terms(accumulator, multiply_add, exact_float),
-        "EXTRAS(X)": " ".join(f"X({i}, {build.STORAGE[d]})" for i, d in enumerate(further)),
-        "EXTRA_COUNT": max(1, len(further)),
-        "EPILOGUE(total, extras)": f"epilogue({convert}(total) extras)",
-        "KC": KC,
-    }
-    fp64 = (size == 8 and operand.kind == "f") or build.uses_fp64(program)
-    return Arithmetic(operand, output, accumulator, size, load + build.function(program, "epilogue"), definitions, fp64)
-
-
-def _terms(accumulator: str, multiply_add: str, as_float: bool) -> dict[str, object]:
-    """What matmul.cl computes a chunk in. as_float: of integers, instead of the accumulator's type."""
-    return {
-        "TERM": "float" if as_float else accumulator,
-        "term(x)": "(float)(x)" if as_float else "load(x)",
-        "TERM_ADD(a, b, c)": "fma(a, b, c)" if as_float else multiply_add,
-        "SUM_OF(x)": f"JOIN(as_{accumulator}, VECTOR)(JOIN(convert_int, VECTOR)(x))" if as_float else "(x)",
-    }
-
-
-def _source(how: Arithmetic, definitions: dict[str, object], correctly_rounded: bool) -> str:
-    return build.assemble(("matmul",), definitions, how.functions, fp64=how.fp64, correctly_rounded=correctly_rounded)
-
-
-def tile_source(how: Arithmetic, its: Problem, t: Tile, correctly_rounded: bool, sub_group: int | None) -> str:
-    """OpenCL C of `multiply` in the lanes geometry. sub_group: the sub-group size to ask for (see `Tile`)."""
-    defined = {
-        **build.index_types(*its.reach),
-        **how.definitions,
-        "BATCH": len(its.batch),
-        "OUT_COLUMN": _out_column(its),
-        "LANES": 1,
-        "CHUNKED": int(its.k > KC),
-        "TILE_M": t.m,
-        "TILE_N": t.n,
-        "TILE_K": t.k,
-        "MICRO_M": t.micro_m,
-        "MICRO_N": t.micro_n,
-        **({"SUB_GROUP": sub_group} if sub_group else {}),
-        "A_ALONG_K": int(abs(its.a[-1]) <= abs(its.a[-2])),
-        "B_ALONG_K": int(abs(its.b[-2]) < abs(its.b[-1])),
-        **dict(its.definitions),
-    }
-    return _source(how, defined, correctly_rounded)
-
-
-def pack_source(how: Arithmetic, width: int, axes: int, wide: dict[str, str], correctly_rounded: bool) -> str:
-    """OpenCL C of `pack` for panels of a width."""
-    defined = {**wide, **how.definitions, "BATCH": axes, "LANES": 0, "PACK": 1, "WIDTH": width}
-    return _source(how, defined, correctly_rounded)
-
-
-def panel_source(how: Arithmetic, its: Problem, p: Panels, wide: dict[str, str], correctly_rounded: bool) -> str:
-    """OpenCL C of `multiply` in the loops geometry."""
-    defined = {
-        **wide,
-        **how.definitions,
-        "BATCH": len(its.batch),
-        "OUT_COLUMN": _out_column(its),
-        "LANES": 0,
-        "PACK": 0,
-        "DIRECT": 0,
-        "ROWS": p.rows,
-        "VECTORS": p.vectors,
-        "VECTOR": p.vector,
-    }
-    return _source(how, defined, correctly_rounded)
-
-
-def _loaded(how: Arithmetic, vector: int) -> str:
-    """LOAD_VECTOR(x), which widens a vector of operands."""
-    if how.operand.name == "bfloat16":
-        return f"as_float{vector}(convert_uint{vector}(x) << 16)"
-    if how.operand.kind == "f":
-        return "(x)"
-    if how.definitions["TERM"] == "float":
-        return f"convert_float{vector}(x)"
-    signed = how.accumulator.removeprefix("u") if how.operand.kind == "i" else how.accumulator
-    return f"as_{how.accumulator}{vector}(convert_{signed}{vector}(x))"
-
-
-def stripe_source(how: Arithmetic, its: Problem, s: Stripes, vector: int, correctly_rounded: bool) -> str:
-    """OpenCL C of `multiply` for few rows in stripes. vector: accumulators of a SIMD register."""
-    defined = {
-        **build.index_types(*its.reach),
-        **how.definitions,
-        "BATCH": len(its.batch),
-        "OUT_COLUMN": _out_column(its),
-        "STRIPES": 1,
-        "B_ALONG_K": int(its.b[-1] != 1),
-        "LOAD_VECTOR(x)": _loaded(how, vector),
-        "VECTOR": vector,
-        "WIDTH": s.width,
-        "ROWS": s.rows,
-        "PASSES": s.passes,
-        "TILES": s.tiles,
-    }
-    return build.assemble(
-        ("matmul", "matmul_few"), defined, how.functions, fp64=how.fp64, correctly_rounded=correctly_rounded
-    )
-
-
-def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: bool) -> str:
-    """OpenCL C of `multiply` in the loops geometry that packs nothing."""
-    along_k = its.b[-1] != 1  # element by element, and each meets few rows: floats would cost more than they save
-    as_they_are = _terms(how.accumulator, str(how.definitions["MULTIPLY_ADD(a, b, c)"]), False)
-    defined = {
-        **build.index_types(*its.reach),
-        **how.definitions,
-        **(as_they_are if along_k else {}),
-        "BATCH": len(its.batch),
-        "OUT_COLUMN": _out_column(its),
-        "LANES": 0,
-        "PACK": 0,
-        "DIRECT": 1,
-        "B_ALONG_K": int(along_k),
-        "BLOCK": TURNED,
-        "LOAD_VECTOR(x)": _loaded(how, p.vector),
-        "ROWS": p.rows,
-        "VECTORS": p.vectors,
-        "VECTOR": p.vector,
-        **dict(its.definitions),
-    }
-    return _source(how, defined, correctly_rounded)
-
-
-def _out_column(its: Problem) -> str:
-    return "column" if its.out[-1] == 1 else "column * g.out[BATCH + 1]"
-
-
-def geometry_fields(its: Problem, a: Shape, b: Shape) -> tuple[int, ...]:
-    """Fields of Geometry in matmul.cl. a, b: batch strides, then two more."""
-    extras = its.extras or ((0,) * (len(its.batch) + 2),)
-    return (*its.batch, *a, *b, *its.out, *(s for e in extras for s in e), its.m, its.n, its.k)
 
 
 def _supports(call: Call) -> str | None:
@@ -224,8 +63,11 @@ def _supports(call: Call) -> str | None:
 
 
 def _problem_of(call: Call) -> Problem:
-    (a, b, *extras), (out,) = call.inputs, call.outputs
-    return problem(out.shape, a.shape[-1], [a.strides, b.strides, out.strides, *(x.strides for x in extras)])
+    """In the loops geometry the transpose where that has vectors of columns, and the product none."""
+    (a, b, *extras), (out,), device = call.inputs, call.outputs, build.device_of(call)
+    its = problem(out.shape, a.shape[-1], [a.strides, b.strides, out.strides, *(x.strides for x in extras)])
+    narrow = its.n < width_of(_arithmetic_of(call).itemsize, device.vector) <= its.m
+    return its.transpose if narrow and device.geometry == "loops" else its
 
 
 def _tile_of(call: Call, how: Arithmetic, its: Problem) -> Tile | None:
@@ -250,9 +92,14 @@ def _default(call: Call) -> Choice:
         return astuple(t)
     if few(its, how.operand, device.vector):
         return IN_STRIPES
-    straight = direct(its, how.operand, how.itemsize, device.vector, device.details["compute units"])
-    p = straight or panels(its, how.itemsize, device.vector)
-    return int(straight is None), p.rows, p.vectors
+    units = device.details["compute units"]
+    if p := direct(its, how.operand, how.itemsize, device.vector, units):
+        return AS_THEY_LIE, p.rows, p.vectors
+    if reads_well(its, how.operand, device.vector):
+        p = direct_panels(its.m, its.n, width_of(how.itemsize, device.vector), device.vector, units, prod(its.batch))
+        return B_PACKED, p.rows, p.vectors
+    p = panels(its, how.itemsize, device.vector)
+    return BOTH_PACKED, p.rows, p.vectors
 
 
 def _choices(call: Call) -> tuple[Choice, ...]:
@@ -274,7 +121,7 @@ def _prepared(call: Call, choice: Choice) -> Prepared:
         return _striped(call, how, its)
     packed, rows, vectors = choice
     p = Panels(rows, vectors, width_of(how.itemsize, device.vector))
-    return (_packed if packed else _direct)(call, how, its, p)
+    return _direct(call, how, its, p) if packed == AS_THEY_LIE else _packed(call, how, its, p, packed == B_PACKED)
 
 
 def _prepare(call: Call) -> Prepared:
@@ -317,35 +164,46 @@ def packed_batch(batch: Shape, strides: Shape) -> tuple[Shape, Shape, Shape]:
     return lengths or (1,), tuple(strides[i] for i in kept) or (0,), tuple(skips.get(i, 0) for i in range(len(batch)))
 
 
-def _packed(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
+def _slots(call: Call, its: Problem) -> tuple[Slot, Slot, tuple[Slot, ...], Slot]:
+    """Of a, b, what the epilogue takes further, and the output."""
+    a, b, *extras, out = slots(call)
+    return (b, a, tuple(extras), out) if its.turned else (a, b, tuple(extras), out)
+
+
+def _packed(call: Call, how: Arithmetic, its: Problem, p: Panels, b_only: bool) -> Prepared:
     device = build.device_of(call)
     rounded, obtain = device.correctly_rounded, device.kernel
     wide = build.index_types(*its.reach)
-    launches, skips, scratch = [], [], []
-    for operand, (strides, length, width) in enumerate(
-        (
-            ((*its.a[:-2], its.a[-2], its.a[-1]), its.m, p.rows),
-            ((*its.b[:-2], its.b[-1], its.b[-2]), its.n, p.columns),
-        )
-    ):
+    a, b, extras, out = _slots(call, its)
+    packs = [(b, (*its.b[:-2], its.b[-1], its.b[-2]), its.n, p.columns)]
+    if not b_only:
+        packs.insert(0, (a, its.a, its.m, p.rows))
+    launches, skips, scratch, panels_of = [], [], [], []
+    for number, (operand, strides, length, width) in enumerate(packs):
         lengths, steps, skip = packed_batch(its.batch, strides[:-2])
-        kernel = obtain(NAME, pack_source(how, width, len(lengths), wide, rounded), "pack")
+        turns = strides[-1] == 1 and width % p.vector == 0 and how.operand.name != "float16"
+        kernel = obtain(NAME, pack_source(how, width, p.vector if turns else 1, len(lengths), wide, rounded), "pack")
         fields = build.pack(wide, *lengths, *steps, *strides[-2:], length, its.k)
         build.set_numbers(device, kernel, 4, fields)
         size = (-(-its.k // KC), -(-length // width), prod(lengths))
+        panels_of.append(Slot("scratch", number))
         if its.k:
-            ends = (Slot("scratch", operand), Slot("input", operand))
             packed = PACK_EACH * its.k * length * prod(lengths)
+            ends = (panels_of[-1], operand)
             launches.append(build.launch(device, kernel, ends, size, (1, 1, 1), (how.itemsize, 1), packed))
         scratch.append(size[1] * size[2] * its.k * width * how.itemsize)
         skips.append((*skip, 0, 0))
-    multiply = obtain(NAME, panel_source(how, its, p, wide, rounded), "multiply")
-    arrays = 3 + len(its.extras)
-    build.set_numbers(device, multiply, 2 * arrays, build.pack(wide, *geometry_fields(its, *skips)))
+    if b_only:
+        code = direct_source(how, its, p, rounded, b_packed=True)
+        left, its_a, unit = a, its.a, 1
+    else:
+        code = panel_source(how, its, p, wide, rounded)
+        left, its_a, unit = panels_of[0], skips[0], how.itemsize
+    multiply = obtain(NAME, code, "multiply")
+    operands = (out, left, panels_of[-1], *extras)
+    build.set_numbers(device, multiply, 2 * len(operands), build.pack(wide, *geometry_fields(its, its_a, skips[-1])))
     size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
-    _, _, *extras, out = slots(call)
-    operands = (out, Slot("scratch", 0), Slot("scratch", 1), *extras)
-    units = (1, how.itemsize, how.itemsize, *(1 for _ in extras))
+    units = (1, unit, how.itemsize, *(1 for _ in extras))
     launches.append(build.launch(device, multiply, operands, size, (1, 1, 1), units, work_of(its)))
     return Prepared(tuple(launches), tuple(scratch))
 
@@ -355,9 +213,9 @@ def _direct(call: Call, how: Arithmetic, its: Problem, p: Panels) -> Prepared:
     kernel = device.kernel(NAME, direct_source(how, its, p, device.correctly_rounded), "multiply")
     fields = build.pack(build.index_types(*its.reach), *geometry_fields(its, its.a, its.b))
     build.set_numbers(device, kernel, 2 * (3 + len(its.extras)), fields)
-    *inputs, out = slots(call)
+    a, b, extras, out = _slots(call, its)
     size = (-(-its.m // p.rows), -(-its.n // p.columns), prod(its.batch))
-    return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1), work=work_of(its)),))
+    return Prepared((build.launch(device, kernel, (out, a, b, *extras), size, (1, 1, 1), work=work_of(its)),))
 
 
 def _striped(call: Call, how: Arithmetic, its: Problem) -> Prepared:
@@ -367,9 +225,9 @@ def _striped(call: Call, how: Arithmetic, its: Problem) -> Prepared:
     kernel = device.kernel("kernels/opencl/matmul_few.cl", code, "multiply")
     fields = build.pack(build.index_types(*its.reach), *geometry_fields(its, its.a, its.b))
     build.set_numbers(device, kernel, 2 * (3 + len(its.extras)), fields)
-    *inputs, out = slots(call)
+    a, b, extras, out = _slots(call, its)
     size = (-(-its.m // (s.rows * s.passes)), s.groups, prod(its.batch))
-    return Prepared((build.launch(device, kernel, (out, *inputs), size, (1, 1, 1), work=work_of(its)),))
+    return Prepared((build.launch(device, kernel, (out, a, b, *extras), size, (1, 1, 1), work=work_of(its)),))
 
 
 NAMES = {"loops": ("packed", "rows", "vectors"), "lanes": ("m", "n", "k", "micro_m", "micro_n")}

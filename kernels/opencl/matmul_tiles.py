@@ -4,7 +4,7 @@ measuring chooses. None of them changes the order of additions."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from accel.backends.base import Choice
@@ -53,13 +53,20 @@ PANEL_ROWS = (1, 2, 4, 6, 12)
 wide."""
 
 DIRECT_ROWS = (1, 2, 4, 8, 12)
-"""Rows of a register tile that reads its operands as they lie."""
+"""Rows of a register tile that reads a as it lies, where it has no more."""
+
+DIRECT_TILES = {16: ((6, 4), (8, 2), (8, 1)), 8: ((6, 2), (4, 2), (4, 1)), 4: ((4, 2), (4, 1))}
+"""(rows, vectors) of register tiles that read a as it lies, where it has more rows; by float32 elements of a SIMD
+register. Each row is a pointer, of which general registers hold few."""
 
 FEW = 16
 """Rows of a up to which packing b costs more than it gains."""
 
 SMALL = 1 << 17
 """Bytes of a matrix b that stays in the caches however it is read; packing it costs a launch."""
+
+TURNED = 2
+"""Vectors of columns that are read along k at a time: more are more streams than the hardware fetches ahead."""
 
 STRIPE_BYTES = 1 << 15
 """Bytes of a stripe's sums, which are to stay in the first caches."""
@@ -68,8 +75,8 @@ STRIPE_VECTOR = 8
 """float32 elements of the widest SIMD register for which products of few rows are made in stripes: with twice as many,
 tiles that read b as it lies take whole lines of it, and stripes were not measured."""
 
-TURNED = 16
-"""Steps of k that are turned round at once where b lies along k."""
+AS_THEY_LIE, BOTH_PACKED, B_PACKED = 0, 1, 2
+"""What is packed into panels, as a choice says it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class Panels:
 @dataclass(frozen=True)
 class Problem:
     """A product's geometry with collapsed batch axes. Strides are of the batch axes, then of rows, then of columns.
-    definitions: more that its kernel needs (see `grouped_matmul`)."""
+    definitions: more that its kernel needs (see `grouped_matmul`). turned: whether a and b are those of the product's
+    transpose."""
 
     m: int
     n: int
@@ -99,6 +107,13 @@ class Problem:
     out: Shape
     extras: tuple[Shape, ...]
     definitions: tuple[tuple[str, object], ...] = ()
+    turned: bool = False
+
+    @property
+    def transpose(self) -> Problem:
+        """The product of b's transpose by a's, which is this one's: the same sums of the same terms."""
+        a, b, out, *extras = ((*s[:-2], s[-1], s[-2]) for s in (self.b, self.a, self.out, *self.extras))
+        return replace(self, m=self.n, n=self.m, a=a, b=b, out=out, extras=tuple(extras), turned=not self.turned)
 
     @property
     def reach(self) -> tuple[int, ...]:
@@ -147,19 +162,34 @@ def panels_of(m: int, n: int, itemsize: int, vector: int) -> Panels:
 
 def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int) -> Panels | None:
     """The register tile of a product that reads its operands as they lie, or None where panels are packed: b in rows
-    or in columns without gaps, of few rows or small. units: compute units of the device."""
+    without gaps, of few rows or small, or of few rows in columns. units: compute units of the device."""
     width = width_of(itemsize, vector)
-    if not lies_well(its, operand, width) or (its.m > FEW and its.k * its.n * operand.itemsize > SMALL):
+    small = its.b[-1] == 1 and its.k * its.n * operand.itemsize <= SMALL
+    columns = width if its.b[-1] == 1 else 1  # else those that are not there are read as the last one
+    if not lies_well(its, operand, columns) or (its.m > FEW and not small):
         return None
-    return direct_panels(its.m, its.n, width, vector, units)
+    most = None if its.b[-1] == 1 else TURNED
+    return direct_panels(its.m, its.n, width, vector, units, prod(its.batch), most)
 
 
-def direct_panels(m: int, n: int, width: int, vector: int, units: int) -> Panels:
-    """The register tile of `direct` for m rows of n columns, in vectors of so many columns."""
+def direct_panels(
+    m: int, n: int, width: int, vector: int, units: int, batch: int = 1, most: int | None = None
+) -> Panels:
+    """The register tile of `direct` for m rows of n columns, in vectors of so many columns. most: vectors, at most."""
     registers = sums(vector)
-    rows = next((r for r in DIRECT_ROWS if m <= r <= registers), max(r for r in DIRECT_ROWS if r <= registers // 2))
+    most = registers if most is None else most
+
+    def enough(rows: int, vectors: int) -> bool:
+        """Whether every unit has a tile of the rows and of the columns to make, and more than one."""
+        wide = vectors * width
+        return vectors <= most and n >= wide and batch * -(-m // rows) * (n // wide) >= 2 * units
+
+    rows = next((r for r in DIRECT_ROWS if m <= r <= registers), None)
+    if rows is None:
+        rows, vectors = next((tile for tile in DIRECT_TILES[vector] if enough(*tile)), DIRECT_TILES[vector][-1])
+        return Panels(rows, vectors, width)
     vectors = 1
-    while 2 * vectors * rows <= registers and n >= 4 * units * vectors * width:
+    while 2 * vectors * rows <= registers and enough(rows, 2 * vectors):
         vectors *= 2
     return Panels(rows, vectors, width)
 
@@ -204,14 +234,22 @@ def lies_well(its: Problem, operand: DType, columns: int) -> bool:
     return operand.name != "float16" and 1 in (its.b[-1], its.b[-2]) and its.n >= columns
 
 
+def reads_well(its: Problem, operand: DType, vector: int) -> bool:
+    """Whether a product may read a as it lies where b is packed: along k, of elements that are not widened, or that
+    narrow registers do not have to widen again for few columns."""
+    as_they_are = operand.name in ("float32", "float64")
+    return its.a[-1] == 1 and (as_they_are or (operand.name == "bfloat16" and vector > STRIPE_VECTOR))
+
+
 def register_tiles(its: Problem, operand: DType, itemsize: int, vector: int) -> Iterator[Choice]:
     """(packed, rows, vectors) of the register tiles that a problem may be measured with."""
     width = width_of(itemsize, vector)
     for rows in (r for r in TUNED_ROWS if r == 1 or r < 2 * its.m):
         for vectors in (v for v in TUNED_VECTORS if rows * v <= sums(vector) and (v == 1 or v * width < 2 * its.n)):
-            yield 1, rows, vectors
+            yield BOTH_PACKED, rows, vectors
+            yield B_PACKED, rows, vectors
             if lies_well(its, operand, vectors * width):
-                yield 0, rows, vectors
+                yield AS_THEY_LIE, rows, vectors
 
 
 def tile(its: Problem, itemsize: int, items: int, local_bytes: int) -> Tile | None:

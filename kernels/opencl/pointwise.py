@@ -97,11 +97,15 @@ def definitions(program: Program, its_walk: Walk, geometry: str, packs_items: bo
 
 
 def local_size(shape: Shape, geometry: str) -> tuple[int, int]:
-    """Work-group size along the last axis and along the rows: on a CPU device long, as each group is a task."""
-    items = 256 if geometry == "lanes" else 1024
-    rows = prod(shape[:-1])
-    along = next((p for p in (4, 16, 64) if shape[-1] <= p and rows > 1), items if rows == 1 else min(items, 256))
-    return along, items // along if rows > 1 else 1
+    """Work-group size along the last axis and along the rows. On a CPU device each group is a task of a thread, which
+    starts anew with each of its rows: groups are long, and have as few rows as an axis allows."""
+    rows, sizes, items = prod(shape[:-1]), (4, 16, 64, 256), 256
+    if geometry != "lanes":
+        sizes, items = (4, 16, 64, 256, 512, 1024, 2048), 1024
+    if rows == 1:
+        return items, 1
+    along = next((s for s in sizes if shape[-1] <= s), sizes[-1])
+    return along, max(1, items // along)
 
 
 def each(shape: Shape, geometry: str) -> int:

@@ -7,6 +7,8 @@ from math import prod
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 import accel
 from accel.ops.parameters import Convolution
@@ -21,6 +23,15 @@ CASES = {
     "a chunk's end between positions": ((1, 1, 128, 2, 9), (1, 2, 128, 2, 2), ONE),
     "outputs shared out": ((1, 1, 2, 2, 3), (1, 401, 2, 2, 2), ONE),
     "each channel": ((2, 19, 1, 5, 24), (19, 1, 1, 3, 3), ONE),
+    "each channel, a tile's end": ((1, 2, 1, 17, 130), (2, 3, 1, 3, 5),
+        Convolution((1, 1), (1, 2), (1, 2), (1, 1), (1, 1))),
+    "each channel, phases": ((2, 3, 1, 20, 45), (3, 1, 1, 4, 3), Convolution((3, 2), (2, 5), (4, 0), (2, 3), (1, 1))),
+    "each channel, volume": ((1, 3, 1, 3, 4, 9), (3, 2, 1, 2, 2, 2),
+        Convolution((2, 1, 1), (1, 0, 1), (0, 1, 1), (1, 1, 2), (1,) * 3)),
+    "each channel, line": ((2, 3, 1, 300), (3, 1, 1, 4), Convolution((1,), (3,), (2,), (1,), (1,))),
+    "each channel, more terms than a chunk": ((1, 2, 1, 18, 40), (2, 1, 1, 17, 17), ONE),
+    "each channel, no multiple of its phases": ((1, 2, 1, 3, 1030), (2, 1, 1, 1, 9),
+        Convolution((1, 4), (0, 3), (0, 6), (1, 70), (1, 1))),
     "no channels": ((1, 2, 0, 3, 3), (2, 3, 0, 2, 2), ONE),
     "padding wider than x": ((1, 2, 3, 2, 1), (2, 4, 3, 3, 2), Convolution((1, 2), (7, 4), (5, 6), (2, 1), (1, 1))),
     "strides and dilation": ((2, 2, 4, 9, 40), (2, 5, 4, 3, 3), Convolution((2, 2), (1, 3), (2, 0), (1, 2), (1, 1))),
@@ -58,6 +69,27 @@ def test_windows_and_weights_that_are_not_finite(variant: accel.Device, name: st
     want = convolve(x, weight, None, params)
     assert np.isnan(want).any()
     assert np.array_equal(run(variant, x, weight, None, params), want, equal_nan=True)
+
+
+@given(data=st.data())
+def test_windows_of_each_channel(variant: accel.Device, data: st.DataObject) -> None:
+    """Any of them: what a tile copies of x has padding, phases and gaps of its own on every side."""
+
+    def numbers(low: int, high: int) -> tuple[int, int]:
+        return data.draw(st.integers(low, high)), data.draw(st.integers(low, high))
+
+    kernel, stride, dilation = numbers(1, 4), numbers(1, 3), numbers(1, 3)
+    low, high, lengths = numbers(0, 6), numbers(0, 6), (data.draw(st.integers(1, 24)), data.draw(st.integers(1, 150)))
+    reach = zip(lengths, low, high, kernel, dilation, strict=True)
+    assume(all(n + a + b > (k - 1) * d for n, a, b, k, d in reach))
+    groups, outputs = numbers(1, 3)
+    x, weight = drawn((2, groups, 1, *lengths)), drawn((groups, outputs, 1, *kernel))
+    if data.draw(st.booleans()):
+        weight[0, -1, 0, -1, 0] = np.inf
+    params = Convolution(stride, low, high, dilation, (1, 1))
+    got, want = run(variant, x, weight, None, params), convolve(x, weight, None, params)
+    assert np.array_equal(got.view(np.uint32)[~np.isnan(want)], want.view(np.uint32)[~np.isnan(want)])
+    assert (np.isnan(got) == np.isnan(want)).all()
 
 
 def test_windows_have_no_products_where_they_skip(variant: accel.Device) -> None:

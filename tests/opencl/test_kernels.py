@@ -13,7 +13,7 @@ from primitive_calls import serve
 import accel
 from accel import registry
 from accel.dtypes import TABLE
-from accel.kernels.opencl import build, matmul, matmul_tiles, reduce
+from accel.kernels.opencl import build, matmul, matmul_tiles, pointwise, reduce
 from accel.ops import canonical
 from accel.scalar import Program, Step
 from accel.testing.compare import differing, place
@@ -49,6 +49,15 @@ def run(op: str, device: accel.Device, *operands: np.ndarray, **keywords: Any) -
 
 
 # pointwise
+
+
+def test_work_groups_have_few_rows_where_those_are_long() -> None:
+    """On CPU devices, where a row begins with a division for each of its axes."""
+    assert pointwise.local_size((320, 16384), "loops") == (2048, 1)
+    assert pointwise.local_size((24576, 384), "loops") == (512, 2)
+    assert pointwise.local_size((20011, 3), "loops") == (4, 256)
+    assert pointwise.local_size((70003,), "loops") == (1024, 1)
+    assert pointwise.local_size((24576, 384), "lanes") == (256, 1)
 
 
 def _flat(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -357,8 +366,9 @@ def test_every_direct_tile_is_run(backend: Any, monkeypatch: pytest.MonkeyPatch,
 
     base = backend.devices()[0]
     rng = np.random.default_rng(14)
-    tiles = ((1, 16, 16), (2, 8, 16), (4, 4, 16), (8, 2, 16), (12, 2, 16), (12, 1, 8), (8, 1, 4), (1, 1, 2))
-    assert {rows for rows, _, _ in tiles} == set(matmul_tiles.DIRECT_ROWS)
+    tiles = ((1, 16, 16), (2, 8, 16), (4, 4, 16), (6, 4, 16), (8, 2, 16), (12, 2, 16), (12, 1, 8), (8, 1, 4), (1, 1, 2))
+    chosen_rows = {rows for found in matmul_tiles.DIRECT_TILES.values() for rows, _ in found}
+    assert {rows for rows, _, _ in tiles} == {*matmul_tiles.DIRECT_ROWS, *chosen_rows}
     for rows, vectors, vector in tiles:
         device = backend.adopt(cl.CommandQueue(base.context))
         device.geometry = "loops"
@@ -386,6 +396,44 @@ def test_direct_products_past_every_edge(device: accel.Device, dtype: str) -> No
                 its = matmul_tiles.problem((m, n), 281, [(281, 1), strides, (n, 1)])
                 assert matmul_tiles.direct(its, row, max(4, row.itemsize), 16, 2) is not None
                 run("matmul", device, a, its_b)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16", "int8"])
+def test_b_that_lies_along_k_is_packed(device: accel.Device, dtype: str) -> None:
+    """Alone where a is read as it lies: one matrix for several of a, columns past a tile, a k past a chunk."""
+    rng = np.random.default_rng(16)
+    with accel.config(numerics="reproducible"):
+        for batch, m, k, n in (((), 19, 281, 17), ((3,), 33, 33, 70), ((2, 1), 17, 5, 16)):
+            a, b = numbers(rng, (*batch, m, k), dtype), numbers(rng, (2, n, k), dtype)
+            run("matmul", device, a, b[0].T)
+            if batch == (2, 1):
+                run("matmul", device, a, b.swapaxes(-1, -2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "int8"])
+def test_products_of_fewer_columns_than_a_vector_has(device: accel.Device, dtype: str) -> None:
+    """They are made as the transpose, of operands of every layout, with a batch of either operand or of both."""
+    rng = np.random.default_rng(17)
+    with accel.config(numerics="reproducible"):
+        for m, k, n in ((16, 300, 1), (37, 259, 2), (150, 16, 8), (1, 300, 8)):
+            a, b = numbers(rng, (m, k), dtype), numbers(rng, (2, k, n), dtype)
+            run("matmul", device, a, b)
+            run("matmul", device, a.T.copy().T, b[0].T.copy().T)
+            run("matmul", device, np.stack([a, a[::-1]]), b)
+
+
+def test_epilogues_of_a_transpose(device: accel.Device) -> None:
+    """Further operands are walked along the columns that the result has, too."""
+    rng = np.random.default_rng(19)
+    x, weight, bias = (numbers(rng, shape, "float32") for shape in ((35, 80), (3, 80), (3,)))
+    with accel.config(numerics="reproducible"):
+        results = []
+        for place in (device, accel.device("cpu")):
+            its, w, b = (accel.asarray(each, device=place) for each in (x, weight, bias))
+            line = accel.asarray(x[:, :1].copy(), device=place)
+            results.append([np.asarray(accel.nn.linear(its, w, b, activation="gelu")), np.asarray(its @ w.T * line)])
+    for got, want in zip(*results, strict=True):
+        assert got.tobytes() == want.tobytes()
 
 
 @pytest.fixture
@@ -494,13 +542,17 @@ def test_products_that_are_packed() -> None:
         return matmul_tiles.direct(its, TABLE[dtype], max(4, TABLE[dtype].itemsize), vector, 2)
 
     assert tile(1, 2048, 2048, (2048, 1)) == matmul_tiles.Panels(1, 16, 16)
-    assert tile(16, 2048, 2048, (1, 2048)) == matmul_tiles.Panels(12, 2, 16)
+    assert tile(16, 2048, 2048, (2048, 1)) == matmul_tiles.Panels(6, 4, 16)
+    assert tile(16, 2048, 2048, (1, 2048)) == matmul_tiles.Panels(8, 2, 16)  # no more streams than are fetched ahead
     assert tile(17, 2048, 2048, (2048, 1)) is None
-    assert tile(500, 128, 256, (128, 1)) == matmul_tiles.Panels(12, 2, 16)  # 128 KiB
+    assert tile(500, 128, 256, (128, 1)) == matmul_tiles.Panels(6, 4, 16)  # 128 KiB
     assert tile(500, 128, 257, (128, 1)) is None
+    assert tile(16, 64, 64, (1, 64)) is not None
+    assert tile(17, 64, 64, (1, 64)) is None  # turned round once, not for each tile of rows
     assert tile(1, 64, 64, (128, 2)) is None
     assert tile(1, 64, 64, (64, 1), "float16") is None
     assert tile(1, 15, 64, (15, 1)) is None
+    assert tile(1, 15, 64, (1, 64)) == matmul_tiles.Panels(1, 1, 16)
     for vector, registers in ((4, 8), (8, 12), (16, 24)):
         for m in (1, 2, 3, 8, 11, 16):
             for n in (16, 100, 3000):

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
+from accel._core import allocate
+from accel.backends.opencl import OWN
 from accel.dtypes import DTYPES
 from accel.testing import conform
 
@@ -102,6 +104,45 @@ def test_memory_stays_until_queued_work_is_done(device: accel.Device) -> None:
         assert gone() is None
         np.full(n, 7.0, np.float32)
         assert (np.asarray(y) == accel.exp(accel.exp(np.ones(1, np.float32)))).all()
+
+
+def test_a_large_buffers_memory_is_nobodys_until_queued_work_is_done(device: accel.Device) -> None:
+    """It is accel's own: the device's next buffer may have it at once, others when the device has been waited for."""
+
+    def addresses(buffers: list[Any]) -> set[int]:
+        return {buffer.address for buffer in buffers}
+
+    n = 4 * OWN
+    x = accel.ones(n // 4, dtype="float32", device=device)
+    device.synchronize()
+    where = address(np.asarray(x, copy=False))
+    y = accel.exp(accel.exp(x))
+    assert not device.idle
+    del x
+    gc.collect()
+    assert where not in addresses([allocate(n) for _ in range(3)])
+    z = accel.empty(n // 4, dtype="float32", device=device)
+    assert address(np.asarray(z, copy=False)) == where
+    first = accel.exp(accel.exp(np.ones(1, np.float32)))
+    assert (np.asarray(y) == first).all()
+    del z
+    gc.collect()
+    device.synchronize()
+    assert where in addresses([allocate(n) for _ in range(3)]), "the control: then anybody's"
+
+
+def test_large_buffers_that_are_let_go_are_bounded(device: accel.Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of sizes that never come again, and with nobody who waits."""
+    from accel.backends import opencl
+
+    monkeypatch.setattr(opencl, "HELD", 8 * OWN)
+    device.synchronize()
+    for extra in range(12):
+        x = accel.ones(OWN // 4 + 16 * extra, dtype="float32", device=device)
+        accel.exp(x)
+        del x
+        held = sum(memory.nbytes for free in device._let_go.values() for memory in free)
+        assert held <= 12 * OWN
 
 
 def test_a_buffer_is_read_where_it_lies(device: accel.Device) -> None:

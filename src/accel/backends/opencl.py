@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import cache_folder
-from .._core import FloatEnvironment, HostBuffer
+from .._core import FloatEnvironment, HostBuffer, allocate
 from ..cache import Cache
 from ..config import Settings, environment
 from ..errors import BackendUnavailableError, DeviceError, OutOfMemoryError
@@ -36,6 +36,10 @@ Result = TypeVar("Result")
 
 POOLED = 64 << 20
 """Bytes of the largest buffer that the pool keeps for the next use."""
+
+OWN = 2 << 20
+"""Bytes from which on a buffer of a CPU device lies in accel's own memory, which has large pages and is kept for the
+next use at any size: fresh pages of 4 KiB cost several times what is done with them."""
 
 HELD = 1 << 30
 """Bytes of unused buffers at which the pool gives all of them back to the driver."""
@@ -91,6 +95,7 @@ class OpenCLDevice(Device):
         self._local_queue: Any = None
         self._shared = queue is not None
         self._queued = self._finished = 0
+        self._let_go: dict[int, list[HostBuffer]] = {}
         self._context: Any = None if queue is None else _context_of(queue)
         self._pool: Any = None if queue is None else _pool_of(queue)
         self._programs: Cache[str, Any] = Cache(PROGRAMS)
@@ -198,6 +203,8 @@ class OpenCLDevice(Device):
         if nbytes >= CHECKED and self._shares_host_memory:
             check_host(str(self), nbytes, self.memory)
         context = self._context or self.context
+        if nbytes >= OWN and self.kind == "cpu" and self._shares_host_memory:
+            return self._own(context, nbytes)
         pool = self._pool
         if pool.managed_bytes - pool.active_bytes > HELD:
             pool.free_held()
@@ -208,6 +215,28 @@ class OpenCLDevice(Device):
             return pool.allocate(nbytes)
         except Exception as error:  # no `served` here: every launch has an output
             return self.again(error, lambda: pool.allocate(nbytes), nbytes)
+
+    def _own(self, context: Any, nbytes: int) -> pyopencl.MemoryObjectHolder:
+        """A buffer over accel's own memory, which other devices of the host have next when nothing holds the buffer and
+        what was queued has run; this one's next buffer of its size may have it before."""
+        cl = library()
+
+        if sum(size * len(free) for size, free in list(self._let_go.items())) > HELD:
+            self.synchronize()
+        try:
+            memory = _Own(self, self._let_go[nbytes].pop())
+        except LookupError:
+            try:
+                memory = _Own(self, allocate(nbytes))
+            except (MemoryError, OverflowError) as error:
+                raise self._too_large(nbytes) from error
+        flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
+        return self.served(lambda: cl.Buffer(context, flags, hostbuf=np.asarray(memory)), nbytes)
+
+    def let_go(self, memory: HostBuffer) -> None:
+        """Takes back what a buffer lay in."""
+        if not self.idle:
+            self._let_go.setdefault(memory.nbytes, []).append(memory)
 
     def served(self, work: Callable[[], Result], nbytes: int | None = None) -> Result:
         """What a call of the driver returns, if need be at the second try: see `again`. nbytes: that it asks for."""
@@ -341,9 +370,11 @@ class OpenCLDevice(Device):
 
     @driver_call
     def _finish(self) -> None:
-        queued = self._queued
+        queued, used = self._queued, self._let_go
+        self._let_go = {}
         self._wait(self._queue.finish)
         self._finished = queued
+        del used  # its memory may have any owner now
 
     def _wait(self, wait: Callable[[], Any]) -> None:
         """Waits for queued work. If it ran out of memory its results are not there, so there is no second try."""
@@ -387,10 +418,10 @@ class OpenCLDevice(Device):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Build options of every program."""
+        """Build options of every program. -w: PoCL counts warnings on stderr, of functions that are not used."""
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if self.correctly_rounded else ()
         wide = self.kind == "cpu" and self._fp64 and not self.correctly_rounded
-        return ("-cl-std=CL1.2", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
+        return ("-cl-std=CL1.2", "-w", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
 
     def enqueue(
         self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...], light: bool = False
@@ -516,6 +547,17 @@ class _Borrowed(_Bytes):
 
     def __del__(self) -> None:
         self._device.synchronize()
+
+
+class _Own(_Bytes):
+    """Those of a buffer that kernels alone use."""
+
+    def __init__(self, device: OpenCLDevice, memory: HostBuffer) -> None:
+        super().__init__(memory.address, memory.nbytes, memory, False)
+        self._device = device
+
+    def __del__(self) -> None:
+        self._device.let_go(self._owner)
 
 
 class _Refusal:

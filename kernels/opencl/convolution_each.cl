@@ -1,0 +1,177 @@
+// Convolutions of groups of one channel on CPU devices; follows convolution.cl, whose order it keeps. There are few
+// enough terms for one chunk. A work-item has a tile of one group's places: `band` rows of `width`. It copies the rows
+// of x that they meet into private memory, with 0 for what is skipped, and each row by its phases, so that the elements
+// that neighbouring places meet are neighbours at any stride:
+//
+//      element     0 1 2 3 4 5 6        stride 2:   0 2 4 6 | 1 3 5
+//
+// Then it makes ROWS x VECTORS * VECTOR places at a time, for each output. A 0 changes no sum that begins at +0 where
+// the weight is finite; where one is not, each place is computed by itself from what it meets.
+//
+// The generator (convolution_each.py) defines, besides what convolution.cl lists: ROWS, VECTORS, VECTOR, and BUFFER:
+// elements of private memory.
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define VLOAD JOIN(vload, VECTOR)
+#define VSTORE JOIN(vstore, VECTOR)
+#define WIDTH (VECTORS * VECTOR)
+typedef JOIN(T, VECTOR) Vector;
+
+// band, width: places of a tile; bands, segments: tiles of the last two axes. rows: of x that a tile meets. pitch:
+// elements of a phase.
+typedef struct {
+  INDEX band, bands, width, segments, rows, pitch;
+} Tiling;
+
+#define EXTRA_LINE(i, type)                                                                                    \
+  __global const type *line##i = extra##i + extra_at##i + entry * g.extra[i][0] + group * g.extra[i][1] +      \
+                                 output * g.extra[i][2] + o0 * g.extra[i][3] + (first_row + r) * g.extra[i][4] + \
+                                 first_place * g.extra[i][5];
+#define EXTRA_VALUE(i, type) , line##i[place * g.extra[i][5]]
+
+#if BIAS
+#define BIASED(sum) ((sum) + its_bias)
+#else
+#define BIASED(sum) (sum)
+#endif
+
+// Places `from` to `end` of row r of the tile, of which `sums` holds those from `from` on. A row whose length the
+// compiler knows, and whose neighbours are neighbours in memory, is stored by vectors.
+#define FINISH(step) line[place * (step)] = EPILOGUE(BIASED(sums[place - from]), EXTRAS(EXTRA_VALUE));
+#define FINISH_LINE(r, from, end)                                                        \
+  {                                                                                      \
+    __global OUT *line = to + (r) * g.out[4];                                            \
+    EXTRAS(EXTRA_LINE)                                                                   \
+    if (end - from == WIDTH && g.out[5] == 1) {                                          \
+      for (INDEX place = from; place < from + WIDTH; ++place) FINISH(1)                  \
+    } else {                                                                             \
+      for (INDEX place = from; place < end; ++place) FINISH(g.out[5])                    \
+    }                                                                                    \
+  }
+
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void convolve(__global OUT *out, const long out_at,
+                                                                      __global const T *x, const long x_at,
+                                                                      __global const T *weight, const long weight_at
+#if BIAS
+                                                                      ,
+                                                                      __global const T *bias, const long bias_at
+#endif
+                                                                          EXTRAS(EXTRA_ARGUMENT),
+                                                                      const Geometry g, const Tiling t) {
+  const INDEX tile = (INDEX)get_group_id(0), group = (INDEX)get_group_id(1), entry = (INDEX)get_group_id(2);
+  const INDEX segment = tile % t.segments, band = tile / t.segments % t.bands, o0 = tile / t.segments / t.bands;
+  const INDEX first_place = segment * t.width, first_row = band * t.band;
+  const INDEX places = min(t.width, g.places[2] - first_place), rows = min(t.band, g.places[1] - first_row);
+  const INDEX phases = g.stride[2], line_length = phases * t.pitch;
+  __global const T *from_x = x + x_at + entry * g.x[0] + group * g.x[1];
+  T lines[BUFFER];
+  // Element 0 of a copied line, and what places meet of it.
+  const INDEX first_element = first_place * phases - g.low[2];
+  const INDEX needed = (places - 1) * phases + (g.kernel_lengths[2] - 1) * g.dilation[2] + 1;
+  const INDEX low = clamp(-first_element, (INDEX)0, needed), high = clamp(g.lengths[2] - first_element, low, needed);
+  const INDEX needed_rows = (rows - 1) * g.stride[1] + (g.kernel_lengths[1] - 1) * g.dilation[1] + 1;
+  for (INDEX k0 = 0; k0 < g.kernel_lengths[0]; ++k0) {
+    const INDEX i0 = o0 * g.stride[0] + k0 * g.dilation[0] - g.low[0];
+    for (INDEX r = 0; r < needed_rows; ++r) {
+      const INDEX i1 = first_row * g.stride[1] + r - g.low[1];
+      const bool there = i0 >= 0 && i0 < g.lengths[0] && i1 >= 0 && i1 < g.lengths[1];
+      const INDEX begin = there ? low : needed, end = there ? high : needed;
+      __global const T *its = from_x + i0 * g.x[3] + i1 * g.x[4] + first_element * g.x[5];
+      T *line = lines + (k0 * t.rows + r) * line_length;
+      if (phases == 1) {
+        for (INDEX e = 0; e < begin; ++e) line[e] = (T)0;
+        INDEX e = begin;
+        if (g.x[5] == 1) {
+          for (; e + VECTOR <= end; e += VECTOR) VSTORE(VLOAD(0, its + e), 0, line + e);
+        }
+        for (; e < end; ++e) line[e] = its[e * g.x[5]];
+        for (; e < needed; ++e) line[e] = (T)0;
+      } else {
+        for (INDEX phase = 0; phase < phases; ++phase) {
+          T *to_phase = line + phase * t.pitch;
+          for (INDEX e = phase, n = 0; e < needed; e += phases, ++n) {
+            to_phase[n] = e >= begin && e < end ? its[e * g.x[5]] : (T)0;
+          }
+        }
+      }
+    }
+  }
+  const INDEX terms = g.kernel_lengths[0] * g.kernel_lengths[1] * g.kernel_lengths[2];
+  for (INDEX output = 0; output < g.outputs; ++output) {
+    T factors[KC];
+    INDEX meets[KC];  // where the first place of a tile's first row meets a term
+    bool wild = false;
+    INDEX term = 0;
+    for (INDEX k0 = 0; k0 < g.kernel_lengths[0]; ++k0) {
+      for (INDEX k1 = 0; k1 < g.kernel_lengths[1]; ++k1) {
+        __global const T *its = weight + weight_at + group * g.weight[0] + output * g.weight[1] + k0 * g.weight[3] +
+                                k1 * g.weight[4];
+        for (INDEX k2 = 0; k2 < g.kernel_lengths[2]; ++k2, ++term) {
+          const INDEX element = k2 * g.dilation[2];
+          factors[term] = its[k2 * g.weight[5]];
+          wild |= !isfinite(factors[term]);
+          meets[term] = (k0 * t.rows + k1 * g.dilation[1]) * line_length;
+          meets[term] += element % phases * t.pitch + element / phases;
+        }
+      }
+    }
+#if BIAS
+    const T its_bias = bias[bias_at + group * g.bias[0] + output * g.bias[1]];
+#endif
+    __global OUT *to = out + out_at + entry * g.out[0] + group * g.out[1] + output * g.out[2] + o0 * g.out[3] +
+                       first_row * g.out[4] + first_place * g.out[5];
+    const INDEX down = g.stride[1] * line_length;  // from what a row meets to what the next one does
+    for (INDEX row = 0; row < rows; row += ROWS) {
+      for (INDEX from = 0; from < places; from += WIDTH) {
+        const INDEX end = min(from + WIDTH, places), end_row = min(row + ROWS, rows);
+        T sums[WIDTH];
+        if (wild) {
+          for (INDEX r = row; r < end_row; ++r) {
+            for (INDEX place = from; place < end; ++place) {
+              T sum = 0;
+              for (term = 0; term < terms; ++term) {
+                const INDEX k2 = term % g.kernel_lengths[2], k01 = term / g.kernel_lengths[2];
+                const INDEX k0 = k01 / g.kernel_lengths[1], k1 = k01 % g.kernel_lengths[1];
+                const INDEX i0 = o0 * g.stride[0] + k0 * g.dilation[0] - g.low[0];
+                const INDEX i1 = (first_row + r) * g.stride[1] + k1 * g.dilation[1] - g.low[1];
+                const INDEX i2 = (first_place + place) * g.stride[2] + k2 * g.dilation[2] - g.low[2];
+                if (i0 < 0 || i0 >= g.lengths[0] || i1 < 0 || i1 >= g.lengths[1] || i2 < 0 || i2 >= g.lengths[2]) {
+                  continue;
+                }
+                sum = fma(factors[term], from_x[i0 * g.x[3] + i1 * g.x[4] + i2 * g.x[5]], sum);
+              }
+              sums[place - from] = (T)0 + sum;
+            }
+            FINISH_LINE(r, from, end)
+          }
+          continue;
+        }
+        Vector sum[ROWS][VECTORS];
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+          for (int v = 0; v < VECTORS; ++v) sum[r][v] = (Vector)((T)0);
+        }
+        const T *its = lines + row * down + from;
+        for (term = 0; term < terms; ++term) {
+          const Vector factor = (Vector)(factors[term]);
+          const T *met = its + meets[term];
+#pragma unroll
+          for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v) sum[r][v] = fma(factor, VLOAD(v, met + r * down), sum[r][v]);
+          }
+        }
+#pragma unroll
+        for (int r = 0; r < ROWS; ++r) {
+          if (row + r < rows) {
+#pragma unroll
+            for (int v = 0; v < VECTORS; ++v) VSTORE((Vector)((T)0) + sum[r][v], v, sums);
+            FINISH_LINE(row + r, from, end)
+          }
+        }
+      }
+    }
+  }
+}
