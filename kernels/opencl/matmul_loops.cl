@@ -124,6 +124,19 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global TERM 
     }                                                                                                \
   }
 
+// A tile's sums of a chunk of k: zero before its first step, and after its last one added to the total of those before.
+#define CLEAR_CHUNK                                                                                \
+  _Pragma("unroll") for (int i = 0; i < ROWS; ++i) {                                               \
+    _Pragma("unroll") for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((TERM)0);           \
+  }
+#define ADD_CHUNK                                                                                  \
+  _Pragma("unroll") for (int i = 0; i < ROWS; ++i) {                                               \
+    _Pragma("unroll") for (int j = 0; j < VECTORS; ++j) {                                          \
+      const int slot = i * VECTORS + j;                                                            \
+      VSTORE(start ? VLOAD(slot, total) + SUM_OF(chunk[i][j]) : SUM_OF(chunk[i][j]), slot, total); \
+    }                                                                                              \
+  }
+
 #if DIRECT
 
 // One step of k of all rows, with the vectors of b that `RIGHT(j)` names.
@@ -172,11 +185,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
   do {
     const INDEX end = min(depth, start + (INDEX)KC);
     Vector chunk[ROWS][VECTORS];
-#pragma unroll
-    for (int i = 0; i < ROWS; ++i) {
-#pragma unroll
-      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((TERM)0);
-    }
+    CLEAR_CHUNK
     INDEX step = start;
 #if B_ALONG_K || GATHERED
 #if B_ALONG_K
@@ -208,14 +217,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
       ADVANCE(step, LOADED)
     }
 #endif
-#pragma unroll
-    for (int i = 0; i < ROWS; ++i) {
-#pragma unroll
-      for (int j = 0; j < VECTORS; ++j) {
-        const int slot = i * VECTORS + j;
-        VSTORE(start ? VLOAD(slot, total) + SUM_OF(chunk[i][j]) : SUM_OF(chunk[i][j]), slot, total);
-      }
-    }
+    ADD_CHUNK
     start = end;
   } while (start < depth);
   EXTRAS(EXTRA_POINTER)
@@ -242,11 +244,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
   do {
     const size_t end = min(k, start + KC);
     Vector chunk[ROWS][VECTORS];
-#pragma unroll
-    for (int i = 0; i < ROWS; ++i) {
-#pragma unroll
-      for (int j = 0; j < VECTORS; ++j) chunk[i][j] = (Vector)((TERM)0);
-    }
+    CLEAR_CHUNK
     for (size_t step = start; step < end; ++step) {
       Vector right[VECTORS];
 #pragma unroll
@@ -258,14 +256,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
         for (int j = 0; j < VECTORS; ++j) chunk[i][j] = TERM_ADD(left, right[j], chunk[i][j]);
       }
     }
-#pragma unroll
-    for (int i = 0; i < ROWS; ++i) {
-#pragma unroll
-      for (int j = 0; j < VECTORS; ++j) {
-        const int slot = i * VECTORS + j;
-        VSTORE(start ? VLOAD(slot, total) + SUM_OF(chunk[i][j]) : SUM_OF(chunk[i][j]), slot, total);
-      }
-    }
+    ADD_CHUNK
     start = end;
   } while (start < k);
   EXTRAS(EXTRA_POINTER)
