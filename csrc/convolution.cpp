@@ -31,10 +31,13 @@ namespace accel {
 namespace {
 
 constexpr double kThreadWork = 1 << 22;   // multiply-adds that are worth a thread
-constexpr double kTaskWork = 1 << 24;     // multiply-adds of a task at least, where there are many
+constexpr double kTaskWork = 1 << 18;     // multiply-adds of a task of planes at least, where there are many
+constexpr int64_t kMostTasks = 8;         // of a thread, so that one that is held up leaves some to the others
 constexpr int64_t kSumBytes = 512 << 10;  // sums of a task, in L2
 constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
+constexpr int64_t kWindowPanels = 2;       // of outputs, whose products take as long as packing their windows
+constexpr double kWeightPanels = 0.25;     // of places, whose products take as long as reading their weight
 constexpr int64_t kPackTerms = 64;         // terms of all outputs that are packed at a time, where these lie together
 constexpr int64_t kPackTile = 512;         // channels times positions of a row of the weight that are packed at a time
 constexpr int64_t kPlaneBytes = 24 << 10;  // rows of a plane, with their shifted copies, in L1
@@ -487,7 +490,7 @@ struct Convolver {
     const int64_t high = std::clamp<int64_t>(kPlaneBytes / row_bytes, 1, p.places[1]);
     const bool nine = !skips && of_nine() && high >= std::min(kNineRows, p.places[1]);
     const int64_t blocks = parts_of(p.places[1], high), planes = p.batch * p.groups, parts = planes * blocks;
-    const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork / 64, threads));
+    const int64_t tasks = std::min(parts, tasks_of(work, kTaskWork, threads));
     const Phases phases(p, high);
     const int64_t run = even();
     const int64_t most = nine && blocks > 1 ? 1 : std::max<int64_t>(1, kFinish / (high * p.places[2] * p.outputs));
@@ -521,22 +524,42 @@ struct Convolver {
     });
   }
 
+  /// Of a block: how many outputs, and how many panels of places.
+  struct Block {
+    int64_t rows, width;
+  };
+
+  /// The blocks whose greatest share of a thread costs least. Where there are many, the largest that caches hold.
+  Block cut(int threads) const {
+    const int64_t mr = row.mr, nr = row.nr, wide = parts_of(columns, nr);
+    const int64_t high = std::min(panels, std::max(int64_t{1}, kRowBytes / int64_t{sizeof(T)} / nr / mr));
+    const int64_t room = kSumBytes / int64_t{sizeof(T)} / (high * mr) / nr;
+    const int64_t least_across = parts_of(wide, std::clamp(room, int64_t{2}, kMostPanels));
+    const int64_t most = kMostTasks * threads;
+    Block best{};
+    double least = 0;
+    for (int64_t down = parts_of(panels, high), first = down; down <= panels; ++down) {
+      for (int64_t across = least_across; across <= wide; ++across) {
+        if (p.groups * down * across > most && (down > first || across > least_across)) break;
+        const int64_t height = parts_of(panels, down), width = parts_of(wide, across);
+        const double each = (height + kWindowPanels) * (width + kWeightPanels);
+        const double cost = each * parts_of(p.groups * down * across, threads);
+        if (best.rows == 0 || cost < least) best = {std::min(height * mr, p.outputs), width}, least = cost;
+      }
+      if (p.groups * down * least_across > most) break;
+    }
+    return best;
+  }
+
   void run(int threads, Interrupt& interrupt) const {
     const double work = static_cast<double>(p.groups) * static_cast<double>(p.outputs) * static_cast<double>(columns) *
                         static_cast<double>(std::max<int64_t>(terms, 1));
     threads = worthwhile(work, kThreadWork, threads);
     const int64_t mr = row.mr, nr = row.nr, size = terms * mr, all = p.groups * panels;
-    int64_t rows = std::min(p.outputs, std::max(mr, kRowBytes / int64_t{sizeof(T)} / nr / mr * mr));
-    int64_t width = std::clamp(kSumBytes / int64_t{sizeof(T)} / rows / nr, int64_t{2}, kMostPanels);
-    width = std::min(width, parts_of(columns, nr));
-    const auto tasks_with = [&] { return p.groups * parts_of(p.outputs, rows) * parts_of(columns, width * nr); };
-    const int64_t wanted = tasks_of(work, kTaskWork, threads);
-    while (tasks_with() < wanted && width > 2) width = (width + 1) / 2;
-    while (tasks_with() < wanted && rows > 4 * mr) rows = parts_of(rows, 2 * mr) * mr;
-    width = parts_of(parts_of(columns, nr), parts_of(columns, width * nr));  // as many for each
+    const auto [rows, width] = cut(threads);
     const int64_t across = parts_of(columns, width * nr), down = parts_of(p.outputs, rows);
     const int64_t run = even();
-    const int64_t blocks = p.groups * down * across, tasks = std::min(blocks, std::max(wanted, int64_t{1}));
+    const int64_t blocks = p.groups * down * across, tasks = std::min(blocks, threads == 1 ? 1 : kMostTasks * threads);
     std::atomic<bool> finite{true};
     const auto multiply = [&](const T* factors, bool skips) {
       parallel_for(tasks, threads, interrupt, [&](int64_t task, Worker& worker) {

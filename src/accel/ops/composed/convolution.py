@@ -22,6 +22,8 @@ from . import exact_convolution as exact
 from .linear import check_activation
 from .windows import worded
 
+_FEW_PLACES = 64
+
 FORMATS = {1: ("NCW", "NWC"), 2: ("NCHW", "NHWC"), 3: ("NCDHW", "NDHWC")}
 """By spatial axes: with the channels before them and behind them."""
 
@@ -156,11 +158,15 @@ def _convolved(
 
 def _places(dtype: DType, weight: Array, last: bool, steps: dict[str, Shape], shape: Shape) -> Shape | None:
     """The input's shape with its places along one axis, where each result needs one place alone: then the chain of
-    products is that of a matrix product, whose kernels are faster. Of 16-bit floats these may promise less."""
+    products is that of a matrix product, whose kernels are faster. Of 16-bit floats these may promise less, and entries
+    of few places, with channels first, would each fill a part of a tile."""
     alone = {*weight.shape[3:], *steps["stride"], *steps["spread"]} == {1} and not any(steps["low"] + steps["high"])
     if not alone or weight.shape[0] != 1 or dtype not in (FLOAT32, FLOAT64):
         return None
-    return (prod(shape[:-1]), shape[-1]) if last else (*shape[:2], prod(shape[2:]))
+    if last:
+        return prod(shape[:-1]), shape[-1]
+    places = prod(shape[2:])
+    return None if shape[0] > 1 and places < _FEW_PLACES else (*shape[:2], places)
 
 
 def _product(x: Array, weight: Array, bias: Array | None, last: bool) -> Array:
