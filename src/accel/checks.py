@@ -33,6 +33,8 @@ class Check:
     def look(self, array: Array) -> bool:
         """Raises IndexError. array: int64 positions, or one uint64 number, the largest of what they are above least,
         those below it being above all others. Whether none is known to be below 0."""
+        if array.size == 0:
+            return True
         forward = within(array, self.least, self.length)
         if forward is not None:
             return forward

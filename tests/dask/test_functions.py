@@ -80,6 +80,7 @@ def test_more_examples(first):
         ("clip", "float32", 2),  # an axis of length 1, in chunks of which some are empty, beside a longer one
         ("nanmax", "float32", 0),  # empty chunks along a reduced axis
         ("multi_head_attention", "float32", 102),  # a number stretched to a vector
+        ("multi_head_attention", "float32", 20),  # a product of rows that are stretched
     ],
 )
 def test_examples_that_were_wrong(name, dtype, number):

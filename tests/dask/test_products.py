@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import accel
 import accel.dask as ad
 from accel.dask import product
+from accel.dask.collection import lifted
 from accel.numerics import KC
 
 WAYS = {"gathered": "128 MiB", "chained": "1 B"}
@@ -34,6 +35,24 @@ def test_matmul(way, data, dtype):
     exact = contextlib.nullcontext() if dtype != "bfloat16" else accel.config(numerics="reproducible")
     with dask.config.set({"array.chunk-size": WAYS[way]}), exact:
         assert_same(a @ b, x @ y)
+
+
+@few
+@given(st.data(), st.sampled_from(((1, 2 * KC + 3), (7, 1), (1, 1))))
+@pytest.mark.parametrize("way", WAYS)
+def test_matrices_that_are_stretched(way, data, shape):
+    """Rows, columns or k that stand for several."""
+    whole = (7, 2 * KC + 3)
+    x, y = numbers(3, shape, "float32"), numbers(4, (whole[1], 5), "float32")
+    a, b = (ad.from_array(v, cut(data.draw, v.shape, 3)) for v in (x, y))
+
+    def products(x, y):
+        wide = accel.broadcast_to(x, whole)
+        return wide @ y, y.mT @ wide.mT
+
+    with dask.config.set({"array.chunk-size": WAYS[way]}):
+        for found, wanted in zip(lifted(products)(a, b), products(x, y), strict=True):
+            assert_same(found, wanted)
 
 
 @few

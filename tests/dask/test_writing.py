@@ -47,6 +47,16 @@ def test_positions_along_an_axis(data, reduction, own):
     )  # of several the last one stays
 
 
+def test_chunks_without_positions():
+    x, values = numbers(1, (9, 6), "float32"), numbers(2, (4, 6), "float32")
+    at = accel.asarray(np.random.default_rng(1).integers(-9, 9, (4, 6)))
+    d, places, v = (ad.from_array(each, chunks) for each, chunks in ((x, (9, 6)), (at, ((0, 4), (6, 0))), (values, 3)))
+    assert_same(ad.put_along_axis(d, places, v, axis=0), accel.put_along_axis(x, at, values, axis=0))
+    assert_same(ad.scatter_reduce(d, 0, places, v, "sum"), accel.scatter_reduce(x, 0, at, values, "sum"))
+    with pytest.raises(IndexError, match="9"):
+        ad.put_along_axis(d, ad.from_array(at * 0 + 9, ((0, 4), (6, 0))), v, axis=0).compute()
+
+
 def test_segments_and_bags():
     rows, ids = numbers(3, (4500, 3), "float32"), np.sort(np.random.default_rng(1).integers(0, 7, 4500))
     chunked = ad.from_array(rows, (1100, 2)), ad.from_array(ids, 999)

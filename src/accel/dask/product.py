@@ -12,18 +12,19 @@ import dask
 from dask.utils import parse_bytes
 
 from ..dtypes import TABLE, DType
+from ..layout import Shape
 from ..numerics import KC
 from . import work
 from .chunks import Chunks, aligned, beside, unified
 from .grid import Grid
-from .movement import rechunked
+from .movement import broadcast, rechunked
 from .recorder import RULES, Call
 
 
 def matmul(call: Call) -> tuple[Grid, ...]:
     """The rule of the primitive ``matmul``."""
     ((shape, dtype),) = call.inferred.outputs
-    a, b = (call.operand(i, stretched=False) for i in range(2))
+    a, b = (_with_matrices(call.operand(i, stretched=False), call.inputs[i].shape) for i in range(2))
     if any(n > 1 == x == y for n, x, y in zip(shape, a.shape[:-2], b.shape[:-2], strict=False)):
         a = call.operand(0)  # a batch axis that neither has
     a, b = _batched(a, b)
@@ -33,6 +34,12 @@ def matmul(call: Call) -> tuple[Grid, ...]:
     )
     chunks = (*batch, a.chunks[-2], b.chunks[-1])
     return (_gathered(call, a, b, chunks, dtype) if fits(a, b) else _chained(call, a, b, chunks, dtype),)
+
+
+def _with_matrices(x: Grid, shape: Shape) -> Grid:
+    """An operand whose batch axes may be of length 1 and stand for more, and whose matrices are whole."""
+    whole = (*x.shape[:-2], *shape[-2:])
+    return x if whole == x.shape else broadcast(x, whole)
 
 
 def _batched(a: Grid, b: Grid) -> tuple[Grid, Grid]:
