@@ -13,6 +13,8 @@
 //   LOOKUP                   1: a later launch of those: the place chosen among blocks names the element in `places`
 //   LAST                     1: one block is left, and results go to the output's strides
 //   KEPT, REDUCED            number of kept and of reduced axes, each at least 1
+//   WHOLE                    1: an output's blocks, several of them, are folded in the same launch
+//   PACKED                   elements of an output where neighbouring outputs follow each other, else 0
 //   ACCESS_ROWS, ACCESS_COLUMNS, LANES, ACROSS, OUTPUTS   see the geometries
 //
 // Minimum and maximum work on keys: integers in the order of the values, with -0 below +0 and every NaN beyond all

@@ -122,7 +122,8 @@ def _extreme(kind: str, dtype: DType) -> Scheme:
 class Level:
     """One launch: `count` elements for each of `outputs` results, in `blocks` blocks.
 
-    kept, reduced: collapsed lengths. kept_in, kept_out, reduced_in: strides. access: ROWS, COLUMNS or GATHER.
+    kept, reduced: collapsed lengths. kept_in, kept_out, reduced_in: strides. access: ROWS, COLUMNS or GATHER. whole:
+    a work-item makes all blocks of an output and folds them.
     """
 
     count: int
@@ -136,10 +137,13 @@ class Level:
     reduced: Shape
     reduced_in: Shape
     access: str
+    whole: bool
 
 
-def levels(shape: Shape, strides: Shape, axes: Shape, out_strides: Shape, geometry: str) -> tuple[Level, ...]:
-    """The launches of a reduction of an operand over axes; the last writes the output."""
+def levels(
+    shape: Shape, strides: Shape, axes: Shape, out_strides: Shape, geometry: str, units: int
+) -> tuple[Level, ...]:
+    """The launches of a reduction of an operand over axes; the last writes the output. units: the device's."""
     kept_axes = [a for a in range(len(shape)) if a not in axes]
     kept_shape = tuple(shape[a] for a in kept_axes)
     reduced_shape, reduced_strides = tuple(shape[a] for a in axes), tuple(strides[a] for a in axes)
@@ -154,8 +158,11 @@ def levels(shape: Shape, strides: Shape, axes: Shape, out_strides: Shape, geomet
         kept, kept_in, kept_out = kept or (1,), kept_in or (0,), kept_out or (0,)
         reduced, reduced_in = reduced or (1,), reduced_in or (1,)
         access = _access(kept, kept_in, reduced, reduced_in, geometry)
-        first, last = not found, blocks == 1
-        found.append(Level(count, blocks, outputs, first, last, kept, kept_in, kept_out, reduced, reduced_in, access))
+        enough = outputs >= 4 * units or WORK_EACH * outputs * count <= build.LIGHT
+        whole = geometry == "loops" and access != "COLUMNS" and 1 < blocks <= LANES and enough
+        first, last = not found, blocks == 1 or whole
+        level = Level(count, blocks, outputs, first, last, kept, kept_in, kept_out, reduced, reduced_in, access, whole)
+        found.append(level)
         if last:
             return tuple(found)
         count = blocks
@@ -172,6 +179,12 @@ def _access(kept: Shape, kept_in: Shape, reduced: Shape, reduced_in: Shape, geom
     if geometry == "loops":
         return "COLUMNS" if neighbours else "GATHER"
     return "COLUMNS" if neighbours and reduced_in[-1] != 1 else "ROWS"
+
+
+def _packed(level: Level) -> bool:
+    """Whether a vector of outputs is so many whole vectors of elements, which are turned round in registers."""
+    follows = level.reduced_in == (1,) and level.kept_in[-1] == level.count
+    return level.access == "COLUMNS" and follows and level.count in (2, 4, 8, 16)
 
 
 def work_group(level: Level, items: int = 256) -> tuple[int, int, int]:
@@ -209,6 +222,8 @@ def definitions(how: Scheme, level: Level, geometry: str) -> dict[str, object]:
         "INDEXED": int(how.indexed),
         "LOOKUP": int(not level.first),
         "LAST": int(level.last),
+        "WHOLE": int(level.whole),
+        "PACKED": level.count if _packed(level) else 0,
         "KEPT": len(level.kept),
         "REDUCED": len(level.reduced),
         "ACCESS_ROWS": int(level.access == "ROWS"),
@@ -244,6 +259,8 @@ def launch_size(level: Level, geometry: str, units: int) -> tuple[tuple[int, ...
             size, local = (outputs * groups, across * level.blocks), (outputs, across)
         return size, local, (level.count, level.blocks, level.outputs)
     tasks, length = level.outputs * level.blocks, min(level.count, BLOCK)
+    if level.whole:
+        tasks, length = level.outputs, level.count
     if level.access == "COLUMNS":
         tasks, length = level.outputs // level.kept[-1] * -(-level.kept[-1] // 16) * level.blocks, 16 * length
     each = max(1, min(WORK // max(1, length), -(-tasks // (4 * units))))
@@ -261,14 +278,15 @@ def _prepare(call: Call) -> Prepared:
     (x,), (out,) = call.inputs, call.outputs
     geometry = device.geometry
     how = scheme(call.params.kind, x.dtype, out.dtype)
-    plan = levels(x.shape, x.strides, call.params.axes, out.strides, geometry)
+    units = device.details["compute units"]
+    plan = levels(x.shape, x.strides, call.params.axes, out.strides, geometry, units)
     source_slot, target, launches, scratch = Slot("input"), Slot("output"), [], []
     read, unit, places_read = source_slot, 1, target  # what a level reads; the places are read from the second on
     for level in plan:
         defined = definitions(how, level, geometry)
         code = source(how, level, geometry, device.correctly_rounded)
         kernel = device.kernel("kernels/opencl/reduce.cl", code, "reduce")
-        size, local, numbers = launch_size(level, geometry, device.details["compute units"])
+        size, local, numbers = launch_size(level, geometry, units)
         fields = build.pack(defined, *level.kept, *level.kept_in, *level.kept_out, *level.reduced, *level.reduced_in)
         build.set_numbers(device, kernel, 2 * (4 if how.indexed else 2), fields, *numbers)
         write = places = target
@@ -281,9 +299,9 @@ def _prepare(call: Call) -> Prepared:
         operands = [(write, how.itemsize), (read, unit)]
         if how.indexed:
             operands += [(places, 8), (places_read, 8)]
-        units = [size_of if slot.kind == "scratch" else 1 for slot, size_of in operands]
+        sizes = [size_of if slot.kind == "scratch" else 1 for slot, size_of in operands]
         its_slots, work = tuple(slot for slot, _ in operands), WORK_EACH * level.outputs * max(level.count, MIN_COUNT)
-        launches.append(build.launch(device, kernel, its_slots, size, local, units, work))
+        launches.append(build.launch(device, kernel, its_slots, size, local, sizes, work))
         read, unit, places_read = write, how.itemsize, places
     return Prepared(tuple(launches), tuple(scratch))
 

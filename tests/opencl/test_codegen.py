@@ -254,7 +254,7 @@ def test_reduce_compiles(target: Target, kind: str, dtype: str) -> None:
     output = TABLE["int64" if kind.startswith("arg") else "bool" if kind == "all" else dtype]
     how = reduce.scheme(kind, row, output)
     for axes, strides in (((1,), (1,)), ((0,), (1,))):
-        plan = reduce.levels((5000, 5000), (5000, 1), axes, strides, "lanes")
+        plan = reduce.levels((5000, 5000), (5000, 1), axes, strides, "lanes", 1)
         for level in plan if axes == (1,) else plan[:1]:
             source = reduce.source(how, level, "lanes", True)
             for code in compile_for(target, source):

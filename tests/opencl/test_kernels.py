@@ -572,7 +572,7 @@ def test_small_work_groups_are_refused_or_served() -> None:
 
 def test_vectors_of_outputs_are_for_short_rows() -> None:
     def access(outputs: int, length: int, geometry: str = "loops") -> str:
-        return reduce.levels((outputs, length), (length, 1), (1,), (1,), geometry)[0].access
+        return reduce.levels((outputs, length), (length, 1), (1,), (1,), geometry, 1)[0].access
 
     assert access(8, 32) == "COLUMNS"
     assert access(7, 32) == access(8, 33) == access(8, 32, "lanes") == "ROWS"
@@ -580,7 +580,7 @@ def test_vectors_of_outputs_are_for_short_rows() -> None:
 
 def test_levels_cover_every_block() -> None:
     """Each level reduces what the level before left, down to one block."""
-    plan = reduce.levels((3, 10**8), (10**8, 1), (1,), (1,), "lanes")
+    plan = reduce.levels((3, 10**8), (10**8, 1), (1,), (1,), "lanes", 1)
     assert [level.blocks for level in plan] == [24415, 6, 1]
     assert [level.count for level in plan] == [10**8, 24415, 6]
     assert [level.last for level in plan] == [False, False, True]
