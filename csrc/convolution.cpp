@@ -556,7 +556,8 @@ struct Convolver {
                         static_cast<double>(std::max<int64_t>(terms, 1));
     threads = worthwhile(work, kThreadWork, threads);
     const int64_t mr = row.mr, nr = row.nr, size = terms * mr, all = p.groups * panels;
-    const auto [rows, width] = cut(threads);
+    const Block cuts = cut(threads);
+    const int64_t rows = cuts.rows, width = cuts.width;
     const int64_t across = parts_of(columns, width * nr), down = parts_of(p.outputs, rows);
     const int64_t run = even();
     const int64_t blocks = p.groups * down * across, tasks = std::min(blocks, threads == 1 ? 1 : kMostTasks * threads);
