@@ -35,12 +35,14 @@ class Device(ABC):
     memory: bytes, None where unknown. host: buffers are `HostBuffer`s, whose memory the process addresses itself.
     details: what `accel devices` and bug reports show (driver, instruction set, extensions…).
     architecture: which shipped tuning results it uses; "" where there are none.
+    selects: a kernel of its own finds a long row's first elements, in the order of `sort`, without sorting the row.
 
     A device is itself only: copies are the same object, and it is pickled by its name. No dataclass, as
     `dataclasses.asdict` would take a device that is a field of another one to pieces.
     """
 
     architecture = ""
+    selects = False
 
     def __init__(
         self,

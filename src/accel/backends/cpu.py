@@ -88,14 +88,20 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+class CpuDevice(HostDevice):
+    """All the cores that this process may use."""
+
+    selects = True
+
+
 class CpuBackend(Backend):
-    """One device, ``cpu``: all the cores that this process may use."""
+    """One device, ``cpu``."""
 
     name = "cpu"
     kernels = "accel.kernels.cpu"
 
     def __init__(self) -> None:
-        self._device = HostDevice(
+        self._device = CpuDevice(
             backend="cpu",
             name="cpu",
             kind="cpu",
@@ -105,10 +111,10 @@ class CpuBackend(Backend):
             details={"instruction sets": ", ".join(native().isas()), "cores": usable_cores()},
         )
 
-    def devices(self) -> tuple[HostDevice, ...]:
+    def devices(self) -> tuple[CpuDevice, ...]:
         return (self._device,)
 
-    def device(self, selector: str) -> HostDevice | None:
+    def device(self, selector: str) -> CpuDevice | None:
         return self._device if selector == "0" else None
 
     def versions(self) -> dict[str, str]:

@@ -56,7 +56,7 @@ def topk(x: AnyOperand, k: int, dim: int = -1, largest: bool = True, sorted: boo
         raise ArgumentError(f"topk: k: expected 0 to {n}, the length of axis {axis}, got {count}")
     order = [*(a for a in range(x.ndim) if a != axis), axis]
     rows = x.permute(order)
-    find = first_places if x.device.backend == "cpu" else _first_of_blocks  # the former does so there by itself
+    find = first_places if x.device.selects else _first_of_blocks
     indices = find(rows, count, largest)
     back = [order.index(a) for a in range(x.ndim)]
     return take_along_axis(rows, indices).permute(back), indices.permute(back)
