@@ -16,7 +16,7 @@ from accel.scalar import Program, Step, opencl
 from accel.scalar.expr import schedule
 
 if TYPE_CHECKING:
-    from accel.backends.opencl import OpenCLDevice
+    from accel.backends.opencl_device import OpenCLDevice
 
 STORAGE = {
     "bool": "uchar",

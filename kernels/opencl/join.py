@@ -14,7 +14,7 @@ from . import build
 from .pointwise import RANKS
 
 if TYPE_CHECKING:
-    from accel.backends.opencl import OpenCLDevice
+    from accel.backends.opencl_device import OpenCLDevice
 
 COUNTS = (1, 2, 4, 8, 16)
 """Boxes that kernels are compiled for; a launch of fewer gets some that no work-group comes to."""

@@ -24,7 +24,7 @@ from .row_sub_groups import SIZE, SubGroups
 from .row_text import Form, Operand, Text
 
 if TYPE_CHECKING:
-    from accel.backends.opencl import OpenCLDevice
+    from accel.backends.opencl_device import OpenCLDevice
 
 RANKS = (1, 2, 3, 4, 6, 8)
 """Numbers of kept and of reduced axes that kernels are compiled for; others are filled up with axes of length 1."""

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import accel
 from accel._core import allocate
-from accel.backends.opencl import OWN
+from accel.backends import opencl_device
+from accel.backends.opencl_device import OWN
 from accel.dtypes import DTYPES
 from accel.testing import conform
 
@@ -133,9 +134,7 @@ def test_a_large_buffers_memory_is_nobodys_until_queued_work_is_done(device: acc
 
 def test_large_buffers_that_are_let_go_are_bounded(device: accel.Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of sizes that never come again, and with nobody who waits."""
-    from accel.backends import opencl
-
-    monkeypatch.setattr(opencl, "HELD", 8 * OWN)
+    monkeypatch.setattr(opencl_device, "HELD", 8 * OWN)
     device.synchronize()
     for extra in range(12):
         x = accel.ones(OWN // 4 + 16 * extra, dtype="float32", device=device)

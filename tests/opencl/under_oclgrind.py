@@ -9,7 +9,7 @@ import pyopencl as cl
 
 import accel
 from accel import registry
-from accel.backends import opencl
+from accel.backends import opencl_device
 from accel.dtypes import TABLE
 from accel.kernels.opencl import attention, matmul_tiles, scan, sort
 from accel.ops import canonical
@@ -190,7 +190,7 @@ def models(device: accel.Device) -> None:
 
 if __name__ == "__main__":
     mode = sys.argv[1]
-    opencl.POOLED = 0  # every buffer of its exact size: the pool rounds sizes up
+    opencl_device.POOLED = 0  # every buffer of its exact size: the pool rounds sizes up
     started = registry.backend("opencl")
     context = started.devices()[0].context
     simulated = started.adopt(cl.CommandQueue(context))
