@@ -27,6 +27,13 @@ def test_sums_are_canonical_whatever_the_other_rows_are():
     assert (backwards != got).any(), "another order of rows is another sum"
 
 
+@pytest.mark.parametrize("kind", ["sum", "max", "min"])
+def test_rows_without_elements(kind):
+    rows = np.zeros((3, 0), np.float32)
+    assert canonical.reduce(kind, rows, (0,), accel.float32).shape == (0,)
+    assert getattr(nn, f"segment_{kind}")(rows, np.array([1, 0, 1]), 2).shape == (2, 0)
+
+
 def test_sorted_and_unsorted_segments_have_the_same_bits():
     order = np.argsort(NUMBERS, kind="stable")
     assert (nn.segment_sum(ROWS[order], NUMBERS[order], 40) == nn.segment_sum(ROWS, NUMBERS, 40)).all()

@@ -71,27 +71,39 @@ def arguments(name: str, dtype: str, relative: float) -> list[Bounded]:
 @pytest.mark.parametrize("name", MEASURED)
 def test_functions(name, dtype):
     """The exact function of numbers that the arguments may be, at the ends and inside, for small and large errors."""
-    tightest = 0.0
-    for relative in (2.0**-20, 0.3):
-        x = arguments(name, dtype, relative)
-        result = Analysis().step(name, dtype, *x)
-        for _ in range(2):
-            aside = [i.error * RNG.choice([-1.0, 1.0, 0.5, 0.0], i.error.size) for i in x]
-            for at in range(result.value.size):
-                with mpmath.workprec(LONG.get(name, 160)):
-                    exact = [mpmath.mpf(float(i.value[at])) + mpmath.mpf(a[at]) for i, a in zip(x, aside, strict=True)]
-                    try:
-                        want = mpmath.mpf(FUNCTIONS[name].reference(mpmath.mp, *exact))
-                    except (ZeroDivisionError, ValueError, TypeError):
-                        continue
-                    if not mpmath.isfinite(want) or not np.isfinite(result.error[at]):
-                        continue
-                    off = abs(want - mpmath.mpf(float(result.value[at])))
-                    assert off <= result.error[at], f"{name} of {exact}, as {[i.value[at] for i in x]}: {off}"
-                    if result.error[at]:
-                        tightest = max(tightest, float(off / mpmath.mpf(float(result.error[at]))))
+    tightest = max(_judged(name, dtype, arguments(name, dtype, relative)) for relative in (2.0**-20, 0.3))
     print(f"largest error / bound: {tightest:.3g}")
     assert tightest > 0.05 or not any(FUNCTIONS[name].ulp)
+
+
+@pytest.mark.parametrize("name", ["divide", "multiply", "reciprocal", "rsqrt", "sqrt", "cbrt", "hypot", "square", "log"])
+def test_functions_of_sizes_near_the_ends_of_the_range(name):
+    """Where a product of an error and a slope may be too small for a number, and what it is a part of is not."""
+    for relative in (2.0**-53, 2.0**-40):
+        values = [10 ** RNG.uniform(-323, 308, 300) for _ in range(FUNCTIONS[name].arity)]
+        _judged(name, "float64", [Bounded(x, x * relative) for x in values])
+
+
+def _judged(name: str, dtype: str, x: list[Bounded]) -> float:
+    """The largest error over its bound."""
+    tightest = 0.0
+    result = Analysis().step(name, dtype, *x)
+    for _ in range(2):
+        aside = [i.error * RNG.choice([-1.0, 1.0, 0.5, 0.0], i.error.size) for i in x]
+        for at in range(result.value.size):
+            with mpmath.workprec(LONG.get(name, 160)):
+                exact = [mpmath.mpf(float(i.value[at])) + mpmath.mpf(a[at]) for i, a in zip(x, aside, strict=True)]
+                try:
+                    want = mpmath.mpf(FUNCTIONS[name].reference(mpmath.mp, *exact))
+                except (ZeroDivisionError, ValueError, TypeError):
+                    continue
+                if not mpmath.isfinite(want) or not np.isfinite(result.error[at]):
+                    continue
+                off = abs(want - mpmath.mpf(float(result.value[at])))
+                assert off <= result.error[at], f"{name} of {exact}, as {[i.value[at] for i in x]}: {off}"
+                if result.error[at]:
+                    tightest = max(tightest, float(off / mpmath.mpf(float(result.error[at]))))
+    return tightest
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)

@@ -91,8 +91,8 @@ def _product(y: Elements, a: Argument, b: Argument) -> Elements:
 def _quotient(y: Elements, a: Argument, b: Argument) -> Elements:
     (va, ea), (vb, eb) = a, b
     room = np.abs(vb) - eb
-    changed = ea + times(np.abs(va / vb), eb)
-    return np.where((ea == 0) & (eb == 0), 0.0, np.where(room > 0, changed / room, np.inf))
+    changed = ea / room + times(np.abs(va / vb), eb / room)  # divided first: a product of what is tiny may be 0
+    return np.where((ea == 0) & (eb == 0), 0.0, np.where(room > 0, changed, np.inf))
 
 
 def _root(y: Elements, x: Argument) -> Elements:

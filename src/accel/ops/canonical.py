@@ -8,6 +8,7 @@ comparison that cannot see the change proves nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import numpy as np
 
@@ -26,7 +27,8 @@ def narrow(x: np.ndarray, dtype: DType) -> np.ndarray:
 def flatten(x: np.ndarray, axes: Shape) -> np.ndarray:
     """(kept…, n): the reduced axes last and flattened in row-major order."""
     kept = [a for a in range(x.ndim) if a not in axes]
-    return np.ascontiguousarray(x.transpose(*kept, *axes)).reshape([x.shape[a] for a in kept] + [-1 if x.size else 0])
+    shape = [x.shape[a] for a in kept] + [prod(x.shape[a] for a in axes)]
+    return np.ascontiguousarray(x.transpose(*kept, *axes)).reshape(shape)
 
 
 def tree(x: np.ndarray, combine: np.ufunc, identity: float, lanes: int = LANES, block: int = BLOCK) -> np.ndarray:
