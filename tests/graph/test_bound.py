@@ -76,7 +76,9 @@ def test_functions(name, dtype):
     assert tightest > 0.05 or not any(FUNCTIONS[name].ulp)
 
 
-@pytest.mark.parametrize("name", ["divide", "multiply", "reciprocal", "rsqrt", "sqrt", "cbrt", "hypot", "square", "log"])
+@pytest.mark.parametrize(
+    "name", ["divide", "multiply", "reciprocal", "rsqrt", "sqrt", "cbrt", "hypot", "square", "log"]
+)
 def test_functions_of_sizes_near_the_ends_of_the_range(name):
     """Where a product of an error and a slope may be too small for a number, and what it is a part of is not."""
     for relative in (2.0**-53, 2.0**-40):
