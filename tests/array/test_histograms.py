@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import accel
+from accel.ops.composed import exact_statistics
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +102,16 @@ def test_places_that_are_nan_or_at_an_end() -> None:
     arrays = [accel.asarray(v) for v in (x, xp, fp)]
     again = accel.interp(arrays[0] * 2.0, *arrays[1:])
     assert np.array_equal(np.asarray(fused(*arrays)), np.asarray(again), equal_nan=True)
+
+
+@given(st.lists(st.integers(-2, 2), min_size=1, max_size=5))
+def test_places_of_several_points(places: list[int]) -> None:
+    """The last of them counts, for accel and for what it is compared with."""
+    x, xp = np.arange(-3, 3.5, 0.5), np.sort(np.array(places, float))
+    fp = np.arange(xp.size) ** 2.0
+    want = np.interp(x, xp, fp)
+    assert np.allclose(accel.interp(x, xp, fp), want)
+    assert np.allclose(exact_statistics.interp(x, xp, fp).astype(float), want)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def interp(x: np.ndarray, xp: np.ndarray, fp: np.ndarray, left: Any = None, righ
     at = np.clip(np.searchsorted(xp, x, "right") - 1, 0, max(0, len(xp) - 2))
     then = np.minimum(at + 1, len(xp) - 1)
     found = fp[at] + (fp[then] - fp[at]) * ((x - xp[at]) / (xp[then] - xp[at]))
-    found = np.where(x == xp[at], fp[at], np.where(x == xp[-1], fp[-1], found))
+    found = np.where(x == xp[-1], fp[-1], np.where(x == xp[at], fp[at], found))
     found = np.where(x < xp[0], fp[0] if left is None else left, found)
     found = np.where(x > xp[-1], fp[-1] if right is None else right, found)
     return np.where(np.isnan(x), np.nan, found)
