@@ -42,6 +42,9 @@ inline constexpr int size_of(DType dtype) { return info(dtype).size; }
 inline constexpr bool is_integer(DType dtype) { return info(dtype).is_integer; }
 inline constexpr bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBfloat16; }
 
+/// The row of a table by the size of an element: 0 to 3 for 1, 2, 4 and 8 bytes.
+inline constexpr int row_of_size(int size) { return size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3; }
+
 /// Throws std::invalid_argument for an unknown name.
 DType parse_dtype(const std::string& name);
 

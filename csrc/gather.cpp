@@ -252,12 +252,7 @@ bool run_all(const Call& call, const StreamKernels& stream, int threads, Interru
 }  // namespace
 
 Gather::Gather(const KernelTable& table, int size)
-    : size_(size),
-      kernels_(ACCEL_OF_ISA(table.isa, kSelects)[size == 1   ? 0
-                                                 : size == 2 ? 1
-                                                 : size == 4 ? 2
-                                                             : 3]),
-      stream_(table.stream) {
+    : size_(size), kernels_(ACCEL_OF_ISA(table.isa, kSelects)[row_of_size(size)]), stream_(table.stream) {
   if (size != 1 && size != 2 && size != 4 && size != 8) {
     throw std::invalid_argument("there are no elements of " + std::to_string(size) + " bytes");
   }

@@ -362,8 +362,7 @@ RowFold fold_of(const RowFolds& folds, DType dtype, ScatterKind kind) {
   const int which = kind == ScatterKind::kMultiply;
   if (dtype == DType::kFloat32) return folds.floats[which];
   if (dtype == DType::kFloat64) return folds.doubles[which];
-  const int size = size_of(dtype);
-  return folds.integers[size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3][which];
+  return folds.integers[row_of_size(size_of(dtype))][which];
 }
 
 /// The rule of a dtype's extremes, on its bits.
