@@ -164,7 +164,7 @@ def stripe_source(how: Arithmetic, its: Problem, s: Stripes, vector: int, correc
 
 def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: bool, b_packed: bool = False) -> str:
     """OpenCL C of `multiply` in the loops geometry that packs nothing, or b alone."""
-    along_k = not b_packed and its.b[-1] != 1 and how.operand.name != "float16"  # whose vectors nothing widens
+    along_k = not b_packed and its.b[-2] == 1 != its.b[-1] and how.operand.name != "float16"  # which nothing widens
     defined = {
         **build.index_types(*its.reach),
         **how.definitions,

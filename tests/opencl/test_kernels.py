@@ -308,6 +308,9 @@ def test_grouped_matmul(variant: accel.Device, dtype: str) -> None:
     with accel.config(numerics="reproducible"):
         run("grouped_matmul", variant, x, np.ascontiguousarray(w.transpose(0, 2, 1)).transpose(0, 2, 1), counts)
         run("grouped_matmul", variant, x[:, ::27], w[:, ::27, ::3], counts.astype(np.int32))
+        run("grouped_matmul", variant, x[:, ::3], w[:, ::3, ::3], counts)
+        run("grouped_matmul", variant, x[::-1, ::-1], w[::-1, ::-1, ::-1], counts)
+        run("grouped_matmul", variant, x[:, :9].T, x[::-1, :197:-2], counts)
         run("grouped_matmul", variant, x[:, :9], np.ascontiguousarray(w[:, :9]), counts)
         run("grouped_matmul", variant, x[:, :9].T, x[:, 200:], counts)
 
