@@ -40,7 +40,7 @@ SLOW = re.compile(
     r"|(test_programs\[pocl-\w+-(?!cross_entropy)|every_fold\[pocl-\w+-(?!float32)|dtypes\[pocl-\w+-(?!float16))"
     r"|by_width\[(pocl-(?!loops-add)|intel-lanes-(?!add)|intel-loops-multiply)"
     r"|by_dtype\[(?!gpu|intel-loops-uint8)|by_layout\[(?!gpu|intel-loops)"
-    r"|rows_of_blocks\[(pocl|intel-lanes)"
+    r"|rows_of_blocks\[(pocl|intel-lanes)|any_views\[pocl"
 )
 """Tests whose compilation takes long and that others nearly cover: PoCL compiles a program in half a second."""
 

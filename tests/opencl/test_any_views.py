@@ -1,0 +1,59 @@
+"""Products of any views of larger arrays: kernels choose how they read by strides, and what they read has the bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import accel
+from accel import registry
+from accel.dtypes import TABLE
+from accel.testing.compare import differing, place
+
+LENGTHS = st.sampled_from((1, 2, 5, 8, 13, 16, 17, 33, 64, 70))
+DEPTHS = st.sampled_from((1, 7, 16, 17, 40, 64, 255, 257, 520))
+DTYPES = st.sampled_from(("float32", "bfloat16", "float16", "int8", "uint16", "float64"))
+
+
+@st.composite
+def views(draw: Any, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """An array of a shape with steps of its own along each axis, and axes in any order in memory."""
+    steps = [draw(st.sampled_from((1, 1, 1, 2, 3, -1, -2))) for _ in shape]
+    order = draw(st.permutations(range(len(shape))))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    lengths = [n * abs(step) + draw(st.integers(0, 1)) for n, step in zip(shape, steps, strict=True)]
+    memory = (rng.standard_normal([lengths[axis] for axis in order]) * 9).astype(TABLE[dtype].numpy)
+    whole = memory.transpose([order.index(axis) for axis in range(len(shape))])
+    return whole[tuple(slice(None, None, step) for step in steps)][tuple(slice(n) for n in shape)]
+
+
+def judge(op: str, device: accel.Device, *operands: np.ndarray, **keywords: Any) -> None:
+    spec = registry.OPS[op]
+    with accel.config(numerics="reproducible"):
+        got = np.asarray(spec.function(*(place(x, device) for x in operands), **keywords))
+    want = np.asarray(spec.canonical(*operands, **keywords))
+    assert not differing(got, want).any(), [(x.shape, x.strides, x.dtype) for x in operands]
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(st.data(), LENGTHS, LENGTHS, DEPTHS, DTYPES, st.sampled_from(((), (1,), (3,), (2, 2))))
+def test_products_of_any_views(variant: Any, data: Any, m: int, n: int, k: int, dtype: str, batch: Any) -> None:
+    a, b = data.draw(views((*batch, m, k), dtype)), data.draw(views((*batch, k, n), dtype))
+    judge("matmul", variant, a, b)
+
+
+@settings(max_examples=2 * settings().max_examples)
+@given(st.data(), LENGTHS, LENGTHS, DEPTHS, DTYPES, st.integers(1, 4), st.booleans())
+def test_groups_of_any_views(
+    variant: Any, data: Any, m: int, n: int, k: int, dtype: str, groups: int, of_k: bool
+) -> None:
+    """Groups of rows, or of k."""
+    length = k if of_k else m
+    borders = sorted(data.draw(st.integers(0, length)) for _ in range(groups - 1))
+    counts = np.diff([0, *borders, length])
+    a = data.draw(views((m, k), dtype))
+    b = data.draw(views((k, n) if of_k else (groups, k, n), dtype))
+    judge("grouped_matmul", variant, a, b, counts)
