@@ -82,7 +82,7 @@ def test_functions(name, dtype):
 def test_functions_of_sizes_near_the_ends_of_the_range(name):
     """Where a product of an error and a slope may be too small for a number, and what it is a part of is not."""
     for relative in (2.0**-53, 2.0**-40):
-        values = [10 ** RNG.uniform(-323, 308, 300) for _ in range(FUNCTIONS[name].arity)]
+        values = [10 ** RNG.uniform(-323, 308, 3000) for _ in range(FUNCTIONS[name].arity)]
         _judged(name, "float64", [Bounded(x, x * relative) for x in values])
 
 

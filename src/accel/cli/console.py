@@ -82,7 +82,7 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[str], N
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda text: bar.update(task, advance=1, description=f"{title}: {text}")
+        yield lambda text: bar.update(task, advance=1, description=f"{title}: {text}", refresh=True)
 
 
 @contextlib.contextmanager

@@ -384,7 +384,8 @@ def of_function(name: str, dtype: str, y: Elements, x: Sequence[Argument]) -> tu
         return changed, np.zeros_like(y)
     ulp = row.ulp[dtype == "float64"]
     if ulp:
-        changed = np.where(reduce(np.logical_or, (e > 0 for _, e in x)), np.maximum(changed, LEAST), changed)
+        inexact = reduce(np.logical_or, (e > 0 for _, e in x))
+        changed = np.where(inexact, changed + 4 * LEAST, changed)  # more than products lose that underflow
     own = rounding(np.maximum(np.abs(y), row.least), ulp, as_dtype(dtype)) if ulp else np.zeros_like(y)
     of_zero = reduce(np.logical_or, ((v == 0) & (e == 0) for v, e in x))
     own = np.where((y == 0) & of_zero, 0.0, own)
