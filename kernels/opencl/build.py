@@ -35,6 +35,10 @@ STORAGE = {
 }
 """OpenCL C type that holds an element of a dtype in memory."""
 
+IN_ORDER = '#define IN_ORDER _Pragma("clang loop vectorize(disable) interleave(disable)")\n'
+"""What stands before a loop that adds one number after the other to a scalar. Intel's CPU runtime (2026.2.0) makes
+several sums of such a loop, which it joins behind it, where a work-group's items do not fill its vectors."""
+
 ARGUMENT_BYTES = 1024
 """Bytes of arguments that every OpenCL device takes (CL_DEVICE_MAX_PARAMETER_SIZE at least)."""
 
@@ -69,7 +73,7 @@ def assemble(
     if not correctly_rounded:
         head += "#define ACCEL_SOFT_DIVIDE\n"
     defined = "".join(f"#define {name} {value}\n" for name, value in definitions.items())
-    return f"{head}{opencl.PRELUDE}{defined}{functions}{''.join(map(text, stems))}"
+    return f"{head}{opencl.PRELUDE}{IN_ORDER}{defined}{functions}{''.join(map(text, stems))}"
 
 
 def cast(source: str, target: str) -> Program:

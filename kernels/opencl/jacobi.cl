@@ -86,7 +86,7 @@ __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void factor(
         for (INDEX begin = 0, block = 0; begin < length; begin += BLOCK, ++block) {
           T sums[SUMS];
           for (int s = 0; s < SUMS; ++s) sums[s] = 0;
-          for (INDEX i = begin + l; mine && i < min(length, begin + BLOCK); i += LANES) {
+          IN_ORDER for (INDEX i = begin + l; mine && i < min(length, begin + BLOCK); i += LANES) {
             const T x = AT(out, out, p, i), y = AT(out, out, q, i);
 #if PAIRS
             const T v = AT(out_im, out_im, p, i), w = AT(out_im, out_im, q, i);

@@ -42,7 +42,7 @@ __attribute__((reqd_work_group_size(SIZE_X, SIZE_Y, 1))) __kernel void reduce(AR
     row[q] = NOWHERE;
 #endif
   }
-  for (int r = 0; present && r * LANES < length; ++r) {
+  IN_ORDER for (int r = 0; present && r * LANES < length; ++r) {
 #pragma unroll
     for (int q = 0; q < HELD; ++q) {
       const int element = r * LANES + q * ACROSS + (int)l;

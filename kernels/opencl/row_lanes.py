@@ -98,7 +98,7 @@ class Lanes(Text):
         if steps:
             lines += ["#pragma unroll", f"for (int s = 0; s < {steps}; ++s) {{"]
         else:
-            lines.append(f"for (int s = 0; s * {form.lanes} < length; ++s) {{")
+            lines.append(f"IN_ORDER for (int s = 0; s * {form.lanes} < length; ++s) {{")
         lines += [
             f"const int e = s * {form.lanes} + lane;",
             "if (e < length) {",
@@ -117,7 +117,8 @@ class Lanes(Text):
             a = self.fold[f]
             lines += [
                 f"{a.accumulator} lane{f} = {a.identity};",
-                f"for (ulong b = (ulong)lane; b < blocks; b += {LANES}) {self._taken(f, f'lane{f}', f's{f}[b]')}",
+                f"IN_ORDER for (ulong b = (ulong)lane; b < blocks; b += {LANES})",
+                self._taken(f, f"lane{f}", f"s{f}[b]"),
                 f"shared{f}[mine][0][lane] = lane{f};",
             ]
         lines += ["}", *self._halves(folds, "shared{}[mine][0]", LANES, "l", form.across)]

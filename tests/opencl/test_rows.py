@@ -183,6 +183,14 @@ def test_many_long_rows_by_sub_groups(backend: Any, n: int, monkeypatch: pytest.
     accel.dispatch.forget()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_rows_that_lie_apart(device: accel.Device, dtype: str) -> None:
+    """Of several blocks. Intel's runtime makes several sums of a plain loop that adds, and joins them (`IN_ORDER`)."""
+    for n, rows in ((BLOCK, 20), (BLOCK + 1, 20), (2 * BLOCK + 37, 20), (2 * BLOCK + 37, 3)):
+        x = 4 * numbers(n + rows, n, rows, dtype=dtype)
+        check(device, spread(dtype), 1, x.T)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_many_short_rows_of_dtypes(device: accel.Device, dtype: str) -> None:
     check(device, softmax(dtype), 2, numbers(8, 37, 3, 5, dtype=dtype)[..., ::2])
