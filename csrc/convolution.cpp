@@ -32,7 +32,6 @@ namespace {
 
 constexpr double kThreadWork = 1 << 22;   // multiply-adds that are worth a thread
 constexpr double kTaskWork = 1 << 18;     // multiply-adds of a task of planes at least, where there are many
-constexpr int64_t kMostTasks = 8;         // of a thread, so that one that is held up leaves some to the others
 constexpr int64_t kSumBytes = 512 << 10;  // sums of a task, in L2
 constexpr int64_t kMostPanels = 8;        // of places in a task
 constexpr int64_t kRowBytes = 96 << 10;
@@ -538,9 +537,9 @@ struct Convolver {
     const int64_t most = kMostTasks * threads;
     Block best{};
     double least = 0;
-    for (int64_t down = parts_of(panels, high), first = down; down <= panels; ++down) {
+    for (int64_t down = parts_of(panels, high); down <= panels; ++down) {
       for (int64_t across = least_across; across <= wide; ++across) {
-        if (p.groups * down * across > most && (down > first || across > least_across)) break;
+        if (p.groups * down * across > most && best.rows > 0) break;
         const int64_t height = parts_of(panels, down), width = parts_of(wide, across);
         const double each = (height + kWindowPanels) * (width + kWeightPanels);
         const double cost = each * parts_of(p.groups * down * across, threads);

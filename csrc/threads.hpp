@@ -61,10 +61,13 @@ void parallel_for(int64_t tasks, int threads, Interrupt& interrupt, Body&& body)
 /// last, is worth a tenth of that.
 int worthwhile(double work, double share, int threads);
 
-/// How many tasks to cut `work` into: as many for each thread, of `grain` or more each, but one at least and eight at
-/// most, so that a thread that is held up leaves some to the others.
+inline constexpr int64_t kMostTasks = 8;  // of a thread, so that one that is held up leaves some to the others
+
+/// How many tasks to cut `work` into: as many for each thread, of `grain` or more each, but one at least and kMostTasks
+/// at most.
 inline int64_t tasks_of(double work, double grain, int threads) {
-  return threads == 1 ? 1 : threads * static_cast<int64_t>(std::clamp(work / (grain * threads), 1.0, 8.0));
+  const double each = std::clamp(work / (grain * threads), 1.0, static_cast<double>(kMostTasks));
+  return threads == 1 ? 1 : threads * static_cast<int64_t>(each);
 }
 
 /// A buffer of at least `bytes` bytes, 64-byte aligned, that belongs to the calling thread and to `use` until the same
