@@ -8,25 +8,17 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from canonical_calls import run, same
 from primitive_calls import serve
 
 import accel
-from accel import registry
 from accel.dtypes import TABLE
 from accel.kernels.opencl import build, matmul, matmul_tiles, pointwise, reduce
 from accel.ops import canonical
 from accel.scalar import Program, Step
-from accel.testing.compare import differing, place
+from accel.testing.compare import differing
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
-
-
-def same(got: Any, want: np.ndarray) -> None:
-    """Equal shape, dtype and bits (NaN payloads aside)."""
-    got = np.asarray(got)
-    assert (got.shape, got.dtype) == (want.shape, want.dtype)
-    where = differing(got, want)
-    assert not where.any(), f"{where.sum()} of {where.size} differ, first {got[where][0]!r} for {want[where][0]!r}"
 
 
 def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, scale: float = 1.0) -> np.ndarray:
@@ -38,14 +30,6 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: str, scale:
         info = np.iinfo(row.numpy)
         return rng.integers(info.min, info.max, shape, row.numpy, endpoint=True)
     return (scale * rng.standard_normal(shape)).astype(row.numpy)
-
-
-def run(op: str, device: accel.Device, *operands: np.ndarray, **keywords: Any) -> None:
-    """The op on the device, with the operands' memory layouts, against the op's canonical answer."""
-    spec = registry.OPS[op]
-    got = spec.function(*(place(x, device) for x in operands), **keywords)
-    assert got.device is device
-    same(got, np.asarray(spec.canonical(*operands, **keywords)))
 
 
 # pointwise
