@@ -26,6 +26,11 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
 /// name: with its module. Null with an exception set.
 PyTypeObject* make_callable_type(const char* name, const char* doc, newfunc construct);
 
+/// As tables of methods have functions of METH_FASTCALL.
+inline PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
 /// Positional arguments of a vectorcall, missing ones None. False with TypeError set where there are too few or many.
 bool unpack(const char* name, PyObject* const* args, size_t flagged, PyObject* keywords, Py_ssize_t least,
             Py_ssize_t most, PyObject** unpacked);

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "buffer.hpp"
+#include "callable.hpp"
 #include "dispatcher.hpp"
 #include "door.hpp"
 #include "elements.hpp"
@@ -16,6 +17,7 @@
 #include "exchange.hpp"
 #include "gpu_launch.hpp"
 #include "memo.hpp"
+#include "opencl_launch.hpp"
 #include "plan.hpp"
 #include "pool.hpp"
 #include "take.hpp"
@@ -66,10 +68,6 @@ PyObject* python_end_call(PyObject*, PyObject* counted) {
   Py_RETURN_NONE;
 }
 
-PyCFunction fast(PyObject* (*function)(PyObject*, PyObject* const*, Py_ssize_t)) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
-}
-
 PyMethodDef functions[] = {
     {"begin_call", python_begin_call, METH_NOARGS,
      "begin_call(): before a driver is called; gives what end_call takes."},
@@ -108,6 +106,8 @@ PYBIND11_MODULE(_core_of_main_interpreter, m) {
   m.attr("Dispatcher") = checked(make_dispatcher_type());
   m.attr("Plan") = checked(make_plan_type());
   m.attr("GpuLaunch") = checked(make_gpu_launch_type());
+  m.attr("OpenCLQueue") = checked(make_opencl_queue_type());
+  m.attr("OpenCLLaunch") = checked(make_opencl_launch_type());
   m.attr("Door") = checked(make_door_type());
   m.attr("Exchange") = checked(make_exchange_type());
   m.attr("Memo") = checked(make_memo_type());

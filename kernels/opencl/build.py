@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from accel.array import Array
 from accel.backends.base import Call, Launch, Slot
 from accel.scalar import Program, Step, opencl
 from accel.scalar.expr import schedule
@@ -43,8 +42,8 @@ ARGUMENT_BYTES = 1024
 """Bytes of arguments that every OpenCL device takes (CL_DEVICE_MAX_PARAMETER_SIZE at least)."""
 
 
-COSTS = {"const": 0, "arg": 0, "bitcast": 0, "div": 8, "sqrt": 8, "idiv": 20}
-"""Operations that a primitive of expressions counts for; others for one."""
+COSTS = {"const": 0, "arg": 0, "bitcast": 0, "div": 8, "sqrt": 40, "idiv": 20}
+"""Operations that a primitive of expressions counts for; others for one. Roots go through float64."""
 
 WIDE = ("float64", "int64", "uint64")
 
@@ -115,36 +114,6 @@ def pack(types: Mapping[str, object], *values: int) -> np.ndarray:
     return np.array(values, np.int64 if types["INDEX"] == "long" else np.int32)
 
 
-class Operands:
-    """The array arguments of a kernel: for each a buffer and its first element's offset, from argument 0 on."""
-
-    __slots__ = ("_device", "_offsets", "_set_arg", "_set_number", "_units")
-
-    def __init__(self, device: OpenCLDevice, kernel: Any, units: Sequence[int]) -> None:
-        """units: by which an array's offset is divided to be one of the argument's elements."""
-        self._device, self._units = device, units
-        self._set_arg = kernel.set_arg
-        # set_arg tries all else that an argument may be before a number, for 10 microseconds
-        self._set_number = getattr(kernel, "_set_arg_buf", kernel.set_arg)
-        self._offsets: list[int | None] = [None] * len(units)
-
-    def set(self, arrays: Sequence[Array]) -> None:
-        """Sets all of them."""
-        try:
-            self._set(arrays)
-        except Exception as error:
-            self._device.again(error, lambda: self._set(arrays))
-
-    def _set(self, arrays: Sequence[Array]) -> None:
-        offsets, set_arg = self._offsets, self._set_arg
-        for i, (x, unit) in enumerate(zip(arrays, self._units, strict=True)):
-            set_arg(2 * i, x.buffer)
-            offset = x.offset // unit
-            if offset != offsets[i]:  # mostly it is what it was at the last launch
-                self._set_number(2 * i + 1, np.int64(offset))
-                offsets[i] = offset
-
-
 def launch(
     device: OpenCLDevice,
     kernel: Any,
@@ -155,16 +124,10 @@ def launch(
     work: float = inf,
 ) -> Launch:
     """The launch of a kernel object of its own whose other arguments are set. size, local: of the whole range and of a
-    work-group. units: bytes of an element where an operand is scratch, else 1. work: operations on float32, of which a
-    SIMD unit does several at a time; infinite where nobody counts them."""
-    set_operands, enqueue = Operands(device, kernel, units or (1,) * len(operands)).set, device.enqueue
+    work-group. units: bytes of an element where an operand is scratch, else 1. work: float32 that are read or
+    written, and operations that take as long; infinite where nobody counts them."""
     light = work <= (LIGHT_ALONE if size == local else LIGHT)
-
-    def run(arrays: Sequence[Array]) -> None:
-        with device.lock:
-            set_operands(arrays)
-            enqueue(kernel, size, local, light)
-
+    run = device.launch(kernel, size, local, tuple(units or (1,) * len(operands)), light)
     return Launch(run, operands, kernel, size)
 
 

@@ -165,7 +165,8 @@ def _prepare(call: Call) -> Prepared:
         build.set_numbers(device, kernel, 2 * arrays, fields, rows, rows_each, columns_each)
     its = slots(call)
     n = len(call.inputs)
-    work = prod(its_walk.shape) * (arrays + build.operations(program))
+    moved = sum(view.dtype.itemsize for view in (*call.inputs, *call.outputs) if any(view.strides)) / 4
+    work = prod(its_walk.shape) * (moved + build.operations(program) / device.vector)
     return Prepared((build.launch(device, kernel, (*its[n:], *its[:n]), size, local, work=work),))
 
 

@@ -27,7 +27,7 @@ def local(backend: Any, monkeypatch: pytest.MonkeyPatch) -> accel.Device:
     device = next((d for d in backend.devices() if d._runs_locally), None)
     if device is None:
         pytest.skip("no device here has cl_intel_exec_by_local_thread")
-    monkeypatch.setattr(device, "_shared", False)
+    monkeypatch.setattr(device.commands, "shared", 0)
     assert device.context is not None  # starts it
     device._finish()
     return device
@@ -39,15 +39,15 @@ def ones(n: int, device: accel.Device) -> accel.Array:
 
 def test_a_light_launch_is_done_when_it_returns(local: accel.Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a heavy one is queued; no thread of the driver takes part in the first."""
-    x, queued, threads = ones(SMALL, local), local._queued, []
+    x, queued, threads = ones(SMALL, local), local.commands.queued, []
     original = local._wait
     monkeypatch.setattr(local, "_wait", lambda wait: (threads.append(threading.get_ident()), original(wait)))
     y = x + x
-    assert (local._queued, threads) == (queued, [])
+    assert (local.commands.queued, threads) == (queued, [])
     assert (np.asarray(y) == 2).all()
     heavy = ones(LARGE, local)
     heavy = heavy + heavy
-    assert local._queued == queued + 1
+    assert local.commands.queued == queued + 1
 
 
 def test_nothing_overtakes_what_is_queued(local: accel.Device) -> None:
@@ -56,7 +56,7 @@ def test_nothing_overtakes_what_is_queued(local: accel.Device) -> None:
     for _ in range(5):
         local.synchronize()
         y = accel.exp(x) * 0 + 3
-        assert local._queued != local._finished, "control: the heavy launch waits"
+        assert local.commands.queued != local.commands.finished, "control: the heavy launch waits"
         part = y[-SMALL:] + 1
         y[-SMALL:] = part
         total = accel.sum(y)
@@ -101,10 +101,10 @@ def test_the_callers_environment_does_not_reach_it(local: accel.Device) -> None:
     placed = accel.asarray(x, device=local)
     changed = 0
     for name in FOREIGN:
-        queued = local._queued
+        queued = local.commands.queued
         with foreign(name):
             got, other = placed / 3, x / np.float32(3)
-        assert local._queued == queued
+        assert local.commands.queued == queued
         assert np.asarray(got).tobytes() == want.tobytes(), name
         changed += other.tobytes() != want.tobytes()
     assert changed == len(FOREIGN)

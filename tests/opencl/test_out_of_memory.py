@@ -3,37 +3,16 @@ error is OutOfMemoryError."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from failing_driver import FUNCTIONS, Failing, FailingFunction, failure
 
 import accel
 from accel.backends import opencl_query
 
 CODES = opencl_query.EXHAUSTED
-
-
-def failure(code: int) -> Exception:
-    """What pyopencl raises for a code."""
-    import pyopencl as cl
-
-    kind = cl.MemoryError if code == -4 else cl.LogicError if code <= -30 else cl.RuntimeError
-    return kind(cl._cl._ErrorRecord(msg="", code=code, routine="clFaked"))
-
-
-class Failing:
-    """A call of the driver that fails so many times first, and counts."""
-
-    def __init__(self, call: Callable[..., Any], code: int, times: int) -> None:
-        self.call, self.code, self.times, self.calls = call, code, times, 0
-
-    def __call__(self, *args: Any, **keywords: Any) -> Any:
-        self.calls += 1
-        if self.calls <= self.times:
-            raise failure(self.code)
-        return self.call(*args, **keywords)
 
 
 class Pool:
@@ -58,6 +37,10 @@ def fail(monkeypatch: pytest.MonkeyPatch, device: Any, place: str, code: int, ti
         broken = Failing(device._pool.allocate, code, times)
         monkeypatch.setattr(device, "_pool", Pool(device._pool, broken))
         return broken
+    if place in FUNCTIONS:
+        return FailingFunction(monkeypatch, device.commands, place, code, times)
+    if place == "enqueue_copy":  # where the host sees nothing of what the device has
+        monkeypatch.setattr(type(device), "looked_at", False)
     owner, name = (cl.Kernel, "set_arg") if place == "set_arg" else (cl, place)
     broken = Failing(getattr(owner, name), code, times)
     monkeypatch.setattr(owner, name, (lambda *args: broken(*args)) if place == "set_arg" else broken)
@@ -74,7 +57,7 @@ def work(device: Any, place: str) -> np.ndarray:
     return np.asarray(x + x)
 
 
-PLACES = ("pool", "Buffer", "enqueue_copy", "enqueue_nd_range_kernel", "set_arg", "Kernel")
+PLACES = ("pool", "Buffer", "enqueue_copy", "set_arg", "Kernel", *FUNCTIONS)
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -16,17 +16,18 @@ from accel.cache import Cache
 
 SOURCE = """
 #pragma OPENCL FP_CONTRACT OFF
-__kernel void fill(__global float *out, const float value) { out[get_global_id(0)] = value * (NUMBER); }
+__kernel void fill(__global float *out, const long at, const float value) {
+  out[at + get_global_id(0)] = value * (NUMBER);
+}
 """
 
 
 def run(device: Any, source: str, value: float) -> list[float]:
     kernel = device.kernel("fill.cl", source, "fill")
-    buffer = device.allocate(16)
-    kernel.set_arg(0, buffer)
-    kernel.set_arg(1, np.float32(value))
-    device.enqueue(kernel, (4,), (4,))
-    return device.copy_out(buffer, 0, 16).view(np.float32).tolist()
+    kernel.set_arg(2, np.float32(value))
+    out = accel.empty(4, device=device)
+    device.launch(kernel, (4,), (4,), (1,), False)([out])
+    return np.asarray(out).tolist()
 
 
 def test_binaries_are_stored_and_loaded(device: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

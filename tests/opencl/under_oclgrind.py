@@ -38,7 +38,7 @@ def control(device: accel.Device) -> None:
         buffer = device.allocate(32)
         device.copy_in(buffer, 0, np.zeros(32, np.uint8))
         kernel.set_arg(0, buffer)
-        device.enqueue(kernel, (8,), (8,))
+        cl.enqueue_nd_range_kernel(device.queue, kernel, (8,), (8,))
         device.synchronize()
 
 

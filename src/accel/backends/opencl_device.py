@@ -6,23 +6,24 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from .._core import FloatEnvironment, HostBuffer, allocate
+from .._core import FloatEnvironment, HostBuffer, OpenCLLaunch, OpenCLQueue, allocate
 from ..cache import Cache
 from ..config import Settings
 from ..errors import BackendUnavailableError, OutOfMemoryError
 from ..memory import CHECKED, address_of, check_host, driver_call, host_bytes, too_large
 from . import opencl_memory, opencl_program, opencl_query
 from .base import Device
-from .opencl_library import library
+from .opencl_library import entries, library
 
 if TYPE_CHECKING:
     import pyopencl
 
+    from ..array import Array
 
 Result = TypeVar("Result")
 
@@ -40,6 +41,9 @@ LOCAL_EXECUTION = 1 << 31
 """CL_QUEUE_THREAD_LOCAL_EXEC_ENABLE_INTEL (cl_intel_exec_by_local_thread): a queue whose kernels run in the thread that
 enqueues them, before it goes on."""
 
+FIRST_LOGIC_ERROR = -30
+"""CL_INVALID_VALUE: from there on down, codes are of wrong calls (pyopencl's LogicError)."""
+
 PROGRAMS = 512
 """Programs that a device keeps at least, once built; plans hold those that they launch."""
 
@@ -49,8 +53,8 @@ class OpenCLDevice(Device):
 
     geometry: what a work-item is to the kernels: ``lanes`` (of a GPU's SIMD unit: work-groups share local memory) or
     ``loops`` (a CPU's thread: no barriers). matrix_lanes: work-items of a sub-group that multiplies by matrix units,
-    or None. Tests set both before the first use, to run a GPU's kernels on a CPU device. lock: held while a launch sets
-    its kernels' arguments and queues them.
+    or None. Tests set both before the first use, to run a GPU's kernels on a CPU device. commands: what its launches
+    share.
     """
 
     def __init__(self, device: pyopencl.Device, name: str, queue: pyopencl.CommandQueue | None = None) -> None:
@@ -71,7 +75,6 @@ class OpenCLDevice(Device):
         self.cl_device = device
         self.architecture = opencl_query.architecture(device)
         self.geometry = "loops" if kind == "cpu" else "lanes"
-        self.lock: Any = threading.Lock()
         self.correctly_rounded = bool(device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT)
         self._fp64 = "cl_khr_fp64" in device.extensions.split()
         self._inexact = opencl_query.inexact(device)
@@ -82,8 +85,9 @@ class OpenCLDevice(Device):
         self._queue = queue
         self._runs_locally = queue is None and "cl_intel_exec_by_local_thread" in device.extensions.split()
         self._local_queue: Any = None
-        self._shared = queue is not None
-        self._queued = self._finished = 0
+        self.commands = OpenCLQueue(*entries())
+        if queue is not None:
+            self.commands.queue, self.commands.shared = queue.int_ptr, 1
         self._let_go: dict[int, list[HostBuffer]] = {}
         self._context: Any = None if queue is None else opencl_memory.context_of(queue)
         self._pool: Any = None if queue is None else opencl_memory.pool_of(queue)
@@ -138,7 +142,7 @@ class OpenCLDevice(Device):
     def queue(self) -> pyopencl.CommandQueue:
         """The in-order queue. Raises BackendUnavailableError in a forked child. Who has it may queue work of their own,
         which this device then waits for, too."""
-        self._shared = True
+        self.commands.shared = 1
         return self._queue or self._start()
 
     @property
@@ -162,7 +166,9 @@ class OpenCLDevice(Device):
                     self._pool = opencl_memory.pool_of(queue)  # first, as other threads look at the others
                     if self._runs_locally:
                         self._local_queue = cl.CommandQueue(context, self.cl_device, LOCAL_EXECUTION)
+                        self.commands.local = self._local_queue.int_ptr
                     self._context, self._queue = context, queue
+                    self.commands.queue = queue.int_ptr
                 except cl.Error as error:
                     raise BackendUnavailableError(
                         f"{self} ({self.description}): its driver fails to start ({error}); "
@@ -179,7 +185,8 @@ class OpenCLDevice(Device):
         _abandoned.append((self._context, self._queue, self._local_queue, self._pool, self._programs))
         self._context, self._queue, self._local_queue, self._pool = None, None, None, None
         self._programs = Cache(PROGRAMS)
-        self.lock, self._build_lock, self._maps = _Refusal(self._lost), threading.Lock(), threading.RLock()
+        self.commands.queue = self.commands.local = 0
+        self._build_lock, self._maps = threading.Lock(), threading.RLock()
 
     # memory
 
@@ -242,18 +249,22 @@ class OpenCLDevice(Device):
         """
         cl = library()
 
-        if not opencl_query.out_of_memory(error):
-            raise error
-        self.synchronize()  # the driver keeps a buffer until its last use has run
-        for device in list(_alive):
-            if device._pool is not None and device.cl_device == self.cl_device:
-                device._pool.free_held()
+        self._make_room(error)
         try:
             return work()
         except cl.Error as second:
             if opencl_query.out_of_memory(second):
                 raise self._too_large(nbytes, second) from second
             raise
+
+    def _make_room(self, error: Exception) -> None:
+        """Gives back what the device's pools hold, after an error that says there is no more; raises any other."""
+        if not opencl_query.out_of_memory(error):
+            raise error
+        self.synchronize()  # the driver keeps a buffer until its last use has run
+        for device in list(_alive):
+            if device._pool is not None and device.cl_device == self.cl_device:
+                device._pool.free_held()
 
     def _too_large(self, nbytes: int | None, error: pyopencl.Error | None = None) -> OutOfMemoryError:
         said = f", at most {self._largest} in one array (CL_DEVICE_MAX_MEM_ALLOC_SIZE)" + (
@@ -267,12 +278,18 @@ class OpenCLDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: pyopencl.MemoryObjectHolder, offset: int, source: np.ndarray) -> None:
-        self._copy(buffer, source, source.size, dst_offset=offset)
+        if self.looked_at and source.size:
+            np.frombuffer(self._mapped(buffer, offset, source.size, True), np.uint8)[:] = source
+        else:
+            self._copy(buffer, source, source.size, dst_offset=offset)
 
     @driver_call
     def copy_out(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> np.ndarray:
         result = host_bytes(nbytes)
-        self._copy(result, buffer, nbytes, src_offset=offset)
+        if self.looked_at and nbytes:
+            result[:] = np.frombuffer(self._mapped(buffer, offset, nbytes, False), np.uint8)
+        else:
+            self._copy(result, buffer, nbytes, src_offset=offset)
         return result
 
     @driver_call
@@ -329,28 +346,37 @@ class OpenCLDevice(Device):
 
     @driver_call
     def mapped(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int) -> HostBuffer | None:
-        """As of a `Device`. Where launches may run in the calling thread, so does the map, and its end leaves nothing
-        queued; else one wait on the queue is that for all before it."""
-        if not self.looked_at:
-            return None
-        cl = library()
+        return self._mapped(buffer, offset, nbytes, False) if self.looked_at else None
 
-        queue = self._queue or self._start()
-        if self._local_queue is not None:
+    def _mapped(self, buffer: pyopencl.MemoryObjectHolder, offset: int, nbytes: int, writes: bool) -> HostBuffer:
+        """A map of a buffer. Where launches may run in the calling thread, so does the map, and its end leaves nothing
+        queued; else one wait on the queue is that for all before it."""
+        cl, commands = library(), self.commands
+
+        if not commands.queue:
+            self._start()
+        if commands.local:
             self.synchronize()
-            queue = self._local_queue if self.idle else queue
-        queued, flags = self._queued, cl.map_flags.READ
+        queue = commands.local if commands.local and commands.idle else commands.queue
+        queued, flags = commands.queued, cl.map_flags.WRITE if writes else cl.map_flags.READ
+        place = (queue, buffer.int_ptr, flags, offset, nbytes)
         with self._maps:
-            array, _ = self.served(lambda: cl.enqueue_map_buffer(queue, buffer, flags, offset, (nbytes,), np.uint8))
+            code, address = commands.map(*place)
+            if code:
+                self._failed("clEnqueueMapBuffer", code, 1)
+                code, address = commands.map(*place)
+            if code:
+                self._failed("clEnqueueMapBuffer", code, 2)
             self._maps.acquire()  # until the end of the map
-        if queue is self._queue:
-            self._finished = queued
-        return HostBuffer(address_of(array), nbytes, opencl_memory.Map(array, queue, self._maps), True)
+        if queue == commands.queue:
+            commands.finished = queued
+        held = opencl_memory.Map(commands, queue, buffer, address, self._maps)
+        return HostBuffer(address, nbytes, held, not writes)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is queued that has not been waited for."""
-        return self._queued == self._finished and not self._shared
+        return self.commands.idle
 
     def synchronize(self) -> None:
         """Waits for the queue, unless there is nothing to wait for."""
@@ -359,10 +385,10 @@ class OpenCLDevice(Device):
 
     @driver_call
     def _finish(self) -> None:
-        queued, used = self._queued, self._let_go
+        queued, used = self.commands.queued, self._let_go
         self._let_go = {}
         self._wait(self._queue.finish)
-        self._finished = queued
+        self.commands.finished = queued
         del used  # its memory may have any owner now
 
     def _wait(self, wait: Callable[[], Any]) -> None:
@@ -412,38 +438,28 @@ class OpenCLDevice(Device):
         wide = self.kind == "cpu" and self._fp64 and not self.correctly_rounded
         return ("-cl-std=CL1.2", "-w", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
 
-    def enqueue(
-        self, kernel: pyopencl.Kernel, size: tuple[int, ...], local: tuple[int, ...], light: bool = False
-    ) -> None:
-        """Queues a kernel whose arguments are set; the lock is held. size: of the whole range, a multiple of local.
+    def launch(
+        self, kernel: Any, size: tuple[int, ...], local: tuple[int, ...], units: tuple[int, ...], light: bool
+    ) -> Callable[[Sequence[Array]], None]:
+        """What queues a kernel: its first arguments are arrays, each its buffer and its offset by a unit; all others
+        are set. size: of the whole range, a multiple of local.
 
         light: it takes less time than waking the threads of a CPU device and being woken by them. Where the device can,
         and nothing is queued that it might have to wait for, it runs at once in the calling thread.
         """
+        made = OpenCLLaunch(self.commands, self._start, self._failed, kernel, kernel.int_ptr, size, local, units, light)
+        return cast("Callable[[Sequence[Array]], None]", made)
+
+    def _failed(self, routine: str, code: int, attempt: int) -> None:
+        """After a launch's error: makes room for a second attempt, or raises as `again` does."""
         cl = library()
 
-        queue = self._queue or self._start()
-        if light and self._local_queue is not None and self.idle:
-            queue = self._local_queue
+        kind = cl.LogicError if code <= FIRST_LOGIC_ERROR else cl.RuntimeError
+        error = kind(f"{routine} failed: {cl.status_code.to_string(code)}")
+        if attempt == 1:
+            self._make_room(error)
         else:
-            self._queued += 1
-        try:
-            cl.enqueue_nd_range_kernel(queue, kernel, size, local)
-        except Exception as error:  # no `served` here: a launch is to be fast
-            self.again(error, lambda: cl.enqueue_nd_range_kernel(queue, kernel, size, local))
-
-
-class _Refusal:
-    """What a device's lock becomes in a forked child: entering it raises."""
-
-    def __init__(self, error: BackendUnavailableError) -> None:
-        self._error = error
-
-    def __enter__(self) -> None:
-        raise self._error.with_traceback(None)
-
-    def __exit__(self, *exception: object) -> None:
-        return
+            raise self._too_large(None, error) if opencl_query.out_of_memory(error) else error
 
 
 _alive: weakref.WeakSet[OpenCLDevice] = weakref.WeakSet()

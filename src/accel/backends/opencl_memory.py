@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .._core import HostBuffer
+from .._core import HostBuffer, OpenCLQueue
 from ..errors import DeviceError
 from .opencl_library import library
 
@@ -19,16 +17,23 @@ class Map:
     """The map of a buffer, which its end takes back, and with it the lock: PoCL 3.1 does not survive that two threads
     map one buffer at once, and of two maps at one address OpenCL does not say which one is taken back."""
 
-    __slots__ = ("_array", "_lock", "_queue")
+    __slots__ = ("_buffer", "_place", "_unmap")
 
-    def __init__(self, array: np.ndarray, queue: pyopencl.CommandQueue, lock: Any) -> None:
-        self._array, self._queue, self._lock = array, queue, lock
+    def __init__(
+        self, commands: OpenCLQueue, queue: int, buffer: pyopencl.MemoryObjectHolder, address: int, lock: Any
+    ) -> None:
+        self._buffer, self._place, self._unmap = (
+            buffer,
+            (queue, buffer.int_ptr, address),
+            (commands.unmap, lock.release),
+        )
 
     def __del__(self) -> None:
+        unmap, release = self._unmap
         try:
-            self._array.base.release(self._queue)
+            unmap(*self._place)
         finally:
-            self._lock.release()
+            release()
 
 
 class Bytes:
