@@ -324,16 +324,30 @@ bool take_arguments(const char* name, PyObject* const* args, Py_ssize_t count, u
   return true;
 }
 
+/// Calls a function without the GIL, and with the lock where a queue is the local one: PoCL 3.1's hangs where one
+/// thread launches and another one maps. Commands of the other queue may take long, and are not waited for with the
+/// lock.
+template <class Function>
+void call_without_gil(Commands& commands, uintptr_t queue, const Function& function) {
+  Py_BEGIN_ALLOW_THREADS;
+  {
+    std::unique_lock held(commands.lock, std::defer_lock);
+    if (queue == commands.local) held.lock();
+    function();
+  }
+  Py_END_ALLOW_THREADS;
+}
+
 PyObject* map(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   uintptr_t given[5];  // queue, buffer, flags, offset, bytes
   if (!take_arguments("map", args, count, given)) return nullptr;
   const auto function = pointer<MapBuffer>(commands_of(self).map);
   int code = 0;
   void* address = nullptr;
-  Py_BEGIN_ALLOW_THREADS;
-  address = function(reinterpret_cast<void*>(given[0]), reinterpret_cast<void*>(given[1]), 1, given[2], given[3],
-                     given[4], 0, nullptr, nullptr, &code);
-  Py_END_ALLOW_THREADS;
+  call_without_gil(commands_of(self), given[0], [&] {
+    address = function(reinterpret_cast<void*>(given[0]), reinterpret_cast<void*>(given[1]), 1, given[2], given[3],
+                       given[4], 0, nullptr, nullptr, &code);
+  });
   return Py_BuildValue("iK", code, static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(address)));
 }
 
@@ -342,10 +356,10 @@ PyObject* unmap(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   if (!take_arguments("unmap", args, count, given)) return nullptr;
   const auto function = pointer<Unmap>(commands_of(self).unmap);
   int code = 0;
-  Py_BEGIN_ALLOW_THREADS;
-  code = function(reinterpret_cast<void*>(given[0]), reinterpret_cast<void*>(given[1]),
-                  reinterpret_cast<void*>(given[2]), 0, nullptr, nullptr);
-  Py_END_ALLOW_THREADS;
+  call_without_gil(commands_of(self), given[0], [&] {
+    code = function(reinterpret_cast<void*>(given[0]), reinterpret_cast<void*>(given[1]),
+                    reinterpret_cast<void*>(given[2]), 0, nullptr, nullptr);
+  });
   return PyLong_FromLong(code);
 }
 

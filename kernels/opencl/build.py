@@ -48,8 +48,9 @@ COSTS = {"const": 0, "arg": 0, "bitcast": 0, "div": 8, "sqrt": 40, "idiv": 20}
 WIDE = ("float64", "int64", "uint64")
 
 LIGHT, LIGHT_ALONE = 1 << 18, 1 << 22
-"""Work of a launch (see `launch`) up to which a CPU device's calling thread does it as fast alone, some 15 us; the
-second, of a launch of one work-group, which one thread has to do in any case."""
+"""Work of a launch (see `launch`) up to which a CPU device's calling thread does it as fast alone, some 15 us, where its
+threads wake as fast as those of Intel's runtime; the second, of a launch of one work-group, which one thread has to do
+in any case."""
 
 
 def device_of(call: Call) -> OpenCLDevice:
@@ -126,7 +127,7 @@ def launch(
     """The launch of a kernel object of its own whose other arguments are set. size, local: of the whole range and of a
     work-group. units: bytes of an element where an operand is scratch, else 1. work: float32 that are read or
     written, and operations that take as long; infinite where nobody counts them."""
-    light = work <= (LIGHT_ALONE if size == local else LIGHT)
+    light = work <= (LIGHT_ALONE if size == local else LIGHT * device.waking)
     run = device.launch(kernel, size, local, tuple(units or (1,) * len(operands)), light)
     return Launch(run, operands, kernel, size)
 

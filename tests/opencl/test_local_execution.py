@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from canonical_calls import run
 
 import accel
 from accel.kernels.opencl import build
@@ -22,11 +23,10 @@ SMALL, LARGE = 1000, 1 << 22
 
 
 @pytest.fixture
-def local(backend: Any, monkeypatch: pytest.MonkeyPatch) -> accel.Device:
+def local(device: Any, monkeypatch: pytest.MonkeyPatch) -> accel.Device:
     """A device that can, with nothing queued, whose queue nobody else has."""
-    device = next((d for d in backend.devices() if d._runs_locally), None)
-    if device is None:
-        pytest.skip("no device here has cl_intel_exec_by_local_thread")
+    if not device._runs_locally:
+        pytest.skip(f"{device.description} cannot: it has no cl_intel_exec_by_local_thread, or no device beside it")
     monkeypatch.setattr(device.commands, "shared", 0)
     assert device.context is not None  # starts it
     device._finish()
@@ -48,6 +48,18 @@ def test_a_light_launch_is_done_when_it_returns(local: accel.Device, monkeypatch
     heavy = ones(LARGE, local)
     heavy = heavy + heavy
     assert local.commands.queued == queued + 1
+
+
+@pytest.mark.parametrize("op", ["add", "exp", "sum", "matmul", "cumulative_sum", "softmax", "sort"])
+def test_the_bits_are_the_canonical_ones(op: str, local: accel.Device) -> None:
+    """Of small operands, all of whose launches are light, and of larger ones, some of whose are not."""
+    rng = np.random.default_rng(3)
+    for n in (33, 700):
+        local.synchronize()
+        queued = local.commands.queued
+        operands = [rng.standard_normal((n, n), np.float32) for _ in range(2 if op in ("add", "matmul") else 1)]
+        run(op, local, *operands, **({"axis": -1} if op in ("cumulative_sum", "softmax", "sum", "sort") else {}))
+        assert (local.commands.queued == queued) == (n == 33)
 
 
 def test_nothing_overtakes_what_is_queued(local: accel.Device) -> None:

@@ -37,7 +37,9 @@ class OpenCLBackend(Backend):
     kernels = "accel.kernels.opencl"
 
     def __init__(self) -> None:
-        self._devices = tuple(OpenCLDevice(device, f"opencl:{i}") for i, device in enumerate(_discover()))
+        self._devices = tuple(
+            OpenCLDevice(device, f"opencl:{i}", inline=inline) for i, (device, inline) in enumerate(_discover())
+        )
         self._adopted: weakref.WeakValueDictionary[int, OpenCLDevice] = weakref.WeakValueDictionary()
         self._selected: Cache[str, OpenCLDevice] = Cache(SELECTORS)
         self._lock = threading.Lock()
@@ -100,9 +102,10 @@ def backend() -> OpenCLBackend:
     return OpenCLBackend()
 
 
-def _discover() -> list[pyopencl.Device]:
-    """All usable devices, in an order that does not depend on the loader's. Raises BackendUnavailableError where
-    there is none."""
+def _discover() -> list[tuple[pyopencl.Device, pyopencl.Device | None]]:
+    """All usable devices, in an order that does not depend on the loader's, each with the device of its platform that
+    runs what is light for it: PoCL's where POCL_DEVICES names both. Raises BackendUnavailableError where there is
+    none."""
     try:
         cl = _pyopencl()
     except ImportError as error:
@@ -134,7 +137,22 @@ def _discover() -> list[pyopencl.Device]:
     if not found:
         said = "; ".join(reasons) or "the platforms have none"
         raise BackendUnavailableError(f"backend 'opencl': no OpenCL device was found: {said}. {_fixes()}")
-    return sorted(found, key=lambda d: (opencl_query.KINDS.index(opencl_query.kind(d)), d.platform.name))
+    found.sort(key=lambda d: (opencl_query.KINDS.index(opencl_query.kind(d)), d.platform.name))
+    return _paired(found)
+
+
+def _paired(found: list[pyopencl.Device]) -> list[tuple[pyopencl.Device, pyopencl.Device | None]]:
+    inline = {device.platform: device for device in found if opencl_query.is_inline(device)}
+
+    def is_served(device: pyopencl.Device) -> bool:
+        return opencl_query.kind(device) == "cpu" and device != inline.get(device.platform)
+
+    served = {device.platform for device in found if is_served(device)}
+    return [
+        (device, inline.get(device.platform) if is_served(device) else None)
+        for device in found
+        if device != inline.get(device.platform) or device.platform not in served
+    ]
 
 
 def _pyopencl() -> ModuleType:

@@ -18,7 +18,7 @@ from ..errors import BackendUnavailableError, OutOfMemoryError
 from ..memory import CHECKED, address_of, check_host, driver_call, host_bytes, too_large
 from . import opencl_memory, opencl_program, opencl_query
 from .base import Device
-from .opencl_library import entries, library
+from .opencl_library import functions, library
 
 if TYPE_CHECKING:
     import pyopencl
@@ -53,11 +53,17 @@ class OpenCLDevice(Device):
 
     geometry: what a work-item is to the kernels: ``lanes`` (of a GPU's SIMD unit: work-groups share local memory) or
     ``loops`` (a CPU's thread: no barriers). matrix_lanes: work-items of a sub-group that multiplies by matrix units,
-    or None. Tests set both before the first use, to run a GPU's kernels on a CPU device. commands: what its launches
-    share.
+    or None. Tests set both before the first use, to run a GPU's kernels on a CPU device. inline: a device of the same
+    platform and memory that runs kernels in the thread that enqueues them. commands: what its launches share.
     """
 
-    def __init__(self, device: pyopencl.Device, name: str, queue: pyopencl.CommandQueue | None = None) -> None:
+    def __init__(
+        self,
+        device: pyopencl.Device,
+        name: str,
+        queue: pyopencl.CommandQueue | None = None,
+        inline: pyopencl.Device | None = None,
+    ) -> None:
         cl = library()
 
         kind = opencl_query.kind(device)
@@ -70,7 +76,7 @@ class OpenCLDevice(Device):
             vendor=device.vendor.strip(),
             selection="named" if queue is not None else "listed" if kind == "cpu" else "automatic",
             memory=device.global_mem_size,
-            details=opencl_query.details(device),
+            details=opencl_query.details(device, inline),
         )
         self.cl_device = device
         self.architecture = opencl_query.architecture(device)
@@ -83,9 +89,10 @@ class OpenCLDevice(Device):
         self._sub_groups = opencl_query.sub_group_sizes(device)
         self.matrix_lanes = opencl_query.matrix_lanes(device.extensions.split(), self._sub_groups)
         self._queue = queue
-        self._runs_locally = queue is None and "cl_intel_exec_by_local_thread" in device.extensions.split()
+        self._inline = inline
+        self._runs_locally = queue is None and opencl_query.runs_locally(device, inline)
         self._local_queue: Any = None
-        self.commands = OpenCLQueue(*entries())
+        self.commands = OpenCLQueue(*functions())
         if queue is not None:
             self.commands.queue, self.commands.shared = queue.int_ptr, 1
         self._let_go: dict[int, list[HostBuffer]] = {}
@@ -132,6 +139,12 @@ class OpenCLDevice(Device):
         does."""
         return self.kind == "cpu" and self.cl_device.platform.name.startswith("Intel")
 
+    @property
+    def waking(self) -> int:
+        """How many times as long it takes to wake a CPU device's threads as those of Intel's runtime, which spin for a
+        while."""
+        return 1 if self._inline is None else 3
+
     def shuffles(self, size: int) -> bool:
         """Whether kernels may ask for sub-groups of this size and exchange registers in them, as Intel's do."""
         return size in self._sub_groups and "cl_intel_subgroups" in self.details["extensions"]
@@ -152,6 +165,11 @@ class OpenCLDevice(Device):
             self._start()
         return self._context
 
+    @property
+    def _cl_devices(self) -> list[pyopencl.Device]:
+        """Those that the context and each program are for."""
+        return [self.cl_device] if self._inline is None else [self.cl_device, self._inline]
+
     @driver_call
     def _start(self) -> pyopencl.CommandQueue:
         cl = library()
@@ -161,11 +179,15 @@ class OpenCLDevice(Device):
         with self._build_lock, FloatEnvironment():  # which threads that the driver starts inherit
             if self._queue is None:
                 try:
-                    context = self.served(lambda: cl.Context([self.cl_device]))
+                    context = self.served(lambda: cl.Context(self._cl_devices))
                     queue = self.served(lambda: cl.CommandQueue(context, self.cl_device))
                     self._pool = opencl_memory.pool_of(queue)  # first, as other threads look at the others
                     if self._runs_locally:
-                        self._local_queue = cl.CommandQueue(context, self.cl_device, LOCAL_EXECUTION)
+                        self._local_queue = (
+                            cl.CommandQueue(context, self.cl_device, LOCAL_EXECUTION)
+                            if self._inline is None
+                            else cl.CommandQueue(context, self._inline)
+                        )
                         self.commands.local = self._local_queue.int_ptr
                     self._context, self._queue = context, queue
                     self.commands.queue = queue.int_ptr
@@ -423,7 +445,7 @@ class OpenCLDevice(Device):
 
     def _built(self, context: Any, name: str, source: str, options: tuple[str, ...]) -> Any:
         try:
-            return opencl_program.build(context, self.cl_device, name, source, options)
+            return opencl_program.build(context, self._cl_devices, name, source, options)
         except (ImportError, KeyError, AttributeError, TypeError) as error:  # modules that are gone
             if not sys.is_finalizing():
                 raise

@@ -18,18 +18,21 @@ def library() -> Any:
     return pyopencl
 
 
+def loaded(name: str) -> Any:
+    """A function of the OpenCL loader that pyopencl has opened. Raises BackendUnavailableError."""
+    own = library()._cl.__file__
+    try:  # on Windows by its name; else pyopencl's library finds what it needs, too
+        return getattr(ctypes.CDLL("OpenCL" if sys.platform == "win32" else own), name)
+    except (OSError, AttributeError) as error:
+        raise BackendUnavailableError(
+            f"backend 'opencl': no OpenCL loader is found by way of {own} ({error}); reinstall pyopencl"
+        ) from error
+
+
 FUNCTIONS = ("clEnqueueNDRangeKernel", "clSetKernelArg", "clEnqueueMapBuffer", "clEnqueueUnmapMemObject")
 
 
 @cache
-def entries() -> tuple[int, ...]:
-    """The addresses of the functions that an OpenCLQueue wants, in the loader that pyopencl has opened."""
-    own = library()._cl.__file__
-    loader = ctypes.CDLL("OpenCL" if sys.platform == "win32" else own)  # else one finds what a library needs, too
-    try:
-        found = tuple(getattr(loader, name) for name in FUNCTIONS)
-    except AttributeError as error:
-        raise BackendUnavailableError(
-            f"backend 'opencl': no OpenCL loader is found by way of {own} ({error}); reinstall pyopencl"
-        ) from error
-    return tuple(ctypes.cast(function, ctypes.c_void_p).value or 0 for function in found)
+def functions() -> tuple[int, ...]:
+    """The addresses of what an OpenCLQueue calls."""
+    return tuple(ctypes.cast(loaded(name), ctypes.c_void_p).value or 0 for name in FUNCTIONS)

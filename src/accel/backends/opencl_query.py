@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .opencl_library import library
+from .opencl_library import library, loaded
 
 if TYPE_CHECKING:
     import pyopencl
@@ -18,6 +18,9 @@ KINDS = ("gpu", "accelerator", "cpu")
 NOTED = ("cl_khr_fp64", "cl_khr_fp16", "cl_khr_subgroups", "cl_intel_subgroups", "cl_intel_required_subgroup_size",
          "cl_intel_subgroup_matrix_multiply_accumulate", "cl_khr_integer_dot_product", "cl_intel_bfloat16")  # fmt: skip
 """Extensions that reports name where a device has them."""
+
+POCL = "Portable Computing Language"
+"""PoCL's name of its platform."""
 
 MATRIX = {"cl_intel_subgroup_matrix_multiply_accumulate", "cl_intel_subgroups", "cl_intel_subgroups_short"}
 """Extensions that products on an Intel GPU's matrix units need: the built-ins, and block reads of words and halves."""
@@ -69,6 +72,12 @@ def shares_host_memory(device: pyopencl.Device) -> bool:
         return False
 
 
+def is_inline(device: pyopencl.Device) -> bool:
+    """Whether a device is the one of PoCL's whose kernels run in the thread that enqueues them, before it goes on.
+    PoCL 4 renamed it."""
+    return device.platform.name == POCL and device.name.startswith(("basic", "cpu-minimal"))
+
+
 def kind(device: pyopencl.Device) -> str:
     """One of KINDS; a simulator that claims every type is a gpu."""
     cl = library()
@@ -103,7 +112,12 @@ def inexact(device: pyopencl.Device) -> str | None:
     return None
 
 
-def details(device: pyopencl.Device) -> dict[str, Any]:
+def runs_locally(device: pyopencl.Device, inline: pyopencl.Device | None) -> bool:
+    """Whether kernels can run in the thread that enqueues them. inline: a device that does that for this one."""
+    return inline is not None or "cl_intel_exec_by_local_thread" in device.extensions.split()
+
+
+def details(device: pyopencl.Device, inline: pyopencl.Device | None) -> dict[str, Any]:
     """What reports show of a device."""
     extensions = device.extensions.split()
     details: dict[str, Any] = {
@@ -120,21 +134,19 @@ def details(device: pyopencl.Device) -> dict[str, Any]:
     }
     if sizes := sub_group_sizes(device):
         details["sub-group sizes"] = ", ".join(map(str, sizes))
+    if runs_locally(device, inline):
+        details["light launches"] = "run in the calling thread"
+    elif device.platform.name == POCL:
+        details["light launches"] = "wake a thread each; POCL_DEVICES='pthread basic' avoids that"
     return details
 
 
 def sub_group_sizes(device: pyopencl.Device) -> tuple[int, ...]:
-    """CL_DEVICE_SUB_GROUP_SIZES_INTEL, which pyopencl does not know, from the library that pyopencl is linked to; ()
-    where there is none, or a kernel cannot ask for one."""
-    cl = library()
-
+    """CL_DEVICE_SUB_GROUP_SIZES_INTEL, which pyopencl does not know; () where there is none, or a kernel cannot ask for
+    one."""
     if "cl_intel_required_subgroup_size" not in device.extensions.split():
         return ()
-    query, size = 0x4108, ctypes.c_size_t()
-    try:
-        get_info = ctypes.CDLL(cl._cl.__file__).clGetDeviceInfo
-    except (OSError, AttributeError):
-        return ()
+    query, size, get_info = 0x4108, ctypes.c_size_t(), loaded("clGetDeviceInfo")
     get_info.argtypes = (ctypes.c_void_p, ctypes.c_uint, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p)
     sizes = (ctypes.c_size_t * 16)()
     failed = get_info(device.int_ptr, query, ctypes.sizeof(sizes), sizes, ctypes.byref(size))
