@@ -48,8 +48,8 @@ COSTS = {"const": 0, "arg": 0, "bitcast": 0, "div": 8, "sqrt": 40, "idiv": 20}
 WIDE = ("float64", "int64", "uint64")
 
 LIGHT, LIGHT_ALONE = 1 << 18, 1 << 22
-"""Work of a launch (see `launch`) up to which a CPU device's calling thread does it as fast alone, some 15 us, where its
-threads wake as fast as those of Intel's runtime; the second, of a launch of one work-group, which one thread has to do
+"""Work of a launch (see `launch`) up to which a CPU device's calling thread does it as fast alone, some 15 us, if the
+others wake as fast as those of Intel's runtime; the second, of a launch of one work-group, which one thread has to do
 in any case."""
 
 
