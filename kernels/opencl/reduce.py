@@ -300,7 +300,11 @@ def _prepare(call: Call) -> Prepared:
         if how.indexed:
             operands += [(places, 8), (places_read, 8)]
         sizes = [size_of if slot.kind == "scratch" else 1 for slot, size_of in operands]
-        its_slots, work = tuple(slot for slot, _ in operands), WORK_EACH * level.outputs * max(level.count, MIN_COUNT)
+        its_slots, count = (
+            tuple(slot for slot, _ in operands),
+            level.count if _packed(level) else max(level.count, MIN_COUNT),
+        )
+        work = WORK_EACH * level.outputs * count
         launches.append(build.launch(device, kernel, its_slots, size, local, sizes, work))
         read, unit, places_read = write, how.itemsize, places
     return Prepared(tuple(launches), tuple(scratch))

@@ -70,7 +70,7 @@ LOCAL = 1 << 15
 FULL = 4
 """Work-groups for each compute unit that fill a device."""
 
-MIN_LENGTH = 16
+MIN_LENGTH = 64
 """Elements that a row counts for at least where a launch's work is counted."""
 
 WORK = 16384
@@ -192,17 +192,19 @@ def kind(call: Call) -> tuple[Kind, Rows]:
     reach = [b for s in its.kept_strides for b in span(its.kept, s)]
     reach += [b for s in its.reduced_strides if s for b in span(its.reduced, s)]
     wide = build.index_types(its.count, its.length, *reach)["INDEX"] == "long"
-    geometry = _packed(its, device) if device.packs_items and device.geometry == "loops" else device.geometry
+    geometry = _geometry(its, device)
     units, own = device.details["compute units"], device.cl_device
     its_form = form(program, its, geometry, units, own.max_work_group_size, own.local_mem_size)
     return Kind(program, its.steps, len(its.kept), len(its.reduced), wide, its_form), its
 
 
-def _packed(its: Rows, device: OpenCLDevice) -> str:
-    """The geometry for a compiler that makes SIMD code of neighbouring work-items only, and would leave a work-item's
-    loops as they are."""
-    if its.length <= ITEM_LENGTH and its.count >= ITEM_ROWS:
+def _geometry(its: Rows, device: OpenCLDevice) -> str:
+    """Of short rows the compilers of CPU devices make SIMD code where neighbouring work-items have a row each. One that
+    makes it of neighbouring work-items only would leave a work-item's loops as they are."""
+    if device.geometry == "loops" and its.length <= ITEM_LENGTH and its.count >= ITEM_ROWS:
         return "items"
+    if device.geometry != "loops" or not device.packs_items:
+        return device.geometry
     shared = its.length > BLOCK and its.count < FULL * device.details["compute units"]
     return "sub-groups" if not shared and not its.columns and device.shuffles(SIZE) else "lanes"
 
@@ -319,7 +321,7 @@ def _prepare(call: Call) -> Prepared:
     operands = (*outputs, *inputs, *(Slot("scratch", i) for i in range(len(folds))))
     units = (*(1 for _ in its.steps), *folds)
     each = sum(build.operations(walk.part.program) + len(walk.part.given) + len(walk.folds) for walk in plan.walks)
-    work = its_rows.count * max(its_rows.length, MIN_LENGTH) * each
+    work = its_rows.count * max(its_rows.length, MIN_LENGTH) * each * 8 / device.vector
     launches = []
     for stage in stages(its, its_rows, device.details["compute units"]):
         kernel = device.kernel("kernels/opencl/row.cl", code, stage.function)

@@ -1,5 +1,5 @@
-"""Row kernels by single work-items, neighbours for neighbouring rows: short rows on CPU devices whose compiler makes
-SIMD code of neighbouring work-items. No barrier and no local memory."""
+"""Row kernels by single work-items, neighbours for neighbouring rows: short rows on CPU devices, whose compilers make
+SIMD code of neighbouring work-items where they do so little. No barrier and no local memory."""
 
 from __future__ import annotations
 

@@ -54,12 +54,12 @@ def test_a_light_launch_is_done_when_it_returns(local: accel.Device, monkeypatch
 def test_the_bits_are_the_canonical_ones(op: str, local: accel.Device) -> None:
     """Of small operands, all of whose launches are light, and of larger ones, some of whose are not."""
     rng = np.random.default_rng(3)
-    for n in (33, 700):
+    for n in (33, 1300):
         local.synchronize()
         queued = local.commands.queued
         operands = [rng.standard_normal((n, n), np.float32) for _ in range(2 if op in ("add", "matmul") else 1)]
         run(op, local, *operands, **({"axis": -1} if op in ("cumulative_sum", "softmax", "sum", "sort") else {}))
-        assert (local.commands.queued == queued) == (n == 33)
+        assert (local.commands.queued == queued) == (n == 33), n
 
 
 def test_nothing_overtakes_what_is_queued(local: accel.Device) -> None:

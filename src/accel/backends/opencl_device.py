@@ -141,9 +141,9 @@ class OpenCLDevice(Device):
 
     @property
     def waking(self) -> int:
-        """How many times as long it takes to wake a CPU device's threads as those of Intel's runtime, which spin for a
-        while."""
-        return 1 if self._inline is None else 3
+        """How many times as much work as with Intel's runtime, whose threads spin for a while, is faster done by one
+        thread than by all, which have to be woken: the more so where the others are few."""
+        return 1 if self._inline is None else 3 + 3 // max(1, self.details["compute units"] - 1)
 
     def shuffles(self, size: int) -> bool:
         """Whether kernels may ask for sub-groups of this size and exchange registers in them, as Intel's do."""
