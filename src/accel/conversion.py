@@ -262,8 +262,8 @@ def constant(value: bool | int | float | complex, dtype: DType, device: Device) 
             found = from_numpy(element(value, dtype), device, copy=True)
             if device.host:
                 found.buffer.readonly = True
+            _known.keep(found, value)  # first, as another thread may trace what it finds in the other table
             _constants.keep(key, found)
-            _known.keep(found, value)
     return found
 
 
@@ -275,8 +275,8 @@ def index_range(n: int, device: Device) -> Array:
         found = from_blocks(n, TABLE["int64"], device, whole_numbers(0, 1, TABLE["int64"]))
         if device.host:
             found.buffer.readonly = True
-        _ranges.keep((n, id(device)), found)
         _counting.keep(found)
+        _ranges.keep((n, id(device)), found)
     return found
 
 
