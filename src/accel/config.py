@@ -244,8 +244,10 @@ class Config:
         with accel.config(numerics="reproducible"):
             ...
 
-    Attributes hold for the process; the context manager holds for the current thread (or asynchronous task).
-    None sets an option back to automatic. The environment is read once, at the first use.
+    Attributes hold for the process; the context manager holds for the current thread (or asynchronous task), and for
+    threads started within where Python hands its context on to them (``sys.flags.thread_inherit_context``: so do
+    free-threaded builds from 3.14 on). None sets an option back to automatic. The environment is read once, at the
+    first use.
 
     scope: what the context manager changed here. snapshots: the settings in force by scope, where worked out already.
     """
