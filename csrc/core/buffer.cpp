@@ -4,6 +4,11 @@
 
 #include "pool.hpp"
 
+#ifndef Py_BEGIN_CRITICAL_SECTION  // before 3.13, always with the GIL
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
 namespace accel::core {
 
 namespace {
@@ -56,8 +61,12 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 PyObject* address_of(PyObject* self, void*) { return PyLong_FromVoidPtr(as_buffer(self)->address); }
 
 PyObject* owner_of(PyObject* self, void*) {
-  PyObject* const owner = as_buffer(self)->owner;
-  return Py_NewRef(owner ? owner : Py_None);
+  PyObject* owner;
+  Py_BEGIN_CRITICAL_SECTION(self);  // another thread may set it meanwhile
+  owner = as_buffer(self)->owner;
+  owner = Py_NewRef(owner ? owner : Py_None);
+  Py_END_CRITICAL_SECTION();
+  return owner;
 }
 
 int set_owner(PyObject* self, PyObject* owner, void*) {
@@ -65,8 +74,11 @@ int set_owner(PyObject* self, PyObject* owner, void*) {
     PyErr_SetString(PyExc_AttributeError, "the owner of this memory cannot be changed");
     return -1;
   }
-  PyObject* const old = as_buffer(self)->owner;
+  PyObject* old;
+  Py_BEGIN_CRITICAL_SECTION(self);
+  old = as_buffer(self)->owner;
   as_buffer(self)->owner = Py_NewRef(owner);
+  Py_END_CRITICAL_SECTION();
   Py_XDECREF(old);
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "dispatcher.hpp"
 #include "ending.hpp"
 #include "exchange.hpp"
+#include "names.hpp"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>
@@ -146,9 +147,6 @@ struct Fresh {
 
 /// False, perhaps with an exception set, for any other array.
 bool read_fresh(PyObject* array, Fresh& found) {
-  static PyObject* const kContiguous = PyUnicode_InternFromString("contiguous");
-  static PyObject* const kShape = PyUnicode_InternFromString("shape");
-  static PyObject* const kDType = PyUnicode_InternFromString("dtype");
   PyObject* const layout = slot(array, api.array_layout);
   found.buffer = slot(array, api.array_buffer);
   if (!layout || !found.buffer || Py_TYPE(found.buffer) != api.host_buffer) return false;
@@ -156,20 +154,19 @@ bool read_fresh(PyObject* array, Fresh& found) {
   PyObject* const offset = slot(array, api.array_offset);
   const size_t pooled = reinterpret_cast<HostBuffer*>(found.buffer)->pooled;
   if (!pooled || !offset || PyLong_AsSsize_t(offset) != 0) return false;
-  if (attribute(layout, kContiguous).get() != Py_True) return false;
-  found.shape = attribute(layout, kShape);
-  found.dtype = attribute(layout, kDType);
+  if (attribute(layout, names.contiguous).get() != Py_True) return false;
+  found.shape = attribute(layout, names.shape);
+  found.dtype = attribute(layout, names.dtype);
   return found.shape && found.dtype;
 }
 
 /// Its elements as a NumPy array. Null, perhaps without an exception.
 PyObject* to_numpy(const Fresh& array) {
-  static PyObject* const kNumpy = PyUnicode_InternFromString("numpy");
   npy_intp extents[kMaxAxes];
   const Py_ssize_t rank = PyTuple_GET_SIZE(array.shape.get());
   if (rank > kMaxAxes) return nullptr;
   for (Py_ssize_t d = 0; d < rank; ++d) extents[d] = PyLong_AsSsize_t(PyTuple_GET_ITEM(array.shape.get(), d));
-  Ref descr = attribute(array.dtype.get(), kNumpy);
+  Ref descr = attribute(array.dtype.get(), names.numpy);
   if (!descr) return nullptr;
   char* const address = reinterpret_cast<HostBuffer*>(array.buffer)->address;
   PyObject* const view =
@@ -208,11 +205,10 @@ PyObject* restore_each(const Callable& self, PyObject* exchange, PyObject* resul
 
 /// The device that arrays of the host go to, where its memory is the host's. Null, perhaps without an exception.
 Ref host_device(const Callable& self) {
-  static PyObject* const kHost = PyUnicode_InternFromString("host");
   const Ref settings = current_settings(self.parts[kScope], self.parts[kSettings]);
   if (!settings) return Ref();
   Ref device = lookup(self.parts[kDevices], settings.get());
-  if (!device || attribute(device.get(), kHost).get() != Py_True) return Ref();
+  if (!device || attribute(device.get(), names.host).get() != Py_True) return Ref();
   return device;
 }
 
@@ -249,9 +245,6 @@ Kind kind_of(const Callable& self, PyObject* operand) {
 /// The operands as accel's arrays: arrays of one kind, and Python scalars beside them. Null, perhaps without an
 /// exception, where that is not simple.
 Ref adopt(const Callable& self, PyObject* spec, PyObject* operands, const Kind& kind) {
-  static PyObject* const kTakesScalars = PyUnicode_InternFromString("scalars");
-  static PyObject* const kDType = PyUnicode_InternFromString("dtype");
-  static PyObject* const kDevice = PyUnicode_InternFromString("device");
   const bool foreign = kind.type != api.array;
   Ref device = foreign ? host_device(self) : Ref();
   if (foreign && !device) return Ref();
@@ -273,16 +266,16 @@ Ref adopt(const Callable& self, PyObject* spec, PyObject* operands, const Kind& 
     PyTuple_SET_ITEM(adopted.get(), i, array.release());
   }
   if (!scalars) return adopted;
-  if (attribute(spec, kTakesScalars).get() != Py_True) return Ref();
+  if (attribute(spec, names.scalars).get() != Py_True) return Ref();
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* const array = PyTuple_GET_ITEM(adopted.get(), i);
     if (!array) continue;
     PyObject* const layout = slot(array, api.array_layout);
     if (!layout) return Ref();
-    Ref its_dtype = attribute(layout, kDType);
+    Ref its_dtype = attribute(layout, names.dtype);
     if (!its_dtype || (dtype && dtype.get() != its_dtype.get())) return Ref();
     dtype = std::move(its_dtype);
-    if (!device) device = attribute(layout, kDevice);
+    if (!device) device = attribute(layout, names.device);
   }
   if (!dtype || !device) return Ref();
   for (Py_ssize_t i = 0; i < count; ++i) {

@@ -9,6 +9,7 @@
 #include "../float_environment.hpp"
 #include "dispatcher.hpp"
 #include "ending.hpp"
+#include "names.hpp"
 
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/ndarraytypes.h>
@@ -17,10 +18,7 @@ namespace accel::core {
 
 namespace {
 
-Ref attribute(PyObject* object, const char* name, PyObject*& interned) {
-  if (!interned) interned = PyUnicode_InternFromString(name);
-  return Ref(interned ? PyObject_GetAttr(object, interned) : nullptr);
-}
+Ref attribute(PyObject* object, PyObject* name) { return Ref(PyObject_GetAttr(object, name)); }
 
 /// A Python number: exactly a float, an integer that 64 bits with sign hold, or a bool.
 struct Number {
@@ -134,13 +132,12 @@ struct Known {
 };
 
 bool fill(Known& known, PyObject* layout) {
-  static PyObject *kShape, *kStrides, *kDType, *kNumpy, *kDevice, *kSynchronize, *kMapped;
-  const Ref shape = attribute(layout, "shape", kShape), strides = attribute(layout, "strides", kStrides);
-  const Ref dtype = attribute(layout, "dtype", kDType), device = attribute(layout, "device", kDevice);
+  const Ref shape = attribute(layout, names.shape), strides = attribute(layout, names.strides);
+  const Ref dtype = attribute(layout, names.dtype), device = attribute(layout, names.device);
   if (!shape || !strides || !dtype || !device) return false;
-  const Ref descr = attribute(dtype.get(), "numpy", kNumpy);
-  Ref synchronize = attribute(device.get(), "synchronize", kSynchronize);
-  Ref mapped = attribute(device.get(), "mapped", kMapped);
+  const Ref descr = attribute(dtype.get(), names.numpy);
+  Ref synchronize = attribute(device.get(), names.synchronize);
+  Ref mapped = attribute(device.get(), names.mapped);
   if (!descr || !synchronize || !mapped) return false;
   const Known old = known;
   known.rank = PyTuple_GET_SIZE(shape.get());

@@ -11,6 +11,7 @@
 
 #include "callable.hpp"
 #include "dispatcher.hpp"
+#include "names.hpp"
 
 namespace accel::core {
 
@@ -57,7 +58,7 @@ using HipLaunch = int (*)(void* function, unsigned, unsigned, unsigned, unsigned
 /// A compiled form of a kernel: one is for addresses that are all multiples of 16, one for all others.
 struct Form {
   std::atomic<void*> function{nullptr};
-  unsigned shared = 0;  // bytes of dynamic shared memory
+  std::atomic<unsigned> shared{0};  // bytes of dynamic shared memory, the same whichever thread loads it
 };
 
 struct Kernel {
@@ -79,8 +80,6 @@ struct Launch {
 
 Launch& as_launch(PyObject* object) { return *reinterpret_cast<Launch*>(object); }
 
-PyObject* address_name = nullptr;  // "address"
-
 /// Where an array's first element is on the device. False with an exception set.
 bool address_of(PyObject* array, Py_ssize_t size, uint64_t& address) {
   if (Py_TYPE(array) != api.array) {
@@ -89,7 +88,7 @@ bool address_of(PyObject* array, Py_ssize_t size, uint64_t& address) {
   }
   PyObject* const buffer = slot(array, api.array_buffer);
   PyObject* const first = slot(array, api.array_offset);
-  const Ref start(buffer && first ? PyObject_GetAttr(buffer, address_name) : nullptr);
+  const Ref start(buffer && first ? PyObject_GetAttr(buffer, names.address) : nullptr);
   if (!start) {
     if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "GpuLaunch: an array without a buffer");
     return false;
@@ -117,7 +116,7 @@ bool load(Kernel& kernel, bool aligned) {
   }
   Form& form = kernel.forms[aligned];
   if (form.function.load(std::memory_order_acquire)) return true;  // another thread was faster
-  form.shared = shared;
+  form.shared.store(shared, std::memory_order_relaxed);
   form.function.store(reinterpret_cast<void*>(function), std::memory_order_release);
   return true;
 }
@@ -309,9 +308,6 @@ PyType_Spec spec = {"accel._core.GpuLaunch", sizeof(Launch), 0,
 
 }  // namespace
 
-PyTypeObject* make_gpu_launch_type() {
-  if (!address_name && !(address_name = PyUnicode_InternFromString("address"))) return nullptr;
-  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-}
+PyTypeObject* make_gpu_launch_type() { return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec)); }
 
 }  // namespace accel::core

@@ -17,6 +17,7 @@
 #include "exchange.hpp"
 #include "gpu_launch.hpp"
 #include "memo.hpp"
+#include "names.hpp"
 #include "opencl_launch.hpp"
 #include "plan.hpp"
 #include "pool.hpp"
@@ -99,7 +100,7 @@ PYBIND11_MODULE(_core_of_main_interpreter, m) {
   m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";
   // Kernels hold the types that this module makes: another set of them would make every array so far a stranger.
   if (api.host_buffer) throw py::import_error("accel._core is loaded already, under another name");
-  if (!load_numpy()) throw py::error_already_set();
+  if (!make_names() || !load_numpy()) throw py::error_already_set();
   const py::object buffer = checked(make_host_buffer_type());
   api.host_buffer = reinterpret_cast<PyTypeObject*>(buffer.ptr());
   m.attr("HostBuffer") = buffer;

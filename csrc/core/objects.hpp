@@ -4,6 +4,7 @@
 
 #include <Python.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -38,8 +39,8 @@ struct Api {
   PyTypeObject* host_buffer;
   PyTypeObject* array;                                  // accel.Array; null until `register`
   Py_ssize_t array_buffer, array_offset, array_layout;  // where its slots are
-  PyTypeObject* host_launch;                            // accel._cpu's, whose objects are HostLaunch; null until then
-  void (*tell_positions)(bool inside);  // by kernels that gather, to the call: whether all positions were in range
+  std::atomic<PyTypeObject*> host_launch;  // accel._cpu's, whose objects are HostLaunch; null until it is loaded
+  void (*tell_positions)(bool inside);     // by kernels that gather, to the call: whether all positions were in range
 };
 
 /// A slot of an object, borrowed; null where it was never set.

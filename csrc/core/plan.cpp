@@ -100,7 +100,7 @@ Ref arrays_of(const Step& step, const Run& run) {
     } else if (operand.kind == Kind::kOutput) {
       array = run.outputs[operand.which];
     }
-    array = operand.as_it_is ? Py_NewRef(array) : made(operand, run, array);
+    array = array && operand.as_it_is ? Py_NewRef(array) : made(operand, run, array);
     if (!array) return Ref();
     PyTuple_SET_ITEM(arrays.get(), i++, array);
   }
@@ -164,7 +164,7 @@ bool addresses_of(const Step& step, const Run& run, const HostLaunch& launch, ch
 /// Runs a step. False with an exception set.
 bool run_step(const Step& step, const Run& run) {
   PyObject* const launch = step.run.get();
-  if (Py_TYPE(launch) == api.host_launch) {
+  if (Py_TYPE(launch) == api.host_launch.load(std::memory_order_relaxed)) {
     const HostLaunch& host = *reinterpret_cast<HostLaunch*>(launch);
     char* addresses[kMostOperands];
     if (addresses_of(step, run, host, addresses)) return host.run(launch, addresses);

@@ -1,0 +1,20 @@
+// Names of attributes, interned when the module is made. As statics of the functions that use them they would be made
+// by the first call: without the GIL another thread would wait for them where CPython, which stops all threads to look
+// for garbage, cannot stop it.
+#pragma once
+
+#include <Python.h>
+
+namespace accel::core {
+
+struct Names {
+  PyObject *address, *contiguous, *device, *dtype, *host, *mapped, *numpy, *scalars, *shape, *strides, *synchronize;
+};
+
+/// Set by the module.
+extern Names names;
+
+/// False with an exception set.
+bool make_names();
+
+}  // namespace accel::core
