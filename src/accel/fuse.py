@@ -131,7 +131,7 @@ class Structured:
         self._results: Any = None
         """The structure of the results that all traces gave so far; VARIES where there are several."""
         self._lock = threading.Lock()
-        self._by_layouts: Cache[tuple[Layout, ...], Any] = Cache(256)
+        self._by_layouts: Cache[tuple[Any, ...], Any] = Cache(256)
         self.spec = OpSpec(
             name=name,
             primitive="fused",
@@ -169,10 +169,9 @@ class Structured:
 
     def of_layouts(self, layouts: tuple[Layout, ...]) -> Any:
         """The structure of the results for arrays of these layouts."""
-        structure = self._by_layouts.find(layouts)
-        if structure is None:
+        key = _described(layouts)
+        while (structure := self._by_layouts.find(key)) is None:  # again where other threads' entries displaced it
             composition.trace(self.spec, layouts, None)
-            structure = self._by_layouts[layouts]
         return structure
 
     def _run(self, *arrays_and_params: Any) -> tuple[Array, ...]:
@@ -194,7 +193,7 @@ class Structured:
                     f"{self.spec.name}: {named(place)} is a {type(x).__module__}.{type(x).__qualname__}; a fused "
                     "function computes with accel's functions only"
                 )
-        self._by_layouts.keep(tuple(x.layout for x in arrays), structure)
+        self._by_layouts.keep(_described(tuple(x.layout for x in arrays)), structure)
         with self._lock:
             self._results = structure if self._results in (None, structure) else VARIES
         return values_of(given)
@@ -203,6 +202,11 @@ class Structured:
         dispatch.one_device(inputs, self.spec.name)
         graph = composition.graph_of(self.spec, inputs, params)
         return Inferred(graph.outputs, params)
+
+
+def _described(layouts: tuple[Layout, ...]) -> tuple[Any, ...]:
+    """What layouts are, also where one of them is a double (`layout.INTERNED`)."""
+    return tuple([(x.dtype, x.shape, x.strides, x.device) for x in layouts])
 
 
 def graph_of(function: Callable[..., Any], name: str, layouts: tuple[Layout, ...]) -> Graph:

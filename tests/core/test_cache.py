@@ -167,3 +167,12 @@ def test_calls_of_new_shapes_cost_what_a_plan_costs(x):
         empty.append(times[0])
         full.append(sum(times[4:]) / 4)
     assert min(full) < 2 * min(empty), (full, empty)
+
+
+def test_an_array_whose_layout_was_forgotten_is_given_to_a_fused_function():
+    fused = accel.fuse(lambda z: z * 2 if z.ndim == 1 else (z * 2,))
+    assert isinstance(fused(np.ones((5, 2), np.complex64)), tuple)
+    assert not isinstance(fused(np.ones(5, np.complex64)), tuple)
+    x = accel.asarray(np.ones(7, np.complex64))
+    layout.INTERNED.clear()
+    assert (np.asarray(fused(x)) == 2).all()
