@@ -90,6 +90,12 @@ PyMethodDef functions[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
+/// All that accel keeps is the process's.
+bool in_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
+
+constexpr char kRefusal[] =
+    "accel cannot be imported in a subinterpreter, only in a process's main one; use processes instead";
+
 py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>(type)); }
 
 }  // namespace
@@ -97,6 +103,7 @@ py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>
 
 PYBIND11_MODULE(_core_of_main_interpreter, m) {
   using namespace accel::core;
+  if (!in_main_interpreter()) throw py::import_error(kRefusal);  // from 3.13 on PyInit runs in the main one first
   m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";
   // Kernels hold the types that this module makes: another set of them would make every array so far a stranger.
   if (api.host_buffer) throw py::import_error("accel._core is loaded already, under another name");
@@ -137,10 +144,9 @@ PYBIND11_MODULE(_core_of_main_interpreter, m) {
         "fma64(a, b, c): a * b + c of float64, rounded once by the C library.");
 }
 
-/// Asks first, as pybind11 waits for ever for the GIL of a subinterpreter, and all that accel keeps is the process's.
+/// Asks before pybind11 does anything, as it waits for ever for the GIL of a subinterpreter.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
-  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return PyInit__core_of_main_interpreter();
-  PyErr_SetString(PyExc_ImportError,
-                  "accel cannot be imported in a subinterpreter, only in a process's main one; use processes instead");
+  if (accel::core::in_main_interpreter()) return PyInit__core_of_main_interpreter();
+  PyErr_SetString(PyExc_ImportError, accel::core::kRefusal);
   return nullptr;
 }
