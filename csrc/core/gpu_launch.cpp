@@ -1,16 +1,16 @@
 #include "gpu_launch.hpp"
 
-#include <structmember.h>
-
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "callable.hpp"
-#include "dispatcher.hpp"
+#include "launch.hpp"
 #include "names.hpp"
 
 namespace accel::core {
@@ -71,33 +71,11 @@ struct Kernel {
   std::vector<size_t> pointers;   // which parameters are addresses
   std::vector<Py_ssize_t> sizes;  // bytes of an element of each operand
   Form forms[2];
+
+  std::array<const Ref*, 2> references() const { return {&describe, &load}; }
 };
 
-struct Launch {
-  PyObject_HEAD vectorcallfunc vectorcall;
-  Kernel* kernel;  // owned
-};
-
-Launch& as_launch(PyObject* object) { return *reinterpret_cast<Launch*>(object); }
-
-/// Where an array's first element is on the device. False with an exception set.
-bool address_of(PyObject* array, Py_ssize_t size, uint64_t& address) {
-  if (Py_TYPE(array) != api.array) {
-    PyErr_Format(PyExc_TypeError, "GpuLaunch: expected an accel.Array, got %s", Py_TYPE(array)->tp_name);
-    return false;
-  }
-  PyObject* const buffer = slot(array, api.array_buffer);
-  PyObject* const first = slot(array, api.array_offset);
-  const Ref start(buffer && first ? PyObject_GetAttr(buffer, names.address) : nullptr);
-  if (!start) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "GpuLaunch: an array without a buffer");
-    return false;
-  }
-  const unsigned long long base = PyLong_AsUnsignedLongLong(start.get());
-  const Py_ssize_t offset = PyLong_AsSsize_t(first);
-  address = base + static_cast<uint64_t>(offset * size);
-  return !PyErr_Occurred();
-}
+constexpr const char* kName = "GpuLaunch";
 
 /// Compiles and loads a form. False with an exception set.
 bool load(Kernel& kernel, bool aligned) {
@@ -154,11 +132,7 @@ constexpr size_t kFew = 32;
 
 /// False with an exception set.
 bool launch(Kernel& kernel, PyObject* arrays, void* stream) {
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(arrays);
-  if (count != static_cast<Py_ssize_t>(kernel.pointers.size())) {
-    PyErr_Format(PyExc_TypeError, "GpuLaunch: expected %zu arrays, got %zd", kernel.pointers.size(), count);
-    return false;
-  }
+  if (!are_arrays(kName, arrays, kernel.pointers.size())) return false;
   uint64_t few_values[kFew];
   void* few_places[kFew];
   const size_t all = kernel.values.size();
@@ -174,7 +148,9 @@ bool launch(Kernel& kernel, PyObject* arrays, void* stream) {
   uint64_t bits = 0;
   for (size_t i = 0; i < kernel.pointers.size(); ++i) {
     uint64_t& address = values[kernel.pointers[i]];
-    if (!address_of(given[i], kernel.sizes[i], address)) return false;
+    Py_ssize_t offset;
+    if (!find_buffer(kName, given[i], names.address, address, offset)) return false;
+    address += static_cast<uint64_t>(offset * kernel.sizes[i]);
     bits |= address;
   }
   const bool aligned = bits % 16 == 0;
@@ -194,14 +170,11 @@ bool launch(Kernel& kernel, PyObject* arrays, void* stream) {
 PyObject* run(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   PyObject* given[2];  // arrays, stream
   if (!unpack("GpuLaunch", args, flagged, keywords, 2, 2, given)) return nullptr;
-  if (!PyTuple_CheckExact(given[0]) && !PyList_CheckExact(given[0])) {
-    return PyErr_Format(PyExc_TypeError, "GpuLaunch: arrays: expected a tuple or list, got %s",
-                        Py_TYPE(given[0])->tp_name);
-  }
   const unsigned long long stream = PyLong_AsUnsignedLongLong(given[1]);
   if (PyErr_Occurred()) return nullptr;
   try {
-    return launch(*as_launch(object).kernel, given[0], reinterpret_cast<void*>(stream)) ? Py_NewRef(Py_None) : nullptr;
+    return launch(*Launch<Kernel>::of(object).owned, given[0], reinterpret_cast<void*>(stream)) ? Py_NewRef(Py_None)
+                                                                                                : nullptr;
   } catch (const std::bad_alloc&) {
     return PyErr_NoMemory();
   }
@@ -250,38 +223,11 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     kernel->grid = grid, kernel->block = block, kernel->ctas = ctas;
     kernel->cooperative = cooperative, kernel->dependent = dependent;
     if (!take_parameters(*kernel, parameters, sizes)) return nullptr;
-    PyObject* const self = type->tp_alloc(type, 0);
-    if (!self) return nullptr;
-    as_launch(self).vectorcall = run;
-    as_launch(self).kernel = kernel.release();
-    return self;
+    return Launch<Kernel>::make(type, std::move(kernel), run);
   } catch (const std::bad_alloc&) {
     return PyErr_NoMemory();
   }
 }
-
-int traverse(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(Py_TYPE(self));
-  const Kernel* const kernel = as_launch(self).kernel;
-  if (!kernel) return 0;
-  Py_VISIT(kernel->describe.get());
-  Py_VISIT(kernel->load.get());
-  return 0;
-}
-
-/// Of a cycle: what keeps a launch alive while it runs is no part of one.
-int clear(PyObject* self) {
-  Kernel* const kernel = as_launch(self).kernel;
-  as_launch(self).kernel = nullptr;
-  as_launch(self).vectorcall = nullptr;
-  delete kernel;
-  return 0;
-}
-
-PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Launch, vectorcall), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr},
-};
 
 constexpr char kDoc[] =
     "GpuLaunch(*, cuda, entry, describe, load, grid, block, sizes, ctas, cooperative, dependent, parameters)\n\n"
@@ -291,23 +237,8 @@ constexpr char kDoc[] =
     "element of each array. ctas: of a cluster. parameters: integers, None where the next array's address comes. "
     "Raises RuntimeError for an error of the driver.";
 
-PyType_Slot slots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(construct)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate<clear>)},
-    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(clear)},
-    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>(kDoc)},
-    {0, nullptr},
-};
-
-PyType_Spec spec = {"accel._core.GpuLaunch", sizeof(Launch), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
-                    slots};
-
 }  // namespace
 
-PyTypeObject* make_gpu_launch_type() { return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec)); }
+PyTypeObject* make_gpu_launch_type() { return Launch<Kernel>::make_type("accel._core.GpuLaunch", kDoc, construct); }
 
 }  // namespace accel::core

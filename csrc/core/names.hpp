@@ -8,7 +8,8 @@
 namespace accel::core {
 
 struct Names {
-  PyObject *address, *contiguous, *device, *dtype, *host, *mapped, *numpy, *scalars, *shape, *strides, *synchronize;
+  PyObject *address, *contiguous, *device, *dtype, *host, *int_ptr, *mapped, *numpy, *scalars, *shape, *strides,
+      *synchronize;
 };
 
 /// Set by the module.

@@ -1,16 +1,17 @@
 #include "opencl_launch.hpp"
 
-#include <structmember.h>
-
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "callable.hpp"
-#include "dispatcher.hpp"
+#include "launch.hpp"
+#include "names.hpp"
 
 namespace accel::core {
 
@@ -57,42 +58,19 @@ struct Kernel {
   std::vector<Py_ssize_t> units;
   std::vector<int64_t> offsets;  // as they are set; -1 for not yet
 
+  std::array<const Ref*, 4> references() const { return {&queue, &start, &failed, &object}; }
   Commands& commands() const { return *reinterpret_cast<Queue*>(queue.get())->commands; }
 };
 
-struct Launch {
-  PyObject_HEAD vectorcallfunc vectorcall;
-  Kernel* kernel;  // owned
-};
-
-Launch& as_launch(PyObject* object) { return *reinterpret_cast<Launch*>(object); }
-
 PyTypeObject* queue_type = nullptr;
-PyObject* handle_name = nullptr;  // "int_ptr"
 
 /// What the arguments of one launch are.
 struct Operands {
-  void* buffers[kMostOperands];
+  uint64_t buffers[kMostOperands];
   int64_t offsets[kMostOperands];
 };
 
-/// An array's buffer, and the argument that says where in it the array begins. False with an exception set.
-bool find(PyObject* array, Py_ssize_t unit, void*& buffer, int64_t& offset) {
-  if (Py_TYPE(array) != api.array) {
-    PyErr_Format(PyExc_TypeError, "OpenCLLaunch: expected an accel.Array, got %s", Py_TYPE(array)->tp_name);
-    return false;
-  }
-  PyObject* const owner = slot(array, api.array_buffer);
-  PyObject* const first = slot(array, api.array_offset);
-  const Ref handle(owner && first ? PyObject_GetAttr(owner, handle_name) : nullptr);
-  if (!handle) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, "OpenCLLaunch: an array without a buffer");
-    return false;
-  }
-  buffer = reinterpret_cast<void*>(PyLong_AsUnsignedLongLong(handle.get()));
-  offset = PyLong_AsLongLong(first) / unit;
-  return !PyErr_Occurred();
-}
+constexpr const char* kName = "OpenCLLaunch";
 
 /// A driver's error: which function said so; code 0 for none.
 struct Failure {
@@ -123,15 +101,13 @@ Failure queue_kernel(Kernel& kernel, Commands& commands, const Operands& operand
 
 /// False with an exception set.
 bool launch(Kernel& kernel, PyObject* arrays) {
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(arrays);
-  if (count != static_cast<Py_ssize_t>(kernel.units.size())) {
-    PyErr_Format(PyExc_TypeError, "OpenCLLaunch: expected %zu arrays, got %zd", kernel.units.size(), count);
-    return false;
-  }
+  if (!are_arrays(kName, arrays, kernel.units.size())) return false;
+  PyObject* const* const given = PySequence_Fast_ITEMS(arrays);
   Operands operands;
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    PyObject* const array = PySequence_Fast_GET_ITEM(arrays, i);
-    if (!find(array, kernel.units[static_cast<size_t>(i)], operands.buffers[i], operands.offsets[i])) return false;
+  for (size_t i = 0; i < kernel.units.size(); ++i) {
+    Py_ssize_t offset;
+    if (!find_buffer(kName, given[i], names.int_ptr, operands.buffers[i], offset)) return false;
+    operands.offsets[i] = offset / kernel.units[i];
   }
   Commands& commands = kernel.commands();
   for (int attempt = 1; attempt <= 2; ++attempt) {
@@ -150,11 +126,7 @@ bool launch(Kernel& kernel, PyObject* arrays) {
 PyObject* run(PyObject* object, PyObject* const* args, size_t flagged, PyObject* keywords) {
   PyObject* given[1];  // arrays
   if (!unpack("OpenCLLaunch", args, flagged, keywords, 1, 1, given)) return nullptr;
-  if (!PyTuple_CheckExact(given[0]) && !PyList_CheckExact(given[0])) {
-    return PyErr_Format(PyExc_TypeError, "OpenCLLaunch: arrays: expected a tuple or list, got %s",
-                        Py_TYPE(given[0])->tp_name);
-  }
-  return launch(*as_launch(object).kernel, given[0]) ? Py_NewRef(Py_None) : nullptr;
+  return launch(*Launch<Kernel>::of(object).owned, given[0]) ? Py_NewRef(Py_None) : nullptr;
 }
 
 /// Integers of at least `least` of a tuple. False with an exception set.
@@ -200,37 +172,11 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
         !take_integers(units, 1, kernel->units.data())) {
       return nullptr;
     }
-    PyObject* const self = type->tp_alloc(type, 0);
-    if (!self) return nullptr;
-    as_launch(self).vectorcall = run;
-    as_launch(self).kernel = kernel.release();
-    return self;
+    return Launch<Kernel>::make(type, std::move(kernel), run);
   } catch (const std::bad_alloc&) {
     return PyErr_NoMemory();
   }
 }
-
-int traverse(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(Py_TYPE(self));
-  const Kernel* const kernel = as_launch(self).kernel;
-  if (!kernel) return 0;
-  for (const Ref* part : {&kernel->queue, &kernel->start, &kernel->failed, &kernel->object}) Py_VISIT(part->get());
-  return 0;
-}
-
-/// Of a cycle: what keeps a launch alive while it runs is no part of one.
-int clear(PyObject* self) {
-  Kernel* const kernel = as_launch(self).kernel;
-  as_launch(self).kernel = nullptr;
-  as_launch(self).vectorcall = nullptr;
-  delete kernel;
-  return 0;
-}
-
-PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Launch, vectorcall), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr},
-};
 
 constexpr char kDoc[] =
     "OpenCLLaunch(queue, start, failed, kernel, handle, size, local, units, light)\n\n"
@@ -240,21 +186,6 @@ constexpr char kDoc[] =
     "for an error of the driver; raises, or lets the launch be tried a second time. kernel: keeps what handle is of. "
     "size, local: of the whole range and of a work-group. units: by which each array's offset is divided. light: it "
     "runs in the local queue where that is and nothing is queued.";
-
-PyType_Slot slots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(construct)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate<clear>)},
-    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(clear)},
-    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>(kDoc)},
-    {0, nullptr},
-};
-
-PyType_Spec spec = {"accel._core.OpenCLLaunch", sizeof(Launch), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
-                    slots};
 
 Commands& commands_of(PyObject* self) { return *reinterpret_cast<Queue*>(self)->commands; }
 
@@ -408,8 +339,7 @@ PyTypeObject* make_opencl_queue_type() {
 }
 
 PyTypeObject* make_opencl_launch_type() {
-  if (!handle_name && !(handle_name = PyUnicode_InternFromString("int_ptr"))) return nullptr;
-  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return Launch<Kernel>::make_type("accel._core.OpenCLLaunch", kDoc, construct);
 }
 
 }  // namespace accel::core
