@@ -1,7 +1,5 @@
 #include "callable.hpp"
 
-#include <structmember.h>
-
 namespace accel::core {
 
 namespace {
@@ -17,11 +15,6 @@ int clear(PyObject* self) {
   return 0;
 }
 
-PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Callable, vectorcall), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr},
-};
-
 }  // namespace
 
 PyObject* construct_callable(PyTypeObject* type, PyObject* args, PyObject* keywords, vectorcallfunc call, int count) {
@@ -35,10 +28,16 @@ PyObject* construct_callable(PyTypeObject* type, PyObject* args, PyObject* keywo
   return self;
 }
 
-PyTypeObject* make_callable_type(const char* name, const char* doc, newfunc construct) {
+PyTypeObject* make_called_type(const char* name, const char* doc, size_t size, newfunc construct, destructor destroy,
+                               traverseproc traverse, inquiry clear, const PyMemberDef& more) {
+  PyMemberDef members[] = {
+      {"__vectorcalloffset__", T_PYSSIZET, offsetof(Called, vectorcall), READONLY, nullptr},
+      more,
+      {nullptr, 0, 0, 0, nullptr},
+  };
   PyType_Slot slots[] = {
       {Py_tp_new, reinterpret_cast<void*>(construct)},
-      {Py_tp_dealloc, reinterpret_cast<void*>(deallocate<clear>)},
+      {Py_tp_dealloc, reinterpret_cast<void*>(destroy)},
       {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
       {Py_tp_clear, reinterpret_cast<void*>(clear)},
       {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
@@ -46,10 +45,14 @@ PyTypeObject* make_callable_type(const char* name, const char* doc, newfunc cons
       {Py_tp_doc, const_cast<char*>(doc)},
       {0, nullptr},
   };
-  PyType_Spec spec = {name, sizeof(Callable), 0,
+  PyType_Spec spec = {name, static_cast<int>(size), 0,
                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
                       slots};
   return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+}
+
+PyTypeObject* make_callable_type(const char* name, const char* doc, newfunc construct) {
+  return make_called_type(name, doc, sizeof(Callable), construct, deallocate<clear>, traverse, clear);
 }
 
 bool unpack(const char* name, PyObject* const* args, size_t flagged, PyObject* keywords, Py_ssize_t least,

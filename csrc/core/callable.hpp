@@ -1,9 +1,22 @@
 // Callable Python objects whose call is a C++ function over a few kept objects.
 #pragma once
 
+#include <Python.h>
+#include <structmember.h>
+
 #include "objects.hpp"
 
 namespace accel::core {
+
+/// What the objects of such types begin with.
+struct Called {
+  PyObject_HEAD vectorcallfunc vectorcall;
+};
+
+/// A type of callable objects that the garbage collector knows. name: with its module. more: one more member, if any.
+/// Null with an exception set.
+PyTypeObject* make_called_type(const char* name, const char* doc, size_t size, newfunc construct, destructor destroy,
+                               traverseproc traverse, inquiry clear, const PyMemberDef& more = {});
 
 inline constexpr int kMaxParts = 10;
 

@@ -2,11 +2,10 @@
 // where an array lies.
 #pragma once
 
-#include <structmember.h>
-
 #include <cstdint>
 #include <memory>
 
+#include "callable.hpp"
 #include "dispatcher.hpp"
 #include "objects.hpp"
 
@@ -76,24 +75,7 @@ struct Launch {
 
   /// name: with its module. Null with an exception set.
   static PyTypeObject* make_type(const char* name, const char* doc, newfunc construct) {
-    PyMemberDef members[] = {
-        {"__vectorcalloffset__", T_PYSSIZET, offsetof(Launch, vectorcall), READONLY, nullptr},
-        {nullptr, 0, 0, 0, nullptr},
-    };
-    PyType_Slot slots[] = {
-        {Py_tp_new, reinterpret_cast<void*>(construct)},
-        {Py_tp_dealloc, reinterpret_cast<void*>(deallocate<clear>)},
-        {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-        {Py_tp_clear, reinterpret_cast<void*>(clear)},
-        {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-        {Py_tp_members, members},
-        {Py_tp_doc, const_cast<char*>(doc)},
-        {0, nullptr},
-    };
-    PyType_Spec spec = {name, sizeof(Launch), 0,
-                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
-                        slots};
-    return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+    return make_called_type(name, doc, sizeof(Launch), construct, deallocate<clear>, traverse, clear);
   }
 };
 

@@ -1,7 +1,5 @@
 #include "plan.hpp"
 
-#include <structmember.h>
-
 #include <memory>
 #include <new>
 #include <string>
@@ -337,30 +335,15 @@ int clear(PyObject* self) {
   return 0;
 }
 
-PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Plan, vectorcall), READONLY, nullptr},
-    {"description", T_OBJECT_EX, offsetof(Plan, description), READONLY, "What it was made of."},
-    {nullptr, 0, 0, 0, nullptr},
-};
-
-PyType_Slot slots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(construct)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(deallocate<clear>)},
-    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(clear)},
-    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>("Plan(allocate, outputs, scratch, steps, into, description): allocates outputs and "
-                                  "scratch and runs launches in order.")},
-    {0, nullptr},
-};
-
-PyType_Spec spec = {"accel._core.Plan", sizeof(Plan), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
-                    slots};
+constexpr char kDoc[] =
+    "Plan(allocate, outputs, scratch, steps, into, description): allocates outputs and "
+    "scratch and runs launches in order.";
 
 }  // namespace
 
-PyTypeObject* make_plan_type() { return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec)); }
+PyTypeObject* make_plan_type() {
+  return make_called_type("accel._core.Plan", kDoc, sizeof(Plan), construct, deallocate<clear>, traverse, clear,
+                          {"description", T_OBJECT_EX, offsetof(Plan, description), READONLY, "What it was made of."});
+}
 
 }  // namespace accel::core

@@ -26,7 +26,7 @@ def test_both_devices_serve_as_one(tmp_path: Path) -> None:
         cwd=HERE.parents[1],
         env={**os.environ, "POCL_DEVICES": "pthread basic", "ACCEL_CACHE_DIR": str(tmp_path)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
