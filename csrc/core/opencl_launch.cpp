@@ -129,14 +129,14 @@ PyObject* run(PyObject* object, PyObject* const* args, size_t flagged, PyObject*
   return launch(*Launch<Kernel>::of(object).owned, given[0]) ? Py_NewRef(Py_None) : nullptr;
 }
 
-/// Integers of at least `least` of a tuple. False with an exception set.
+/// Integers of at least 1 of a tuple. False with an exception set.
 template <class Int>
-bool take_integers(PyObject* tuple, Py_ssize_t least, Int* taken) {
+bool take_integers(PyObject* tuple, Int* taken) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
     const Py_ssize_t value = PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple, i));
     if (PyErr_Occurred()) return false;
-    if (value < least) {
-      PyErr_Format(PyExc_ValueError, "OpenCLLaunch: expected integers of at least %zd, got %zd", least, value);
+    if (value < 1) {
+      PyErr_Format(PyExc_ValueError, "OpenCLLaunch: expected integers of at least 1, got %zd", value);
       return false;
     }
     taken[i] = static_cast<Int>(value);
@@ -168,8 +168,8 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     kernel->light = light;
     kernel->units.resize(static_cast<size_t>(count));
     kernel->offsets.assign(static_cast<size_t>(count), -1);
-    if (!take_integers(size, 1, kernel->size) || !take_integers(local, 1, kernel->local) ||
-        !take_integers(units, 1, kernel->units.data())) {
+    if (!take_integers(size, kernel->size) || !take_integers(local, kernel->local) ||
+        !take_integers(units, kernel->units.data())) {
       return nullptr;
     }
     return Launch<Kernel>::make(type, std::move(kernel), run);
