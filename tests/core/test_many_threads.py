@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import gc
 import queue
+import subprocess
+import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -205,3 +208,11 @@ def test_a_constant_is_known_before_another_thread_finds_it(monkeypatch, name):
     conversion.index_range(12345, cpu)
     conversion.table(("only here",), lambda: np.arange(3.0), cpu)
     assert len(getattr(conversion, name)) == 1
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="only of a Python that can do without")
+def test_the_gil_stays_off():
+    code = "import sys, accel, accel._cpu; accel.exp(accel.ones(3)); sys.exit(sys._is_gil_enabled())"
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr
