@@ -260,9 +260,8 @@ EXITING = """
     cpu = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(cpu)
     join(cpu, sys.argv[2:])
-    out = np.zeros((2000, 2000), np.float32)
-    x = np.ones(1, np.float32)
     def work():
+        out, x = np.zeros((2000, 2000), np.float32), np.ones(1, np.float32)  # as globals they would go at the end
         cpu.Matmul(cpu.isas()[0], "float32", "float32").run(
             [x.ctypes.data] * 2, [out.ctypes.data], [], 2000, 2000, 300_000, [0, 0], [0, 0], [2000, 1], [], 2)
     threading.Thread(target=work, daemon=True).start()
