@@ -286,7 +286,7 @@ def table(key: tuple[Any, ...], make: Callable[[], np.ndarray], device: Device) 
     key = (*key, id(device))
     found = _tables.find(key)
     if found is None or found.device is not device:
-        with FloatEnvironment():
+        with FloatEnvironment(), host_memory_for("an algorithm's table"):
             found = from_numpy(make(), device, copy=True)
         _tables.keep(key, captured(found))
     return found

@@ -35,8 +35,7 @@ class Layout:
         self.size = prod(shape)
         if self.ndim > MAX_AXES:
             raise ShapeError(f"an array has at most {MAX_AXES} axes, not {self.ndim}")
-        if prod(n for n in shape if n) * dtype.itemsize >= 1 << 63:  # so that strides fit, also where there is nothing
-            raise SizeError(f"shape {shown(shape)} of {dtype} has more bytes than 63 bits count")
+        check_size(shape, dtype)
         dense = row_major(shape)
         self.contiguous = (
             strides == dense
@@ -55,6 +54,12 @@ class Layout:
 
     def __repr__(self) -> str:
         return f"Layout({self.dtype}, shape={self.shape}, strides={self.strides}, device={self.device})"
+
+
+def check_size(shape: Shape, dtype: DType) -> None:
+    """Raises SizeError where strides in bytes may not fit, also where there is nothing."""
+    if prod(n for n in shape if n) * dtype.itemsize >= 1 << 63:
+        raise SizeError(f"shape {shown(shape)} of {dtype} has more bytes than 63 bits count")
 
 
 def row_major(shape: Shape) -> Shape:

@@ -268,3 +268,65 @@ def test_signatures_are_what_may_be_given() -> None:
     for name, function in FUNCTIONS.items():
         kinds = {p.kind for p in inspect.signature(function).parameters.values()}
         assert inspect.Parameter.VAR_KEYWORD not in kinds or name in ("explain", "savez", "savez_compressed")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "keywords"),
+    [
+        *((name, arguments, {}) for name in ("outer", "kron", "cross", "tensordot", "vecdot", "convolve")
+          for arguments in ((X, 2.0), (2, X))),
+        *(("diff", (X,), {name: 2.0}) for name in ("prepend", "append")),
+        ("bincount", (INDEX[0],), {"weights": 0.5}),
+        ("histogram", (X,), {"weights": 0.5}),
+        ("histogram", (0.5,), {"weights": X}),
+        ("gradient", (0.5, X), {}),
+        ("einsum_path", ("ij,ij", X, 2.0), {}),
+        *(("copy", (X,), {"out": out}) for out in (2, "x", np.zeros(6))),
+        *((name, (X,), {"key": np.float32}) for name in ("dropout", "alpha_dropout")),
+    ],
+)  # fmt: skip
+def test_what_is_no_array_in_its_place(name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    with pytest.raises(accel.ArgumentError) as caught:
+        FUNCTIONS[name](*arguments, **keywords)
+    message = str(caught.value)
+    assert name in message and "\n" not in message and len(message) < 4 * LINE, message
+
+
+FAR = 1 << 62
+
+
+@pytest.mark.parametrize("far", [FAR, 1 << 45], ids=["no view", "no memory"])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *((f"adaptive_{kind}_pool{axes}d", (SPACES[axes], 0)) for kind in ("max", "avg") for axes in (1, 2, 3)),
+        *(("interpolate", (SPACES[2], 0, None, how)) for how in ("nearest", "bilinear", "bicubic", "area")),
+        ("array_split", (X, 0)),
+        ("alibi_slopes", (0,)),
+        *((f"segment_{kind}", (X, INDEX[0], 0)) for kind in ("max", "mean", "min", "sum")),
+    ],
+)
+def test_sizes_that_no_memory_holds(name: str, arguments: tuple[Any, ...], far: int) -> None:
+    with pytest.raises(accel.errors.OutOfMemoryError):
+        FUNCTIONS[name](*(x or far if isinstance(x, int) else x for x in arguments))
+
+
+@pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn"])
+def test_transforms_that_no_memory_holds(name: str) -> None:
+    with pytest.raises(accel.errors.OutOfMemoryError):
+        FUNCTIONS[name](X, s=(1 << 31, 1 << 31))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_steps_that_no_window_takes(axes: int) -> None:
+    """Of one window along an axis, and of windows of one element: strides hold no such steps."""
+    x = SPACES[axes]
+    for kind in ("max", "avg"):
+        pool = FUNCTIONS[f"{kind}_pool{axes}d"]
+        assert accel.array_equal(pool(x, 2, FAR), pool(x, 2))
+    pool = FUNCTIONS[f"max_pool{axes}d"]
+    assert accel.array_equal(pool(x, 1, 1, 0, FAR), x)
+    if axes == 2:
+        unfold = FUNCTIONS["unfold"]
+        assert accel.array_equal(unfold(x, 2, stride=FAR), unfold(x, 2))
+        assert accel.array_equal(unfold(x, 1, dilation=FAR), unfold(x, 1))

@@ -6,8 +6,7 @@ from typing import Any
 
 from .. import interop
 from ..arguments import real, switch
-from ..array import Array
-from ..errors import ArgumentError, shown
+from ..errors import ArgumentError
 from .ascending import check_ascending
 from .composed import bags
 from .composed.bags import OP, bags_of
@@ -47,11 +46,8 @@ def embedding_bag(
             raise ArgumentError(f"{OP}: {name}: only False is there")
     given = {"input": input, "weight": weight, "offsets": offsets, "per_sample_weights": per_sample_weights}
     given = {name: x for name, x in given.items() if x is not None or name in ("input", "weight")}
-    found, restore = interop.adopt(OP, **given)
+    found, restore = interop.arrays(OP, **given)
     arrays = dict(zip(given, found, strict=True))
-    for name, x in arrays.items():
-        if not isinstance(x, Array):
-            raise ArgumentError(f"{OP}: {name}: expected an array, got the scalar {shown(x)}")
     numbers, table, starts = arrays["input"], arrays["weight"], arrays.get("offsets")
     positions = as_positions(OP, "input", numbers)
     bags_of(numbers, table, starts, include_last_offset)

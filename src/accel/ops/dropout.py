@@ -21,7 +21,7 @@ def _state(op: str, key: Any, x: Array) -> Any:
     """Stream and key: of a number, stream 0; else an array that has both."""
     if key is None:
         raise ArgumentError(f"{op}: key: expected an integer, or the key() of an accel.random.Generator, got None")
-    if not hasattr(key, "shape") or not len(key.shape):
+    if not getattr(key, "ndim", 0):
         seed = integer(op, "key", key)
         if not 0 <= seed < 2**64:
             raise ArgumentError(f"{op}: key: expected an integer from 0 to 2^64 - 1, got {shown(key)}")

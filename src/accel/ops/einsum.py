@@ -37,10 +37,7 @@ def einsum(*operands: Any, optimize: Any = True, dtype: Any = None) -> Any:
     The result is a new array. Raises ArgumentError, ShapeError, DtypeError, DeviceError.
     """
     text, given = _subscripts("einsum", operands)
-    arrays, restore = interop.adopt("einsum", **{f"operands[{i}]": x for i, x in enumerate(given)})
-    for i, x in enumerate(arrays):
-        if not isinstance(x, Array):
-            raise ArgumentError(f"einsum: operands[{i}]: expected an array, got the scalar {shown(x)}")
+    arrays, restore = interop.arrays("einsum", **{f"operands[{i}]": x for i, x in enumerate(given)})
     spec = _parsed("einsum", text, arrays)
     path = _path("einsum", optimize, spec)
     common = promote(*(x.dtype for x in arrays))
@@ -64,7 +61,7 @@ def einsum_path(*operands: Any, optimize: Any = True) -> tuple[list[Any], str]:
     Nothing is computed. Raises ArgumentError, ShapeError.
     """
     text, given = _subscripts("einsum_path", operands)
-    arrays, _ = interop.adopt("einsum_path", **{f"operands[{i}]": x for i, x in enumerate(given)})
+    arrays, _ = interop.arrays("einsum_path", **{f"operands[{i}]": x for i, x in enumerate(given)})
     spec = _parsed("einsum_path", text, arrays)
     path = _path("einsum_path", optimize, spec)
     return ["einsum_path", *path], described(spec[0], spec[1], spec[2], path)

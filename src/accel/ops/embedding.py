@@ -12,7 +12,7 @@ from .. import interop
 from ..arguments import integer, real, switch
 from ..array import Array, Symbol
 from ..backends.base import Device
-from ..conversion import from_numpy, index_range, on_host
+from ..conversion import from_blocks, index_range, on_host
 from ..creation import device_of
 from ..dtypes import FLOAT32, INT64, as_dtype
 from ..errors import ArgumentError, DtypeError, ShapeError, shown
@@ -111,22 +111,24 @@ def alibi_slopes(num_heads: int, dtype: Any = FLOAT32, device: str | Device | No
     if its.kind != "f":
         raise DtypeError(f"{op}: dtype: takes floating dtypes, got {its}")
     lower = 1 << heads.bit_length() - 1
-    slopes = _slopes(lower) + _slopes(2 * lower)[::2][: heads - lower]
-    return from_numpy(np.array(slopes).astype(its.numpy), device_of(device))
+
+    def block(start: int, stop: int) -> np.ndarray:
+        i = np.arange(start, stop)
+        return np.where(i < lower, _slopes(i + 1, lower), _slopes(2 * (i - lower) + 1, 2 * lower))
+
+    return from_blocks(heads, its, device_of(device), block)
 
 
-def _slopes(n: int) -> list[float]:
-    """Of a power of two: products of 1/2 and its square roots, of which all but the product's rounding are IEEE's."""
-    found = []
-    for i in range(1, n + 1):
-        whole, rest = divmod(8 * i, n)
-        slope, root, unit = 2.0**-whole, 0.5, n
-        while rest:
-            root, unit = sqrt(root), unit // 2
-            if rest >= unit:
-                slope, rest = slope * root, rest - unit
-        found.append(slope)
-    return found
+def _slopes(i: np.ndarray, n: int) -> np.ndarray:
+    """2^(-8 i / n), n a power of two: products of 1/2 and its square roots, of which all but the product's rounding are
+    IEEE's."""
+    whole, rest = np.divmod(8 * i, n)
+    slopes, root = np.ldexp(1.0, -whole.astype(np.int32)), 0.5
+    while n > 1:
+        root, n = sqrt(root), n // 2
+        taken = rest >= n
+        slopes, rest = np.where(taken, slopes * root, slopes), rest - n * taken
+    return slopes
 
 
 def cache_update(cache: Array, new: Any, position: Any, *, axis: int = -2) -> Array:

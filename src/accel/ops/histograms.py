@@ -38,9 +38,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     if least < 0:
         raise ArgumentError(f"bincount: minlength: expected 0 or more, got {least}")
     given = {"x": x} if weights is None else {"x": x, "weights": weights}
-    (places, *rest), restore = interop.adopt("bincount", **given)
-    if not isinstance(places, Array) or places.ndim != 1:
-        raise ShapeError(f"bincount: x: expected a vector, got shape {getattr(places, 'shape', ())}")
+    (places, *rest), restore = interop.arrays("bincount", **given)
+    if places.ndim != 1:
+        raise ShapeError(f"bincount: x: expected a vector, got shape {places.shape}")
     readable("bincount", places)
     places = as_positions("bincount", "x", places)
     low, high = (int(_read(bound(places))) for bound in (smallest, largest)) if places.size else (0, -1)
@@ -67,7 +67,7 @@ def histogram(x: Any, /, bins: Any = 10, range: Any = None, density: bool | None
     given = {name: v for name, v in (("x", x), ("weights", weights)) if v is not None}
     if interop.is_array(bins) and getattr(bins, "ndim", 0):
         given["bins"] = bins
-    adopted, restore = interop.adopt("histogram", **given)
+    adopted, restore = interop.arrays("histogram", **given)
     named = dict(zip(given, adopted, strict=True))
     array = named["x"]
     if array.dtype.kind == "b":
@@ -102,10 +102,7 @@ def digitize(x: Any, bins: Any, /, right: bool = False) -> Any:
     DtypeError, ArgumentError.
     """
     right = switch("digitize", "right", right)
-    (array, ends), restore = interop.adopt("digitize", x=x, bins=bins)
-    for name, each in (("x", array), ("bins", ends)):
-        if not isinstance(each, Array):
-            raise ArgumentError(f"digitize: {name}: expected an array, got the scalar {shown(each)}")
+    (array, ends), restore = interop.arrays("digitize", x=x, bins=bins)
     if ends.ndim != 1:
         raise ShapeError(f"digitize: bins: expected a vector, got shape {ends.shape}")
     if isinstance(ends.buffer, Symbol):

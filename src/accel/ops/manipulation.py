@@ -142,7 +142,7 @@ def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: 
     if times < 0:
         raise ArgumentError(f"diff: n: expected 0 or more, got {times}")
     given = [(name, v) for name, v in (("prepend", prepend), ("x", x), ("append", append)) if v is not None]
-    adopted, restore = interop.adopt("diff", **dict(given))
+    adopted, restore = interop.arrays("diff", **dict(given))
     named = dict(zip((name for name, _ in given), adopted, strict=True))
     along = one_axis("diff", axis, named["x"])
     for name, part in named.items():

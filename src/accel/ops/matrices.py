@@ -48,7 +48,7 @@ def _of_matrices(op: str, x: Array, offset: Any) -> Array:
 
 def outer(x1: Any, x2: Any, /) -> Any:
     """All products of elements of two vectors: x1[i] * x2[j]. Raises ShapeError, DtypeError."""
-    (a, b), restore = interop.adopt("outer", x1=x1, x2=x2)
+    (a, b), restore = interop.arrays("outer", x1=x1, x2=x2)
     for name, x in (("x1", a), ("x2", b)):
         if x.ndim != 1:
             raise ShapeError(f"outer: {name}: expected a vector, got shape {x.shape}")
@@ -64,7 +64,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **others: Any) -> Any:
     """
     if others:
         refuse("vecdot", others)
-    (a, b), restore = interop.adopt("vecdot", x1=x1, x2=x2)
+    (a, b), restore = interop.arrays("vecdot", x1=x1, x2=x2)
     first, second = one_axis("vecdot", axis, a), one_axis("vecdot", axis, b)
     if a.shape[first] != b.shape[second]:
         raise ShapeError(f"vecdot: x1, x2: shapes {a.shape} and {b.shape} differ along axis {axis}")
@@ -83,7 +83,7 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2, **others: Any) -> Any:
     """
     if others:
         refuse("tensordot", others)
-    (a, b), restore = interop.adopt("tensordot", x1=x1, x2=x2)
+    (a, b), restore = interop.arrays("tensordot", x1=x1, x2=x2)
     if isinstance(axes, (tuple, list)):
         if len(axes) != 2:
             raise ArgumentError(f"tensordot: axes: expected an integer or a pair of tuples, got {shown(axes)}")
@@ -139,7 +139,7 @@ def matrix_power(x: Any, n: int, /) -> Any:
 def cross(x1: Any, x2: Any, /, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """The cross products of vectors of three elements, as NumPy has them: axisa and axisb are the axes of the vectors
     in x1 and x2, axisc that in the result; axis stands for all three. Else as `linalg.cross`."""
-    (a, b), restore = interop.adopt("cross", x1=x1, x2=x2)
+    (a, b), restore = interop.arrays("cross", x1=x1, x2=x2)
     axes = (axisa, axisb, axisc) if axis is None else (axis,) * 3
     names = ("axisa", "axisb", "axisc") if axis is None else ("axis",) * 3
     axes = tuple(integer("cross", name, each) for name, each in zip(names, axes, strict=True))

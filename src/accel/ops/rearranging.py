@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +10,10 @@ from ..arguments import integer, integers
 from ..array import Array
 from ..backends.base import Device
 from ..creation import device_of
-from ..dtypes import FLOAT32, as_dtype
+from ..dtypes import FLOAT32, INT64, as_dtype
 from ..errors import ArgumentError, AxisError, ShapeError, shown
+from ..layout import check_size
+from ..memory import host_memory_for
 from ..view_memo import remembered
 from .composed.movement import pad
 from .concatenation import concat
@@ -51,9 +52,14 @@ def _split(op: str, x: Any, given: Any, axis: int) -> list[Any]:
         raise ArgumentError(f"{op}: indices_or_sections: expected at least one part, got {count}")
     if op == "split" and n % count:
         raise ShapeError(f"split: x: axis {along} of shape {array.shape} does not divide into {count} parts")
+    check_size((count,), INT64)  # which the list's places are as long as
+    with host_memory_for(f"{op}: a list of {count} parts"):
+        parts: list[Any] = [None] * count
     least, longer = divmod(n, count)
-    ends = [i * least + min(i, longer) for i in range(count + 1)]
-    return [restore(array[(*lead, slice(a, b))]) for a, b in itertools.pairwise(ends)]
+    for i in range(count):
+        start = i * least + min(i, longer)
+        parts[i] = restore(array[(*lead, slice(start, start + least + (i < longer)))])
+    return parts
 
 
 # and put together
@@ -261,7 +267,7 @@ def tri(
 
 def outer(x1: Any, x2: Any, /) -> Any:
     """All products of elements, x1[i] * x2[j], both taken in row-major order. Raises DtypeError."""
-    (a, b), restore = interop.adopt("outer", x1=x1, x2=x2)
+    (a, b), restore = interop.arrays("outer", x1=x1, x2=x2)
     return restore(products(reshape(a, (a.size,)), reshape(b, (b.size,))))
 
 
@@ -273,7 +279,7 @@ def products(a: Array, b: Array) -> Array:
 
 def kron(x1: Any, x2: Any, /) -> Any:
     """The Kronecker product: every element of x1 times all of x2, in its place. Raises DtypeError."""
-    (a, b), restore = interop.adopt("kron", x1=x1, x2=x2)
+    (a, b), restore = interop.arrays("kron", x1=x1, x2=x2)
     ndim = max(a.ndim, b.ndim)
     a, b = (reshape(x, (1,) * (ndim - x.ndim) + x.shape) for x in (a, b))
     apart = fn.multiply(

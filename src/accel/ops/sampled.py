@@ -8,7 +8,7 @@ from .. import interop
 from ..arguments import integer, integers, real, word
 from ..array import Array
 from ..dtypes import promote
-from ..errors import ArgumentError, DtypeError, ShapeError, shown
+from ..errors import ArgumentError, DtypeError, ShapeError
 from .composed.movement import pad
 from .manipulation import flip, one_axis
 from .pieces import joined
@@ -27,7 +27,7 @@ def gradient(x: Any, /, *spacing: Any, axis: int | tuple[int, ...] | None = None
     ArgumentError.
     """
     vectors = {f"spacing[{i}]": h for i, h in enumerate(spacing) if interop.is_array(h) and getattr(h, "ndim", 0)}
-    (array, *rest), restore = interop.adopt("gradient", x=x, **vectors)
+    (array, *rest), restore = interop.arrays("gradient", x=x, **vectors)
     if array.dtype.kind != "f":
         raise DtypeError(f"gradient: x: takes floating dtypes, got {array.dtype}; cast with astype")
     given = dict(zip(vectors, rest, strict=True))
@@ -102,10 +102,8 @@ def convolve(x1: Any, x2: Any, /, mode: str = "full") -> Any:
     Raises ShapeError, DtypeError, ArgumentError.
     """
     how = word("convolve", "mode", mode, MODES)
-    (a, b), restore = interop.adopt("convolve", x1=x1, x2=x2)
+    (a, b), restore = interop.arrays("convolve", x1=x1, x2=x2)
     for name, x in (("x1", a), ("x2", b)):
-        if not isinstance(x, Array):
-            raise ArgumentError(f"convolve: {name}: expected an array, got the scalar {shown(x)}")
         if x.ndim != 1 or not x.size:
             raise ShapeError(f"convolve: {name}: expected a vector of at least one element, got shape {x.shape}")
     common = promote(a.dtype, b.dtype)

@@ -7,8 +7,6 @@ from functools import wraps
 from typing import Any
 
 from .. import interop
-from ..array import Array
-from ..errors import ArgumentError, shown
 from .composed import segments
 from .composed.segments import checked_count
 from .primitive.gather import as_positions, check_positions
@@ -19,10 +17,7 @@ def _checked(op: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(op)
     def function(data: Any, segment_ids: Any, num_segments: int) -> Any:
-        (data, numbers), restore = interop.adopt(name, data=data, segment_ids=segment_ids)
-        for argument, value in (("data", data), ("segment_ids", numbers)):
-            if not isinstance(value, Array):
-                raise ArgumentError(f"{name}: {argument}: expected an array, got the scalar {shown(value)}")
+        (data, numbers), restore = interop.arrays(name, data=data, segment_ids=segment_ids)
         count = checked_count(name, data, numbers, num_segments)
         check_positions(f"{name}: segment_ids", as_positions(name, "segment_ids", numbers), count, least=0)
         return restore(op(data, numbers, count))

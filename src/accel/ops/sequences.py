@@ -13,7 +13,7 @@ from ..array import Array, Symbol
 from ..composition import RECORDER
 from ..conversion import index_range, on_host
 from ..dtypes import TABLE
-from ..errors import ArgumentError, DtypeError, ShapeError, shown
+from ..errors import DtypeError, ShapeError, shown
 from ..numerics import HEAD
 from .ascending import check_ascending
 from .composed.attention import check_key, of_heads, options
@@ -64,11 +64,8 @@ def scaled_dot_product_attention_varlen(
     named = {"query": query, "key": key, "value": value, "cu_seqlens_q": cu_seqlens_q, "cu_seqlens_k": cu_seqlens_k}
     more = {"sinks": sinks, "alibi_slopes": alibi_slopes, "dropout_key": dropout_key, "block_table": block_table}
     named |= {name: x for name, x in more.items() if x is not None}
-    arrays, restore = interop.adopt(NAME, **named)
+    arrays, restore = interop.arrays(NAME, **named)
     its = dict(zip(named, arrays, strict=True))
-    for name, x in its.items():
-        if not isinstance(x, Array):
-            raise ArgumentError(f"{NAME}: {name}: expected an array, got the scalar {shown(x)}")
     q, k, v, table = its["query"], its["key"], its["value"], its.get("block_table")
     _check(q, k, v, table is not None, shared)
     of_q, of_k = (_offsets(name, its[name]) for name in ("cu_seqlens_q", "cu_seqlens_k"))

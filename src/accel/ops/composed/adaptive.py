@@ -10,9 +10,10 @@ import numpy as np
 
 from ...arguments import switch
 from ...array import Array
-from ...dtypes import FLOATS, DType
+from ...dtypes import FLOATS, INT64, DType
 from ...errors import ArgumentError, shown
-from ...layout import Shape
+from ...layout import Shape, check_size
+from ...memory import host_memory_for
 from ..compose import Operand, composed
 from ..pieces import filled
 from ..primitive.pointwise import astype
@@ -52,14 +53,17 @@ def _sizes(op: str, output_size: Any, lengths: Shape) -> Shape:
         raise ArgumentError(
             f"{op}: output_size: expected one integer, 0 or more, or {len(lengths)} of them, got {shown(output_size)}"
         )
-    return tuple(n if m is None else m for m, n in zip(given, lengths, strict=True))
+    sizes = tuple(n if m is None else m for m, n in zip(given, lengths, strict=True))
+    check_size(sizes, INT64)  # which places have
+    return sizes
 
 
 def bounds(n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
     """Where windows begin, and their lengths."""
-    i = np.arange(m)
-    first = i * n // max(m, 1)
-    return first, -((-(i + 1) * n) // max(m, 1)) - first
+    with host_memory_for("the places of windows"):
+        i = np.arange(m)
+        first = i * n // max(m, 1)
+        return first, -((-(i + 1) * n) // max(m, 1)) - first
 
 
 def even(lengths: Shape, sizes: Shape) -> list[Windows] | None:

@@ -10,6 +10,7 @@ from ...arguments import integer, integers, word
 from ...array import Array
 from ...dtypes import FLOAT32, FLOAT64
 from ...errors import ArgumentError, AxisError, ShapeError, shown
+from ...layout import check_size
 from .. import bounds
 from ..complex.rule import both, split
 from ..compose import NumericOperand, Operand, composed, unlisted
@@ -98,7 +99,9 @@ def _several(op: str, x: Array, s: Sequence[int] | None, axes: Axes) -> tuple[li
         raise ShapeError(f"{op}: s: {len(asked)} lengths for {len(along)} axes")
     lengths = [x.shape[a] for a in along] if asked is None else list(asked)
     lengths = [x.shape[a] if n == -1 else n for a, n in zip(along, lengths, strict=True)]
-    return along, [_length(op, "s", n) for n in lengths]
+    lengths = [_length(op, "s", n) for n in lengths]
+    check_size(tuple(dict(zip(along, lengths, strict=True)).get(a, n) for a, n in enumerate(x.shape)), x.dtype)
+    return along, lengths
 
 
 def _factor(op: str, norm: str, n: int, inverse: bool) -> float:

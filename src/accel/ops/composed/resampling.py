@@ -14,9 +14,10 @@ import numpy as np
 from ...arguments import switch, word
 from ...array import Array
 from ...conversion import constant, table
-from ...dtypes import FLOATS, DType
+from ...dtypes import FLOATS, INT64, DType
 from ...errors import ArgumentError, ShapeError, shown
-from ...layout import Shape
+from ...layout import Shape, check_size
+from ...memory import host_memory_for
 from ..compose import Operand, composed
 from ..primitive.gather import gathered
 from ..primitive.pointwise import astype, fn
@@ -75,19 +76,21 @@ def interpolate(
     if smooth and how not in ("bilinear", "bicubic"):
         raise ArgumentError(f"{op}: antialias: expected mode 'bilinear' or 'bicubic', got {how!r}")
     sizes, steps = _sizes(op, lengths, size, scale_factor)
+    check_size(sizes, INT64)  # which places have
     if switch(op, "recompute_scale_factor", recompute_scale_factor, none=True):
         if scale_factor is None:
             raise ArgumentError(f"{op}: recompute_scale_factor: expected scale_factor to be given")
         steps = [None] * axes
     if how == "area":
         return averaged(x, lengths, sizes)
-    if how in ("nearest", "nearest-exact"):
-        return _nearest(x, sizes, steps, 0.5 if how == "nearest-exact" else 0.0)
-    wide = astype(x, x.dtype.accumulator, copy=False)
-    for axis in range(axes)[::-1]:
-        n, m = lengths[axis], sizes[axis]
-        if n != m or (steps[axis] not in (None, 1.0) and not corners):
-            wide = _along(wide, 2 + axis, *taps(n, m, steps[axis], how == "bicubic", bool(corners), smooth))
+    with host_memory_for(f"{op}: the places of samples"):
+        if how in ("nearest", "nearest-exact"):
+            return _nearest(x, sizes, steps, 0.5 if how == "nearest-exact" else 0.0)
+        wide = astype(x, x.dtype.accumulator, copy=False)
+        for axis in range(axes)[::-1]:
+            n, m = lengths[axis], sizes[axis]
+            if n != m or (steps[axis] not in (None, 1.0) and not corners):
+                wide = _along(wide, 2 + axis, *taps(n, m, steps[axis], how == "bicubic", bool(corners), smooth))
     return astype(wide, x.dtype, copy=wide is x)
 
 

@@ -12,6 +12,7 @@ from ...array import Array
 from ...conversion import constant
 from ...dtypes import INT64, TABLE, DType
 from ...errors import ArgumentError, DtypeError, ShapeError
+from ...layout import check_size
 from ..cells import cells_of
 from ..compose import AnyOperand, Indices, Operand, composed
 from ..parameters import Scatter, nothing_of
@@ -46,6 +47,7 @@ def checked_count(op: str, data: Array, segment_ids: Array, num_segments: Any) -
     count = integer(op, "num_segments", num_segments)
     if count < 0:
         raise ArgumentError(f"{op}: num_segments: expected 0 or more, got {count}")
+    check_size((count, *data.shape[1:]), data.dtype)
     return count
 
 

@@ -36,7 +36,7 @@ def worded(text: str, **names: str) -> str:
 @dataclass(frozen=True)
 class Windows:
     """Windows along an axis of n elements: `count` of them, `stride` apart, the first one `before` elements before the
-    axis, each of `taps` elements that are `dilation` apart."""
+    axis, each of `taps` elements that are `dilation` apart. Steps that none takes are 1: strides hold no others."""
 
     n: int
     taps: int
@@ -44,6 +44,11 @@ class Windows:
     before: int
     dilation: int
     count: int
+
+    def __post_init__(self) -> None:
+        for name, places in (("stride", self.count), ("dilation", self.taps)):
+            if places == 1:
+                object.__setattr__(self, name, 1)
 
     @property
     def after(self) -> int:

@@ -17,7 +17,7 @@ from ...checks import Check
 from ...composition import RECORDER
 from ...config import config
 from ...dtypes import INT64, TABLE, UINT64, DType
-from ...errors import ArgumentError, DtypeError, ShapeError, shown
+from ...errors import ArgumentError, DtypeError, ShapeError
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides, replaced
 from ...position_memo import Key, PositionMemo
 from .. import bounds
@@ -151,11 +151,8 @@ def picked(x: Array, positions: Array) -> Array:
 
 
 def _adopted(op: str, x: Any, indices: Any) -> tuple[Array, Array, interop.Restore]:
-    arrays, restore = interop.adopt(op, x=x, indices=indices)
-    for argument, value in zip(("x", "indices"), arrays, strict=True):
-        if not isinstance(value, Array):
-            raise ArgumentError(f"{op}: {argument}: expected an array, got the scalar {shown(value)}")
-    return arrays[0], as_positions(op, "indices", arrays[1]), restore
+    (array, positions), restore = interop.arrays(op, x=x, indices=indices)
+    return array, as_positions(op, "indices", positions), restore
 
 
 @unshown

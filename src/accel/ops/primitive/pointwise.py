@@ -14,7 +14,7 @@ from ...arguments import switch, word
 from ...array import Array, is_readonly
 from ...conversion import constant
 from ...dtypes import BOOL, FLOAT32, FLOAT64, TABLE, DType, as_dtype, check_scalar, promote
-from ...errors import ArgumentError, DtypeError, ShapeError
+from ...errors import ArgumentError, DtypeError, ShapeError, shown
 from ...layout import Layout, Shape, broadcast_shapes, broadcast_strides
 from ...scalar import FUNCTIONS, Program, ScalarFunction, program_for
 from .. import bounds, extended
@@ -329,6 +329,8 @@ def copy(x: Any, /, *, out: Array | None = None) -> Any:
     if out is None:
         arrays, restore = interop.adopt("copy", x=x)
         return restore(dispatch.call(COPY, arrays))
+    if not isinstance(out, Array):
+        raise ArgumentError(f"copy: out: expected an accel.Array, got {shown(out)}")
     if is_readonly(out):
         raise ArgumentError("out: the array is read-only")
     assign("copy", "x", x, out)
