@@ -67,6 +67,8 @@ def _run(step: Instruction, given: Sequence[Any]) -> Any:
         return accel.permute_dims(given[0], more)
     if name == "reshape":
         return accel.reshape(given[0], more)
+    if name == "cumulative_sum":
+        return accel.cumulative_sum(given[0], axis=more)
     if name == "matmul":
         return given[0] @ accel.matrix_transpose(given[1])
     return getattr(accel, name)(*given)
@@ -97,7 +99,9 @@ def draw(its: Draw, most: int = 12) -> Drawn:
 def _step(its: Draw, shapes: list[tuple[int, ...]]) -> tuple[Instruction, tuple[int, ...]]:
     a = its.integer(max(0, len(shapes) - 4), len(shapes) - 1)
     shape = shapes[a]
-    kind = its.choice(("unary", "binary", "binary", "reduce", "reduce", "view", "cast", "where", "scaled", "matmul"))
+    kind = its.choice(
+        ("unary", "binary", "binary", "reduce", "reduce", "view", "cast", "where", "scaled", "matmul", "scan")
+    )
     fits = [i for i, s in enumerate(shapes) if _broadcast(s, shape) is not None]
     if kind == "binary":
         b = its.choice(fits)
@@ -118,6 +122,8 @@ def _step(its: Draw, shapes: list[tuple[int, ...]]) -> tuple[Instruction, tuple[
         return Instruction("cast", (a,), its.choice(DTYPES)), shape
     if kind == "scaled":
         return Instruction("scaled", (a,), its.choice((0.5, -3.0, 1e-3))), shape
+    if kind == "scan" and shape:
+        return Instruction("cumulative_sum", (a,), its.integer(0, len(shape) - 1)), shape
     if kind == "matmul" and len(shape) == 2:
         pairs = [i for i, s in enumerate(shapes) if len(s) == 2 and s[1] == shape[1]]
         b = its.choice(pairs)

@@ -50,6 +50,17 @@ def test_fused_functions_give_the_bits_of_single_calls(target, data):
         check(draw(choices(data.draw), 12 if device.kind == "cpu" else 5), str(device))
 
 
+def test_steps_join_no_group_that_they_are_needed_for():
+    """What reads an operand again joins the first steps of it, which are needed for earlier groups than its own."""
+
+    def loss(x, y):
+        return accel.sum(accel.cumulative_sum(accel.tanh(x), axis=1) * y)
+
+    x, y = (accel.asarray(np.random.default_rng(i).standard_normal((5, 7)).astype(np.float32)) for i in range(2))
+    want = accel.flip(accel.cumulative_sum(accel.flip(y, axis=1), axis=1), axis=1) * (1 - accel.square(accel.tanh(x)))
+    assert not differing(np.asarray(accel.grad(loss)(x, y)), np.asarray(want)).any()
+
+
 def test_a_group_that_is_formed_wrongly_is_seen(monkeypatch):
     """The control: a view of an intermediate that is not read in place is taken as if it were."""
     monkeypatch.setattr(fit.Fit, "_check_crossing", lambda *args: None)

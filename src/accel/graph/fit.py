@@ -69,6 +69,9 @@ class Fit:
     def __init__(self, graph: Graph, limits: Mapping[str, Limit], of: dict[int, Group]) -> None:
         self._graph, self._limits, self._of = graph, limits, of
         self._reads = {number: len(node.reads) for number, node in graph.numbered()}
+        self._needed = {
+            number: {r.value for r in node.reads if r.value >= graph.first} for number, node in graph.numbered()
+        }
 
     # a node
 
@@ -309,25 +312,46 @@ class Fit:
         return {v for v in own if any(u < 0 or self._of.get(u) not in groups for u in users.get(v, ()))}
 
     def direct(self, group: Group) -> set[Group]:
-        return {
-            self._of[r.value]
-            for m in group.members
-            for r in self._graph.node(m).reads
-            if r.value in self._of and self._of[r.value] is not group
-        }
+        """The groups whose values its nodes read, without itself."""
+        of = self._of
+        found = {of[value] for m in group.members for value in self._needed[m] if value in of}
+        found.discard(group)
+        return found
 
     def needs(self, group: Group, other: Group) -> bool:
-        """Whether a group needs results of another one, directly or through others, which have a later node."""
-        pending, seen, first = [group], {group}, min(other.members)
-        while pending:
-            for found in self.direct(pending.pop()):
-                if found is other:
-                    return True
-                if found not in seen and max(found.members) > first:
-                    seen.add(found)
-                    pending.append(found)
-        return False
+        """Whether a group needs results of another one, directly or through others."""
+        return self._reached(other, [group])
 
     def between(self, other: Group, group: Group) -> bool:
         """Whether the second group needs a third one that needs the first."""
-        return any(third is not other and self.needs(third, other) for third in self.direct(group))
+        return self._reached(other, [third for third in self.direct(group) if third is not other])
+
+    def _reached(self, other: Group, groups: list[Group]) -> bool:
+        """Whether some of these groups need results of another one. Also through groups all of whose nodes are earlier:
+        what they read may be of groups that have later ones. So it is looked for from both ends, of which one mostly
+        has few groups beyond it."""
+        above, below = set(groups), {other}
+        upwards, downwards = list(above), list(below)
+        while upwards and downwards:
+            found = self.direct(upwards.pop())
+            using = self._using(downwards.pop())
+            if found & below or using & above:
+                return True
+            upwards += found - above
+            downwards += using - below
+            above |= found
+            below |= using
+        return False
+
+    def _using(self, group: Group) -> set[Group]:
+        """The groups whose nodes read its values, without itself."""
+        of, users = self._of, self._graph.users
+        found = {
+            of[user]
+            for m in group.members
+            for v in self._graph.results_of(m)
+            for user in users.get(v, ())
+            if user in of
+        }
+        found.discard(group)
+        return found
