@@ -3,10 +3,12 @@ own spec."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from zlib import crc32
 
+import numpy as np
 import pytest
 from targets import TARGETS, Target
 
@@ -15,7 +17,8 @@ from accel.backends.cpu import native
 from accel.dtypes import BFLOAT16, FLOAT16, FLOAT32, DType
 from accel.ops.spec import OpSpec
 from accel.registry import PRIMITIVES
-from accel.testing import conform
+from accel.testing import compare, conform
+from accel.testing.draw import Draw, laid
 
 CASES = conform.cases()
 
@@ -63,10 +66,23 @@ def part() -> Iterator[tuple[Target, OpSpec, DType]]:
         yield from ((target, spec, dtype) for target in chosen)
 
 
+def part_as_views() -> Iterator[tuple[Target, OpSpec, DType]]:
+    """The same of edges as views: every op in its first dtype on the fastest instruction set, primitives by turns on a
+    slower one."""
+    fastest, *slower = (f"cpu-{isa}" for isa in native().isas())
+    others = [t for t in TARGETS if t.name in slower]
+    for spec, dtype in CASES:
+        if is_first(spec, dtype) and dtype.kind != "c":
+            yield from ((t, spec, dtype) for t in TARGETS if t.name == fastest)
+            if others and not is_composed(spec):
+                yield others[crc32(spec.name.encode()) % len(others)], spec, dtype
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "spec" in metafunc.fixturenames:
         deep = metafunc.config.getoption("--deep")
-        chosen = [(t, *case) for case in CASES for t in TARGETS] if deep else part()
+        quick = part_as_views if metafunc.function is test_edges_as_views else part
+        chosen = [(t, *case) for case in CASES for t in TARGETS] if deep else quick()
         marked = [pytest.param(*row, marks=[pytest.mark.gpu] if row[0].name == "gpu" else []) for row in chosen]
         ids = [f"{target.name}-{spec.name}-{dtype}" for target, spec, dtype in (row.values for row in marked)]
         metafunc.parametrize(("on", "spec", "dtype"), marked, ids=ids)
@@ -100,6 +116,32 @@ def test_op(request, on, spec, dtype):
         row = conform.one(spec, dtype, device, examples, known, most, told=told(spec.name, dtype.name), small=small)
     print(f"largest error / bound: {row.error:.3g}")
     assert row.status in ("pass", "compiled", "decomposition", "known"), f"{row.status}: {row.detail}"
+
+
+MOST, MOST_DEEP = 1100, 20_000
+"""Elements of the largest edges that are laid as views."""
+
+
+def test_edges_as_views(request, on, spec, dtype):
+    """Edges, which lie row-major, as views of larger arrays: kernels choose how they read by strides, and what they
+    read has the bits. Drawn examples are such views in any case."""
+    deep, samples = request.config.getoption("--deep"), spec.samples(dtype)
+    its = Draw.seeded(crc32(f"{spec.name}-{dtype}".encode()))
+    with on.in_force() as device:
+        most = min(MOST_DEEP, conform.largest(device) or MOST_DEEP) if deep else MOST
+        edges = [edge for edge in samples.edges if edge.size <= most]
+        for edge in edges if deep else its.permutation(edges)[:2]:
+            sample = edge.make()
+            for mode in conform.modes(spec, dtype):
+                with warnings.catch_warnings(), accel.config(fallback="allow", numerics=mode):
+                    warnings.simplefilter("ignore")
+                    answers = compare.Answers(spec, sample.operands, sample.keywords, sample.period)
+                    for _ in range(10 if deep else 2):
+                        operands = tuple(laid(its, x) if isinstance(x, np.ndarray) else x for x in sample.operands)
+                        named = {
+                            k: laid(its, x) if isinstance(x, np.ndarray) else x for k, x in sample.keywords.items()
+                        }
+                        compare.check(spec, device, operands, named, sample.period, its.integer(0, 3), answers)
 
 
 def test_contract(target):

@@ -99,11 +99,15 @@ def differ(
 def independent(
     spec: Any, operands: tuple[Any, ...], keywords: dict[str, Any], axis: int
 ) -> Iterator[tuple[Any, slice]]:
-    """Operands with a part of the rows of an axis, and the part, where the exact answers say that these are alone."""
+    """Operands with a part of the rows of an axis, and the part, where the exact answers say that these are alone. They
+    do not say so of rows that are all the same one."""
     with np.errstate(all="ignore"):
         whole = answers(spec.reference, operands, keywords)
         sizes = {x.shape[axis] for x in whole if x.ndim > axis}
         if len(sizes) != 1 or (rows := sizes.pop()) < 2 or not whole[0].size:
+            return
+        arrays = [x for x in operands if isinstance(x, np.ndarray) and x.ndim > axis]
+        if not any(x.shape[axis] == rows and x.strides[axis] for x in arrays):
             return
         for part in (slice(0, 1), slice(1, None)):
             at = (*(slice(None),) * axis, part)

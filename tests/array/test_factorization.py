@@ -12,7 +12,7 @@ import accel
 from accel import linalg
 from accel.numerics import FACTOR
 from accel.testing.draw import Draw
-from accel.testing.factor_family import definite, general, laid
+from accel.testing.factor_family import definite, general, stacked
 
 DTYPES = ("float32", "float64")
 SIZES = (0, 1, 2, 3, FACTOR - 1, FACTOR, FACTOR + 1, 2 * FACTOR + 1, 4 * FACTOR + 9)
@@ -40,7 +40,7 @@ def given_matrices(made, batches=((), (2,), (2, 3))):
         its = Draw(lambda low, high: draw(st.integers(low, high)))
         shape = (*its.choice(batches), *(its.choice(SIZES),) * 2)
         rng = np.random.default_rng(its.integer(0, 1000))
-        return laid(its, made(rng, accel.float32 if its.once_in(2) else accel.float64, shape))
+        return stacked(its, made(rng, accel.float32 if its.once_in(2) else accel.float64, shape))
 
     return given(draw())
 
@@ -129,7 +129,7 @@ def rectangles():
         x = np.random.default_rng(its.integer(0, 1000)).standard_normal(shape) * its.choice((1e-30, 1.0, 1e30))
         if its.once_in(3) and x.shape[-1] > 1:
             x[..., 1] = x[..., 0]  # no full rank
-        return laid(its, x.astype(its.choice(DTYPES)))
+        return stacked(its, x.astype(its.choice(DTYPES)))
 
     return given(draw())
 

@@ -10,7 +10,7 @@ from ..dtypes import BOOL, TABLE, DType
 from ..numerics import ATTENTION, LANES
 from ..ops.parameters import ATTENTION_OPERANDS, Attention
 from .draw import Draw
-from .factor_family import laid
+from .factor_family import stacked
 from .families import Edge, Sample, Samples
 from .values import values
 
@@ -90,7 +90,7 @@ def _primitive(
         others["lengths"] = np.full(batch, lengths[1] // 2)
     order = tuple(n for n in ATTENTION_OPERANDS if n in others)
     options.setdefault("scale", 0.25)
-    operands = [*(x if lay is None else laid(lay, x) for x in three), *(others[n] for n in order)]
+    operands = [*(x if lay is None else stacked(lay, x) for x in three), *(others[n] for n in order)]
     return Sample(tuple(operands), {"params": Attention(given=order, **options)})
 
 
@@ -177,7 +177,7 @@ def public(dtype: DType) -> Samples:
             keywords["key_starts"] = rng.integers(0, keys + 1, batch[-1:])
         if its.once_in(4):
             keywords |= {"dropout_p": its.choice((0.0, 0.2, 0.5, 1.0)), "dropout_key": rng.integers(0, 9, 2, np.uint64)}
-        operands: list[Any] = [laid(its, values(rng, dtype, s, "normal")) for s in shapes]
+        operands: list[Any] = [stacked(its, values(rng, dtype, s, "normal")) for s in shapes]
         if its.once_in(3):
             shape = its.choice(((queries, keys), (1, keys), (*every, queries, keys)))
             mask = rng.standard_normal(shape)

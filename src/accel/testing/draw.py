@@ -18,7 +18,8 @@ from .values import REGIMES, values
 T = TypeVar("T")
 
 LENGTHS = (0, 1, 2, 3, 5, 7, 13, 16, 17, 33)
-LAYOUTS = ("row-major", "permuted", "sliced", "reversed", "stretched")
+STEPS = (1, 1, 1, 1, 2, 3, -1, -1, -2)
+MARGINS = (0, 0, 1, 3)
 
 
 class Draw:
@@ -50,24 +51,31 @@ class Draw:
 
 
 def array(draw: Draw, dtype: DType, shape: tuple[int, ...], regimes: Sequence[str] = REGIMES) -> np.ndarray:
-    """An array of a shape, in some memory layout: row-major, axes permuted, sliced out of a larger one, reversed, or
-    stretched."""
+    """An array of a shape, laid in memory by chance, and at times stretched along some axes."""
     rng = np.random.default_rng(draw.integer(0, 2**32 - 1))
-    regime, lay = draw.choice(regimes), draw.choice(LAYOUTS)
-    if lay == "permuted":
-        order = draw.permutation(range(len(shape)))
-        base = values(rng, dtype, tuple(shape[a] for a in order), regime)
-        return base.transpose(np.argsort(order)) if shape else base
-    if lay == "sliced":
-        base = values(rng, dtype, tuple(2 * n + 1 for n in shape), regime)
-        return base[(..., *(slice(1, None, 2) for _ in shape))]
-    if lay == "reversed":
-        base = values(rng, dtype, shape, regime)
-        return base[(..., *(slice(None, None, -1) for _ in shape))]
-    if lay == "stretched":
-        kept = tuple(1 if draw.once_in(2) and n else n for n in shape)
-        return np.broadcast_to(values(rng, dtype, kept, regime), shape)
-    return values(rng, dtype, shape, regime)
+    regime, stretched = draw.choice(regimes), draw.once_in(5)
+    kept = tuple(1 if stretched and draw.once_in(2) and n else n for n in shape)
+    return np.broadcast_to(laid(draw, values(rng, dtype, kept, regime)), shape)
+
+
+def laid(draw: Draw, x: np.ndarray) -> np.ndarray:
+    """The same elements, row-major or with the axes in any order in memory and each with a step of its own, between
+    elements that are NaN or -1. Axes that are stretched stay so."""
+    if draw.once_in(5) or not x.ndim:
+        return np.ascontiguousarray(x).reshape(x.shape)
+    wide = [step == 0 and n > 1 for n, step in zip(x.shape, x.strides, strict=True)]
+    x, shape = x[tuple(slice(1) if its else slice(None) for its in wide)], x.shape
+    order = draw.permutation(range(x.ndim)) if draw.once_in(2) else list(range(x.ndim))
+    steps = [1] * x.ndim if draw.once_in(3) else [draw.choice(STEPS) for _ in shape]
+    starts, ends = ([draw.choice(MARGINS) for _ in shape] for _ in range(2))
+    reach = [max(0, n - 1) * abs(step) + min(n, 1) for n, step in zip(x.shape, steps, strict=True)]
+    memory = np.empty([starts[a] + reach[a] + ends[a] for a in order], x.dtype)
+    memory.view(np.uint8)[...] = 0xFF
+    whole = memory.transpose(np.argsort(order))
+    part = whole[tuple(slice(start, start + n) for start, n in zip(starts, reach, strict=True))]
+    made = part[tuple(slice(None, None, step) for step in steps)]
+    made[...] = x
+    return np.broadcast_to(made, shape)
 
 
 def shape(draw: Draw, most: int = 4, least: int = 0, elements: int = 2000) -> tuple[int, ...]:

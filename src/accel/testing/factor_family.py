@@ -8,7 +8,7 @@ import numpy as np
 
 from ..dtypes import DType
 from ..numerics import FACTOR
-from .draw import LAYOUTS, Draw
+from .draw import Draw, laid
 from .families import Edge, Sample, Samples
 from .values import values
 
@@ -16,20 +16,10 @@ SIZES = (1, 2, 3, 7, 16, 17, FACTOR - 1, FACTOR)
 """Columns of a block."""
 
 
-def laid(its: Draw, x: np.ndarray) -> np.ndarray:
-    """The same elements in some memory layout."""
-    lay = its.choice(LAYOUTS)
-    if lay == "permuted":
-        return np.ascontiguousarray(x.mT).mT
-    if lay == "sliced":
-        base = np.full((*x.shape[:-2], *(2 * n + 1 for n in x.shape[-2:])), np.nan, x.dtype)
-        base[..., 1::2, 1::2] = x
-        return base[..., 1::2, 1::2]
-    if lay == "reversed":
-        return np.ascontiguousarray(x[..., ::-1, ::-1])[..., ::-1, ::-1]
-    if lay == "stretched" and x.ndim > 2 and x.shape[0]:
-        return np.broadcast_to(x[:1], x.shape)
-    return x
+def stacked(its: Draw, x: np.ndarray) -> np.ndarray:
+    """The same elements in some memory layout, at times with one matrix for all."""
+    one = x.ndim > 2 and x.shape[0] and its.once_in(5)
+    return laid(its, np.broadcast_to(x[:1], x.shape) if one else x)
 
 
 def definite(rng: np.random.Generator, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:
@@ -79,7 +69,7 @@ def blocks(kind: str, dtype: DType) -> Samples:
         regime = its.choice(("ordinary", "ordinary", "ordinary", "special", "integers"))
         unit = kind == "solve" and its.once_in(2)
         operands = made(np.random.default_rng(its.integer(0, 2**32 - 1)), count, n, m, regime, unit)
-        return Sample(tuple(laid(its, x) for x in operands), {"unit": True} if unit else {})
+        return Sample(tuple(stacked(its, x) for x in operands), {"unit": True} if unit else {})
 
     def edge(count: int, n: int, m: int, regime: str, unit: bool = False) -> Edge:
         def make() -> Sample:
@@ -141,7 +131,7 @@ BATCHES = ((), (), (), (2,), (1, 3), (0,))
 
 def _square(its: Draw, dtype: DType, made: Any) -> np.ndarray:
     batch, n = its.choice(BATCHES), its.choice(LENGTHS)
-    return laid(its, made(np.random.default_rng(its.integer(0, 2**32 - 1)), dtype, (*batch, n, n)))
+    return stacked(its, made(np.random.default_rng(its.integer(0, 2**32 - 1)), dtype, (*batch, n, n)))
 
 
 def _matrix_edges(dtype: DType, made: Any) -> list[Edge]:
@@ -194,7 +184,7 @@ def systems(dtype: DType) -> Samples:
         other = its.choice(((), batch, (1,) * len(batch), (2, *batch)))
         its_shape = (n,) if its.once_in(4) else (*other, n, columns)
         a, b = sample(np.random.default_rng(its.integer(0, 2**32 - 1)), (*batch, n, n), its_shape)
-        return Sample((laid(its, a), laid(its, b) if b.ndim > 1 else b))
+        return Sample((stacked(its, a), stacked(its, b) if b.ndim > 1 else b))
 
     def edge(a: tuple[int, ...], b: tuple[int, ...]) -> Edge:
         return Edge(max(int(np.prod(a)), int(np.prod(b))), lambda: Sample(sample(np.random.default_rng(a), a, b)))
@@ -209,7 +199,7 @@ def rectangles(dtype: DType) -> Samples:
 
     def draw(its: Draw) -> Sample:
         batch, m, n = its.choice(BATCHES), its.choice(LENGTHS), its.choice(LENGTHS)
-        x = laid(its, general(np.random.default_rng(its.integer(0, 2**32 - 1)), dtype, (*batch, m, n)))
+        x = stacked(its, general(np.random.default_rng(its.integer(0, 2**32 - 1)), dtype, (*batch, m, n)))
         return Sample((x,), {"mode": "complete"} if its.once_in(2) else {})
 
     def edge(*its_shape: int, regime: str = "", **keywords: Any) -> Edge:

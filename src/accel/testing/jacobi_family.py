@@ -9,7 +9,7 @@ import numpy as np
 from ..dtypes import DType
 from ..numerics import BLOCK, LANES
 from .draw import Draw
-from .factor_family import laid
+from .factor_family import stacked
 from .families import Edge, Sample, Samples
 from .values import values
 
@@ -28,7 +28,7 @@ def rows(dtype: DType, pairs: bool) -> Samples:
         length = 2 * k + its.integer(0, 70)
         rng, regime = np.random.default_rng(its.integer(0, 2**32 - 1)), its.choice(("normal", "normal", "integers"))
         made = [values(rng, dtype, (count, 2 * k, length + beside), regime) for _ in range(parts)]
-        return Sample(tuple(laid(its, x) for x in made), {"length": length})
+        return Sample(tuple(stacked(its, x) for x in made), {"length": length})
 
     def edge(count: int, k: int, length: int, beside: int, change: Any = None) -> Edge:
         def make() -> Sample:
@@ -86,7 +86,7 @@ def _of(dtype: DType, shapes: Any, beside: Any, **sometimes: Any) -> Samples:
     def draw(its: Draw) -> Sample:
         batch, shape, regime = its.choice(BATCHES), its.choice(shapes), its.choice(regimes)
         rng = np.random.default_rng(its.integer(0, 2**32 - 1))
-        x = laid(its, _matrix(rng, dtype, (*batch, *shape), regime))
+        x = stacked(its, _matrix(rng, dtype, (*batch, *shape), regime))
         return Sample((x, *beside(rng, x)), sometimes if its.once_in(2) else {})
 
     def edge(*shape: int, regime: str = "ordinary") -> Edge:

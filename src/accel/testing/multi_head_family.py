@@ -8,7 +8,7 @@ import numpy as np
 
 from ..dtypes import DType
 from .draw import Draw
-from .factor_family import laid
+from .factor_family import stacked
 from .families import Edge, Sample, Samples
 
 
@@ -37,7 +37,7 @@ def _sample(
 
     def made(*shape: int, by: float = 1.0) -> Any:
         x = (by * rng.standard_normal(shape)).astype(dtype.numpy)
-        return x if its is None or x.ndim < 2 else laid(its, x)
+        return x if its is None or x.ndim < 2 else stacked(its, x)
 
     queries, keys = lengths
     widths = (e + 1,) * 3 if packed or its is None else tuple(its.choice((3, 7)) for _ in range(3))
