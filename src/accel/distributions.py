@@ -237,7 +237,10 @@ class Distributions:
         pvals: (k,), probabilities that add up to 1, of which the last is what the others leave; the result is size and
         k. They are read on the host. Raises ShapeError, ArgumentError.
         """
-        found = np.asarray(pvals, np.float64)
+        try:
+            found = np.asarray(pvals, np.float64)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"multinomial: pvals: expected numbers, got {shown(pvals)}") from None
         chances = found.reshape(-1).tolist()
         if found.ndim != 1 or not chances:
             raise ShapeError(f"multinomial: pvals: expected a vector of one element at least, got {shown(pvals)}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import host_memory
 from ._core import HostBuffer, allocate, begin_call, end_call, end_calls, release_idle
-from .errors import OutOfMemoryError
+from .errors import OutOfMemoryError, shown
 
 T = TypeVar("T")
 
@@ -209,6 +209,14 @@ def host_memory_for(what: str) -> Iterator[None]:
         raise
     except MemoryError as error:
         raise OutOfMemoryError(f"{what}: the host has no memory for it ({error})") from error
+
+
+def host_list(what: str, count: int) -> list[Any]:
+    """A list of so many places. Raises OutOfMemoryError."""
+    try:
+        return [None] * count
+    except (MemoryError, OverflowError) as error:
+        raise OutOfMemoryError(f"{what}: the host has no memory for a list of {shown(count)}") from error
 
 
 def check_host(who: str, nbytes: int, memory: int | None) -> None:

@@ -16,14 +16,14 @@ import numpy as np
 
 from . import ops as _ops  # noqa: F401  # fills the op table
 from .arguments import integer, integers, real, switch
-from .array import Array
+from .array import Array, empty
 from .conversion import constant, from_numpy
 from .creation import asarray, device_of
 from .distributions import Distributions
-from .dtypes import FLOAT32, INT64, DType, as_dtype
+from .dtypes import BOOL, FLOAT32, INT64, DType, as_dtype
 from .errors import ArgumentError, DtypeError, ShapeError, shown
 from .layout import Shape, broadcast_shapes, row_major
-from .memory import Device
+from .memory import Device, host_list
 from .ops.composed import random as drawn
 from .ops.composed.counting import count_nonzero
 from .ops.composed.exact_random import philox
@@ -40,6 +40,9 @@ __all__ = ["Generator", "default_rng"]
 
 ROW = 1 << 12
 """Elements of a row, where the places of many elements are made of those of rows and in a row."""
+
+MANY = 1 << 32
+"""Elements of a result, more than which are tried for memory before the places of rows are counted."""
 
 SUM_OF_PROBABILITIES = {"float64": 2.0**-26, "float32": 2.0**-12, "float16": 2.0**-6, "bfloat16": 2.0**-4}
 """How far from 1 the sum of probabilities may be."""
@@ -95,10 +98,13 @@ class Generator(Distributions):
         count = integer("spawn", "n_children", n_children)
         if count < 0:
             raise ArgumentError(f"spawn: n_children: expected 0 or more, got {count}")
+        children = host_list("spawn: n_children", count)
         with self._lock:
             first, key = self._spawned, self._key
             self._spawned += count
-        return [Generator(int(philox(first + i, SPAWNING, key)), self._device) for i in range(count)]
+        for i in range(count):
+            children[i] = Generator(int(philox(first + i, SPAWNING, key)), self._device)
+        return children
 
     def _next(self, *more: int) -> Array:
         """The state of a new call, with numbers that its op takes there."""
@@ -317,6 +323,8 @@ class Generator(Distributions):
         n = prod(shape)
         if n == 0 or any(x.ndim for x in operands):
             return draw(shape)
+        if n > MANY:
+            empty((n,), BOOL, self._device)
         made = draw((n,) if n <= ROW else (-(-n // ROW), ROW))
         return made.view(shape, row_major(shape))
 

@@ -373,3 +373,23 @@ def test_bad_input(call, error, words):
     with pytest.raises(error, match=words):
         call(rng)
     assert rng.state == before
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda rng: rng.random(1 << 45),
+        lambda rng: rng.normal(size=(1 << 30, 1 << 15)),
+        lambda rng: rng.spawn(1 << 50),
+        lambda rng: rng.spawn(10**30),
+    ],
+)
+def test_what_no_memory_holds_is_refused_at_once(call):
+    with pytest.raises(accel.errors.OutOfMemoryError):
+        call(default_rng(0, "cpu"))
+
+
+@pytest.mark.parametrize("pvals", ["nonsense", [float], {}, [[0.5], [0.2, 0.3]]])
+def test_outcomes_have_numbers_for_probabilities(pvals):
+    with pytest.raises(accel.ArgumentError, match="multinomial: pvals"):
+        default_rng(0, "cpu").multinomial(3, pvals)

@@ -10,10 +10,9 @@ from ..arguments import integer, integers
 from ..array import Array
 from ..backends.base import Device
 from ..creation import device_of
-from ..dtypes import FLOAT32, INT64, as_dtype
+from ..dtypes import FLOAT32, as_dtype
 from ..errors import ArgumentError, AxisError, ShapeError, shown
-from ..layout import check_size
-from ..memory import host_memory_for
+from ..memory import host_list
 from ..view_memo import remembered
 from .composed.movement import pad
 from .concatenation import concat
@@ -52,9 +51,7 @@ def _split(op: str, x: Any, given: Any, axis: int) -> list[Any]:
         raise ArgumentError(f"{op}: indices_or_sections: expected at least one part, got {count}")
     if op == "split" and n % count:
         raise ShapeError(f"split: x: axis {along} of shape {array.shape} does not divide into {count} parts")
-    check_size((count,), INT64)  # which the list's places are as long as
-    with host_memory_for(f"{op}: a list of {count} parts"):
-        parts: list[Any] = [None] * count
+    parts = host_list(f"{op}: indices_or_sections", count)
     least, longer = divmod(n, count)
     for i in range(count):
         start = i * least + min(i, longer)
