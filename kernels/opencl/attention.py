@@ -20,13 +20,13 @@ ITEMS = {"lanes": 64, "loops": 1}
 FULL = {"lanes": 256, "loops": 4}
 """Work-items to a compute unit from which on each has rows with all their keys, by geometry."""
 
-BAND = 4
-"""Rows that a CPU device's work-item has in registers, as attention_loops.cl has it."""
+BAND = 6
+"""Rows that a CPU device's work-item has in registers."""
 
-HEIGHT = 64
+HEIGHT = 96
 """Rows of a CPU device's work-item at most, and twice those of float64: each block of keys is turned round for them."""
 
-LEAST = 8
+LEAST = BAND
 """Rows that a work-item has before chunks are shared out, if there are so many."""
 
 WIDTH = 64
@@ -117,17 +117,19 @@ def source(
         functions.append(build.function(program_for("philox", ("uint64",) * 3), "random"))
     if mask is not None and mask.kind == "f":
         functions.append(build.function(build.cast(mask.name, wide.name), "load_mask"))
+    files = ("vectors",) if geometry == "loops" else ()
     if geometry == "loops":
         elements = min(16, 2 * vector) * 4 // wide.itemsize  # two registers, or one of the longest
         defined |= {
             "VECTOR": elements,
             "MASKS": f"{'int' if wide.itemsize == 4 else 'long'}{elements}",
+            "BAND": BAND,
             "ABREAST": 2 if vector == 16 else 1,
             "HEIGHT": _tallest(query.dtype),
         }
         functions.append(opencl.print_vectors(program_for("exp", (wide.name,)), "exponentials", elements))
     code = build.assemble(
-        ("attention", f"attention_{geometry}"), defined, "".join(functions), fp64=wide.name == "float64",
+        ("attention", *files, f"attention_{geometry}"), defined, "".join(functions), fp64=wide.name == "float64",
         correctly_rounded=correctly_rounded,
     )  # fmt: skip
     return code, defined

@@ -4,17 +4,11 @@
 //
 // The generator defines besides:
 //   VECTOR, MASKS    elements of a vector, and the type of its comparisons
-//   ABREAST          vectors that BAND rows have in registers at a time
+//   BAND, ABREAST    rows, and vectors of each, that are in registers at a time
 //   HEIGHT           rows of a work-item at most, a multiple of BAND
 //   exponentials(Vector)
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-typedef JOIN(T, VECTOR) Vector;
-#define VLOAD JOIN(vload, VECTOR)
-#define VSTORE JOIN(vstore, VECTOR)
 #define VECTORS (LANES / VECTOR)
-#define BAND 4
 
 // What a tile of rows has in private memory. A row's probabilities are its scores at first.
 typedef struct {
@@ -23,47 +17,71 @@ typedef struct {
   INDEX place[HEIGHT], low[HEIGHT], high[HEIGHT];
 } Tile;
 
-static inline Vector largest(Vector a, Vector b) { return (b > a) | (b != b) ? b : a; }
+// n elements from a place on, `step` apart: `to` becomes them, widened, and zeros behind them as far as tiles reach.
+static inline void widen(__global const STORED* from, INDEX step, int n, T* to) {
+  if (step == 1) {
+    for (int c = 0; c < n; ++c) to[c] = load(from[c]);
+  } else {
+    for (int c = 0; c < n; ++c) to[c] = load(from[(long)c * step]);
+  }
+  for (int c = n; c % (ABREAST * VECTOR) != 0; ++c) to[c] = 0;
+}
 
-// p of ROWS rows from `row` on becomes the products with the block's keys, N vectors at a time.
-#define SCORE(ROWS, N)                                                                                 \
-  for (int v = 0; v < VECTORS; v += N) {                                                               \
-    Vector sum[ROWS][N];                                                                               \
-    _Pragma("unroll") for (int m = 0; m < ROWS; ++m) {                                                 \
-      _Pragma("unroll") for (int n = 0; n < N; ++n) sum[m][n] = (Vector)((T)0);                        \
+#define LARGEST(a, b) (((b) > (a)) | ((b) != (b)) ? (b) : (a))
+
+#if VECTOR == 16
+#define HALVES(X) X(16, 8) X(8, 4) X(4, 2)
+#elif VECTOR == 8
+#define HALVES(X) X(8, 4) X(4, 2)
+#else
+#define HALVES(X) X(4, 2)
+#endif
+#define LARGEST_HALF(n, half) const JOIN(T, half) x##half = LARGEST(x##n.lo, x##n.hi);
+#define SUM_HALF(n, half) const JOIN(T, half) x##half = x##n.lo + x##n.hi;
+
+static inline T largest_of(Vector JOIN(x, VECTOR)) { HALVES(LARGEST_HALF) return LARGEST(x2.lo, x2.hi); }
+static inline T sum_of(Vector JOIN(x, VECTOR)) { HALVES(SUM_HALF) return x2.lo + x2.hi; }
+
+// p of BAND rows from `row` on becomes the products with the block's keys, scaled.
+#define SCORE                                                                                          \
+  for (int v = 0; v < VECTORS; v += ABREAST) {                                                         \
+    Vector sum[BAND][ABREAST];                                                                         \
+    _Pragma("unroll") for (int m = 0; m < BAND; ++m) {                                                 \
+      _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) sum[m][n] = (Vector)((T)0);                  \
     }                                                                                                  \
-    for (int c = 0; c < d; ++c) {                                                                      \
-      Vector k[N];                                                                                     \
-      _Pragma("unroll") for (int n = 0; n < N; ++n) k[n] = VLOAD(v + n, keys + c * LANES);             \
-      _Pragma("unroll") for (int m = 0; m < ROWS; ++m) {                                               \
+    _Pragma("unroll 1") for (int c = 0; c < d; ++c) {                                                  \
+      Vector k[ABREAST];                                                                               \
+      _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) k[n] = VLOAD(v + n, keys + c * LANES);       \
+      _Pragma("unroll") for (int m = 0; m < BAND; ++m) {                                               \
         const Vector x = (Vector)(t.query[(row + m) * D + c]);                                         \
-        _Pragma("unroll") for (int n = 0; n < N; ++n) sum[m][n] = fma(x, k[n], sum[m][n]);             \
+        _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) sum[m][n] = fma(x, k[n], sum[m][n]);       \
       }                                                                                                \
     }                                                                                                  \
-    _Pragma("unroll") for (int m = 0; m < ROWS; ++m) {                                                 \
-      _Pragma("unroll") for (int n = 0; n < N; ++n) VSTORE(sum[m][n], v + n, t.p + (row + m) * LANES); \
+    _Pragma("unroll") for (int m = 0; m < BAND; ++m) {                                                 \
+      T* s = t.p + (row + m) * LANES;                                                                  \
+      _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) VSTORE(sum[m][n] * numbers.scale, v + n, s); \
     }                                                                                                  \
   }
 
-// part of ROWS rows from `row` on is multiplied by its factor, and takes up the values of the keys [first, last).
-#define ADD(ROWS, N)                                                                                       \
-  for (int v = 0; v < across; v += N) {                                                                    \
-    Vector sum[ROWS][N];                                                                                   \
-    _Pragma("unroll") for (int m = 0; m < ROWS; ++m) {                                                     \
-      const Vector x = (Vector)(t.factor[row + m]);                                                        \
-      _Pragma("unroll") for (int n = 0; n < N; ++n) sum[m][n] = VLOAD(v + n, t.part + (row + m) * DV) * x; \
-    }                                                                                                      \
-    for (int l = first; l < last; ++l) {                                                                   \
-      Vector its[N];                                                                                       \
-      _Pragma("unroll") for (int n = 0; n < N; ++n) its[n] = VLOAD(v + n, values + l * DV);                \
-      _Pragma("unroll") for (int m = 0; m < ROWS; ++m) {                                                   \
-        const Vector x = (Vector)(t.p[(row + m) * LANES + l]);                                             \
-        _Pragma("unroll") for (int n = 0; n < N; ++n) sum[m][n] = fma(x, its[n], sum[m][n]);               \
-      }                                                                                                    \
-    }                                                                                                      \
-    _Pragma("unroll") for (int m = 0; m < ROWS; ++m) {                                                     \
-      _Pragma("unroll") for (int n = 0; n < N; ++n) VSTORE(sum[m][n], v + n, t.part + (row + m) * DV);     \
-    }                                                                                                      \
+// part of BAND rows from `row` on is multiplied by its factor, and takes up the values of the keys [first, last).
+#define ADD                                                                                                      \
+  for (int v = 0; v < across; v += ABREAST) {                                                                    \
+    Vector sum[BAND][ABREAST];                                                                                   \
+    _Pragma("unroll") for (int m = 0; m < BAND; ++m) {                                                           \
+      const Vector x = (Vector)(t.factor[row + m]);                                                              \
+      _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) sum[m][n] = VLOAD(v + n, t.part + (row + m) * DV) * x; \
+    }                                                                                                            \
+    _Pragma("unroll 1") for (int l = first; l < last; ++l) {                                                     \
+      Vector its[ABREAST];                                                                                       \
+      _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) its[n] = VLOAD(v + n, values + l * DV);                \
+      _Pragma("unroll") for (int m = 0; m < BAND; ++m) {                                                         \
+        const Vector x = (Vector)(t.p[(row + m) * LANES + l]);                                                   \
+        _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) sum[m][n] = fma(x, its[n], sum[m][n]);               \
+      }                                                                                                          \
+    }                                                                                                            \
+    _Pragma("unroll") for (int m = 0; m < BAND; ++m) {                                                           \
+      _Pragma("unroll") for (int n = 0; n < ABREAST; ++n) VSTORE(sum[m][n], v + n, t.part + (row + m) * DV);     \
+    }                                                                                                            \
   }
 
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global RESULT* out, long out_at,
@@ -75,15 +93,15 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
   const INDEX lines = g.queries * g.shared, tiles = (lines + (INDEX)height - 1) / (INDEX)height;
   const UINDEX id = (UINDEX)get_global_id(0), rest = id / (UINDEX)tiles / (UINDEX)g.splits;
   const INDEX few = g.heads / g.shared, its = (INDEX)(rest % (UINDEX)few), entry = (INDEX)(rest / (UINDEX)few);
-  const int d = (int)g.d, dv = (int)g.dv, across = (dv + VECTOR - 1) / VECTOR;
-  const int lanes = (int)g.lanes, vectors = lanes / VECTOR, elements = lanes / VECTORS;
+  const int d = (int)g.d, dv = (int)g.dv, across = (dv + ABREAST * VECTOR - 1) / (ABREAST * VECTOR) * ABREAST;
+  const int lanes = (int)g.lanes, vectors = lanes / VECTOR;
   const INDEX first_line = (INDEX)(id % (UINDEX)tiles) * (INDEX)height;
   const INDEX end_line = min(lines, first_line + (INDEX)height);
 #if SPLIT
   const INDEX turn = (INDEX)(id / (UINDEX)tiles % (UINDEX)g.splits);
 #endif
   Tile t;
-  T keys[D * LANES], values[LANES * DV];
+  T wide[LANES * D], keys[D * LANES], values[LANES * DV];
   // Lines are rows, the heads of a query neighbours. `rows` of them at a time, which are of one sequence, and whose
   // chunks, where they are shared out, begin with the same key.
   int rows;
@@ -122,13 +140,9 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
       high = max(high, its_high);
       __global const STORED* q = query + query_at + (long)b * g.query[0] + (long)query_of * g.query[2] +
                                  (long)(its * g.shared + (line + rows) % g.shared) * g.query[1];
-      if (g.query[3] == 1) {
-        for (int c = 0; c < d; ++c) t.query[rows * D + c] = load(q[c]);
-      } else {
-        for (int c = 0; c < d; ++c) t.query[rows * D + c] = load(q[(long)c * g.query[3]]);
-      }
+      widen(q, g.query[3], d, t.query + rows * D);
     }
-    const int filled = rows == 1 ? 1 : (rows + BAND - 1) / BAND * BAND;
+    const int filled = (rows + BAND - 1) / BAND * BAND;
     for (int r = 0; r < filled; ++r) {
       t.most[r] = NOTHING;
       t.total[r] = 0;
@@ -153,22 +167,17 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
       for (INDEX at = max(chunk, (INDEX)(low / LANES * LANES)); at < end; at += LANES) {
         const int n = (int)min(end - at, (INDEX)LANES);
         for (int l = 0; l < n; ++l) {
-          __global const STORED* k = its_keys + AT(at + l, g.key);
-          __global const STORED* x = its_values + AT(at + l, g.value);
-          if (g.key[3] == 1) {
-            for (int c = 0; c < d; ++c) keys[c * LANES + l] = load(k[c]);
-          } else {
-            for (int c = 0; c < d; ++c) keys[c * LANES + l] = load(k[(long)c * g.key[3]]);
-          }
-          if (g.value[3] == 1) {
-            for (int c = 0; c < dv; ++c) values[l * DV + c] = load(x[c]);
-          } else {
-            for (int c = 0; c < dv; ++c) values[l * DV + c] = load(x[(long)c * g.value[3]]);
-          }
-          for (int c = dv; c < across * VECTOR; ++c) values[l * DV + c] = 0;
+          widen(its_keys + AT(at + l, g.key), g.key[3], d, wide + l * D);
+          widen(its_values + AT(at + l, g.value), g.value[3], dv, values + l * DV);
         }
         for (int l = n; l < lanes; ++l) {
-          for (int c = 0; c < d; ++c) keys[c * LANES + l] = 0;
+          for (int c = 0; c < d; c += VECTOR) VSTORE((Vector)((T)0), 0, wide + l * D + c);
+        }
+#define KEY(l) VLOAD(column, wide + (those + (l)) * D)
+        for (int those = 0; those < lanes; those += VECTOR) {
+          for (int column = 0; column * VECTOR < d; ++column) {
+            TURN(KEY, keys + column * VECTOR * LANES + those, LANES)
+          }
         }
         int plain = -1;  // whether all values are finite, below 0 as long as nobody asked
         for (int row = 0; row < rows; row += BAND) {
@@ -182,16 +191,12 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
             last = max(last, z);
           }
           if (first >= last) continue;
-          if (filled == 1) {
-            SCORE(1, VECTORS)
-          } else {
-            SCORE(BAND, ABREAST)
-          }
+          SCORE
+          MASKS none = 0;
           for (int r = row; r < row + those; ++r) {
             const int a = t.low[r] <= at ? 0 : (int)min(t.low[r] - at, (INDEX)LANES);
             const int z = (int)clamp(t.high[r] - at, (INDEX)0, (INDEX)n);
             T* s = t.p + r * LANES;
-            for (int v = 0; v < vectors; ++v) VSTORE(VLOAD(v, s) * numbers.scale, v, s);
 #if CAPPED
             for (int l = 0; l < lanes; ++l) s[l] = hyperbolic(quotient(s[l], numbers.cap)) * numbers.cap;
 #endif
@@ -213,36 +218,27 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
 #endif
             for (int l = 0; l < min(a, z); ++l) s[l] = NOTHING;
             for (int l = z; l < lanes; ++l) s[l] = NOTHING;
-            Vector best = VLOAD(0, s);
-            MASKS none = best == NOTHING;
-            for (int v = 1; v < vectors; ++v) {
-              const Vector x = VLOAD(v, s);
-              best = largest(best, x);
-              none |= x == NOTHING;
-            }
-            T fold[LANES];
-            VSTORE(best, 0, fold);
-            T top = t.its_most[r];
-            for (int l = 0; l < elements; ++l) top = larger(top, fold[l]);
-            hidden |= any(none);
+            Vector x[VECTORS];
+            _Pragma("unroll") for (int v = 0; v < VECTORS; ++v) x[v] = VLOAD(v, s);
+            Vector best = x[0];
+            _Pragma("unroll") for (int v = 1; v < VECTORS; ++v) best = LARGEST(best, x[v]);
+            _Pragma("unroll") for (int v = 0; v < VECTORS; ++v) none |= x[v] == NOTHING;
+            const T most = t.its_most[r], top = larger(most, largest_of(best));
             if (top == NOTHING) {
               t.factor[r] = 1;
               for (int v = 0; v < vectors; ++v) VSTORE((Vector)(-(T)0), v, s);
               continue;
             }
             for (int v = 0; v < vectors; ++v) {
-              const Vector x = VLOAD(v, s), p = x == NOTHING ? (Vector)(-(T)0) : exponentials(x - top);
-              VSTORE(p, v, s);  // -0: not seen
-              VSTORE(p, v, fold);
+              const Vector score = VLOAD(v, s);
+              VSTORE(score == NOTHING ? (Vector)(-(T)0) : exponentials(score - top), v, s);  // -0: not seen
             }
-            for (int apart = vectors / 2; apart > 0; apart /= 2) {
-              for (int v = 0; v < apart; ++v) VSTORE(VLOAD(v, fold) + VLOAD(v + apart, fold), v, fold);
+            _Pragma("unroll") for (int v = 0; v < VECTORS; ++v) x[v] = VLOAD(v, s);
+            _Pragma("unroll") for (int apart = VECTORS / 2; apart > 0; apart /= 2) {
+              _Pragma("unroll") for (int v = 0; v < apart; ++v) x[v] = x[v] + x[v + apart];
             }
-            for (int apart = elements / 2; apart > 0; apart /= 2) {
-              for (int l = 0; l < apart; ++l) fold[l] = fold[l] + fold[l + apart];
-            }
-            t.factor[r] = exponential(t.its_most[r] - top);
-            t.its_total[r] = fma(t.its_total[r], t.factor[r], fold[0]);
+            t.factor[r] = top == most ? (T)1 : exponential(most - top);
+            t.its_total[r] = fma(t.its_total[r], t.factor[r], sum_of(x[0]));
             t.its_most[r] = top;
 #if DROPOUT
             const ulong chance = dropout[dropout_at + (long)b * g.dropout[0] + (long)h * g.dropout[1]];
@@ -252,6 +248,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
             }
 #endif
           }
+          hidden |= any(none);
           // Of values that are no numbers, those that are not seen must not be multiplied.
           if (hidden && plain < 0) {
             Vector sum = (Vector)((T)0);
@@ -272,10 +269,8 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void attention(__global 
                 VSTORE(sum, v, s);
               }
             }
-          } else if (filled == 1) {
-            ADD(1, 1)
           } else {
-            ADD(BAND, 1)
+            ADD
           }
         }
       }

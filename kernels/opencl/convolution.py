@@ -101,7 +101,7 @@ def panel_source(call: Call, p: Panels, pack: bool, correctly_rounded: bool) -> 
         "LANE_NUMBERS": ", ".join(map(str, range(p.vector))),
         "MASK": "int" if call.inputs[0].dtype.itemsize == 4 else "long",
     }
-    return _source(call, ("convolution", "convolution_loops"), more, correctly_rounded)
+    return _source(call, ("convolution", "vectors", "convolution_loops"), more, correctly_rounded)
 
 
 def _fields(call: Call, its: Windows, panels: int) -> np.ndarray:
@@ -130,7 +130,7 @@ def _each(call: Call, its: Windows, t: convolution_each.Tiling, vector: int) -> 
         "VECTOR": vector,
         "BUFFER": convolution_each.BUFFER // dtype.itemsize,
     }
-    code = _source(call, ("convolution", "convolution_each"), more, device.correctly_rounded)
+    code = _source(call, ("convolution", "vectors", "convolution_each"), more, device.correctly_rounded)
     kernel = device.kernel("kernels/opencl/convolution_each.cl", code, "convolve")
     *inputs, out = slots(call)
     operands = (out, *inputs)

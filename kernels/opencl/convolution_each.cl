@@ -11,12 +11,7 @@
 // The generator (convolution_each.py) defines, besides what convolution.cl lists: ROWS, VECTORS, VECTOR, and BUFFER:
 // elements of private memory.
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-#define VLOAD JOIN(vload, VECTOR)
-#define VSTORE JOIN(vstore, VECTOR)
 #define WIDTH (VECTORS * VECTOR)
-typedef JOIN(T, VECTOR) Vector;
 
 // band, width: places of a tile; bands, segments: tiles of the last two axes. rows: of x that a tile meets. pitch:
 // elements of a phase.

@@ -53,12 +53,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global T *pa
 
 #else
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
 #define WIDTH (VECTORS * VECTOR)
-#define VLOAD JOIN(vload, VECTOR)
-#define VSTORE JOIN(vstore, VECTOR)
-typedef JOIN(T, VECTOR) Vector;
 typedef JOIN(INDEX, VECTOR) Indices;
 typedef JOIN(MASK, VECTOR) Mask;
 

@@ -12,9 +12,6 @@
 // The generator defines, beside what matmul.cl lists: VECTOR, WIDTH, ROWS, and PASSES: groups of ROWS that all rows
 // are; TILES: of a stripe, at most. Stripes are the groups of dimension 1.
 
-typedef JOIN(TERM, VECTOR) Vector;
-#define VLOAD JOIN(vload, VECTOR)
-#define VSTORE JOIN(vstore, VECTOR)
 #define HEIGHT (ROWS * PASSES)
 #define DEPTH 8
 #define BLOCK 32

@@ -16,46 +16,6 @@
 // The generator defines, beside what matmul.cl lists, PACK: whether this is `pack`, with WIDTH, and VECTOR: steps of k
 // that it turns round at once, or 1; else DIRECT, ROWS, VECTORS and VECTOR.
 
-#define VLOAD JOIN(vload, VECTOR)
-#define VSTORE JOIN(vstore, VECTOR)
-
-#if VECTOR > 1
-
-typedef JOIN(TERM, VECTOR) Vector;
-
-// The first halves of two vectors, and the second ones, element by element in turn. Written by components, rather than
-// element by element, it stays one instruction.
-static inline Vector zip_low(Vector a, Vector b) {
-  Vector all;
-  all.even = a.lo;
-  all.odd = b.lo;
-  return all;
-}
-static inline Vector zip_high(Vector a, Vector b) {
-  Vector all;
-  all.even = a.hi;
-  all.odd = b.hi;
-  return all;
-}
-
-// VECTOR columns, which lie along k, for as many steps of it: made rows, which begin `width` after one another. Each
-// round takes the vectors of one half in turn with those of the other, which exchanges rows and columns after all.
-#define TURN(COLUMN, to, width)                                                               \
-  {                                                                                           \
-    Vector x[VECTOR], y[VECTOR];                                                              \
-    _Pragma("unroll") for (int c = 0; c < VECTOR; ++c) x[c] = LOAD_VECTOR(VLOAD(0, COLUMN(c))); \
-    _Pragma("unroll") for (int round = 1; round < VECTOR; round *= 2) {                       \
-      _Pragma("unroll") for (int i = 0; i < VECTOR / 2; ++i) {                                \
-        y[2 * i] = zip_low(x[i], x[i + VECTOR / 2]);                                          \
-        y[2 * i + 1] = zip_high(x[i], x[i + VECTOR / 2]);                                     \
-      }                                                                                       \
-      _Pragma("unroll") for (int i = 0; i < VECTOR; ++i) x[i] = y[i];                         \
-    }                                                                                         \
-    _Pragma("unroll") for (int s = 0; s < VECTOR; ++s) VSTORE(x[s], 0, (to) + s * (width));   \
-  }
-
-#endif
-
 #if PACK
 
 // One work-item packs KC steps of one panel of one matrix: panel[k][WIDTH], zero past the edge.
@@ -81,7 +41,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global TERM 
 #if VECTOR > 1
   INDEX turned = start;
   for (; turned + VECTOR <= end; turned += VECTOR) {
-#define COLUMN(c) (from + min(first_column + (c), width - 1) * stride + turned)
+#define COLUMN(c) LOAD_VECTOR(VLOAD(0, from + min(first_column + (c), width - 1) * stride + turned))
     for (int first_column = 0; first_column < WIDTH; first_column += VECTOR) {
       TURN(COLUMN, to + (size_t)turned * WIDTH + first_column, WIDTH)
     }
@@ -191,7 +151,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void multiply(
 #if B_ALONG_K
     for (; step + VECTOR <= end; step += VECTOR) {
       TERM turned[VECTOR * COLUMNS];
-#define COLUMN(c) (b + min((INDEX)(j * VECTOR + (c)), last_column) * g.b[BATCH + 1] + step)
+#define COLUMN(c) LOAD_VECTOR(VLOAD(0, b + min((INDEX)(j * VECTOR + (c)), last_column) * g.b[BATCH + 1] + step))
       for (int j = 0; j < VECTORS; ++j) TURN(COLUMN, turned + j * VECTOR, COLUMNS)
       for (int s = 0; s < VECTOR; ++s) {
         Vector right[VECTORS];

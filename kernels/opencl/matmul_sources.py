@@ -63,6 +63,7 @@ def _terms(accumulator: str, multiply_add: str, as_float: bool) -> dict[str, obj
     """What matmul.cl computes a chunk in. as_float: of integers, instead of the accumulator's type."""
     return {
         "TERM": "float" if as_float else accumulator,
+        "T": "TERM",  # what vectors are of
         "term(x)": "(float)(x)" if as_float else "load(x)",
         "TERM_ADD(a, b, c)": "fma(a, b, c)" if as_float else multiply_add,
         "SUM_OF(x)": f"JOIN(as_{accumulator}, VECTOR)(JOIN(convert_int, VECTOR)(x))" if as_float else "(x)",
@@ -111,7 +112,7 @@ def pack_source(
         "VECTOR": vector,
         **({"LOAD_VECTOR(x)": _loaded(how, vector)} if vector > 1 else {}),
     }
-    return _source(how, defined, correctly_rounded, "matmul_loops")
+    return _source(how, defined, correctly_rounded, "vectors", "matmul_loops")
 
 
 def panel_source(how: Arithmetic, its: Problem, p: Panels, wide: dict[str, str], correctly_rounded: bool) -> str:
@@ -128,7 +129,7 @@ def panel_source(how: Arithmetic, its: Problem, p: Panels, wide: dict[str, str],
         "VECTORS": p.vectors,
         "VECTOR": p.vector,
     }
-    return _source(how, defined, correctly_rounded, "matmul_loops")
+    return _source(how, defined, correctly_rounded, "vectors", "matmul_loops")
 
 
 def _loaded(how: Arithmetic, vector: int) -> str:
@@ -159,7 +160,7 @@ def stripe_source(how: Arithmetic, its: Problem, s: Stripes, vector: int, correc
         "PASSES": s.passes,
         "TILES": s.tiles,
     }
-    return _source(how, defined, correctly_rounded, "matmul_few")
+    return _source(how, defined, correctly_rounded, "vectors", "matmul_few")
 
 
 def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: bool, b_packed: bool = False) -> str:
@@ -182,7 +183,7 @@ def direct_source(how: Arithmetic, its: Problem, p: Panels, correctly_rounded: b
         "VECTOR": p.vector,
         **dict(its.definitions),
     }
-    return _source(how, defined, correctly_rounded, "matmul_loops")
+    return _source(how, defined, correctly_rounded, "vectors", "matmul_loops")
 
 
 def _out_column(its: Problem) -> str:

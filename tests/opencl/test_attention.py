@@ -41,7 +41,7 @@ def test_rows_of_a_work_item_have_the_canonical_bits(
 
 @pytest.mark.parametrize(
     ("queries", "keys", "units", "tall", "parts"),
-    [(512, 512, 2, 64, 1), (1, 4096, 2, 8, 1), (1, 4096, 64, 8, 8), (64, 700, 16, 32, 1)],
+    [(512, 512, 2, 96, 1), (1, 4096, 2, 6, 1), (1, 4096, 64, 6, 8), (64, 700, 16, 36, 1)],
 )
 def test_rows_and_chunks_go_to_every_unit(queries: int, keys: int, units: int, tall: int, parts: int) -> None:
     """32 heads to 8: rows of a work-item, and chunks that work-items share out, by the device's compute units."""
