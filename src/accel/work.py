@@ -18,7 +18,7 @@ from .scalar.functions import STEPS
 def of_call(spec: OpSpec, inputs: tuple[Layout, ...], outputs: Sequence[Output], params: Any) -> int:
     """Those of a call: as its row counts them, else of its scalar functions or its composition."""
     if spec.flops is not None:
-        return int(spec.flops(inputs, tuple(outputs)))
+        return int(spec.flops(inputs, tuple(outputs), params))
     if isinstance(params, Program):
         return prod(outputs[0][0]) * sum(of_function(step.function, step.dtype) for step in params.steps)
     if spec.decompose is None or not spec.decomposes(params):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -64,8 +66,6 @@ def test_scalar_functions():
 
 BOTH = {
     "linear": (nn.linear, (ones(2, 3, 4), ones(5, 4))),
-    "scaled_dot_product_attention": (nn.scaled_dot_product_attention,
-                                     (ones(2, 3, 4, 8), ones(2, 3, 5, 8), ones(2, 3, 5, 6))),
     "conv1d": (nn.conv1d, (ones(2, 3, 9), ones(5, 3, 3))),
     "conv2d": (lambda x, w: nn.conv2d(x, w, stride=2, padding=1, groups=3), (ones(2, 6, 8, 8), ones(9, 2, 3, 3))),
     "conv3d": (nn.conv3d, (ones(1, 2, 5, 5, 5), ones(3, 2, 2, 2, 2))),
@@ -78,7 +78,7 @@ def test_a_rows_own_count_is_that_of_its_composition(name):
     function, arrays = BOTH[name]
     made, spec = graph(function, *arrays), registry.OPS[name]
     assert spec.flops is not None and spec.decompose is not None
-    assert spec.flops(made.inputs, made.outputs) == work.of_graph(made) > 0
+    assert spec.flops(made.inputs, made.outputs, None) == work.of_graph(made) > 0
 
 
 AT_LEAST = {
@@ -105,12 +105,30 @@ def test_a_composition_does_no_less_than_its_row_counts(name):
     computed, and the row leaves them out."""
     function, arrays = AT_LEAST[name]
     made, spec = graph(function, *arrays), registry.OPS[name]
-    assert 0 < spec.flops(made.inputs, made.outputs) < work.of_graph(made) < 8 * spec.flops(made.inputs, made.outputs)
+    its = spec.flops(made.inputs, made.outputs, None)
+    assert 0 < its < work.of_graph(made) < 8 * its
 
 
 def test_every_row_of_both_is_compared():
     both = {op.name for op in registry.OPS.values() if op.decompose is not None and op.flops is not None}
     assert both == {*BOTH, *AT_LEAST, *SWEEPS}
+
+
+@pytest.mark.parametrize("alignment", ["upper_left", "lower_right"])
+@pytest.mark.parametrize("window", [None, (0, 0), (2, 1), (None, 3)])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("queries", "keys"), [(4, 7), (7, 4)])
+def test_attention_counts_the_pairs_that_its_window_has(alignment, window, causal, queries, keys):
+    attention = partial(
+        nn.scaled_dot_product_attention, is_causal=causal, causal_alignment=alignment, window_size=window
+    )
+    made = graph(attention, ones(2, 3, queries, 8), ones(2, 3, keys, 8), ones(2, 3, keys, 6))
+    behind, ahead = window or (None, None)
+    behind, ahead = keys + queries if behind is None else behind, keys + queries if ahead is None else ahead
+    first = keys - queries if alignment == "lower_right" else 0
+    distances = np.arange(keys) - (np.arange(queries)[:, None] + first)
+    pairs = ((distances >= -behind) & (distances <= (0 if causal else ahead))).sum()
+    assert work.of_graph(made) == 2 * (2 * 3) * pairs * (8 + 6)
 
 
 MOVES = {

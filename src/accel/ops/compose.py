@@ -142,7 +142,7 @@ def composed(
     widen: bool = True,
     bound: Callable[..., Any] | None = None,
     bits: Callable[[DType, str], str] = lambda dtype, numerics: "bits",
-    flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] | None = None,
+    flops: Callable[[tuple[Layout, ...], tuple[Output, ...], Any], int] | None = None,
     primitive: str | None = None,
     scalars: bool = False,
     exact: bool = False,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import TypeVar
 
-from ..dtypes import INT64, TABLE, DType
+from ..dtypes import TABLE, DType
 from ..errors import ShapeError
 from ..layout import Layout, Shape, broadcast_strides, collapse
 from ..scalar import Program, RowProgram
@@ -290,14 +290,6 @@ def attention_sizes(inputs: Sequence[Layout], params: Attention) -> AttentionSiz
         pages, page = key.shape[0], key.shape[2]
         keys = page * named["pages"].shape[1]
     return AttentionSizes(sequences, heads, key.shape[1], queries, keys, d, value.shape[3], pages, page)
-
-
-def attention_flops(inputs: Sequence[Layout], outputs: object) -> int:
-    """Operations of every query with every key, whatever hides some of them, also of a table of pages."""
-    query, key, value, *others = inputs
-    columns = [x.shape[1] for x in others if x.dtype is INT64 and x.ndim == 2]  # of a table of pages
-    keys = key.shape[-2] * (columns[0] if columns else 1)
-    return 2 * query.size * keys + 2 * query.size // query.shape[-1] * keys * value.shape[-1]
 
 
 def attention_strides(inputs: Sequence[Layout], out: Layout, params: Attention) -> tuple[Shape, ...]:

@@ -82,8 +82,9 @@ class OpSpec:
     row-major.
     in_place: whether it writes to a part of an output that is always given, and leaves the rest of it as it was.
     selects: whether it reads no more elements of its first operand than the result has.
-    dtypes: operand dtypes that it takes. bytes, flops: of one call, from operand layouts and outputs; flops is None
-    where they follow from the scalar functions or the composition, and for a primitive that computes none (`work`).
+    dtypes: operand dtypes that it takes. bytes, flops: of one call, from operand layouts and outputs, flops from a
+    primitive's parameters too; flops is None where they follow from the scalar functions or the composition, and for a
+    primitive that computes none (`work`).
     """
 
     name: str
@@ -109,7 +110,7 @@ class OpSpec:
     inlined: bool = True
     captures: Callable[[Any], bool] | None = None
     vjp: Callable[..., Sequence[Any]] | None = None
-    flops: Callable[[tuple[Layout, ...], tuple[Output, ...]], int] | None = None
+    flops: Callable[[tuple[Layout, ...], tuple[Output, ...], Any], int] | None = None
 
     def __post_init__(self) -> None:
         for name in ("canonical", "reference", "bound"):

@@ -344,6 +344,8 @@ def test_operations_bytes_and_outputs():
     heads = [Operand((1, 4, 3, 8), "float32"), Operand((1, 2, 5, 8), "float32"), Operand((1, 2, 5, 8), "float32")]
     attention = case("scaled_dot_product_attention", heads, enable_gqa=True)
     assert cost.flops(attention) == 4 * 2 * 3 * 5 * 8 * 2
+    causal = case("scaled_dot_product_attention", heads, enable_gqa=True, is_causal=True)
+    assert cost.flops(causal) == 4 * 2 * (1 + 2 + 3) * 8 * 2
 
 
 def test_a_model_attends_to_more_than_the_first_keys():

@@ -19,7 +19,7 @@ from ...layout import broadcast_shapes as common_shape
 from ...numerics import HEAD
 from .. import bounds
 from ..compose import AnyOperand, Indices, Operand, composed
-from ..parameters import Attention, attention_flops
+from ..parameters import Attention
 from ..pieces import filled
 from ..primitive.pointwise import astype
 from ..views import broadcast_to, reshape
@@ -40,7 +40,7 @@ def _samples(dtype: DType) -> Any:
 
 @composed(
     reference=exact_attention.of_public, bound=exact_attention.bound_of_public, bits=bounds.unless_fast,
-    samples=_samples, widen=False, flops=attention_flops,
+    samples=_samples, widen=False,
 )  # fmt: skip
 def scaled_dot_product_attention(
     query: Operand,

@@ -65,7 +65,7 @@ def _samples(rank: int, kind: str) -> Any:
     return samples
 
 
-def _flops(inputs: tuple[Layout, ...], outputs: Any, transposed: bool = False) -> int:
+def _flops(inputs: tuple[Layout, ...], outputs: Any, params: Any, transposed: bool = False) -> int:
     x, weight = inputs[:2]
     return 2 * (prod(x.shape) * prod(weight.shape[1:]) if transposed else prod(outputs[0][0]) * prod(weight.shape[1:]))
 

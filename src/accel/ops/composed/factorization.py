@@ -77,7 +77,7 @@ def _pivots(triangle: Triangle) -> Array:
 
 
 def _flops(times: float) -> Any:
-    return lambda inputs, outputs: int(times * inputs[0].size * inputs[0].shape[-1])
+    return lambda inputs, outputs, params: int(times * inputs[0].size * inputs[0].shape[-1])
 
 
 @composed(

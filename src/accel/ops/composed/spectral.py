@@ -57,7 +57,7 @@ def spectral(name: str, flops: float) -> Any:
         bits=bounds.unless_fast,
         bound=getattr(exact, f"bound_{name}"),
         vjp=getattr(derivative, name),
-        flops=lambda inputs, outputs: int(flops * inputs[0].size * inputs[0].shape[-1]),
+        flops=lambda inputs, outputs, params: int(flops * inputs[0].size * inputs[0].shape[-1]),
     )
 
 

@@ -19,7 +19,7 @@ from ...scalar.evaluate import evaluate
 from .. import bounds, canonical
 from ..attention_derivative import attention_vjp
 from ..composed import exact_attention
-from ..parameters import ATTENTION_OPERANDS, Attention, attention_flops, attention_sizes
+from ..parameters import ATTENTION_OPERANDS, Attention, attention_sizes
 from ..spec import Inferred, OpSpec, Output, Primitive
 
 if TYPE_CHECKING:
@@ -58,6 +58,17 @@ def _infer(inputs: tuple[Layout, ...], params: Attention) -> Inferred:
         if x.shape != shape or x.dtype not in dtypes:
             raise ShapeError(f"attention: {name}: expected shape {shape}, got {x.dtype} of shape {x.shape}")
     return Inferred((((batch, heads, queries, dv), dtype),), params)
+
+
+def _flops(inputs: tuple[Layout, ...], outputs: object, params: Attention) -> int:
+    """Operations of every query with the keys of its window; as if each sequence had all its keys, packed ones were one
+    sequence, and no mask hid any."""
+    its, query = attention_sizes(inputs, params), inputs[0]
+    places = np.arange(its.queries) + (its.keys - its.queries if params.from_end else 0)
+    low = 0 if params.before is None else places - params.before
+    high = its.keys if params.after is None else places + params.after + 1
+    seen = np.minimum(high, its.keys) - np.maximum(low, 0) + 0 * places
+    return 2 * query.shape[0] * its.heads * (its.d + its.dv) * int(np.maximum(seen, 0).sum())
 
 
 def attention(query: Any, key: Any, value: Any, *others: Any, params: Attention) -> Any:
@@ -229,7 +240,7 @@ registry.register(
         dtypes=FLOATS,
         arguments=("query", "key", "value", *ATTENTION_OPERANDS),
         namespace="internal",
-        flops=attention_flops,
+        flops=_flops,
     )
 )
 

@@ -180,7 +180,7 @@ def _samples(dtype: DType) -> Any:
     return convolution_family.windows(dtype)
 
 
-def flops(inputs: tuple[Layout, ...], outputs: Any) -> int:
+def flops(inputs: tuple[Layout, ...], outputs: Any, params: Any) -> int:
     return 2 * prod(outputs[0][0]) * prod(inputs[1].shape[2:])
 
 

@@ -281,7 +281,7 @@ for _function, _answer_of, _reference, _arguments in (
         reference=_reference,
         bound=partial(bound, _function),
         samples=partial(_samples, _function.__name__.removesuffix("_block")),
-        flops=lambda inputs, outputs: inputs[-1].size * inputs[0].shape[-1],
+        flops=lambda inputs, outputs, params: inputs[-1].size * inputs[0].shape[-1],
     )
 
 

@@ -369,5 +369,5 @@ for _function, _reference, _arguments in (
         reference=_exact(_reference),
         bound=partial(factor.bound, _function),
         samples=partial(_samples, _kind),
-        flops=lambda inputs, outputs: 4 * inputs[-1].size * inputs[0].shape[-1],
+        flops=lambda inputs, outputs, params: 4 * inputs[-1].size * inputs[0].shape[-1],
     )

@@ -251,7 +251,7 @@ GROUPED_MATMUL = registry.register(
         bits=bits,
         samples=_samples,
         dtypes=(*INTEGERS, *FLOATS),
-        flops=lambda inputs, outputs: 2 * inputs[0].size * inputs[1].shape[-1],
+        flops=lambda inputs, outputs, params: 2 * inputs[0].size * inputs[1].shape[-1],
     )
 )
 

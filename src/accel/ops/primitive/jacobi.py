@@ -195,5 +195,5 @@ for _function, _arguments in ((jacobi_rows, ("x",)), (jacobi_row_pairs, ("re", "
         reference=_reference,
         bound=_bound,
         samples=partial(_samples, len(_arguments) == 2),
-        flops=lambda inputs, outputs: 48 * inputs[0].size * inputs[0].shape[1],
+        flops=lambda inputs, outputs, params: 48 * inputs[0].size * inputs[0].shape[1],
     )

@@ -170,7 +170,7 @@ def _samples(dtype: DType) -> Any:
     return families.matmul(dtype)
 
 
-def flops(inputs: tuple[Layout, ...], outputs: Any) -> int:
+def flops(inputs: tuple[Layout, ...], outputs: Any, params: Any) -> int:
     return 2 * prod(outputs[0][0]) * inputs[0].shape[-1]
 
 

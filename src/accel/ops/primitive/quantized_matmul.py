@@ -186,7 +186,7 @@ QUANTIZED_MATMUL = registry.register(
         samples=_samples,
         dtypes=TAKEN,
         namespace="internal",
-        flops=lambda inputs, outputs: 2 * inputs[0].size * outputs[0][0][1],
+        flops=lambda inputs, outputs, params: 2 * inputs[0].size * outputs[0][0][1],
     )
 )
 

@@ -335,7 +335,7 @@ SUM, PROD, MAX, MIN, ANY, ALL, ARGMAX, ARGMIN = (
             bits=lambda dtype, numerics, rounds=rounds: "bits" if rounds and dtype.kind == "f" else "exact",
             samples=partial(_samples, function.__name__),
             dtypes=dtypes,
-            flops=lambda inputs, outputs: inputs[0].size,
+            flops=lambda inputs, outputs, params: inputs[0].size,
         )
     )
     for function, rounds, dtypes in (

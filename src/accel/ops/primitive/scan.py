@@ -291,7 +291,7 @@ CUMULATIVE_SUM, CUMULATIVE_PROD, CUMULATIVE_MAX, CUMULATIVE_MIN, LOGCUMSUMEXP = 
             samples=partial(_samples, function.__name__),
             dtypes=FLOATS if function is logcumsumexp else tuple(TABLE.values()),
             keeps_order=True,
-            flops=lambda inputs, outputs: inputs[0].size,
+            flops=lambda inputs, outputs, params: inputs[0].size,
         )
     )
     for function in (cumulative_sum, cumulative_prod, cumulative_max, cumulative_min, logcumsumexp)

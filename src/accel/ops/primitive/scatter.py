@@ -303,7 +303,7 @@ PUT_ALONG_AXIS, INDEX_ADD, SCATTER = (
             dtypes=tuple(d for d in TABLE.values() if d.kind != "b" or function is not index_add),
             arguments=arguments,
             namespace=namespace,
-            flops=(lambda inputs, outputs: inputs[1].size) if function is index_add else None,
+            flops=(lambda inputs, outputs, params: inputs[1].size) if function is index_add else None,
         )
     )
     for function, summary, canonical_form, reference, bound, bits, arguments, namespace in (
