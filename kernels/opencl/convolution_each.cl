@@ -60,7 +60,7 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void convolve(__global O
   const INDEX places = min(t.width, g.places[2] - first_place), rows = min(t.band, g.places[1] - first_row);
   const INDEX phases = g.stride[2], line_length = phases * t.pitch;
   __global const T *from_x = x + x_at + entry * g.x[0] + group * g.x[1];
-  T lines[BUFFER];
+  T lines[BUFFER + VECTOR];
   // Element 0 of a copied line, and what places meet of it.
   const INDEX first_element = first_place * phases - g.low[2];
   const INDEX needed = (places - 1) * phases + (g.kernel_lengths[2] - 1) * g.dilation[2] + 1;
@@ -75,13 +75,17 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void convolve(__global O
       __global const T *its = from_x + i0 * g.x[3] + i1 * g.x[4] + first_element * g.x[5];
       T *line = lines + (k0 * t.rows + r) * line_length;
       if (phases == 1) {
-        for (INDEX e = 0; e < begin; ++e) line[e] = (T)0;
-        INDEX e = begin;
-        if (g.x[5] == 1) {
-          for (; e + VECTOR <= end; e += VECTOR) VSTORE(VLOAD(0, its + e), 0, line + e);
+        // Zeros by whole vectors, beyond what they are for: that is copied after them, as the next line is.
+        for (INDEX e = 0; e < begin; e += VECTOR) VSTORE((Vector)((T)0), 0, line + e);
+        for (INDEX e = end; e < needed; e += VECTOR) VSTORE((Vector)((T)0), 0, line + e);
+        if (g.x[5] == 1 && end - begin >= VECTOR) {
+          for (INDEX e = begin; e < end; e += VECTOR) {
+            const INDEX at = min(e, end - VECTOR);
+            VSTORE(VLOAD(0, its + at), 0, line + at);
+          }
+        } else {
+          for (INDEX e = begin; e < end; ++e) line[e] = its[e * g.x[5]];
         }
-        for (; e < end; ++e) line[e] = its[e * g.x[5]];
-        for (; e < needed; ++e) line[e] = (T)0;
       } else {
         for (INDEX phase = 0; phase < phases; ++phase) {
           T *to_phase = line + phase * t.pitch;
@@ -118,8 +122,9 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void convolve(__global O
                        first_row * g.out[4] + first_place * g.out[5];
     const INDEX down = g.stride[1] * line_length;  // from what a row meets to what the next one does
     for (INDEX row = 0; row < rows; row += ROWS) {
-      for (INDEX from = 0; from < places; from += WIDTH) {
-        const INDEX end = min(from + WIDTH, places), end_row = min(row + ROWS, rows);
+      for (INDEX own = 0; own < places; own += WIDTH) {
+        const INDEX from = max((INDEX)0, min(own, places - WIDTH)), end = min(from + WIDTH, places);
+        const INDEX end_row = min(row + ROWS, rows);
         T sums[WIDTH];
         if (wild) {
           for (INDEX r = row; r < end_row; ++r) {
