@@ -31,10 +31,18 @@ class Cache(dict[K, V]):
 
     def keep(self, key: K, value: V) -> None:
         """Adds an entry. Where there are ``limit`` already they become the generation before, whose place they take."""
+        self._make_room()
+        self[key] = value
+
+    def keep_first(self, key: K, value: V) -> V:
+        """The entry that another thread has added meanwhile, where one has; else adds this one."""
+        self._make_room()
+        return self.setdefault(key, value)
+
+    def _make_room(self) -> None:
         if len(self) >= self.limit:
             self.older = dict(self)
             super().clear()
-        self[key] = value
 
     def clear(self) -> None:
         """Forgets everything."""

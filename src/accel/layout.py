@@ -82,7 +82,7 @@ def layout(dtype: DType, shape: Shape, strides: Shape | None, device: Device) ->
             found = layout(dtype, shape, row_major(shape), device)
         else:
             found = Layout(dtype, shape, strides, device)
-        INTERNED.keep(key, found)
+        found = INTERNED.keep_first(key, found)
     return found
 
 

@@ -176,3 +176,17 @@ def test_an_array_whose_layout_was_forgotten_is_given_to_a_fused_function():
     x = accel.asarray(np.ones(7, np.complex64))
     layout.INTERNED.clear()
     assert (np.asarray(fused(x)) == 2).all()
+
+
+def test_threads_that_make_one_layout_at_once_have_one_object(monkeypatch):
+    found, original = [], layout.Layout
+
+    def made(*arguments):
+        if len(found) == 0:  # what another thread does meanwhile
+            found.append(None)
+            found.append(layout.layout(*arguments))
+        return original(*arguments)
+
+    monkeypatch.setattr(layout, "Layout", made)
+    arguments = accel.float32, (3, 12345), (12345, 1), accel.device("cpu")
+    assert layout.layout(*arguments) is found[1] is layout.layout(*arguments)
