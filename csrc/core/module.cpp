@@ -101,7 +101,7 @@ py::object checked(PyTypeObject* type) { return take(reinterpret_cast<PyObject*>
 }  // namespace
 }  // namespace accel::core
 
-PYBIND11_MODULE(_core_of_main_interpreter, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_core_of_main_interpreter, m) {
   using namespace accel::core;
   if (!in_main_interpreter()) throw py::import_error(kRefusal);  // from 3.13 on PyInit runs in the main one first
   m.doc() = "The table of plans, buffers of host memory and their pool, and the entry of public functions.";

@@ -15,7 +15,7 @@
 
 namespace py = pybind11;
 
-PYBIND11_MODULE(_cpu, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_cpu, m) {
   using namespace accel;
   supported_isas();  // or no module
   m.doc() = "Native CPU kernels. Strides are in elements; pointers are integers; every call releases the GIL.";
