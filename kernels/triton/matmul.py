@@ -292,7 +292,7 @@ def folding(device: Any, accumulator: str, arguments: dict[str, Any]) -> tuple[S
 
 def _share(k: int, tiles: int) -> int:
     """Chunk length of a product whose order is not promised, for two program instances a multiprocessor."""
-    return -(-k * tiles // (2 * FILLED * KC)) * KC
+    return max(1, -(-k * tiles // (2 * FILLED * KC))) * KC
 
 
 _orders: dict[tuple[Any, Config], bool] = {}

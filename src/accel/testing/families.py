@@ -288,13 +288,13 @@ MATRIX = (0, 1, 2, 3, 5, 7, 8, 17, 33)
 DEPTH = (*MATRIX, 64, KC - 1, KC, KC + 1, 2 * KC + 3)
 
 PRODUCTS = (
-    *((9, k, 7) for k in (1, LANES - 1, KC - 1, KC, KC + 1, 2 * KC + 3, 4 * KC + 5)),
+    *((9, k, 7) for k in (0, 1, LANES - 1, KC - 1, KC, KC + 1, 2 * KC + 3, 4 * KC + 5)),
     *((m, 2 * KC + 3, n) for m, n in ((1, 1), (1, 67), (67, 1), (33, 65))),
     *((m, 9, n) for m, n in ((1, 300), (300, 1), (127, 129), (64, 63), (257, 65))),
     (HUGE, 1, 1),
 )
-"""(m, k, n): depths around the chunk; a row, a column and both with several chunks; more than a tile of results; more
-rows of tiles than 16 bits count."""
+"""(m, k, n): no depth, and depths around the chunk; a row, a column and both with several chunks; more than a tile of
+results; more rows of tiles than 16 bits count."""
 
 
 def matmul(dtype: DType) -> Samples:
