@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -330,3 +331,29 @@ def test_steps_that_no_window_takes(axes: int) -> None:
         unfold = FUNCTIONS["unfold"]
         assert accel.array_equal(unfold(x, 2, stride=FAR), unfold(x, 2))
         assert accel.array_equal(unfold(x, 1, dilation=FAR), unfold(x, 1))
+
+
+@pytest.mark.parametrize("name", sorted({*CALLS} - {"save", "savez", "savez_compressed", "from_dlpack"}))
+def test_odd_things_are_taken_or_refused(name: str) -> None:
+    """In the place of each argument, arrays as well: a result, or an error of accel's own.
+    from_dlpack has the standard's."""
+    odd = (
+        2,
+        -1.5,
+        1 << 62,
+        -(1 << 70),
+        float("nan"),
+        1j,
+        "x",
+        None,
+        object(),
+        (),
+        [1, 2],
+        np.array("x"),
+        np.float32(2),
+    )
+    for i in range(len(CALLS[name])):
+        for value in odd:
+            arguments = [*CALLS[name][:i], value, *CALLS[name][i + 1 :]]
+            with accel.config(device="cpu"), suppress(accel.AccelError, IndexError):
+                FUNCTIONS[name](*arguments)
