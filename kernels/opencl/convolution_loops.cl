@@ -30,6 +30,9 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global T *pa
   const size_t number = (size_t)group * get_num_groups(1) + panel;
   __global const T *from = weight + weight_at + group * g.weight[0];
   __global T *to = panels + panels_at + number * terms * ROWS;
+  const int there = (int)min((INDEX)ROWS, g.outputs - first);
+  INDEX rows[ROWS];  // those beyond the last output are it again
+  for (int r = 0; r < ROWS; ++r) rows[r] = min(first + r, g.outputs - 1) * g.weight[1];
   int its_wild = 0;
   for (INDEX term = start; term < end;) {
     const INDEX position = term / g.channels, c = term - position * g.channels;
@@ -37,11 +40,11 @@ __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void pack(__global T *pa
     const INDEX k0 = k01 / g.kernel_lengths[1], k1 = k01 % g.kernel_lengths[1];
     const INDEX at = k0 * g.weight[3] + k1 * g.weight[4] + k2 * g.weight[5];
     const INDEX run = min(g.channels - c, end - term);
-    for (int r = 0; r < ROWS; ++r) {
-      const bool there = first + r < g.outputs;
-      __global const T *its = from + at + min(first + r, g.outputs - 1) * g.weight[1] + c * g.weight[2];
-      for (INDEX i = 0; i < run; ++i) {
-        const T value = there ? its[i * g.weight[2]] : (T)0;
+    __global const T *its = from + at + c * g.weight[2];
+    for (INDEX i = 0; i < run; ++i, its += g.weight[2]) {
+#pragma unroll
+      for (int r = 0; r < ROWS; ++r) {
+        const T value = r < there ? its[rows[r]] : (T)0;
         its_wild |= !isfinite(value);
         to[(size_t)(term + i) * ROWS + r] = value;
       }
