@@ -136,9 +136,6 @@ Ref from_tensor(const Callable& self, PyObject* exchange, PyObject* source, PyOb
   return array_at(Ref(wrap(api.host_buffer, its.address, its.nbytes, source, false)), layout);
 }
 
-/// An attribute that is one of the interned names; null with an exception set.
-Ref attribute(PyObject* object, PyObject* name) { return Ref(PyObject_GetAttr(object, name)); }
-
 /// A fresh, contiguous array of the host.
 struct Fresh {
   PyObject* buffer;

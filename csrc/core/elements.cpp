@@ -18,8 +18,6 @@ namespace accel::core {
 
 namespace {
 
-Ref attribute(PyObject* object, PyObject* name) { return Ref(PyObject_GetAttr(object, name)); }
-
 /// A Python number: exactly a float, an integer that 64 bits with sign hold, or a bool.
 struct Number {
   bool is_float;

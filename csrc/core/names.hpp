@@ -5,6 +5,8 @@
 
 #include <Python.h>
 
+#include "objects.hpp"
+
 namespace accel::core {
 
 struct Names {
@@ -17,5 +19,8 @@ extern Names names;
 
 /// False with an exception set.
 bool make_names();
+
+/// An attribute by one of the names. Null with an exception set.
+inline Ref attribute(PyObject* object, PyObject* name) { return Ref(PyObject_GetAttr(object, name)); }
 
 }  // namespace accel::core

@@ -43,7 +43,8 @@ ARGUMENT_BYTES = 1024
 
 
 COSTS = {"const": 0, "arg": 0, "bitcast": 0, "div": 8, "sqrt": 40, "idiv": 20}
-"""Operations that a primitive of expressions counts for; others for one. Roots go through float64."""
+"""Operations that a primitive of expressions counts for; others for one. Where the device rounds no root of float32
+correctly, it is one of float64."""
 
 WIDE = ("float64", "int64", "uint64")
 

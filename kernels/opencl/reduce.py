@@ -300,11 +300,8 @@ def _prepare(call: Call) -> Prepared:
         if how.indexed:
             operands += [(places, 8), (places_read, 8)]
         sizes = [size_of if slot.kind == "scratch" else 1 for slot, size_of in operands]
-        its_slots, count = (
-            tuple(slot for slot, _ in operands),
-            level.count if _packed(level) else max(level.count, MIN_COUNT),
-        )
-        work = WORK_EACH * level.outputs * count
+        its_slots = tuple(slot for slot, _ in operands)
+        work = WORK_EACH * level.outputs * (level.count if _packed(level) else max(level.count, MIN_COUNT))
         launches.append(build.launch(device, kernel, its_slots, size, local, sizes, work))
         read, unit, places_read = write, how.itemsize, places
     return Prepared(tuple(launches), tuple(scratch))

@@ -142,6 +142,7 @@ def _discover() -> list[tuple[pyopencl.Device, pyopencl.Device | None]]:
 
 
 def _paired(found: list[pyopencl.Device]) -> list[tuple[pyopencl.Device, pyopencl.Device | None]]:
+    """Each device with the inline one of its platform, which stands alone where it has no other CPU to serve."""
     inline = {device.platform: device for device in found if opencl_query.is_inline(device)}
 
     def is_served(device: pyopencl.Device) -> bool:

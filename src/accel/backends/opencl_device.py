@@ -183,11 +183,8 @@ class OpenCLDevice(Device):
                     queue = self.served(lambda: cl.CommandQueue(context, self.cl_device))
                     self._pool = opencl_memory.pool_of(queue)  # first, as other threads look at the others
                     if self._runs_locally:
-                        self._local_queue = (
-                            cl.CommandQueue(context, self.cl_device, LOCAL_EXECUTION)
-                            if self._inline is None
-                            else cl.CommandQueue(context, self._inline)
-                        )
+                        properties = LOCAL_EXECUTION if self._inline is None else 0
+                        self._local_queue = cl.CommandQueue(context, self._inline or self.cl_device, properties)
                         self.commands.local = self._local_queue.int_ptr
                     self._context, self._queue = context, queue
                     self.commands.queue = queue.int_ptr
@@ -383,12 +380,11 @@ class OpenCLDevice(Device):
         queued, flags = commands.queued, cl.map_flags.WRITE if writes else cl.map_flags.READ
         place = (queue, buffer.int_ptr, flags, offset, nbytes)
         with self._maps:
-            code, address = commands.map(*place)
-            if code:
-                self._failed("clEnqueueMapBuffer", code, 1)
+            for attempt in (1, 2):
                 code, address = commands.map(*place)
-            if code:
-                self._failed("clEnqueueMapBuffer", code, 2)
+                if code == 0:
+                    break
+                self._failed("clEnqueueMapBuffer", code, attempt)
             self._maps.acquire()  # until the end of the map
         if queue == commands.queue:
             commands.finished = queued
