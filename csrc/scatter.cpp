@@ -256,10 +256,8 @@ struct Rows {
 };
 
 /// Tasks are parts of the sorted order; each has the cells whose first row is in it, and where there is a start, those
-/// before them that have no rows.
-///
-/// kAnywhere: rows have sources, and are found once, when they are asked for.
-template <class T, class Combine, bool kAnywhere>
+/// before them that have no rows. Rows that have sources are found once, when they are asked for.
+template <class T, class Combine>
 void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const ScatterOperands& operands, int threads,
                Interrupt& interrupt) {
   const Source<T> source(p, operands);
@@ -300,17 +298,17 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const S
   const int64_t ahead =
       nest.rank() == 1 && value_step == 1 && bytes >= 64 ? std::clamp<int64_t>(kAskedBytes / bytes, 1, kAskedRows) : 0;
   const int64_t asks = std::min(bytes, kAskedBytes);
-  const bool anywhere = kAnywhere && ahead > 0 && columns <= kWide;
+  const bool anywhere = operands.sources, once = anywhere && ahead > 0 && columns <= kWide;
   static_assert(kFound >= kLanes + kAskedRows);
   parallel_for((p.count + share - 1) / share, threads, interrupt, [&](int64_t task, Worker& worker) {
     const int64_t stop = std::min(p.count, (task + 1) * share);
     int64_t i = task * share, asked = i;
     // What was asked for, row i at i and at kFound + i modulo kFound: those of a cell follow each other somewhere.
-    const void* found[kAnywhere ? 2 * kFound : 1];
+    const void* found[2 * kFound];
     while (i > 0 && i < stop && cell_at(i) == cell_at(i - 1)) ++i;
     while (i < stop) {
       const int64_t first = i, cell = cell_at(i);
-      while (kAnywhere && i + 8 < p.count && cell_at(i + 8) == cell) i += 8;  // cells ascend
+      while (anywhere && i + 8 < p.count && cell_at(i + 8) == cell) i += 8;  // cells ascend
       while (++i < p.count && cell_at(i) == cell) {
       }
       if (start) {
@@ -321,7 +319,7 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const S
       if (!place(p, cell, at)) continue;
       int level = 0;
       for (; (i - first - 1) / size >= kBlock; ++level) size *= kBlock;
-      const bool known = anywhere && i - first <= kLanes;
+      const bool known = once && i - first <= kLanes;
       for (asked = std::max(asked, known ? first : i); asked < std::min(p.count, i + ahead); ++asked) {
         const T* const its = source.row(place_of(asked));
         const char* const row = reinterpret_cast<const char*>(its);
@@ -331,7 +329,7 @@ void fold_rows(const ScatterProblem& p, const Nest& nest, RowFold folds, const S
           for (int64_t k = 0; k < 4; ++k) __builtin_prefetch(row + line + k * kLine);
         }
         for (; line < asks; line += kLine) __builtin_prefetch(row + line);
-        if (kAnywhere) found[asked % kFound] = found[kFound + asked % kFound] = its ? its : kZeros<T>;
+        if (anywhere) found[asked % kFound] = found[kFound + asked % kFound] = its ? its : kZeros<T>;
       }
       if (known && i - first > 1) {
         T folded[kWide];
@@ -420,8 +418,7 @@ void Scatter::run(const ScatterProblem& problem, const ScatterOperands& operands
   };
   const auto folded = [&](auto type, auto combine) {
     using T = decltype(type);
-    const auto fold = operands.sources ? fold_rows<T, decltype(combine), true> : fold_rows<T, decltype(combine), false>;
-    fold(problem, nest, folds_, operands, threads, interrupt);
+    fold_rows<T, decltype(combine)>(problem, nest, folds_, operands, threads, interrupt);
   };
   const auto by_kind = [&](auto type) {
     using T = decltype(type);
