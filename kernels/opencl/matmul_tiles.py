@@ -59,11 +59,13 @@ DIRECT_TILES = {16: ((6, 4), (8, 2), (8, 1)), 8: ((6, 2), (4, 2), (4, 1)), 4: ((
 """(rows, vectors) of register tiles that read a as it lies, where it has more rows; by float32 elements of a SIMD
 register. Each row is a pointer, of which general registers hold few."""
 
-FEW = 16
-"""Rows of a up to which packing b costs more than it gains."""
+FEW, FEW_WIDE = 16, 128
+"""Rows of a up to which packing b costs more than it gains; the second where b is in rows and SIMD registers are of 512
+bits: a tile as wide as four of them takes whole lines of b as it lies."""
 
-SMALL = 1 << 17
-"""Bytes of a matrix b that stays in the caches however it is read; packing it costs a launch."""
+SMALL, SMALL_WIDE = 1 << 17, 1 << 21
+"""Bytes of a matrix b that stays in the caches however it is read, so that packing it costs more than it gains; the
+second where SIMD registers are of 512 bits."""
 
 TURNED = 2
 """Vectors of columns that are read along k at a time: more are more streams than the hardware fetches ahead."""
@@ -162,13 +164,15 @@ def panels_of(m: int, n: int, itemsize: int, vector: int) -> Panels:
 
 def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int) -> Panels | None:
     """The register tile of a product that reads its operands as they lie, or None where panels are packed: b in rows
-    without gaps, of few rows or small, or of few rows in columns. units: compute units of the device."""
+    without gaps, small or for few rows of a, or in columns for few. units: compute units of the device."""
     width = width_of(itemsize, vector)
-    small = its.b[-1] == 1 and its.k * its.n * operand.itemsize <= SMALL
-    columns = width if its.b[-1] == 1 else 1  # else those that are not there are read as the last one
-    if not lies_well(its, operand, columns) or (its.m > FEW and not small):
+    in_rows, wide = its.b[-1] == 1, vector > STRIPE_VECTOR and its.a[-1] == 1
+    small = in_rows and its.k * its.n * operand.itemsize <= (SMALL_WIDE if wide else SMALL)
+    few = FEW_WIDE if wide and in_rows else FEW
+    columns = width if in_rows else 1  # else those that are not there are read as the last one
+    if not lies_well(its, operand, columns) or (its.m > few and not small):
         return None
-    most = None if its.b[-1] == 1 else TURNED
+    most = None if in_rows else TURNED
     return direct_panels(its.m, its.n, width, vector, units, prod(its.batch), most)
 
 
