@@ -67,8 +67,9 @@ SMALL, SMALL_WIDE = 1 << 17, 1 << 21
 """Bytes of a matrix b that stays in the caches however it is read, so that packing it costs more than it gains; the
 second where SIMD registers are of 512 bits."""
 
-TURNED = 2
-"""Vectors of columns that are read along k at a time: more are more streams than the hardware fetches ahead."""
+TURNED, STREAMS = 2, 16
+"""Vectors of columns that are read along k at a time, and for one row of a, whose time is that of reading, columns:
+more are more streams than the hardware fetches ahead."""
 
 STRIPE_BYTES = 1 << 15
 """Bytes of a stripe's sums, which are to stay in the first caches."""
@@ -172,7 +173,8 @@ def direct(its: Problem, operand: DType, itemsize: int, vector: int, units: int)
     columns = width if in_rows else 1  # else those that are not there are read as the last one
     if not lies_well(its, operand, columns) or (its.m > few and not small):
         return None
-    most = None if in_rows else TURNED
+    turned = min(TURNED, max(1, STREAMS // width)) if its.m == 1 else TURNED
+    most = None if in_rows else turned
     return direct_panels(its.m, its.n, width, vector, units, prod(its.batch), most)
 
 
