@@ -531,9 +531,18 @@ def test_products_that_are_packed() -> None:
     assert tile(1, 2048, 2048, (2048, 1)) == matmul_tiles.Panels(1, 16, 16)
     assert tile(16, 2048, 2048, (2048, 1)) == matmul_tiles.Panels(6, 4, 16)
     assert tile(16, 2048, 2048, (1, 2048)) == matmul_tiles.Panels(8, 2, 16)  # no more streams than are fetched ahead
-    assert tile(17, 2048, 2048, (2048, 1)) is None
-    assert tile(500, 128, 256, (128, 1)) == matmul_tiles.Panels(6, 4, 16)  # 128 KiB
-    assert tile(500, 128, 257, (128, 1)) is None
+    assert tile(1, 2048, 2048, (1, 2048)) == matmul_tiles.Panels(1, 1, 16)
+    assert tile(1, 2048, 2048, (1, 2048), "float64") == matmul_tiles.Panels(1, 2, 8)
+    assert tile(1, 2048, 2048, (1, 2048), vector=8) == matmul_tiles.Panels(1, 2, 8)
+    assert tile(128, 2048, 2048, (2048, 1)) == matmul_tiles.Panels(6, 4, 16)
+    assert tile(129, 2048, 2048, (2048, 1)) is None
+    assert tile(17, 2048, 2048, (2048, 1), vector=8) is None
+    assert tile(500, 1024, 512, (1024, 1)) == matmul_tiles.Panels(6, 4, 16)  # 2 MiB
+    assert tile(500, 1024, 513, (1024, 1)) is None
+    assert tile(500, 128, 256, (128, 1), vector=8) == matmul_tiles.Panels(6, 2, 8)  # 128 KiB
+    assert tile(500, 128, 257, (128, 1), vector=8) is None
+    its = matmul_tiles.problem((17, 2048), 2048, [(1, 17), (2048, 1), (2048, 1)])
+    assert matmul_tiles.direct(its, TABLE["float32"], 4, 16, 2) is None  # a's rows, gathered, for each tile anew
     assert tile(16, 64, 64, (1, 64)) is not None
     assert tile(17, 64, 64, (1, 64)) is None  # turned round once, not for each tile of rows
     assert tile(1, 64, 64, (128, 2)) is None
