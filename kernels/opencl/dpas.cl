@@ -8,10 +8,16 @@
 //   GROUP_A, GROUP_B    sub-groups of a work-group, along the rows and along the columns
 //   DEPTH               tiles along k after which totals are added up, which bounds their error; 0: never, of integers
 //   MULTIPLY            the built-in; LEFT, RIGHT, TOTAL: its types, vectors of 8
-//   READ_LEFT(p), READ_RIGHT(p)   a tile's part of a lane, by one block read of the sub-group
+//   TOGETHER            tiles along k that are read and multiplied before the next: 1, or 2. MULTIPLE: of which a panel
+//                       has a multiple, which TOGETHER divides
+//   A_TYPE, B_TYPE      of what a and b point to: uint, a panel's words; IN, elements of a matrix
+//   A_FIRST, B_FIRST    where along k the sub-group begins: PANEL(…), or 0 in a matrix
+//   A_STEP, B_STEP      what follows TOGETHER tiles of a, and one of b, along k
+//   READ_LEFT(to, i)    a lane's part of TOGETHER tiles of a, of its i-th row of tiles; READ_RIGHT(to, j): of one of b
 //   PACK                1: `pack`, for which WIDTH, TILES, OF_A and PART are defined; 0: `multiply`
 //
-// `pack` turns an operand into panels of whole tiles, zero past the edges, so that `multiply` reads nothing else:
+// `pack` turns an operand into panels of whole tiles, zero past the edges, of which `multiply` reads each by one block
+// read of neighbouring words:
 //
 //       tile of a: ROWS x 8 words            tile of b: 8 words x SUB_GROUP
 //     +---------------------------+        +---------------------------+
@@ -22,6 +28,11 @@
 //
 // Lane l has word l of each row of a (of 16 lanes the l-th half of a word), and column l of b and of the totals, whose
 // element r is row r.
+//
+// Where the device has cl_intel_subgroup_2d_block_io, `multiply` reads a matrix as it lies by READ_BLOCK, one block read
+// of two axes, which is zero past the edges: a's rows; b's rows, of which the read makes words of neighbouring steps of
+// k (transform); b's columns where these lie along k, whose words it transposes. Or, where the matrix begins at an
+// address that such reads cannot have, element by element (GATHER_LEFT, GATHER_RIGHT).
 
 #define ROWS 8
 
@@ -61,12 +72,47 @@ __attribute__((reqd_work_group_size(TILE_WORDS, 1, 1))) __kernel void pack(__glo
 #define ITEMS (SUB_GROUP * GROUP_A * GROUP_B)
 #define SLOTS (ROWS * TILES_A * TILES_B)
 
-// g.a and g.b hold, per batch axis, how many packed matrices one step skips. Totals wait in local memory, each in a slot
-// of its own work-item: so no barrier is needed, and a sub-group past the edges has nothing to do.
+#define PANEL(x, words) \
+  (UINDEX) x##_at + (UINDEX)((batch_offset(batch, g.batch, g.x) * panels_##x + panel_##x) * depth) * (words)
+
+// read: the built-in. x: a or b. width, height: elements of a row of memory, and rows. pitch: elements from one row to
+// the next. type: of `to`.
+#define READ_BLOCK(read, x, width, height, pitch, column, row, type, to)                             \
+  read((__global void *)x##_matrix, (int)(width) * (int)sizeof(IN), (int)(height),                   \
+       (int)(pitch) * (int)sizeof(IN), (int2)((int)(column), (int)(row)), (__private type *)(to))
+
+// Neighbouring steps of k of a row of a, or of a column of b, as far as there are any before `end`.
+static inline uint gather(__global const IN *from, INDEX stride, INDEX first, INDEX end, int count) {
+  uint made = 0;
+#pragma unroll
+  for (int s = 0; s < count; ++s) {
+    if (first + s < end) made |= (uint)(PART)from[(first + s) * stride] << (s * 256 / STEPS);
+  }
+  return made;
+}
+
+#define GATHER_LEFT(to, i)                                                                                        \
+  _Pragma("unroll") for (int s = 0; s < TOGETHER; ++s) {                                                          \
+    _Pragma("unroll") for (int r = 0; r < ROWS; ++r) {                                                            \
+      const INDEX row = first_row + (i) * ROWS + r;                                                               \
+      (to)[s][r] = gather(a_matrix + row * g.a[BATCH], g.a[BATCH + 1], (INDEX)a + s * STEPS + lane * (STEPS / 16), \
+                          row < g.m ? g.k : 0, STEPS / 16);                                                       \
+    }                                                                                                             \
+  }
+#define GATHER_RIGHT(to, j)                                                                                       \
+  _Pragma("unroll") for (int w = 0; w < 8; ++w) {                                                                 \
+    const INDEX column = first_column + (j) * SUB_GROUP + lane;                                                   \
+    (*(to))[w] = gather(b_matrix + column * g.b[BATCH + 1], g.b[BATCH], (INDEX)b + w * (STEPS / 8),               \
+                        column < g.n ? g.k : 0, STEPS / 8);                                                       \
+  }
+
+// g.a and g.b hold, per batch axis, how many packed matrices one step skips, or the strides of a matrix that is read as
+// it lies. Totals wait in local memory, each in a slot of its own work-item: so no barrier is needed, and a sub-group past
+// the edges has nothing to do.
 __attribute__((intel_reqd_sub_group_size(SUB_GROUP)))
 __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void
-multiply(__global OUT *out, const long at, __global const uint *a_panels, const long a_at,
-         __global const uint *b_panels, const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
+multiply(__global OUT *out, const long at, __global const A_TYPE *a_data, const long a_at,
+         __global const B_TYPE *b_data, const long b_at EXTRAS(EXTRA_ARGUMENT), const Geometry g) {
   __local ACC totals[SLOTS][ITEMS];
   const int sub_group = (int)get_sub_group_id(), lane = (int)get_sub_group_local_id();
   const int item = sub_group * SUB_GROUP + lane;
@@ -76,11 +122,11 @@ multiply(__global OUT *out, const long at, __global const uint *a_panels, const 
   const INDEX panel_b = (INDEX)get_group_id(0) * GROUP_B + sub_group % GROUP_B;
   if (panel_a >= panels_a || panel_b >= panels_b) return;
   const UINDEX batch = (UINDEX)get_group_id(2);
-  const INDEX depth = (g.k + STEPS - 1) / STEPS;
-  UINDEX a = (UINDEX)a_at + (UINDEX)((batch_offset(batch, g.batch, g.a) * panels_a + panel_a) * depth) * (TILES_A * 64);
-  UINDEX b = (UINDEX)b_at +
-             (UINDEX)((batch_offset(batch, g.batch, g.b) * panels_b + panel_b) * depth) * (TILES_B * 8 * SUB_GROUP);
-  const INDEX first_row = panel_a * (TILES_A * ROWS), first_column = panel_b * (TILES_B * SUB_GROUP) + lane;
+  const INDEX depth = (g.k + STEPS * MULTIPLE - 1) / (STEPS * MULTIPLE) * MULTIPLE;
+  __global const A_TYPE *a_matrix = a_data + a_at + batch_offset(batch, g.batch, g.a);
+  __global const B_TYPE *b_matrix = b_data + b_at + batch_offset(batch, g.batch, g.b);
+  UINDEX a = A_FIRST, b = B_FIRST;
+  const INDEX first_row = panel_a * (TILES_A * ROWS), first_column = panel_b * (TILES_B * SUB_GROUP);
   const int rows = (int)min((INDEX)(TILES_A * ROWS), g.m - first_row);
   __local ACC *total = &totals[0][item];
   for (int slot = 0; slot < rows * TILES_B; ++slot) total[slot * ITEMS] = (ACC)0;
@@ -92,18 +138,25 @@ multiply(__global OUT *out, const long at, __global const uint *a_panels, const 
       for (int j = 0; j < TILES_B; ++j) chunk[i][j] = (TOTAL)(0);
     }
     const INDEX end = DEPTH ? min(depth, start + (INDEX)DEPTH) : depth;
-    for (INDEX step = start; step < end; ++step) {
-      RIGHT right[TILES_B];
+    for (INDEX step = start; step < end; step += TOGETHER) {
+      RIGHT right[TOGETHER][TILES_B];
 #pragma unroll
-      for (int j = 0; j < TILES_B; ++j) right[j] = READ_RIGHT(b_panels + b + j * (8 * SUB_GROUP));
+      for (int s = 0; s < TOGETHER; ++s) {
+#pragma unroll
+        for (int j = 0; j < TILES_B; ++j) READ_RIGHT(&right[s][j], j);
+        b += B_STEP;
+      }
 #pragma unroll
       for (int i = 0; i < TILES_A; ++i) {
-        const LEFT left = READ_LEFT(a_panels + a + i * 64);
+        LEFT left[TOGETHER];
+        READ_LEFT(left, i);
 #pragma unroll
-        for (int j = 0; j < TILES_B; ++j) chunk[i][j] = MULTIPLY(left, right[j], chunk[i][j]);
+        for (int s = 0; s < TOGETHER; ++s) {
+#pragma unroll
+          for (int j = 0; j < TILES_B; ++j) chunk[i][j] = MULTIPLY(left[s], right[s][j], chunk[i][j]);
+        }
       }
-      a += TILES_A * 64;
-      b += TILES_B * 8 * SUB_GROUP;
+      a += A_STEP;
     }
 #pragma unroll
     for (int i = 0; i < TILES_A; ++i) {
@@ -122,7 +175,7 @@ multiply(__global OUT *out, const long at, __global const uint *a_panels, const 
     const INDEX row = first_row + r;
 #pragma unroll
     for (int j = 0; j < TILES_B; ++j) {
-      const INDEX column = first_column + j * SUB_GROUP;
+      const INDEX column = first_column + j * SUB_GROUP + lane;
       if (column < g.n) {
         to[row * g.out[BATCH] + OUT_COLUMN] = EPILOGUE(total[(r * TILES_B + j) * ITEMS], EXTRAS(EXTRA_VALUE));
       }

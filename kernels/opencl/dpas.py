@@ -1,6 +1,9 @@
 """Matrix products on the matrix units of Intel's GPUs, whose instruction is dpas: 8-bit integers, which are exact, in
 every mode; 16-bit floats where the mode leaves the order of their additions open.
 
+Operands are packed into panels at each call, but for matrices that the device reads as they lie, by block reads of two
+axes (cl_intel_subgroup_2d_block_io).
+
 The built-ins of cl_intel_subgroup_matrix_multiply_accumulate are declared here, as compilers have them without always
 declaring them (Debian 12's). No Intel GPU has run this: the tests read what ocloc compiles, and run the kernels on a
 CPU device with the built-ins written out in OpenCL C. The extension's text says nothing of rounding or of subnormal
@@ -9,10 +12,14 @@ operands: on a GPU `accel conform` shows whether the bound holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
 
-from accel.backends.base import Call, Kernel, Prepared, Slot, slots
+from accel._core import FloatEnvironment
+from accel.array import Array
+from accel.backends.base import Call, Kernel, Launch, Prepared, Slot, slots
 from accel.dtypes import DType
 from accel.layout import Shape
 from accel.numerics import KC
@@ -27,6 +34,16 @@ ROWS = 8
 
 GROUP = (2, 4)
 """Sub-groups of a work-group, along the rows and along the columns: they share what they read by the cache."""
+
+PACKED, ROWS_OF_A, ROWS_OF_B, COLUMNS_OF_B, ELEMENTS = "packed", "rows", "transform", "transpose", "elements"
+"""Where tiles of an operand come from: panels; a matrix in memory, by block reads of its rows, which are a's, b's, or
+b's columns; or a matrix, element by element."""
+
+LINE = 64
+"""Bytes: a matrix that is read by block reads begins at a multiple of it, and has rows of no fewer."""
+
+LONGEST = 1 << 24
+"""Bytes of a row, bytes from row to row, and rows, at most: what a block read has fields for."""
 
 LARGE_REGISTERS = "-cl-intel-256-GRF-per-thread"
 """Twice the registers for half the threads."""
@@ -94,6 +111,52 @@ def panels(its: matmul_tiles.Problem, lanes: int, tiles: Tiles) -> tuple[Panels,
     )
 
 
+def lies(its: matmul_tiles.Problem, operand: DType) -> tuple[str, str]:
+    """How block reads could bring a's and b's tiles from where they lie, if these begin at multiples of LINE; PACKED
+    where they could not."""
+    a, b, size = its.a, its.b, operand.itemsize
+    left = ROWS_OF_A if a[-1] == 1 and _is_readable(its.m, its.k, a[-2], a[:-2], size) else PACKED
+    right = PACKED
+    if b[-1] == 1 and _is_readable(its.k, its.n, b[-2], b[:-2], size):
+        right = ROWS_OF_B
+    elif b[-2] == 1 and _is_readable(its.n, its.k, b[-1], b[:-2], size):
+        right = COLUMNS_OF_B
+    return left, right
+
+
+def _is_readable(rows: int, columns: int, pitch: int, batch: Shape, size: int) -> bool:
+    """What the extension demands of a matrix in memory but for where it begins; the end of a row at a multiple of 4
+    bytes, and of its beginning one of 16. batch: strides, which keep each matrix where the first one begins."""
+    width, step = columns * size, pitch * size
+    fits = LINE <= width <= step <= LONGEST and 0 < rows <= LONGEST
+    return fits and width % 4 == 0 and step % 16 == 0 and all(s * size % LINE == 0 for s in batch)
+
+
+def block_read(form: str, operand: DType) -> str:
+    """The built-in that reads: two neighbouring tiles of a along k, or a tile of b."""
+    bits, steps = 8 * operand.itemsize, steps_of(operand)
+    shape = {
+        ROWS_OF_A: f"{bits}b_{ROWS}r{steps}x2c",
+        ROWS_OF_B: f"transform_{bits}b_{steps}r16x1c",
+        COLUMNS_OF_B: "transpose_32b_16r8x1c",  # of words, which are neighbouring steps of k
+    }
+    return f"intel_sub_group_2d_block_read_{shape[form]}"
+
+
+def block_read_declaration(form: str, operand: DType) -> str:
+    """The prototype of a block read, as the extension has it."""
+    element = "ushort" if form == ROWS_OF_A else "uint"
+    return (
+        f"void __attribute__((overloadable)) {block_read(form, operand)}(__global void *base, int width, int height, "
+        f"int pitch, int2 coord, __private {element} *to);\n"
+    )
+
+
+def together(left: str) -> int:
+    """Tiles along k that are read at once: two by a block read of a's rows, which is of whole lines then."""
+    return 2 if left == ROWS_OF_A else 1
+
+
 def builtin(operand: DType) -> str:
     """The name of the built-in."""
     return f"intel_sub_group_{SHORT[operand.name]}_{SHORT[operand.name]}_matrix_mad_k{steps_of(operand)}"
@@ -125,7 +188,7 @@ def pack_source(how: matmul.Arithmetic, its: Panels, wide: dict[str, str], corre
         "DPAS": 1,
         "PACK": 1,
         "STEPS": steps_of(how.operand),
-        "PART": "ushort" if how.operand.itemsize == 2 else "uchar",
+        "PART": _part(how.operand),
         "WIDTH": its.width,
         "TILES": its.tiles,
         "OF_A": int(its.left),
@@ -134,13 +197,19 @@ def pack_source(how: matmul.Arithmetic, its: Panels, wide: dict[str, str], corre
 
 
 def source(
-    how: matmul.Arithmetic, its: matmul_tiles.Problem, tiles: Tiles, lanes: int, wide: dict[str, str], rounded: bool
+    how: matmul.Arithmetic,
+    its: matmul_tiles.Problem,
+    tiles: Tiles,
+    lanes: int,
+    wide: dict[str, str],
+    rounded: bool,
+    forms: tuple[str, str] = (PACKED, PACKED),
+    multiple: int = 1,
 ) -> str:
-    """OpenCL C of `multiply`. rounded: see `build.assemble`."""
+    """OpenCL C of `multiply`. rounded: see `build.assemble`. forms: where tiles of a and b come from. multiple: of
+    tiles along k, that there are."""
     left, right, total = types(how.operand, lanes)
-    read = "intel_sub_group_block_read8(p)"
-    if lanes == 16:
-        read = "intel_sub_group_block_read_us8((__global const ushort *)(p))"
+    steps, at_once = steps_of(how.operand), together(forms[0])
     defined = {
         **wide,
         **how.definitions,
@@ -149,20 +218,60 @@ def source(
         "DPAS": 1,
         "PACK": 0,
         "SUB_GROUP": lanes,
-        "DEPTH": KC // steps_of(how.operand) if how.operand.kind == "f" else 0,
-        "STEPS": steps_of(how.operand),
+        "DEPTH": KC // steps if how.operand.kind == "f" else 0,
+        "STEPS": steps,
+        "PART": _part(how.operand),
         "TILES_A": tiles.a,
         "TILES_B": tiles.b,
+        "TOGETHER": at_once,
+        "MULTIPLE": multiple,
         "GROUP_A": GROUP[0],
         "GROUP_B": GROUP[1],
         "LEFT": left,
         "RIGHT": right,
         "TOTAL": total,
-        "READ_LEFT(p)": f"as_{left}({read})",
-        "READ_RIGHT(p)": f"as_{right}(intel_sub_group_block_read8(p))",
+        **_reads_of_a(forms[0], how.operand, left, lanes, steps * at_once),
+        **_reads_of_b(forms[1], how.operand, right, steps),
         "MULTIPLY": builtin(how.operand),
     }
-    return _source(how, defined, declaration(how.operand, lanes), rounded)
+    declared = "".join(block_read_declaration(form, how.operand) for form in forms if form not in (PACKED, ELEMENTS))
+    return _source(how, defined, declaration(how.operand, lanes) + declared, rounded)
+
+
+def _part(operand: DType) -> str:
+    return "ushort" if operand.itemsize == 2 else "uchar"
+
+
+def _reads_of_a(form: str, operand: DType, left: str, lanes: int, steps: int) -> dict[str, object]:
+    """steps: of k, that are read at once."""
+    if form == PACKED:
+        at = "a_data + a + (i) * 64"
+        read = f"intel_sub_group_block_read8({at})"
+        if lanes == 16:
+            read = f"intel_sub_group_block_read_us8((__global const ushort *)({at}))"
+        where: dict[str, object] = {"A_TYPE": "uint", "A_FIRST": "PANEL(a, TILES_A * 64)", "A_STEP": "(TILES_A * 64)"}
+        return {**where, "READ_LEFT(to, i)": f"(to)[0] = as_{left}({read})"}
+    where = {"A_TYPE": "IN", "A_FIRST": 0, "A_STEP": steps}
+    if form == ELEMENTS:
+        return {**where, "READ_LEFT(to, i)": "GATHER_LEFT(to, i)"}
+    read = block_read(form, operand)
+    place = "g.k, g.m, g.a[BATCH], a, first_row + (i) * ROWS, ushort, to"
+    return {**where, "READ_LEFT(to, i)": f"READ_BLOCK({read}, a, {place})"}
+
+
+def _reads_of_b(form: str, operand: DType, right: str, steps: int) -> dict[str, object]:
+    """steps: of k, that are read at once."""
+    if form == PACKED:
+        words = "TILES_B * 8 * SUB_GROUP"
+        where: dict[str, object] = {"B_TYPE": "uint", "B_FIRST": f"PANEL(b, {words})", "B_STEP": f"({words})"}
+        read = "intel_sub_group_block_read8(b_data + b + (j) * (8 * SUB_GROUP))"
+        return {**where, "READ_RIGHT(to, j)": f"*(to) = as_{right}({read})"}
+    where = {"B_TYPE": "IN", "B_FIRST": 0, "B_STEP": 8 if form == COLUMNS_OF_B else steps}
+    if form == ELEMENTS:
+        return {**where, "READ_RIGHT(to, j)": "GATHER_RIGHT(to, j)"}
+    first = "first_column + (j) * SUB_GROUP"
+    place = f"g.n, g.k, g.b[BATCH], {first}, b" if form == ROWS_OF_B else f"g.k, g.n, g.b[BATCH + 1], b, {first}"
+    return {**where, "READ_RIGHT(to, j)": f"READ_BLOCK({block_read(form, operand)}, b, {place}, uint, to)"}
 
 
 def _source(how: matmul.Arithmetic, defined: dict[str, object], declared: str, rounded: bool) -> str:
@@ -212,29 +321,58 @@ def _prepare(call: Call) -> Prepared:
     assert lanes is not None  # _supports refuses otherwise
     tiles = _tiles(call, its, lanes)
     assert tiles is not None
-    packed = panels(its, lanes, tiles)
-    depth = -(-its.k // steps_of(how.operand))
-    wide = build.index_types(*its.reach, sum(p.words(depth) for p in packed))
+    forms = lies(its, how.operand) if device.reads_blocks else (PACKED, PACKED)
+    multiple, both = together(forms[0]), panels(its, lanes, tiles)
+    depth = -(-its.k // (steps_of(how.operand) * multiple)) * multiple
+    packed = {i: p for i, p in enumerate(both) if forms[i] == PACKED}
+    wide = build.index_types(*its.reach, sum(p.words(depth) for p in packed.values()))
     launches = []
-    for i, p in enumerate(packed):
+    a, b, *extras, out = slots(call)
+    operands, units, strides = [out, a, b, *extras], [1] * (3 + len(extras)), [its.a, its.b]
+    for number, (i, p) in enumerate(packed.items()):
+        operands[1 + i], units[1 + i], strides[i] = Slot("scratch", number), 4, (*p.skip, 0, 0)
         if its.k:
             kernel = device.kernel(NAME, pack_source(how, p, wide, rounded), "pack")
             fields = build.pack(wide, *p.lengths, *p.steps, *p.strides[-2:], p.length, its.k)
             build.set_numbers(device, kernel, 4, fields)
             items = p.width * ROWS
             size = (depth * p.tiles * items, p.count, prod(p.lengths))
-            ends = (Slot("scratch", i), Slot("input", i))
+            ends = (operands[1 + i], Slot("input", i))
             launches.append(build.launch(device, kernel, ends, size, (items, 1, 1), (4, 1)))
-    kernel = device.kernel(NAME, source(how, its, tiles, lanes, wide, rounded), "multiply", tiles.options)
-    skips = ((*p.skip, 0, 0) for p in packed)
-    build.set_numbers(device, kernel, 2 * (3 + len(its.extras)), build.pack(wide, *matmul.geometry_fields(its, *skips)))
-    items = lanes * prod(GROUP)
-    size = (-(-packed[1].count // GROUP[1]) * items, -(-packed[0].count // GROUP[0]), prod(its.batch))
-    _, _, *extras, out = slots(call)
-    operands = (out, Slot("scratch", 0), Slot("scratch", 1), *extras)
-    units = (1, 4, 4, *(1 for _ in extras))
-    launches.append(build.launch(device, kernel, operands, size, (items, 1, 1), units))
-    return Prepared(tuple(launches), tuple(4 * p.words(depth) for p in packed))
+
+    def multiply(forms: tuple[str, str]) -> Launch:
+        text = source(how, its, tiles, lanes, wide, rounded, forms, multiple)
+        kernel = device.kernel(NAME, text, "multiply", tiles.options)
+        fields = build.pack(wide, *matmul.geometry_fields(its, *strides))
+        build.set_numbers(device, kernel, 2 * len(operands), fields)
+        items = lanes * prod(GROUP)
+        size = (-(-both[1].count // GROUP[1]) * items, -(-both[0].count // GROUP[0]), prod(its.batch))
+        return build.launch(device, kernel, tuple(operands), size, (items, 1, 1), units)
+
+    launch = multiply(forms)
+    if len(packed) < 2:
+        anywhere = tuple(PACKED if i in packed else ELEMENTS for i in range(2))
+        read = [1 + i for i in range(2) if i not in packed]
+        launch = _where_it_begins(call, launch, read, lambda: multiply(anywhere))
+    return Prepared((*launches, launch), tuple(4 * p.words(depth) for p in packed.values()))
+
+
+def _where_it_begins(call: Call, launch: Launch, read: Sequence[int], anywhere: Callable[[], Launch]) -> Launch:
+    """A launch that is the given one where all operands that it reads by block reads begin at multiples of LINE, and
+    else the other, which is compiled when it is first needed. A layout does not say where its array begins; buffers
+    begin at multiples of more, if not made of the host's memory (see `Device.place`)."""
+    device, size = build.device_of(call), call.inputs[0].dtype.itemsize
+    other = cache(anywhere)
+
+    def run(arrays: Sequence[Array]) -> None:
+        if all((device.place(x.buffer)[1] + x.offset * size) % LINE == 0 for x in map(arrays.__getitem__, read)):
+            launch.run(arrays)
+            return
+        with FloatEnvironment():  # a compiler may leave another one
+            found = other()
+        found.run(arrays)
+
+    return replace(launch, run=run)
 
 
 KERNELS = (Kernel("matmul", "opencl.dpas", "opencl/dpas.cl", _supports, _prepare),)

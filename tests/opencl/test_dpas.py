@@ -8,42 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dpas_built_ins import written_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accel
 from accel.backends import opencl_query
-from accel.dtypes import TABLE, DType
+from accel.dtypes import TABLE
 from accel.kernels.opencl import dpas
 from accel.ops import canonical
 from accel.testing.compare import differing, place
 
 CHOOSE = dpas.choose
 TILES = (dpas.Tiles(4, 4), dpas.Tiles(2, 2))
-
-
-def written_out(operand: DType, lanes: int, turned: int = 0) -> str:
-    """The built-in as the extension's text has it, adding in ascending order of k. turned: lanes whose words of a
-    change places (a fault)."""
-    left, right, total = dpas.types(operand, lanes)
-    word = f"(uint)intel_sub_group_shuffle((int)a[r], w ^ {turned})"
-    if lanes == 16:
-        half = f"(uint)intel_sub_group_shuffle((int)a[r], (2 * w + {{}}) ^ {turned})"
-        word = f"({half.format(0)} & 0xffffu) | ({half.format(1)} << 16)"
-    bits = 8 * operand.itemsize
-    return f"""
-    __attribute__((noinline)) {total} {dpas.builtin(operand)}({left} a, {right} b, {total} c) {{
-      for (int r = 0; r < 8; ++r) {{
-        for (int w = 0; w < 8; ++w) {{
-          const uint row = {word}, column = (uint)b[w];
-          for (int s = 0; s < {32 // bits}; ++s) {{
-            c[r] = MULTIPLY_ADD(load((IN)(row >> (s * {bits}))), load((IN)(column >> (s * {bits}))), (ACC)c[r]);
-          }}
-        }}
-      }}
-      return c;
-    }}
-    """
 
 
 @pytest.fixture(scope="module", params=[8, 16], ids=["dg2", "pvc"])

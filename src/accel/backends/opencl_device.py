@@ -53,7 +53,8 @@ class OpenCLDevice(Device):
 
     geometry: what a work-item is to the kernels: ``lanes`` (of a GPU's SIMD unit: work-groups share local memory) or
     ``loops`` (a CPU's thread: no barriers). matrix_lanes: work-items of a sub-group that multiplies by matrix units,
-    or None. Tests set both before the first use, to run a GPU's kernels on a CPU device. inline: a device of the same
+    or None. reads_blocks: whether that reads blocks of two axes. Tests set these before the first use, to run a GPU's
+    kernels on a CPU device. inline: a device of the same
     platform and memory that runs kernels in the thread that enqueues them. commands: what its launches share.
     """
 
@@ -88,6 +89,7 @@ class OpenCLDevice(Device):
         self._shares_host_memory = opencl_query.shares_host_memory(device)
         self._sub_groups = opencl_query.sub_group_sizes(device)
         self.matrix_lanes = opencl_query.matrix_lanes(device.extensions.split(), self._sub_groups)
+        self.reads_blocks = opencl_query.reads_blocks(device.extensions.split(), self.matrix_lanes)
         self._queue = queue
         self._inline = inline
         self._runs_locally = queue is None and opencl_query.runs_locally(device, inline)

@@ -16,7 +16,8 @@ KINDS = ("gpu", "accelerator", "cpu")
 """The order of devices."""
 
 NOTED = ("cl_khr_fp64", "cl_khr_fp16", "cl_khr_subgroups", "cl_intel_subgroups", "cl_intel_required_subgroup_size",
-         "cl_intel_subgroup_matrix_multiply_accumulate", "cl_khr_integer_dot_product", "cl_intel_bfloat16")  # fmt: skip
+         "cl_intel_subgroup_matrix_multiply_accumulate", "cl_intel_subgroup_2d_block_io",
+         "cl_khr_integer_dot_product", "cl_intel_bfloat16")  # fmt: skip
 """Extensions that reports name where a device has them."""
 
 POCL = "Portable Computing Language"
@@ -176,3 +177,8 @@ def matrix_lanes(extensions: Iterable[str], sub_groups: Sequence[int]) -> int | 
     extension asks, where these are 8 or 16, for which it has built-ins. None where there are none."""
     fewest = min(sub_groups, default=0)
     return fewest if fewest in (8, 16) and MATRIX.issubset(extensions) else None
+
+
+def reads_blocks(extensions: Iterable[str], lanes: int | None) -> bool:
+    """Whether sub-groups of so many work-items, those of `matrix_lanes`, can read blocks of two axes: of 16 alone."""
+    return lanes == 16 and "cl_intel_subgroup_2d_block_io" in extensions
