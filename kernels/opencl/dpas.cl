@@ -8,12 +8,13 @@
 //   GROUP_A, GROUP_B    sub-groups of a work-group, along the rows and along the columns
 //   DEPTH               tiles along k after which totals are added up, which bounds their error; 0: never, of integers
 //   MULTIPLY            the built-in; LEFT, RIGHT, TOTAL: its types, vectors of 8
-//   TOGETHER            tiles along k that are read and multiplied before the next: 1, or 2. MULTIPLE: of which a panel
-//                       has a multiple, which TOGETHER divides
-//   A_TYPE, B_TYPE      of what a and b point to: uint, a panel's words; IN, elements of a matrix
-//   A_FIRST, B_FIRST    where along k the sub-group begins: PANEL(…), or 0 in a matrix
-//   A_STEP, B_STEP      what follows TOGETHER tiles of a, and one of b, along k
-//   READ_LEFT(to, i)    a lane's part of TOGETHER tiles of a, of its i-th row of tiles; READ_RIGHT(to, j): of one of b
+//   TOGETHER            tiles along k that are read and multiplied at once: 1, or 2
+//   MULTIPLE            that the number of tiles along k is a multiple of, by tiles of zeros behind the end: 1, or 2
+//   A_TYPE, B_TYPE      of what a and b point to: uint, words of panels; IN, elements of a matrix
+//   A_FIRST, B_FIRST    where along k the reads begin: PANEL(…), or 0 in a matrix
+//   A_STEP, B_STEP      how far along k the next TOGETHER tiles of a are, and the next tile of b
+//   READ_LEFT(to, i)    a lane's part of TOGETHER tiles of a, in the i-th row of tiles
+//   READ_RIGHT(to, j)   a lane's part of a tile of b, in the j-th column of tiles
 //   PACK                1: `pack`, for which WIDTH, TILES, OF_A and PART are defined; 0: `multiply`
 //
 // `pack` turns an operand into panels of whole tiles, zero past the edges, of which `multiply` reads each by one block
@@ -81,7 +82,7 @@ __attribute__((reqd_work_group_size(TILE_WORDS, 1, 1))) __kernel void pack(__glo
   read((__global void *)x##_matrix, (int)(width) * (int)sizeof(IN), (int)(height),                   \
        (int)(pitch) * (int)sizeof(IN), (int2)((int)(column), (int)(row)), (__private type *)(to))
 
-// Neighbouring steps of k of a row of a, or of a column of b, as far as there are any before `end`.
+// So many neighbouring steps of k of a row of a, or of a column of b, zero from `end` on.
 static inline uint gather(__global const IN *from, INDEX stride, INDEX first, INDEX end, int count) {
   uint made = 0;
 #pragma unroll
@@ -91,24 +92,22 @@ static inline uint gather(__global const IN *from, INDEX stride, INDEX first, IN
   return made;
 }
 
-#define GATHER_LEFT(to, i)                                                                                        \
-  _Pragma("unroll") for (int s = 0; s < TOGETHER; ++s) {                                                          \
-    _Pragma("unroll") for (int r = 0; r < ROWS; ++r) {                                                            \
-      const INDEX row = first_row + (i) * ROWS + r;                                                               \
-      (to)[s][r] = gather(a_matrix + row * g.a[BATCH], g.a[BATCH + 1], (INDEX)a + s * STEPS + lane * (STEPS / 16), \
-                          row < g.m ? g.k : 0, STEPS / 16);                                                       \
-    }                                                                                                             \
+#define GATHER_LEFT(to, i)                                                                                 \
+  _Pragma("unroll") for (int r = 0; r < ROWS; ++r) {                                                       \
+    const INDEX row = first_row + (i) * ROWS + r;                                                          \
+    (to)[0][r] = gather(a_matrix + row * g.a[BATCH], g.a[BATCH + 1], (INDEX)a + lane * (STEPS / 16),       \
+                        row < g.m ? g.k : 0, STEPS / 16);                                                  \
   }
-#define GATHER_RIGHT(to, j)                                                                                       \
-  _Pragma("unroll") for (int w = 0; w < 8; ++w) {                                                                 \
-    const INDEX column = first_column + (j) * SUB_GROUP + lane;                                                   \
-    (*(to))[w] = gather(b_matrix + column * g.b[BATCH + 1], g.b[BATCH], (INDEX)b + w * (STEPS / 8),               \
-                        column < g.n ? g.k : 0, STEPS / 8);                                                       \
+#define GATHER_RIGHT(to, j)                                                                                \
+  _Pragma("unroll") for (int w = 0; w < 8; ++w) {                                                          \
+    const INDEX column = first_column + (j) * SUB_GROUP + lane;                                            \
+    (*(to))[w] = gather(b_matrix + column * g.b[BATCH + 1], g.b[BATCH], (INDEX)b + w * (STEPS / 8),        \
+                        column < g.n ? g.k : 0, STEPS / 8);                                                \
   }
 
 // g.a and g.b hold, per batch axis, how many packed matrices one step skips, or the strides of a matrix that is read as
-// it lies. Totals wait in local memory, each in a slot of its own work-item: so no barrier is needed, and a sub-group past
-// the edges has nothing to do.
+// it lies. Totals wait in local memory, each in a slot of its own work-item: so no barrier is needed, and a sub-group
+// past the edges has nothing to do.
 __attribute__((intel_reqd_sub_group_size(SUB_GROUP)))
 __attribute__((reqd_work_group_size(ITEMS, 1, 1))) __kernel void
 multiply(__global OUT *out, const long at, __global const A_TYPE *a_data, const long a_at,

@@ -24,26 +24,14 @@ from accel.dtypes import DType
 from accel.layout import Shape
 from accel.numerics import KC
 
-from . import build, matmul, matmul_tiles
+from . import build, dpas_reads, matmul, matmul_tiles
+from .dpas_reads import LINE, PACKED, ROWS, steps_of
 
 SHORT = {"float16": "f16", "bfloat16": "bf16", "int8": "i8", "uint8": "u8"}
 """Operands of the built-ins, by their names in these."""
 
-ROWS = 8
-"""Rows of a tile of a: the most of the built-ins. So many words of 32 bits hold the steps of k of either tile."""
-
 GROUP = (2, 4)
 """Sub-groups of a work-group, along the rows and along the columns: they share what they read by the cache."""
-
-PACKED, ROWS_OF_A, ROWS_OF_B, COLUMNS_OF_B, ELEMENTS = "packed", "rows", "transform", "transpose", "elements"
-"""Where tiles of an operand come from: panels; a matrix in memory, by block reads of its rows, which are a's, b's, or
-b's columns; or a matrix, element by element."""
-
-LINE = 64
-"""Bytes: a matrix that is read by block reads begins at a multiple of it, and has rows of no fewer."""
-
-LONGEST = 1 << 24
-"""Bytes of a row, bytes from row to row, and rows, at most: what a block read has fields for."""
 
 LARGE_REGISTERS = "-cl-intel-256-GRF-per-thread"
 """Twice the registers for half the threads."""
@@ -90,11 +78,6 @@ class Panels:
         return prod(self.lengths) * self.count * depth * self.tiles * self.width * ROWS
 
 
-def steps_of(operand: DType) -> int:
-    """Steps of k of a tile."""
-    return 4 * ROWS // operand.itemsize
-
-
 def choose(its: matmul_tiles.Problem, lanes: int, units: int) -> Tiles:
     """The larger tiles where they give each compute unit (of Intel's: a thread's vector engine) a sub-group."""
     made = -(-its.m // (LARGE.a * ROWS)) * -(-its.n // (LARGE.b * lanes)) * prod(its.batch)
@@ -109,52 +92,6 @@ def panels(its: matmul_tiles.Problem, lanes: int, tiles: Tiles) -> tuple[Panels,
         Panels(True, tiles.a, ROWS, its.m, a, *matmul.packed_batch(its.batch, a[:-2])),
         Panels(False, tiles.b, lanes, its.n, b, *matmul.packed_batch(its.batch, b[:-2])),
     )
-
-
-def lies(its: matmul_tiles.Problem, operand: DType) -> tuple[str, str]:
-    """How block reads could bring a's and b's tiles from where they lie, if these begin at multiples of LINE; PACKED
-    where they could not."""
-    a, b, size = its.a, its.b, operand.itemsize
-    left = ROWS_OF_A if a[-1] == 1 and _is_readable(its.m, its.k, a[-2], a[:-2], size) else PACKED
-    right = PACKED
-    if b[-1] == 1 and _is_readable(its.k, its.n, b[-2], b[:-2], size):
-        right = ROWS_OF_B
-    elif b[-2] == 1 and _is_readable(its.n, its.k, b[-1], b[:-2], size):
-        right = COLUMNS_OF_B
-    return left, right
-
-
-def _is_readable(rows: int, columns: int, pitch: int, batch: Shape, size: int) -> bool:
-    """What the extension demands of a matrix in memory but for where it begins; the end of a row at a multiple of 4
-    bytes, and of its beginning one of 16. batch: strides, which keep each matrix where the first one begins."""
-    width, step = columns * size, pitch * size
-    fits = LINE <= width <= step <= LONGEST and 0 < rows <= LONGEST
-    return fits and width % 4 == 0 and step % 16 == 0 and all(s * size % LINE == 0 for s in batch)
-
-
-def block_read(form: str, operand: DType) -> str:
-    """The built-in that reads: two neighbouring tiles of a along k, or a tile of b."""
-    bits, steps = 8 * operand.itemsize, steps_of(operand)
-    shape = {
-        ROWS_OF_A: f"{bits}b_{ROWS}r{steps}x2c",
-        ROWS_OF_B: f"transform_{bits}b_{steps}r16x1c",
-        COLUMNS_OF_B: "transpose_32b_16r8x1c",  # of words, which are neighbouring steps of k
-    }
-    return f"intel_sub_group_2d_block_read_{shape[form]}"
-
-
-def block_read_declaration(form: str, operand: DType) -> str:
-    """The prototype of a block read, as the extension has it."""
-    element = "ushort" if form == ROWS_OF_A else "uint"
-    return (
-        f"void __attribute__((overloadable)) {block_read(form, operand)}(__global void *base, int width, int height, "
-        f"int pitch, int2 coord, __private {element} *to);\n"
-    )
-
-
-def together(left: str) -> int:
-    """Tiles along k that are read at once: two by a block read of a's rows, which is of whole lines then."""
-    return 2 if left == ROWS_OF_A else 1
 
 
 def builtin(operand: DType) -> str:
@@ -188,7 +125,7 @@ def pack_source(how: matmul.Arithmetic, its: Panels, wide: dict[str, str], corre
         "DPAS": 1,
         "PACK": 1,
         "STEPS": steps_of(how.operand),
-        "PART": _part(how.operand),
+        "PART": dpas_reads.part_of(how.operand),
         "WIDTH": its.width,
         "TILES": its.tiles,
         "OF_A": int(its.left),
@@ -209,7 +146,7 @@ def source(
     """OpenCL C of `multiply`. rounded: see `build.assemble`. forms: where tiles of a and b come from. multiple: of
     tiles along k, that there are."""
     left, right, total = types(how.operand, lanes)
-    steps, at_once = steps_of(how.operand), together(forms[0])
+    steps, at_once = steps_of(how.operand), dpas_reads.together(forms[0])
     defined = {
         **wide,
         **how.definitions,
@@ -220,7 +157,7 @@ def source(
         "SUB_GROUP": lanes,
         "DEPTH": KC // steps if how.operand.kind == "f" else 0,
         "STEPS": steps,
-        "PART": _part(how.operand),
+        "PART": dpas_reads.part_of(how.operand),
         "TILES_A": tiles.a,
         "TILES_B": tiles.b,
         "TOGETHER": at_once,
@@ -230,48 +167,12 @@ def source(
         "LEFT": left,
         "RIGHT": right,
         "TOTAL": total,
-        **_reads_of_a(forms[0], how.operand, left, lanes, steps * at_once),
-        **_reads_of_b(forms[1], how.operand, right, steps),
+        **dpas_reads.of_a(forms[0], how.operand, left, lanes),
+        **dpas_reads.of_b(forms[1], how.operand, right),
         "MULTIPLY": builtin(how.operand),
     }
-    declared = "".join(block_read_declaration(form, how.operand) for form in forms if form not in (PACKED, ELEMENTS))
-    return _source(how, defined, declaration(how.operand, lanes) + declared, rounded)
-
-
-def _part(operand: DType) -> str:
-    return "ushort" if operand.itemsize == 2 else "uchar"
-
-
-def _reads_of_a(form: str, operand: DType, left: str, lanes: int, steps: int) -> dict[str, object]:
-    """steps: of k, that are read at once."""
-    if form == PACKED:
-        at = "a_data + a + (i) * 64"
-        read = f"intel_sub_group_block_read8({at})"
-        if lanes == 16:
-            read = f"intel_sub_group_block_read_us8((__global const ushort *)({at}))"
-        where: dict[str, object] = {"A_TYPE": "uint", "A_FIRST": "PANEL(a, TILES_A * 64)", "A_STEP": "(TILES_A * 64)"}
-        return {**where, "READ_LEFT(to, i)": f"(to)[0] = as_{left}({read})"}
-    where = {"A_TYPE": "IN", "A_FIRST": 0, "A_STEP": steps}
-    if form == ELEMENTS:
-        return {**where, "READ_LEFT(to, i)": "GATHER_LEFT(to, i)"}
-    read = block_read(form, operand)
-    place = "g.k, g.m, g.a[BATCH], a, first_row + (i) * ROWS, ushort, to"
-    return {**where, "READ_LEFT(to, i)": f"READ_BLOCK({read}, a, {place})"}
-
-
-def _reads_of_b(form: str, operand: DType, right: str, steps: int) -> dict[str, object]:
-    """steps: of k, that are read at once."""
-    if form == PACKED:
-        words = "TILES_B * 8 * SUB_GROUP"
-        where: dict[str, object] = {"B_TYPE": "uint", "B_FIRST": f"PANEL(b, {words})", "B_STEP": f"({words})"}
-        read = "intel_sub_group_block_read8(b_data + b + (j) * (8 * SUB_GROUP))"
-        return {**where, "READ_RIGHT(to, j)": f"*(to) = as_{right}({read})"}
-    where = {"B_TYPE": "IN", "B_FIRST": 0, "B_STEP": 8 if form == COLUMNS_OF_B else steps}
-    if form == ELEMENTS:
-        return {**where, "READ_RIGHT(to, j)": "GATHER_RIGHT(to, j)"}
-    first = "first_column + (j) * SUB_GROUP"
-    place = f"g.n, g.k, g.b[BATCH], {first}, b" if form == ROWS_OF_B else f"g.k, g.n, g.b[BATCH + 1], b, {first}"
-    return {**where, "READ_RIGHT(to, j)": f"READ_BLOCK({block_read(form, operand)}, b, {place}, uint, to)"}
+    declared = declaration(how.operand, lanes) + dpas_reads.declarations(forms, how.operand)
+    return _source(how, defined, declared, rounded)
 
 
 def _source(how: matmul.Arithmetic, defined: dict[str, object], declared: str, rounded: bool) -> str:
@@ -321,8 +222,8 @@ def _prepare(call: Call) -> Prepared:
     assert lanes is not None  # _supports refuses otherwise
     tiles = _tiles(call, its, lanes)
     assert tiles is not None
-    forms = lies(its, how.operand) if device.reads_blocks else (PACKED, PACKED)
-    multiple, both = together(forms[0]), panels(its, lanes, tiles)
+    forms = dpas_reads.forms(its, how.operand) if device.reads_blocks else (PACKED, PACKED)
+    multiple, both = dpas_reads.together(forms[0]), panels(its, lanes, tiles)
     depth = -(-its.k // (steps_of(how.operand) * multiple)) * multiple
     packed = {i: p for i, p in enumerate(both) if forms[i] == PACKED}
     wide = build.index_types(*its.reach, sum(p.words(depth) for p in packed.values()))
@@ -351,7 +252,7 @@ def _prepare(call: Call) -> Prepared:
 
     launch = multiply(forms)
     if len(packed) < 2:
-        anywhere = tuple(PACKED if i in packed else ELEMENTS for i in range(2))
+        anywhere = tuple(PACKED if i in packed else dpas_reads.ELEMENTS for i in range(2))
         read = [1 + i for i in range(2) if i not in packed]
         launch = _where_it_begins(call, launch, read, lambda: multiply(anywhere))
     return Prepared((*launches, launch), tuple(4 * p.words(depth) for p in packed.values()))

@@ -28,6 +28,7 @@ SLOW = re.compile(
     r"|every_class\[pocl-lanes-(?!4$|1000$|4097$)"
     r"|test_(attention|convolution|quantized_matmul)_compiles_without_spills\[.*(tgllp|pvc)"
     r"|main_loop\[(bfloat16|uint8|(?!float16).*small|.*small-pvc)|(packing|epilogues_and_wide_\w+|be_said_again)\[pvc"
+    r"|test_block_reads\[(?!rows trans\w+-(float16|int8)-\w+-large)|element_by_element\[bfloat16"
     r"|every_element_is_in_its_lane\[(dg2-(bfloat16|int8)|pvc-(float16|uint8))|test_every_tile\[(pvc|dg2-small)"
     r"|runs_of_every_class\[(pocl-(?!float32)|intel-(bool|uint32|int64))|strided_rows\[pocl|any_number_of_runs\[pocl-[25]"
     r"|any_number_of_runs\[intel-[25]|both_geometries\[(pocl|intel-loops)|first_places\[pocl"

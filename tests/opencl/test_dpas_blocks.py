@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from dpas_built_ins import block_read_written_out, written_out
+from guard_pages import guard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accel
 from accel.backends import opencl_query
 from accel.dtypes import TABLE
-from accel.kernels.opencl import dpas
+from accel.kernels.opencl import dpas, dpas_reads
 from accel.ops import canonical
 from accel.testing.compare import differing, guarded
 
@@ -35,7 +36,7 @@ def units(backend: Any) -> Any:
         pytest.skip("no OpenCL CPU device here has sub-groups of 16 that exchange registers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dpas, "declaration", written_out)
-        patch.setattr(dpas, "block_read_declaration", block_read_written_out)
+        patch.setattr(dpas_reads, "declaration", block_read_written_out)
         patch.setattr(dpas, "choose", lambda *given: dpas.Tiles(2, 2))
         device = backend.adopt(cl.CommandQueue(base.context))
         device.geometry, device.matrix_lanes, device.reads_blocks = "lanes", 16, True
@@ -50,7 +51,7 @@ def seen(units: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     kernel = units.kernel
 
     def noted(name: str, source: str, function: str, *more: Any) -> Any:
-        found.append(" ".join((function, *dpas_forms(source))) if function == "multiply" else function)
+        found.append(" ".join((function, *forms_in(source))) if function == "multiply" else function)
         return kernel(name, source, function, *more)
 
     monkeypatch.setattr(units, "kernel", noted)
@@ -59,13 +60,13 @@ def seen(units: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     accel.dispatch.forget()
 
 
-def dpas_forms(source: str) -> list[str]:
+def forms_in(source: str) -> list[str]:
     forms = []
     for side in ("READ_LEFT", "READ_RIGHT"):
         (line,) = (line for line in source.splitlines() if line.startswith(f"#define {side}("))
-        kinds = {"GATHER": dpas.ELEMENTS, "transform": dpas.ROWS_OF_B, "transpose": dpas.COLUMNS_OF_B,
-                 "2d_block": dpas.ROWS_OF_A}  # fmt: skip
-        forms.append(next((form for word, form in kinds.items() if word in line), dpas.PACKED))
+        kinds = {"GATHER": dpas_reads.ELEMENTS, "transform": dpas_reads.B_ROWS, "transpose": dpas_reads.B_COLUMNS,
+                 "2d_block": dpas_reads.A_ROWS}  # fmt: skip
+        forms.append(next((form for word, form in kinds.items() if word in line), dpas_reads.PACKED))
     return forms
 
 
@@ -110,7 +111,7 @@ def test_nothing_is_packed(units: Any, seen: list[str], dtype: str, output: str,
     rng = np.random.default_rng(1)
     for m, n, k in ((75, 160, 592), (17, 304, 64), (150, 64, 272), (40, 80, 80)):
         check(units, matrix(rng, dtype, (m, k)), matrix(rng, dtype, (k, n), order), output)
-    form = dpas.ROWS_OF_B if order == "rows" else dpas.COLUMNS_OF_B
+    form = dpas_reads.B_ROWS if order == "rows" else dpas_reads.B_COLUMNS
     assert set(seen) == {f"multiply rows {form}"}
 
 
@@ -136,6 +137,18 @@ def test_batches(units: Any, seen: list[str]) -> None:
     a, b = matrix(rng, "int8", (2, 19, 80)), matrix(rng, "int8", (2, 80, 64))  # 1520 bytes from one to the next
     check(units, a, b, "int32")
     assert seen[-2:] == ["pack", "multiply packed transform"]
+
+
+def test_linear(units: Any, seen: list[str]) -> None:
+    """A layer's weights lie along k, and are not packed, either."""
+    rng = np.random.default_rng(8)
+    x, weight, bias = (matrix(rng, "bfloat16", shape)[0] for shape in ((1, 5, 9, 272), (1, 48, 272), (1, 1, 48)))
+    placed = [guarded(v, units).array for v in (x, weight, bias[0])]
+    got = np.asarray(accel.nn.linear(*placed, activation="silu"))
+    with accel.config(numerics="reproducible"):
+        want = np.asarray(accel.registry.OPS["linear"].canonical(x, weight, bias[0], activation="silu"))
+    assert not differing(got, want).any()
+    assert seen == ["multiply rows transpose"]
 
 
 @pytest.mark.parametrize("order", LAYOUTS)
@@ -176,6 +189,27 @@ def test_any_layout(units: Any, seed: int, at: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("order", LAYOUTS)
+def test_nothing_is_read_past_the_end(units: Any, seen: list[str], order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the host's memory, behind which there is a page that nobody may touch: so a matrix begins at a multiple of 64
+    bytes if its size is one."""
+    monkeypatch.setattr(units, "allocate", units.allocate)  # which is undone
+    guard(units)
+    rng = np.random.default_rng(7)
+    for m, n, k in ((40, 80, 64), (19, 83, 80)):
+        a, stored = (rng.integers(-128, 128, size, np.int8) for size in ((m, k), (k, n) if order == "rows" else (n, k)))
+        left, right = (accel.asarray(x, device=units) for x in (a, stored))
+        if order == "columns":
+            stored, right = stored.T, right.T
+        assert not differing(
+            np.asarray(accel.matmul(left, right, dtype=accel.int32)), a.astype(np.int32) @ stored
+        ).any()
+    form = dpas_reads.B_ROWS if order == "rows" else dpas_reads.B_COLUMNS
+    again = ["pack", "multiply rows packed"] if order == "rows" else [f"multiply rows {form}"]
+    last = "multiply elements packed" if order == "rows" else "multiply elements elements"
+    assert seen == [f"multiply rows {form}", *again, last]
+
+
+@pytest.mark.parametrize("order", LAYOUTS)
 def test_numbers_that_are_none(units: Any, seen: list[str], order: str) -> None:
     """Infinities and NaN stay in their rows and columns, also those that lie behind the edges of a matrix."""
     rng = np.random.default_rng(5)
@@ -186,12 +220,21 @@ def test_numbers_that_are_none(units: Any, seen: list[str], order: str) -> None:
     assert len(seen) == 1 and "packed" not in seen[0]
 
 
+def test_panels_have_whole_pairs_of_tiles(units: Any, seen: list[str]) -> None:
+    """Behind the last of five tiles along k there is one of zeros, not the next panel's first."""
+    a, b = matrix(np.random.default_rng(6), "float16", (19, 80)), np.full((80, 96), np.float16(1))
+    b[:16] = np.nan
+    b[:16, 64:] = 1  # panels of 32 columns, the last first
+    check(units, a, b[:, ::-1], "float32")
+    assert seen == ["pack", "multiply rows packed"]
+
+
 FAULTS = {
-    "rows of a word in turn": ("rows", dpas.ROWS_OF_B, "<< (part *", "<< ((3 - part) *"),
-    "not transposed": ("columns", dpas.COLUMNS_OF_B, "x + n, row = coord.y + lane", "x + lane % 8, row = coord.y + n"),
-    "blocks in turn": ("rows", dpas.ROWS_OF_A, "to[block * 8 + n]", "to[n * 2 + block]"),
+    "rows of a word in turn": ("rows", dpas_reads.B_ROWS, "<< (part *", "<< ((3 - part) *"),
+    "not transposed": ("columns", dpas_reads.B_COLUMNS, "x + n, row = coord.y + lane", "x + lane, row = coord.y + n"),
+    "blocks in turn": ("rows", dpas_reads.A_ROWS, "to[block * 8 + n]", "to[n * 2 + block]"),
     "past the edges": ("rows", None, "<= width && row >= 0 && row < height", "<= width + 4 && row <= height"),
-    "pitch": ("rows", dpas.ROWS_OF_A, "row * pitch", "row * width"),
+    "pitch": ("rows", dpas_reads.A_ROWS, "row * pitch", "row * width"),
 }  # fmt: skip
 """Order of b, the form whose built-in has it (None: all), what is written there, and what a fault would be."""
 
@@ -215,7 +258,7 @@ def test_a_fault_would_be_seen(
     rng = np.random.default_rng(6)
     a, b = matrix(rng, dtype, (20, 72), gap=24), matrix(rng, dtype, (72, 80), order, 24 if order == "columns" else 16)
     check(units, a, b, output)
-    monkeypatch.setattr(dpas, "block_read_declaration", faulty)
+    monkeypatch.setattr(dpas_reads, "declaration", faulty)
     accel.dispatch.forget()
     assert differing(product(units, a, b, output), canonical.matmul(a, b, TABLE[output])).any()
     assert len(seen) == 2 and "packed" not in str(seen)
@@ -225,9 +268,9 @@ def test_what_is_read_as_it_lies() -> None:
     """The extension's conditions, one by one, of a row-major a of 64 x 64 float16, and of b either way round."""
 
     def forms(a: tuple[int, ...] = (64, 1), b: tuple[int, ...] = (64, 1), m: int = 64, n: int = 64, k: int = 64) -> Any:
-        return dpas.lies(SimpleNamespace(m=m, n=n, k=k, a=a, b=b), TABLE["float16"])
+        return dpas_reads.forms(SimpleNamespace(m=m, n=n, k=k, a=a, b=b), TABLE["float16"])
 
-    rows, transform, transpose, packed = dpas.ROWS_OF_A, dpas.ROWS_OF_B, dpas.COLUMNS_OF_B, dpas.PACKED
+    rows, transform, transpose, packed = dpas_reads.A_ROWS, dpas_reads.B_ROWS, dpas_reads.B_COLUMNS, dpas_reads.PACKED
     assert forms() == (rows, transform)
     assert forms(b=(1, 64)) == (rows, transpose)
     assert forms((1, 64)) == (packed, transform)  # a's columns
