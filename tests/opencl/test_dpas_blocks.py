@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dpas_built_ins import block_read_written_out, written_out
+from dpas_block_reads import block_read_written_out
+from dpas_built_ins import written_out
 from guard_pages import guard
 from hypothesis import given, settings
 from hypothesis import strategies as st
