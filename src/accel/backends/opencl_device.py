@@ -53,9 +53,9 @@ class OpenCLDevice(Device):
 
     geometry: what a work-item is to the kernels: ``lanes`` (of a GPU's SIMD unit: work-groups share local memory) or
     ``loops`` (a CPU's thread: no barriers). matrix_lanes: work-items of a sub-group that multiplies by matrix units,
-    or None. reads_blocks: whether that reads blocks of two axes. Tests set these before the first use, to run a GPU's
-    kernels on a CPU device. inline: a device of the same
-    platform and memory that runs kernels in the thread that enqueues them. commands: what its launches share.
+    or None; reads_blocks: whether that sub-group reads blocks of two axes. Tests set the three before the first use, to
+    run a GPU's kernels on a CPU device. inline: a device of the same platform and memory that runs kernels in the
+    thread that enqueues them. commands: what its launches share.
     """
 
     def __init__(
