@@ -122,21 +122,14 @@ def _prepare(call: Call) -> Prepared:
 
 def _each(call: Call, its: Windows, t: convolution_each.Tiling, vector: int) -> Prepared:
     device, dtype = build.device_of(call), call.inputs[0].dtype
-    rows, vectors = convolution_each.tile(its)
-    more = {
-        "LANES": 0,
-        "ROWS": rows,
-        "VECTORS": vectors,
-        "VECTOR": vector,
-        "BUFFER": convolution_each.BUFFER // dtype.itemsize,
-    }
+    more = {"LANES": 0, **convolution_each.definitions(its, dtype.itemsize, vector)}
     code = _source(call, ("convolution", "vectors", "convolution_each"), more, device.correctly_rounded)
     kernel = device.kernel("kernels/opencl/convolution_each.cl", code, "convolve")
     *inputs, out = slots(call)
     operands = (out, *inputs)
     tiled = build.pack(definitions(call, its), *astuple(t))
     build.set_numbers(device, kernel, 2 * len(operands), _fields(call, its, 0), tiled)
-    size = (its.places[0] * t.bands * t.segments, its.groups, its.batch)
+    size = (its.places[0] * t.bands * t.segments, -(-its.groups // t.groups), its.batch)
     work = _places(its) * its.groups * its.outputs * _terms(its)
     return Prepared((build.launch(device, kernel, operands, size, (1, 1, 1), work=work),))
 

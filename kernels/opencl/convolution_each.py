@@ -18,6 +18,15 @@ latency of fma."""
 WIDEST = 128
 """Places of a tile along the last axis, at most."""
 
+TALLEST = 32
+"""Rows of a window, at most: code is written out for each."""
+
+WRITTEN_OUT = 49
+"""Elements of the last two axes of a window up to which code is written out for each."""
+
+TOGETHER = 8
+"""Groups of a work-item, at most: a runtime needs some 80 ns to begin with one."""
+
 OUTPUTS = 4
 """Outputs of a group up to which places are computed here; more of them share what is gathered once."""
 
@@ -32,6 +41,7 @@ class Tiling:
     segments: int
     rows: int
     pitch: int
+    groups: int
 
 
 def tile(its: Windows) -> tuple[int, int]:
@@ -39,10 +49,29 @@ def tile(its: Windows) -> tuple[int, int]:
     return TILES[its.places[1] == 1]
 
 
+def definitions(its: Windows, itemsize: int, vector: int) -> dict[str, object]:
+    """What convolution_each.cl needs defined."""
+    rows, vectors = tile(its)
+    _, tall, broad = its.kernel
+    return {
+        "ROWS": rows,
+        "VECTORS": vectors,
+        "VECTOR": vector,
+        "TALL": tall,
+        "BROAD": broad,
+        "DOWN": its.stride[1],
+        "APART": its.dilation[1],
+        "AT_ONCE": broad if tall * broad <= WRITTEN_OUT else 1,
+        "BUFFER": BUFFER // itemsize,
+    }
+
+
 def tiling(its: Windows, itemsize: int, vector: int, wanted: int) -> Tiling | None:
     """The tiles of a convolution that is made here, or None. vector: elements of a SIMD register. wanted: tiles of all
     entries and groups, at least, where rows can be shared out."""
-    if its.channels != 1 or its.outputs > OUTPUTS or not 0 < prod(its.kernel) <= KC or set(its.spread) != {1}:
+    if its.channels != 1 or its.outputs > OUTPUTS or set(its.spread) != {1}:
+        return None
+    if not 0 < prod(its.kernel) <= KC or its.kernel[1] > TALLEST:
         return None
     high, wide = tile(its)[0], tile(its)[1] * vector
     _, _, phases = its.stride
@@ -61,4 +90,6 @@ def tiling(its: Windows, itemsize: int, vector: int, wanted: int) -> Tiling | No
     if not bands:
         return None
     band = bands[0]
-    return Tiling(band, -(-its.places[1] // band), width, segments, rows(band), pitch)
+    down = -(-its.places[1] // band)
+    groups = min(its.groups, max(1, others * down // wanted), TOGETHER)
+    return Tiling(band, down, width, segments, rows(band), pitch, groups)
