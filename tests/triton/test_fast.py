@@ -9,11 +9,13 @@ import pytest
 
 import accel
 from accel.conversion import to_numpy
+from accel.dtypes import TABLE
 from accel.ops.parameters import Quantized
 from accel.ops.weight_formats import FORMATS, SUPER
 from accel.registry import OPS
 from accel.testing.compare import check, place
 from accel.testing.quantized_family import weights
+from accel.testing.values import values
 
 RNG = np.random.default_rng(17)
 
@@ -143,6 +145,13 @@ def test_quantized(any_device, name, dtype):
     params = Quantized(name, 70, form.group or 32, dtype)
     k = 2 * SUPER if form.super else 128
     check(OPS["quantized_matmul"], any_device, (params, numbers(dtype, 5, k), *weights(RNG, params, k)), {})
+
+
+def test_weights_that_underflow(any_device):
+    """A scale multiplies sums of float8, where the contract rounds each weight, and of some nothing is left."""
+    rng, params, k = np.random.default_rng(1019675566), Quantized("e4m3fn", 130, 272, "float32"), 272
+    x = values(rng, TABLE["float16"], (40, k), "wide")
+    check(OPS["quantized_matmul"], any_device, (params, x, *weights(rng, params, k, "tiny")), {})
 
 
 def test_other_bits(any_device):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import dispatch, interop, registry
 from ...array import Array
+from ...config import config
 from ...conversion import from_numpy
 from ...dtypes import FLOAT32, INT64, TABLE, DType, as_dtype
 from ...errors import ArgumentError, DtypeError, ShapeError
@@ -157,7 +158,18 @@ def _exact(params: Quantized, x: np.ndarray, *weights: np.ndarray) -> np.ndarray
 def _bound(exact: np.ndarray, params: Quantized, x: np.ndarray, *weights: np.ndarray) -> np.ndarray:
     """That of the product in float32, and the rounding to what is returned."""
     own = bound_matmul(exact, x.astype(np.float32), dequantized(params, x.shape[1], *weights))
+    if lost := _lost(params):
+        own = own + lost * np.abs(x.astype(np.float64)).sum(axis=1, keepdims=True)
     return _narrowed(np.asarray(exact, np.float64), own, as_dtype(params.output))
+
+
+def _lost(params: Quantized) -> float:
+    """How far a weight that underflows may be from what "fast" computes with, whose scale multiplies sums: half the
+    smallest number, and less than that of what sums round off. Of small floats with a scale in float32 alone: the other
+    products that underflow are exact."""
+    its = params.its
+    underflows = its.float is not None and its.scales == "float32"
+    return bounds.smallest(FLOAT32) if underflows and config.numerics == "fast" else 0.0
 
 
 def _narrowed(exact: np.ndarray, own: np.ndarray, output: DType) -> np.ndarray:
@@ -198,13 +210,13 @@ def _answer(params: Quantized, outputs: tuple[Output], x: np.ndarray, *weights: 
 def _analysed(
     analysis: Analysis, params: Quantized, outputs: tuple[Output], x: Bounded, *weights: Bounded
 ) -> Sequence[Bounded]:
-    """As a product of x, widened, with exact weights in float32."""
+    """As a product of x, widened, with weights in float32."""
     w = dequantized(params, x.value.shape[1], *(its.value for its in weights))
     product = registry.primitive("matmul").analysed
     assert callable(product)
     (shape, dtype) = outputs[0]
     wide = analysis.cast("float32", x)
-    (made,) = product(analysis, Product(), ((shape, FLOAT32),), wide, Bounded(w, np.zeros(w.shape)))
+    (made,) = product(analysis, Product(), ((shape, FLOAT32),), wide, Bounded(w, np.full(w.shape, _lost(params))))
     return [analysis.cast(dtype.name, made)]
 
 
