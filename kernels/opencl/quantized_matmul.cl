@@ -4,8 +4,7 @@
 //   INDEX, UINDEX    as in pointwise.cl
 //   IN, OUT          storage of x and of the result; float load(IN), OUT finish(float)
 //   CODE, STEPS      storage of codes, and steps of k that one holds: 1, or 2 of 4 bits each
-//   FLOAT            whether codes are floats, of these constants of WeightFormat's small floats: SIGN (its bit), MANTISSA
-//                    (bits), BIAS, SPECIAL (the magnitude of the first that is not finite)
+//   FLOAT            see small_floats.cl, which comes before this text
 //   SCALE, SUPER     storage of scales, and groups of a super-block, or 0; float load_scale(SCALE)
 //   MINOR, EACH      storage of minors, if there are any; rows of scales and of minors for each group: 2 with minima
 //   ZERO             of integers whose zeros are not stored
@@ -18,19 +17,6 @@ typedef struct {
   INDEX x[2];  // strides: rows, columns
   INDEX out[2];
 } Geometry;
-
-#if FLOAT
-float weight_of(uint code) {
-  const uint magnitude = code & (SIGN - 1), shifted = magnitude << (23 - MANTISSA);
-  uint bits = shifted + ((uint)(127 - BIAS) << 23);
-  // The bits of a subnormal number are those of a normal one without its leading 1.
-  if (magnitude < 1u << MANTISSA) {
-    bits = as_uint(as_float(shifted + ((uint)(128 - BIAS) << 23)) - as_float((uint)(128 - BIAS) << 23));
-  }
-  if (magnitude >= SPECIAL) bits = shifted | 0x7f800000u;
-  return as_float(bits | ((code & SIGN) ? 0x80000000u : 0u));
-}
-#endif
 
 __attribute__((reqd_work_group_size(PANEL, 1, 1))) __kernel void quantized_matmul(
     __global OUT *out, const long at, __global const IN *x, const long x_at, __global const CODE *codes,

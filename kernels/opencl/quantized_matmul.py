@@ -56,14 +56,19 @@ float load_scale(const uchar x) { return as_float(x == 255 ? 0x7fc00000u : x == 
 """The scale that an exponent stands for."""
 
 
+def functions(call: Call) -> str:
+    """load_scale and finish, as quantized_matmul.cl has them."""
+    scales = call.inputs[2].dtype.name
+    found = EXPONENT if scales == "uint8" else build.function(build.cast(scales, "float32"), "load_scale")
+    return found + build.function(build.cast("float32", call.outputs[0].dtype.name), "finish")
+
+
 def source(call: Call, correctly_rounded: bool) -> str:
     """The whole OpenCL C."""
-    functions = build.function(build.cast(call.inputs[0].dtype.name, "float32"), "load")
-    scales = call.inputs[2].dtype.name
-    functions += EXPONENT if scales == "uint8" else build.function(build.cast(scales, "float32"), "load_scale")
-    functions += build.function(build.cast("float32", call.outputs[0].dtype.name), "finish")
+    load = build.function(build.cast(call.inputs[0].dtype.name, "float32"), "load")
+    stems = ("small_floats", "quantized_matmul")
     return build.assemble(
-        ("quantized_matmul",), definitions(call), functions, fp64=False, correctly_rounded=correctly_rounded
+        stems, definitions(call), load + functions(call), fp64=False, correctly_rounded=correctly_rounded
     )
 
 
