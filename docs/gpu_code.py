@@ -65,7 +65,8 @@ FEW = {
     "gfx942": ("gelu bfloat16", "sum rows", "softmax, rows", "matmul float32", "matmul float16", "attention",
                "convolution", "quantized 4 bfloat16", "cholesky float64"),
     "dg2": ("exp", "sum rows", "softmax bfloat16, rows", "matmul float32", "matmul float16, matrix units",
-            "matmul int8, matrix units", "attention", "convolution", "quantized 4 bfloat16", "cholesky"),
+            "matmul int8, matrix units", "attention", "convolution", "quantized 4 bfloat16",
+            "quantized 4 float16, matrix units", "cholesky"),
 }  # fmt: skip
 """What `--check` compiles: one case of each kernel, by target."""
 

@@ -128,7 +128,7 @@ def test_every_element_of_every_format(units: Any, name: str, dtype: str) -> Non
 
 
 @pytest.mark.parametrize("tiles", [dpas.Tiles(4, 2), dpas.Tiles(2, 2)], ids=["large", "small"])
-def test_every_tile(units: Any, tiles: dpas.Tiles, monkeypatch: pytest.MonkeyPatch, forget: None) -> None:
+def test_tiles_of_both_sizes(units: Any, tiles: dpas.Tiles, monkeypatch: pytest.MonkeyPatch, forget: None) -> None:
     monkeypatch.setattr(dpas_quantized, "choose", lambda *given: tiles)
     params = Quantized("int4", 90, 32, "bfloat16")
     assert not differs(units, params, whole(np.random.default_rng(2), params, "bfloat16", 70, 288))

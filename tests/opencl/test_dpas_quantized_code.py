@@ -46,7 +46,7 @@ def block_reads(target: Target, lines: list[str]) -> list[int]:
         for case in CASES
     ],
 )
-def test_main_loop(target: Target, tiles: dpas.Tiles, case: tuple[str, int, str]) -> None:
+def test_loop_of_runs(target: Target, tiles: dpas.Tiles, case: tuple[str, int, str]) -> None:
     """Each tile of either operand is read once by block reads, and each pair multiplied by one instruction; in each run
     scales are read and multiply its sums. Totals are in registers: nothing is spilled, and nothing else is read."""
     call = quantized_call(*case, 1000)
@@ -72,7 +72,7 @@ def test_main_loop(target: Target, tiles: dpas.Tiles, case: tuple[str, int, str]
 
 
 @pytest.mark.parametrize("target", UNITS, ids=lambda t: t.name)
-def test_packing(target: Target) -> None:
+def test_packing_of_weights(target: Target) -> None:
     """Of integers with zeros, of small floats, of super-blocks."""
     for case in CASES if target is UNITS[0] else CASES[:1]:
         call = quantized_call(*case, 1000)
