@@ -22,19 +22,21 @@ typedef struct {
   INDEX columns;  // of all panels of words, zero past k
 } Source;
 
-// Steps of k and their weights w become a factor f and the rest r of a scale s: w = f * r but for w's rounding, and where
-// w is not finite, f is w. bfloat16 has float32's range, so f takes the power of two of s, that no sum of x * f leaves
-// this range where x * w does not. float16 has fewer: there f is the code's own number, and x is in its range too.
+// A weight w of a code and a scale s is a factor f times the rest r of s, but for w's rounding; where w is not finite, f
+// is w. bfloat16 has float32's range, so f takes the power of two of s, that no sum of x * f leaves this range where
+// x * w does not. From 2^-32 down it takes that, with which no sum of a run does: smaller terms would only come nearer
+// to subnormal numbers. float16's range is such that f is the code's own number.
+#define LEAST (95u << 23)
+
 float power_of(const float s) {
   const uint bits = as_uint(s);
-  // From 2^-100 on, so that f is no subnormal number.
-  return as_float((bits & 0x80000000u) | (BFLOAT16 ? max(bits & 0x7f800000u, 27u << 23) : 0x3f800000u));
+  return as_float((bits & 0x80000000u) | (BFLOAT16 ? max(bits & 0x7f800000u, LEAST) : 0x3f800000u));
 }
 
 float rest_of(const float s) {
   const uint bits = as_uint(s) & 0x7fffffffu;
   if (!BFLOAT16) return as_float(bits);
-  return bits < 27u << 23 ? as_float(bits) * 0x1p100f : as_float((bits & 0x7fffffu) | 0x3f800000u);
+  return bits < LEAST ? as_float(bits) * 0x1p32f : as_float((bits & 0x7fffffu) | 0x3f800000u);
 }
 
 // A work-item makes a column of a tile. rests: of each run of each column, in the order of panels of words.
@@ -54,7 +56,8 @@ __attribute__((reqd_work_group_size(PANEL, 1, 1))) __kernel void pack(
   const MINOR minor = minors[minors_at + (panel * groups + its_group) * PANEL + lane];
 #endif
 #if SUPER
-  const float scale = load_scale(scales[scales_at + (panel * (groups / SUPER) + its_group / SUPER) * PANEL + lane]) * minor;
+  scales += scales_at + (panel * (groups / SUPER) + its_group / SUPER) * PANEL + lane;
+  const float scale = load_scale(*scales) * minor;
 #else
   const float scale = load_scale(scales[scales_at + (panel * groups + its_group) * PANEL + lane]);
 #endif
