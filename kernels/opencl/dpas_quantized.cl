@@ -1,6 +1,6 @@
-// Products with quantised weights on the matrix units of Intel's GPUs, for modes that promise a bound: what a code stands
-// for without its scale is a number of 16 bits, and the scale multiplies what a part of its group adds up to. This text
-// follows small_floats.cl.
+// Products with quantised weights on the matrix units of Intel's GPUs, for modes that promise a bound: what a code
+// stands for without its scale is a number of 16 bits, and the scale multiplies what a part of its group adds up to.
+// This text follows small_floats.cl.
 //
 // The generator (dpas_quantized.py) defines what quantized_matmul.cl asks for but IN, and:
 //   PACK                1: `pack`; 0: `multiply`
@@ -22,8 +22,8 @@ typedef struct {
   INDEX columns;  // of all panels of words, zero past k
 } Source;
 
-// A weight w of a code and a scale s is a factor f times the rest r of s, but for w's rounding; where w is not finite, f
-// is w. bfloat16 has float32's range, so f takes the power of two of s, that no sum of x * f leaves this range where
+// A weight w of a code and a scale s is a factor f times the rest r of s, but for w's rounding; where w is not finite,
+// f is w. bfloat16 has float32's range, so f takes the power of two of s, that no sum of x * f leaves this range where
 // x * w does not. From 2^-32 down it takes that, with which no sum of a run does: smaller terms would only come nearer
 // to subnormal numbers. float16's range is such that f is the code's own number.
 #define LEAST (95u << 23)
