@@ -52,7 +52,7 @@ endif
 .DELETE_ON_ERROR:
 
 demo: $(DONE)/accel $(DONE)/extra-demo
-	$(call say,running the demo on every device: about a minute. OpenCL kernels are compiled in the first run)
+	$(call say,running the demo on every device: up to a minute. OpenCL kernels are compiled in the first run)
 	$(BIN)/accel demo
 	$(call where,demo done)
 
@@ -90,7 +90,7 @@ clean:
 	rm -rf $(VENV) build dist demo-output *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 $(DONE)/python: .ci/venv
-	$(call say,making the virtual environment $(VENV): a minute)
+	$(call say,making the virtual environment $(VENV): up to a minute)
 	.ci/venv $(VENV) $(PYTHON)
 	$(PIP) $(BUILD_TOOLS)
 	mkdir -p $(DONE) && touch $@
@@ -101,7 +101,7 @@ $(COMPILED_FOR): | $(DONE)/python
 
 # build/temp.* keeps compiled objects; build/lib.* would put modules into the wheel that the sources have no more
 $(DONE)/wheel: $(DONE)/python $(COMPILED_FOR) constraints.txt $(SOURCES)
-	$(call say,compiling the C++ kernels (instruction sets: $(ACCEL_BUILD_ISA)) $(JOBS) files at once: 3 minutes on two free cores, several times that for all; what is unchanged is not compiled again)
+	$(call say,compiling the C++ kernels (instruction sets: $(ACCEL_BUILD_ISA)) $(JOBS) files at once: 1 to 3 minutes on two free cores, several times that for all; what is unchanged is not compiled again)
 	rm -rf build/lib* build/bdist* $(WHEELS)
 	. $(VENV)/build-env && ACCEL_BUILD_JOBS="$${ACCEL_BUILD_JOBS:-$(JOBS)}" \
 	  $(BIN)/python -W ignore setup.py --quiet bdist_wheel --dist-dir $(WHEELS)
