@@ -154,6 +154,17 @@ def test_weights_that_underflow(any_device):
     check(OPS["quantized_matmul"], any_device, (params, x, *weights(rng, params, k, "tiny")), {})
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["int8", "int4", "e4m3fn"])
+def test_products_that_nearly_overflow(any_device, name, dtype):
+    """Of weights of about 1 and x that sums with codes, which are 128 times as large, would take out of range."""
+    rng, params, k = np.random.default_rng(3), Quantized(name, 70, 32, dtype), 128
+    x = (numbers("float32", 5, k) * 1e36).astype(TABLE[dtype].numpy)
+    codes, scales, *zeros = weights(rng, params, k)
+    scales = (scales * 2.0**-10).astype(scales.dtype)
+    check(OPS["quantized_matmul"], any_device, (params, x, codes, scales, *zeros), {})
+
+
 def test_other_bits(any_device):
     """Control: the mode has kernels of its own, so that what is tested here are not the canonical ones."""
     x = [place(numbers("float32", 1, 16, 40, 16), any_device) for _ in range(3)]
