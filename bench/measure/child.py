@@ -108,12 +108,12 @@ class Child:
                 if open_still and self._read(0.0) and self._lines:
                     continue
                 return self._ended()
-            if time.monotonic() >= deadline:
-                self.kill()
-                return Ending("timeout", words=self._last_line())
             if memory is not None and (resident := resident_bytes(self._process.pid)) > memory:
                 self.kill()
                 return Ending("memory", resident=resident)
+            if time.monotonic() >= deadline:
+                self.kill()
+                return Ending("timeout", words=self._last_line())
 
     def resident(self) -> int:
         """Bytes of memory that the child holds now."""

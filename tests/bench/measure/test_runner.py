@@ -18,6 +18,7 @@ from faults import FOLDER, case, install, python_path
 from accel.bench.cases.case import Operand, Workload
 from accel.bench.machine.probes.record import measured as measured_probe
 from accel.bench.measure import runner
+from accel.bench.measure.child import Child
 from accel.bench.measure.plan import Plan
 from accel.bench.measure.runner import journal_of
 from accel.bench.result import file as result
@@ -95,6 +96,17 @@ def test_every_fault_has_its_status_and_the_run_goes_on(tmp_path, faulty, monkey
     kinds = Counter(event.kind for event in events)
     assert kinds["case"] == len(cases)
     assert [event.done for event in events if event.kind == "case"] == list(range(1, len(cases) + 1))
+
+
+@pytest.mark.parametrize(("memory", "how"), [(1, "memory"), (1 << 40, "timeout")])
+def test_memory_tells_more_than_a_deadline(tmp_path, memory, how):
+    """A parent that was held up finds both passed."""
+    (tmp_path / "asleep.py").write_text("import time; time.sleep(1000)", encoding="utf-8")
+    child = Child({}, {"PYTHONPATH": str(tmp_path)}, module="asleep")
+    try:
+        assert child.next(time.monotonic(), memory).how == how
+    finally:
+        child.kill()
 
 
 def test_each_case_is_timed_in_several_processes_one_after_all_others(tmp_path, faulty, monkeypatch):
