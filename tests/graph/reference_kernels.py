@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 
 from accel import dispatch, registry
 from accel.array import Array
@@ -57,17 +58,17 @@ ROWS = (
 
 
 @contextmanager
-def reference_kernels() -> Iterator[None]:
+def reference_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The CPU backend with these kernels before its own."""
     real = registry.kernels
 
     def kernels(name: str) -> tuple[Kernel, ...]:
         return (*ROWS, *real(name)) if name == "cpu" else real(name)
 
-    registry.kernels = kernels  # type: ignore[assignment]
-    dispatch.forget()
     try:
-        yield
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "kernels", kernels)
+            dispatch.forget()
+            yield
     finally:
-        registry.kernels = real
         dispatch.forget()

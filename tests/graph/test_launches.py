@@ -96,7 +96,7 @@ def test_what_does_not_go_together(name):
 @pytest.mark.parametrize("most", [1, 2, 3, 5])
 def test_a_group_that_is_refused_is_cut(most, monkeypatch):
     """By a backend whose kernels of rows take programs of few steps only."""
-    with reference_kernels(), monkeypatch.context() as patch:
+    with reference_kernels(monkeypatch), monkeypatch.context() as patch:
         rows = registry.kernels("cpu")
         limited = [
             replace(k, supports=lambda call: f"more than {most}" if len(call.params.program.steps) > most else None)

@@ -36,9 +36,9 @@ def check(drawn: Drawn, device: str) -> None:
 
 
 @pytest.mark.parametrize("most", [6, 12, 40])
-def test_groups_give_the_bits_of_single_calls(most):
+def test_groups_give_the_bits_of_single_calls(most, monkeypatch):
     """By kernels that take every group."""
-    with reference_kernels():
+    with reference_kernels(monkeypatch):
         for seed in range(150):
             check(draw(Draw.seeded(seed, most), most), "cpu")
 
@@ -64,14 +64,14 @@ def test_steps_join_no_group_that_they_are_needed_for():
 def test_a_group_that_is_formed_wrongly_is_seen(monkeypatch):
     """The control: a view of an intermediate that is not read in place is taken as if it were."""
     monkeypatch.setattr(fit.Fit, "_check_crossing", lambda *args: None)
-    with reference_kernels(), pytest.raises(AssertionError):
+    with reference_kernels(monkeypatch), pytest.raises(AssertionError):
         for seed in range(3000):
             check(draw(Draw.seeded(seed), 16), "cpu")
 
 
-def test_every_kind_of_group_is_met(capsys):
+def test_every_kind_of_group_is_met(capsys, monkeypatch):
     kinds: Counter[str] = Counter()
-    with reference_kernels():
+    with reference_kernels(monkeypatch):
         for seed in range(300):
             drawn = draw(Draw.seeded(seed), 12)
             arrays = [accel.asarray(x) for x in drawn.arrays()]

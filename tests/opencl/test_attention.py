@@ -21,7 +21,7 @@ from accel.ops.primitive import attention as primitive
 @pytest.mark.parametrize("case", CASES)
 def test_chunks_are_joined_in_order(variant: accel.Device, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "FULL", {"lanes": 256, "loops": 256})
-    chunked(variant, case, attention)
+    chunked(variant, case, attention, monkeypatch)
 
 
 @pytest.mark.parametrize("vector", [4, 8, 16])

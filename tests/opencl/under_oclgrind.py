@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyopencl as cl
+import pytest
 
 import accel
 from accel import registry
@@ -179,7 +180,7 @@ def models(device: accel.Device) -> None:
     )  # fmt: skip
     attention.FULL["loops"] = attention.FULL["lanes"]
     for case in ("unseen", "operands", "pages"):
-        chunked(device, case, attention)
+        chunked(device, case, attention, pytest.MonkeyPatch())
     x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 20, 9, 7), (6, 20, 3, 3), 6))
     keywords = {"stride": 2, "padding": 1, "dilation": (1, 2), "activation": "silu"}
     check(registry.OPS["conv2d"], device, (x, weight, bias), keywords)

@@ -9,8 +9,8 @@ from accel.kernels.triton import attention
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_chunks_are_joined_in_order(device, case):
-    chunked(device, case, attention)
+def test_chunks_are_joined_in_order(device, case, monkeypatch):
+    chunked(device, case, attention, monkeypatch)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case != "cache"])

@@ -119,16 +119,15 @@ def test_resources(case, architecture):
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_100", "gfx1100"])
-def test_a_spill_is_seen(architecture):
+def test_a_spill_is_seen(architecture, monkeypatch):
     """Control: a tile of twice the size each way has more accumulators than a thread has registers."""
 
     def choose(*arguments):
         return replace(real(*arguments), tile=(128, 128, 32))
 
     device, real = Recorder(architecture), matmul.choose
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matmul, "choose", choose)
-        EXACT["matmul float32"](device)
+    monkeypatch.setattr(matmul, "choose", choose)
+    EXACT["matmul float32"](device)
     what, *_ = device.prepared
     assert spilled_bytes(what.compile(TARGETS[architecture], True), architecture) > 0
 

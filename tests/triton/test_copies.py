@@ -114,17 +114,16 @@ def test_lengths(linked):
     check()
 
 
-def test_a_copy_is_under_way_while_the_host_copies(linked):
+def test_a_copy_is_under_way_while_the_host_copies(linked, monkeypatch):
     """Two pieces are queued before the host waits for the first."""
     link, depth = linked(), []
     real = Event.synchronize
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Event, "synchronize", lambda self: (depth.append(len(link.queue)), real(self))[1])
-        outward(numbers(6 * PIECE))
-        assert max(depth) == 2
-        depth.clear()
-        inward(numbers(6 * PIECE), link)
-        assert max(depth) == 2
+    monkeypatch.setattr(Event, "synchronize", lambda self: (depth.append(len(link.queue)), real(self))[1])
+    outward(numbers(6 * PIECE))
+    assert max(depth) == 2
+    depth.clear()
+    inward(numbers(6 * PIECE), link)
+    assert max(depth) == 2
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])
