@@ -69,8 +69,9 @@ def new_order(rng):
 def new_first_places(rng):
     n = int(rng.integers(16, 300))
     x = rng.integers(-100, 100, n).astype(rng.choice(["int8", "float16", "int64"]))
-    values, indices = accel.topk(accel.asarray(x), max(1, n // 20), largest=False)
-    wanted = np.argsort(x, kind="stable")[: max(1, n // 20)]
+    k, largest = int(rng.choice([1, max(1, n // 20)])), bool(rng.integers(2))
+    values, indices = accel.topk(accel.asarray(x), k, largest=largest)
+    wanted = np.argsort(-x.astype(np.int64) if largest else x, kind="stable")[:k]
     return same(indices, wanted) and same(values, x[wanted])
 
 
