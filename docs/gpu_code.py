@@ -45,6 +45,11 @@ No GPU is needed, and none of it is a measurement.
 
 A case of two launches has two lines: the second one of "fast" repairs tiles that had values that are no numbers.
 
+On AMD an array whose elements all lie less than 2 GiB behind its first, and none before it, is reached by buffer
+instructions, which take a base and 32 bits of offset, and no branch where a lane has nothing to do. Without them these
+kernels have 6 (gfx942) to 13 (gfx1100) percent more instructions, a float32 product on gfx1100 184 registers instead of
+131, and its main loop 251 instructions instead of 216; float64 chains there have fewer registers.
+
 On Intel *regs* are of a thread: 128, or 256 for half the threads. *spills*: bytes. *shared*: bytes of local memory of a
 work-group. *simd*: work-items of a thread. *bytes*: that a load from global memory brings a thread, on average, in the
 main loop where there is one.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import triton.language as tl
 
-from accel.backends.base import Call, Kernel, Prepared, Slot
+from accel.backends.base import Call, Kernel, Prepared, Slot, slots
 from accel.backends.triton_kernel import COUNTERS, Pointer, Specialization, prepare, storage
 from accel.dtypes import DType, as_dtype
 from accel.kernels.triton.device import reduce as device_code
@@ -198,8 +198,9 @@ def _prepare(call: Call) -> Prepared:
     itemsize = width + (8 if arg else 0)
     geometries = _joined(passes(call), device.architecture, itemsize, x.dtype.itemsize)
     launches, scratch = [], []
-    at = known = (Slot("input"), x.dtype.itemsize)
-    target = (Slot("output"), out.dtype.itemsize)
+    first, *_, result = slots(call)
+    at = known = (first, x.dtype.itemsize)
+    target = (result, out.dtype.itemsize)
     for number, geometry in enumerate(geometries):
         last = geometry is geometries[-1]
         read = x.dtype.itemsize if number == 0 else width

@@ -9,9 +9,12 @@ from collections import Counter
 
 import pytest
 from machine_code import amd_unwanted
-from triton_cases import TARGETS, Recorder, pointwise_case
+from triton_cases import TARGETS, Recorder, layout, pointwise_case
 
 from accel.backends.triton_kernel import Pointer, Specialization
+from accel.dtypes import TABLE
+from accel.kernels.triton import reduce
+from accel.ops.parameters import Reduction
 from accel.scalar import count_fma, program_for
 
 FUSED = re.compile(r"\bv_(pk_|dual_)?(?:fma|fmac|fmaak|fmamk)_f(?:32|64)")
@@ -48,6 +51,33 @@ def test_fma_are_counted(name, dtype, architecture):
     found = sum(2 if packed == "pk_" else 1 for packed in FUSED.findall(code))
     assert found == fma + 5 * lanes_of(middle, "fdiv") + roots
     assert amd_unwanted(kernel.asm["amdgcn"]) == []
+
+
+NEAR = (1 << 16, 1 << 10)
+
+
+@pytest.mark.parametrize("architecture", ["gfx942", "gfx1100"])
+@pytest.mark.parametrize(
+    ("shape", "strides", "near"),
+    [
+        (NEAR, (1 << 10, 1), True),
+        (NEAR, (1 << 14, 1), False),  # 4 GiB from the first to the last
+        (NEAR, (1 << 10, -1), False),
+        (NEAR, (-(1 << 10), 1), False),
+        ((1 << 19, 1 << 10), (1 << 10, 1), False),  # 2 GiB
+        (((1 << 19) - 1, 1 << 10), (1 << 10, 1), True),
+    ],
+)
+def test_buffer_instructions_reach_what_is_near(architecture, shape, strides, near):
+    """Loads by them are of 32-bit offsets, from the first element on; what is stored is always near here."""
+    device = Recorder(architecture)
+    x, out = layout(TABLE["float32"], shape, strides, device), layout(TABLE["float32"], shape[:1], None, device)
+    reduce._prepare(device.call("reduce", (x,), (out,), Reduction("sum", (1,))))
+    first = device.prepared[0]
+    assert first.near[-1] == near
+    text = first.compile(TARGETS[architecture], True).asm["amdgcn"]
+    assert bool(re.search(r"\bbuffer_load", text)) == near
+    assert bool(re.search(r"\bglobal_load", text)) != near
 
 
 def test_lanes():

@@ -120,10 +120,10 @@ def test_resources(case, architecture):
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_100", "gfx1100"])
 def test_a_spill_is_seen(architecture, monkeypatch):
-    """Control: a tile of twice the size each way has more accumulators than a thread has registers."""
+    """Control: a larger tile of two warps has more accumulators than a thread has registers."""
 
     def choose(*arguments):
-        return replace(real(*arguments), tile=(128, 128, 32))
+        return replace(real(*arguments), tile=(128, 128, 32), num_warps=2)
 
     device, real = Recorder(architecture), matmul.choose
     monkeypatch.setattr(matmul, "choose", choose)

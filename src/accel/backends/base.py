@@ -24,12 +24,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..array import Array
 from ..config import Settings
-from ..layout import Layout
+from ..layout import Layout, span
 from ..memory import Device, HostBuffer, HostDevice
 
 __all__ = [
@@ -93,12 +93,13 @@ class Slot:
     """What one argument of a launch is. kind: ``input`` or ``output`` of the call, or ``scratch``, a piece of memory
     that is this run's own. index: which one. offset, view: of an input or output, the part that begins so many elements
     behind its first one and lies as the layout says; of scratch, its bytes as elements of such an array. None: all of
-    it."""
+    it. near: whether every element is known to lie less than 2 GiB behind the first, and none before it."""
 
     kind: str
     index: int = 0
     offset: int = 0
     view: Layout | None = None
+    near: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ("input", "output", "scratch") or self.index < 0:
@@ -107,8 +108,13 @@ class Slot:
 
 def slots(call: Call) -> tuple[Slot, ...]:
     """The call's inputs, then its outputs."""
-    inputs = (Slot("input", i) for i in range(len(call.inputs)))
-    return (*inputs, *(Slot("output", i) for i in range(len(call.outputs))))
+    inputs = (Slot("input", i, near=_near(its)) for i, its in enumerate(call.inputs))
+    return (*inputs, *(Slot("output", i, near=_near(its)) for i, its in enumerate(call.outputs)))
+
+
+def _near(its: Layout) -> bool:
+    low, end = span(its.shape, its.strides)
+    return low == 0 and end * its.dtype.itemsize < 1 << 31
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import importlib.util
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
@@ -81,7 +81,8 @@ class Specialization:
     elements are 16 bytes, the widest access, which rows of such a length then begin at. general: parameters of
     whose integers nothing is known, so that one kernel serves all. counters: how many int64 the last pointer leads to,
     which the device supplies: they are 0 when a launch begins, no other launch has them meanwhile, and the kernel
-    leaves them at 0.
+    leaves them at 0. near: of the first pointers, whether all offsets are below 2 GiB and none is negative, so that
+    AMD's buffer instructions reach what is there.
     """
 
     function: Any
@@ -91,6 +92,7 @@ class Specialization:
     num_stages: int = 2
     general: frozenset[str] = frozenset()
     counters: int = 0
+    near: tuple[bool, ...] = ()
 
     @cached_property
     def multiple(self) -> int:
@@ -163,13 +165,17 @@ class Specialization:
         signature: dict[str, Any] = {}
         constants: dict[tuple[int, ...], Any] = {}
         attributes: dict[tuple[int, ...], Any] = {}
+        near = iter(self.near)
 
         def described(value: Any, path: tuple[int, ...], general: bool) -> Any:
             if isinstance(value, tuple):
                 return tuple(described(v, (*path, i), general) for i, v in enumerate(value))
             if isinstance(value, Pointer):
-                if aligned:
-                    attributes[path] = _multiple_of(16)
+                known = _multiple_of(16) if aligned else []
+                if next(near, False):
+                    known.append(["tt.pointer_range", 32])
+                if known:
+                    attributes[path] = known
                 return "*" + TYPES[value.dtype]
             if general:
                 return self.index
@@ -233,6 +239,8 @@ def prepare(device: Any, what: Specialization, grid: int, operands: tuple[Slot, 
     """The launch of a number of program instances on a device of the backend; compiles it. operands: of the pointers,
     in the order of the parameters, without the counters. sizes: bytes of an element of each, 1 for scratch. Raises
     CompileError."""
+    if device.architecture.startswith("gfx"):
+        what = replace(what, near=tuple(slot.near for slot in operands))
     return Launch(device.prepare(what, grid, sizes), operands, what, (grid,))
 
 
