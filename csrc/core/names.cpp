@@ -9,7 +9,8 @@ bool make_names() {
   return make(names.address, "address") && make(names.contiguous, "contiguous") && make(names.device, "device") &&
          make(names.dtype, "dtype") && make(names.host, "host") && make(names.int_ptr, "int_ptr") &&
          make(names.mapped, "mapped") && make(names.numpy, "numpy") && make(names.scalars, "scalars") &&
-         make(names.shape, "shape") && make(names.strides, "strides") && make(names.synchronize, "synchronize");
+         make(names.shape, "shape") && make(names.stream, "stream") && make(names.strides, "strides") &&
+         make(names.synchronize, "synchronize") && make(names.used_on, "used_on");
 }
 
 }  // namespace accel::core

@@ -10,8 +10,8 @@
 namespace accel::core {
 
 struct Names {
-  PyObject *address, *contiguous, *device, *dtype, *host, *int_ptr, *mapped, *numpy, *scalars, *shape, *strides,
-      *synchronize;
+  PyObject *address, *contiguous, *device, *dtype, *host, *int_ptr, *mapped, *numpy, *scalars, *shape, *stream,
+      *strides, *synchronize, *used_on;
 };
 
 /// Set by the module.

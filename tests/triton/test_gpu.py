@@ -11,21 +11,26 @@ import ctypes
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import accel
 from accel import _core, ptx
-from accel.backends import triton_copy, triton_gpu
+from accel.backends import triton_copy, triton_division, triton_gpu
+from accel.backends.base import Call
 from accel.backends.triton_driver import Driver
 from accel.conversion import from_numpy, to_numpy
 from accel.kernels.triton import matmul
 from accel.ops import canonical
+from accel.ops.primitive.matmul import Product
 from accel.registry import OPS
 from accel.testing.compare import check, differing, place
 
+triton = pytest.importorskip("triton", reason="launches Triton kernels")
 torch = pytest.importorskip("torch", reason="torch is not installed: it is in the extra torch")
 RNG = np.random.default_rng(17)
 STREAM = 7
@@ -48,7 +53,7 @@ class StandIn:
     """A CompiledKernel without a GPU, which the stand-in of a driver and of Triton's launcher run in the emulator."""
 
     def __init__(self, kernel, function):
-        self.kernel, self.function, self.launches, self.by_triton = kernel, function, 0, 0
+        self.kernel, self.function, self.launches, self.by_triton, self.scratch = kernel, function, 0, 0, []
         self.metadata, self.run = kernel.metadata, None
 
     def emulate(self, grid, packed):
@@ -70,9 +75,18 @@ class StandIn:
             signature = list(self.kernel.src.signature.values())
             assert len(arguments) == len(signature)
             self.by_triton += 1
+            self.scratch.append(allocated())
             self.emulate(grid, list(_packed(signature, arguments)))
 
         return run
+
+
+def allocated():
+    """What Triton's allocator gives, 0 where none is set."""
+    try:
+        return triton.runtime._allocation._allocator.get()(256, 128, STREAM).data_ptr()
+    except RuntimeError:
+        return 0
 
 
 CODES = {"i32": ("i", ctypes.c_int32), "i64": ("q", ctypes.c_int64)}
@@ -128,8 +142,9 @@ class DriverStandIn:
         for i, kind in enumerate(kernel.types):
             code, type_ = CODES.get(kind, ("Q", ctypes.c_uint64))
             packed.append((code, ctypes.cast(parameters[i], ctypes.POINTER(type_)).contents.value))
-        for i in range(2):  # Triton's pieces of scratch
-            assert ctypes.cast(parameters[len(packed) + i], ctypes.POINTER(ctypes.c_uint64)).contents.value == 0
+        pieces = [ctypes.cast(parameters[len(packed) + i], ctypes.POINTER(ctypes.c_uint64)) for i in range(2)]
+        kernel.scratch.append(pieces[0].contents.value)
+        assert pieces[1].contents.value == 0
         kernel.emulate(tuple(grid), packed)
         return 0
 
@@ -181,8 +196,6 @@ def test_pointwise_and_reduce(gpu):
 def test_one_launch_and_its_counters(gpu, monkeypatch):
     """Sums over all axes on the same counters again and again, on those of a captured launch, and by Triton's own
     launcher."""
-    import triton
-
     x = from_numpy((1 + RNG.standard_normal(5 * 4096 + 3) / 8).astype(np.float32), gpu)
     want = canonical.reduce("sum", to_numpy(x), (0,), accel.float32)
     given, real = [], gpu._counters.of
@@ -339,6 +352,96 @@ def test_what_the_driver_is_given(gpu):
     assert not any(kernel.by_triton for kernel in gpu.made.values())
 
 
+def test_scratch_of_the_compilers(gpu):
+    """It is a plan's own piece, by the driver's launch and by Triton's; other kernels are given none. The allocator of
+    the caller's context stays what it was."""
+    a, b = (from_numpy(RNG.standard_normal((64, 64)).astype(np.float16), gpu) for _ in range(2))
+    results = [accel.empty((64, 64), dtype="float16", device=gpu) for _ in range(3)]
+    call = Call("matmul", (a.layout, b.layout), (results[0].layout,), Product(), gpu, None)
+    config = replace(matmul.choose(gpu, accel.float16, accel.float16, 64, 64, "default"), tile=(32, 32, 32))
+    scratch = accel.empty((4096,), dtype="uint8", device=gpu)
+    hook, launches = triton.knobs.runtime.launch_enter_hook, []
+    for stream, result in zip((1, 1, 0), results, strict=True):
+        made = matmul.multiply(call, replace(config, stream=stream), few=0)
+        assert made.scratch == ((4 * 256,) if stream else ())
+        launches.append((*made.launches, result))
+    for i, (launch, result) in enumerate(launches):
+        if i == 1:
+            hook.add(print)
+        try:
+            launch.on([a, b], [result], [scratch])
+        finally:
+            hook.remove(print)
+        assert to_numpy(result).tolist() == to_numpy(results[0]).tolist()
+    streamed, plain = gpu.made.values()
+    assert (streamed.by_triton, streamed.launches) == (1, 2) and (plain.by_triton, plain.launches) == (0, 1)
+    assert streamed.scratch == [scratch.buffer.address] * 2 and plain.scratch == [0]
+    assert allocated() == 0
+
+
+def test_a_gpu_that_divides_wrongly(gpu, monkeypatch):
+    """Its quotients are those of float64, rounded, in programs and in rows; of the control tl.div_rn's."""
+    x = RNG.standard_normal((6, 40)).astype(np.float32)
+    for right in (True, False):
+        monkeypatch.setattr(triton_division, "ASKED", ("cuda",))
+        monkeypatch.setattr(triton_division, "_correct", {gpu: right})
+        gpu.made.clear()
+        y = x[:, : 39 + right]  # another layout, so that kernels are prepared anew
+        check(OPS["divide"], gpu, (y, np.float32([1 - 2.0**-24])), {})
+        check(OPS["divide"], gpu, (y * np.float32(1e-30), y * np.float32(1e12)), {})
+        check(OPS["softmax"], gpu, (y,), {"axis": -1})
+        texts = [kernel.kernel.asm["ptx"] for kernel in gpu.made.values()]
+        assert len(texts) >= 2
+        for text in texts:
+            assert ("div.rn.f64" in text) != right and ("div.rn.f32" in text) == right
+
+
+def test_memory_that_is_used_on_another_stream(gpu, monkeypatch):
+    """The allocator is told once of each stream, before a launch or a copy there; not of the stream that the memory was
+    asked for on, nor of the caller's own tensors."""
+    told, stream = [], [STREAM]
+    monkeypatch.setattr(triton_gpu, "record_use", lambda storage, handle: told.append((storage.data_ptr(), handle)))
+    monkeypatch.setattr(triton_gpu, "current_stream", lambda: lambda index: stream[0])
+    x = from_numpy(np.arange(6, dtype=np.float32), gpu)
+    buffer, offset = triton_gpu.TorchBuffer.of(torch.arange(6, dtype=torch.float32))
+    mine = type(x)(buffer, offset, x.layout)
+    assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
+    assert not told
+    stream[0] = 9
+    monkeypatch.setattr(gpu.driver, "_launch", lambda *given: 0)  # the stand-in of a driver knows one stream
+    for _ in range(2):
+        y = accel.add(x, mine)
+    assert told == [(x.buffer.address, 9)]
+    assert (x.buffer.stream, y.buffer.stream, buffer.stream) == (STREAM, 9, None)
+    z = from_numpy(np.arange(6, dtype=np.float32), gpu)
+    stream[0] = STREAM
+    del told[:]
+    to_numpy(y)
+    gpu.copy_in(z.buffer, 0, np.zeros(24, np.uint8))
+    assert told == [(y.buffer.address, STREAM), (z.buffer.address, STREAM)]
+
+
+def test_a_launch_that_a_buffer_refuses(monkeypatch):
+    """An error of the allocator, or a buffer that is none of a GPU: the driver is not called."""
+    stand_in = DriverStandIn()
+
+    class Full(SimpleNamespace):
+        def used_on(self, stream):
+            raise RuntimeError(f"no room for stream {stream}")
+
+    x = accel.asarray(np.arange(4.0), device="cpu")
+    for error, match, buffer in (
+        (RuntimeError, "no room for stream 7", Full(address=16, stream=3)),
+        (AttributeError, "stream", SimpleNamespace(address=16)),
+        (TypeError, "int", SimpleNamespace(address=16, stream="a")),
+        (OverflowError, "int", SimpleNamespace(address=16, stream=-1)),
+    ):
+        array = type(x)(buffer, 0, x.layout)
+        with pytest.raises(error, match=match):
+            launch_of(stand_in, sizes=(8,), parameters=(None,))((array,), STREAM)
+    assert not stand_in.seen
+
+
 def test_another_gpu_is_current(gpu):
     x = from_numpy(np.arange(6, dtype=np.float32), gpu)
     gpu.current[0] = 3
@@ -348,8 +451,6 @@ def test_another_gpu_is_current(gpu):
 
 def test_a_profiler_is_told(gpu):
     """Hooks are Triton's own launcher's work."""
-    import triton
-
     x = from_numpy(np.arange(6, dtype=np.float32), gpu)
     hooks = triton.knobs.runtime.launch_enter_hook
     hooks.add(print)
@@ -377,9 +478,9 @@ def test_an_error_of_the_driver(gpu, cache):
     assert to_numpy(accel.add(x, x)).tolist() == [0, 2, 4, 6, 8, 10]
 
 
-def launch_of(stand_in, rocm=False, load=lambda aligned: (1, 0), **given):
+def launch_of(stand_in, rocm=False, load=lambda aligned: (1, 0, 64), **given):
     found = stand_in.driver(rocm)
-    every = {"grid": 5, "block": 64, "sizes": (), "ctas": 1, "cooperative": False, "dependent": False}
+    every = {"grid": 5, "sizes": (), "ctas": 1, "cooperative": False, "dependent": False, "scratch": False}
     every |= {"parameters": ()} | given
     return _core.GpuLaunch(cuda=found.cuda, entry=found.entry, describe=found.describe, load=load, **every)
 
@@ -402,7 +503,7 @@ def test_attributes_of_cuda(given, shared, attributes):
     stand_in = DriverStandIn()
     stand_in.answers[:] = [1]
     with pytest.raises(RuntimeError, match="error 1"):
-        launch_of(stand_in, load=lambda aligned: (1, shared), **given)((), STREAM)
+        launch_of(stand_in, load=lambda aligned: (1, shared, 64), **given)((), STREAM)
     ((grid, block, bytes_, stream, seen),) = stand_in.seen
     assert (grid, block, bytes_, stream) == ([5 * given.get("ctas", 1), 1, 1], [64, 1, 1], shared, STREAM)
     assert {id_: value[: len(attributes[id_])] for id_, _, *value in seen} == attributes
@@ -411,7 +512,7 @@ def test_attributes_of_cuda(given, shared, attributes):
 def test_hip():
     stand_in = DriverStandIn()
     stand_in.answers[:] = [2, 0]
-    launch = launch_of(stand_in, rocm=True, load=lambda aligned: (1, 96))
+    launch = launch_of(stand_in, rocm=True, load=lambda aligned: (1, 96, 64))
     launch((), 0)
     with pytest.raises(RuntimeError, match="error 2: out of memory"):
         launch([], STREAM)
@@ -427,7 +528,9 @@ def test_hip():
         (TypeError, "positional arguments", lambda s: launch_of(s)(())),
         (TypeError, "1 addresses and 0 sizes", lambda s: launch_of(s, parameters=(None,))),
         (ValueError, "more than 0", lambda s: launch_of(s, grid=0)),
-        (ValueError, "no function", lambda s: launch_of(s, load=lambda aligned: (0, 0))((), 0)),
+        (ValueError, "no function", lambda s: launch_of(s, load=lambda aligned: (0, 0, 64))((), 0)),
+        (ValueError, "no threads", lambda s: launch_of(s, load=lambda aligned: (1, 0, 0))((), 0)),
+        (ValueError, "scratch: expected an address", lambda s: launch_of(s, scratch=True)),
         (TypeError, "load", lambda s: launch_of(s, load=lambda aligned: None)((), 0)),
         (ZeroDivisionError, "zero", lambda s: launch_of(s, load=lambda aligned: 1 // 0)((), 0)),
         (OverflowError, "int", lambda s: launch_of(s)((), -1)),
@@ -451,11 +554,13 @@ def test_many_parameters_and_numbers():
         return 0
 
     stand_in._launch = read
-    arrays = [accel.asarray(np.arange(4.0), device="cpu")[i % 3 :] for i in range(count // 2)]
+    x = accel.asarray(np.arange(4.0), device="cpu")
+    buffers = [SimpleNamespace(address=64 * i, stream=None) for i in range(count // 2)]
+    arrays = [type(x)(buffer, i % 3, x.layout) for i, buffer in enumerate(buffers)]
     values = [-1, 1 << 40, 7, -(1 << 62), 3] * 5
     parameters = tuple(x for value in values for x in (None, value))
     launch_of(stand_in, sizes=(8,) * len(arrays), parameters=parameters)(arrays, STREAM)
-    wanted = [x for array, value in zip(arrays, values, strict=True) for x in (np.asarray(array).ctypes.data, value)]
+    wanted = [x for i, value in enumerate(values) for x in (64 * i + i % 3 * 8, value)]
     assert got == [*wanted, 0, 0]
 
 
@@ -517,6 +622,26 @@ def test_a_profile_of_a_real_gpu():
         device.synchronize()
     (row,) = [row for row in found.rows if row.op == "matmul" and row.path != "preparing"]
     assert 2 * 4096**3 / 5e15 < row.seconds < found._records.end - found._records.begin
+
+
+@pytest.mark.gpu
+def test_real_streams():
+    """Memory that another stream still reads is given to nobody. The control is memory that none reads."""
+    device, side, ones = accel.device("triton:0"), torch.cuda.Stream(), np.ones(1 << 24, np.float32)
+    for busy in (True, False):
+        x = place(ones, device)
+        device.synchronize()
+        if busy:
+            with torch.cuda.stream(side):
+                torch.cuda._sleep(1 << 30)
+                y = accel.add(x, x)
+        address = x.buffer.address
+        del x
+        other = place(np.zeros_like(ones), device)
+        assert (other.buffer.address != address) == busy
+        device.synchronize()
+        assert (to_numpy(y) == 2).all()
+        del other
 
 
 @pytest.mark.gpu

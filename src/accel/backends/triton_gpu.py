@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +22,7 @@ from ..memory import Device, driver_call, host_bytes
 from ..scalar import Program
 from .triton_copy import PIECE, copy_in, copy_out, host_tensor
 from .triton_counters import Counters
+from .triton_division import form
 from .triton_driver import driver, loader
 from .triton_kernel import COMPILED, Specialization, Start, addresses_of, functions, load
 from .triton_prepared import PreparedKernel
@@ -35,15 +39,29 @@ class TorchBuffer:
     """GPU memory that torch owns.
 
     storage: torch's, of the whole memory. address: of its first byte. nbytes: its size. readonly: whether nobody may
-    write.
+    write. stream: the handle of the one that it was allocated for; None of the caller's tensors, whose uses on several
+    streams are the caller's to record, as with torch.
     An `accel.Array` on such a buffer starts ``offset * itemsize`` bytes after the address.
     """
 
-    __slots__ = ("address", "nbytes", "readonly", "storage")
+    __slots__ = ("_others", "address", "nbytes", "readonly", "storage", "stream")
 
-    def __init__(self, storage: Any) -> None:
+    def __init__(self, storage: Any, stream: int | None = None) -> None:
         self.storage, self.address, self.nbytes = storage, storage.data_ptr(), storage.nbytes()
-        self.readonly = False
+        self.readonly, self.stream = False, stream
+        self._others: frozenset[int] = frozenset()
+
+    def now_on(self, stream: int) -> None:
+        """To be called before work on the memory is queued on a stream."""
+        if self.stream is not None and self.stream != stream:
+            self.used_on(stream)
+
+    def used_on(self, stream: int) -> None:
+        """Of a stream other than its own: torch's allocator gives the memory to nobody before what is queued there when
+        it becomes free is done."""
+        if stream not in self._others:
+            record_use(self.storage, stream)
+            self._others |= {stream}
 
     @classmethod
     def of(cls, tensor: Any) -> tuple[TorchBuffer, int]:
@@ -87,8 +105,10 @@ class GpuDevice(Device):
 
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
+        stream_of = current_stream()
+
         def obtain() -> TorchBuffer:
-            return TorchBuffer(torch.UntypedStorage(nbytes, device=self.torch_device))
+            return TorchBuffer(torch.UntypedStorage(nbytes, device=self.torch_device), stream_of(self.index))
 
         try:
             return obtain()
@@ -115,10 +135,12 @@ class GpuDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
+        buffer.now_on(current_stream()(self.index))
         self._copy(copy_in, buffer.tensor[offset : offset + source.size], host_tensor(source))
 
     @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
+        buffer.now_on(current_stream()(self.index))
         result = host_bytes(nbytes)
         self._copy(copy_out, torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
         return result
@@ -148,11 +170,11 @@ class GpuDevice(Device):
 
     def kernel(self, path: str, name: str) -> Any:
         """A kernel of a file, in this device's form."""
-        return getattr(load(path, False), name)
+        return getattr(load(form(self, path), False), name)
 
     def functions(self, programs: Mapping[str, Program]) -> tuple[Any, ...]:
         """Scalar programs, in this device's form, as functions that kernels take for arguments."""
-        return functions(programs, False)
+        return functions(programs, False, partial(form, self))
 
     def compiled(self, what: Specialization, aligned: bool = True) -> Any:
         """Triton's CompiledKernel, one for each device, as it holds the loaded module. Raises CompileError."""
@@ -189,7 +211,7 @@ class GpuDevice(Device):
             with torch.cuda.device(index):
                 self._counters.prepare()
         by_triton = self._by_triton(what, grid, sizes)
-        launch = self._by_driver(what, kernel, grid, sizes) if _is_plain(kernel) else None
+        launch = self._by_driver(what, kernel, grid, sizes) if _is_plain(kernel, what.scratch) else None
         if launch is None:
             launch = by_triton
         elif isinstance(kernel, PreparedKernel):
@@ -225,10 +247,10 @@ class GpuDevice(Device):
             return None
         loaded: dict[bool, Any] = {}  # a compiled kernel unloads its module with itself
 
-        def load(aligned: bool) -> tuple[int, int]:
-            form = loaded[aligned] = self.compiled(what, aligned)
-            form.run  # noqa: B018  loads the module
-            return form.function, form.metadata.shared
+        def load(aligned: bool) -> tuple[int, int, int]:
+            its = loaded[aligned] = self.compiled(what, aligned)
+            its.run  # noqa: B018  loads the module
+            return its.function, its.metadata.shared, its.metadata.warp_size * its.metadata.num_warps
 
         its = kernel.metadata
         return GpuLaunch(
@@ -237,32 +259,45 @@ class GpuDevice(Device):
             describe=found.describe,
             load=load,
             grid=grid,
-            block=its.warp_size * its.num_warps,
             sizes=tuple(sizes),
             ctas=getattr(its, "num_ctas", 1),
             cooperative=its.launch_cooperative_grid,
             dependent=getattr(its, "launch_pdl", False),
+            scratch=what.scratch > 0,
             parameters=what.parameters(),
         )
 
     def _by_triton(self, what: Specialization, grid: int, sizes: Sequence[int]) -> OnStream:
-        """The launch through Triton's own launcher: it calls hooks and allocates scratch that kernels ask for."""
+        """The launch through Triton's own launcher: it calls hooks, and asks an allocator for scratch."""
         bound, starts = what.bound(), {}
 
         def launch(arrays: Sequence[Array], stream: int) -> None:
+            for array in arrays:
+                array.buffer.now_on(stream)
             addresses = addresses_of(arrays, sizes)
             aligned = all(address % 16 == 0 for address in addresses)
             if aligned not in starts:
                 starts[aligned] = self.compiled(what, aligned)[grid, 1, 1]
-            starts[aligned](*bound(addresses), stream=stream)
+            start = partial(starts[aligned], *bound(addresses), stream=stream)
+            if what.scratch:
+                copy_context().run(_with_scratch, start, addresses[-1])
+            else:
+                start()
 
         return launch
 
 
-def _is_plain(kernel: Any) -> bool:
-    """Whether a compiled kernel asks for nothing at its launch but what `GpuLaunch` gives."""
+def _with_scratch(start: Callable[[], object], address: int) -> None:
+    """A launch by Triton's launcher, whose kernel's scratch is at an address. The allocator is the context's."""
+    triton.set_allocator(lambda size, alignment, stream: SimpleNamespace(data_ptr=lambda: address))
+    start()
+
+
+def _is_plain(kernel: Any, scratch: int) -> bool:
+    """Whether a compiled kernel asks for nothing at its launch but what `GpuLaunch` gives. scratch: bytes for each
+    program instance that there are."""
     its = kernel.metadata
-    more = its.global_scratch_size or its.profile_scratch_size or getattr(its, "instrumentation_mode", "")
+    more = its.global_scratch_size > scratch or its.profile_scratch_size or getattr(its, "instrumentation_mode", "")
     together = its.launch_cooperative_grid or getattr(its, "num_ctas", 1) > 1
     return not more and (its.target.backend == "cuda" or not together)
 
@@ -277,6 +312,12 @@ def out_of_memory(error: RuntimeError) -> bool:
     import torch
 
     return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
+def record_use(storage: Any, stream: int) -> None:
+    """Tells torch's allocator of a use of its memory on a stream, by the stream's handle."""
+    whole = torch.empty(0, dtype=torch.uint8, device=storage.device)
+    whole.set_(storage).record_stream(torch.cuda.ExternalStream(stream, storage.device))
 
 
 def current_stream() -> Callable[[int], int]:

@@ -77,8 +77,9 @@ class InterpreterDevice(HostDevice):
                 FloatEnvironment(),
                 np.errstate(all="ignore"),
             ):
-                left = iter([*addresses_of(arrays, sizes), *(address for address, _ in counters)])
-                arguments = what.bind(pointer, integer)
+                addresses = addresses_of(arrays, sizes)
+                left = iter([*addresses, *(address for address, _ in counters)])
+                arguments = what.bind(pointer, integer, aligned=all(address % 16 == 0 for address in addresses))
                 builder.set_grid_dim(grid, 1, 1)
                 for instance in range(grid):
                     builder.set_grid_idx(instance, 0, 0)

@@ -44,6 +44,9 @@ TYPES = {
 WIDE = 1 << 31
 """Element offsets from here on need 64-bit arithmetic."""
 
+ALIGNED = "ALIGNED"
+"""The parameter that tells a kernel of the addresses behind its pointers."""
+
 COUNTERS = 4096
 """The counters that a kernel can have at most."""
 
@@ -81,8 +84,10 @@ class Specialization:
     elements are 16 bytes, the widest access, which rows of such a length then begin at. general: parameters of
     whose integers nothing is known, so that one kernel serves all. counters: how many int64 the last pointer leads to,
     which the device supplies: they are 0 when a launch begins, no other launch has them meanwhile, and the kernel
-    leaves them at 0. near: of the first pointers, whether all offsets are below 2 GiB and none is negative, so that
-    AMD's buffer instructions reach what is there.
+    leaves them at 0. scratch: bytes that the compiler may take of the last pointer's memory for each program instance.
+    near: of the first pointers, whether all offsets are below 2 GiB and none is negative, so that
+    AMD's buffer instructions reach what is there. A constant parameter of the name `ALIGNED` is none of the arguments:
+    it is whether all pointers are multiples of 16 bytes.
     """
 
     function: Any
@@ -92,6 +97,7 @@ class Specialization:
     num_stages: int = 2
     general: frozenset[str] = frozenset()
     counters: int = 0
+    scratch: int = 0
     near: tuple[bool, ...] = ()
 
     @cached_property
@@ -109,7 +115,9 @@ class Specialization:
         """The kernel's source file."""
         return _file(self.function)
 
-    def bind(self, pointer: Callable[[Pointer], Any], integer: Callable[[int, bool], Any]) -> list[Any]:
+    def bind(
+        self, pointer: Callable[[Pointer], Any], integer: Callable[[int, bool], Any], aligned: bool = True
+    ) -> list[Any]:
         """The arguments in the order of the parameters, with pointers and integers replaced; constants as they are.
         integer(value, general)."""
 
@@ -119,9 +127,12 @@ class Specialization:
             return pointer(value) if isinstance(value, Pointer) else integer(value, general)
 
         return [
-            self.arguments[name] if constant else replaced(self.arguments[name], name in self.general)
+            self._constant(name, aligned) if constant else replaced(self.arguments[name], name in self.general)
             for name, constant in _parameters(self.function).items()
         ]
+
+    def _constant(self, name: str, aligned: bool) -> Any:
+        return aligned if name == ALIGNED else self.arguments[name]
 
     def bound(self) -> Callable[[Sequence[int]], list[Any]]:
         """What gives the arguments in the order of the parameters for the addresses of all pointers, which are
@@ -188,7 +199,7 @@ class Specialization:
 
         for position, (name, constant) in enumerate(_parameters(self.function).items()):
             if constant:
-                constants[(position,)] = self.arguments[name]
+                constants[(position,)] = self._constant(name, aligned)
                 signature[name] = "constexpr"
             else:
                 signature[name] = described(self.arguments[name], (position,), name in self.general)
@@ -332,22 +343,26 @@ def interpreting(
             scope.restore()
 
 
-_programs: Cache[tuple[Any, ...], tuple[Any, ...]] = Cache(1024)
+_files: Cache[tuple[Any, ...], str] = Cache(1024)
 
 
-def functions(programs: Mapping[str, Program], interpreted: bool) -> tuple[Any, ...]:
-    """Triton functions of scalar programs, in their order, by the names they are to have.
+def functions(
+    programs: Mapping[str, Program], interpreted: bool, form: Callable[[str], str] = lambda path: path
+) -> tuple[Any, ...]:
+    """Triton functions of scalar programs, in their order, by the names they are to have. form(path): the file that
+    stands for one on a device.
 
     Triton wants source files: the text is written to a file of the cache folder, named by its hash.
     """
     key = (tuple(programs.items()), interpreted)
-    found = _programs.find(key)
-    if found is None:
-        text = "\n\n".join([_HEADER, *(print_program(program, name) for name, program in programs.items())])
-        module = load(printed("program", text), interpreted)
-        found = tuple(getattr(module, name) for name in programs)
-        _programs.keep(key, found)
-    return found
+    path = _files.find(key)
+    if path is None:
+        path = printed(
+            "program", "\n\n".join([_HEADER, *(print_program(program, name) for name, program in programs.items())])
+        )
+        _files.keep(key, path)
+    module = load(form(path), interpreted)
+    return tuple(getattr(module, name) for name in programs)
 
 
 _HEADER = '"""Scalar programs of accel, printed for Triton."""\n\nimport triton\nimport triton.language as tl'
