@@ -50,6 +50,14 @@ instructions, which take a base and 32 bits of offset, and no branch where a lan
 kernels have 6 (gfx942) to 13 (gfx1100) percent more instructions, a float32 product on gfx1100 184 registers instead of
 131, and its main loop 251 instructions instead of 216; float64 chains there have fewer registers.
 
+gfx942 and gfx950 deal program instances to up to 8 dies in turn, each with a cache of its own. So products, attention
+and convolutions number them anew, that a die's have neighbouring tiles: of a product of 32 by 32 tiles, a die reads 13
+rows and columns of tiles for the first 304 program instances instead of 34 (`tests/triton/test_dies.py` counts them).
+
+Products that are *streamed* or *divided* are choices of `accel tune`, never computed ones
+([docs/tuning.md](tuning.md)). Their main loop has the finishing of a tile in it, which most of its turns pass by; where
+the work is divided, *loop* is of the warps that multiply.
+
 On Intel *regs* are of a thread: 128, or 256 for half the threads. *spills*: bytes. *shared*: bytes of local memory of a
 work-group. *simd*: work-items of a thread. *bytes*: that a load from global memory brings a thread, on average, in the
 main loop where there is one.

@@ -19,6 +19,7 @@ from accel.backends.triton_kernel import WIDE, Pointer, Specialization, prepare,
 from accel.dtypes import TABLE
 from accel.kernels.triton.device import attention as device_code
 from accel.kernels.triton.device import flash as flash_code
+from accel.kernels.triton.dies import dies
 from accel.kernels.triton.matmul import allows_matrix_units
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
@@ -149,7 +150,8 @@ def specialization(call: Call, repair: bool = False) -> tuple[Specialization, in
         "FROM_END": params.from_end, "BEFORE": params.before is not None, "AFTER": params.after is not None,
         "SCALE": params.scale, "CAP": params.softcap, "KEPT": params.kept, "NOTHING": -inf, "T": getattr(tl, wide.name),
         "BITS": getattr(tl, f"int{8 * wide.itemsize}"), "ROWS": rows, "WIDTH": width,
-        "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "CHUNK": ATTENTION, "INDEX": tl.int64 if far else tl.int32,
+        "LANES": LANES, "FOLDS": LANES.bit_length() - 1, "CHUNK": ATTENTION, "DIES": dies(device),
+        "INDEX": tl.int64 if far else tl.int32,
         "SPLIT": False, "REPAIR": repair,
     }  # fmt: skip
     general = frozenset({"queries", "keys", "before", "after", "sequences", "pages", "page", "dropped"})

@@ -18,6 +18,7 @@ from accel.convolution_plan import windows
 from accel.dtypes import FLOAT32
 from accel.kernels.triton.device import convolution as device_code
 from accel.kernels.triton.device import convolution_dot as dot_code
+from accel.kernels.triton.dies import dies
 from accel.kernels.triton.matmul import UNCHUNKED, Config, allows_matrix_units, keeps_order, vector_config
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import same
@@ -56,7 +57,8 @@ def specialization(call: Call) -> tuple[Specialization, int]:
         "dilation": its.dilation, "spread": its.spread,
         "x_strides": its.x, "weight_strides": its.weight, "out_strides": its.out, "bias_strides": its.bias or (0, 0),
         "extra_strides": its.extras, "EPILOGUE": epilogue, "T": getattr(tl, dtype), "WIDTH": width, "HEIGHT": height,
-        "KC": KC, "INDEX": tl.int64 if far else tl.int32, "ALONE": its.channels == 1 and terms <= KC,
+        "KC": KC, "DIES": dies(device), "INDEX": tl.int64 if far else tl.int32,
+        "ALONE": its.channels == 1 and terms <= KC,
     }  # fmt: skip
     kernel = device.kernel(device_code.__file__, "convolve")
     warps = 8 if its.kernel[0] > 1 else 4  # three axes want registers

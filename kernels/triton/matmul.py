@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,18 @@ from accel.backends.base import Call, Choice, Kernel, Prepared, Slot, Tunable, s
 from accel.backends.triton_kernel import Pointer, Specialization, prepare, storage
 from accel.conversion import from_numpy, to_numpy
 from accel.dtypes import TABLE, DType
+from accel.kernels.triton import matmul_streamed, matmul_turned
 from accel.kernels.triton.device import matmul as device_code
-from accel.kernels.triton.matmul_tiles import chain_tile, fitted, matrix_tile, neighbours, vector_tile
+from accel.kernels.triton.device import matmul_small as small_code
+from accel.kernels.triton.dies import dies
+from accel.kernels.triton.matmul_tiles import (
+    chain_tile,
+    fitted,
+    matrices_together,
+    matrix_tile,
+    neighbours,
+    vector_tile,
+)
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same, wide
 from accel.kernels.triton.row import FILLED
@@ -36,6 +46,9 @@ from accel.scalar import Program, compose
 
 GROUP = 8
 """Tiles along m that run together and share b's."""
+
+STEPS = 4
+"""Steps of k that are written out for small matrices, at most; they divide `KC`."""
 
 UNCHUNKED = 1 << 30
 """Chunk length of products whose order is not promised."""
@@ -54,9 +67,10 @@ INT8_CHUNK = 1 << 16
 class Config:
     """One way to multiply.
 
-    kernel: ``dot`` or ``chain``. load: dtype that elements are loaded as. operand: dtype that they are widened to,
-    where it is another. accumulator: what products are added in. tile: (m, n, k) of a program instance.
-    precision: tl.dot's. kc: chunk length.
+    kernel: ``dot``, ``chain``, or ``several``, whose tile is (m, n, matrices) of a program instance. load: dtype that
+    elements are loaded as. operand: dtype that they are widened to, where it is another. accumulator: what products are
+    added in. tile: (m, n, k) of a program instance. precision: tl.dot's. kc: chunk length. stream: 0, or one of
+    `matmul_streamed`'s ways.
     """
 
     kernel: str
@@ -68,6 +82,7 @@ class Config:
     num_stages: int = 2
     precision: str = "ieee"
     kc: int = KC
+    stream: int = 0
 
     @property
     def ordered(self) -> bool:
@@ -103,6 +118,15 @@ def _chosen(device: Any, operand: DType, output: DType, m: int, n: int, numerics
         return Config("dot", name, name, "float32", tile, warps, stages, "tf32", UNCHUNKED)
     config = vector_config(device, operand, m, n)
     return replace(config, num_warps=2 * config.num_warps) if finished else config
+
+
+def several(operand: DType, output: DType, m: int, n: int, together: int) -> Config:
+    """How so many small matrices are multiplied by one program instance, in the canonical order in every mode."""
+    floating = operand.kind == "f"
+    load, total = (storage(operand.name), operand.accumulator) if floating else (operand.name, wide(output))
+    tile = (power_of_two(m), power_of_two(n), together)
+    warps = max(1, min(4, prod(tile) // 128))
+    return Config("several", load, total, total, tile, warps, kc=KC if floating else UNCHUNKED)
 
 
 def vector_config(device: Any, operand: DType, m: int, n: int) -> Config:
@@ -155,6 +179,9 @@ def _computed(call: Call) -> Config:
     *_, m, n = out.shape
     finished = call.params.epilogue is not None
     result = TABLE[call.params.epilogue.inputs[0]] if finished else out.dtype
+    together = matrices_together(m, n, prod(out.shape[:-2]))
+    if together > 1:
+        return several(a.dtype, result, m, n, together)
     config = choose(call.device, a.dtype, result, m, n, call.settings.numerics, finished)
     # With one k, no loop stands between tl.dot and what is added next, and Triton adds that inside of it.
     return written_out(config) if config.ordered and a.shape[-1] == 1 else config
@@ -167,13 +194,17 @@ def _shape(call: Call) -> tuple[str, tuple[int, ...]]:
 
 def _default(call: Call) -> Choice:
     config = _computed(call)
-    return (*config.tile, config.num_warps, config.num_stages, FILLED)
+    return (*config.tile, config.num_warps, config.num_stages, FILLED, 0)
 
 
 def _choices(call: Call) -> tuple[Choice, ...]:
     """Neighbours of the computed choice. Where the order is not promised, nothing that shares out or steps through k
     is changed."""
     config, default, k = _computed(call), _default(call), call.inputs[0].shape[-1]
+    if config.kernel == "several":
+        height, width, together, warps, *rest = default
+        near = [(x, w) for x in (together, 2 * together, together // 2) for w in (warps, 2 * warps, warps // 2)]
+        return tuple((height, width, x, w, *rest) for x, w in near if x > 1 and w > 0)
     architecture, total = call.device.architecture, TABLE[config.accumulator]
     free, (*batch, m, n) = config.ordered or total.kind != "f", call.outputs[0].shape
     tiles = -(-m // config.tile[0]) * -(-n // config.tile[1]) * prod(batch)
@@ -188,15 +219,21 @@ def _choices(call: Call) -> tuple[Choice, ...]:
         if tile[2] != config.tile[2] and not (free and config.kernel == "dot"):
             continue
         few = (FILLED, other) if config.ordered and k > KC and same else (FILLED,) if free else (0,)
-        found += [(*tile, warps, stages, each) for each in few]
+        found += [(*tile, warps, stages, each, 0) for each in few]
+        if tile[2] == config.tile[2]:
+            near = replace(config, tile=tile, num_stages=stages)
+            found += [(*tile, warps, stages, FILLED, way) for way in matmul_streamed.ways(call, near)]
     return tuple(dict.fromkeys(found))
 
 
 def _prepared(call: Call, choice: Choice) -> Prepared:
-    height, width, depth, warps, stages, few = choice
-    config = replace(_computed(call), tile=(height, width, depth), num_warps=warps, num_stages=stages)
+    height, width, depth, warps, stages, few, stream = choice
+    computed, tile = _computed(call), (height, width, depth)
+    config = replace(computed, tile=tile, num_warps=warps, num_stages=stages, stream=stream)
     if config.ordered and config.kernel == "dot" and call.device.kind == "gpu" and not keeps_order(call.device, config):
         config = written_out(config)
+    if config.kernel == "dot" and (its := matmul_turned.turned(call)):
+        return matmul_turned.after_copies(call, its, lambda call: multiply(call, config, few))
     return multiply(call, config, few)
 
 
@@ -206,10 +243,10 @@ def _prepare(call: Call) -> Prepared:
 
 def written_out(config: Config) -> Config:
     """The same product with every fma in the source."""
-    height, width, _ = config.tile
-    return replace(
-        config, kernel="chain", tile=(min(32, height), min(32, width), 4), num_warps=max(1, config.num_warps // 2)
-    )
+    (height, width, _), warps = config.tile, config.num_warps
+    if min(height, width) >= 16:
+        height, width, warps = min(32, height), min(32, width), max(1, warps // 2)
+    return replace(config, kernel="chain", tile=(height, width, 4), num_warps=warps)
 
 
 def multiply(call: Call, config: Config, few: int = FILLED, grouped: int = 0) -> Prepared:
@@ -224,6 +261,7 @@ def multiply(call: Call, config: Config, few: int = FILLED, grouped: int = 0) ->
     batch, batches = collapse(out.shape[:-2], [x.strides[:-2] for x in operands])
     strides = [(over, *x.strides[-2:]) for over, x in zip(batches, operands, strict=True)]
     height, width, depth = config.tile
+    few = 0 if config.kernel == "several" else few
     tiles_m, tiles_n = -(-m // height), -(-n // width)
     if grouped == 1:
         tiles_m = m // height + groups  # see `group_of`
@@ -245,7 +283,7 @@ def multiply(call: Call, config: Config, few: int = FILLED, grouped: int = 0) ->
     geometry = {
         "m": m, "n": n, "chunks": chunks, "size": size, "tiles_m": tiles_m, "tiles_n": tiles_n, "batch": batch,
         "EPILOGUE": last, "ACC": getattr(tl, config.accumulator), "NOTHING": -0.0 if floating else 0,
-        "BM": height, "BN": width, "GROUP": GROUP, "INDEX": tl.int64 if far else tl.int32,
+        "BM": height, "BN": width, "GROUP": GROUP, "DIES": dies(device), "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
     finishing = {
         "out": Pointer(storage(out.dtype.name)), "extras": tuple(Pointer(storage(x.dtype.name)) for x in extras),
@@ -261,13 +299,19 @@ def multiply(call: Call, config: Config, few: int = FILLED, grouped: int = 0) ->
         arguments |= {"PRECISION": config.precision, "SIGNED": config.ordered}
     else:
         arguments["FUSED"] = floating
+    if config.kernel == "several":
+        arguments |= {"count": tiles, "MATRICES": depth, "STEPS": gcd(k, STEPS)}
+        tiles = -(-tiles // depth)
     if shared:
         arguments |= {"out": Pointer(config.accumulator), "extras": (), "extra_strides": ()}
     index = "i64" if far else "i32"
-    kernel = device.kernel(device_code.__file__, config.kernel)
-    what = Specialization(kernel, arguments, index, config.num_warps, config.num_stages)
     *inputs, result = slots(call)
     sizes = [x.dtype.itemsize for x in (*operands[:3], *((ends,) if ends else ()), *extras)]
+    if config.stream:
+        return matmul_streamed.prepared(call, config, arguments, (result, *inputs), sizes)
+    file = small_code if config.kernel == "several" else device_code
+    kernel = device.kernel(file.__file__, config.kernel)
+    what = Specialization(kernel, arguments, index, config.num_warps, config.num_stages)
     if not shared:
         return Prepared((prepare(device, what, tiles, (result, *inputs), sizes),))
     parts = Slot("scratch", 0)
@@ -280,7 +324,8 @@ def multiply(call: Call, config: Config, few: int = FILLED, grouped: int = 0) ->
 def folding(device: Any, accumulator: str, arguments: dict[str, Any]) -> tuple[Specialization, int]:
     """What adds the chunks' results, and its program instances. arguments: of `fold`, but for its tiles and parts."""
     m, n, batch = (arguments[name] for name in ("m", "n", "batch"))
-    height, width = min(4, power_of_two(m)), min(256, power_of_two(n))
+    width = min(256, power_of_two(n))
+    height = min(max(4, 256 // width), power_of_two(m))
     tiles_m, tiles_n = -(-m // height), -(-n // width)
     arguments = {
         **arguments, "parts": Pointer(accumulator), "ACC": getattr(tl, accumulator), "tiles_m": tiles_m,
@@ -332,8 +377,8 @@ def keeps_order(device: Any, config: Config) -> bool:
     return _orders[key]
 
 
-NAMES = ("BM", "BN", "BK", "warps", "stages", "few")
-"""What the numbers of a choice are; few: see `multiply`."""
+NAMES = ("BM", "BN", "BK", "warps", "stages", "few", "stream")
+"""What the numbers of a choice are; few: see `multiply`; stream: see `Config`."""
 
 ROW = Kernel(
     "matmul", "triton.matmul", "triton/device/matmul.py", _supports, _prepare,

@@ -24,33 +24,63 @@ compiles for has `LEAST` at least."""
 
 LEAST = 64 << 10
 
+LONG = 8192
+"""Columns (or rows) from which on tiles of 256 are enough for all multiprocessors, each of a chunk of a long k."""
+
+SMALL = 8
+"""Rows and columns of products that share a program instance, at most: of 16 by 16 one to an instance is faster, by
+half the instructions."""
+
+INSTANCES = 256
+"""Program instances that small products are to have at least."""
+
 REGISTERS = 128
 """Sums of a thread at most among neighbours: half of its registers."""
 
 
 def vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[Tile, int]:
     """(tile, warps) for multiplication by fma: two accumulators of at most 32 values a thread fit its registers."""
+    if min(m, n) < 16:
+        return thin_tile(device, m, n, depth)
     largest = 128 if device.architecture == "interpreter" else 64 if depth > 4 else 32
     height, width = (min(largest, max(16, power_of_two(size))) for size in (m, n))
     return (height, width, depth), max(1, min(4, height * width // 256))
 
 
+def thin_tile(device: Any, m: int, n: int, depth: int) -> tuple[Tile, int]:
+    """(tile, warps) where one operand has few rows (or columns), no more than which a tile has: the other operand is
+    read once, and what a fma costs beside that must not keep the memory waiting."""
+    most = 256 if max(m, n) >= LONG else 128
+    height, width = min(most, power_of_two(m)), min(most, power_of_two(n))
+    lanes = 64 if device.architecture.startswith("gfx") else 32
+    return (height, width, depth), max(1, min(4, height * width // lanes))
+
+
+def matrices_together(m: int, n: int, count: int) -> int:
+    """How many of count small products a program instance has, 1 where they are not small or too few to fill a GPU:
+    8 sums a lane of four warps at most."""
+    if max(m, n) > SMALL:
+        return 1
+    most = min(1024 // (power_of_two(m) * power_of_two(n)), count // INSTANCES)
+    return 1 << (most.bit_length() - 1) if most > 1 else 1
+
+
 def chain_tile(device: Any, m: int, n: int) -> tuple[Tile, int]:
     """(tile, warps) for fma that is written out; NVIDIA's compiler gives more warps too few registers each."""
     tile, warps = vector_tile(device, m, n, 4)
-    return tile, max(1, warps // 2) if device.architecture.startswith("sm_") else warps
+    return tile, max(1, warps // 2) if min(m, n) >= 16 and device.architecture.startswith("sm_") else warps
 
 
 def matrix_tile(device: Any, m: int, n: int, itemsize: int, finished: bool) -> tuple[Tile, int]:
-    """(tile, warps) for matrix units. 32 rows avoid wgmma, which the emulator lacks; RDNA is short of registers."""
+    """(tile, warps) for matrix units, of no more rows and columns than there are, but 16. 32 rows avoid wgmma, which
+    the emulator lacks; RDNA is short of registers."""
     depth = {1: 64, 2: 32 if device.architecture.startswith("gfx1") else 64, 4: 32}[itemsize]
-    if device.kind == "emulated" and device.architecture == "sm_90":
-        return (32, 64, depth), 4
+    most = 32 if device.kind == "emulated" and device.architecture == "sm_90" else 64
     if min(m, n) >= 128 and device.kind == "gpu":
         if device.architecture == "sm_90" and not finished:  # as measured on an H200
             return ((128, 128, 128) if itemsize == 1 else (128, 256 if m * n >= MANY else 128, depth)), 8
         return (128, 64 if finished else 128, depth), 8
-    return (64, 64, depth), 4
+    return (min(most, max(16, power_of_two(m))), min(64, max(16, power_of_two(n))), depth), 4
 
 
 def fitted(architecture: str, tile: Tile, stages: int, itemsize: int) -> tuple[Tile, int]:
@@ -74,9 +104,10 @@ def neighbours(
     """(tile, warps, stages) with each number half or twice as large, and further stages of the tile itself, as far as
     a product of m by n fills them and a thread's registers hold them."""
     depth, most = tile[2], [max(16, power_of_two(size)) for size in (m, n)]
+    least = [min(16, size) for size in tile[:2]]
     lanes = 64 if architecture.startswith("gfx9") else 32
     heights, widths = (
-        [h for h in (x, 2 * x, x // 2) if 16 <= h <= limit] for x, limit in zip(tile[:2], most, strict=True)
+        [h for h in (x, 2 * x, x // 2) if low <= h <= high] for x, low, high in zip(tile[:2], least, most, strict=True)
     )
     depths = [d for d in (depth, 2 * depth, depth // 2) if d >= min(depth, 8)]
     for h, w, d, ways in itertools.product(heights, widths, depths, (warps, 2 * warps, warps // 2)):

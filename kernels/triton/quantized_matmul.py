@@ -15,6 +15,7 @@ from accel.backends.triton_kernel import Pointer, Specialization, prepare, stora
 from accel.dtypes import FLOAT32
 from accel.kernels.triton.device import quantized_dot as dot_code
 from accel.kernels.triton.device import quantized_matmul as device_code
+from accel.kernels.triton.dies import dies
 from accel.kernels.triton.matmul import Config, allows_matrix_units, folding, keeps_order, vector_config
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
@@ -108,7 +109,7 @@ def multiply(call: Call, form: Form) -> Prepared:
         "SUPER": SUPER // group if its.super else 0, "EACH": 2 if its.minors == "minima" else 1,
         "ZEROS": its.minors == "zeros", "ZERO": its.zero, "RUN": gcd(group, RUN), "DEPTH": form.depth,
         "PRECISION": form.precision, "SHARED": shared, "BM": form.rows, "PANELS": form.panels, "PANEL": PANEL, "KC": KC,
-        "INDEX": tl.int64 if far else tl.int32,
+        "DIES": dies(device), "INDEX": tl.int64 if far else tl.int32,
     }  # fmt: skip
     if form.kernel == "quantized_dot":
         arguments["x"] = Pointer(x.dtype.name)

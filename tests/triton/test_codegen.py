@@ -378,8 +378,9 @@ def test_matrix_units_are_used_in_fast(case, architecture):
     assert not any(UNIT.search(text(each)) for _, each in rest)
 
 
-FLOAT32_UNIT = re.compile(r"v_mfma_f32_\d+x\d+x\d+_?f32(?:_e64)?")
-"""AMD's matrix instruction whose operands are float32 as they are. Whether it adds in order, each GPU is asked."""
+FLOAT32_UNIT = re.compile(r"v_mfma_f32_\d+x\d+x\d+(?:_\d+b)?_?f32(?:_e64)?")
+"""AMD's matrix instruction whose operands are float32 as they are; that of 4 by 4 has 16 blocks of one k each, of other
+columns. Whether it adds in order, each GPU is asked."""
 
 
 @pytest.mark.parametrize("architecture", TARGETS)

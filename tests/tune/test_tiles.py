@@ -44,7 +44,7 @@ def test_computed_tiles_fit_the_shared_memory(architecture):
         if config.kernel == "dot":
             height, width, depth = config.tile
             assert config.num_stages * depth * (height + width) * TABLE[config.load].itemsize <= most, config
-            assert min(height, width) >= 16 and config.num_stages >= 2
+            assert min(height, width) >= (1 if config.ordered else 16) and config.num_stages >= 2
 
 
 @triton
@@ -115,7 +115,7 @@ def test_every_choice_gives_the_same_bits_under_triton(shape, dtype):
     kernel, call = asked(accel.device("triton:interpreter"), *shape, dtype)
     trial = Trial(kernel, call, 0.0)
     choices = kernel.tunable.choices(call)
-    assert len(choices) >= 6 and len({choice[-1] for choice in choices}) == (2 if dtype is np.float32 else 1)
+    assert len(choices) >= 6 and len({choice[5] for choice in choices}) == (2 if dtype is np.float32 else 1)
     seen = {choice[:3] + choice[5:]: choice for choice in choices}  # warps and stages mean nothing there
     for choice in list(seen.values())[::3]:
         assert trial.bits_of(choice) == trial.expected, choice

@@ -11,6 +11,7 @@ import triton
 import triton.language as tl
 
 from accel.kernels.triton.device.factor import either
+from accel.kernels.triton.device.index import instance
 from accel.kernels.triton.device.nan import no_nan
 from accel.kernels.triton.device.reduce import halves
 
@@ -133,15 +134,15 @@ def attention(
     LENGTHS: tl.constexpr, OFFSETS: tl.constexpr, PAGES: tl.constexpr, DROPOUT: tl.constexpr, RANDOM: tl.constexpr,
     FROM_END: tl.constexpr, BEFORE: tl.constexpr, AFTER: tl.constexpr, SCALE: tl.constexpr, CAP: tl.constexpr,
     KEPT: tl.constexpr, NOTHING: tl.constexpr, T: tl.constexpr, BITS: tl.constexpr, ROWS: tl.constexpr,
-    WIDTH: tl.constexpr, LANES: tl.constexpr, FOLDS: tl.constexpr, CHUNK: tl.constexpr, INDEX: tl.constexpr,
-    SPLIT: tl.constexpr, REPAIR: tl.constexpr,
+    WIDTH: tl.constexpr, LANES: tl.constexpr, FOLDS: tl.constexpr, CHUNK: tl.constexpr, DIES: tl.constexpr,
+    INDEX: tl.constexpr, SPLIT: tl.constexpr, REPAIR: tl.constexpr,
 ):  # fmt: skip
     """Row r of a head of keys is query r // shared of its head r % shared. SINKS, SLOPES, STARTS, LENGTHS, OFFSETS,
     PAGES, DROPOUT: places among the other operands, of which a mask is the first; -1: none. steps: their strides.
     BEFORE, AFTER: whether the window ends there. SPLIT: one chunk of the splits that a tile may see, whose state goes
     to out, the accumulators as `merge` takes them, and to states, by out_strides in units of a row's chunk. REPAIR:
     only tiles in which the output holds a NaN."""
-    group = tl.program_id(0).to(INDEX)
+    group = instance(DIES, INDEX)
     turn = group * 0
     if SPLIT:
         turn, group = group % splits, group // splits

@@ -5,6 +5,8 @@ padding or in a gap is skipped, and counted."""
 import triton
 import triton.language as tl
 
+from accel.kernels.triton.device.index import instance
+
 
 @triton.jit
 def apart(place, places):
@@ -91,12 +93,12 @@ def walk_alone(
 def convolve(
     out, x, weight, bias, extras, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride,
     low, dilation, spread, x_strides, weight_strides, out_strides, bias_strides, extra_strides, EPILOGUE: tl.constexpr,
-    T: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
-    ALONE: tl.constexpr,
+    T: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, KC: tl.constexpr, DIES: tl.constexpr,
+    INDEX: tl.constexpr, ALONE: tl.constexpr,
 ):  # fmt: skip
     """A program instance has HEIGHT outputs of one group at WIDTH places of the whole batch. ALONE: groups have one
     channel, and the kernel one chunk."""
-    pid = tl.program_id(0).to(INDEX)
+    pid = instance(DIES, INDEX)
     place = pid % tiles * WIDTH + tl.arange(0, WIDTH).to(INDEX)
     row = pid // tiles % rows * HEIGHT + tl.arange(0, HEIGHT).to(INDEX)
     group = pid // tiles // rows

@@ -9,6 +9,7 @@ import triton
 import triton.language as tl
 
 from accel.kernels.triton.device.convolution import apart, beside, walk
+from accel.kernels.triton.device.index import instance
 from accel.kernels.triton.device.nan import no_nan
 
 
@@ -17,11 +18,12 @@ def convolve_dot(
     out, x, weight, bias, extras, outputs, channels, terms, chunks, count, tiles, rows, lengths, kernel, places, stride,
     low, dilation, spread, x_strides, weight_strides, out_strides, bias_strides, extra_strides, EPILOGUE: tl.constexpr,
     PRECISION: tl.constexpr, WIDTH: tl.constexpr, HEIGHT: tl.constexpr, DEPTH: tl.constexpr, KC: tl.constexpr,
-    APART: tl.constexpr, SPREAD: tl.constexpr, SKIPS: tl.constexpr, INDEX: tl.constexpr,
+    APART: tl.constexpr, SPREAD: tl.constexpr, SKIPS: tl.constexpr, DIES: tl.constexpr,
+    INDEX: tl.constexpr,
 ):  # fmt: skip
     """A program instance has WIDTH places of the whole batch by HEIGHT outputs of a group. APART: DEPTH divides the
     channels, so that a step has one kernel position. SPREAD: there are gaps. SKIPS: or padding."""
-    pid = tl.program_id(0).to(INDEX)
+    pid = instance(DIES, INDEX)
     row = pid % rows * HEIGHT + tl.arange(0, HEIGHT).to(INDEX)
     place = pid // rows % tiles * WIDTH + tl.arange(0, WIDTH).to(INDEX)
     group = pid // rows // tiles

@@ -10,6 +10,7 @@ import triton
 import triton.language as tl
 
 from accel.kernels.triton.device.attention import larger
+from accel.kernels.triton.device.index import instance
 
 
 @triton.jit
@@ -25,12 +26,12 @@ def flash(
     SLOPES: tl.constexpr, STARTS: tl.constexpr, LENGTHS: tl.constexpr, FROM_END: tl.constexpr, BEFORE: tl.constexpr,
     AFTER: tl.constexpr, SCALE: tl.constexpr, CAP: tl.constexpr, NOTHING: tl.constexpr, LOG2E: tl.constexpr,
     PRECISION: tl.constexpr, ROWS: tl.constexpr, KEYS: tl.constexpr, D: tl.constexpr, WIDTH: tl.constexpr,
-    CHUNK: tl.constexpr, SPLIT: tl.constexpr, INDEX: tl.constexpr,
+    CHUNK: tl.constexpr, SPLIT: tl.constexpr, DIES: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """SINKS, SLOPES, STARTS, LENGTHS, BEFORE, AFTER, SPLIT: as in the canonical kernel. few, shared: heads of keys,
     and of queries to each. Row r of a head of keys is query r // shared of its head r % shared. SCALE: with LOG2E where
     nothing stands between the product and the exponential."""
-    group = tl.program_id(0).to(INDEX)
+    group = instance(DIES, INDEX)
     turn = group * 0
     if SPLIT:
         turn, group = group % splits, group // splits

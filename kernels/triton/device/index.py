@@ -1,4 +1,4 @@
-"""Offsets of elements."""
+"""Offsets of elements, and the numbers of program instances."""
 
 import triton
 import triton.language as tl
@@ -15,3 +15,14 @@ def offset_of(index, shape, strides):
             offset += index % shape[len(shape) - 1 - a] * strides[len(shape) - 1 - a]
             index = index // shape[len(shape) - 1 - a]
     return offset
+
+
+@triton.jit
+def instance(DIES: tl.constexpr, INDEX: tl.constexpr):
+    """The number of a program instance. The hardware deals instances to DIES dies in turn; numbered by this, a die's
+    are neighbours, so that its cache has once what they share."""
+    pid = tl.program_id(0)
+    if DIES > 1:
+        each = tl.num_programs(0) // DIES
+        pid = tl.where(pid < each * DIES, pid % DIES * each + pid // DIES, pid)
+    return pid.to(INDEX)

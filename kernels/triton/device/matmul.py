@@ -10,7 +10,7 @@ load; ``other=-0.0`` of a pipelined load becomes +0, since the asynchronous copy
 import triton
 import triton.language as tl
 
-from accel.kernels.triton.device.index import offset_of
+from accel.kernels.triton.device.index import instance, offset_of
 
 
 @triton.jit
@@ -91,12 +91,8 @@ def located(
 
 
 @triton.jit
-def finish(
-    total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE: tl.constexpr
-):  # fmt: skip
-    """out[batch, rows, columns] = EPILOGUE(total, extras at the same place…)."""
-    y, x = rows[:, None], columns[None, :]
-    mask = (y < m) & (x < n)
+def finish_at(total, out, extras, at_batch, y, x, mask, batch, out_strides, extra_strides, EPILOGUE: tl.constexpr):
+    """out[batch, y, x] = EPILOGUE(total, extras at the same place…), where mask says so."""
     values = (total,)
     for i in tl.static_range(len(extras)):
         steps = extra_strides[i]
@@ -107,9 +103,19 @@ def finish(
 
 
 @triton.jit
-def shared_out(chunks, SHARED: tl.constexpr, INDEX: tl.constexpr):
+def finish(
+    total, out, extras, at_batch, rows, columns, m, n, batch, out_strides, extra_strides, EPILOGUE: tl.constexpr
+):  # fmt: skip
+    """The same of a tile's rows and columns."""
+    y, x = rows[:, None], columns[None, :]
+    mask = (y < m) & (x < n)
+    finish_at(total, out, extras, at_batch, y, x, mask, batch, out_strides, extra_strides, EPILOGUE)
+
+
+@triton.jit
+def shared_out(chunks, SHARED: tl.constexpr, DIES: tl.constexpr, INDEX: tl.constexpr):
     """(tile, first chunk, the one after the last) of a program instance: SHARED, one chunk; else all."""
-    pid = tl.program_id(0).to(INDEX)
+    pid = instance(DIES, INDEX)
     if SHARED:
         return pid // chunks, pid % chunks, pid % chunks + 1
     else:
@@ -146,7 +152,8 @@ def dot(
     out_strides, extra_strides,
     WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
     SIGNED: tl.constexpr, PRECISION: tl.constexpr, SHARED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    BK: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr, GROUPED: tl.constexpr, INDEX: tl.constexpr,
+    BK: tl.constexpr, KC: tl.constexpr, GROUP: tl.constexpr, GROUPED: tl.constexpr, DIES: tl.constexpr,
+    INDEX: tl.constexpr,
 ):  # fmt: skip
     """out = EPILOGUE(a @ b, extras…), by tl.dot. chunks: of KC consecutive k, at least 1, so that no k at all gives +0.
 
@@ -154,8 +161,9 @@ def dot(
     an integer 0. SHARED: a program instance has one chunk, whose result goes to `out`, of scratch, for `fold`; size: of
     a chunk's. MASKED: k is no multiple of BK. SIGNED: the sign of a zero matters, so past the end a is to be −0.
     ends: (), or, GROUPED as `located` has it, of the groups of rows (or of k), which are found by so many halvings.
+    DIES: see `instance`.
     """
-    pid, first, last = shared_out(chunks, SHARED, INDEX)
+    pid, first, last = shared_out(chunks, SHARED, DIES, INDEX)
     at_batch, rows, columns, m, begin, k, last = located(
         pid, last, ends, groups, halvings, m, k, tiles_m, tiles_n, GROUPED, BM, BN, KC, GROUP, INDEX
     )
@@ -194,10 +202,10 @@ def chain(
     out_strides, extra_strides,
     WIDEN: tl.constexpr, EPILOGUE: tl.constexpr, ACC: tl.constexpr, NOTHING: tl.constexpr, MASKED: tl.constexpr,
     FUSED: tl.constexpr, SHARED: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, KC: tl.constexpr,
-    GROUP: tl.constexpr, GROUPED: tl.constexpr, INDEX: tl.constexpr,
+    GROUP: tl.constexpr, GROUPED: tl.constexpr, DIES: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """Like dot, but each k is one outer product, added by fma (FUSED) or by integer multiplication and addition."""
-    pid, first, last = shared_out(chunks, SHARED, INDEX)
+    pid, first, last = shared_out(chunks, SHARED, DIES, INDEX)
     at_batch, rows, columns, m, begin, k, last = located(
         pid, last, ends, groups, halvings, m, k, tiles_m, tiles_n, GROUPED, BM, BN, KC, GROUP, INDEX
     )

@@ -4,6 +4,7 @@ that x's dtype holds, and a scale multiplies what a part of its group adds up to
 import triton
 import triton.language as tl
 
+from accel.kernels.triton.device.index import instance
 from accel.kernels.triton.device.quantized_matmul import of_group, of_panel, weight_of
 
 
@@ -50,12 +51,12 @@ def quantized_dot(
     FINISH: tl.constexpr, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, STEPS: tl.constexpr, FLOAT: tl.constexpr,
     SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr, SUPER: tl.constexpr,
     ZEROS: tl.constexpr, ZERO: tl.constexpr, PRECISION: tl.constexpr, BM: tl.constexpr, DEPTH: tl.constexpr,
-    PANEL: tl.constexpr, INDEX: tl.constexpr,
+    PANEL: tl.constexpr, DIES: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """A panel and BM rows of out = FINISH(x @ weights). DEPTH: bytes of codes of a column in a step, which divide a
     group's. The others are as in the canonical kernel."""
     WIDE: tl.constexpr = x.dtype.element_ty != tl.float16
-    pid = tl.program_id(0).to(INDEX)
+    pid = instance(DIES, INDEX)
     panel = pid // tiles_m
     rows = pid % tiles_m * BM + tl.arange(0, BM).to(INDEX)
     lanes, deep = tl.arange(0, PANEL).to(INDEX), tl.arange(0, DEPTH).to(INDEX)

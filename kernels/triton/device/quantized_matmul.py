@@ -91,13 +91,13 @@ def quantized_matmul(
     FLOAT: tl.constexpr, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr,
     SUPER: tl.constexpr, EACH: tl.constexpr, ZEROS: tl.constexpr, ZERO: tl.constexpr, RUN: tl.constexpr,
     SHARED: tl.constexpr, BM: tl.constexpr, PANELS: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr,
-    INDEX: tl.constexpr,
+    DIES: tl.constexpr, INDEX: tl.constexpr,
 ):  # fmt: skip
     """PANELS panels and BM rows of out = FINISH(x @ weights). STEPS: of k in a byte of codes. RUN: steps that share a
     scale, whatever the first, if they begin at a multiple of RUN; it divides k. FLOAT: whether codes are floats, of the
     next four. SUPER: groups of a super-block, or 0. EACH: rows of scales and of minors, the second of minima. ZEROS:
     whether minors are zeros; else these are ZERO. SHARED, size: as of the products (matmul.py)."""
-    pid, first, last = shared_out(chunks, SHARED, INDEX)
+    pid, first, last = shared_out(chunks, SHARED, DIES, INDEX)
     rows = pid % tiles_m * BM + tl.arange(0, BM).to(INDEX)
     columns = pid // tiles_m * (PANELS * PANEL) + tl.arange(0, PANELS * PANEL).to(INDEX)
     panel, lanes = columns // PANEL, columns % PANEL
@@ -140,11 +140,12 @@ def quantized_tile(
     WIDEN: tl.constexpr, FINISH: tl.constexpr, SCALE: tl.constexpr, EXPONENTS: tl.constexpr, STEPS: tl.constexpr,
     FLOAT: tl.constexpr, SIGN: tl.constexpr, MANTISSA: tl.constexpr, BIAS: tl.constexpr, SPECIAL: tl.constexpr,
     SUPER: tl.constexpr, EACH: tl.constexpr, ZEROS: tl.constexpr, ZERO: tl.constexpr, DEPTH: tl.constexpr,
-    SHARED: tl.constexpr, BM: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr, INDEX: tl.constexpr,
+    SHARED: tl.constexpr, BM: tl.constexpr, PANEL: tl.constexpr, KC: tl.constexpr, DIES: tl.constexpr,
+    INDEX: tl.constexpr,
 ):  # fmt: skip
     """As quantized_matmul, of more rows: a tile of weights is made once for all, and tl.dot multiplies by it in the
     canonical order. DEPTH: steps of k in a tile, which divide a group's."""
-    pid, first, last = shared_out(chunks, SHARED, INDEX)
+    pid, first, last = shared_out(chunks, SHARED, DIES, INDEX)
     panel = pid // tiles_m
     rows = pid % tiles_m * BM + tl.arange(0, BM).to(INDEX)
     lanes = tl.arange(0, PANEL).to(INDEX)
