@@ -153,7 +153,7 @@ class DriverStandIn:
 def gpu(monkeypatch):
     from triton.backends.compiler import GPUTarget
 
-    current, the_driver = [0], DriverStandIn()
+    current, stream, the_driver = [0], [STREAM], DriverStandIn()
 
     @contextlib.contextmanager
     def on(index):
@@ -164,7 +164,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(triton_gpu, "target_of", lambda index: GPUTarget("cuda", 80, 32))
     monkeypatch.setattr(torch.cuda, "device", on)
     monkeypatch.setattr(triton_gpu, "current_device", lambda: lambda: current[0])
-    monkeypatch.setattr(triton_gpu, "current_stream", lambda: lambda index: STREAM)
+    monkeypatch.setattr(triton_gpu, "current_stream", lambda: lambda index: stream[0])
     monkeypatch.setattr(triton_gpu, "driver", the_driver.driver)
     monkeypatch.setattr(triton_gpu, "capturing", lambda: lambda: False)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda index: None)
@@ -180,7 +180,7 @@ def gpu(monkeypatch):
         return made[id(kernel)]
 
     monkeypatch.setattr(device, "compiled", compiled)
-    device.made, device.driver, device.current = made, the_driver, current
+    device.made, device.driver, device.current, device.stream = made, the_driver, current, stream
     return device
 
 
@@ -399,9 +399,8 @@ def test_a_gpu_that_divides_wrongly(gpu, monkeypatch):
 def test_memory_that_is_used_on_another_stream(gpu, monkeypatch):
     """The allocator is told once of each stream, before a launch or a copy there; not of the stream that the memory was
     asked for on, nor of the caller's own tensors."""
-    told, stream = [], [STREAM]
+    told, stream = [], gpu.stream
     monkeypatch.setattr(triton_gpu, "record_use", lambda storage, handle: told.append((storage.data_ptr(), handle)))
-    monkeypatch.setattr(triton_gpu, "current_stream", lambda: lambda index: stream[0])
     x = from_numpy(np.arange(6, dtype=np.float32), gpu)
     buffer, offset = triton_gpu.TorchBuffer.of(torch.arange(6, dtype=torch.float32))
     mine = type(x)(buffer, offset, x.layout)

@@ -35,6 +35,9 @@ OnStream = Callable[[Sequence[Array], int], None]
 """launch(the array behind every pointer, in the order of the parameters; a stream's handle)"""
 
 
+NO_STREAMS: frozenset[int] = frozenset()
+
+
 class TorchBuffer:
     """GPU memory that torch owns.
 
@@ -49,7 +52,7 @@ class TorchBuffer:
     def __init__(self, storage: Any, stream: int | None = None) -> None:
         self.storage, self.address, self.nbytes = storage, storage.data_ptr(), storage.nbytes()
         self.readonly, self.stream = False, stream
-        self._others: frozenset[int] = frozenset()
+        self._others = NO_STREAMS
 
     def now_on(self, stream: int) -> None:
         """To be called before work on the memory is queued on a stream."""
@@ -95,6 +98,7 @@ class GpuDevice(Device):
         arch = self.target.arch
         self.architecture = f"sm_{arch}" if isinstance(arch, int) else arch
         self._compiled: Cache[Any, Any] = Cache(COMPILED)
+        self._stream_of = current_stream()
         self._counters = Counters(self, self.allocate, capturing())
 
     def identity(self) -> tuple[str, ...]:
@@ -105,10 +109,8 @@ class GpuDevice(Device):
 
     @driver_call
     def allocate(self, nbytes: int) -> TorchBuffer:
-        stream_of = current_stream()
-
         def obtain() -> TorchBuffer:
-            return TorchBuffer(torch.UntypedStorage(nbytes, device=self.torch_device), stream_of(self.index))
+            return TorchBuffer(torch.UntypedStorage(nbytes, device=self.torch_device), self._stream_of(self.index))
 
         try:
             return obtain()
@@ -135,12 +137,12 @@ class GpuDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
-        buffer.now_on(current_stream()(self.index))
+        buffer.now_on(self._stream_of(self.index))
         self._copy(copy_in, buffer.tensor[offset : offset + source.size], host_tensor(source))
 
     @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
-        buffer.now_on(current_stream()(self.index))
+        buffer.now_on(self._stream_of(self.index))
         result = host_bytes(nbytes)
         self._copy(copy_out, torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
         return result
@@ -205,7 +207,7 @@ class GpuDevice(Device):
         """The launch of a number of program instances of a kernel on arrays, whose elements have these sizes in bytes;
         compiles it. Raises CompileError."""
         kernel = self.compiled(what)
-        index, device_of, stream_of = self.index, current_device(), current_stream()
+        index, device_of, stream_of = self.index, current_device(), self._stream_of
         if what.counters:
             sizes = (*sizes, 8)
             with torch.cuda.device(index):
