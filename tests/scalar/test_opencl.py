@@ -236,6 +236,57 @@ def test_division_by_float64_is_correctly_rounded(device: Any) -> None:
         assert not differences(built.run("sqrt", x), np.sqrt(x), x)
 
 
+def half_samples() -> np.ndarray:
+    """Every float16 as float32, what lies between each and the next, and the numbers of float32 beside these."""
+    halves = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float64)
+    between = (halves + np.append(halves[1:], 65536.0)) / 2
+    exact = np.concatenate([halves, between]).astype(np.float32)
+    near = [exact, np.nextafter(exact, np.float32(np.inf)), np.nextafter(exact, np.float32(-np.inf))]
+    return np.concatenate([*near, -exact, special("float32")])
+
+
+@pytest.mark.parametrize("how", ["-DACCEL_HALF", "-DACCEL_NO_HALF"])
+def test_float16_is_converted_as_ieee_has_it(device: Any, how: str) -> None:
+    """By the device's conversions, where it has them, and by integers."""
+    if how == "-DACCEL_HALF" and "cl_khr_fp16" not in device.extensions.split():
+        pytest.skip("the device has no cl_khr_fp16: it converts by integers")
+    programs = {
+        "narrow": program_for("cast", ("float32",), "float16"), "widen": program_for("cast", ("float16",), "float32")
+    }  # fmt: skip
+    built, x = Built(device, programs, how), half_samples()
+    with np.errstate(all="ignore"):
+        assert not differences(built.run("narrow", x), x.astype(np.float16), x)
+        halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+        assert not differences(built.run("widen", halves), halves.astype(np.float32), halves)
+
+
+def test_float16_that_is_cut_would_be_seen(device: Any) -> None:
+    """The control: rounded towards zero."""
+    if "cl_khr_fp16" not in device.extensions.split():
+        pytest.skip("the device has no cl_khr_fp16: it converts by integers")
+    cut = opencl.PRELUDE.replace("as_ushort((half)x)", "as_ushort(convert_half_rtz(x))")
+    assert cut != opencl.PRELUDE
+    built = Built(device, {"narrow": program_for("cast", ("float32",), "float16")}, "-DACCEL_HALF", prelude=cut)
+    x = half_samples()
+    with np.errstate(all="ignore"):
+        assert differences(built.run("narrow", x), x.astype(np.float16), x)
+
+
+@pytest.mark.parametrize("name", ["add", "exp", "maximum", "where", "floor"])
+def test_conversions_of_float16_are_calls(name: str) -> None:
+    """Programs of float16 have the prelude's conversions, and no others; those of bfloat16 and float32 have none."""
+    arity = FUNCTIONS[name].arity
+    dtypes = ("bool", "float16", "float16") if name == "where" else ("float16",) * arity
+    text = opencl.print_program(program_for(name, dtypes), "f")
+    widened = sum(d == "float16" for d in dtypes)
+    assert text.count("accel_widen(") in (0, widened) and text.count("accel_narrow(") in (0, 1)
+    assert ("accel_widen(" in text) == ("accel_narrow(" in text) or name == "where"
+    assert "0x7c00" not in text and "31744" not in text
+    for dtype in ("bfloat16", "float32"):
+        other = opencl.print_program(program_for(name, tuple(dtype if d == "float16" else d for d in dtypes)), "f")
+        assert "accel_widen" not in other and "accel_narrow" not in other
+
+
 def test_uncorrected_division_would_be_seen(device: Any) -> None:
     """The control: the moved seed alone is not correctly rounded."""
     programs = {"divide": program_for("divide", ("float32", "float32"))}

@@ -83,6 +83,7 @@ class OpenCLDevice(Device):
         self.architecture = opencl_query.architecture(device)
         self.geometry = "loops" if kind == "cpu" else "lanes"
         self.correctly_rounded = bool(device.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT)
+        self._halves = opencl_query.converts_halves(device)
         self._fp64 = "cl_khr_fp64" in device.extensions.split()
         self._inexact = opencl_query.inexact(device)
         self._largest = device.max_mem_alloc_size
@@ -456,7 +457,8 @@ class OpenCLDevice(Device):
         """Build options of every program. -w: PoCL counts warnings on stderr, of functions that are not used."""
         rounding = ("-cl-fp32-correctly-rounded-divide-sqrt",) if self.correctly_rounded else ()
         wide = self.kind == "cpu" and self._fp64 and not self.correctly_rounded
-        return ("-cl-std=CL1.2", "-w", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()))
+        half = ("-DACCEL_HALF",) if self._halves else ()
+        return ("-cl-std=CL1.2", "-w", *rounding, *(("-DACCEL_WIDE_DIVIDE",) if wide else ()), *half)
 
     def launch(
         self, kernel: Any, size: tuple[int, ...], local: tuple[int, ...], units: tuple[int, ...], light: bool

@@ -113,6 +113,14 @@ def inexact(device: pyopencl.Device) -> str | None:
     return None
 
 
+def converts_halves(device: pyopencl.Device) -> bool:
+    """Whether float16 has conversions as IEEE 754 has them, with subnormals, rounded to nearest."""
+    if "cl_khr_fp16" not in device.extensions.split():
+        return False
+    flags, have = library().device_fp_config, device.half_fp_config
+    return all(have & flag for flag in (flags.DENORM, flags.INF_NAN, flags.ROUND_TO_NEAREST))
+
+
 def runs_locally(device: pyopencl.Device, inline: pyopencl.Device | None) -> bool:
     """Whether kernels can run in the thread that enqueues them. inline: a device that does that for this one."""
     return inline is not None or "cl_intel_exec_by_local_thread" in device.extensions.split()

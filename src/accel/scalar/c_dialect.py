@@ -21,7 +21,7 @@ class Dialect:
     """types: local type of each dtype (bool: the logical type). storage_bool: type of a stored bool.
     suffixes: of integer literals by dtype, for 32 and 64 bits.
     bitcast: text from (target dtype, operand). call: text from (primitive, dtype, operands) of fma, sqrt, div, abs,
-    select and the roundings; None leaves div and select to the operators.
+    select, the roundings and what a printer makes a primitive of its own; None leaves div and select to the operators.
     """
 
     types: dict[str, str]
@@ -90,6 +90,8 @@ class Dialect:
             return self._as(dtype, a[0]) if source not in FLOATS and dtype not in FLOATS else self.bitcast(dtype, a[0])
         if op == "convert":
             return f"({self.types[dtype]}){a[0]}"
+        if op == "narrow":
+            return str(self.call(op, dtype, a))
         if dtype == "bool":
             return f"!{a[0]}" if op == "not" else f"{a[0]} {INFIX[op]} {a[1]}"
         if dtype in FLOATS:

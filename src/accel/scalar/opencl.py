@@ -7,7 +7,8 @@ and no build option stops it; the pragma in the prelude does.
 Division and square root of float32 are correctly rounded only on devices with CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT in
 CL_DEVICE_SINGLE_FP_CONFIG, built with -cl-fp32-correctly-rounded-divide-sqrt. On others define ACCEL_SOFT_DIVIDE, and
 the prelude corrects the device's own quotient and root by exact fma residuals, or with ACCEL_WIDE_DIVIDE too, where
-float64 is fast, takes those of float64.
+float64 is fast, takes those of float64. ACCEL_HALF says that the device converts to half and from it as IEEE 754 has
+it; without it, integers do.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from functools import lru_cache
 
 from . import convert
 from .c_dialect import Dialect
-from .expr import FLOATS, schedule
+from .expr import FLOATS, Expr, schedule
 from .program import Program
 
 TYPES = {
@@ -40,6 +41,8 @@ def _bitcast(dtype: str, operand: str) -> str:
 
 
 def _call(op: str, dtype: str, operands: tuple[str, ...]) -> str | None:
+    if op in ("narrow", "widen"):
+        return f"accel_{op}({operands[0]})"
     if op in ("div", "sqrt") and dtype == "float32":
         return f"accel_{op}_f32({', '.join(operands)})"
     if op == "select" and dtype in FLOATS:  # an operand of ?: that is a call, as of a NaN's bits, is branched around
@@ -150,10 +153,59 @@ static inline float accel_sqrt_f32(float x) {
 """
 
 
+def _halves() -> str:
+    """float16 bits from float32 and to it: by the device's own conversions, or by integers. Casts, not
+    convert_half_rte, whose calls compilers do not make vectors of; both round half to even."""
+    single, bits = Expr("arg", "float32", (), 0), Expr("arg", "uint16", (), 0)
+    narrow = DIALECT.function("static inline", "accel_narrow", convert.narrow(single, "float16"), ("float32",))
+    widen = DIALECT.function("static inline", "accel_widen", convert.widen(bits, "float16"), ("uint16",))
+    return f"""
+#ifdef ACCEL_HALF
+#pragma OPENCL EXTENSION cl_khr_fp16 : enable
+static inline ushort accel_narrow(float x) {{ return as_ushort((half)x); }}
+static inline float accel_widen(ushort x) {{ return (float)as_half(x); }}
+#else
+{narrow}{widen}#endif
+"""
+
+
+PRELUDE += _halves()
+
+
+def lower(*roots: Expr) -> tuple[Expr, ...]:
+    """The same expressions, in which what narrows to float16 or widens it is one node, which the prelude has."""
+    done: dict[Expr, Expr] = {}
+    for node in schedule(*roots):
+        if (x := _narrowed(node)) is not None:
+            done[node] = Expr("narrow", "uint16", (done[x],))
+        elif (x := _widened(node)) is not None:
+            done[node] = Expr("widen", "float32", (done[x],))
+        else:
+            done[node] = Expr(node.op, node.dtype, tuple(done[a] for a in node.args), node.value)
+    return tuple(done[root] for root in roots)
+
+
+def _narrowed(node: Expr) -> Expr | None:
+    """What a node is the float16 bits of, if it is; nodes that are equal are one."""
+    if node.op != "convert" or node.dtype != "uint16" or node.args[0].op != "select":
+        return None
+    singles = (x.args[0] for x in schedule(node) if x.op == "bitcast" and x.args[0].dtype == "float32")
+    return next((x for x in singles if convert.narrow(x, "float16") is node), None)
+
+
+def _widened(node: Expr) -> Expr | None:
+    """The float16 bits that a node is the value of, if it is."""
+    if node.op != "bitcast" or node.dtype != "float32" or node.args[0].op != "or":
+        return None
+    halves = (x.args[0] for x in schedule(node) if x.op == "convert" and x.args[0].dtype == "uint16")
+    return next((x for x in halves if convert.widen(x, "float16") is node), None)
+
+
 def print_program(program: Program, name: str) -> str:
     """One function ``static inline OUT name(IN0 x0, …)``; the prelude is not repeated."""
     arguments = tuple(convert.storage(d) for d in program.inputs)
-    return DIALECT.function("static inline", name, program.expression(), arguments)
+    (root,) = lower(program.expression())
+    return DIALECT.function("static inline", name, root, arguments)
 
 
 @lru_cache(maxsize=16)
@@ -184,7 +236,7 @@ def print_vectors(program: Program, name: str, width: int) -> str:
 def print_results(program: Program, name: str) -> str:
     """One function ``static inline void name(IN0 x0, …, OUT0 *r0, …)``, which stores every result of the program."""
     arguments = tuple(convert.storage(d) for d in program.inputs)
-    return DIALECT.procedure("static inline", name, program.expressions(), arguments)
+    return DIALECT.procedure("static inline", name, lower(*program.expressions()), arguments)
 
 
 @lru_cache(maxsize=256)
