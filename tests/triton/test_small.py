@@ -70,7 +70,9 @@ def test_several_to_an_instance(few, m, n, k, count, dtype, turned, one, seed):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["triton:emulated-sm_80", "triton:emulated-sm_90"])
+@pytest.mark.parametrize(
+    "name", ["triton:emulated-sm_80", "triton:emulated-sm_90", pytest.param("triton:0", marks=pytest.mark.gpu)]
+)
 def test_machine_code(few, name, dtype):
     rng, device = np.random.default_rng(8), accel.device(name)
     check(OPS["matmul"], device, (numbers(rng, dtype, (3, 11, 5, 9)), numbers(rng, dtype, (11, 9, 8))), {})
@@ -127,9 +129,10 @@ def test_what_is_several():
 @pytest.mark.parametrize(("m", "n"), [(1, 300), (300, 1), (3, 260), (130, 7), (15, 15), (1, 1)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32"])
 @pytest.mark.parametrize("numerics", ["default", "reproducible"])
-def test_few_rows_or_columns(m, n, dtype, numerics):
+@pytest.mark.parametrize("name", ["triton:emulated-sm_80", pytest.param("triton:0", marks=pytest.mark.gpu)])
+def test_few_rows_or_columns(name, m, n, dtype, numerics):
     """Tiles of no more rows; over more than a chunk of k, with b either way."""
-    rng, device = np.random.default_rng(4), accel.device("triton:emulated-sm_80")
+    rng, device = np.random.default_rng(4), accel.device(name)
     k = 270
     a, b = numbers(rng, dtype, (m, k)), numbers(rng, dtype, (k, n))
     with accel.config(numerics=numerics):

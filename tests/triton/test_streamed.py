@@ -99,9 +99,10 @@ def test_the_bits_are_those_without_streams(small, m, n, k, dtype, a_turned, b_t
 
 @pytest.mark.parametrize("shift", [0, 3])
 @pytest.mark.parametrize(("dtype", "a_turned", "b_turned"), [("float16", 0, 1), ("bfloat16", 1, 0), ("int8", 0, 0)])
-def test_machine_code_gives_the_same_bits(small, dtype, a_turned, b_turned, shift):
+@pytest.mark.parametrize("name", ["triton:emulated-sm_80", pytest.param("triton:0", marks=pytest.mark.gpu)])
+def test_machine_code_gives_the_same_bits(small, name, dtype, a_turned, b_turned, shift):
     """Compiled for sm_80, where a descriptor is loads; of operands that begin at a multiple of 16 bytes, and not."""
-    rng, device = np.random.default_rng(3), accel.device("triton:emulated-sm_80")
+    rng, device = np.random.default_rng(3), accel.device(name)
     a = laid(rng, device, (70, 90), dtype, a_turned, shift)
     b = laid(rng, device, (90, 100), dtype, b_turned, 0)
     out = "int32" if dtype == "int8" else dtype
