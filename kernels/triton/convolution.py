@@ -19,7 +19,8 @@ from accel.dtypes import FLOAT32
 from accel.kernels.triton.device import convolution as device_code
 from accel.kernels.triton.device import convolution_dot as dot_code
 from accel.kernels.triton.dies import dies
-from accel.kernels.triton.matmul import UNCHUNKED, Config, allows_matrix_units, keeps_order, vector_config
+from accel.kernels.triton.matmul import UNCHUNKED, allows_matrix_units, keeps_order, vector_config
+from accel.kernels.triton.matmul_tiles import Config
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import same
 from accel.numerics import KC

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accel.backends.base import Call, Kernel, Prepared
-from accel.kernels.triton.matmul import Config, choose, keeps_order, multiply, written_out
+from accel.kernels.triton.matmul import choose, keeps_order, multiply, written_out
+from accel.kernels.triton.matmul_tiles import Config
 from accel.layout import Layout, layout
 from accel.ops.parameters import Product
 

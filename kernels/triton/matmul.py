@@ -11,7 +11,7 @@ per tile shape: where tl.dot differs from the written-out chain in a bit, the ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import gcd, prod
 from typing import Any
 
@@ -29,6 +29,7 @@ from accel.kernels.triton.device import matmul as device_code
 from accel.kernels.triton.device import matmul_small as small_code
 from accel.kernels.triton.dies import dies
 from accel.kernels.triton.matmul_tiles import (
+    Config,
     chain_tile,
     fitted,
     matrices_together,
@@ -61,33 +62,6 @@ SUBNORMAL = {"float32": 1e-42, "float64": 1e-310}
 
 INT8_CHUNK = 1 << 16
 """Chunk length of int8 products: in one, no total leaves int32, where NVIDIA's matrix units saturate."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """One way to multiply.
-
-    kernel: ``dot``, ``chain``, or ``several``, whose tile is (m, n, matrices) of a program instance. load: dtype that
-    elements are loaded as. operand: dtype that they are widened to, where it is another. accumulator: what products are
-    added in. tile: (m, n, k) of a program instance. precision: tl.dot's. kc: chunk length. stream: 0, or one of
-    `matmul_streamed`'s ways.
-    """
-
-    kernel: str
-    load: str
-    operand: str
-    accumulator: str
-    tile: tuple[int, int, int]
-    num_warps: int
-    num_stages: int = 2
-    precision: str = "ieee"
-    kc: int = KC
-    stream: int = 0
-
-    @property
-    def ordered(self) -> bool:
-        """Whether its bits are promised to be those of the canonical order."""
-        return self.kc == KC and self.kernel == "dot" and TABLE[self.accumulator].kind == "f"
 
 
 def choose(device: Any, operand: DType, output: DType, m: int, n: int, numerics: str, finished: bool = False) -> Config:

@@ -4,18 +4,15 @@ computed choice never is this; `accel tune` finds out where it is faster."""
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accel.backends.base import Call, Prepared, Slot
 from accel.backends.triton_kernel import Pointer, Specialization, prepare
 from accel.kernels.triton.device import matmul_streamed as device_code
-from accel.kernels.triton.matmul_tiles import LEAST, SHARED_MEMORY
+from accel.kernels.triton.matmul_tiles import LEAST, SHARED_MEMORY, Config
 from accel.kernels.triton.pointwise import needs_wide
 from accel.kernels.triton.row import FILLED
 from accel.layout import Layout
-
-if TYPE_CHECKING:
-    from accel.kernels.triton.matmul import Config
 
 SHARED_WORK, DIVIDED_WORK = 1, 2
 """Ways: the warps of a program instance share all of its work, or some copy, some multiply and some finish."""

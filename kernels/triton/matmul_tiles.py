@@ -1,13 +1,16 @@
-"""Tiles of matrix products on GPUs: the computed ones, cut to what an architecture has room for, and their neighbours,
-among which measuring chooses."""
+"""Ways to multiply matrices on GPUs, and their tiles: the computed ones, cut to what an architecture has room for, and
+their neighbours, among which measuring chooses."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from accel.dtypes import TABLE
 from accel.kernels.triton.pointwise import power_of_two
+from accel.numerics import KC
 
 Tile = tuple[int, int, int]
 """(m, n, k) of a program instance."""
@@ -36,6 +39,33 @@ INSTANCES = 256
 
 REGISTERS = 128
 """Sums of a thread at most among neighbours: half of its registers."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One way to multiply.
+
+    kernel: ``dot``, ``chain``, or ``several``, whose tile is (m, n, matrices) of a program instance. load: dtype that
+    elements are loaded as. operand: dtype that they are widened to, where it is another. accumulator: what products are
+    added in. tile: (m, n, k) of a program instance. precision: tl.dot's. kc: chunk length. stream: 0, or one of
+    `matmul_streamed`'s ways.
+    """
+
+    kernel: str
+    load: str
+    operand: str
+    accumulator: str
+    tile: tuple[int, int, int]
+    num_warps: int
+    num_stages: int = 2
+    precision: str = "ieee"
+    kc: int = KC
+    stream: int = 0
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its bits are promised to be those of the canonical order."""
+        return self.kc == KC and self.kernel == "dot" and TABLE[self.accumulator].kind == "f"
 
 
 def vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[Tile, int]:

@@ -16,7 +16,8 @@ from accel.dtypes import FLOAT32
 from accel.kernels.triton.device import quantized_dot as dot_code
 from accel.kernels.triton.device import quantized_matmul as device_code
 from accel.kernels.triton.dies import dies
-from accel.kernels.triton.matmul import Config, allows_matrix_units, folding, keeps_order, vector_config
+from accel.kernels.triton.matmul import allows_matrix_units, folding, keeps_order, vector_config
+from accel.kernels.triton.matmul_tiles import Config
 from accel.kernels.triton.pointwise import needs_wide, power_of_two
 from accel.kernels.triton.reduce import cast, same
 from accel.kernels.triton.row import FILLED
