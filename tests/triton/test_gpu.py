@@ -420,7 +420,7 @@ def test_memory_that_is_used_on_another_stream(gpu, monkeypatch):
     assert told == [(y.buffer.address, STREAM), (z.buffer.address, STREAM)]
 
 
-def test_a_launch_that_a_buffer_refuses(monkeypatch):
+def test_a_launch_that_a_buffer_refuses():
     """An error of the allocator, or a buffer that is none of a GPU: the driver is not called."""
     stand_in = DriverStandIn()
 

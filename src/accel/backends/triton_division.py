@@ -16,13 +16,11 @@ from typing import Any
 import numpy as np
 
 from ..conversion import from_numpy, to_numpy
+from ..scalar.triton import DIVISION
 from .triton_kernel import Pointer, Specialization, load, printed
 
 ASKED = ("hip",)
 """Backends of Triton whose GPUs are asked."""
-
-DIVISION = "tl.div_rn("
-"""What printed functions divide float32 by (`accel.scalar.triton`)."""
 
 BY_FLOAT64 = '''
 

@@ -36,6 +36,7 @@ OnStream = Callable[[Sequence[Array], int], None]
 
 
 NO_STREAMS: frozenset[int] = frozenset()
+"""Those that a buffer's uses were recorded on at first."""
 
 
 class TorchBuffer:
@@ -54,15 +55,10 @@ class TorchBuffer:
         self.readonly, self.stream = False, stream
         self._others = NO_STREAMS
 
-    def now_on(self, stream: int) -> None:
-        """To be called before work on the memory is queued on a stream."""
-        if self.stream is not None and self.stream != stream:
-            self.used_on(stream)
-
     def used_on(self, stream: int) -> None:
-        """Of a stream other than its own: torch's allocator gives the memory to nobody before what is queued there when
-        it becomes free is done."""
-        if stream not in self._others:
+        """To be called before work on the memory is queued on a stream. Where it is another than its own, torch's
+        allocator gives the memory to nobody before what is queued there when it becomes free is done."""
+        if self.stream is not None and stream != self.stream and stream not in self._others:
             record_use(self.storage, stream)
             self._others |= {stream}
 
@@ -137,12 +133,12 @@ class GpuDevice(Device):
 
     @driver_call
     def copy_in(self, buffer: TorchBuffer, offset: int, source: np.ndarray) -> None:
-        buffer.now_on(self._stream_of(self.index))
+        buffer.used_on(self._stream_of(self.index))
         self._copy(copy_in, buffer.tensor[offset : offset + source.size], host_tensor(source))
 
     @driver_call
     def copy_out(self, buffer: TorchBuffer, offset: int, nbytes: int) -> np.ndarray:
-        buffer.now_on(self._stream_of(self.index))
+        buffer.used_on(self._stream_of(self.index))
         result = host_bytes(nbytes)
         self._copy(copy_out, torch.from_numpy(result), buffer.tensor[offset : offset + nbytes])
         return result
@@ -275,7 +271,7 @@ class GpuDevice(Device):
 
         def launch(arrays: Sequence[Array], stream: int) -> None:
             for array in arrays:
-                array.buffer.now_on(stream)
+                array.buffer.used_on(stream)
             addresses = addresses_of(arrays, sizes)
             aligned = all(address % 16 == 0 for address in addresses)
             if aligned not in starts:

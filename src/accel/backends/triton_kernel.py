@@ -85,9 +85,9 @@ class Specialization:
     whose integers nothing is known, so that one kernel serves all. counters: how many int64 the last pointer leads to,
     which the device supplies: they are 0 when a launch begins, no other launch has them meanwhile, and the kernel
     leaves them at 0. scratch: bytes that the compiler may take of the last pointer's memory for each program instance.
-    near: of the first pointers, whether all offsets are below 2 GiB and none is negative, so that
-    AMD's buffer instructions reach what is there. A constant parameter of the name `ALIGNED` is none of the arguments:
-    it is whether all pointers are multiples of 16 bytes.
+    near: of the first pointers, whether all offsets are below 2 GiB and none is negative, so that AMD's buffer
+    instructions reach what is there. A constant parameter of the name `ALIGNED` is none of the arguments: it is whether
+    all pointers are multiples of 16 bytes.
     """
 
     function: Any

@@ -37,6 +37,10 @@ INFIX = {
 }
 
 
+DIVISION = "tl.div_rn("
+"""What a quotient of float32 begins with in a program's text."""
+
+
 def print_program(program: Program, name: str) -> str:
     """The function of a program; it returns a tuple where the program has several results."""
     roots = lower(*program.expressions())
@@ -89,7 +93,7 @@ def _text(node: Expr, a: tuple[str, ...]) -> str:
     if op == "abs":
         return f"tl.abs({a[0]})"
     if op == "div":
-        return f"tl.div_rn({a[0]}, {a[1]})" if dtype == "float32" else f"{a[0]} / {a[1]}"
+        return f"{DIVISION}{a[0]}, {a[1]})" if dtype == "float32" else f"{a[0]} / {a[1]}"
     if op == "sqrt":
         return f"tl.sqrt_rn({a[0]})" if dtype == "float32" else f"tl.sqrt({a[0]})"
     raise NotImplementedError(op)
