@@ -255,9 +255,9 @@ constexpr char kDoc[] =
     "\n\nentry: the address of that function. describe(code): what an error's code means. load(aligned): the driver's "
     "function, its bytes of shared memory and its threads, where all addresses are multiples of 16, or not. sizes: "
     "bytes of an element of each array, whose buffer has .address, .stream (a handle or None) and .used_on(stream). "
-    "ctas: of a cluster. scratch: whether the last array is what Triton's compiler "
-    "keeps of its own in the device's memory. parameters: integers, None where the next array's address comes. "
-    "Raises RuntimeError for an error of the driver.";
+    "ctas: of a cluster. scratch: whether the last array is what Triton's compiler keeps of its own in the device's "
+    "memory. parameters: integers, None where the next array's address comes. Raises RuntimeError for an error of the "
+    "driver.";
 
 }  // namespace
 

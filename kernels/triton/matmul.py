@@ -31,6 +31,7 @@ from accel.kernels.triton.dies import dies
 from accel.kernels.triton.matmul_tiles import (
     Config,
     chain_tile,
+    chip_number,
     fitted,
     matrices_together,
     matrix_tile,
@@ -128,9 +129,7 @@ def has_matrix_units(architecture: str) -> bool:
 
 def has_tf32(architecture: str) -> bool:
     """Whether tl.dot rounds float32 operands to TF32 (NVIDIA) or XF32 (AMD) there."""
-    if architecture.startswith("sm_"):
-        return int(architecture.removeprefix("sm_")) >= 80
-    return architecture == "gfx942"
+    return chip_number(architecture) >= 80 or architecture == "gfx942"
 
 
 def epilogue(params: Product, config: Config, output: DType, extras: Sequence[DType]) -> Program:

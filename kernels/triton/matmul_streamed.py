@@ -9,7 +9,7 @@ from typing import Any
 from accel.backends.base import Call, Prepared, Slot
 from accel.backends.triton_kernel import Pointer, Specialization, prepare
 from accel.kernels.triton.device import matmul_streamed as device_code
-from accel.kernels.triton.matmul_tiles import LEAST, SHARED_MEMORY, Config
+from accel.kernels.triton.matmul_tiles import LEAST, SHARED_MEMORY, Config, chip_number
 from accel.kernels.triton.pointwise import needs_wide
 from accel.kernels.triton.row import FILLED
 from accel.layout import Layout
@@ -25,13 +25,13 @@ BARRIERS = 1 << 10
 
 
 def ways(call: Call, config: Config) -> tuple[int, ...]:
-    """Those that serve a call: on GPUs that copy tiles by descriptors, of matrices whose rows or columns begin at
-    multiples of 16 bytes from the first; with more tiles than a GPU takes at once, and with room for the finished tile
-    beside the next one's operands. Triton divides the work from sm_100 on."""
+    """Those that serve a call: on GPUs that copy tiles by descriptors, and in the interpreter, of matrices whose rows
+    or columns begin at multiples of 16 bytes from the first; with more tiles than a GPU takes at once, and with room
+    for the finished tile beside the next one's operands. Triton divides the work from sm_100 on."""
     (a, b, *_), (out,), (height, width, depth) = call.inputs, call.outputs, config.tile
     *batch, m, n = out.shape
     architecture, k = call.device.architecture, a.shape[-1]  # type: ignore[attr-defined]
-    chip = _chip(architecture)
+    chip = 90 if architecture == "interpreter" else chip_number(architecture)
     if chip < 90 or config.kernel != "dot" or config.ordered or config.load != config.operand or k > config.kc:
         return ()
     if prod(batch) != 1 or -(-m // height) * -(-n // width) < FILLED or along(a) is None or along(b) is None:
@@ -42,14 +42,6 @@ def ways(call: Call, config: Config) -> tuple[int, ...]:
     if operands + height * width * out.dtype.itemsize + BARRIERS > SHARED_MEMORY.get(architecture, LEAST):
         return ()
     return (SHARED_WORK, DIVIDED_WORK) if chip >= 100 else (SHARED_WORK,)
-
-
-def _chip(architecture: str) -> int:
-    """The number of one of NVIDIA's; the interpreter stands for the first that has descriptors."""
-    if architecture == "interpreter":
-        return 90
-    number = architecture.removeprefix("sm_")
-    return int(number) if number.isdecimal() else 0
 
 
 def along(x: Layout) -> int | None:

@@ -68,6 +68,12 @@ class Config:
         return self.kc == KC and self.kernel == "dot" and TABLE[self.accumulator].kind == "f"
 
 
+def chip_number(architecture: str) -> int:
+    """Of NVIDIA's: 90 of sm_90; 0 of all others."""
+    number = architecture.removeprefix("sm_")
+    return int(number) if number.isdecimal() else 0
+
+
 def vector_tile(device: Any, m: int, n: int, depth: int) -> tuple[Tile, int]:
     """(tile, warps) for multiplication by fma: two accumulators of at most 32 values a thread fit its registers."""
     if min(m, n) < 16:
